@@ -1,0 +1,83 @@
+"""The graph document: nodes, edges, variables, layout. Pure data; it executes nothing and knows no node types.
+
+Logic (nodes, edges, variables) and layout (positions, sizes, colours, titles, viewport, comments) are kept apart, so that
+moving a node never changes what a flow computes. Unknown fields survive a round trip at every level.
+Edges point from an output port to an input port. Their order matters where several end in one collecting port.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FILE_VERSION = 1
+
+
+class Node(BaseModel):
+    """A placed instance of a node type: the part that decides what is computed."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    type: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    take: int = 0
+    """`again, differently`: a number in the content key."""
+    is_muted: bool = False
+    """Left out of runs, with everything below it."""
+    locked: str | None = None
+    """Id of a generation whose outputs this node keeps showing, whatever changes above it."""
+
+
+class Edge(BaseModel):
+    """Output port -> input port. The port fields carry React Flow's names wherever they are written."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+    source: str
+    source_port: str = Field(alias="sourceHandle")
+    target: str
+    target_port: str = Field(alias="targetHandle")
+
+    @property
+    def id(self) -> str:
+        return f"{self.source}.{self.source_port}->{self.target}.{self.target_port}"
+
+
+class NodeLayout(BaseModel):
+    """How a node looks on the canvas, in canvas pixels."""
+
+    model_config = ConfigDict(extra="allow")
+
+    x: float = 0.0
+    y: float = 0.0
+    width: float | None = None
+    height: float | None = None
+    title: str | None = None
+    color: str | None = None
+
+
+class Layout(BaseModel):
+    """Everything that may change without changing a result."""
+
+    model_config = ConfigDict(extra="allow")
+
+    nodes: dict[str, NodeLayout] = Field(default_factory=dict)
+    groups: list[dict[str, Any]] = Field(default_factory=list)
+    comments: list[dict[str, Any]] = Field(default_factory=list)
+    viewport: dict[str, float] = Field(default_factory=dict)
+
+
+class FlowDocument(BaseModel):
+    """A flow as data. Change it through `flow.edits`, so that canvas, Python and undo share one way."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str = Field(default_factory=lambda: str(uuid4()))
+    name: str = "Untitled"
+    nodes: dict[str, Node] = Field(default_factory=dict)
+    edges: list[Edge] = Field(default_factory=list)
+    variables: dict[str, Any] = Field(default_factory=dict)
+    layout: Layout = Field(default_factory=Layout)

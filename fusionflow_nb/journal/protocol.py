@@ -1,0 +1,170 @@
+"""What the engine knows of the journal: claims before money is spent, records after, look-ups in between.
+
+A *claim* is the write-ahead step of a provider call: intent, content key, idempotency key and reservation, made durable
+in one transaction before the request may leave. Each claim answers with exactly one of the `Claim` forms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fusionflow_nb.journal.records import Coordinate, Generation, ProjectRecord, RunRecord
+    from fusionflow_nb.media.values import Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A provider call that is about to be made. `reserve_micro_usd` is the high estimate (0 where it costs nothing)."""
+
+    job_id: str
+    run_id: str
+    project_id: str
+    node_id: str
+    coordinate: Coordinate
+    content_key: bytes
+    provider: str
+    model: str
+    idempotency_key: str
+    reserve_micro_usd: int
+    draft: Generation
+    """What is known before the call; `finish` and a resume after a dead kernel complete it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Submit now. Later writes must carry the epoch."""
+
+    job_id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The result exists: nothing is to be paid."""
+
+    generation_id: str
+    outputs: Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A living kernel works on the same key; we are registered as a waiter."""
+
+    job_id: str
+    kernel_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """A dead kernel's accepted work is ours now: poll and fetch it, do not submit."""
+
+    job_id: str
+    epoch: int
+    operation: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A dead kernel may or may not have submitted this key: a person decides."""
+
+    job_id: str
+    at_stake_micro_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class OverBudget:
+    """The reservation would pass a cap. All figures in micro-dollars."""
+
+    scope: str
+    cap_micro_usd: int
+    spent_micro_usd: int
+    reserved_micro_usd: int
+    asked_micro_usd: int
+
+
+Claim: TypeAlias = Granted | Stored | Held | Inherited | Unknown | OverBudget
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """A job that has not ended: what a fresh kernel sees of it."""
+
+    job_id: str
+    state: str
+    """`intent` (no Operation yet), `accepted` (has one), `unknown`."""
+    kernel_id: str
+    is_held: bool
+    """Whether the kernel that holds it lives."""
+    operation: dict[str, Any] | None
+    reserve_micro_usd: int
+    draft: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a job that somebody waited for ended."""
+
+    status: str
+    generation: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a node last showed in a project: the base of `stale, because ... old -> new`."""
+
+    generation_id: str
+    content_key: bytes
+    outputs: Outputs
+    ingredients: dict[str, Any]
+
+
+class Journal(Protocol):
+    """The durable log. Writes are durable when they return; each raises JournalBusyError after 10 s, JournalError else."""
+
+    async def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
+        """Results by content key; misses are absent."""
+        ...
+
+    async def shown(self, project_id: str) -> dict[tuple[str, Coordinate], Shown]:
+        """What each node of a project last showed."""
+        ...
+
+    async def claim(self, intents: Sequence[Intent], caps: Mapping[str, int]) -> list[Claim]:
+        """Write intents ahead, in one commit; one answer each, in order. `caps`: scope -> cap in micro-dollars."""
+        ...
+
+    async def accepted(self, job_id: str, epoch: int, operation: dict[str, Any]) -> bool:
+        """Keep the Operation, before the first poll. False: the lease is lost, keep out of the way."""
+        ...
+
+    async def finish(self, job_id: str, epoch: int, generation: Generation) -> bool:
+        """Outputs, generation, settlement and release in one transaction. False: the lease is lost, nothing was settled."""
+        ...
+
+    async def ended(self, job_id: str) -> Ended | None:
+        """How a job ended; None while it goes on."""
+        ...
+
+    async def record(self, generations: Sequence[Generation]) -> None:
+        """Log calls that needed no write-ahead (local and Python nodes), in one commit."""
+        ...
+
+    async def record_run(self, run: RunRecord) -> None:
+        """Log the beginning or the end of a run (same id: the later one counts)."""
+        ...
+
+    async def record_project(self, project: ProjectRecord) -> None:
+        """Log a flow as it is now; equal states are written once."""
+        ...
+
+    async def open_jobs(self) -> list[OpenJob]:
+        """Every job that has not ended, of all kernels."""
+        ...
+
+    async def adopt(self, job_id: str) -> Claim:
+        """Take over a dead kernel's job: Inherited, Unknown, or Held if its kernel lives."""
+        ...

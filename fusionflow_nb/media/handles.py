@@ -1,0 +1,163 @@
+"""What user code holds of a medium: a handle that opens the bytes only when asked.
+
+A handle knows its `Asset` (digest, type, size) and where files are; it holds no pixels.
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from fusionflow_nb.media.ports import PortType
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image as Pillow
+
+    from fusionflow_nb.media.values import Asset
+
+
+class Files(Protocol):
+    """Where a handle finds its bytes: the part of an AssetStore it needs."""
+
+    def path(self, sha256: str) -> Path: ...
+    def url(self, asset: Asset, *, expires_s: int = 3600) -> str: ...
+    def preview(self, asset: Asset) -> bytes | None: ...
+
+
+class Media:
+    """A handle on stored bytes."""
+
+    port_type: ClassVar[PortType]
+
+    def __init__(self, asset: Asset, files: Files) -> None:
+        self.asset = asset
+        self._files = files
+
+    @property
+    def sha256(self) -> str:
+        return self.asset.sha256
+
+    def path(self) -> Path:
+        """A local file that holds the bytes. Read it, never write to it.
+
+        Raises:
+            LostAssetError: no store holds the bytes any more.
+        """
+        return self._files.path(self.asset.sha256)
+
+    def bytes(self) -> bytes:
+        """The whole file in memory."""
+        return self.path().read_bytes()
+
+    def url(self, *, expires_s: int = 3600) -> str:
+        """An address that can be fetched now; it may expire."""
+        return self._files.url(self.asset, expires_s=expires_s)
+
+    def save(self, path: str | Path) -> Path:
+        """Copy the file to a path of your own and return it."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.path(), target)
+        return target
+
+    def __repr__(self) -> str:
+        size = f" {self.asset.width}x{self.asset.height}" if self.asset.width else ""
+        length = f" {self.asset.duration_s:.1f}s" if self.asset.duration_s else ""
+        return f"<{type(self).__name__} {self.asset.sha256[:8]}{size}{length} {self.asset.media_type}>"
+
+    def _repr_html_(self) -> str | None:
+        preview = self._files.preview(self.asset)
+        if preview is None:
+            return None
+        data = base64.b64encode(preview).decode()
+        return f'<img alt="{escape(repr(self), quote=True)}" src="data:image/webp;base64,{data}">'
+
+
+class Image(Media):
+    """A picture."""
+
+    port_type = PortType.IMAGE
+
+    @property
+    def width(self) -> int:
+        return self.asset.width or self.pil().width
+
+    @property
+    def height(self) -> int:
+        return self.asset.height or self.pil().height
+
+    def pil(self) -> Pillow.Image:
+        """The picture as a Pillow image (RGB, RGBA or L), fully loaded."""
+        from fusionflow_nb.media.picture import open_picture  # noqa: PLC0415 - Pillow only when pixels are wanted
+
+        return open_picture(self.path())
+
+    def numpy(self) -> NDArray[np.uint8]:
+        """The picture as an array of shape (height, width, 3 or 4), uint8, sRGB."""
+        from fusionflow_nb.media.picture import to_array  # noqa: PLC0415
+
+        return to_array(self.pil())
+
+    def _repr_png_(self) -> bytes:
+        if self.asset.media_type == "image/png":
+            return self.bytes()
+        from fusionflow_nb.media.picture import encode_png  # noqa: PLC0415
+
+        return encode_png(self.pil())
+
+    def _repr_html_(self) -> str | None:
+        return None  # the PNG says it better
+
+
+class Mask(Image):
+    """A grey picture: white is inside."""
+
+    port_type = PortType.MASK
+
+    def numpy(self) -> NDArray[np.uint8]:
+        """The mask as an array of shape (height, width), uint8."""
+        import numpy as np  # noqa: PLC0415
+
+        return np.asarray(self.pil().convert("L"))
+
+
+class Video(Media):
+    """A moving picture."""
+
+    port_type = PortType.VIDEO
+
+    def frame(self, time_s: float = 0.0) -> NDArray[np.uint8]:
+        """The frame shown at a time, as an array of shape (height, width, 3)."""
+        from fusionflow_nb.media.video import frame_at  # noqa: PLC0415
+
+        return frame_at(self.path(), time_s)
+
+
+class Audio(Media):
+    """A sound."""
+
+    port_type = PortType.AUDIO
+
+
+_HANDLES: dict[str, type[Media]] = {"image": Image, "video": Video, "audio": Audio}
+
+
+def handle(asset: Asset, files: Files, port_type: PortType | None = None) -> Media:
+    """The handle that fits an asset: by the port it comes from, else by its media type."""
+    if port_type is PortType.MASK:
+        return Mask(asset, files)
+    family = asset.media_type.partition("/")[0]
+    # An animated WebP stands in for a video where no video codec is installed: the port decides.
+    if port_type is PortType.VIDEO:
+        return Video(asset, files)
+    return _HANDLES.get(family, Media)(asset, files)
+
+
+def unwrap(value: Any) -> Any:  # noqa: ANN401 - anything a caller passes
+    """The asset behind a handle; any other value as it is."""
+    return value.asset if isinstance(value, Media) else value

@@ -1,0 +1,157 @@
+"""What travels along an edge: an asset, a value, or a series of them; and how each is digested.
+
+The three forms are the whole vocabulary of results. `to_json` and `from_json` are their stored form
+(in the journal, on the wire), `digest` is what a content key is made of: never a URL, never a file name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from fusionflow_nb import errors
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+
+def canonical_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """One text for one JSON value: sorted keys, no spaces, floats by repr.
+
+    Raises:
+        MediaError: the value is no JSON, or holds NaN or an infinity (two runs could never agree on a key).
+
+    >>> canonical_json({"b": 1.5, "a": "é"})
+    '{"a":"é","b":1.5}'
+    """
+    try:
+        return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        message = f"This value cannot be stored as JSON: {error}."
+        raise errors.MediaError(message, hint="Use text, finite numbers, lists and dicts.") from error
+
+
+def json_digest(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Hex sha256 of the canonical JSON of a value (64 characters)."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """Immutable bytes, named by their sha256, and what is known of them without opening them."""
+
+    sha256: str
+    media_type: str
+    size_bytes: int
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+
+    @property
+    def digest(self) -> str:
+        return f"asset:{self.sha256}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "sha256": self.sha256,
+            "media_type": self.media_type,
+            "size_bytes": self.size_bytes,
+            "width": self.width,
+            "height": self.height,
+            "duration_s": self.duration_s,
+        }
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Asset:
+        return Asset(**{name: data.get(name) for name in Asset.__slots__})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A JSON value: text, number, truth, list or dict."""
+
+    data: Any
+    digest: str
+
+    @staticmethod
+    def of(data: Any) -> Value:  # noqa: ANN401 - any JSON value
+        """Wrap a value; its digest is taken once, here.
+
+        >>> Value.of("dawn").digest == Value.of("dawn").digest
+        True
+        """
+        return Value(data, f"json:{json_digest(data)}")
+
+
+Item: TypeAlias = Asset | Value
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Several items along one new axis, each under its label (labels are unique).
+
+    `shared` names an axis that several nodes set explicitly (`axis=`): such series are zipped by label
+    instead of multiplied. `None`: the axis belongs to the node that made it.
+    """
+
+    axis: str
+    labels: tuple[str, ...]
+    items: tuple[Item, ...]
+    is_shared: bool = False
+
+
+PortValue: TypeAlias = Asset | Value | Series
+Outputs: TypeAlias = dict[str, PortValue]
+
+
+def item_to_json(item: Item) -> dict[str, Any]:
+    """The stored form of one item."""
+    return {"asset": item.to_json()} if isinstance(item, Asset) else {"value": item.data}
+
+
+def item_from_json(data: dict[str, Any]) -> Item:
+    """The item of a stored form."""
+    return Asset.from_json(data["asset"]) if "asset" in data else Value.of(data["value"])
+
+
+def outputs_to_json(outputs: Outputs) -> dict[str, Any]:
+    """The stored form of what a job gave, by port."""
+    stored: dict[str, Any] = {}
+    for port, value in outputs.items():
+        if isinstance(value, Series):
+            stored[port] = {
+                "axis": value.axis,
+                "labels": list(value.labels),
+                "items": [item_to_json(item) for item in value.items],
+                "is_shared": value.is_shared,
+            }
+        else:
+            stored[port] = item_to_json(value)
+    return stored
+
+
+def outputs_from_json(data: dict[str, Any]) -> Outputs:
+    """What a job gave, from its stored form."""
+    outputs: Outputs = {}
+    for port, stored in data.items():
+        if "axis" in stored:
+            outputs[port] = Series(
+                stored["axis"],
+                tuple(stored["labels"]),
+                tuple(item_from_json(item) for item in stored["items"]),
+                is_shared=stored.get("is_shared", False),
+            )
+        else:
+            outputs[port] = item_from_json(stored)
+    return outputs
+
+
+def items_of(value: PortValue) -> tuple[Item, ...]:
+    """The items of a port value, in order: one, or those of a series."""
+    return value.items if isinstance(value, Series) else (value,)
+
+
+def assets_of(outputs: Outputs) -> list[Asset]:
+    """Every asset among outputs, in port order then series order."""
+    return [item for value in outputs.values() for item in items_of(value) if isinstance(item, Asset)]

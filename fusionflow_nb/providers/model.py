@@ -1,0 +1,219 @@
+"""An entry of the model catalogue: what a model takes, gives and costs. Pure data."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fusionflow_nb import errors
+
+MICRO = 1_000_000
+
+Task: TypeAlias = Literal[
+    "text-to-image",
+    "edit-image",
+    "upscale",
+    "text-to-video",
+    "image-to-video",
+    "video-to-video",
+    "text-to-audio",
+    "remove-background",
+]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Parameter(_Entry):
+    """One setting a model takes, by its common name."""
+
+    kind: Literal["number", "integer", "text", "choice", "boolean"]
+    default: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[Any, ...] | None = None
+    description: str = ""
+
+    def check(self, name: str, value: Any, *, model: str, node_id: str | None = None) -> Any:  # noqa: ANN401 - a setting
+        """The value in the parameter's own type.
+
+        Raises:
+            SettingError: wrong type, out of range or not among the choices.
+        """
+        if self.kind == "boolean" and isinstance(value, bool):
+            return value
+        if self.kind == "text" and isinstance(value, str):
+            return value
+        if self.kind == "choice" and value in (self.choices or ()):
+            return value
+        if self.kind in {"number", "integer"} and isinstance(value, int | float) and not isinstance(value, bool):
+            number = int(value) if self.kind == "integer" and float(value).is_integer() else value
+            is_whole = self.kind == "number" or isinstance(number, int)
+            low, high = self.minimum, self.maximum
+            if is_whole and (low is None or number >= low) and (high is None or number <= high):
+                return number if self.kind == "integer" else float(number)
+        raise errors.SettingError(
+            f"{model} takes {name} as {self.says()}, not {value!r}.", node_id=node_id, hint="Change the setting."
+        )
+
+    def says(self) -> str:
+        """What is allowed, in words.
+
+        >>> Parameter(kind="integer", minimum=1, maximum=4).says()
+        'a whole number from 1 to 4'
+        """
+        if self.kind == "choice":
+            return "one of " + ", ".join(str(choice) for choice in self.choices or ())
+        words = {"number": "a number", "integer": "a whole number", "text": "text", "boolean": "true or false"}
+        low, high = self.minimum, self.maximum
+        between = f" from {low:g} to {high:g}" if low is not None and high is not None else ""
+        return words[self.kind] + between
+
+
+class PerImage(_Entry):
+    rule: Literal["per_image"] = "per_image"
+    usd: float
+    tiers: dict[str, float] = Field(default_factory=dict)
+    """Price by the value of `tier_setting`, where it differs."""
+    tier_setting: str = "resolution"
+
+
+class PerSecond(_Entry):
+    rule: Literal["per_second"] = "per_second"
+    usd: float
+    tiers: dict[str, float] = Field(default_factory=dict)
+    tier_setting: str = "resolution"
+
+
+class PerMegapixel(_Entry):
+    rule: Literal["per_megapixel"] = "per_megapixel"
+    usd: float
+
+
+class PerCharacter(_Entry):
+    rule: Literal["per_character"] = "per_character"
+    usd: float
+
+
+class PerToken(_Entry):
+    """Tokens are known only afterwards: `low_tokens` and `high_tokens` bound one call."""
+
+    rule: Literal["per_token"] = "per_token"
+    usd: float
+    low_tokens: int
+    high_tokens: int
+
+
+class PerCall(_Entry):
+    rule: Literal["per_call"] = "per_call"
+    usd: float
+
+
+PriceRule: TypeAlias = Annotated[
+    PerImage | PerSecond | PerMegapixel | PerCharacter | PerToken | PerCall, Field(discriminator="rule")
+]
+
+
+class Estimate(_Entry):
+    """What a call will cost, in micro-dollars. `is_unpriced`: no rule is known, the figures say nothing."""
+
+    low_micro_usd: int = 0
+    high_micro_usd: int = 0
+    is_unpriced: bool = False
+
+    def __add__(self, other: Estimate) -> Estimate:
+        return Estimate(
+            low_micro_usd=self.low_micro_usd + other.low_micro_usd,
+            high_micro_usd=self.high_micro_usd + other.high_micro_usd,
+            is_unpriced=self.is_unpriced or other.is_unpriced,
+        )
+
+
+class ModelEntry(_Entry):
+    """One model of one service. Its id is `provider/provider_model_id`; aliases resolve to exactly one entry."""
+
+    provider: str
+    provider_model_id: str
+    tasks: tuple[Task, ...]
+    title: str
+    method: Literal["hosted", "procedural", "neural", "classical", "test"] = "hosted"
+    """How results are made. Only `hosted` and `neural` models may ever be called AI."""
+    says_how: str = ""
+    aliases: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    """Media ports the model reads (`image`, `mask`, `depth` ...)."""
+    outputs: tuple[str, ...] = ()
+    """Ports beyond the task's main one (`depth`, `mask`)."""
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    price: PriceRule | None = None
+    is_free: bool = False
+    is_price_uncertain: bool = False
+    source: str = ""
+    source_date: str = ""
+    retires_on: dt.date | None = None
+    successor: str | None = None
+    equivalents: tuple[str, ...] = ()
+    behaviour: int = 1
+    """Raised by hand only when the mapping changes what is sent: it is part of every content key."""
+    typical_s: float | None = None
+    timeout_s: float = 1800.0
+
+    @property
+    def id(self) -> str:
+        return f"{self.provider}/{self.provider_model_id}"
+
+    def check_settings(self, settings: dict[str, Any], *, node_id: str | None = None) -> dict[str, Any]:
+        """The settings in the model's own types; None means not set.
+
+        Raises:
+            SettingError: a setting the model lacks (the message lists what it has), or a value it does not take.
+        """
+        checked: dict[str, Any] = {}
+        for name, value in settings.items():
+            if value is None:
+                continue
+            parameter = self.parameters.get(name)
+            if parameter is None:
+                has = ", ".join(sorted(self.parameters)) or "none"
+                raise errors.SettingError(
+                    f"{self.id} has no setting {name!r}.", node_id=node_id, hint=f"Its settings: {has}."
+                )
+            checked[name] = parameter.check(name, value, model=self.id, node_id=node_id)
+        return checked
+
+    def estimate(self, settings: dict[str, Any], *, prompt: str | None = None) -> Estimate:
+        """The price of one call. Uncertain prices count in the high figure only.
+
+        >>> entry = ModelEntry(provider="x", provider_model_id="y", tasks=("text-to-image",), title="Y", price=PerImage(usd=0.04))
+        >>> entry.estimate({"count": 2}).high_micro_usd
+        80000
+        """
+        if self.is_free:
+            return Estimate()
+        if self.price is None:
+            return Estimate(is_unpriced=True)
+        low, high = _usd(self.price, settings, prompt or "")
+        return Estimate(
+            low_micro_usd=0 if self.is_price_uncertain else round(low * MICRO), high_micro_usd=round(high * MICRO)
+        )
+
+
+def _usd(price: PriceRule, settings: dict[str, Any], prompt: str) -> tuple[float, float]:
+    count = int(settings.get("count") or 1)
+    match price:
+        case PerImage() | PerSecond():
+            each = price.tiers.get(str(settings.get(price.tier_setting)), price.usd)
+            units = count if isinstance(price, PerImage) else count * float(settings.get("duration_s") or 0.0)
+            return each * units, each * units
+        case PerMegapixel():
+            pixels = int(settings.get("width") or 1024) * int(settings.get("height") or 1024)
+            return price.usd * count * pixels / 1e6, price.usd * count * pixels / 1e6
+        case PerCharacter():
+            return price.usd * len(prompt), price.usd * len(prompt)
+        case PerToken():
+            return price.usd * price.low_tokens, price.usd * price.high_tokens
+        case PerCall():
+            return price.usd * count, price.usd * count

@@ -1,0 +1,159 @@
+"""What the engine knows of a service: submit, poll, cancel, and what each may answer.
+
+The engine owns the polling loop, retries and time-outs. A provider maps its service's wire to these forms, in one file.
+Progress is a fraction of real work (0..1) or None: nothing is made up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from fusionflow_nb.media.values import Asset
+    from fusionflow_nb.providers.model import ModelEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A medium that goes into a request. `file` holds the bytes; `url` is set where a fetchable address exists."""
+
+    asset: Asset
+    file: Path
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call, normalised: the same words whoever serves the model."""
+
+    model: ModelEntry
+    task: str
+    prompt: str | None
+    settings: Mapping[str, Any]
+    """Parameters of the model by their common names (`width`, `height`, `seed`, `duration_s` ...); no None."""
+    references: Mapping[str, Sequence[Reference]] = field(default_factory=dict)
+    """Media by port: `image`, `mask`, `video`, `audio`, `depth` ..."""
+
+    def reference(self, port: str) -> Reference | None:
+        """The one medium of a port, if there is one."""
+        found = self.references.get(port, ())
+        return found[0] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One thing the service made: bytes, a file we may move, or an address to fetch at once."""
+
+    port: str
+    content: bytes | Path | str
+    """bytes; a path (ours to move); or a URL (text)."""
+    media_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The service's handle of accepted work: JSON, with the URLs given at submit. Enough to poll from another process."""
+
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a call cost, in micro-dollars, and whether the service said so itself."""
+
+    micro_usd: int
+    is_exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    progress: float | None = None
+    queue_position: int | None = None
+    preview: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    outputs: tuple[Output, ...]
+    cost: Cost | None = None
+    seed: int | None = None
+    """The seed the service says it used, where it says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    code: str
+    message: str
+    is_retryable: bool = False
+    cost: Cost | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    message: str
+    cost: Cost | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoFunds:
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    cost: Cost | None = None
+
+
+Status: TypeAlias = Pending | Done | Failed | Refused | NoFunds | Cancelled
+
+
+class CancelAnswer(StrEnum):
+    """What a service says to a cancel."""
+
+    CONFIRMED = "confirmed"
+    REQUESTED = "requested"
+    UNSUPPORTED = "unsupported"
+
+
+class SubmitAmbiguousError(Exception):
+    """A submit of which nobody knows whether it arrived (time-out or reset after the request was sent).
+
+    The engine turns it into the state `unknown`. Any other failure before acceptance is a `Failed`.
+    """
+
+
+class Provider(Protocol):
+    """An adapter to one service."""
+
+    name: str
+    is_remote: bool
+    """False: it computes in this kernel, costs nothing and needs no write-ahead."""
+    max_concurrency: int
+    poll_interval_s: float
+    """How long to wait between polls; 0 where `poll` itself waits for news."""
+    models: Sequence[ModelEntry]
+
+    async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:
+        """Hand the work over. Synchronous services answer with a final status at once.
+
+        Raises:
+            SubmitAmbiguousError: the request may or may not have been accepted.
+        """
+        ...
+
+    async def poll(self, operation: Operation) -> Status:
+        """How the work stands. Must work from the Operation alone, in a fresh process."""
+        ...
+
+    async def cancel(self, operation: Operation) -> CancelAnswer:
+        """Ask the service to stop."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections and threads."""
+        ...
