@@ -1,0 +1,298 @@
+"""The one door between bytes and pixels: open, look at, encode and shrink pictures, safely.
+
+Everything behind the door sees only plain pictures: 8 bits, L, RGB or RGBA, sRGB, upright, first frame.
+Pillow's own `Image.open` is not used: its bomb check warns or raises by a limit that any other code may
+move, and it would try some forty formats, a few of which start other programs. Here the first bytes
+decide, and only the formats named below are ever decoded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import struct
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from PIL import ExifTags, Image
+
+from fusionflow_nb import errors
+from fusionflow_nb.media.plain import MAX_PIXELS, check_pixels, flatten, from_array, to_array, to_plain, too_large
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from PIL.ImageFile import ImageFile
+
+__all__ = [
+    "MAX_PIXELS",
+    "PictureFacts",
+    "encode_jpeg",
+    "encode_png",
+    "encode_webp",
+    "flatten",
+    "from_array",
+    "open_picture",
+    "picture_facts",
+    "thumbnail",
+    "to_array",
+    "to_plain",
+]
+
+_OPENABLE: Final = "PNG, JPEG, WebP, AVIF, GIF, TIFF or BMP"
+
+# What Pillow's readers raise on damaged bytes, seen by fuzzing. UserWarning: some damage is only warned of, and
+# a caller that turns warnings into errors must get a MediaError too.
+_DAMAGE: Final = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    UserWarning,
+    struct.error,
+    zlib.error,
+)
+_BOMB: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+# Media type, Pillow's plugin and class, and what the first 16 bytes look like.
+_FORMATS: Final[tuple[tuple[str, str, str, Callable[[bytes], bool]], ...]] = (
+    (
+        "image/png",
+        "Png",
+        "PngImageFile",
+        lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
+    ),
+    (
+        "image/jpeg",
+        "Jpeg",
+        "JpegImageFile",
+        lambda head: head.startswith(b"\xff\xd8\xff"),
+    ),
+    (
+        "image/webp",
+        "WebP",
+        "WebPImageFile",
+        lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
+    ),
+    (
+        "image/avif",
+        "Avif",
+        "AvifImageFile",
+        lambda head: head[4:12] in {b"ftypavif", b"ftypavis"},
+    ),
+    (
+        "image/gif",
+        "Gif",
+        "GifImageFile",
+        lambda head: head[:6] in {b"GIF87a", b"GIF89a"},
+    ),
+    (
+        "image/tiff",
+        "Tiff",
+        "TiffImageFile",
+        lambda head: head[:4] in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"},
+    ),
+    ("image/bmp", "Bmp", "BmpImageFile", lambda head: head[:2] == b"BM"),
+)
+
+# Known strangers, so that the error can name them.
+_STRANGERS: Final[tuple[tuple[str, Callable[[bytes], bool]], ...]] = (
+    ("is empty", lambda head: not head),
+    (
+        "is a HEIC photo",
+        lambda head: head[4:8] == b"ftyp" and head[8:12] in {b"heic", b"heix", b"mif1", b"msf1"},
+    ),
+    ("is a video", lambda head: head[4:8] == b"ftyp" or head[:4] == b"\x1aE\xdf\xa3"),
+    ("is a PDF document", lambda head: head.startswith(b"%PDF")),
+    ("is an SVG drawing", lambda head: head.lstrip().startswith((b"<svg", b"<?xml"))),
+    (
+        "is a web page",
+        lambda head: head.lstrip().lower().startswith((b"<!doctype", b"<html")),
+    ),
+)
+
+# EXIF orientation -> what brings the picture upright. 1 is upright already.
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS: Final = frozenset({5, 6, 7, 8})
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFacts:
+    """What a picture's header says: its media type, and its size in pixels as it is seen (upright)."""
+
+    media_type: str
+    width: int
+    height: int
+
+
+def picture_facts(source: Path | bytes) -> PictureFacts:
+    """Media type and size of a picture, read from its header; no pixel is decoded.
+
+    Raises:
+        MediaError: no picture that can be opened, or more than `MAX_PIXELS`.
+
+    >>> picture_facts(encode_png(Image.new("RGB", (4, 3))))
+    PictureFacts(media_type='image/png', width=4, height=3)
+    """
+    with _header(source) as (media_type, image):
+        width, height = image.size
+        if _orientation(media_type, image) in _SIDEWAYS:
+            width, height = height, width
+        return PictureFacts(media_type, width, height)
+
+
+def open_picture(source: Path | bytes) -> Image.Image:
+    """The picture in a file or in bytes: decoded in full, upright, sRGB, in mode L, RGB or RGBA.
+
+    Of an animation, the first frame. The result holds no file open and carries no metadata.
+
+    Raises:
+        MediaError: missing, unknown, truncated or damaged, or more than `MAX_PIXELS`.
+
+    >>> open_picture(encode_png(Image.new("RGBA", (4, 3)))).mode
+    'RGBA'
+    """
+    with _header(source) as (media_type, image):
+        # Asked before decoding, so that picture_facts, which never decodes, sees the same answer.
+        turn = _UPRIGHT.get(_orientation(media_type, image))
+        image.load()
+        plain = to_plain(image)
+        return plain if turn is None else plain.transpose(turn)
+
+
+def encode_png(image: Image.Image) -> bytes:
+    r"""PNG bytes, compressed fast (level 1): the stored form of a result. Same pixels, same bytes.
+
+    >>> encode_png(Image.new("L", (2, 2)))[:4]
+    b'\x89PNG'
+    """
+    return _encode(to_plain(image), "PNG", compress_level=1)
+
+
+def encode_webp(image: Image.Image, quality: int = 85, *, effort: int = 4) -> bytes:
+    """Lossy WebP bytes; `quality` 0..100, `effort` 0 (fast) .. 6 (small).
+
+    Raises:
+        MediaError: a side above 16383 px, the most the format can hold.
+    """
+    plain = to_plain(image)
+    _check_side(plain, 16383, "WebP")
+    return _encode(plain, "WEBP", quality=quality, method=effort)
+
+
+def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
+    """JPEG bytes, `quality` 1..95; transparency is laid over white.
+
+    Raises:
+        MediaError: a side above 65500 px, the most the format can hold.
+    """
+    plain = to_plain(image)
+    _check_side(plain, 65500, "JPEG")
+    return _encode(flatten(plain, (255, 255, 255)), "JPEG", quality=quality)
+
+
+def thumbnail(image: Image.Image, side: int = 256) -> bytes:
+    """A small WebP (quality 70) whose longer side is at most `side` px; transparency is kept.
+
+    >>> picture_facts(thumbnail(Image.new("RGB", (1000, 500))))
+    PictureFacts(media_type='image/webp', width=256, height=128)
+    """
+    plain = to_plain(image)
+    scale = min(1.0, side / max(plain.size))
+    size = (max(1, round(plain.width * scale)), max(1, round(plain.height * scale)))
+    small = plain if size == plain.size else plain.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return encode_webp(small, quality=70, effort=1)
+
+
+@contextmanager
+def _header(source: Path | bytes) -> Iterator[tuple[str, ImageFile]]:
+    """Media type and header of a picture; damage found inside the block becomes a MediaError."""
+    name = source.name if isinstance(source, Path) else "This picture"
+    try:
+        with _stream(source, name) as stream:
+            media_type, reader = _reader(stream, name)
+            try:
+                image = reader(stream)
+                check_pixels(*image.size, name)
+                yield media_type, image
+            except _BOMB as error:
+                raise too_large(name, f"more than {MAX_PIXELS:,} pixels") from error
+            except MemoryError as error:
+                message = f"There is not enough memory to decode {name}."
+                raise errors.MediaError(message, hint="Free some, or make the picture smaller.") from error
+            except _DAMAGE as error:
+                message = f"{name} is truncated or damaged and cannot be decoded."
+                raise errors.MediaError(message, hint="Get the file again, or export it anew.") from error
+    except OSError as error:
+        message = f"{name} cannot be read: {error.strerror or error}."
+        raise errors.MediaError(message, hint="Check the path and its permissions.") from error
+
+
+def _stream(source: Path | bytes, name: str) -> BinaryIO:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return io.BytesIO(source)
+    if not source.is_file():
+        message = f"{name} is no file that exists."
+        raise errors.MediaError(message, hint=f"Check the path: {source}")
+    return source.open("rb")
+
+
+def _reader(stream: BinaryIO, name: str) -> tuple[str, Callable[[BinaryIO], ImageFile]]:
+    """The media type that the first bytes show, and what reads it."""
+    head = stream.read(16)
+    stream.seek(0)
+    for media_type, plugin, reader, is_it in _FORMATS:
+        if is_it(head):
+            try:
+                module = importlib.import_module(f"PIL.{plugin}ImagePlugin")
+            except ImportError as error:  # AVIF: Pillow reads it from 11.3 on
+                message = f"{name} is {media_type}, which the installed Pillow cannot read."
+                raise errors.MediaError(message, hint="Update it with: pip install -U pillow") from error
+            return media_type, cast("Callable[[BinaryIO], ImageFile]", getattr(module, reader))
+    what = next(
+        (what for what, is_it in _STRANGERS if is_it(head)),
+        "is not a picture of a known kind",
+    )
+    message = f"{name} {what}."
+    raise errors.MediaError(message, hint=f"Give a file that holds {_OPENABLE}.")
+
+
+def _check_side(image: Image.Image, limit: int, kind: str) -> None:
+    if max(image.size) > limit:
+        message = (
+            f"A picture of {image.width} x {image.height} pixels does not fit into {kind}: at most {limit} a side."
+        )
+        raise errors.MediaError(message, hint="Store it as PNG, or make it smaller.")
+
+
+def _orientation(media_type: str, image: ImageFile) -> int:
+    """The EXIF orientation 1..8; 1 where there is none, or none that can be read."""
+    if media_type == "image/tiff":
+        return 1  # Pillow turns TIFF itself
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _DAMAGE:
+        return 1  # a picture is worth more than its broken metadata
+    return found if isinstance(found, int) else 1
+
+
+def _encode(image: Image.Image, kind: str, **settings: int) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **settings)
+    return stream.getvalue()

@@ -1,0 +1,296 @@
+"""Bytes become pixels through one door, and nothing hostile comes through it."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from fusionflow_nb import errors
+from fusionflow_nb.media import picture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MEDIA_TYPES = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "WEBP": "image/webp",
+    "AVIF": "image/avif",
+    "GIF": "image/gif",
+    "TIFF": "image/tiff",
+    "BMP": "image/bmp",
+}
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def textured(width: int = 64, height: int = 48) -> Image.Image:
+    """A picture that compresses badly, so that cutting its bytes cuts pixels."""
+    return Image.fromarray(np.random.default_rng(7).integers(0, 256, (height, width, 3), np.uint8))
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def bomb_png(width: int, height: int) -> bytes:
+    """A PNG whose header claims a huge picture and whose data is next to nothing."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", header)
+        + png_chunk(b"IDAT", zlib.compress(b""))
+        + png_chunk(b"IEND", b"")
+    )
+
+
+def bomb_gif() -> bytes:
+    return (
+        b"GIF89a"
+        + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0)
+        + b","
+        + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0)
+        + b"\x02\x02\x4c\x01\x00;"
+    )
+
+
+def bomb_webp() -> bytes:
+    side = (16382).to_bytes(3, "little")
+    body = b"WEBP" + b"VP8X" + struct.pack("<I", 10) + b"\0\0\0\0" + side + side
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def bomb_bmp() -> bytes:
+    return (
+        b"BM"
+        + struct.pack("<IHHI", 54, 0, 0, 54)
+        + struct.pack("<IiiHHIIiiII", 40, 60000, 60000, 1, 24, 0, 0, 0, 0, 0, 0)
+    )
+
+
+@pytest.mark.parametrize("kind", MEDIA_TYPES)
+def test_facts_agree_with_the_opened_picture(kind: str, tmp_path: Path) -> None:
+    """The header tells the type and the very size that opening gives, from bytes and from a file alike."""
+    data = saved(textured(), kind)
+    path = tmp_path / "picture.bin"
+    path.write_bytes(data)
+    facts = picture.picture_facts(data)
+    opened = picture.open_picture(path)
+    assert facts == picture.PictureFacts(MEDIA_TYPES[kind], 64, 48)
+    assert picture.picture_facts(path) == facts
+    assert opened.size == (64, 48)
+    assert opened.mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [("1", "L"), ("L", "L"), ("LA", "RGBA"), ("P", "RGB"), ("RGB", "RGB"), ("RGBA", "RGBA"), ("CMYK", "RGB"),
+     ("I;16", "L"), ("I", "L"), ("F", "L"), ("YCbCr", "RGB"), ("HSV", "RGB"), ("PA", "RGBA"), ("RGBa", "RGBA")],
+)  # fmt: skip
+def test_every_mode_becomes_plain(mode: str, expected: str) -> None:
+    """Whatever Pillow calls it, behind the door it is L, RGB or RGBA, without metadata, and the input is untouched."""
+    image = Image.new(mode, (3, 2))
+    image.info["comment"] = "kept by the input"
+    plain = picture.to_plain(image)
+    assert plain.mode == expected
+    assert plain.size == (3, 2)
+    assert plain.info == {}
+    assert image.info == {"comment": "kept by the input"}
+
+
+def test_palette_with_a_clear_colour_keeps_it() -> None:
+    """A GIF-like palette with one clear colour becomes RGBA."""
+    image = Image.new("P", (2, 1), 1)
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((0, 0), 0)
+    opened = picture.open_picture(saved(image, "PNG", transparency=0))
+    assert opened.mode == "RGBA"
+    assert [opened.getpixel((x, 0)) for x in (0, 1)] == [(10, 20, 30, 0), (40, 50, 60, 255)]
+
+
+def test_sixteen_bits_are_scaled_not_clipped() -> None:
+    """A 16-bit grey PNG keeps its gradation: 0, middle and white stay what they are."""
+    image = Image.fromarray(np.array([[0, 32768, 65535]], np.uint16))
+    opened = picture.open_picture(saved(image, "PNG"))
+    assert [opened.getpixel((x, 0)) for x in range(3)] == [0, 128, 255]
+
+
+def test_float_pictures_are_read_by_their_range() -> None:
+    """Floats up to 1 are fractions, larger ones are 0..255; what is no number is black."""
+    fractions = Image.fromarray(np.array([[0.0, 0.5, 1.0, np.nan]], np.float32))
+    levels = Image.fromarray(np.array([[0.0, 128.0, 300.0]], np.float32))
+    assert np.asarray(picture.to_plain(fractions)).tolist() == [[0, 128, 255, 0]]
+    assert np.asarray(picture.to_plain(levels)).tolist() == [[0, 128, 255]]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_orientation_is_applied(kind: str, orientation: int) -> None:
+    """A camera's orientation mark turns the picture upright, and the facts say the upright size."""
+    upright = Image.new("L", (32, 16))
+    upright.paste(255, (0, 0, 16, 8))  # white in the top left quarter
+    as_stored = {
+        1: [], 2: [Image.Transpose.FLIP_LEFT_RIGHT], 3: [Image.Transpose.ROTATE_180],
+        4: [Image.Transpose.FLIP_TOP_BOTTOM], 5: [Image.Transpose.TRANSPOSE], 6: [Image.Transpose.ROTATE_90],
+        7: [Image.Transpose.TRANSVERSE], 8: [Image.Transpose.ROTATE_270],
+    }[orientation]  # fmt: skip
+    stored = upright
+    for turn in as_stored:
+        stored = stored.transpose(turn)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(stored.convert("RGB"), kind, exif=exif)
+    opened = picture.open_picture(data)
+    facts = picture.picture_facts(data)
+    assert opened.size == (facts.width, facts.height) == (32, 16)
+    lights = np.asarray(opened.convert("L")).reshape(2, 8, 2, 16).mean(axis=(1, 3))
+    assert lights[0, 0] > 240
+    assert max(lights[0, 1], lights[1, 0], lights[1, 1]) < 15
+
+
+def test_foreign_colour_profile_is_applied_once() -> None:
+    """A picture that carries a profile other than sRGB is brought to sRGB, and the profile does not travel on."""
+    wide = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ"))
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    image = textured()
+    tagged = picture.open_picture(saved(image, "PNG", icc_profile=srgb.tobytes()))
+    broken = picture.open_picture(saved(image, "PNG", icc_profile=b"no profile at all"))
+    assert np.array_equal(np.asarray(tagged), np.asarray(image))
+    assert np.array_equal(np.asarray(broken), np.asarray(image))
+    assert picture.open_picture(saved(image, "PNG", icc_profile=wide.tobytes())).info == {}
+
+
+def test_only_the_first_frame_of_an_animation() -> None:
+    """An animated file opens as its first frame."""
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    for kind in ("GIF", "WEBP", "PNG"):
+        opened = picture.open_picture(saved(frames[0], kind, save_all=True, append_images=frames[1:]))
+        red, _, blue = opened.convert("RGB").getpixel((4, 4))
+        assert (red > 200, blue > 60) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [bomb_png(50_000, 50_000), bomb_png(10_000, 10_001), bomb_gif(), bomb_webp(), bomb_bmp()],
+    ids=["png", "png-just-above", "gif", "webp", "bmp"],
+)
+def test_bombs_are_refused_by_their_header(data: bytes) -> None:
+    """A header that claims too many pixels is refused before any is decoded; the error says the limit."""
+    for look in (picture.picture_facts, picture.open_picture):
+        with pytest.raises(errors.MediaError, match="100,000,000"):
+            look(data)
+
+
+def test_no_bomb_warning_below_our_limit() -> None:
+    """Between Pillow's warning line and our limit there is neither a warning (here: an error) nor a refusal."""
+    assert picture.picture_facts(bomb_png(9_800, 9_800)).width == 9_800
+
+
+@pytest.mark.parametrize("kind", MEDIA_TYPES)
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.9])
+def test_truncated_files_are_refused(kind: str, share: float, tmp_path: Path) -> None:
+    """A file that ends too early is an error that names the file and the next step, never a grey rest."""
+    data = saved(textured(), kind)
+    path = tmp_path / "cut.png"
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(errors.MediaError, match=r"cut\.png.*again"):
+        picture.open_picture(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "is empty"),
+        (b"just some words\n", "not a picture"),
+        (b"%PDF-1.7 ...", "PDF"),
+        (b"<svg xmlns='...'/>", "SVG"),
+        (b"\0\0\0\x18ftypheic\0\0", "HEIC"),
+        (b"\0\0\0\x18ftypisom\0\0", "video"),
+        (b"<!DOCTYPE html><p>404", "web page"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9", "not a picture"),
+    ],
+    ids=["zero-bytes", "text", "pdf", "svg", "heic", "mp4", "html", "eps"],
+)
+def test_strangers_are_named(data: bytes, what: str, tmp_path: Path) -> None:
+    """What is no picture is refused whatever its file name says; the error says what can be opened."""
+    path = tmp_path / "picture.png"
+    path.write_bytes(data)
+    for look in (picture.picture_facts, picture.open_picture):
+        with pytest.raises(errors.MediaError, match=what) as caught:
+            look(path)
+        assert "PNG" in str(caught.value)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    """A path without a file says so and shows the path."""
+    for path in (tmp_path / "nowhere.png", tmp_path):
+        with pytest.raises(errors.MediaError, match="Check the path"):
+            picture.open_picture(path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(MEDIA_TYPES)), st.integers(0, 10_000), st.binary(min_size=1, max_size=8))
+def test_damage_is_a_media_error_or_a_picture(kind: str, at: int, junk: bytes) -> None:
+    """Bytes overwritten anywhere give a picture within limits or a MediaError: no other exception, no warning."""
+    data = bytearray(saved(textured(20, 20), kind))
+    at %= len(data)
+    data[at : at + len(junk)] = junk
+    try:
+        opened = picture.open_picture(bytes(data))
+    except errors.MediaError as error:
+        assert error.hint  # noqa: PT017 - either outcome is right
+    else:
+        assert opened.mode in {"L", "RGB", "RGBA"}
+        assert opened.width * opened.height <= picture.MAX_PIXELS
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([3, 4]), st.integers(0, 2**32 - 1))
+def test_png_round_trip_is_exact(width: int, height: int, channels: int, seed: int) -> None:
+    """Array -> picture -> PNG -> picture -> array gives the same pixels, and the same bytes each time."""
+    array = np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+    image = picture.from_array(array)
+    data = picture.encode_png(image)
+    assert picture.encode_png(image) == data
+    assert np.array_equal(picture.to_array(picture.open_picture(data)), array)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4, 3), np.uint8),
+     np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 3), np.int64), np.uint8(3)],
+    ids=["flat", "two-channels", "no-rows", "floats", "wide-integers", "scalar"],
+)  # fmt: skip
+def test_other_arrays_are_refused(array: np.ndarray) -> None:
+    """The error names the shape and type that came and the ones that are expected."""
+    with pytest.raises(errors.MediaError, match=r"uint8 of shape height x width x 3 \(RGB\) or 4"):
+        picture.from_array(np.asarray(array))
+
+
+def test_thumbnail_fits_and_never_grows() -> None:
+    """The longer side is at most what was asked, thin pictures keep a pixel, small ones stay as they are."""
+    for size, expected in [((1000, 500), (256, 128)), ((3, 9000), (1, 256)), ((20, 10), (20, 10))]:
+        facts = picture.picture_facts(picture.thumbnail(Image.new("RGB", size)))
+        assert (facts.media_type, facts.width, facts.height) == ("image/webp", *expected)
+    assert picture.open_picture(picture.thumbnail(Image.new("RGBA", (9, 9), (1, 2, 3, 0)))).mode == "RGBA"
+
+
+def test_formats_say_what_they_cannot_hold() -> None:
+    """A picture too long for a format is refused with the format that can hold it."""
+    with pytest.raises(errors.MediaError, match="16383"):
+        picture.encode_webp(Image.new("L", (16_384, 1)))
+    with pytest.raises(errors.MediaError, match="65500"):
+        picture.encode_jpeg(Image.new("L", (65_501, 1)))
+    assert picture.picture_facts(picture.encode_jpeg(Image.new("RGBA", (2, 2)))).media_type == "image/jpeg"
