@@ -1,0 +1,62 @@
+"""Which error of ours a failed system call is: decided by its number, never by its text."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from fusionflow_nb import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# EFBIG: this process may not write files this large; to the person it is the same wall as a full disk or quota.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# The last four: a part of the path is a file, is missing, or cannot be made.
+_UNWRITABLE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG}
+)
+
+STORE_HINT = "Point the setting FUSIONFLOW_HOME at a folder you can write, then run again."
+_FULL_HINT = "Free some space there or point the setting FUSIONFLOW_HOME at another disk, then run again."
+
+
+def store_fault(error: OSError, folder: Path, *, hint: str | None = None) -> errors.StoreError:
+    """What a failed write below a folder means; `hint` replaces the advice where FUSIONFLOW_HOME is not the answer."""
+    reason = error.strerror or type(error).__name__
+    if error.errno in _FULL:
+        message = f"There is no room to store this file in {folder} ({reason}); nothing was stored."
+        return errors.DiskFullError(message, hint=hint or _FULL_HINT)
+    if error.errno in _UNWRITABLE:
+        message = f"The folder {folder} cannot be used ({reason})."
+        return errors.UnwritableError(message, hint=hint or STORE_HINT)
+    message = f"A file could not be stored in {folder} ({reason})."
+    return errors.StoreError(message, hint="The disk may be failing or away; check it, then run again.")
+
+
+@contextmanager
+def store_faults(folder: Path, *, hint: str | None = None) -> Iterator[None]:
+    """Turn an OSError of a write below `folder` into a StoreError.
+
+    Raises:
+        DiskFullError, UnwritableError, StoreError: by the error's number.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise store_fault(error, folder, hint=hint) from error
+
+
+@contextmanager
+def source_faults(path: Path) -> Iterator[None]:
+    """Turn an OSError of a read from a file that somebody handed us into MediaError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        message = f"There is no file {path}."
+        raise errors.MediaError(message, hint="Check the path.") from error
+    except OSError as error:
+        message = f"The file {path} cannot be read ({error.strerror or type(error).__name__})."
+        raise errors.MediaError(message, hint="Check that it is a file and that you may read it.") from error

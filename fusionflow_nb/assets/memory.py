@@ -1,0 +1,101 @@
+"""The store that forgets: an AssetStore in memory, for tests and for trying things out."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from fusionflow_nb import errors
+from fusionflow_nb.assets.intake import Source, file_sha256, open_source, pour, told_as
+from fusionflow_nb.assets.keys import checked_sha256, file_name, local_uri
+from fusionflow_nb.assets.probe import describe, prove_and_picture
+
+if TYPE_CHECKING:
+    from fusionflow_nb.media.values import Asset
+
+
+class MemoryStore:
+    """An AssetStore that ends with the object.
+
+    Readers want files, so `path` lays bytes out in a temporary folder when asked.
+    """
+
+    def __init__(self) -> None:
+        self._bytes: dict[str, tuple[bytes, str]] = {}
+        self._previews: dict[str, bytes | None] = {}
+        self._lock = threading.Lock()
+        self._folder = TemporaryDirectory(prefix="fusionflow-", ignore_cleanup_errors=True)
+
+    def put(self, source: Source, *, media_type: str | None = None) -> Asset:
+        """Keep bytes, a file or a stream; equal bytes are kept once.
+
+        Raises:
+            MediaError: no media this house knows, truncated or hostile.
+        """
+        kind, chunks = open_source(source, media_type)
+        buffer = BytesIO()
+        arrival = pour(chunks, buffer.write)
+        with TemporaryDirectory(dir=self._folder.name) as folder:
+            probed = Path(folder) / "bytes.part"
+            probed.write_bytes(buffer.getvalue())
+            with told_as(source, probed, kind):
+                asset = describe(probed, kind, arrival)
+                if self._is_sound(asset.sha256):
+                    return asset
+                preview = prove_and_picture(probed, asset.media_type)
+        with self._lock:
+            self._bytes[asset.sha256] = (buffer.getvalue(), asset.media_type)
+            self._previews[asset.sha256] = preview
+        return asset
+
+    def has(self, sha256: str) -> bool:
+        """Whether the bytes are kept.
+
+        Raises:
+            MediaError: no sha256.
+        """
+        return checked_sha256(sha256) in self._bytes
+
+    def path(self, sha256: str) -> Path:
+        """A file that holds the bytes as long as this store lives.
+
+        Raises:
+            LostAssetError, CorruptAssetError: they are not kept, or not the bytes they were.
+            MediaError: no sha256.
+        """
+        if not self.has(sha256):
+            message = f"The bytes of asset {sha256[:12]} are not in memory."
+            raise errors.LostAssetError(message, hint="Run the node that made it again.")
+        if not self._is_sound(sha256):
+            message = f"The bytes kept for asset {sha256[:12]} are not the ones it was named for."
+            raise errors.CorruptAssetError(message, hint="Run the node that made it again.")
+        data, media_type = self._bytes[sha256]
+        path = Path(self._folder.name) / file_name(sha256, media_type)
+        with self._lock:
+            if not path.exists() or file_sha256(path) != sha256:
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(data)
+        return path
+
+    def uri(self, asset: Asset) -> str:
+        """`fusionflow:<sha256>`."""
+        return local_uri(asset.sha256)
+
+    def url(self, asset: Asset, *, expires_s: int = 3600) -> str:  # noqa: ARG002 - a file's address does not expire
+        """The address of the laid-out file.
+
+        Raises:
+            LostAssetError, CorruptAssetError: as `path`.
+        """
+        return self.path(asset.sha256).as_uri()
+
+    def preview(self, asset: Asset) -> bytes | None:
+        """The WebP made when the asset was kept; None where there is no picture to show."""
+        return self._previews.get(checked_sha256(asset.sha256))
+
+    def _is_sound(self, sha256: str) -> bool:
+        return sha256 in self._bytes and hashlib.sha256(self._bytes[sha256][0]).hexdigest() == sha256

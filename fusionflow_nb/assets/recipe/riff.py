@@ -1,0 +1,94 @@
+"""RIFF files (WebP, WAV) as chunks: a kind, a length, data, and a padding byte after odd lengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from fusionflow_nb import errors
+from fusionflow_nb.assets.recipe.pieces import Piece, Span, read_at, size_of, truncated
+
+HEADER_BYTES = 12
+_MAX_BYTES = (1 << 32) - 2
+
+
+@dataclass(frozen=True, slots=True)
+class RiffChunk:
+    """One chunk; `start` is where its kind stands in the file."""
+
+    kind: bytes
+    start: int
+    data_bytes: int
+
+    @property
+    def data_start(self) -> int:
+        """Where its data begins."""
+        return self.start + 8
+
+    @property
+    def data_end(self) -> int:
+        """Where its data ends."""
+        return self.data_start + self.data_bytes
+
+    @property
+    def end(self) -> int:
+        """Where the next chunk begins."""
+        return self.data_end + self.data_bytes % 2
+
+
+def chunks_of(stream: BinaryIO) -> tuple[list[RiffChunk], int]:
+    """The whole chunks of a file in order, and where the first byte after them stands.
+
+    A chunk that is cut off ends the list; a missing last padding byte is forgiven.
+    """
+    size = size_of(stream)
+    declared = HEADER_BYTES - 4 + int.from_bytes(read_at(stream, 4, 4), "little")
+    limit = min(size, declared)
+    chunks: list[RiffChunk] = []
+    start = HEADER_BYTES
+    while start + 8 <= limit:
+        head = read_at(stream, start, 8)
+        chunk = RiffChunk(head[:4], start, int.from_bytes(head[4:], "little"))
+        if chunk.data_end > limit:
+            break
+        chunks.append(chunk)
+        start = chunk.end
+    return chunks, min(start, size)
+
+
+def whole_chunks(stream: BinaryIO, what: str) -> tuple[list[RiffChunk], int]:
+    """As `chunks_of`, for a file that will be rewritten.
+
+    Raises:
+        MediaError: chunks do not fill the length the header declares.
+    """
+    chunks, end = chunks_of(stream)
+    declared = 8 + int.from_bytes(read_at(stream, 4, 4), "little")
+    # Some writers do not count the last padding byte.
+    if not chunks or end < declared or chunks[-1].data_end > declared:
+        raise truncated(what)
+    return chunks, end
+
+
+def chunk_bytes(kind: bytes, data: bytes) -> bytes:
+    """A chunk as it stands in a file."""
+    return kind + len(data).to_bytes(4, "little") + data + bytes(len(data) % 2)
+
+
+def copied(stream: BinaryIO, chunk: RiffChunk) -> list[Piece]:
+    """A chunk as it was, its padding byte given where the file left it out."""
+    present = min(chunk.end, size_of(stream))
+    return [Span(chunk.start, present), bytes(chunk.end - present)]
+
+
+def assembled(form: bytes, pieces: list[Piece], rest: Span) -> list[Piece]:
+    """A RIFF file of a form (`WEBP`, `WAVE`) from its chunks; `rest` is what followed them in the old file.
+
+    Raises:
+        MediaError: above 4 GB, which RIFF cannot count.
+    """
+    length = 4 + sum(len(piece) if isinstance(piece, bytes) else piece.end - piece.start for piece in pieces)
+    if length > _MAX_BYTES:
+        message = "With a recipe this file would pass 4 GB, the most its format can hold."
+        raise errors.MediaError(message, hint="Cut it, or save it without a recipe.")
+    return [b"RIFF" + length.to_bytes(4, "little") + form, *pieces, rest]

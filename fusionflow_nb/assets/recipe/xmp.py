@@ -1,0 +1,94 @@
+"""The recipe as one property of an XMP packet, put in and taken out as text.
+
+Packets come from strangers: they are searched for our own markers, never parsed as XML, so entities cannot grow.
+"""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import escape, unescape
+
+from fusionflow_nb import errors
+from fusionflow_nb.assets.recipe.text import MAX_RECIPE_BYTES, damaged, too_large
+
+# Escaping makes a character five bytes at most ("&amp;"), and a packet holds a little more than the recipe.
+MAX_PACKET_BYTES = 5 * MAX_RECIPE_BYTES + (1 << 18)
+
+_NAMESPACE = "urn:fusionflow-nb:recipe:1"
+_OPEN = b"<fusionflow:Recipe>"
+_CLOSE = b"</fusionflow:Recipe>"
+_BLOCK_OPEN = f'<rdf:Description rdf:about="" xmlns:fusionflow="{_NAMESPACE}">'.encode()
+_BLOCK_CLOSE = b"</rdf:Description>"
+_RDF_CLOSE = b"</rdf:RDF>"
+_HEAD = (
+    b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+)
+_TAIL = b'</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+# Allowed in JSON text, forbidden in XML 1.0: written as JSON escapes instead.
+_NO_XML = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff", 0x7F: "\\u007f"}
+
+
+def packet_with(text: str, packet: bytes | None = None) -> bytes:
+    """A packet that carries a recipe: `packet` with ours put in and all else kept, or a new one.
+
+    Raises:
+        MediaError: the packet is XMP in a form that cannot be extended as text.
+    """
+    return packet_with_block(recipe_block(text), packet)
+
+
+def recipe_block(text: str) -> bytes:
+    """The RDF description that holds a recipe."""
+    safe = escape(text.translate(_NO_XML)).encode()
+    return _BLOCK_OPEN + _OPEN + safe + _CLOSE + _BLOCK_CLOSE
+
+
+def packet_with_block(block: bytes, packet: bytes | None = None) -> bytes:
+    """A packet that holds an RDF description, beside what `packet` holds."""
+    kept = without_recipe(packet) if packet else b""
+    if b"rdf:RDF" not in kept:
+        # Nothing there, or no XMP at all.
+        return _HEAD + block + _TAIL
+    at = kept.rfind(_RDF_CLOSE)
+    if at < 0:
+        message = "The XMP packet of this file is written in a way that a recipe cannot join."
+        raise errors.MediaError(message, hint="Save it as PNG, or remove its XMP first.")
+    return kept[:at] + block + kept[at:]
+
+
+def without_recipe(packet: bytes) -> bytes:
+    """The packet without what we put in before."""
+    start = packet.find(_BLOCK_OPEN + _OPEN)
+    end = packet.find(_CLOSE + _BLOCK_CLOSE, start)
+    return packet[:start] + packet[end + len(_CLOSE + _BLOCK_CLOSE) :] if 0 <= start < end else packet
+
+
+def text_in(packet: bytes) -> str | None:
+    """The recipe text of a packet, or None; an attribute serves too, since other programs rewrite packets so.
+
+    Raises:
+        MediaError: a recipe begins there and does not end, is too large or no UTF-8.
+    """
+    if len(packet) > MAX_PACKET_BYTES:
+        raise too_large()
+    raw = _between(packet, _OPEN, _CLOSE)
+    if raw is None:
+        raw = _between(packet, b' fusionflow:Recipe="', b'"')
+    if raw is None:
+        raw = _between(packet, b" fusionflow:Recipe='", b"'")
+    if raw is None:
+        return None
+    try:
+        return unescape(raw.decode(), {"&quot;": '"', "&apos;": "'", "&#34;": '"', "&#39;": "'", "&#xA;": "\n"})
+    except UnicodeDecodeError as error:
+        raise damaged() from error
+
+
+def _between(packet: bytes, before: bytes, after: bytes) -> bytes | None:
+    start = packet.find(before)
+    if start < 0:
+        return None
+    end = packet.find(after, start + len(before))
+    if end < 0:
+        raise damaged()
+    return packet[start + len(before) : end]
