@@ -32,6 +32,8 @@ class Intent:
     reserve_micro_usd: int
     draft: Generation
     """What is known before the call; `finish` and a resume after a dead kernel complete it."""
+    replaces: str | None = None
+    """A generation whose bytes are lost: it does not count as `Stored`, so that a person can have it made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,17 @@ class Shown:
     ingredients: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a scope has used of its cap, in micro-dollars; `at_stake` no longer counts against it."""
+
+    spent_micro_usd: int
+    reserved_micro_usd: int
+    at_stake_micro_usd: int
+
+
 class Journal(Protocol):
-    """The durable log. Writes are durable when they return; each raises JournalBusyError after 10 s, JournalError else."""
+    """The durable log. Writes are durable when they return; JournalBusyError after 10 s, JournalError otherwise."""
 
     async def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
         """Results by content key; misses are absent."""
@@ -142,7 +153,7 @@ class Journal(Protocol):
         ...
 
     async def finish(self, job_id: str, epoch: int, generation: Generation) -> bool:
-        """Outputs, generation, settlement and release in one transaction. False: the lease is lost, nothing was settled."""
+        """Outputs, generation, settlement and release in one transaction. False: the lease is lost, nothing settled."""
         ...
 
     async def ended(self, job_id: str) -> Ended | None:
@@ -167,4 +178,24 @@ class Journal(Protocol):
 
     async def adopt(self, job_id: str) -> Claim:
         """Take over a dead kernel's job: Inherited, Unknown, or Held if its kernel lives."""
+        ...
+
+    async def record_shown(self, project_id: str, shown: Mapping[tuple[str, Coordinate], Shown]) -> None:
+        """Keep what nodes show now where no generation says so (cached hits)."""
+        ...
+
+    async def hand_over(self, job_id: str, epoch: int) -> bool:
+        """Let go of an accepted job. True: a living kernel waits and may adopt it. False: cancel the Operation."""
+        ...
+
+    async def leave(self, job_id: str, waiting_job_id: str) -> None:
+        """Wait no longer for a job that was `Held`."""
+        ...
+
+    async def resolve(self, job_id: str, generation: Generation) -> bool:
+        """A person decides how an `unknown` job ended. False: it is not unknown (any more)."""
+        ...
+
+    async def spending(self, scopes: Sequence[str]) -> dict[str, Spending]:
+        """What each scope has used so far."""
         ...

@@ -1,0 +1,94 @@
+"""Look-ups that need no turn: WAL readers see every commit and wait for nobody."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from fusionflow_nb.journal import claims, codec, money
+from fusionflow_nb.journal.protocol import Ended, OpenJob, Shown, Stored
+from fusionflow_nb.media.values import outputs_from_json
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+    from fusionflow_nb.journal.protocol import Spending
+    from fusionflow_nb.journal.records import Coordinate
+
+_MEMO_LIMIT = 50_000
+
+
+class ResultMemo:
+    """Outputs already decoded, by generation id: a generation never changes, so only its id is asked again."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._stored: dict[bytes, Stored] = {}
+
+    def stored(self, content_key: bytes, generation_id: str, outputs: str) -> Stored:
+        """The answer for a key, decoded once."""
+        known = self._stored.get(content_key)
+        if known is None or known.generation_id != generation_id:
+            if len(self._stored) >= _MEMO_LIMIT:
+                self._stored.clear()
+            known = self._stored[content_key] = Stored(generation_id, outputs_from_json(json.loads(outputs)))
+        return known
+
+
+def lookup(cursor: sqlite3.Cursor, keys: Sequence[bytes], memo: ResultMemo) -> dict[bytes, Stored]:
+    """Results by content key; misses are absent. One prepared statement, in one read transaction."""
+    statement = "SELECT generation_id, outputs FROM results WHERE content_key = ?"
+    found: dict[bytes, Stored] = {}
+    cursor.execute("BEGIN")
+    try:
+        for key in keys:
+            row = cursor.execute(statement, (key,)).fetchone()
+            if row is not None:
+                found[key] = memo.stored(key, row[0], row[1])
+    finally:
+        cursor.execute("COMMIT")
+    return found
+
+
+def shown(cursor: sqlite3.Cursor, project_id: str) -> dict[tuple[str, Coordinate], Shown]:
+    """What each node of a project last showed."""
+    rows = cursor.execute(
+        "SELECT node_id, coordinate, generation_id, content_key, outputs, ingredients FROM shown WHERE project_id = ?",
+        (project_id,),
+    )
+    return {
+        (node_id, codec.coordinate_from_json(json.loads(coordinate))): Shown(
+            generation_id, content_key, outputs_from_json(json.loads(outputs)), json.loads(ingredients)
+        )
+        for node_id, coordinate, generation_id, content_key, outputs, ingredients in rows
+    }
+
+
+def ended(cursor: sqlite3.Cursor, job_id: str) -> Ended | None:
+    """How a job ended (`unknown` counts as an end for those who wait); None while it goes on."""
+    row = cursor.execute(
+        "SELECT state, payload FROM jobs JOIN events ON seq = ended_seq WHERE job_id = ?", (job_id,)
+    ).fetchone()
+    return None if row is None else Ended(row[0], codec.generation_from_json(json.loads(row[1])))
+
+
+def open_jobs(cursor: sqlite3.Cursor, is_alive: Callable[[str], bool]) -> list[OpenJob]:
+    """Every job that has not ended, with whether its kernel lives."""
+    return [
+        OpenJob(
+            job.job_id,
+            job.state,
+            job.kernel_id,
+            is_alive(job.kernel_id),
+            None if job.operation is None else json.loads(job.operation),
+            job.reserve_micro_usd,
+            job.draft_generation(),
+        )
+        for job in claims.open_jobs(cursor)
+    ]
+
+
+def spending(cursor: sqlite3.Cursor, scopes: Sequence[str], today: str) -> dict[str, Spending]:
+    """What each scope has used so far."""
+    return {scope: money.spending_in(cursor, scope, today) for scope in scopes}
