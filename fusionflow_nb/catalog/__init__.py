@@ -1,1 +1,59 @@
-"""TODO."""
+"""The node types there are: a file per family, and the functions a notebook declared."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from fusionflow_nb import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fusionflow_nb.catalog.node_type import NodeType
+
+
+class Catalog:
+    """Node types by name. Built-in names cannot be taken; a notebook may redefine its own."""
+
+    def __init__(self) -> None:
+        from fusionflow_nb.catalog import audio, files, image, sweep, text, transform, video  # noqa: PLC0415
+
+        families = (text, image, video, audio, transform, sweep, files)
+        self._built_in = {node.name: node for family in families for node in family.node_types()}
+        self._declared: dict[str, NodeType] = {}
+        self.rev = 0
+        """Raised at each declaration, so that plans know when to look again."""
+
+    def declare(self, node_type: NodeType) -> None:
+        """Add or replace a notebook's own node type.
+
+        Raises:
+            ParameterError: the name belongs to a built-in node.
+        """
+        if node_type.name in self._built_in:
+            raise errors.ParameterError(
+                f"{node_type.name!r} is a built-in node.", hint="Give the function another name, or name= another."
+            )
+        self._declared[node_type.name] = node_type
+        self.rev += 1
+
+    def find(self, name: str) -> NodeType | None:
+        return self._declared.get(name) or self._built_in.get(name)
+
+    def get(self, name: str, *, node_id: str | None = None) -> NodeType:
+        """The node type of a name.
+
+        Raises:
+            UnknownNodeTypeError: there is none; lists the nearest names.
+        """
+        node_type = self.find(name)
+        if node_type is None:
+            near = difflib.get_close_matches(name, list(self), n=3, cutoff=0.5)
+            hint = f"Did you mean {', '.join(near)}?" if near else "Run the cell that defines it with @ff.node first."
+            raise errors.UnknownNodeTypeError(f"There is no node type {name!r}.", node_id=node_id, hint=hint)
+        return node_type
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._built_in
+        yield from self._declared

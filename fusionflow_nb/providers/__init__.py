@@ -1,1 +1,1 @@
-"""TODO."""
+"""Adapters to services: the protocol, the model catalogue, one file per service; `local` is the embedded default."""

@@ -47,11 +47,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One thing the service made: bytes, a file we may move, or an address to fetch at once."""
+    """One thing the service made, already fetched: bytes, or a file that the engine may move away."""
 
     port: str
-    content: bytes | Path | str
-    """bytes; a path (ours to move); or a URL (text)."""
+    content: bytes | Path
     media_type: str | None = None
 
 

@@ -1,0 +1,122 @@
+"""From what a function or a service returned to outputs: bytes into the store, values as values. Blocking; in a worker."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb import errors
+from fusionflow_nb.media.batch import Batch
+from fusionflow_nb.media.handles import Media
+from fusionflow_nb.media.values import Asset, Series, Value, canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fusionflow_nb.assets.protocol import AssetStore
+    from fusionflow_nb.catalog.node_type import NodeType, OutputPort
+    from fusionflow_nb.media.ports import PortType
+    from fusionflow_nb.media.values import Item, Outputs, PortValue
+
+INLINE_BYTES = 64 * 1024
+"""Larger values become assets (`application/json`)."""
+
+
+def adopt(result: Any, node_type: NodeType, store: AssetStore, *, node_id: str) -> Outputs:  # noqa: ANN401 - user code's
+    """What a node's function returned, by port.
+
+    Raises:
+        NodeFailedError: something that no port can carry; names what may be returned.
+    """
+    ports = node_type.outputs
+    if not ports:
+        return {}
+    if len(ports) > 1 and isinstance(result, dict):
+        return {port.name: _port(result[port.name], port, store, node_id) for port in ports if result.get(port.name) is not None}
+    if len(ports) > 1 and isinstance(result, tuple):
+        return {port.name: _port(value, port, store, node_id) for port, value in zip(ports, result, strict=False)}
+    return {ports[0].name: _port(result, ports[0], store, node_id)}
+
+
+def _port(result: Any, port: OutputPort, store: AssetStore, node_id: str) -> PortValue:  # noqa: ANN401
+    if isinstance(result, Series):
+        return result
+    if port.is_series:
+        labelled = _labelled(result)
+        if labelled is None:
+            raise errors.NodeFailedError(
+                f"The node returned {type(result).__name__} where a list or a dict of {port.type.value}s belongs.",
+                node_id=node_id,
+            )
+        items = tuple(item_of(value, port.type, store, node_id=node_id) for value in labelled.values())
+        return Series("item", tuple(labelled), items)
+    return item_of(result, port.type, store, node_id=node_id)
+
+
+def _labelled(result: Any) -> Mapping[str, Any] | None:  # noqa: ANN401
+    if isinstance(result, dict):
+        return {str(label): value for label, value in result.items()}
+    if isinstance(result, Batch):
+        return {" ".join(label for _, label in cell.labels): cell.value for cell in result.cells if cell.value is not None}
+    if isinstance(result, list | tuple):
+        return {str(index + 1): value for index, value in enumerate(result)}
+    return None
+
+
+def item_of(result: Any, port_type: PortType, store: AssetStore, *, node_id: str) -> Item:  # noqa: ANN401
+    """One returned thing as an asset or a value.
+
+    Raises:
+        NodeFailedError: no port can carry it.
+    """
+    if isinstance(result, Media):
+        result = result.asset
+    if isinstance(result, Asset | Value):
+        return result
+    if not port_type.is_media:
+        return _value(result, store, node_id)
+    if isinstance(result, bytes):
+        return store.put(result)
+    if isinstance(result, str | os.PathLike):
+        return store.put(Path(result))
+    encoded = _encoded_picture(result)
+    if encoded is None:
+        raise errors.NodeFailedError(
+            f"The node returned {type(result).__name__}, which is no {port_type.value}.",
+            node_id=node_id,
+            hint="Return an ff.Image (or other handle), a PIL image, a uint8 array of shape (height, width, 3 or 4), "
+            "a path or bytes.",
+        )
+    return store.put(encoded, media_type="image/png")
+
+
+def _encoded_picture(result: Any) -> bytes | None:  # noqa: ANN401
+    import numpy as np  # noqa: PLC0415 - only when a node returned pixels
+    from PIL import Image as Pillow  # noqa: PLC0415
+
+    from fusionflow_nb.media.picture import encode_png, from_array  # noqa: PLC0415
+
+    if isinstance(result, Pillow.Image):
+        return encode_png(result)
+    return encode_png(from_array(result)) if isinstance(result, np.ndarray) else None
+
+
+def _value(result: Any, store: AssetStore, node_id: str) -> Item:  # noqa: ANN401
+    if isinstance(result, Batch):
+        result = list(result)
+    if isinstance(result, tuple):
+        result = list(result)
+    if not isinstance(result, str | int | float | bool | list | dict | type(None)):
+        raise errors.NodeFailedError(
+            f"The node returned {type(result).__name__}, which no port can carry.",
+            node_id=node_id,
+            hint="Return text, a number, a list or a dict, or declare a media type as the return hint.",
+        )
+    try:
+        text = canonical_json(result).encode()
+    except errors.MediaError as error:
+        raise errors.NodeFailedError(error.what, node_id=node_id, hint=error.hint) from error
+    if len(text) > INLINE_BYTES:
+        return store.put(text, media_type="application/json")
+    return Value.of(result)

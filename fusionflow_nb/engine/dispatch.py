@@ -1,0 +1,362 @@
+"""Calling a provider: claim, submit, poll, fetch, settle. The engine owns this loop; adapters only map the wire.
+
+The order is what keeps money safe: the claim (intent, key, reservation) is durable before a request leaves, the Operation
+before the first poll, the bytes before the generation that names them. A process may die between any two lines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb import errors
+from fusionflow_nb.engine.flight import Answer, News
+from fusionflow_nb.journal.protocol import (
+    Granted,
+    Held,
+    Inherited,
+    Intent,
+    OverBudget,
+    Stored,
+    Unknown,
+)
+from fusionflow_nb.media.values import Series
+from fusionflow_nb.plan.plan import VARIANT
+from fusionflow_nb.providers.protocol import (
+    Cancelled,
+    Done,
+    Failed,
+    NoFunds,
+    Operation,
+    Pending,
+    Reference,
+    Refused,
+    Request,
+    SubmitAmbiguousError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.journal.records import Generation
+    from fusionflow_nb.media.values import Outputs
+    from fusionflow_nb.plan.job import Bound
+    from fusionflow_nb.providers.protocol import Cost, Output, Provider, Status
+
+SUBMIT_TRIES = 3
+BACKOFF_S = 0.5
+BACKOFF_CAP_S = 8.0
+HELD_LOOK_S = 0.25
+
+
+class Call:
+    """One provider call of one job.
+
+    Args:
+        bound: the job's inputs.
+        task: what is asked of the model.
+        draft: the generation as far as it is known; completed here.
+        reserve_micro_usd: what the budget holds for it: its high estimate, or an allowance where it has no price.
+        services: the engine's living parts.
+        tell: told how it stands.
+    """
+
+    def __init__(
+        self,
+        bound: Bound,
+        task: str,
+        draft: Generation,
+        reserve_micro_usd: int,
+        services: Services,
+        tell: Callable[[News], None],
+    ) -> None:
+        assert bound.entry is not None  # noqa: S101 - provider jobs have a model
+        self.entry = bound.entry
+        self.bound = bound
+        self.task = task
+        self.draft = draft
+        self.reserve_micro_usd = reserve_micro_usd
+        self.services = services
+        self.tell = tell
+        self.provider: Provider = services.providers.provider(self.entry.provider)
+        self.job_id = services.ids()
+        self.epoch = 0
+
+    async def run(self) -> Answer:
+        """Make the call, or find that it was made.
+
+        Raises:
+            JobError: refused, failed, no funds, unknown, timed out: each its own class.
+            OverBudgetError: the reservation would pass a cap; nothing was sent.
+            JournalBusyError: the log could not be written; nothing was sent.
+        """
+        slot = self.services.slot(self.provider)
+        if slot.locked():
+            self.tell(News("waiting", waits_for="slot"))
+        async with slot:
+            if not self.provider.is_remote:
+                return await self._submitted_and_settled()
+            claim = await self._claim()
+            match claim:
+                case Stored():
+                    return Answer(claim.outputs, claim.generation_id, is_hit=True)
+                case Inherited():
+                    self.job_id, self.epoch = claim.job_id, claim.epoch
+                    return await self._followed(Operation(claim.operation))
+                case _:
+                    return await self._submitted_and_settled()
+
+    async def resume(self, job_id: str, epoch: int, operation: dict[str, Any]) -> Answer:
+        """Finish what a dead kernel began: poll and fetch only."""
+        self.job_id, self.epoch = job_id, epoch
+        return await self._followed(Operation(operation))
+
+    # --- before the money ------------------------------------------------------------------------------------------
+
+    async def _claim(self) -> Granted | Stored | Inherited:
+        """The right to submit, somebody else's result, or somebody else's work to finish."""
+        draft = self.draft
+        assert draft.content_key is not None  # noqa: S101 - provider jobs are keyed
+        intent = Intent(
+            job_id=self.job_id,
+            run_id=draft.run_id,
+            project_id=draft.project_id,
+            node_id=draft.node_id,
+            coordinate=draft.coordinate,
+            content_key=draft.content_key,
+            provider=self.entry.provider,
+            model=self.entry.id,
+            idempotency_key=self.job_id,
+            reserve_micro_usd=self.reserve_micro_usd,
+            draft=draft,
+        )
+        caps = self.services.caps(draft.run_id, draft.project_id)
+        while True:
+            [claim] = await self.services.journal.claim([intent], caps)
+            match claim:
+                case Granted():
+                    self.job_id, self.epoch = claim.job_id, claim.epoch
+                    return claim
+                case Stored() | Inherited():
+                    return claim
+                case Unknown():
+                    raise self._unknown(claim.at_stake_micro_usd)
+                case OverBudget():
+                    raise self._over_budget(claim)
+                case Held():
+                    self.tell(News("waiting", waits_for="lease"))
+                    await self._until_let_go(claim)
+
+    async def _until_let_go(self, held: Held) -> None:
+        """Wait while another kernel works on the same key; its refusal is our refusal, its death ends the wait."""
+        while True:
+            await self.services.sleep(HELD_LOOK_S)
+            ended = await self.services.journal.ended(held.job_id)
+            if ended is not None:
+                if ended.status in {"refused", "no_funds", "unknown"}:
+                    raise _as_error(ended.status, ended.generation.error_message or "", self.draft.node_id, self.entry.provider)
+                return
+            open_jobs = {job.job_id: job for job in await self.services.journal.open_jobs()}
+            if held.job_id not in open_jobs or not open_jobs[held.job_id].is_held:
+                return
+
+    # --- the call itself -------------------------------------------------------------------------------------------
+
+    async def _submitted_and_settled(self) -> Answer:
+        request = await self.services.in_thread(self._request)
+        self.draft = replace(self.draft, started_at_us=self.services.clock())
+        self.tell(News("running"))
+        try:
+            status = await self._submit(request)
+        except SubmitAmbiguousError as error:
+            await self._finish("unknown", error_code="unknown", error_message=str(error))
+            raise self._unknown(self.reserve_micro_usd) from error
+        except asyncio.CancelledError:
+            # Cancelled while the request was on its way: whether it arrived, nobody knows.
+            await asyncio.shield(self._finish("unknown", error_code="unknown", error_message="Cancelled during the submit."))
+            raise
+        if isinstance(status, Operation):
+            if self.provider.is_remote:
+                await self.services.journal.accepted(self.job_id, self.epoch, status.data)
+            return await self._followed(status)
+        return await self._ended(status)
+
+    def _request(self) -> Request:
+        """The request, with the files of its references at hand. Blocking."""
+        values = dict(self.bound.values)
+        prompt = values.pop("prompt", None)
+        for name in ("model", "settings", "fallback"):
+            values.pop(name, None)
+        references = {}
+        for port, item in self.bound.media.items():
+            items = item if isinstance(item, list) else [item]
+            references[port] = [Reference(asset, self.services.store.path(asset.sha256)) for asset in items]
+        return Request(self.entry, self.task, prompt, values, references)
+
+    async def _submit(self, request: Request) -> Operation | Status:
+        """One logical start: tried again only where the service said it took nothing."""
+        tries = 0
+        while True:
+            tries += 1
+            status = await self.provider.submit(request, idempotency_key=self.job_id)
+            if not (isinstance(status, Failed) and status.is_retryable) or tries == SUBMIT_TRIES:
+                return status
+            self.tell(News("waiting", waits_for="rate_limit"))
+            await self.services.sleep(_backoff_s(tries))
+
+    async def _followed(self, operation: Operation) -> Answer:
+        """Poll until it has ended."""
+        self.draft = replace(self.draft, operation=operation.data, started_at_us=self.draft.started_at_us or self.services.clock())
+        try:
+            async with asyncio.timeout(self.entry.timeout_s):
+                return await self._ended(await self._polled(operation))
+        except TimeoutError as error:
+            await self.provider.cancel(operation)
+            message = f"No result after {self.entry.timeout_s:g} s."
+            await self._finish("failed", error_code="timeout", error_message=message)
+            raise errors.JobTimeoutError(
+                message, node_id=self.draft.node_id, provider=self.entry.provider, hint="Run again, or use another model."
+            ) from error
+        except asyncio.CancelledError:
+            await asyncio.shield(self._let_go(operation))
+            raise
+
+    async def _polled(self, operation: Operation) -> Status:
+        failures = 0
+        while True:
+            try:
+                status = await self.provider.poll(operation)
+                failures = 0
+            except errors.ProviderError as error:
+                if not error.is_retryable:
+                    return Failed(error.code, error.what)
+                failures += 1
+                await self.services.sleep(_backoff_s(failures))
+                continue
+            if not isinstance(status, Pending):
+                return status
+            self.tell(News("running", status.progress, status.queue_position, preview=status.preview))
+            if self.provider.poll_interval_s:
+                await self.services.sleep(self.provider.poll_interval_s)
+
+    async def _let_go(self, operation: Operation) -> None:
+        """Cancelled by a person: ask the service to stop and write down what became of it."""
+        await self.provider.cancel(operation)
+        await self._finish("cancelled", error_code="cancelled", error_message="Cancelled.")
+
+    # --- after -----------------------------------------------------------------------------------------------------
+
+    async def _ended(self, status: Status) -> Answer:
+        """Write the end down and turn it into an answer or an error."""
+        match status:
+            case Done():
+                return await self._done(status)
+            case Refused():
+                await self._finish("refused", cost=status.cost, error_code="refused", error_message=status.message)
+                raise _as_error("refused", status.message, self.draft.node_id, self.entry.provider)
+            case NoFunds():
+                await self._finish("no_funds", error_code="no_funds", error_message=status.message)
+                raise _as_error("no_funds", status.message, self.draft.node_id, self.entry.provider)
+            case Cancelled():
+                await self._finish("cancelled", cost=status.cost, error_code="cancelled", error_message="Cancelled at the service.")
+                raise _as_error("cancelled", "It was cancelled at the service.", self.draft.node_id, self.entry.provider)
+            case Failed():
+                await self._finish("failed", cost=status.cost, error_code=status.code, error_message=status.message)
+                raise errors.ProviderError(
+                    status.message,
+                    node_id=self.draft.node_id,
+                    provider=self.entry.provider,
+                    hint="Run again: only what failed is submitted.",
+                    is_retryable=status.is_retryable,
+                )
+            case _:
+                message = f"The service answered {type(status).__name__} to a submit."
+                raise errors.ProviderError(message, node_id=self.draft.node_id, provider=self.entry.provider)
+
+    async def _done(self, status: Done) -> Answer:
+        outputs = await self.services.in_thread(self._stored, status.outputs)
+        cost = status.cost.micro_usd if status.cost else (0 if self.entry.is_free else self.reserve_micro_usd)
+        generation = await self._finish("succeeded", cost=status.cost, outputs=outputs, cost_micro_usd=cost, seed=status.seed)
+        return Answer(outputs, generation.id, cost)
+
+    def _stored(self, made: tuple[Output, ...]) -> Outputs:
+        """What the service made, in the store, by port. Blocking."""
+        by_port: dict[str, list[Any]] = {}
+        for output in made:
+            asset = self.services.store.put(output.content, media_type=output.media_type)
+            by_port.setdefault(output.port, []).append(asset)
+        is_series = int(self.bound.values.get("count") or 1) > 1
+        outputs: Outputs = {}
+        for port, assets in by_port.items():
+            labels = tuple(str(index + 1) for index in range(len(assets)))
+            outputs[port] = Series(VARIANT, labels, tuple(assets)) if is_series else assets[0]
+        return outputs
+
+    async def _finish(
+        self,
+        status: str,
+        *,
+        outputs: Outputs | None = None,
+        cost: Cost | None = None,
+        cost_micro_usd: int | None = None,
+        seed: int | None = None,
+        error_code: str | None = None,
+        error_message: str | None = None,
+    ) -> Generation:
+        first = next(iter(outputs.values())) if outputs else None
+        asset = first.items[0] if isinstance(first, Series) else first
+        generation = replace(
+            self.draft,
+            status=status,
+            outputs=outputs,
+            output_url=self.services.store.uri(asset) if asset is not None and hasattr(asset, "sha256") else None,  # type: ignore[arg-type]
+            cost_micro_usd=cost.micro_usd if cost else (cost_micro_usd or 0),
+            cost_is_exact=bool(cost and cost.is_exact),
+            seed=seed if seed is not None else self.draft.seed,
+            finished_at_us=self.services.clock(),
+            error_code=error_code,
+            error_message=error_message,
+        )
+        if self.provider.is_remote:
+            await self.services.journal.finish(self.job_id, self.epoch, generation)
+        else:
+            self.services.record(generation)
+        return generation
+
+    def _unknown(self, at_stake_micro_usd: int) -> errors.UnknownOutcomeError:
+        return errors.UnknownOutcomeError(
+            f"Nobody knows whether {self.entry.provider} took this job (${at_stake_micro_usd / 1e6:.2f} at stake).",
+            node_id=self.draft.node_id,
+            provider=self.entry.provider,
+            hint="Look at your account there; it is not sent again by itself. A new take asks for another.",
+        )
+
+    def _over_budget(self, claim: OverBudget) -> errors.OverBudgetError:
+        left = claim.cap_micro_usd - claim.spent_micro_usd - claim.reserved_micro_usd
+        return errors.OverBudgetError(
+            f"This job may cost ${claim.asked_micro_usd / 1e6:.2f}, and ${max(0, left) / 1e6:.2f} of the "
+            f"${claim.cap_micro_usd / 1e6:.2f} for {claim.scope.replace(':', ' ')} is left.",
+            node_id=self.draft.node_id,
+            hint=f"Raise it with ff.budget({claim.scope.partition(':')[0]}=...).",
+        )
+
+
+def _as_error(status: str, message: str, node_id: str, provider: str) -> errors.JobError:
+    """A final answer that is the same for everybody who waits for the key."""
+    match status:
+        case "refused":
+            return errors.RefusedError(message or "Refused.", node_id=node_id, provider=provider, hint="Change the prompt or the picture.")
+        case "no_funds":
+            return errors.NoFundsError(message or "No funds.", node_id=node_id, provider=provider, hint="Add credit at the service.")
+        case "cancelled":
+            return errors.JobCancelledError(message or "Cancelled.", node_id=node_id, provider=provider)
+        case _:
+            return errors.UnknownOutcomeError(message or "Unknown.", node_id=node_id, provider=provider)
+
+
+def _backoff_s(tries: int) -> float:
+    """Exponential with jitter, so that many jobs refused together do not come back together."""
+    return min(BACKOFF_CAP_S, BACKOFF_S * 2 ** (tries - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

@@ -1,0 +1,75 @@
+"""Single flight inside a kernel: jobs that ask for the same content key share one call.
+
+The call lives on its own; those who wait for it come and go. It is cancelled when the last one lets go.
+Between kernels the journal does the same (see `dispatch`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from fusionflow_nb.media.values import Outputs
+
+
+class News(NamedTuple):
+    """How a call stands, for those who watch it."""
+
+    state: str
+    progress: float | None = None
+    queue_position: int | None = None
+    waits_for: str = ""
+    preview: bytes | None = None
+
+
+class Answer(NamedTuple):
+    """What a call gave. `is_hit`: somebody had already paid for it."""
+
+    outputs: Outputs
+    generation_id: str
+    cost_micro_usd: int = 0
+    is_hit: bool = False
+
+
+class Flight:
+    """One call and everybody who waits for it."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[News], None]] = []
+        self._task: asyncio.Task[Answer] | None = None
+        self.last: News | None = None
+
+    def start(self, call: Coroutine[Any, Any, Answer], when_done: Callable[[], None]) -> None:
+        """Begin the call; `when_done` runs when it has ended, whatever the end."""
+        self._task = asyncio.get_running_loop().create_task(call)
+        self._task.add_done_callback(lambda task: (when_done(), task.cancelled() or task.exception()))
+
+    def tell(self, news: News) -> None:
+        """Pass news on to everybody who waits."""
+        self.last = news
+        for listener in tuple(self._listeners):
+            listener(news)
+
+    async def join(self, listener: Callable[[News], None]) -> Answer:
+        """Wait for the call's answer, hearing its news meanwhile.
+
+        Raises:
+            whatever the call raised; CancelledError if this one was cancelled (the call goes on for the others).
+        """
+        assert self._task is not None  # noqa: S101 - joined after start
+        self._listeners.append(listener)
+        if self.last is not None:
+            listener(self.last)
+        try:
+            return await asyncio.shield(self._task)
+        except asyncio.CancelledError:
+            if len(self._listeners) == 1 and not self._task.done():
+                self._task.cancel()
+                await asyncio.wait([self._task])
+            raise
+        finally:
+            self._listeners.remove(listener)

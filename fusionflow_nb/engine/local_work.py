@@ -1,0 +1,161 @@
+"""Running a local node: a transform or a Python function, in the loop if it is async, else in a worker thread."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb import errors
+from fusionflow_nb.catalog.context import Context
+from fusionflow_nb.catalog.node_type import Passes
+from fusionflow_nb.engine.adopt import adopt
+from fusionflow_nb.media.batch import Batch, Cell
+from fusionflow_nb.media.handles import handle
+from fusionflow_nb.media.values import Asset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.media.ports import PortType
+    from fusionflow_nb.media.values import Outputs
+    from fusionflow_nb.plan.job import Job
+
+
+async def run_local(job: Job, services: Services, report: Callable[[float], None]) -> Outputs:
+    """Do a local job and put what it made into the store.
+
+    Args:
+        job: bound.
+        services: where bytes go and threads come from.
+        report: told the fraction done, 0..1, on the loop thread.
+
+    Raises:
+        NodeFailedError: the function raised; its own exception is the cause.
+        JobTimeoutError: it took longer than its node type allows.
+    """
+    node_type = job.node.type
+    assert node_type is not None  # noqa: S101 - bound jobs are typed
+    try:
+        async with asyncio.timeout(node_type.timeout_s):
+            if node_type.is_async:
+                return await _in_loop(job, services, report)
+            return await _in_worker(job, services, report)
+    except TimeoutError as error:
+        raise errors.JobTimeoutError(
+            f"The node did not finish within {node_type.timeout_s:g} s.",
+            node_id=job.node.id,
+            hint="Make it faster, or raise timeout_s= where it is declared.",
+        ) from error
+
+
+async def _in_loop(job: Job, services: Services, report: Callable[[float], None]) -> Outputs:
+    node_type, bound = job.node.type, job.bound
+    assert node_type is not None  # noqa: S101
+    assert bound is not None  # noqa: S101
+    given = bound.values
+    if bound.media or node_type.context:
+        given = _arguments(job, services, Context(job.node.id, report))
+    try:
+        result = await node_type.function()(**given)
+    except Exception as error:  # the border of a job: whatever user code raises is this node's failure
+        raise failure(error, job) from error
+    if len(node_type.outputs) == 1 and not node_type.outputs[0].type.is_media:
+        return adopt(result, node_type, services.store, node_id=job.node.id)
+    outputs: Outputs = await services.in_thread(_adopted, result, job, services)
+    return outputs
+
+
+async def _in_worker(job: Job, services: Services, report: Callable[[float], None]) -> Outputs:
+    loop = asyncio.get_running_loop()
+    context = Context(job.node.id, lambda fraction: loop.call_soon_threadsafe(report, fraction))
+    work = loop.run_in_executor(services.workers, _call, job, services, context)
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        # A thread cannot be killed: tell the function, drop what it returns, and count it while it goes on.
+        context.cancel()
+        services.leftovers.add(job.node.id)
+        work.add_done_callback(lambda done: (services.leftovers.discard(job.node.id), done.exception()))
+        raise
+
+
+def _call(job: Job, services: Services, context: Context) -> Outputs:
+    node_type = job.node.type
+    assert node_type is not None  # noqa: S101
+    try:
+        function = node_type.function()
+        if node_type.passes is Passes.FILES:
+            return _call_with_files(job, services, context, function)
+        result = function(**_arguments(job, services, context))
+    except errors.FusionFlowError as error:
+        raise error.at(job.node.id)
+    except Exception as error:  # the border of a job
+        raise failure(error, job) from error
+    return _adopted(result, job, services)
+
+
+def _call_with_files(job: Job, services: Services, context: Context, function: Callable[..., Any]) -> Outputs:
+    """Functions that write a file themselves get a folder of their own; what they return is taken from it."""
+    with tempfile.TemporaryDirectory(prefix="fusionflow-") as folder:
+        target = Path(folder) / "out"
+        made = function(**_arguments(job, services, context), target=target, tick=context.progress)
+        return _adopted(made if made is not None else target, job, services)
+
+
+def _adopted(result: Any, job: Job, services: Services) -> Outputs:  # noqa: ANN401 - user code's
+    assert job.node.type is not None  # noqa: S101
+    return adopt(result, job.node.type, services.store, node_id=job.node.id)
+
+
+def failure(error: BaseException, job: Job) -> errors.FusionFlowError:
+    """A foreign exception as the failure of a node, with the line of user code that raised it."""
+    if isinstance(error, errors.FusionFlowError):
+        return error.at(job.node.id)
+    trace = error.__traceback__
+    line = ""
+    while trace is not None:
+        name = trace.tb_frame.f_globals.get("__name__", "")
+        if not str(name).startswith("fusionflow_nb."):
+            line = f" (line {trace.tb_lineno} of {trace.tb_frame.f_code.co_name})"
+        trace = trace.tb_next
+    return errors.NodeFailedError(
+        f"{type(error).__name__}: {error}{line}.", node_id=job.node.id, hint="Mend the function and run again."
+    )
+
+
+def _arguments(job: Job, services: Services, context: Context) -> dict[str, Any]:
+    """Keyword arguments of the function: values as data, media in the form the node type passes them."""
+    node_type, bound = job.node.type, job.bound
+    assert node_type is not None  # noqa: S101
+    assert bound is not None  # noqa: S101
+    given = dict(bound.values)
+    for name, item in bound.media.items():
+        given[name] = _passed(item, node_type.by_name[name].type, node_type.passes, services)
+    if node_type.context:
+        given[node_type.context] = context
+    return given
+
+
+def _passed(item: Any, port_type: PortType, passes: Passes, services: Services) -> Any:  # noqa: ANN401
+    if isinstance(item, list):
+        return [_passed(one, port_type, passes, services) for one in item]
+    if isinstance(item, Batch):
+        cells = [
+            Cell(c.labels, _passed(c.value, port_type, passes, services) if c.value is not None else None, c.note)
+            for c in item.cells
+        ]
+        return Batch(item.axes, cells)
+    if not isinstance(item, Asset):
+        return item
+    if passes is Passes.FILES:
+        return services.store.path(item.sha256)
+    medium = handle(item, services.store, port_type)
+    if passes is Passes.PICTURES:
+        from fusionflow_nb.media.picture import open_picture  # noqa: PLC0415 - Pillow only when pixels are wanted
+
+        return open_picture(medium.path())
+    return medium
+

@@ -1,0 +1,48 @@
+"""Finding results whose bytes no store holds any more, where a run would need them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fusionflow_nb.catalog.node_type import Kind
+from fusionflow_nb.media.values import Asset, assets_of
+from fusionflow_nb.plan.bind import upstream
+from fusionflow_nb.plan.job import Job, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fusionflow_nb.assets.protocol import AssetStore
+    from fusionflow_nb.plan.plan import Plan
+
+
+def lost_jobs(plan: Plan, scope: Iterable[str], store: AssetStore) -> list[Job]:
+    """Jobs above something that would run whose outputs are gone, each above before those it needs itself.
+
+    Results that nobody would read again are not looked for: a hit needs digests only.
+    """
+    found: dict[Job, None] = {}
+    wanted = set(scope)
+    waiting = [
+        job
+        for node_id in wanted & plan.unfresh
+        for job in plan.nodes[node_id].jobs.values()
+        if job.state in (JobState.READY, JobState.PENDING)
+    ]
+    seen = set(waiting)
+    while waiting:
+        job = waiting.pop()
+        for link in job.node.links:
+            for source in upstream(link, job):
+                if source in seen or source.state is not JobState.DONE or _is_whole(source, store):
+                    continue
+                seen.add(source)
+                found[source] = None
+                waiting.append(source)
+    return list(found)
+
+
+def _is_whole(job: Job, store: AssetStore) -> bool:
+    assets: list[Asset] = assets_of(job.outputs or {})
+    is_made_here = job.node.type is not None and job.node.type.kind is not Kind.STRUCTURAL
+    return not is_made_here or all(store.has(asset.sha256) for asset in assets)

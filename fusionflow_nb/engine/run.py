@@ -1,0 +1,434 @@
+"""A run: one execution of a plan. It starts each job the moment its own inputs are there; there are no layers.
+
+Lives on the session's loop thread. `Run` is what a person holds: awaitable, cancellable, with every result so far.
+A failure takes along only what needs it; everything finished is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb import errors
+from fusionflow_nb.catalog.node_type import Kind
+from fusionflow_nb.engine.dispatch import Call
+from fusionflow_nb.engine.events import Event
+from fusionflow_nb.engine.flight import Flight, News
+from fusionflow_nb.engine.local_work import run_local
+from fusionflow_nb.engine.logbook import draft_of, finished
+from fusionflow_nb.journal.protocol import Stored
+from fusionflow_nb.journal.records import Coordinate, JobRecord, RunRecord
+from fusionflow_nb.plan.job import Job, JobState
+from fusionflow_nb.plan.prepare import task_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+
+    from fusionflow_nb.engine.flight import Answer
+    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.media.values import Outputs
+    from fusionflow_nb.plan.plan import Plan
+
+    Listener = Callable[[Event], None]
+
+BREATH_S = 0.005
+"""The loop is given back at least this often, however many jobs end at once."""
+
+
+@dataclass(slots=True)
+class JobStatus:
+    """How one job stands, for whoever looks."""
+
+    state: str = "queued"
+    progress: float | None = None
+    queue_position: int | None = None
+    waits_for: str = ""
+    started_at_us: int = 0
+    finished_at_us: int = 0
+    cost_micro_usd: int = 0
+    generation_id: str | None = None
+    error: errors.FusionFlowError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Where a run belongs."""
+
+    run_id: str
+    project_id: str
+    flow_hash: str | None
+    targets: tuple[str, ...]
+    unpriced_micro_usd: int | None = None
+    """What a call to a model without a price may cost; None: such calls are not made."""
+
+
+class Run:
+    """One execution of a plan.
+
+    Args:
+        plan: looked up; owned by this run until it ends.
+        scope: ids of the nodes it may run (its targets and all above them).
+        facts: where it belongs.
+        services: what it works with.
+    """
+
+    def __init__(self, plan: Plan, scope: frozenset[str], facts: Facts, services: Services) -> None:
+        self.plan = plan
+        self.scope = scope
+        self.facts = facts
+        self.services = services
+        self.status = "queued"
+        self.jobs: dict[tuple[str, Coordinate], JobStatus] = {}
+        self.started_at_us = 0
+        self.finished_at_us = 0
+        self._listeners: list[Listener] = []
+        self._future: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: dict[Job, asyncio.Task[None]] = {}
+        self._cancelled: set[Job] = set()
+        self._is_cancelling = False
+        self._breathed_at = 0.0
+
+    # --- what a person holds (any thread) ----------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        return self.facts.run_id
+
+    @property
+    def is_done(self) -> bool:
+        return self._future.done()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Hear every event from now on, on the loop thread; returns how to stop."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def wait(self, timeout_s: float | None = None) -> Run:
+        """Block until the run has ended, however it ended. Interrupting stops the waiting, not the run."""
+        self._future.result(timeout_s)
+        return self
+
+    def cancel(self, node_id: str | None = None, *, branch: bool = False) -> None:
+        """Cancel everything, the jobs of one node, or (`branch`) a node and all below it."""
+        if self._loop is not None and not self.is_done:
+            self._loop.call_soon_threadsafe(self._cancel, node_id, branch)
+
+    def errors(self) -> list[errors.FusionFlowError]:
+        """The errors of jobs that failed themselves (not of those skipped because of them)."""
+        return [s.error for s in self.jobs.values() if s.error is not None and s.state not in {"skipped", "cancelled"}]
+
+    def outputs_of(self, node_id: str) -> list[tuple[Coordinate, Outputs]]:
+        """What a node gave, by coordinate; holes are left out."""
+        return [(job.coordinate, job.outputs) for job in self.plan.nodes[node_id].jobs.values() if job.outputs is not None]
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        yield from asyncio.wrap_future(self._future).__await__()
+        return self
+
+    def spent_micro_usd(self) -> int:
+        return sum(status.cost_micro_usd for status in self.jobs.values())
+
+    # --- the execution (loop thread) ---------------------------------------------------------------------------------
+
+    async def execute(self) -> None:
+        """Run to the end; never raises for a job's failure."""
+        self._loop = asyncio.get_running_loop()
+        self.status, self.started_at_us = "running", self.services.clock()
+        try:
+            await self.services.journal.record_run(self._record())
+            self._emit(Event("run-start", self.id, state="running", at_us=self.started_at_us))
+            await self._execute()
+            await self.services.flush()
+        except BaseException as error:
+            self.status = "failed"
+            self._close()
+            self._future.set_exception(error)
+            if not isinstance(error, errors.FusionFlowError):
+                raise
+        else:
+            self._close()
+            await self.services.journal.record_run(self._record())
+            self._future.set_result(None)
+
+    def give_up(self, error: errors.FusionFlowError) -> None:
+        """End without having begun, because nothing can be written down."""
+        if not self._future.done():
+            self.status = "failed"
+            self._close()
+            self._future.set_exception(error)
+
+    async def _execute(self) -> None:
+        for node_id in self.scope:
+            for job in self.plan.nodes[node_id].jobs.values():
+                if job.state is JobState.DONE:
+                    self._known(job)
+                elif job.state is JobState.HOLE:
+                    self._fell(job)
+        waiting = [
+            job
+            for node_id in self.scope & self.plan.unfresh
+            for job in self.plan.nodes[node_id].jobs.values()
+            if job.state is JobState.READY
+        ]
+        self.plan.take_ready()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            self._breathed_at = self._loop.time() if self._loop else 0.0
+            for job in waiting:
+                group.create_task(self._drive(job))
+        failed = any(status.state not in {"succeeded", "cached"} for status in self.jobs.values())
+        self.status = "cancelled" if self._is_cancelling else "failed" if failed else "succeeded"
+
+    async def _drive(self, job: Job | None) -> None:
+        """Run a job, then one of those it made ready; the others get tasks of their own. A chain stays one task."""
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        while job is not None:
+            if self._is_cancelling and job.state is JobState.READY:
+                self._fail(job, errors.JobCancelledError("Cancelled before it began.", node_id=job.node.id), "cancelled")
+            elif job.state is JobState.READY:
+                self._tasks[job] = task  # type: ignore[assignment]
+                try:
+                    await self._one(job)
+                except asyncio.CancelledError:
+                    if job not in self._cancelled:
+                        raise
+                    task.uncancel()  # type: ignore[union-attr]
+                    self._fail(job, errors.JobCancelledError("Cancelled.", node_id=job.node.id), "cancelled")
+                finally:
+                    del self._tasks[job]
+            following = await self._following()
+            job = following.pop() if following else None
+            for other in following:
+                self._group.create_task(self._drive(other))
+            if loop.time() - self._breathed_at > BREATH_S:
+                await asyncio.sleep(0)
+                self._breathed_at = loop.time()
+
+    async def _following(self) -> list[Job]:
+        """Jobs that became ready and have no result yet."""
+        missing: list[Job] = []
+        while ready := self.plan.take_ready():
+            asked: list[Job] = []
+            for job in ready:
+                if job.node.id not in self.scope:
+                    continue
+                node_type = job.node.type
+                known = self.services.memo.get(job.key) if job.key is not None and node_type is not None and not node_type.volatile else None
+                if known is not None and not job.is_lost:
+                    self.plan.succeed(job, known.outputs, known.generation_id)
+                    self._known(job)
+                elif node_type is not None and node_type.is_recorded and node_type.kind is not Kind.STRUCTURAL and not node_type.volatile:
+                    asked.append(job)
+                else:
+                    missing.append(job)
+            if asked:
+                found = await self.services.find([job.key for job in asked if job.key is not None])
+                for job in asked:
+                    known = found.get(job.key) if job.key is not None else None
+                    if known is not None and job.state is JobState.READY:
+                        self.plan.succeed(job, known.outputs, known.generation_id)
+                        self._known(job)
+                    else:
+                        missing.append(job)
+        return missing
+
+    async def _one(self, job: Job) -> None:
+        node_type = job.node.type
+        assert node_type is not None  # noqa: S101 - ready jobs are typed
+        status = JobStatus("running", started_at_us=self.services.clock())
+        self.jobs[job.node.id, job.coordinate] = status
+        self._emit(Event("job-start", self.id, job.node.id, job.coordinate, "running", at_us=status.started_at_us))
+        try:
+            if node_type.kind is Kind.PROVIDER:
+                answer = await self._provided(job, status)
+                self._succeed(job, status, answer.outputs, answer.generation_id, answer.cost_micro_usd, is_hit=answer.is_hit)
+            else:
+                outputs = await run_local(job, self.services, lambda fraction: self._progress(job, status, News("running", fraction)))
+                generation_id = None
+                if node_type.is_recorded and node_type.kind is Kind.LOCAL:
+                    generation = finished(draft_of(job, self.facts, self.services, status.started_at_us), outputs, self.services)
+                    generation_id = generation.id
+                    self.services.record(generation)
+                self._succeed(job, status, outputs, generation_id, 0, is_hit=False)
+        except errors.FusionFlowError as error:
+            if node_type.kind is Kind.LOCAL and node_type.is_recorded:
+                draft = draft_of(job, self.facts, self.services, status.started_at_us)
+                self.services.record(finished(draft, None, self.services, error))
+            self._fail(job, error.at(job.node.id), _state_of(error))
+
+    async def _provided(self, job: Job, status: JobStatus) -> Answer:
+        """The answer of a provider; one call for all jobs of this kernel that ask for the same key."""
+        assert job.key is not None  # noqa: S101 - ready jobs are keyed
+        flights = self.services.flights
+        flight = flights.get(job.key)
+        if flight is None:
+            flight = flights[job.key] = Flight()
+            flight.start(self._call(job, flight).run(), lambda key=job.key: flights.pop(key, None))  # type: ignore[misc]
+        return await flight.join(lambda news: self._progress(job, status, news))
+
+    def _call(self, job: Job, flight: Flight) -> Call:
+        assert job.bound is not None  # noqa: S101 - ready jobs are bound
+        assert job.node.type is not None  # noqa: S101
+        estimate = job.estimate
+        reserve = estimate.high_micro_usd if estimate else 0
+        if estimate is not None and estimate.is_unpriced:
+            if self.facts.unpriced_micro_usd is None:
+                model = job.bound.entry.id if job.bound.entry else "The model"
+                raise errors.OverBudgetError(
+                    f"{model} has no known price.",
+                    node_id=job.node.id,
+                    hint="Allow it an amount per call in dollars: run(unpriced=0.50).",
+                )
+            reserve = self.facts.unpriced_micro_usd
+        draft = draft_of(job, self.facts, self.services, self.services.clock())
+        task = task_of(job.node.type, frozenset(link.port.name for link in job.node.links))
+        return Call(job.bound, task, draft, reserve, self.services, flight.tell)
+
+    # --- ends --------------------------------------------------------------------------------------------------------
+
+    def _succeed(
+        self, job: Job, status: JobStatus, outputs: Outputs, generation_id: str | None, cost: int, *, is_hit: bool
+    ) -> None:
+        if job.key is not None and job.node.type is not None and not job.node.type.volatile:
+            self.services.remember(job.key, Stored(generation_id or "", outputs))
+        self.plan.succeed(job, outputs, generation_id)
+        status.state, status.progress = ("cached" if is_hit else "succeeded"), 1.0
+        status.cost_micro_usd, status.generation_id = cost, generation_id
+        self._ended(job, status)
+
+    def _known(self, job: Job) -> None:
+        """A job whose result was there before."""
+        status = self.jobs[job.node.id, job.coordinate] = JobStatus("cached", 1.0, generation_id=job.generation_id or None)
+        self._ended(job, status)
+
+    def _fell(self, job: Job) -> None:
+        """A job that cannot run because of what lies above it."""
+        if (job.node.id, job.coordinate) in self.jobs:
+            return
+        error = job.error or errors.UpstreamError("An input did not arrive.", node_id=job.node.id)
+        state = "cancelled" if isinstance(error, errors.JobCancelledError) else "skipped" if isinstance(error, errors.UpstreamError) else "failed"
+        status = self.jobs[job.node.id, job.coordinate] = JobStatus(state, error=error)
+        self._ended(job, status)
+
+    def _fail(self, job: Job, error: errors.FusionFlowError, state: str) -> None:
+        status = self.jobs.setdefault((job.node.id, job.coordinate), JobStatus())
+        status.state, status.error = state, error
+        fallen = self.plan.fail(job, error)
+        self._ended(job, status)
+        for other in fallen:
+            if other.node.id in self.scope:
+                self._fell(other)
+
+    def _ended(self, job: Job, status: JobStatus) -> None:
+        status.finished_at_us = self.services.clock()
+        if self._listeners:
+            error = status.error.to_payload() if status.error else None
+            self._emit(
+                Event("job-end", self.id, job.node.id, job.coordinate, status.state, status.progress,
+                      at_us=status.finished_at_us, cost_micro_usd=status.cost_micro_usd,
+                      generation_id=status.generation_id, error=error)
+            )  # fmt: skip
+
+    def _progress(self, job: Job, status: JobStatus, news: News) -> None:
+        status.state, status.queue_position, status.waits_for = news.state, news.queue_position, news.waits_for
+        if news.progress is not None:
+            status.progress = max(status.progress or 0.0, news.progress)
+        self._emit(
+            Event("job-progress", self.id, job.node.id, job.coordinate, news.state, status.progress, news.queue_position,
+                  news.waits_for, at_us=self.services.clock(), preview=news.preview)
+        )  # fmt: skip
+
+    def _cancel(self, node_id: str | None, branch: bool) -> None:  # noqa: FBT001 - handed over by call_soon
+        if node_id is None:
+            self._is_cancelling = True
+            chosen = set(self.scope)
+        else:
+            chosen = {node_id} | (self._below(node_id) if branch else set())
+        for job in [job for job in self._tasks if job.node.id in chosen]:
+            self._cancelled.add(job)
+            self._tasks[job].cancel()
+        for name in chosen:
+            for job in list(self.plan.nodes[name].jobs.values()):
+                if job not in self._tasks and job.state in (JobState.PENDING, JobState.READY):
+                    self._fail(job, errors.JobCancelledError("Cancelled before it began.", node_id=name), "cancelled")
+
+    def _below(self, node_id: str) -> set[str]:
+        found: set[str] = set()
+        stack = [self.plan.nodes[node_id]]
+        while stack:
+            for child in stack.pop().children:
+                if child.id not in found and child.id in self.scope:
+                    found.add(child.id)
+                    stack.append(child)
+        return found
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def _emit(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+    def _close(self) -> None:
+        self.finished_at_us = self.services.clock()
+        self._emit(Event("run-end", self.id, state=self.status, at_us=self.finished_at_us, cost_micro_usd=self.spent_micro_usd()))
+
+    def _record(self) -> RunRecord:
+        return RunRecord(
+            id=self.id,
+            project_id=self.facts.project_id,
+            user=self.services.user,
+            status=self.status,
+            started_at_us=self.started_at_us,
+            finished_at_us=self.finished_at_us or None,
+            flow_hash=self.facts.flow_hash,
+            targets=self.facts.targets,
+            jobs=tuple(
+                JobRecord(node_id, coordinate, status.state, status.generation_id)
+                for (node_id, coordinate), status in self.jobs.items()
+                if status.generation_id is not None or status.error is not None
+            ),
+            cost_micro_usd=self.spent_micro_usd(),
+        )
+
+
+def scope_of(plan: Plan, targets: Iterable[str]) -> frozenset[str]:
+    """The targets and everything above them."""
+    found: set[str] = set()
+    stack = list(targets)
+    while stack:
+        node_id = stack.pop()
+        if node_id not in found:
+            found.add(node_id)
+            stack.extend(link.source.id for link in plan.nodes[node_id].links)
+    return frozenset(found)
+
+
+async def look_up(plan: Plan, services: Services) -> None:
+    """Answer everything a plan can know without running: results by key, in batches, hit by hit downstream."""
+    while ready := plan.take_ready():
+        keyed = {job.key: job for job in ready if job.key is not None and job.node.type is not None and not job.node.type.volatile}
+        found = await services.find(list(keyed))
+        for job in ready:
+            known = found.get(job.key) if job.key in keyed else None
+            if known is not None and not job.is_lost:
+                plan.succeed(job, known.outputs, known.generation_id or None)
+
+
+def _state_of(error: errors.FusionFlowError) -> str:
+    match error:
+        case errors.RefusedError():
+            return "refused"
+        case errors.NoFundsError():
+            return "no_funds"
+        case errors.OverBudgetError():
+            return "over_budget"
+        case errors.UnknownOutcomeError():
+            return "unknown"
+        case errors.JobCancelledError():
+            return "cancelled"
+        case _:
+            return "failed"

@@ -1,0 +1,144 @@
+"""What a run works with: the concrete parts, given by the session; the engine knows their protocols only."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import uuid_utils
+
+from fusionflow_nb.journal.protocol import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
+
+    from fusionflow_nb.assets.protocol import AssetStore
+    from fusionflow_nb.engine.flight import Flight
+    from fusionflow_nb.journal.protocol import Journal
+    from fusionflow_nb.journal.records import Generation
+    from fusionflow_nb.providers.model import ModelEntry
+    from fusionflow_nb.providers.protocol import Provider
+
+MEMO_SIZE = 200_000
+FLUSH_S = 0.05
+
+
+def now_us() -> int:
+    """UTC now in microseconds."""
+    return time.time_ns() // 1000
+
+
+def new_id() -> str:
+    """A UUIDv7: unique, and sorted by time."""
+    return str(uuid_utils.uuid7())
+
+
+class Providers(Protocol):
+    """What the engine needs of the registry."""
+
+    def provider(self, name: str) -> Provider: ...
+    def resolve(self, name: str, *, node_id: str | None = None) -> ModelEntry: ...
+
+
+@dataclass
+class Services:
+    """The living parts a run uses.
+
+    Args:
+        store: where bytes live (blocking calls: used in worker threads).
+        journal: the durable log.
+        providers: adapters and the model catalogue.
+        workers: runs blocking work (Python nodes, pictures, hashing).
+        caps_micro_usd: budget scope kind (`run`, `day`, `month`, `project`) -> cap.
+        clock: UTC microseconds; an argument so that tests own time.
+        sleep: how to wait; likewise.
+        ids: makes unique ids.
+        user: who runs, for the tape.
+    """
+
+    store: AssetStore
+    journal: Journal
+    providers: Providers
+    workers: Executor
+    caps_micro_usd: dict[str, int] = field(default_factory=dict)
+    clock: Callable[[], int] = now_us
+    sleep: Callable[[float], Any] = asyncio.sleep
+    ids: Callable[[], str] = new_id
+    user: str = ""
+    memo: OrderedDict[bytes, Stored] = field(default_factory=OrderedDict)
+    flights: dict[bytes, Flight] = field(default_factory=dict)
+    slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    leftovers: set[str] = field(default_factory=set)
+    """Nodes whose cancelled function still runs in a thread that nobody can stop."""
+    records: list[Generation] = field(default_factory=list)
+    _flusher: asyncio.Task[None] | None = None
+
+    # --- results ---------------------------------------------------------------------------------------------------
+
+    async def find(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
+        """Results by content key, from memory first, then from the journal."""
+        found = {key: self.memo[key] for key in keys if key in self.memo}
+        missing = [key for key in keys if key not in found]
+        if missing:
+            stored = await self.journal.lookup(missing)
+            for key, result in stored.items():
+                self.remember(key, result)
+            found.update(stored)
+        return found
+
+    def remember(self, key: bytes, result: Stored) -> None:
+        """Keep a result in memory; the oldest leave first."""
+        self.memo[key] = result
+        if len(self.memo) > MEMO_SIZE:
+            self.memo.popitem(last=False)
+
+    # --- the tape --------------------------------------------------------------------------------------------------
+
+    def record(self, generation: Generation) -> None:
+        """Log a call that needed no write-ahead; committed together with others within 50 ms."""
+        self.records.append(generation)
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.get_running_loop().create_task(self._flush_soon())
+
+    async def flush(self) -> None:
+        """Make every record so far durable.
+
+        Raises:
+            JournalError: the log cannot be written; the records are kept for the next flush.
+        """
+        records, self.records = self.records, []
+        if records:
+            try:
+                await self.journal.record(records)
+            except BaseException:
+                self.records = records + self.records
+                raise
+
+    async def _flush_soon(self) -> None:
+        await asyncio.sleep(FLUSH_S)
+        await self.flush()
+
+    # --- limits ----------------------------------------------------------------------------------------------------
+
+    def slot(self, provider: Provider) -> asyncio.Semaphore:
+        """The queue in front of a service: as many calls at once as it allows."""
+        slot = self.slots.get(provider.name)
+        if slot is None:
+            slot = self.slots[provider.name] = asyncio.Semaphore(provider.max_concurrency)
+        return slot
+
+    def caps(self, run_id: str, project_id: str) -> dict[str, int]:
+        """Budget scopes of a job that starts now -> caps in micro-dollars."""
+        day = time.strftime("%Y-%m-%d", time.gmtime(self.clock() / 1e6))
+        scopes = {"run": f"run:{run_id}", "day": f"day:{day}", "month": f"month:{day[:7]}", "project": f"project:{project_id}"}
+        return {scopes[kind]: cap for kind, cap in self.caps_micro_usd.items()}
+
+    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 - the function's own
+        """Run blocking work off the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.workers, function, *args)
+
+

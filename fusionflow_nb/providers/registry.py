@@ -1,0 +1,123 @@
+"""Which providers there are and which model a name means. Built-ins register like strangers: by entry point."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import importlib.metadata
+import warnings
+from typing import TYPE_CHECKING
+
+from fusionflow_nb import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from fusionflow_nb.providers.model import ModelEntry, Task
+    from fusionflow_nb.providers.protocol import Provider
+
+GROUP = "fusionflow_nb.providers"
+
+_DEFAULTS: dict[str, tuple[str, ...]] = {
+    # The first that this machine can run: what needs an optional package comes before what always works.
+    "text-to-image": ("local/landscape",),
+    "edit-image": ("local/recolor",),
+    "upscale": ("local/upscale-x4", "local/upscale-lanczos"),
+    "text-to-video": ("local/animate",),
+    "image-to-video": ("local/ken-burns",),
+    "text-to-audio": ("local/ambient",),
+    "remove-background": ("local/backdrop",),
+}
+
+
+class Registry:
+    """Providers by name, models by id or alias; loaded at the first question.
+
+    Args:
+        providers: ready-made ones instead of the installed entry points (tests).
+        today: for retirement dates.
+    """
+
+    def __init__(
+        self, providers: Iterable[Provider] | None = None, *, today: Callable[[], dt.date] | None = None
+    ) -> None:
+        self._given = None if providers is None else list(providers)
+        self._today = today or (lambda: dt.datetime.now(dt.UTC).date())
+        self._providers: dict[str, Provider] | None = None
+        self._entries: dict[str, ModelEntry] = {}
+        self._aliases: dict[str, str] = {}
+
+    def provider(self, name: str) -> Provider:
+        """The adapter of a service.
+
+        Raises:
+            ModelError: no such provider is installed.
+        """
+        found = self._load().get(name)
+        if found is None:
+            raise errors.ModelError(
+                f"There is no provider {name!r}.", hint=f"Installed: {', '.join(sorted(self._load()))}."
+            )
+        return found
+
+    def providers(self) -> list[Provider]:
+        return list(self._load().values())
+
+    def entries(self, *, task: Task | None = None, tests: bool = False) -> list[ModelEntry]:
+        """Every model, or those that do a task; models made for tests only if asked."""
+        self._load()
+        return [
+            entry
+            for entry in self._entries.values()
+            if (task is None or task in entry.tasks) and (tests or entry.method != "test")
+        ]
+
+    def resolve(self, name: str, *, node_id: str | None = None) -> ModelEntry:
+        """The one entry that a name or alias means.
+
+        Raises:
+            UnknownModelError: lists the nearest names.
+            RetiredModelError: the service ended it; names the successor.
+        """
+        self._load()
+        entry = self._entries.get(self._aliases.get(name, name))
+        if entry is None:
+            known = [*self._aliases, *(entry.id for entry in self.entries())]
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+            hint = f"Did you mean {', '.join(near)}?" if near else "ff.models() lists those there are."
+            raise errors.UnknownModelError(f"There is no model {name!r}.", node_id=node_id, hint=hint)
+        if entry.retires_on is not None:
+            self._check_retirement(entry, entry.retires_on, node_id)
+        return entry
+
+    def default_for(self, task: Task) -> str:
+        """The model a task gets when none is named: one that runs without keys.
+
+        Raises:
+            ModelError: nothing installed does this task.
+        """
+        self._load()
+        for name in _DEFAULTS.get(task, ()):
+            if name in self._entries:
+                return name
+        raise errors.ModelError(f"No model is installed for {task}.", hint="Name one with model=; ff.models() lists them.")
+
+    def _check_retirement(self, entry: ModelEntry, ends: dt.date, node_id: str | None) -> None:
+        follows = f"Use {entry.successor} instead." if entry.successor else f"ff.models(task={entry.tasks[0]!r}) lists others."
+        if self._today() >= ends:
+            raise errors.RetiredModelError(f"{entry.id} ended on {ends}.", node_id=node_id, hint=follows)
+        warnings.warn(f"{entry.id} ends on {ends}. {follows}", FutureWarning, stacklevel=4)
+
+    def _load(self) -> dict[str, Provider]:
+        if self._providers is None:
+            if self._given is not None:
+                found = self._given
+            else:
+                points = importlib.metadata.entry_points(group=GROUP)
+                found = [point.load()() for point in sorted(points, key=lambda point: point.name)]
+            self._providers = {provider.name: provider for provider in found}
+            for provider in found:
+                for entry in provider.models:
+                    self._entries[entry.id] = entry
+                    self._aliases.update(dict.fromkeys(entry.aliases, entry.id))
+        return self._providers

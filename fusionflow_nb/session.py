@@ -1,0 +1,263 @@
+"""The kernel's living parts, put together: home folder, journal, store, providers, tape, and the loop thread they live on.
+
+One session per process. It starts at the first need, in a background thread with its own event loop: a task on the
+kernel's own loop would stand still while a cell runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import getpass
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import platformdirs
+
+from fusionflow_nb import errors, tape
+from fusionflow_nb.assets.local import LocalFolderStore
+from fusionflow_nb.catalog import Catalog
+from fusionflow_nb.engine.resume import resume_open_jobs
+from fusionflow_nb.engine.run import Facts, Run, look_up, scope_of
+from fusionflow_nb.engine.services import Services, new_id
+from fusionflow_nb.flow.file import flow_hash, to_wire
+from fusionflow_nb.journal.journal import Journal
+from fusionflow_nb.journal.records import ProjectRecord
+from fusionflow_nb.plan.price import Price, price
+from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.tape.query import Tape
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+    from fusionflow_nb.flow.document import FlowDocument
+    from fusionflow_nb.plan.plan import Plan
+
+T = TypeVar("T")
+
+HOME_VARIABLE = "FUSIONFLOW_HOME"
+DEFAULT_CAPS_USD = {"run": 2.0, "day": 5.0}
+ASK_ABOVE_JOBS = 100
+ASK_ABOVE_MICRO_USD = 10_000_000
+
+
+def home_folder() -> Path:
+    """Where journal, assets and keys live: FUSIONFLOW_HOME, else the platform's folder for user data."""
+    named = os.environ.get(HOME_VARIABLE)
+    return Path(named).expanduser() if named else platformdirs.user_data_path("fusionflow", appauthor=False)
+
+
+class Session:
+    """Everything a kernel needs to run flows. Get it with `current()`.
+
+    Args:
+        home: instead of the user's own folder.
+        registry: instead of the installed providers (tests).
+
+    Raises:
+        UnwritableError, JournalError: the home folder cannot be used; says which setting moves it.
+    """
+
+    def __init__(self, home: Path | None = None, registry: Registry | None = None) -> None:
+        self.home = home or home_folder()
+        self.pid = os.getpid()
+        _make_home(self.home)
+        self.registry = registry or Registry()
+        self.catalog = Catalog()
+        self.store = LocalFolderStore(self.home / "assets")
+        self.journal = Journal.open(self.home)
+        self.workers = ThreadPoolExecutor(max_workers=max(4, (os.cpu_count() or 2) + 2), thread_name_prefix="fusionflow")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fusionflow-loop", daemon=True)
+        self._thread.start()
+        self.services = Services(
+            store=self.store,
+            journal=self.journal,
+            providers=self.registry,
+            workers=self.workers,
+            caps_micro_usd={kind: round(usd * 1e6) for kind, usd in DEFAULT_CAPS_USD.items()},
+            user=getpass.getuser(),
+        )
+        self._tape: Tape | None = None
+        self._runs: set[Any] = set()
+
+    # --- the loop thread ---------------------------------------------------------------------------------------------
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do async work on the loop thread and wait for it; interrupting stops the waiting only."""
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise errors.JobError(
+                "An async node waited for another run on the loop that runs it.",
+                hint="Make the node a plain function, or await inside it.",
+            )
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    # --- flows -------------------------------------------------------------------------------------------------------
+
+    def look_up(self, plan: Plan) -> None:
+        """Mark everything in a plan whose result is known."""
+        self.call(look_up(plan, self.services))
+
+    def shown(self, project_id: str) -> dict[tuple[str, Any], dict[str, Any]]:
+        """Ingredients of what each node of a project last showed."""
+        found = self.call(self.journal.shown(project_id))
+        return {place: shown.ingredients for place, shown in found.items()}
+
+    def find_lost(self, plan: Plan, scope: Iterable[str]) -> None:
+        """Mark results whose bytes a run would need and no store holds any more."""
+        from fusionflow_nb.engine.lost import lost_jobs  # noqa: PLC0415
+
+        for job in lost_jobs(plan, scope, self.store):
+            plan.lose(job)
+
+    def start(
+        self,
+        plan: Plan,
+        document: FlowDocument,
+        targets: tuple[str, ...],
+        *,
+        unpriced_usd: float | None = None,
+        confirmed: bool = False,
+    ) -> Run:
+        """Begin a run and return at once.
+
+        Args:
+            plan: looked up; the run owns it until it has ended.
+            document: the flow as it is now, for the tape.
+            targets: ids of the nodes to run to.
+            unpriced_usd: allowance per call to a model without a known price.
+            confirmed: the person has seen the price of a large run.
+
+        Raises:
+            FlowError, ModelError: a node in scope cannot run; nothing was started.
+            OverBudgetError: a large run that nobody confirmed.
+        """
+        scope = scope_of(plan, targets)
+        for node_id in sorted(scope):
+            problem = plan.nodes[node_id].problem
+            if problem is not None:
+                raise problem
+        self.find_lost(plan, scope)
+        cost = price(plan, scope)
+        if not confirmed:
+            _ask_first(cost)
+        facts = Facts(new_id(), document.id, flow_hash(document), targets, None if unpriced_usd is None else round(unpriced_usd * 1e6))
+        run = Run(plan, scope, facts, self.services)
+        project = ProjectRecord(document.id, document.name, to_wire(document), dict(document.variables))
+
+        async def begin() -> None:
+            await self.journal.record_project(project)
+            await run.execute()
+
+        future = asyncio.run_coroutine_threadsafe(_guarded(begin(), run), self._loop)
+        self._runs.add(future)
+        future.add_done_callback(self._runs.discard)
+        return run
+
+    def resume(self) -> list[str]:
+        """Finish what dead kernels began, by polling and fetching only; returns the ids of generations that came home."""
+        return self.call(resume_open_jobs(self.services))
+
+    # --- the tape ----------------------------------------------------------------------------------------------------
+
+    @property
+    def tape(self) -> Tape:
+        """The read model of everything that happened; one per kernel."""
+        if self._tape is None:
+            self._tape = Tape(self.journal.path, preview=self.preview)
+        if self.services.records:
+            self.call(self.services.flush())
+        return self._tape
+
+    def preview(self, sha256: str) -> bytes | None:
+        """A thumbnail of stored bytes, by digest alone."""
+        try:
+            return self.store.preview_of(sha256)
+        except errors.StoreError:
+            return None
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Write what is still in memory and let everything go. Running work is not waited for."""
+        if self.pid != os.getpid() or self._loop.is_closed():
+            return
+        try:
+            self.call(self.services.flush())
+            for provider in self.registry.providers():
+                self.call(provider.aclose())
+        finally:
+            self.call(_cancel_all())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+            self.workers.shutdown(wait=False, cancel_futures=True)
+            if self._tape is not None:
+                self._tape.close()
+            self.journal.close()
+
+
+_current: Session | None = None
+_lock = threading.Lock()
+
+
+def current() -> Session:
+    """The session of this process; begins at the first call, anew after a fork."""
+    global _current  # noqa: PLW0603 - one per process is the point
+    with _lock:
+        if _current is None or _current.pid != os.getpid():
+            _current = Session()
+        return _current
+
+
+def use(session: Session | None) -> None:
+    """Make a session the current one, and close the one before (tests, another home)."""
+    global _current  # noqa: PLW0603
+    with _lock:
+        before, _current = _current, session
+    if before is not None and before is not session:
+        before.close()
+
+
+@atexit.register
+def _close_current() -> None:
+    use(None)
+
+
+tape.bind(lambda: current().tape)
+
+
+async def _guarded(work: Coroutine[Any, Any, None], run: Run) -> None:
+    try:
+        await work
+    except errors.FusionFlowError as error:
+        run.give_up(error)
+
+
+async def _cancel_all() -> None:
+    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise errors.UnwritableError(
+            f"The folder {home} cannot be made: {error.strerror}.",
+            hint=f"Set {HOME_VARIABLE} to a folder that you can write.",
+        ) from error
+
+
+def _ask_first(cost: Price) -> None:
+    if cost.paid_jobs > ASK_ABOVE_JOBS or cost.high_micro_usd > ASK_ABOVE_MICRO_USD:
+        raise errors.OverBudgetError(
+            f"This run would make {cost.paid_jobs} paid calls for {cost}.",
+            hint="If that is what you want: run(confirmed=True).",
+        )
