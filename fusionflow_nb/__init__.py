@@ -1,1 +1,86 @@
-"""x"""
+"""FusionFlow for notebooks: wire generative media, run it, and never lose money or work.
+
+    import fusionflow_nb as ff
+
+    still = ff.generate_image("neon city at midnight").result()
+    ff.tape.sql("SELECT model, count(*), sum(cost_computation) FROM generations GROUP BY ALL")
+
+Every public name is imported when it is first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fusionflow_nb import errors, tape
+    from fusionflow_nb.api import (
+        edit_image,
+        generate_audio,
+        generate_image,
+        generate_video,
+        remove_background,
+        resume,
+        upscale,
+    )
+    from fusionflow_nb.author import Flow, node, random, recipe
+    from fusionflow_nb.catalog.context import Context
+    from fusionflow_nb.credentials import connect
+    from fusionflow_nb.errors import FusionFlowError
+    from fusionflow_nb.media.batch import Batch
+    from fusionflow_nb.media.handles import Audio, Image, Mask, Video
+    from fusionflow_nb.model_table import models
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Audio": "media.handles",
+    "Batch": "media.batch",
+    "Context": "catalog.context",
+    "Flow": "author",
+    "FusionFlowError": "errors",
+    "Image": "media.handles",
+    "Mask": "media.handles",
+    "Video": "media.handles",
+    "connect": "credentials",
+    "edit_image": "api",
+    "errors": "errors",
+    "generate_audio": "api",
+    "generate_image": "api",
+    "generate_video": "api",
+    "models": "model_table",
+    "node": "author",
+    "random": "author",
+    "recipe": "author",
+    "remove_background": "api",
+    "resume": "api",
+    "tape": "tape",
+    "upscale": "api",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
+    home = _HOMES.get(name)
+    if home is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    module = importlib.import_module(f"{__name__}.{home}")
+    if home == "tape":
+        importlib.import_module(f"{__name__}.session")  # gives the tape its journal
+    found = module if home == name else getattr(module, name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(ipython: Any) -> None:  # noqa: ANN401 - an IPython shell
+    """`%load_ext fusionflow_nb`: brings `%%tape`."""
+    from fusionflow_nb.magics import load_ipython_extension as load  # noqa: PLC0415
+
+    load(ipython)

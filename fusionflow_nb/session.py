@@ -28,13 +28,13 @@ from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.journal.records import ProjectRecord
 from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.tape.query import Tape
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
     from fusionflow_nb.flow.document import FlowDocument
     from fusionflow_nb.plan.plan import Plan
+    from fusionflow_nb.tape.query import Tape
 
 T = TypeVar("T")
 
@@ -168,6 +168,8 @@ class Session:
     def tape(self) -> Tape:
         """The read model of everything that happened; one per kernel."""
         if self._tape is None:
+            from fusionflow_nb.tape.query import Tape  # noqa: PLC0415 - DuckDB only when somebody asks
+
             self._tape = Tape(self.journal.path, preview=self.preview)
         if self.services.records:
             self.call(self.services.flush())
@@ -188,7 +190,7 @@ class Session:
             return
         try:
             self.call(self.services.flush())
-            for provider in self.registry.providers():
+            for provider in self.registry.loaded():
                 self.call(provider.aclose())
         finally:
             self.call(_cancel_all())

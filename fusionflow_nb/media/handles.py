@@ -6,6 +6,7 @@ A handle knows its `Asset` (digest, type, size) and where files are; it holds no
 from __future__ import annotations
 
 import base64
+import builtins  # `bytes` is a method here
 import shutil
 from html import escape
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from fusionflow_nb.media.ports import PortType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image as Pillow
@@ -26,7 +29,7 @@ class Files(Protocol):
 
     def path(self, sha256: str) -> Path: ...
     def url(self, asset: Asset, *, expires_s: int = 3600) -> str: ...
-    def preview(self, asset: Asset) -> bytes | None: ...
+    def preview(self, asset: Asset) -> builtins.bytes | None: ...
 
 
 class Media:
@@ -34,9 +37,10 @@ class Media:
 
     port_type: ClassVar[PortType]
 
-    def __init__(self, asset: Asset, files: Files) -> None:
+    def __init__(self, asset: Asset, files: Files, write_to: Callable[[Path], None] | None = None) -> None:
         self.asset = asset
         self._files = files
+        self._write_to = write_to
 
     @property
     def sha256(self) -> str:
@@ -50,7 +54,7 @@ class Media:
         """
         return self._files.path(self.asset.sha256)
 
-    def bytes(self) -> bytes:
+    def bytes(self) -> builtins.bytes:
         """The whole file in memory."""
         return self.path().read_bytes()
 
@@ -59,11 +63,18 @@ class Media:
         return self._files.url(self.asset, expires_s=expires_s)
 
     def save(self, path: str | Path) -> Path:
-        """Copy the file to a path of your own and return it."""
+        """Write the file to a path of your own, with its recipe inside where it has one, and return the path."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.path(), target)
+        if self._write_to is None:
+            shutil.copyfile(self.path(), target)
+        else:
+            self._write_to(target)
         return target
+
+    def preview(self) -> builtins.bytes | None:
+        """A WebP of at most 256 px a side; None where there is no picture to show."""
+        return self._files.preview(self.asset)
 
     def __repr__(self) -> str:
         size = f" {self.asset.width}x{self.asset.height}" if self.asset.width else ""
@@ -71,7 +82,7 @@ class Media:
         return f"<{type(self).__name__} {self.asset.sha256[:8]}{size}{length} {self.asset.media_type}>"
 
     def _repr_html_(self) -> str | None:
-        preview = self._files.preview(self.asset)
+        preview = self.preview()
         if preview is None:
             return None
         data = base64.b64encode(preview).decode()
@@ -103,7 +114,7 @@ class Image(Media):
 
         return to_array(self.pil())
 
-    def _repr_png_(self) -> bytes:
+    def _repr_png_(self) -> builtins.bytes:
         if self.asset.media_type == "image/png":
             return self.bytes()
         from fusionflow_nb.media.picture import encode_png  # noqa: PLC0415
@@ -147,17 +158,19 @@ class Audio(Media):
 _HANDLES: dict[str, type[Media]] = {"image": Image, "video": Video, "audio": Audio}
 
 
-def handle(asset: Asset, files: Files, port_type: PortType | None = None) -> Media:
-    """The handle that fits an asset: by the port it comes from, else by its media type."""
+def handle(
+    asset: Asset,
+    files: Files,
+    port_type: PortType | None = None,
+    write_to: Callable[[Path], None] | None = None,
+) -> Media:
+    """The handle that fits an asset: by the port it comes from, else by its media type.
+
+    `write_to(path)` saves the file in another way than by copying it (with its recipe inside).
+    """
     if port_type is PortType.MASK:
-        return Mask(asset, files)
-    family = asset.media_type.partition("/")[0]
+        return Mask(asset, files, write_to)
     # An animated WebP stands in for a video where no video codec is installed: the port decides.
     if port_type is PortType.VIDEO:
-        return Video(asset, files)
-    return _HANDLES.get(family, Media)(asset, files)
-
-
-def unwrap(value: Any) -> Any:  # noqa: ANN401 - anything a caller passes
-    """The asset behind a handle; any other value as it is."""
-    return value.asset if isinstance(value, Media) else value
+        return Video(asset, files, write_to)
+    return _HANDLES.get(asset.media_type.partition("/")[0], Media)(asset, files, write_to)

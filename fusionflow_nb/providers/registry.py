@@ -60,8 +60,9 @@ class Registry:
             )
         return found
 
-    def providers(self) -> list[Provider]:
-        return list(self._load().values())
+    def loaded(self) -> list[Provider]:
+        """The adapters in use so far."""
+        return list((self._providers or {}).values())
 
     def entries(self, *, task: Task | None = None, tests: bool = False) -> list[ModelEntry]:
         """Every model, or those that do a task; models made for tests only if asked."""
@@ -114,10 +115,20 @@ class Registry:
                 found = self._given
             else:
                 points = importlib.metadata.entry_points(group=GROUP)
-                found = [point.load()() for point in sorted(points, key=lambda point: point.name)]
+                found = [made for point in sorted(points, key=lambda point: point.name) if (made := _made(point)) is not None]
             self._providers = {provider.name: provider for provider in found}
             for provider in found:
                 for entry in provider.models:
                     self._entries[entry.id] = entry
                     self._aliases.update(dict.fromkeys(entry.aliases, entry.id))
         return self._providers
+
+
+def _made(point: importlib.metadata.EntryPoint) -> Provider | None:
+    """The provider of an entry point. A stranger's broken package must not take the others along."""
+    try:
+        made: Provider = point.load()()
+    except (ImportError, AttributeError) as error:
+        warnings.warn(f"The provider {point.name!r} ({point.value}) cannot be loaded: {error}.", RuntimeWarning, stacklevel=2)
+        return None
+    return made

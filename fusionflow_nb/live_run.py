@@ -1,0 +1,223 @@
+"""A run as a person holds it: look at it, wait for it, cancel it, take its results, save them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb import display, errors, recipes
+from fusionflow_nb.media.batch import Batch, Cell
+from fusionflow_nb.media.handles import Media, handle
+from fusionflow_nb.media.values import Asset, Series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from fusionflow_nb.engine.events import Event
+    from fusionflow_nb.engine.run import JobStatus, Run
+    from fusionflow_nb.flow.document import FlowDocument
+    from fusionflow_nb.journal.records import Coordinate
+    from fusionflow_nb.media.ports import PortType
+    from fusionflow_nb.media.values import Item
+    from fusionflow_nb.session import Session
+
+
+class LiveRun:
+    """What `flow.run()` returns at once. In a cell it shows itself, live.
+
+    `.result()` blocks until the end, `await run` awaits it; interrupting either stops the waiting, not the run.
+    `run["node"]` is what a node gave: a handle, a value, or a `Batch` of them.
+    """
+
+    def __init__(self, run: Run, document: FlowDocument, session: Session) -> None:
+        self._run = run
+        self._session = session
+        # The flow may be edited while it runs; recipes tell what was run.
+        self._document = document.model_copy(deep=True)
+
+    # --- how it stands -----------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        return self._run.id
+
+    @property
+    def status(self) -> str:
+        """queued, running, succeeded, failed or cancelled."""
+        return self._run.status
+
+    @property
+    def is_done(self) -> bool:
+        return self._run.is_done
+
+    @property
+    def name(self) -> str:
+        return self._document.name
+
+    @property
+    def jobs(self) -> dict[tuple[str, Coordinate], JobStatus]:
+        """How each job stands, by (node id, coordinate)."""
+        return dict(self._run.jobs)
+
+    @property
+    def errors(self) -> list[errors.FusionFlowError]:
+        """Why jobs failed; those skipped because of them are not repeated."""
+        return self._run.errors()
+
+    @property
+    def cost_usd(self) -> float:
+        """What this run has paid so far, in dollars."""
+        return self._run.spent_micro_usd() / 1e6
+
+    def node_states(self) -> dict[str, list[JobStatus]]:
+        """How the jobs of each node in scope stand, in the flow's order."""
+        by_node: dict[str, list[JobStatus]] = {name: [] for name in self._document.nodes if name in self._run.scope}
+        for (node_id, _), status in list(self._run.jobs.items()):
+            by_node.setdefault(node_id, []).append(status)
+        return by_node
+
+    def job_count(self, node_id: str) -> int:
+        """How many jobs a node has, as far as is known."""
+        return len(self._run.plan.nodes[node_id].jobs)
+
+    @property
+    def elapsed_s(self) -> float:
+        ended = self._run.finished_at_us or self._session.services.clock()
+        return max(0.0, (ended - self._run.started_at_us) / 1e6) if self._run.started_at_us else 0.0
+
+    def on_change(self, listener: Callable[[], None], *, at_most_every_s: float) -> None:
+        """Call a function when something has changed, and once more at the end; on the loop thread, so it must be quick."""
+        last = 0.0
+
+        def hear(event: Event) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if event.kind == "run-end" or now - last >= at_most_every_s:
+                last = now
+                listener()
+
+        self._run.subscribe(hear)
+
+    # --- waiting and cancelling --------------------------------------------------------------------------------------
+
+    def wait(self, timeout_s: float | None = None) -> LiveRun:
+        """Block until the run has ended, however it ended; a terminal shows progress meanwhile.
+
+        Raises:
+            TimeoutError: it has not ended by then; it goes on.
+            JournalError: nothing could be written down, so nothing paid was started.
+        """
+        display.watch(self, timeout_s)
+        self._run.wait(timeout_s)
+        return self
+
+    def result(self, timeout_s: float | None = None) -> Any:  # noqa: ANN401 - what the targets give
+        """Block until the end and return what the targets gave: one result, or a dict by node id.
+
+        Raises:
+            RunFailedError: a job failed; `.run` of the error has everything that succeeded.
+        """
+        self.wait(timeout_s)
+        return self._given()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        yield from self._run.__await__()
+        return self._given()
+
+    def cancel(self, node: Any = None, *, branch: bool = False) -> None:  # noqa: ANN401 - a placed node or its id
+        """Cancel everything, one node's jobs, or (`branch=True`) a node and all below it. Finished results stay."""
+        self._run.cancel(None if node is None else getattr(node, "node_id", node), branch=branch)
+
+    def _given(self) -> Any:  # noqa: ANN401
+        failed = self._run.errors()
+        if failed or self.status != "succeeded":
+            raise self._failure(failed)
+        targets = self._run.facts.targets
+        given = {node_id: self[node_id] for node_id in targets}
+        return given[targets[0]] if len(targets) == 1 else given
+
+    def _failure(self, failed: list[errors.FusionFlowError]) -> errors.FusionFlowError:
+        if not failed:
+            return errors.RunFailedError(f"The run was {self.status}.", run=self, causes=[])
+        said = "; ".join(str(error) for error in failed[:3])
+        more = f" (and {len(failed) - 3} more)" if len(failed) > 3 else ""
+        count = "1 job" if len(failed) == 1 else f"{len(failed)} jobs"
+        error = errors.RunFailedError(f"{count} of {self.name!r} failed: {said}{more}.", run=self, causes=failed)
+        return error
+
+    # --- results -----------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, node: Any) -> Any:  # noqa: ANN401 - a placed node, an output or an id
+        node_id = getattr(node, "node_id", node)
+        if node_id not in self._document.nodes:
+            raise KeyError(node_id)
+        planned = self._run.plan.nodes[node_id]
+        port = getattr(node, "port", "") or (planned.type.first_output if planned.type else "")
+        cells = self._cells(node_id, port)
+        if len(cells) == 1 and not cells[0].labels:
+            return cells[0].value
+        names = tuple(name for name, _ in cells[0].labels) if cells else ()
+        return Batch(names, cells)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """What every node of the run gave so far, by node id."""
+        return {node_id: self[node_id] for node_id in self._document.nodes if node_id in self._run.scope}
+
+    def _cells(self, node_id: str, port: str) -> list[Cell[Any]]:
+        planned = self._run.plan.nodes[node_id]
+        port_type = planned.type.output(port).type if planned.type and port else None
+        cells: list[Cell[Any]] = []
+        for job in planned.jobs.values():
+            value = (job.outputs or {}).get(port)
+            if value is None:
+                status = self._run.jobs.get((node_id, job.coordinate))
+                cells.append(Cell(job.coordinate, None, status.state if status else "waiting"))
+            elif isinstance(value, Series):
+                for label, item in zip(value.labels, value.items, strict=True):
+                    place = (*job.coordinate, (value.axis, label))
+                    cells.append(Cell(place, self._handed(item, port_type, node_id, job.coordinate)))
+            else:
+                cells.append(Cell(job.coordinate, self._handed(value, port_type, node_id, job.coordinate)))
+        return cells
+
+    def _handed(self, item: Item, port_type: PortType | None, node_id: str, coordinate: Coordinate) -> Any:  # noqa: ANN401
+        if not isinstance(item, Asset):
+            return item.data
+        store = self._session.store
+        return handle(item, store, port_type, recipes.writer(item, store, self._document, node_id, coordinate))
+
+    def save(self, folder: str | Path = "out") -> list[Path]:
+        """Write every picture, video and sound of this run under human names, recipe inside; returns the paths.
+
+        Names are `<node id>.png`, with labels where there are several: `generate_image_1 seed=7.png`.
+        """
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        saved = []
+        for name, medium in self._media():
+            path = target / f"{name}{display.extension(medium.asset.media_type)}"
+            saved.append(medium.save(path))
+        return saved
+
+    def _media(self) -> Iterator[tuple[str, Media]]:
+        for node_id in self._document.nodes:
+            if node_id not in self._run.scope:
+                continue
+            planned = self._run.plan.nodes[node_id]
+            if planned.type is None or planned.type.name.startswith("load_"):
+                continue
+            for port in planned.type.outputs:
+                stem = node_id if port.name == planned.type.first_output else f"{node_id} {port.name}"
+                for cell in self._cells(node_id, port.name):
+                    if isinstance(cell.value, Media):
+                        yield display.file_stem(stem, cell.labels), cell.value
+
+    # --- showing -----------------------------------------------------------------------------------------------------
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:  # noqa: ANN401 - IPython passes include and exclude
+        return display.bundle(self)
+
+    def __repr__(self) -> str:
+        return f"<Run of {self.name!r}: {self.status}, {len(self._run.jobs)} jobs, ${self.cost_usd:.2f}>"

@@ -1,0 +1,72 @@
+"""`ff.models()`: what there is to choose from, with price and whether a key is at hand."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb import credentials, session
+from fusionflow_nb.providers.model import PerCharacter, PerMegapixel, PerSecond, PerToken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fusionflow_nb.providers.model import ModelEntry, Task
+
+COLUMNS = ("model", "tasks", "made how", "price", "key", "aliases")
+
+
+class ModelTable:
+    """Models as a table in a cell and in a terminal; iterating gives the entries."""
+
+    def __init__(self, entries: list[ModelEntry]) -> None:
+        self.entries = entries
+
+    def __iter__(self) -> Iterator[ModelEntry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """One row of text per model, as shown."""
+        return [
+            (entry.id, ", ".join(entry.tasks), entry.method, price_text(entry), _key_text(entry), ", ".join(entry.aliases))
+            for entry in self.entries
+        ]
+
+    def _repr_html_(self) -> str:
+        def line(cells: tuple[str, ...], tag: str) -> str:
+            return "<tr>" + "".join(f'<{tag} style="text-align:left">{escape(cell)}</{tag}>' for cell in cells) + "</tr>"
+
+        return f"<table>{line(COLUMNS, 'th')}{''.join(line(row, 'td') for row in self.rows())}</table>"
+
+    def __repr__(self) -> str:
+        widths = [max(len(row[at]) for row in [COLUMNS, *self.rows()]) for at in range(len(COLUMNS))]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [COLUMNS, *self.rows()])
+
+
+def models(task: Task | None = None) -> ModelTable:
+    """Every model, or those that do a task (`text-to-image`, `edit-image`, `upscale`, `image-to-video` ...).
+
+    >>> any(entry.id == "local/landscape" for entry in models(task="text-to-image"))
+    True
+    """
+    return ModelTable(session.current().registry.entries(task=task))
+
+
+def price_text(entry: ModelEntry) -> str:
+    """The price rule in words, in US dollars."""
+    if entry.is_free:
+        return "free"
+    if entry.price is None:
+        return "unpriced"
+    units: dict[type[Any], str] = {PerSecond: "second", PerMegapixel: "megapixel", PerCharacter: "character", PerToken: "token"}
+    unit = units.get(type(entry.price), "image" if entry.price.rule == "per_image" else "call")
+    return f"${entry.price.usd:g} / {unit}" + (" (uncertain)" if entry.is_price_uncertain else "")
+
+
+def _key_text(entry: ModelEntry) -> str:
+    if entry.provider not in credentials.ENVIRONMENT:
+        return "not needed"
+    return credentials.where(entry.provider) or "missing"
