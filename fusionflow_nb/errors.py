@@ -240,9 +240,17 @@ class UnknownOutcomeError(JobError):
 
 
 class UpstreamError(JobError):
-    """Skipped, because an input did not arrive."""
+    """Skipped, because an input did not arrive. `root_code` is the code of the error it began with."""
 
     code = "skipped"
+    root_code = "skipped"
+
+    @classmethod
+    def below(cls, node_id: str, above: str, cause: FusionFlowError | None) -> UpstreamError:
+        """The error of a node that cannot run because of one above it."""
+        error = cls(f"Skipped, because {above} gave no result.", node_id=node_id)
+        error.root_code = getattr(cause, "root_code", cause.code) if cause is not None else "skipped"
+        return error
 
 
 class OverBudgetError(FusionFlowError):

@@ -33,9 +33,9 @@ class Passes(StrEnum):
     HANDLES = "handles"
     """`ff.Image` and the other handles; returns a handle, picture, array, path, bytes or value."""
     PICTURES = "pictures"
-    """Pillow images in, Pillow images out."""
+    """Pillow images in (of a video, the frame that stands for it), Pillow images out."""
     FILES = "files"
-    """Paths in; keyword `target` says where to write; `tick(fraction)` reports progress and may raise to cancel."""
+    """Paths in; keyword `output` says where to write; `tick(fraction)` reports progress and may raise to cancel."""
 
 
 class Collects(StrEnum):

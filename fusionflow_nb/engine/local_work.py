@@ -12,7 +12,7 @@ from fusionflow_nb.catalog.context import Context
 from fusionflow_nb.catalog.node_type import Passes
 from fusionflow_nb.engine.adopt import adopt
 from fusionflow_nb.media.batch import Batch, Cell
-from fusionflow_nb.media.handles import handle
+from fusionflow_nb.media.handles import Media, Video, handle
 from fusionflow_nb.media.values import Asset
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ def _call(job: Job, services: Services, context: Context) -> Outputs:
 def _call_with_files(job: Job, services: Services, context: Context, function: Callable[..., Any]) -> Outputs:
     """Functions that write a file themselves get a folder of their own; what they return is taken from it."""
     with tempfile.TemporaryDirectory(prefix="fusionflow-") as folder:
-        target = Path(folder) / "out"
-        made = function(**_arguments(job, services, context), target=target, tick=context.progress)
-        return _adopted(made if made is not None else target, job, services)
+        output = Path(folder) / "out"
+        function(**_arguments(job, services, context), output=output, tick=context.progress)
+        return _adopted(output, job, services)
 
 
 def _adopted(result: Any, job: Job, services: Services) -> Outputs:  # noqa: ANN401 - user code's
@@ -154,8 +154,16 @@ def _passed(item: Any, port_type: PortType, passes: Passes, services: Services) 
         return services.store.path(item.sha256)
     medium = handle(item, services.store, port_type)
     if passes is Passes.PICTURES:
-        from fusionflow_nb.media.picture import open_picture  # noqa: PLC0415 - Pillow only when pixels are wanted
-
-        return open_picture(medium.path())
+        return _picture(medium)
     return medium
+
+
+def _picture(medium: Media) -> Any:  # noqa: ANN401 - a Pillow image
+    from fusionflow_nb.media.picture import from_array, open_picture  # noqa: PLC0415 - Pillow only when pixels are wanted
+
+    if isinstance(medium, Video):
+        from fusionflow_nb.media.video import poster  # noqa: PLC0415
+
+        return from_array(poster(medium.path()))
+    return open_picture(medium.path())
 

@@ -131,7 +131,7 @@ def _collected(job: Job, links: list[Link]) -> Batch[Item]:
                 else:
                     item = value
             elif source is not None and source.error is not None:
-                note = source.error.code
+                note = getattr(source.error, "root_code", source.error.code)
             if item is not None:
                 note = ""
                 job.digests.append((link.port.name, len(cells), item.digest, source.generation_id if source else None))

@@ -340,7 +340,7 @@ class Plan:
             ended.append((job, JobState.HOLE))
             return
         if not is_bound:
-            job.error = errors.UpstreamError("An input did not arrive.", node_id=node.id)
+            job.error = _missing_input(job)
             ended.append((job, JobState.HOLE))
             return
         job.state = JobState.READY
@@ -371,9 +371,7 @@ class Plan:
                 continue
             below.waiting -= 1
             if state is JobState.HOLE and not tolerates_hole:
-                below.error = below.error or errors.UpstreamError(
-                    f"Skipped, because {job.node.id} gave no result.", node_id=below.node.id
-                )
+                below.error = below.error or errors.UpstreamError.below(below.node.id, job.node.id, job.error)
                 ended.append((below, JobState.HOLE))
             elif below.waiting == 0:
                 ended.append((below, None))
@@ -386,6 +384,17 @@ class Plan:
             self.unfresh.discard(node.id)
         if node.out_axes is None:
             self._give(node, (*(node.axes or ()), *_added_axis(node)), shapes)
+
+
+def _missing_input(job: Job) -> errors.UpstreamError:
+    """Why a job whose upstream has ended cannot run: the first input that is a hole."""
+    if job.node.is_muted:
+        return errors.UpstreamError("The node is muted.", node_id=job.node.id)
+    for link in job.node.links:
+        for source in upstream(link, job):
+            if source.state is JobState.HOLE:
+                return errors.UpstreamError.below(job.node.id, source.node.id, source.error)
+    return errors.UpstreamError("This cell has no input.", node_id=job.node.id)
 
 
 def structural_outputs(job: Job, given: Any) -> Outputs:  # noqa: ANN401 - what a structural function returned

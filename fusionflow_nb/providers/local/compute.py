@@ -1,0 +1,208 @@
+"""From a request to what it asks for: which computation a model is, with which settings. Runs in a worker thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fusionflow_nb import errors
+from fusionflow_nb.media.audio import write_wav
+from fusionflow_nb.media.picture import encode_png, from_array, open_picture, to_array
+from fusionflow_nb.media.video import write_video
+from fusionflow_nb.providers.local.ambient import RATE, ambient
+from fusionflow_nb.providers.local.animate import animate
+from fusionflow_nb.providers.local.backdrop import cut_out
+from fusionflow_nb.providers.local.ken_burns import ken_burns
+from fusionflow_nb.providers.local.parallax import parallax
+from fusionflow_nb.providers.local.styles import STYLES, recolor, render
+from fusionflow_nb.providers.local.upscale import upscale_lanczos, upscale_neural
+from fusionflow_nb.providers.protocol import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from fusionflow_nb.providers.protocol import Request
+
+    Tick = Callable[[float], None]
+
+MAX_FILM_SIDE = 1280
+MAX_NEURAL_PIXELS = 1024 * 1024
+DRAW_SHARE = 0.9
+"""Of a film's progress: the frames; the rest is closing the file."""
+
+
+def compute(request: Request, folder: Path, tick: Tick) -> tuple[Output, ...]:
+    """Make what a request asks for.
+
+    Args:
+        request: for a model of `local`.
+        folder: where larger results are written.
+        tick: told the fraction of real work done; may raise to stop.
+
+    Raises:
+        SettingError, MediaError: the request cannot be served as it is.
+    """
+    name = request.model.provider_model_id
+    settings: dict[str, Any] = {
+        key: parameter.default for key, parameter in request.model.parameters.items() if parameter.default is not None
+    }
+    settings.update(request.settings)
+    if name in STYLES:
+        return _style(name, request.prompt or "", settings, tick)
+    made = _MODELS[name](request, settings, folder, tick)
+    tick(1.0)
+    return made
+
+
+def _style(name: str, prompt: str, settings: dict[str, Any], tick: Tick) -> tuple[Output, ...]:
+    own = {key: settings[key] for key in STYLES[name].settings if key in settings}
+    made = render(
+        name, prompt, seed=settings["seed"], width=settings["width"], height=settings["height"], settings=own, tick=tick
+    )
+    outputs = [Output("image", encode_png(from_array(made.pixels)), "image/png")]
+    if made.depth is not None:
+        grey = np.clip(made.depth * 255 + 0.5, 0, 255).astype(np.uint8)
+        outputs.append(Output("depth", encode_png(from_array(np.repeat(grey[:, :, None], 3, axis=2)).convert("L")), "image/png"))
+    return tuple(outputs)
+
+
+def _recolor(request: Request, settings: dict[str, Any], _folder: Path, tick: Tick) -> tuple[Output, ...]:
+    pixels = _pixels(request, "image")
+    made = recolor(pixels, request.prompt or "", strength=settings["strength"], seed=settings["seed"], tick=tick)
+    mask = request.reference("mask")
+    if mask is not None:
+        inside = np.asarray(open_picture(mask.file).convert("L").resize((pixels.shape[1], pixels.shape[0])), np.float32)[:, :, None] / 255
+        made = np.clip(made * inside + pixels * (1 - inside) + 0.5, 0, 255).astype(np.uint8)
+    return (Output("image", encode_png(from_array(made)), "image/png"),)
+
+
+def _lanczos(request: Request, settings: dict[str, Any], _folder: Path, tick: Tick) -> tuple[Output, ...]:
+    made = upscale_lanczos(_pixels(request, "image"), settings["factor"], tick=tick)
+    return (Output("image", encode_png(from_array(made)), "image/png"),)
+
+
+def _neural(request: Request, _settings: dict[str, Any], _folder: Path, tick: Tick) -> tuple[Output, ...]:
+    pixels = _pixels(request, "image")
+    if pixels.shape[0] * pixels.shape[1] > MAX_NEURAL_PIXELS:
+        raise errors.SettingError(
+            f"The picture has {pixels.shape[1]}x{pixels.shape[0]} pixels; this network takes up to 1024x1024.",
+            hint="Resize it first, or use local/upscale-lanczos.",
+        )
+    return (Output("image", encode_png(from_array(upscale_neural(pixels, tick=tick))), "image/png"),)
+
+
+def _ken_burns(request: Request, settings: dict[str, Any], folder: Path, tick: Tick) -> tuple[Output, ...]:
+    pixels = _pixels(request, "image")
+    width, height = _film_size(pixels, settings.get("width"), settings.get("height"))
+    frames = ken_burns(
+        pixels,
+        seed=settings["seed"],
+        zoom=settings["zoom"],
+        duration_s=settings["duration_s"],
+        fps=settings["fps"],
+        width=width,
+        height=height,
+        tick=_share(tick),
+    )
+    return _film(frames, settings, (width, height), folder)
+
+
+def _parallax(request: Request, settings: dict[str, Any], folder: Path, tick: Tick) -> tuple[Output, ...]:
+    found = request.reference("depth")
+    if found is None:
+        raise errors.SettingError(
+            "local/parallax needs a depth picture.", hint="Connect the depth output of a procedural landscape or scene."
+        )
+    pixels = _pixels(request, "image")
+    width, height = _film_size(pixels, None, None)
+    picture = open_picture(request.references["image"][0].file).convert("RGB").resize((width, height))
+    depth = np.asarray(open_picture(found.file).convert("L").resize((width, height)), np.float32) / 255
+    frames = parallax(
+        np.asarray(picture),
+        depth,
+        amplitude=settings["amplitude"],
+        focus_depth=settings["focus_depth"],
+        duration_s=settings["duration_s"],
+        fps=settings["fps"],
+        tick=_share(tick),
+    )
+    return _film(frames, settings, (width, height), folder)
+
+
+def _animate(request: Request, settings: dict[str, Any], folder: Path, tick: Tick) -> tuple[Output, ...]:
+    size = (settings["width"] // 2 * 2, settings["height"] // 2 * 2)
+
+    def draw(time: float, inner: Tick) -> NDArray[np.uint8]:
+        made = render(
+            settings["style"],
+            request.prompt or "",
+            seed=settings["seed"],
+            width=size[0],
+            height=size[1],
+            settings={"time": time},
+            tick=inner,
+        )
+        return made.pixels
+
+    frames = animate(draw, duration_s=settings["duration_s"], fps=settings["fps"], tick=_share(tick))
+    return _film(frames, settings, size, folder)
+
+
+def _ambient(request: Request, settings: dict[str, Any], folder: Path, tick: Tick) -> tuple[Output, ...]:
+    samples = ambient(request.prompt or "", seed=settings["seed"], duration_s=settings["duration_s"], tick=_share(tick))
+    path = folder / "sound.wav"
+    write_wav(path, samples, RATE)
+    return (Output("audio", path, "audio/wav"),)
+
+
+def _backdrop(request: Request, settings: dict[str, Any], _folder: Path, tick: Tick) -> tuple[Output, ...]:
+    cut = cut_out(_pixels(request, "image"), tolerance=settings["tolerance"], softness=settings["softness"], tick=_share(tick))
+    mask = from_array(np.repeat(cut.mask[:, :, None], 3, axis=2)).convert("L")
+    return (Output("image", encode_png(from_array(cut.rgba)), "image/png"), Output("mask", encode_png(mask), "image/png"))
+
+
+_MODELS: dict[str, Callable[[Request, dict[str, Any], Path, Tick], tuple[Output, ...]]] = {
+    "recolor": _recolor,
+    "upscale-lanczos": _lanczos,
+    "upscale-x4": _neural,
+    "ken-burns": _ken_burns,
+    "parallax": _parallax,
+    "animate": _animate,
+    "ambient": _ambient,
+    "backdrop": _backdrop,
+}
+
+
+def _pixels(request: Request, port: str) -> NDArray[np.uint8]:
+    found = request.reference(port)
+    if found is None:
+        raise errors.SettingError(f"{request.model.id} needs a picture.", hint=f"Connect one to {port!r}.")
+    return to_array(open_picture(found.file).convert("RGB"))
+
+
+def _film_size(pixels: NDArray[np.uint8], width: int | None, height: int | None) -> tuple[int, int]:
+    """Even sides, as codecs want them, and no larger than a film of this kind needs."""
+    tall, wide = pixels.shape[:2]
+    if width and not height:
+        height = round(tall * width / wide)
+    if height and not width:
+        width = round(wide * height / tall)
+    width, height = width or wide, height or tall
+    scale = min(1.0, MAX_FILM_SIDE / max(width, height))
+    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
+def _film(
+    frames: Iterator[NDArray[np.uint8]], settings: dict[str, Any], size: tuple[int, int], folder: Path
+) -> tuple[Output, ...]:
+    path = folder / "film"
+    facts = write_video(path, frames, fps=settings["fps"], width=size[0], height=size[1])
+    return (Output("video", path, facts.media_type),)
+
+
+def _share(tick: Tick) -> Tick:
+    return lambda fraction: tick(fraction * DRAW_SHARE)
