@@ -1,0 +1,64 @@
+"""The demo: real pictures without a key. Generated, edited, upscaled, animated; then asked in SQL; then run again for nothing."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fusionflow_nb.author import Flow
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fusionflow_nb.live_run import LiveRun
+
+QUESTION = """
+SELECT node_id AS node, model, axes, status,
+       round(epoch(finished_at - started_at), 1) AS seconds, cost_computation AS usd
+FROM generations ORDER BY finished_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Where the demo put what it made."""
+
+    still: Path
+    film: Path
+    sheet: Path
+
+
+def build() -> Flow:
+    """The demo's flow: a still that is edited, upscaled and filmed, and a sweep beside it.
+
+    >>> build()
+    <Flow 'Neon city': 10 nodes, 9 edges>
+    """
+    flow = Flow("Neon city", variables={"time": "midnight"})
+    prompt = flow.text("neon city at {{time}}, wet streets, stars", name="prompt")
+    still = flow.generate_image(prompt, model="local/landscape", width=480, height=270, seed=7, name="still")
+    moody = flow.edit_image(still, "cool violet night, gentle", model="local/recolor", strength=0.3, seed=7, name="moody")
+    large = flow.upscale(moody, name="large")
+    flow.text_overlay(large, "FusionFlow", position="bottom-right", size=0.07, name="titled")
+    flow.generate_video(image=large, model="local/ken-burns", width=960, height=540, duration_s=3, seed=7, name="film")
+
+    prompts = flow.prompts(["aurora over a pine forest", "desert dunes at sunset", "misty mountains at dawn"], name="prompts")
+    seeds = flow.seeds([7, 21], name="seeds")
+    sweep = flow.generate_image(prompts, model="local/landscape", width=288, height=192, seed=seeds, name="sweep")
+    flow.contact_sheet(images=sweep, title="Three prompts, two seeds", name="sheet")
+    return flow
+
+
+def save(run: LiveRun, folder: Path) -> Saved:
+    """Write the demo's pictures and its film under names a person would choose; `all/` holds the rest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "all", ignore_errors=True)
+    run.save(folder / "all")
+    film = run["film"]
+    suffix = ".webm" if film.asset.media_type == "video/webm" else ".webp"
+    return Saved(
+        still=run["titled"].save(folder / "still.png"),
+        film=film.save(folder / f"film{suffix}"),
+        sheet=run["sheet"].save(folder / "sheet.png"),
+    )
