@@ -63,16 +63,54 @@ def encode_video(  # noqa: PLR0913 - what a file is made of
     Raises:
         StoreError: the file cannot be written.
     """
-    writer = _Writer(path, _RECIPES[codec], rate, size, has_sound=sound is not None, comment=comment)
-    blocks = iter(sound or ())
+    writer = _Writer(path, _RECIPES[codec], rate, size, sound, comment)
     try:
         for pixels in frames:
             writer.add_frame(pixels)
-            while writer.sound_s < writer.frames_s and (block := next(blocks, None)) is not None:
-                writer.add_sound(block)
         writer.finish()
     finally:
         writer.close()
+
+
+class SoundTrack:
+    """The sound stream of an output container, encoded as far as its pictures are: so both lie side by side."""
+
+    def __init__(self, output: Any, encoder: str, blocks: Iterable[NDArray[np.float32]], path: Path) -> None:  # noqa: ANN401 - av
+        """Add the stream; `encoder` as FFmpeg names it, `blocks` of samples (n, 2) at SOUND_RATE."""
+        self._output, self._path = output, path
+        self._blocks = iter(blocks)
+        self._stream = output.add_stream(encoder, rate=SOUND_RATE, layout="stereo", bit_rate=128_000)
+        self._count = 0
+        # A block reaches past the time it was asked for; what lies beyond waits, or is cut off at the end.
+        self._waiting = np.zeros((0, 2), np.float32)
+
+    def feed(self, until_s: float) -> None:
+        """Encode what lies before `until_s` and is not encoded yet, to the sample.
+
+        Raises:
+            StoreError: the file cannot be written.
+            MediaError: the sound's source is damaged.
+        """
+        end = round(until_s * SOUND_RATE)
+        while self._count + len(self._waiting) < end and (block := next(self._blocks, None)) is not None:
+            self._waiting = np.concatenate([self._waiting, block])
+        samples, self._waiting = self._waiting[: end - self._count], self._waiting[end - self._count :]
+        if not len(samples):
+            return
+        piece = load_av().AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout="stereo")
+        piece.sample_rate, piece.pts, piece.time_base = SOUND_RATE, self._count, Fraction(1, SOUND_RATE)
+        self._count += len(samples)
+        with write_errors(self._path):
+            self._output.mux(self._stream.encode(piece))
+
+    def finish(self) -> None:
+        """Write what the encoder still holds.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        with write_errors(self._path):
+            self._output.mux(self._stream.encode(None))
 
 
 class _Writer:
@@ -84,19 +122,12 @@ class _Writer:
         recipe: _Recipe,
         rate: Fraction,
         size: tuple[int, int],
-        *,
-        has_sound: bool,
+        sound: Iterable[NDArray[np.float32]] | None,
         comment: str | None,
     ) -> None:
         self._av = load_av()
-        self._path, self._rate = path, rate
-        self._frame_count = self._sample_count = 0
-        # A block reaches past the frame it was asked for; what lies beyond waits for the next frame, or is cut off.
-        self._waiting = np.zeros((0, 2), np.float32)
-        # bitexact: no random segment id, no date, no library version in the file.
-        options = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if recipe.container == "mp4" else {})
-        with write_errors(path):
-            self._output = self._av.open(str(path.absolute()), "w", format=recipe.container, container_options=options)
+        self._path, self._rate, self._count = path, rate, 0
+        self._output = open_output(path, recipe.container)
         if comment is not None:
             self._output.metadata["comment"] = comment
         self._pictures = self._output.add_stream(recipe.encoder, rate=rate, options=dict(recipe.options))
@@ -107,51 +138,41 @@ class _Writer:
         # Players guess the colour matrix of untagged video from its height, and half of them guess wrong.
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED_RANGE
-        self._sound: Any = None
-        if has_sound:
-            self._sound = self._output.add_stream(recipe.sound, rate=SOUND_RATE, layout="stereo", bit_rate=128_000)
-
-    @property
-    def frames_s(self) -> float:
-        return self._frame_count / float(self._rate)
-
-    @property
-    def sound_s(self) -> float:
-        return (self._sample_count + len(self._waiting)) / SOUND_RATE
+        self._sound = None if sound is None else SoundTrack(self._output, recipe.sound, sound, path)
 
     def add_frame(self, pixels: NDArray[np.uint8]) -> None:
         frame = self._av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
             format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", interpolation=_SCALE_FLAGS
         )
         frame.color_primaries = frame.color_trc = _BT709
-        frame.pts, frame.time_base = self._frame_count, 1 / self._rate
+        frame.pts, frame.time_base = self._count, 1 / self._rate
         with write_errors(self._path):
             self._output.mux(self._pictures.encode(frame))
-        self._frame_count += 1
-
-    def add_sound(self, block: NDArray[np.float32]) -> None:
-        self._waiting = np.concatenate([self._waiting, block])
-        room = round(self.frames_s * SOUND_RATE) - self._sample_count
-        samples, self._waiting = self._waiting[:room], self._waiting[room:]
-        if not len(samples):
-            return
-        piece = self._av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout="stereo")
-        piece.sample_rate, piece.pts, piece.time_base = SOUND_RATE, self._sample_count, Fraction(1, SOUND_RATE)
-        self._sample_count += len(samples)
-        with write_errors(self._path):
-            self._output.mux(self._sound.encode(piece))
+        self._count += 1
+        if self._sound:
+            self._sound.feed(self._count / float(self._rate))
 
     def finish(self) -> None:
         """Write what the encoders still hold, and the file's index."""
-        if self._sound is not None:
-            self.add_sound(np.zeros((0, 2), np.float32))
         with write_errors(self._path):
             self._output.mux(self._pictures.encode(None))
-            if self._sound is not None:
-                self._output.mux(self._sound.encode(None))
-            self._output.close()
+        if self._sound:
+            self._sound.finish()
+        self.close()
 
     def close(self) -> None:
         """Let the file go, finished or not; harmless when done twice."""
         with write_errors(self._path):
             self._output.close()
+
+
+def open_output(path: Path, container: str) -> Any:  # noqa: ANN401 - av.OutputContainer
+    """An output container whose bytes depend on nothing but what is put in.
+
+    Raises:
+        StoreError: the file cannot be opened.
+    """
+    # bitexact: no random segment id, no date, no library version in the file.
+    options = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if container == "mp4" else {})
+    with write_errors(path):
+        return load_av().open(str(path.absolute()), "w", format=container, container_options=options)

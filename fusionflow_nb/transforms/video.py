@@ -1,0 +1,322 @@
+"""What the video nodes do: files in, one file out, frame by frame; progress and cancel through `tick`.
+
+Joined videos take the size and frame rate of the first one. Sound goes along where there is any.
+"""
+
+from __future__ import annotations
+
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from fusionflow_nb import errors
+from fusionflow_nb.media.audio import read_sound
+from fusionflow_nb.media.camera import View, move_camera
+from fusionflow_nb.media.container import SOUND_RATE, write_errors
+from fusionflow_nb.media.picture import encode_png, from_array, open_picture
+from fusionflow_nb.media.remux import replace_sound
+from fusionflow_nb.media.video import VideoCodec, VideoFacts, frame_at, read_frames, video_facts, write_video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Tick: TypeAlias = Callable[[float], None]
+    Fit: TypeAlias = Literal["cover", "contain"]
+    Frames: TypeAlias = Iterator[NDArray[np.uint8]]
+    Sound: TypeAlias = Iterator[NDArray[np.float32]]
+
+_COPYABLE = frozenset({"video/webm", "video/mp4", "video/quicktime", "video/x-matroska"})
+
+
+def ken_burns(  # noqa: PLR0913 - a node's parameters, all by name
+    image: Path,
+    output: Path,
+    *,
+    tick: Tick,
+    start: View | None = None,
+    end: View | None = None,
+    duration_s: float = 4.0,
+    fps: float = 24.0,
+    width: int | None = None,
+    height: int | None = None,
+    codec: VideoCodec = "vp9",
+) -> VideoFacts:
+    """Film a picture with an eased camera move from one view to another; by default a little closer to its middle.
+
+    Args:
+        image: the picture.
+        output: the video to write.
+        tick: called after each frame with the share done; what it raises ends the work.
+        start: what is seen first; None for the whole picture.
+        end: what is seen last; None for its middle, 1.25 times closer.
+        duration_s: 0.1 to 60.
+        fps: 1 to 60.
+        width: of the video; None for that of the picture.
+        height: of the video; None for that of the picture.
+        codec: as for `write_video`.
+
+    Raises:
+        ParameterError: a parameter is out of range.
+        MediaError: the picture cannot be read.
+    """
+    _check("duration_s", duration_s, 0.1, 60)
+    _check("fps", fps, 1, 60)
+    first, last = start or View(), end or View(zoom=1.25)
+    for name, view in (("start", first), ("end", last)):
+        _check(f"{name}.x", view.x, 0, 1)
+        _check(f"{name}.y", view.y, 0, 1)
+        _check(f"{name}.zoom", view.zoom, 1, 8)
+    pixels = np.asarray(open_picture(image).convert("RGB"))
+    size = (width or max(16, pixels.shape[1] // 2 * 2), height or max(16, pixels.shape[0] // 2 * 2))
+    _check("width", size[0], 16, 4096)
+    _check("height", size[1], 16, 4096)
+    frames = move_camera(
+        pixels, first, last, frame_count=round(duration_s * fps) or 1, width=size[0], height=size[1], tick=tick
+    )
+    return write_video(output, frames, fps=fps, width=size[0], height=size[1], codec=codec)
+
+
+def dissolve(  # noqa: PLR0913 - a node's parameters, all by name
+    first: Path, second: Path, output: Path, *, tick: Tick, duration_s: float = 1.0, fit: Fit = "cover"
+) -> VideoFacts:
+    """Join two videos so that the end of one fades into the start of the other, sound too.
+
+    The result lasts as long as both together, less the fade.
+
+    Args:
+        first: the video that ends.
+        second: the video that begins.
+        output: the video to write.
+        tick: called after each frame with the share done; what it raises ends the work.
+        duration_s: of the fade; 0.04 s at least, and within both videos.
+        fit: "cover" crops the second to the first's shape, "contain" sets it on black.
+
+    Raises:
+        ParameterError: the fade is longer than a video.
+        MediaError: a video cannot be read.
+    """
+    one, two = video_facts(first), video_facts(second)
+    _check("duration_s", duration_s, 0.04, min(one.duration_s, two.duration_s))
+    one_count, two_count = one.frame_count, _count_at(two, one.fps)
+    fade = min(max(1, round(duration_s * one.fps)), one_count, two_count)
+    total = one_count + two_count - fade
+
+    def frames() -> Frames:
+        ending = _frames_at(first, one, one, "cover")
+        beginning = _frames_at(second, two, one, fit)
+        yield from islice(ending, one_count - fade)
+        for index, (old, new) in enumerate(zip(ending, islice(beginning, fade), strict=True), start=1):
+            yield _mixed(old, new, index / (fade + 1))
+        yield from beginning
+
+    sound = None
+    if one.has_audio or two.has_audio:
+        before_s, fade_s = (one_count - fade) / one.fps, fade / one.fps
+        sound = chain(
+            _sound(first, one, 0.0, before_s),
+            [_crossed(first, one, second, two, before_s, fade_s)],
+            _sound(second, two, fade_s, two_count / one.fps),
+        )
+    return _write(output, frames(), total, one, sound, tick)
+
+
+def concatenate(videos: Sequence[Path], output: Path, *, tick: Tick, fit: Fit = "cover") -> VideoFacts:
+    """Join videos one after another, sound too. The result has as many frames as all of them together.
+
+    Args:
+        videos: at least one; the first gives size and frame rate.
+        output: the video to write.
+        tick: called after each frame with the share done; what it raises ends the work.
+        fit: "cover" crops the others to the first's shape, "contain" sets them on black.
+
+    Raises:
+        ParameterError: no videos.
+        MediaError: a video cannot be read.
+    """
+    if not videos:
+        message = "There are no videos to join."
+        raise errors.ParameterError(message, hint="Connect at least one video.")
+    parts = [(path, video_facts(path)) for path in videos]
+    form = parts[0][1]
+    total = sum(_count_at(facts, form.fps) for _, facts in parts)
+    frames = chain.from_iterable(_frames_at(path, facts, form, fit) for path, facts in parts)
+    sound = None
+    if any(facts.has_audio for _, facts in parts):
+        sound = chain.from_iterable(
+            _sound(path, facts, 0.0, _count_at(facts, form.fps) / form.fps) for path, facts in parts
+        )
+    return _write(output, frames, total, form, sound, tick)
+
+
+def trim(video: Path, output: Path, *, tick: Tick, start_s: float = 0.0, end_s: float | None = None) -> VideoFacts:
+    """Cut out what lies between two moments, to the frame, sound too.
+
+    Args:
+        video: the video.
+        output: the video to write.
+        tick: called after each frame with the share done; what it raises ends the work.
+        start_s: the first moment kept.
+        end_s: the first moment left out again; None for the end.
+
+    Raises:
+        ParameterError: the stretch is empty or lies outside the video.
+        MediaError: the video cannot be read.
+    """
+    facts = video_facts(video)
+    last_s = facts.duration_s if end_s is None else end_s
+    _check("start_s", start_s, 0, facts.duration_s)
+    _check("end_s", last_s, start_s, facts.duration_s + 0.5 / facts.fps)
+    first, last = round(start_s * facts.fps), round(last_s * facts.fps)
+    if last <= first:
+        message = f"There is no frame between {start_s} and {last_s} s."
+        raise errors.ParameterError(message, hint=f"A frame lasts {1 / facts.fps:.3f} s: leave at least one.")
+    start_s, last_s = first / facts.fps, last / facts.fps
+    frames = (pixels for _, pixels in read_frames(video, start_s=start_s, end_s=last_s))
+    sound = read_sound(video, start_s=start_s, end_s=last_s) if facts.has_audio else None
+    return _write(output, frames, last - first, facts, sound, tick)
+
+
+def first_frame(video: Path, output: Path, *, tick: Tick) -> None:
+    """Write the first frame as a PNG picture.
+
+    Raises:
+        MediaError: the video cannot be read.
+    """
+    _write_frame(frame_at(video, 0.0), output)
+    tick(1.0)
+
+
+def last_frame(video: Path, output: Path, *, tick: Tick) -> None:
+    """Write the last frame as a PNG picture.
+
+    Raises:
+        MediaError: the video cannot be read.
+    """
+    _write_frame(frame_at(video, float("inf")), output)
+    tick(1.0)
+
+
+def add_audio(video: Path, audio: Path, output: Path, *, tick: Tick) -> VideoFacts:
+    """Give a video other sound, cut to its length; the pictures of WebM and MP4 are copied, not encoded again.
+
+    Args:
+        video: the video; its own sound is left out.
+        audio: a sound file, or a video whose sound is taken.
+        output: the video to write.
+        tick: called often with the share done; what it raises ends the work.
+
+    Raises:
+        MediaError: the video or the sound cannot be read.
+        MissingExtraError: PyAV is not installed.
+    """
+    facts = video_facts(video)
+    if facts.media_type not in _COPYABLE:
+        frames = (pixels for _, pixels in read_frames(video))
+        return _write(output, frames, facts.frame_count, facts, read_sound(audio), tick)
+    part = output.with_name(output.name + ".part")
+    try:
+        replace_sound(video, read_sound(audio), part, duration_s=facts.duration_s, tick=tick)
+        with write_errors(output):
+            part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+    return video_facts(output)
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        message = f"{name} = {value} is out of range."
+        raise errors.ParameterError(message, hint=f"Use {low:g} to {high:g}.")
+
+
+def _write(  # noqa: PLR0913 - private, one call shape
+    output: Path, frames: Frames, total: int, form: VideoFacts, sound: Sound | None, tick: Tick
+) -> VideoFacts:
+    """Write frames in the form of a video, with progress per frame."""
+
+    def ticked() -> Frames:
+        for index, frame in enumerate(frames, start=1):
+            tick(min(1.0, index / total))
+            yield frame
+
+    codec: VideoCodec = "h264" if form.media_type == "video/mp4" else "vp9"
+    return write_video(output, ticked(), fps=form.fps, width=form.width, height=form.height, codec=codec, audio=sound)
+
+
+def _write_frame(pixels: NDArray[np.uint8], output: Path) -> None:
+    with write_errors(output):
+        output.write_bytes(encode_png(from_array(pixels)))
+
+
+def _count_at(facts: VideoFacts, fps: float) -> int:
+    """How many frames a video has at another rate."""
+    same = abs(facts.fps - fps) < fps / 1000
+    return facts.frame_count if same else max(1, round(facts.duration_s * fps))
+
+
+def _frames_at(path: Path, facts: VideoFacts, form: VideoFacts, fit: Fit) -> Frames:
+    """The frames of a video at the rate and size of another; exactly `_count_at` of them."""
+    count = _count_at(facts, form.fps)
+    is_same_rate = count == facts.frame_count
+    given, shown, shown_fitted = 0, None, None
+    for time_s, pixels in read_frames(path):
+        # What was shown so far is what every moment before this frame shows.
+        while shown is not None and given < count and not is_same_rate and given / form.fps < time_s - 0.25 / facts.fps:
+            shown_fitted = _fitted(shown, form, fit) if shown_fitted is None else shown_fitted
+            yield shown_fitted
+            given += 1
+        shown, shown_fitted = pixels, None
+        if is_same_rate and given < count:
+            shown_fitted = _fitted(shown, form, fit)
+            yield shown_fitted
+            given += 1
+    while shown is not None and given < count:
+        shown_fitted = _fitted(shown, form, fit) if shown_fitted is None else shown_fitted
+        yield shown_fitted
+        given += 1
+
+
+def _fitted(pixels: NDArray[np.uint8], form: VideoFacts, fit: Fit) -> NDArray[np.uint8]:
+    if pixels.shape[:2] == (form.height, form.width):
+        return pixels
+    picture, size = Image.fromarray(pixels), (form.width, form.height)
+    if fit == "contain":
+        return np.asarray(ImageOps.pad(picture, size, Image.Resampling.LANCZOS))
+    return np.asarray(ImageOps.fit(picture, size, Image.Resampling.LANCZOS))
+
+
+def _mixed(old: NDArray[np.uint8], new: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """`share` of the way from old to new, in whole numbers: the same everywhere."""
+    part = np.uint16(round(share * 256))
+    mixed = old.astype(np.uint16) * (np.uint16(256) - part) + new.astype(np.uint16) * part + np.uint16(127)
+    return (mixed >> 8).astype(np.uint8)
+
+
+def _sound(path: Path, facts: VideoFacts, start_s: float, end_s: float) -> Sound:
+    """The sound of a stretch of a video, exactly as long; silence where there is none."""
+    missing = round(end_s * SOUND_RATE) - round(start_s * SOUND_RATE)
+    if facts.has_audio:
+        for block in read_sound(path, start_s=start_s, end_s=end_s):
+            missing -= len(block)
+            yield block
+    while missing > 0:
+        length = min(missing, SOUND_RATE)
+        missing -= length
+        yield np.zeros((length, 2), np.float32)
+
+
+def _crossed(  # noqa: PLR0913 - private, one call
+    first: Path, one: VideoFacts, second: Path, two: VideoFacts, before_s: float, fade_s: float
+) -> NDArray[np.float32]:
+    """The sound of the fade: one goes as the other comes, together equally loud."""
+    old = np.concatenate([*_sound(first, one, before_s, before_s + fade_s)])
+    new = np.concatenate([*_sound(second, two, 0.0, fade_s)])
+    length = min(len(old), len(new))
+    angle = (np.linspace(0, np.pi / 2, length, dtype=np.float32))[:, None]
+    crossed: NDArray[np.float32] = old[:length] * np.cos(angle) + new[:length] * np.sin(angle)
+    return crossed
