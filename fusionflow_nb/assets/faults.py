@@ -19,6 +19,10 @@ _UNWRITABLE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG}
 )
 
+# Numbers that speak of the disk and its folders, whoever reports them.
+STORE_ERRNOS = _FULL | _UNWRITABLE | {errno.EIO}
+
+EXPORT_HINT = "Choose a folder that you can write and that has room."
 STORE_HINT = "Point the setting FUSIONFLOW_HOME at a folder you can write, then run again."
 _FULL_HINT = "Free some space there or point the setting FUSIONFLOW_HOME at another disk, then run again."
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
+import weakref
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
@@ -28,7 +30,8 @@ class MemoryStore:
         self._bytes: dict[str, tuple[bytes, str]] = {}
         self._previews: dict[str, bytes | None] = {}
         self._lock = threading.Lock()
-        self._folder = TemporaryDirectory(prefix="fusionflow-", ignore_cleanup_errors=True)
+        self._folder = Path(mkdtemp(prefix="fusionflow-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     def put(self, source: Source, *, media_type: str | None = None) -> Asset:
         """Keep bytes, a file or a stream; equal bytes are kept once.
@@ -39,7 +42,7 @@ class MemoryStore:
         kind, chunks = open_source(source, media_type)
         buffer = BytesIO()
         arrival = pour(chunks, buffer.write)
-        with TemporaryDirectory(dir=self._folder.name) as folder:
+        with TemporaryDirectory(dir=self._folder) as folder:
             probed = Path(folder) / "bytes.part"
             probed.write_bytes(buffer.getvalue())
             with told_as(source, probed, kind):
@@ -74,7 +77,7 @@ class MemoryStore:
             message = f"The bytes kept for asset {sha256[:12]} are not the ones it was named for."
             raise errors.CorruptAssetError(message, hint="Run the node that made it again.")
         data, media_type = self._bytes[sha256]
-        path = Path(self._folder.name) / file_name(sha256, media_type)
+        path = self._folder / file_name(sha256, media_type)
         with self._lock:
             if not path.exists() or file_sha256(path) != sha256:
                 path.parent.mkdir(exist_ok=True)

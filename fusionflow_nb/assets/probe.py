@@ -5,6 +5,7 @@ Making the picture decodes the bytes, so it is also the proof that a picture or 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from fusionflow_nb.media.container import open_media
 from fusionflow_nb.media.values import Asset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 PREVIEW_SIDE = 256
@@ -23,6 +25,7 @@ PREVIEW_SIDE = 256
 _POSTER_PIXELS = 1024 * 1024
 _BARS = 48
 
+_SEEN_OR_HEARD = frozenset({"video", "audio"})
 _SOUND_ALONE = {
     "video/mp4": "audio/mp4",
     "video/quicktime": "audio/mp4",
@@ -40,18 +43,34 @@ class Facts:
     duration_s: float | None = None
 
 
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Turn what the standard library and PyAV let through on hostile sound into MediaError.
+
+    `wave` raises a bare RuntimeError on chunks that end early, a resampler ValueError when the rate changes on the way.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        message = f"{path.name} is damaged and cannot be decoded."
+        raise errors.MediaError(message, hint="Get the file again, or export it anew.") from error
+
+
 def settle_type(path: Path, media_type: str) -> str:
     """The media type once the container was opened: MP4, WebM and Matroska without pictures are sound.
 
     Without the extra `video` the type stays as sniffed.
 
     Raises:
-        MediaError: the container cannot be opened.
+        MediaError: the container cannot be opened, or holds a codec that FFmpeg does not know.
     """
     if media_type not in _SOUND_ALONE:
         return media_type
     try:
         with open_media(path) as container:
+            if any(stream.codec_context is None for stream in container.streams if stream.type in _SEEN_OR_HEARD):
+                message = f"{path.name} uses a codec that nothing here can read."
+                raise errors.MediaError(message, hint="Export it as WebM (VP9, AV1) or MP4 (H.264).")
             return media_type if container.streams.video else _SOUND_ALONE[media_type]
     except errors.MissingExtraError:
         return media_type
@@ -74,7 +93,8 @@ def read_facts(path: Path, media_type: str) -> Facts:
                 film = video.video_facts(path)
                 return Facts(film.width, film.height, film.duration_s)
             case "audio":
-                return Facts(duration_s=audio.audio_facts(path).duration_s)
+                with _damage(path):
+                    return Facts(duration_s=audio.audio_facts(path).duration_s)
             case _:
                 return Facts()
     except errors.MissingExtraError:
@@ -96,7 +116,8 @@ def prove_and_picture(path: Path, media_type: str) -> bytes | None:
                     picture.from_array(video.poster(path, max_pixels=_POSTER_PIXELS)), PREVIEW_SIDE
                 )
             case "audio":
-                return picture.thumbnail(draw_waveform(audio.waveform(path, _BARS)), PREVIEW_SIDE)
+                with _damage(path):
+                    return picture.thumbnail(draw_waveform(audio.waveform(path, _BARS)), PREVIEW_SIDE)
             case _:
                 check_text(path, media_type)
                 return None

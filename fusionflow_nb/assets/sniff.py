@@ -125,8 +125,8 @@ def _sound(head: bytes) -> str | None:
         return "audio/flac"
     if head.startswith(b"OggS"):
         return "audio/ogg"
-    # Version 255 and lengths with a high bit do not exist in an ID3 header.
-    if head.startswith(b"ID3") and len(head) >= 10 and head[3] < 0xFF and not any(byte & 0x80 for byte in head[6:10]):
+    # A sentence may begin so too: the version is 2 to 4, and no byte of the length has its high bit.
+    if head.startswith(b"ID3") and len(head) >= 10 and 2 <= head[3] <= 4 and max(head[6:10]) < 0x80:
         return "audio/mpeg"
     return _frame_header(head)
 
@@ -157,8 +157,10 @@ def _mp3_frame_bytes(version: int, bitrate: int, rate: int, *, padding: int) -> 
 
 
 def _follows(head: bytes, length: int, second_byte: int) -> bool:
-    """Whether another frame begins where this one ends, as far as the head reaches."""
-    return len(head) < length + 2 or (head[length] == 0xFF and head[length + 1] == second_byte)
+    """Whether another frame begins where this one ends; in a file shorter than that there is nothing to ask."""
+    if len(head) < length + 2:
+        return len(head) < HEAD_BYTES
+    return head[length] == 0xFF and head[length + 1] == second_byte
 
 
 def _little(data: bytes) -> int:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.durable import part_file
-from fusionflow_nb.assets.faults import source_faults
+from fusionflow_nb.assets.faults import EXPORT_HINT, source_faults
 from fusionflow_nb.assets.recipe import film, jpeg, png, wav, webp
 from fusionflow_nb.assets.recipe.pieces import pieces_of
 from fusionflow_nb.assets.recipe.text import MAX_RECIPE_BYTES, recipe_from_text, recipe_to_text
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["MAX_RECIPE_BYTES", "can_carry", "embed", "embed_file", "extract"]
 
 _BYTE_FORMATS = {"image/png": png, "image/jpeg": jpeg, "image/webp": webp, "audio/wav": wav}
-_EXPORT_HINT = "Choose a folder that you can write and that has room."
 _EXPORT_MODE = 0o644
 
 
@@ -55,7 +54,7 @@ def embed(data: bytes, recipe: Mapping[str, Any]) -> bytes:
     media_type = _carrier(data[:HEAD_BYTES])
     if media_type in film.MEDIA_TYPES:
         with TemporaryDirectory(prefix="fusionflow-") as folder:
-            source, target = Path(folder) / "source", Path(folder) / "target"
+            source, target = Path(folder) / "video", Path(folder) / "target"
             source.write_bytes(data)
             film.remux(source, target, text, media_type)
             return target.read_bytes()
@@ -73,7 +72,7 @@ def embed_file(source: Path, target: Path, recipe: Mapping[str, Any]) -> None:
     text = recipe_to_text(recipe)
     with source_faults(source), source.open("rb") as stream:
         media_type = _carrier(stream.read(HEAD_BYTES))
-        with part_file(target.absolute().parent, hint=_EXPORT_HINT) as part:
+        with part_file(target.absolute().parent, hint=EXPORT_HINT) as part:
             if media_type in film.MEDIA_TYPES:
                 film.remux(source, part.path, text, media_type)
             else:
@@ -99,7 +98,7 @@ def extract(source: Path | bytes) -> dict[str, Any] | None:
     media_type = sniff(source[:HEAD_BYTES])
     if media_type in film.MEDIA_TYPES:
         with TemporaryDirectory(prefix="fusionflow-") as folder:
-            path = Path(folder) / f"source.{extension(str(media_type))}"
+            path = Path(folder) / f"video.{extension(str(media_type))}"
             path.write_bytes(source)
             return _parsed(film.read(path))
     with BytesIO(source) as stream:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from fusionflow_nb.assets.faults import EXPORT_HINT, STORE_ERRNOS, store_fault
+from fusionflow_nb.assets.probe import read_facts, settle_type
+from fusionflow_nb.assets.recipe.pieces import truncated
 from fusionflow_nb.assets.recipe.text import MAX_RECIPE_BYTES, from_comment, to_comment, too_large
-from fusionflow_nb.media.container import load_av, media_errors, open_media, write_errors
+from fusionflow_nb.media.container import load_av, media_errors, open_media
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+_NAME = "This video"
 MEDIA_TYPES = frozenset({"video/mp4", "video/quicktime", "video/webm", "video/x-matroska"})
 
 _MUXERS = {"video/mp4": "mp4", "video/quicktime": "mov", "video/webm": "webm", "video/x-matroska": "matroska"}
@@ -26,30 +32,36 @@ def remux(source: Path, target: Path, text: str, media_type: str) -> None:
     """Write `target` with the streams of `source` and a recipe; another comment that was there is replaced.
 
     Raises:
-        MediaError: the source is damaged.
-        DiskFullError, UnwritableError: the target cannot be written.
+        MediaError: the source is damaged or truncated.
+        DiskFullError, UnwritableError, StoreError: the target cannot be written.
         MissingExtraError: PyAV is not installed.
     """
     av = load_av("A recipe in a video")
     options = _OPTIONS | (_QUICKTIME_OPTIONS if _MUXERS[media_type] in {"mp4", "mov"} else {})
+    # Finds out a truncated film, which would be copied as a shorter one without a word.
+    read_facts(source, settle_type(source, media_type))
     with open_media(source) as given, media_errors(source):
-        with write_errors(target):
+        with _write_errors(target):
             written = av.open(str(target.absolute()), "w", format=_MUXERS[media_type], options=options)
         try:
             _copy(given, written, text, target)
         finally:
             # Closing writes the index, also after an error: it may then fail for the same reason.
-            with write_errors(target):
+            with _write_errors(target):
                 written.close()
 
 
 def _copy(given: Any, written: Any, text: str, target: Path) -> None:  # noqa: ANN401 - av containers
     written.metadata.update({name: tag for name, tag in given.metadata.items() if name.lower() not in _OWN_TAGS})
     written.metadata["comment"] = to_comment(text)
-    copies = {}
-    with write_errors(target):
+    copies: dict[int, Any] = {}
+    is_empty = True
+    with _write_errors(target):
         for stream in given.streams:
             if stream.type in _COPIED:
+                if stream.codec_context is None:
+                    # A codec that FFmpeg does not know cannot be copied, and a film without it would be another one.
+                    raise truncated(_NAME)
                 copy = written.add_stream_from_template(stream, opaque=True)
                 copy.metadata.update(stream.metadata)
                 copies[stream.index] = copy
@@ -57,8 +69,23 @@ def _copy(given: Any, written: Any, text: str, target: Path) -> None:  # noqa: A
         # The last packets of a demuxer are empty: they flush decoders, and there are none here.
         if packet.dts is not None:
             packet.stream = copies[packet.stream.index]
-            with write_errors(target):
+            is_empty = False
+            with _write_errors(target):
                 written.mux(packet)
+    if is_empty:
+        # FFmpeg writes no file at all then.
+        raise truncated(_NAME)
+
+
+@contextmanager
+def _write_errors(target: Path) -> Iterator[None]:
+    """Turn what the system refuses into StoreError; what a muxer refuses is the fault of the packets it was given."""
+    try:
+        yield
+    except load_av().error.FFmpegError as error:
+        if error.errno in STORE_ERRNOS:
+            raise store_fault(OSError(error.errno, error.strerror), target.parent, hint=EXPORT_HINT) from error
+        raise
 
 
 def read(path: Path) -> str | None:

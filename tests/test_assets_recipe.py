@@ -1,0 +1,495 @@
+"""The recipe inside a file: it comes back, nothing else changes, and hostile files harm nobody."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import struct
+import subprocess
+import sys
+import textwrap
+import wave
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fusionflow_nb import errors
+from fusionflow_nb.assets import recipe
+from fusionflow_nb.assets.recipe import png as png_format
+from fusionflow_nb.assets.recipe import xmp
+from fusionflow_nb.assets.recipe.jpeg import _MORE
+from fusionflow_nb.assets.sniff import HEAD_BYTES, sniff
+from fusionflow_nb.media import audio, picture, video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+RECIPE = {
+    "flow": {"nodes": [{"id": "text_1", "data": {"prompt": 'dawn & "dusk" <b>日本\n\U0001f307 ]]> \x7f \uffff'}}]},
+    "seed": 7,
+    "strength": 0.25,
+    "take": None,
+}
+LONG = {"prompt": '&<"é' * 60_000}
+LARGEST = {"prompt": "y" * (recipe.MAX_RECIPE_BYTES - len('{"prompt":""}'))}
+
+
+def pixels(seed: int = 0, channels: int = 3) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (24, 32, channels), dtype=np.uint8))
+
+
+def saved(image: Image.Image, kind: str, **how: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **how)
+    return stream.getvalue()
+
+
+def odd_wav() -> bytes:
+    """A WAV whose samples have an odd length, with a comment of somebody else."""
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(1)
+        sound.setframerate(8000)
+        sound.writeframes(bytes(range(201)))
+    comment = b"INFOICMT" + (8).to_bytes(4, "little") + b"holiday\0"
+    body = stream.getvalue()[8:] + b"\0LIST" + len(comment).to_bytes(4, "little") + comment
+    return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
+FILES: dict[str, Callable[[], bytes]] = {
+    "png": lambda: saved(pixels(), "PNG"),
+    "png-rich": lambda: saved(pixels(channels=4), "PNG", dpi=(72, 72), exif=Image.Exif()),
+    "apng": lambda: saved(pixels(), "PNG", save_all=True, append_images=[pixels(1)], duration=100),
+    "jpeg": lambda: saved(pixels(), "JPEG"),
+    "jpeg-progressive": lambda: saved(pixels(), "JPEG", progressive=True, dpi=(72, 72), comment=b"hello"),
+    "jpeg-xmp": lambda: saved(pixels(), "JPEG", xmp=foreign_packet(), exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"),
+    "webp-lossy": lambda: saved(pixels(), "WEBP", quality=80),
+    "webp-lossless": lambda: saved(pixels(channels=4), "WEBP", lossless=True),
+    "webp-lossless-opaque": lambda: saved(pixels(), "WEBP", lossless=True),
+    "webp-alpha": lambda: saved(pixels(channels=4), "WEBP", quality=80),
+    "webp-xmp": lambda: saved(pixels(), "WEBP", xmp=foreign_packet(), exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"),
+    "webp-animated": lambda: saved(pixels(), "WEBP", save_all=True, append_images=[pixels(1)], duration=100),
+    "wav": odd_wav,
+}
+
+
+def foreign_packet() -> bytes:
+    return (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="a camera"/>'
+        b"</rdf:RDF></x:xmpmeta>"
+    )
+
+
+@pytest.fixture(params=FILES)
+def data(request: pytest.FixtureRequest) -> bytes:
+    return FILES[request.param]()
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("films")
+    frames = [np.random.default_rng(index).integers(0, 256, (32, 48, 3), dtype=np.uint8) for index in range(12)]
+    tone = (0.4 * np.sin(np.arange(8000) / 9)).astype(np.float32)[:, None].repeat(2, axis=1)
+    audio.write_wav(folder / "tone.wav", tone, 8000)
+    made = {}
+    for codec, sound in (("vp9", folder / "tone.wav"), ("av1", None), ("h264", folder / "tone.wav")):
+        video.write_video(folder / codec, frames, fps=12, width=48, height=32, codec=codec, audio=sound, comment="hi")
+        made[codec] = (folder / codec).read_bytes()
+    return made
+
+
+def without_recipe_parts(file: bytes) -> list[tuple[str, bytes]]:
+    """The meaning of a file beside the recipe: for pictures every frame, for sound the samples."""
+    if file.startswith(b"RIFF") and file[8:12] == b"WAVE":
+        with wave.open(io.BytesIO(file)) as sound:
+            return [(str(sound.getparams()), sound.readframes(sound.getnframes()))]
+    with Image.open(io.BytesIO(file)) as image:
+        shown = []
+        for index in range(getattr(image, "n_frames", 1)):
+            image.seek(index)
+            shown.append((image.mode, image.convert("RGBA").tobytes()))
+        return shown
+
+
+@pytest.mark.parametrize("made", [RECIPE, {}, LONG, LARGEST], ids=["small", "empty", "long", "largest"])
+def test_a_recipe_comes_back_from_every_format(data: bytes, made: dict[str, Any]) -> None:
+    """What was embedded is what is extracted, up to the limit, whatever characters it holds."""
+    assert recipe.extract(recipe.embed(data, made)) == made
+
+
+def test_pixels_and_samples_stay_as_they_were(data: bytes) -> None:
+    """Embedding touches no pixel and no sample, and the file stays one of its kind."""
+    carrying = recipe.embed(data, RECIPE)
+    assert sniff(carrying[:HEAD_BYTES]) == sniff(data[:HEAD_BYTES])
+    assert without_recipe_parts(carrying) == without_recipe_parts(data)
+
+
+def test_embedding_is_deterministic_and_replaces(data: bytes) -> None:
+    """Equal bytes and recipe give equal bytes; a second recipe leaves no trace of the first."""
+    once = recipe.embed(data, RECIPE)
+    assert recipe.embed(data, RECIPE) == once
+    assert recipe.embed(recipe.embed(data, LONG), RECIPE) == recipe.embed(once, RECIPE) == once
+
+
+def test_a_file_without_recipe_gives_none(data: bytes) -> None:
+    """No recipe is no error."""
+    assert recipe.extract(data) is None
+
+
+def test_embed_file_says_the_same_as_embed(data: bytes, tmp_path: Path) -> None:
+    """Files and bytes give the same result; a file may be rewritten in place."""
+    source = tmp_path / "source"
+    source.write_bytes(data)
+    recipe.embed_file(source, tmp_path / "target", RECIPE)
+    assert (tmp_path / "target").read_bytes() == recipe.embed(data, RECIPE)
+    assert recipe.extract(tmp_path / "target") == RECIPE
+    assert recipe.extract(source) is None
+    recipe.embed_file(source, source, RECIPE)
+    assert source.read_bytes() == (tmp_path / "target").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "target"]
+
+
+def test_other_png_chunks_stay_in_order_with_their_bytes() -> None:
+    """All chunks but ours are copied byte by byte, checksums included; ours is right too."""
+    chunks = [chunk for chunk in png_chunks(recipe.embed(FILES["png-rich"](), RECIPE)) if chunk[0] != b"iTXt"]
+    assert chunks == png_chunks(FILES["png-rich"]())
+    with Image.open(io.BytesIO(recipe.embed(FILES["png"](), RECIPE))) as image:
+        assert json.loads(image.text["fusionflow"]) == RECIPE
+
+
+def png_chunks(file: bytes) -> list[tuple[bytes, bytes]]:
+    chunks, at = [], 8
+    while at < len(file):
+        length, kind = struct.unpack(">I4s", file[at : at + 8])
+        body = file[at + 4 : at + 8 + length]
+        assert zlib.crc32(body) == int.from_bytes(file[at + 8 + length : at + 12 + length], "big")
+        chunks.append((kind, body))
+        at += 12 + length
+    return chunks
+
+
+@pytest.mark.parametrize("name", ["jpeg-xmp", "webp-xmp"])
+def test_xmp_of_others_is_kept(name: str) -> None:
+    """A packet that a camera or an editor wrote stays whole; the recipe joins it as valid XML."""
+    with Image.open(io.BytesIO(recipe.embed(FILES[name](), RECIPE))) as image:
+        described = image.getxmp()["xmpmeta"]["RDF"]["Description"]
+        assert [entry.get("source") for entry in described] == ["a camera", None]
+        assert json.loads(described[1]["Recipe"]) == RECIPE
+        assert image.getexif() is not None
+        assert image.info["exif"]
+
+
+@pytest.mark.parametrize("name", ["jpeg", "jpeg-xmp"])
+def test_a_long_recipe_in_a_jpeg_is_standard_extended_xmp(name: str) -> None:
+    """Above one segment the recipe goes into numbered parts under the digest that the main packet names."""
+    carrying = recipe.embed(FILES[name](), LONG)
+    digest = carrying[carrying.index(b'HasExtendedXMP="') + 16 :][:32]
+    parts, at = {}, 0
+    while (at := carrying.find(_MORE + digest, at)) >= 0:
+        size, place = struct.unpack(">II", carrying[at + len(_MORE) + 32 : at + len(_MORE) + 40])
+        length = int.from_bytes(carrying[at - 2 : at], "big")
+        parts[place] = carrying[at + len(_MORE) + 40 : at - 2 + length]
+        at += length
+    packet = b"".join(parts[place] for place in sorted(parts))
+    assert len(parts) > 1
+    assert len(packet) == size
+    assert hashlib.md5(packet, usedforsecurity=False).hexdigest().upper().encode() == digest
+    assert (b"a camera" in carrying) == (name == "jpeg-xmp")
+
+
+def test_comments_of_others_in_a_wav_are_kept() -> None:
+    """A LIST INFO chunk that somebody else wrote stays, beside ours."""
+    carrying = recipe.embed(odd_wav(), RECIPE)
+    assert b"holiday\0" in carrying
+    assert carrying.count(b"LIST") == 2
+
+
+def test_bytes_after_the_end_stay() -> None:
+    """What follows the end of a picture (some phones keep a film there) is copied along."""
+    for name in ("png", "jpeg", "webp-lossy"):
+        assert recipe.embed(FILES[name]() + b"tail of a phone", RECIPE).endswith(b"tail of a phone")
+
+
+@pytest.mark.parametrize("codec", ["vp9", "av1", "h264"])
+def test_a_film_carries_its_recipe(films: dict[str, bytes], codec: str, tmp_path: Path) -> None:
+    """The container's comment tag holds it; frames, times and sound are copied, not encoded; bytes repeat."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(films[codec])
+    recipe.embed_file(source, target, RECIPE)
+    assert recipe.extract(source) is None
+    assert recipe.extract(target) == recipe.extract(target.read_bytes()) == RECIPE
+    assert recipe.embed(films[codec], RECIPE) == target.read_bytes()
+    assert video.video_facts(target) == video.video_facts(source)
+    for (time_a, frame_a), (time_b, frame_b) in zip(video.read_frames(source), video.read_frames(target), strict=True):
+        assert time_a == time_b
+        assert np.array_equal(frame_a, frame_b)
+    if video.video_facts(source).has_audio:
+        assert audio.waveform(source) == audio.waveform(target)
+    for made in (LONG, LARGEST):
+        assert recipe.extract(recipe.embed(films[codec], made)) == made
+
+
+def test_a_turned_film_stays_turned(films: dict[str, bytes], tmp_path: Path) -> None:
+    """What phones write beside the frames (how to turn them) is copied too."""
+    matrix_at = films["h264"].index(b"tkhd") + 44
+    quarter = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    turned = films["h264"][:matrix_at] + quarter + films["h264"][matrix_at + 36 :]
+    (tmp_path / "turned.mp4").write_bytes(turned)
+    assert video.video_facts(tmp_path / "turned.mp4").width == 32
+    recipe.embed_file(tmp_path / "turned.mp4", tmp_path / "target.mp4", RECIPE)
+    assert video.video_facts(tmp_path / "target.mp4") == video.video_facts(tmp_path / "turned.mp4")
+
+
+def test_a_film_that_cannot_be_copied_whole_is_refused(films: dict[str, bytes], tmp_path: Path) -> None:
+    """No packets, or a stream of an unknown codec: MediaError, and no target."""
+    cluster = films["vp9"].index(b"\x1f\x43\xb6\x75")
+    for bad in (films["vp9"][:cluster], films["vp9"].replace(b"V_VP9", b"V_XYZ"), films["h264"][:2000]):
+        (tmp_path / "bad").write_bytes(bad)
+        with pytest.raises(errors.MediaError):
+            recipe.embed(bad, RECIPE)
+        with pytest.raises(errors.MediaError):
+            recipe.embed_file(tmp_path / "bad", tmp_path / "target", RECIPE)
+    assert [path.name for path in tmp_path.iterdir()] == ["bad"]
+
+
+def test_types_that_cannot_carry_say_what_can(tmp_path: Path) -> None:
+    """GIF and text are refused with the formats that work; reading them gives None."""
+    for file in (saved(pixels(), "GIF"), b"words", b""):
+        with pytest.raises(errors.MediaError, match="PNG, WebP"):
+            recipe.embed(file, RECIPE)
+        assert recipe.extract(file) is None
+    assert [recipe.can_carry(kind) for kind in ("image/png", "video/webm", "image/gif")] == [True, True, False]
+    with pytest.raises(errors.MediaError, match="no file"):
+        recipe.extract(tmp_path / "missing.png")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"x": float("nan")},
+        {"x": object()},
+        {"x": "\ud800"},
+        {"prompt": "y" * recipe.MAX_RECIPE_BYTES},
+    ],
+    ids=["nan", "object", "half-character", "too-large"],
+)
+def test_what_is_no_recipe_is_not_embedded(bad: dict[str, Any]) -> None:
+    """NaN, objects, halves of characters and more than 1 MiB never reach a file."""
+    with pytest.raises(errors.MediaError):
+        recipe.embed(FILES["png"](), bad)
+
+
+def test_a_deep_recipe_comes_back_or_is_refused() -> None:
+    """Nesting that JSON can still write comes back; deeper nesting is an error of ours, no crash."""
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+    assert recipe.extract(recipe.embed(FILES["png"](), {"x": deep})) == {"x": deep}
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(errors.MediaError, match="nested too deep"):
+        recipe.embed(FILES["png"](), {"x": deep})
+
+
+def png_with(text_chunk: bytes) -> bytes:
+    file = FILES["png"]()
+    body = b"iTXt" + text_chunk
+    return file[:33] + struct.pack(">I", len(text_chunk)) + body + struct.pack(">I", zlib.crc32(body)) + file[33:]
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        b"fusionflow\0\1\0\0\0" + zlib.compress(bytes(200_000_000), 9),
+        b"fusionflow\0\1\0\0\0" + zlib.compress(b'{"x":1}')[:-3],
+        b"fusionflow\0\1\0\0\0not deflate",
+        b"fusionflow\0\0\0\0\0[1]",
+        b"fusionflow\0\0\0\0\0{'x': 1}",
+        b'fusionflow\0\0\0\0\0{"x": Infinity}',
+        b'fusionflow\0\0\0\0\0{"x": 1e999}',
+        b'fusionflow\0\0\0\0\0{"x": "\\ud800"}',
+        b"fusionflow\0\0\0\0\0" + b'{"x":' * 100_000,
+        b"fusionflow\0\0\0\0\0" + b'{"x":' + b"9" * 10_000 + b"}",
+        b"fusionflow\0\0\0\0\0\xff\xfe",
+        b"fusionflow\0",
+        b"fusionflow\0\1",
+        b"fusionflow\0\0\0\0\0" + b" " * (recipe.MAX_RECIPE_BYTES + 10) + b"{}",
+        b"fusionflow\0\0\0\0\0" + b"cbuiltins\neval\n(S'1/0'\ntR.",
+    ],
+    ids=lambda chunk: repr(chunk[11:28]),
+)
+def test_hostile_recipes_are_refused(chunk: bytes) -> None:
+    """Bombs, broken or foreign text, infinities, depth and pickles raise MediaError; nothing is run."""
+    with pytest.raises(errors.MediaError) as caught:
+        recipe.extract(png_with(chunk))
+    assert caught.value.hint
+
+
+def test_a_changed_recipe_chunk_is_damaged() -> None:
+    """A checksum that does not fit is told, not ignored."""
+    carrying = bytearray(recipe.embed(FILES["png"](), RECIPE))
+    carrying[carrying.index(b"fusionflow") + 30] ^= 1
+    with pytest.raises(errors.MediaError, match="damaged"):
+        recipe.extract(bytes(carrying))
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    """200 MB packed into 200 kB cost a process little memory."""
+    body = """
+        import resource, struct, zlib
+        from fusionflow_nb import errors
+        from fusionflow_nb.assets import recipe
+        packer = zlib.compressobj(9)
+        data = b"fusionflow\\0\\1\\0\\0\\0" + b"".join(
+            [packer.compress(bytes(1_000_000)) for _ in range(200)] + [packer.flush()]
+        )
+        kind = b"iTXt" + data
+        file = b"\\x89PNG\\r\\n\\x1a\\n" + struct.pack(">I", len(data)) + kind + struct.pack(">I", zlib.crc32(kind))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            recipe.extract(file)
+        except errors.MediaError:
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000)
+    """
+    if sys.platform != "linux":
+        pytest.skip("counts memory in Linux units")
+    command = [sys.executable, "-c", textwrap.dedent(body)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own script
+    assert done.stdout == "True\n"
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"<fusionflow:Recipe>{}",
+        b"<fusionflow:Recipe>{&amp;lt;</fusionflow:Recipe>",
+        b"<fusionflow:Recipe>\xff</fusionflow:Recipe>",
+        b' fusionflow:Recipe="{}',
+        b"<fusionflow:Recipe>&lol9;</fusionflow:Recipe>",
+    ],
+)
+def test_hostile_packets_are_refused(packet: bytes) -> None:
+    """A packet is searched, never parsed: entities do not grow, and a recipe that does not end is damaged."""
+    file = saved(pixels(), "WEBP", xmp=packet)
+    with pytest.raises(errors.MediaError):
+        recipe.extract(file)
+
+
+def test_a_recipe_as_attribute_is_found() -> None:
+    """Other programs may rewrite a packet with the property as an attribute."""
+    text = '{"a":"b &amp; \'c\'"}'.replace('"', "&quot;").encode()
+    for quote in (b'"', b"'"):
+        packet = b"<rdf:Description fusionflow:Recipe=" + quote + text.replace(b"'", b"&#39;") + quote + b"/>"
+        assert recipe.extract(saved(pixels(), "WEBP", xmp=packet)) == {"a": "b & 'c'"}
+
+
+def test_a_packet_that_cannot_be_joined_is_not_lost() -> None:
+    """XMP in a form that text cannot extend is an error: it is not thrown away for ours."""
+    file = saved(pixels(), "WEBP", xmp=b"<rdf:RDF/>")
+    with pytest.raises(errors.MediaError, match="XMP"):
+        recipe.embed(file, RECIPE)
+    assert xmp.packet_with("{}", b"no xmp") == xmp.packet_with("{}")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_half_a_file_gets_no_recipe(name: str) -> None:
+    """Embedding into a truncated file is refused, wherever the cut is (in a JPEG: before its pixels)."""
+    file = FILES[name]()
+    last = file.index(b"\xff\xda") if name.startswith("jpeg") else len(file) - 2
+    for length in (12, 30, last // 2, last):
+        with pytest.raises(errors.MediaError):
+            recipe.embed(file[:length], RECIPE)
+
+
+def test_an_early_recipe_survives_a_cut() -> None:
+    """In a PNG the recipe comes right after the header: half a download still has it."""
+    carrying = recipe.embed(FILES["png"](), RECIPE)
+    assert recipe.extract(carrying[: len(carrying) // 2]) == RECIPE
+
+
+def mutated(data: st.DataObject, file: bytes) -> bytes:
+    bad = bytearray(file)
+    del bad[data.draw(st.integers(len(bad) // 4, len(bad)), label="length") :]
+    for _ in range(data.draw(st.integers(0, 8), label="changes")):
+        # Structure is at the front and around the recipe: aim there half of the time.
+        where = st.integers(0, min(len(bad) - 1, 200)) | st.integers(0, len(bad) - 1)
+        bad[data.draw(where)] = data.draw(st.sampled_from([0, 0x7F, 0xFF]) | st.integers(0, 255))
+    return bytes(bad)
+
+
+@given(data=st.data())
+@settings(derandomize=True, deadline=None, max_examples=400)
+def test_mutated_files_end_in_a_recipe_or_a_media_error(data: st.DataObject) -> None:
+    """Any cut or change of a valid file gives a dict, None or MediaError, reading and embedding alike."""
+    name = data.draw(st.sampled_from(sorted(FILES)))
+    made = data.draw(st.sampled_from([RECIPE, {"prompt": "&" * 30_000}]))
+    bad = mutated(data, recipe.embed(FILES[name](), made))
+    try:
+        found = recipe.extract(bad)
+    except errors.MediaError:
+        found = None
+    assert found is None or isinstance(found, dict)
+    try:
+        again = recipe.embed(bad, {"again": 1})
+    except errors.MediaError:
+        return
+    assert recipe.extract(again) == {"again": 1}
+
+
+@given(data=st.data())
+@settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_mutated_films_end_in_a_recipe_or_a_media_error(films: dict[str, bytes], data: st.DataObject) -> None:
+    """The same for films."""
+    codec = data.draw(st.sampled_from(sorted(films)))
+    bad = mutated(data, recipe.embed(films[codec], RECIPE))
+    for step in (recipe.extract, lambda file: recipe.embed(file, {"again": 1})):
+        try:
+            found = step(bad)
+        except errors.MediaError:
+            continue
+        assert found is None or isinstance(found, dict | bytes)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(made=st.dictionaries(st.text(), json_values, max_size=5), name=st.sampled_from(sorted(FILES)))
+@settings(derandomize=True, deadline=None, max_examples=200)
+def test_any_json_comes_back(made: dict[str, Any], name: str) -> None:
+    """Every JSON object that can be written as UTF-8 survives the trip through every format."""
+    assert recipe.extract(recipe.embed(FILES[name](), made)) == made
+
+
+def test_a_failed_export_leaves_the_target_alone(tmp_path: Path) -> None:
+    """Where embedding fails, or the folder cannot be, the target is as it was and no part stays."""
+    source, target = tmp_path / "source.png", tmp_path / "target.png"
+    source.write_bytes(FILES["png"]()[:100])
+    target.write_bytes(b"precious")
+    with pytest.raises(errors.MediaError):
+        recipe.embed_file(source, target, RECIPE)
+    source.write_bytes(FILES["png"]())
+    with pytest.raises(errors.UnwritableError, match="Choose a folder"):
+        recipe.embed_file(source, target / "below" / "x.png", RECIPE)
+    assert target.read_bytes() == b"precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source.png", "target.png"]
+
+
+def test_pictures_open_through_the_one_door() -> None:
+    """What carries a recipe is still a picture to the rest of the house."""
+    for name in ("png", "jpeg", "webp-lossy"):
+        carrying = recipe.embed(FILES[name](), LONG)
+        assert picture.open_picture(carrying).tobytes() == picture.open_picture(FILES[name]()).tobytes()
+    assert png_format.read(io.BytesIO(recipe.embed(FILES["png"](), {}))) == "{}"
