@@ -1,0 +1,183 @@
+"""Change the size and the frame of a picture."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, TypeAlias
+
+from PIL import Image
+
+from fusionflow_nb import errors
+from fusionflow_nb.media.plain import MAX_PIXELS, to_plain
+from fusionflow_nb.transforms.checks import ANCHORS, colour, in_range, one_of
+
+Fit: TypeAlias = Literal["contain", "cover", "stretch", "inside"]
+Size: TypeAlias = tuple[int, int]
+
+MAX_SIDE: Final = 65_500
+_ASPECT: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[:/x]\s*(\d+(?:\.\d+)?)\s*")
+
+
+def resize(  # noqa: PLR0913 - two sides and how to fit
+    image: Image.Image,
+    width: int | None = None,
+    height: int | None = None,
+    fit: Fit = "contain",
+    *,
+    upscale: bool = True,
+    ground: str = "transparent",
+) -> Image.Image:
+    """The picture at another size, in px, resampled with Lanczos. A side left out follows from the other.
+
+    contain: all of the picture, centred on `ground`; cover: filled, the overhang cut evenly; stretch: the
+    sides change apart; inside: like contain, without ground, so that one side may come out smaller.
+    With `upscale=False` no side of the picture is ever enlarged: contain keeps the asked size and more
+    ground shows; the others come out smaller.
+
+    Raises:
+        ParameterError: neither side given, a side out of range, an unknown fit, or no colour.
+
+    >>> resize(Image.new("RGB", (40, 20)), 10, 10, "cover").size
+    (10, 10)
+    >>> resize(Image.new("RGB", (40, 20)), 10).size
+    (10, 5)
+    """
+    one_of("fit", fit, ("contain", "cover", "stretch", "inside"))
+    plain = to_plain(image)
+    asked = _asked_size(plain.size, width, height)
+    if fit == "stretch":
+        target = asked if upscale else (min(asked[0], plain.width), min(asked[1], plain.height))
+        return _resampled(plain, target)
+    if fit == "cover":
+        return _covered(plain, asked, upscale=upscale)
+    target = _inside(plain.size, asked, upscale=upscale)
+    inner = _resampled(plain, target)
+    return inner if fit == "inside" else _on_ground(inner, asked, colour("ground", ground))
+
+
+def crop(  # noqa: PLR0913 - a box has four numbers
+    image: Image.Image,
+    x: float = 0.0,
+    y: float = 0.0,
+    width: float = 1.0,
+    height: float = 1.0,
+    *,
+    aspect: str | None = None,
+    anchor: str = "center",
+) -> Image.Image:
+    """A part of the picture: a box in fractions 0..1 of its sides, from the top left corner.
+
+    With an `aspect` such as "16:9", the largest part of that shape within the box, kept at the `anchor`
+    (one of the nine in `checks.ANCHORS`). The result has at least one pixel.
+
+    Raises:
+        ParameterError: a box that leaves the picture, an unknown anchor, or no aspect.
+
+    >>> crop(Image.new("RGB", (160, 160)), aspect="16:9").size
+    (160, 90)
+    """
+    plain = to_plain(image)
+    for name, value in (("x", x), ("y", y)):
+        in_range(name, value, 0.0, 1.0)
+    for name, value, start, start_name in (("width", width, x, "x"), ("height", height, y, "y")):
+        in_range(name, value, 0.0, 1.0)
+        if value == 0 or start + value > 1 + 1e-9:
+            message = f"{name} is {value:g} at {start_name} {start:g}; the box must have an area and end within 1."
+            raise errors.ParameterError(message, hint=f"Set {name} to at most {1 - start:g}.")
+    left, right = _span(x, width, plain.width)
+    top, bottom = _span(y, height, plain.height)
+    if aspect is not None:
+        one_of("anchor", anchor, ANCHORS)
+        part_width, part_height = _shaped((right - left, bottom - top), aspect_ratio(aspect))
+        across, down = ANCHORS[anchor]
+        left += round((right - left - part_width) * across)
+        top += round((bottom - top - part_height) * down)
+        right, bottom = left + part_width, top + part_height
+    return plain.crop((left, top, right, bottom))
+
+
+def aspect_ratio(text: str) -> float:
+    """Width by height of a text such as "16:9", "4/5" or "1x1".
+
+    Raises:
+        ParameterError: the text is none, or an extreme one (beyond 100:1).
+
+    >>> aspect_ratio("16:9")
+    1.7777777777777777
+    """
+    match = _ASPECT.fullmatch(text)
+    wide, high = (float(part) for part in match.groups()) if match else (0.0, 0.0)
+    if min(wide, high) <= 0 or not 1 / 100 <= wide / high <= 100:  # noqa: PLR2004 - said in the docstring
+        message = f"aspect is {text!r}, which is no width:height up to 100:1."
+        raise errors.ParameterError(message, hint='Write it like "16:9".')
+    return wide / high
+
+
+def _asked_size(own: Size, width: int | None, height: int | None) -> Size:
+    """Both sides in px, one derived from the picture's own shape if it was left out."""
+    if width is None and height is None:
+        message = "width and height are both missing."
+        raise errors.ParameterError(message, hint="Set one of them, or both.")
+    for name, value in (("width", width), ("height", height)):
+        if value is not None:
+            in_range(name, value, 1, MAX_SIDE)
+    if width is None:
+        width = max(1, round(own[0] * (height or 0) / own[1]))
+    elif height is None:
+        height = max(1, round(own[1] * width / own[0]))
+    asked = (int(width), int(height or 0))
+    if asked[0] * asked[1] > MAX_PIXELS or max(asked) > MAX_SIDE:
+        message = f"width x height would be {asked[0]} x {asked[1]}; at most {MAX_PIXELS:,} pixels can be made."
+        raise errors.ParameterError(message, hint="Ask for a smaller width or height.")
+    return asked
+
+
+def _inside(own: Size, box: Size, *, upscale: bool) -> Size:
+    """The largest size of the picture's own shape within a box."""
+    scale = min(box[0] / own[0], box[1] / own[1])
+    if not upscale:
+        scale = min(scale, 1.0)
+    return (min(box[0], max(1, round(own[0] * scale))), min(box[1], max(1, round(own[1] * scale))))
+
+
+def _covered(image: Image.Image, asked: Size, *, upscale: bool) -> Image.Image:
+    """The middle of the picture in the asked shape, brought to the asked size where allowed."""
+    ratio = asked[0] / asked[1]
+    # Cut in fractions of a pixel, while resampling: rounding the cut first would distort small pictures.
+    part_width = min(float(image.width), image.height * ratio)
+    part_height = min(float(image.height), image.width / ratio)
+    left, top = (image.width - part_width) / 2, (image.height - part_height) / 2
+    if not upscale and (part_width < asked[0] or part_height < asked[1]):
+        asked = (max(1, round(part_width)), max(1, round(part_height)))
+    box = (left, top, min(left + part_width, image.width), min(top + part_height, image.height))
+    return image.resize(asked, Image.Resampling.LANCZOS, box=box)
+
+
+def _resampled(image: Image.Image, size: Size) -> Image.Image:
+    return image.copy() if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _on_ground(image: Image.Image, size: Size, ground: tuple[int, int, int, int]) -> Image.Image:
+    """The picture centred on an even ground; RGBA only where something can be seen through."""
+    if size == image.size:
+        return image
+    mode = "RGB" if ground[3] == 255 and image.mode != "RGBA" else "RGBA"  # noqa: PLR2004 - opaque
+    sheet = Image.new("RGBA", size, ground)
+    at = ((size[0] - image.width) // 2, (size[1] - image.height) // 2)
+    if image.mode == "RGBA":
+        sheet.alpha_composite(image, at)
+    else:
+        sheet.paste(image, at)
+    return sheet if mode == "RGBA" else sheet.convert("RGB")
+
+
+def _span(start: float, length: float, side: int) -> tuple[int, int]:
+    """First pixel and the one after the last, of a span in fractions; never empty."""
+    first = min(round(start * side), side - 1)
+    return first, max(first + 1, min(side, round((start + length) * side)))
+
+
+def _shaped(box: Size, ratio: float) -> Size:
+    """The largest size of a given width by height within a box."""
+    width = min(box[0], max(1, round(box[1] * ratio)))
+    return width, min(box[1], max(1, round(width / ratio)))

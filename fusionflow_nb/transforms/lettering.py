@@ -1,0 +1,214 @@
+"""Set words in pixels: choose a face that has the letters, measure, wrap, cut with an ellipsis.
+
+No font is shipped. Pillow carries a small one (Aileron, basic Latin), which looks the same everywhere; only a
+text with other letters is set in a font of the system, if there is one that has them all.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from PIL import Image, ImageDraw, ImageFont
+
+Face: TypeAlias = "ImageFont.FreeTypeFont"
+
+ELLIPSIS: Final = "…"
+
+# Tried in this order where the built-in face lacks a letter; the first that has them all is used.
+_SYSTEM_FACES: Final = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "LiberationSans-Regular.ttf",
+    "Helvetica.ttc",
+    "Arial.ttf",
+    "arial.ttf",
+    "segoeui.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "Hiragino Sans GB.ttc",
+    "Arial Unicode.ttf",
+    "msyh.ttc",
+    "malgun.ttf",
+)
+_PROBE_SIZE: Final = 20
+_NO_LETTER: Final = "\U0010ffff"  # never assigned: shows how a face draws what it lacks
+# What can be said in basic Latin too.
+_PLAIN_LETTERS: Final = str.maketrans(
+    {
+        "\N{MULTIPLICATION SIGN}": "x",
+        "\N{EN DASH}": "-",
+        "—": "-",
+        "\N{MINUS SIGN}": "-",
+        "→": "->",
+        "←": "<-",
+        "•": "·",
+    }
+    | {
+        "€": "EUR",
+        "£": "GBP",
+        "ß": "ss",
+        "æ": "ae",
+        "Æ": "AE",
+        "œ": "oe",
+        "Œ": "OE",
+        "ø": "o",
+        "Ø": "O",
+        "ł": "l",
+        "Ł": "L",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """A face at a size, and how it measures and draws; all measures are px of the picture.
+
+    With an `oversampling` above 1, letters are drawn that much larger and shrunk: small ones keep their true
+    distances instead of being pulled to whole pixels.
+    """
+
+    face: Face
+    oversampling: int = 1
+
+    def length(self, text: str) -> float:
+        """How wide a line is."""
+        return self.face.getlength(text) / self.oversampling
+
+    @property
+    def height(self) -> int:
+        """From the top of the highest letter to the bottom of the lowest."""
+        return math.ceil(sum(self.face.getmetrics()) / self.oversampling)
+
+    @property
+    def line_height(self) -> int:
+        """From one line to the next: the face's own height and a tenth."""
+        return round(sum(self.face.getmetrics()) / self.oversampling * 1.1)
+
+    def draw(self, image: Image.Image, at: tuple[float, float], text: str, fill: str, align: float = 0.0) -> None:
+        """Draw a line onto an RGB picture; `at` is its top, at its left end, middle (0.5) or right end (1)."""
+        times, pad = self.oversampling, 2
+        width = math.ceil(self.length(text)) + 2 * pad
+        letters = Image.new("L", (width * times, (self.height + 2 * pad) * times))
+        ImageDraw.Draw(letters).text((pad * times, pad * times), text, 255, self.face, anchor="la")
+        left, top = round(at[0] - align * self.length(text)) - pad, round(at[1]) - pad
+        image.paste(Image.new("RGB", (width, self.height + 2 * pad), fill), (left, top), letters.reduce(times))
+
+
+def pen_for(text: str, size: float, oversampling: int = 1) -> Pen:
+    """A pen whose letters are `size` px: the built-in face if it has every letter of the text, else the best found."""
+    if not missing_letters(text):
+        return Pen(_built_in(size * oversampling), oversampling)
+    found = [name for name in _SYSTEM_FACES if _system(name, _PROBE_SIZE) is not None]
+    best = min(["", *found], key=lambda name: len(_lacks(text, name)))  # the first of equals
+    face = _system(best, size * oversampling) if best else None
+    return Pen(face or _built_in(size * oversampling), oversampling)
+
+
+def missing_letters(text: str) -> str:
+    """The letters of a text that the built-in face lacks, each once.
+
+    >>> missing_letters("Neon city, 42")
+    ''
+    """
+    return _lacks(text, "")
+
+
+def legible(text: str, pen: Pen) -> str:
+    """The text as the pen can write it: letters it lacks become their nearest in basic Latin, or a question mark."""
+    name = pen.face.path if isinstance(pen.face.path, str) else ""  # the built-in face has no path
+    lacking = _lacks(text, name)
+    if not lacking:
+        return text
+    plain = {letter: _plain_letter(letter) for letter in lacking}
+    return "".join("?" if _lacks(said := plain.get(letter, letter), name) else said for letter in text)
+
+
+def wrap(text: str, pen: Pen, width: float, max_lines: int | None = None) -> list[str]:
+    """The text in lines of at most `width` px, broken at spaces, within a word only where it is too long alone.
+
+    Line breaks of the text stay. With `max_lines`, what does not fit is cut with an ellipsis.
+    """
+    lines: list[str] = []
+    for paragraph in text.splitlines() or [""]:
+        line = ""
+        for word in paragraph.split():
+            joined = f"{line} {word}" if line else word
+            if pen.length(joined) <= width:
+                line = joined
+                continue
+            if line:
+                lines.append(line)
+            *full, line = _pieces(word, pen, width)
+            lines.extend(full)
+        lines.append(line)
+    if max_lines is not None and len(lines) > max_lines:
+        lines = [*lines[: max_lines - 1], _with_ellipsis(lines[max_lines - 1], pen, width)]
+    return lines
+
+
+def cut(text: str, pen: Pen, width: float) -> str:
+    """The text if it fits into `width` px, else its beginning and an ellipsis."""
+    return text if pen.length(text) <= width else _with_ellipsis(text, pen, width)
+
+
+def _with_ellipsis(text: str, pen: Pen, width: float) -> str:
+    while text and pen.length(text + ELLIPSIS) > width:
+        text = text[:-1]
+    return text.rstrip(f" ,;:·-{ELLIPSIS}") + ELLIPSIS
+
+
+def _plain_letter(letter: str) -> str:
+    """A letter in basic Latin, if it can be said there."""
+    simple = unicodedata.normalize("NFKD", letter.translate(_PLAIN_LETTERS))
+    return "".join(part for part in simple if not unicodedata.combining(part)) or letter
+
+
+@lru_cache(maxsize=64)
+def _built_in(size: float) -> Face:
+    face = ImageFont.load_default(size)
+    if not isinstance(face, ImageFont.FreeTypeFont):  # a Pillow built without FreeType; no wheel is
+        message = "Pillow was built without FreeType, so it cannot set text."
+        raise TypeError(message)
+    return face
+
+
+@lru_cache(maxsize=64)
+def _system(name: str, size: float) -> Face | None:
+    """A system font by file name; Pillow searches the platform's font folders."""
+    try:
+        return ImageFont.truetype(name, size)
+    except OSError:
+        return None
+
+
+def _lacks(text: str, name: str) -> str:
+    return "".join(letter for letter in dict.fromkeys(text) if not letter.isspace() and not _has(letter, name))
+
+
+@lru_cache(maxsize=4096)
+def _has(letter: str, name: str) -> bool:
+    """Whether a face ("" is the built-in one) draws a letter otherwise than what it lacks."""
+    face = _system(name, _PROBE_SIZE) if name else _built_in(_PROBE_SIZE)
+    if face is None:
+        return False
+    return bytes(face.getmask(letter)) != bytes(face.getmask(_NO_LETTER))
+
+
+def _pieces(word: str, pen: Pen, width: float) -> list[str]:
+    """A word in pieces of at most `width` px, one letter at least; the last piece may be joined by more words.
+
+    Broken after a hyphen, slash, dot or underscore where one comes late enough, as names of models have them.
+    """
+    pieces = [""]
+    for letter in word:
+        piece = pieces[-1]
+        if piece and pen.length(piece + letter) > width:
+            at = max(piece.rfind(mark) for mark in "-/._") + 1
+            at = at if at > len(piece) / 3 else len(piece)
+            pieces[-1:] = [piece[:at], piece[at:] + letter]
+        else:
+            pieces[-1] += letter
+    return pieces

@@ -1,0 +1,185 @@
+"""Make masks and use them. A mask is a grey picture: white counts in full, black not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageChops, ImageFilter, ImageOps
+
+from fusionflow_nb import errors
+from fusionflow_nb.media.plain import flatten, to_plain
+from fusionflow_nb.transforms.checks import in_range, one_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Floats: TypeAlias = "NDArray[np.float32]"
+Shape: TypeAlias = Literal["ellipse", "rectangle", "gradient"]
+Combination: TypeAlias = Literal["add", "subtract", "intersect", "difference"]
+Size: TypeAlias = tuple[int, int]
+
+
+def as_mask(image: Image.Image, size: Size | None = None) -> Image.Image:
+    """Any picture as a mask (mode L), at `size` if given: by its brightness; what is transparent is black."""
+    grey = flatten(image, (0, 0, 0)).convert("L")
+    # Bilinear: Lanczos would ring around hard edges and show as halos.
+    return grey if size is None or grey.size == size else grey.resize(size, Image.Resampling.BILINEAR)
+
+
+def mask_from_luminance(
+    image: Image.Image, low: float = 0.5, high: float = 1.0, feather: float = 0.1, *, invert: bool = False
+) -> Image.Image:
+    """White where the brightness lies in low..high (0..1), fading to black over `feather` (0..1) outside it.
+
+    Brightness is Rec. 709 luma of the colours as displayed. Transparent parts are black, inverted or not.
+
+    Raises:
+        ParameterError: a value out of 0..1, or low above high.
+
+    >>> mask_from_luminance(Image.new("RGB", (1, 1), "white")).getpixel((0, 0))
+    255
+    """
+    for name, value in (("low", low), ("high", high), ("feather", feather)):
+        in_range(name, value, 0.0, 1.0)
+    if low > high:
+        message = f"low is {low:g}, above high ({high:g})."
+        raise errors.ParameterError(message, hint="Swap them, or invert the mask.")
+    plain = to_plain(image)
+    matrix = (0.2126, 0.7152, 0.0722, 0.0)
+    luma = plain if plain.mode == "L" else plain.convert("RGB").convert("L", matrix)
+    levels = np.arange(256) / 255
+    outside = np.maximum(np.maximum(low - levels, levels - high), 0)
+    # Half a level of tolerance, so that a limit given as 8-bit level / 255 includes that level.
+    white = 1 - _smooth(outside / feather) if feather > 0 else (outside < 0.5 / 255).astype(float)
+    table = np.rint(255 * (1 - white if invert else white)).astype(int).tolist()
+    mask = luma.point(table)
+    return ImageChops.multiply(mask, plain.getchannel("A")) if plain.mode == "RGBA" else mask
+
+
+def mask_shape(  # noqa: PLR0913 - a shape has this many sides; all but two are keywords
+    like: Image.Image | Size,
+    shape: Shape = "ellipse",
+    *,
+    x: float = 0.5,
+    y: float = 0.5,
+    width: float = 0.8,
+    height: float = 0.8,
+    feather: float = 0.1,
+    angle: float = 0.0,
+    invert: bool = False,
+) -> Image.Image:
+    """A drawn mask, of the size of a picture or of (width, height) in px.
+
+    ellipse, rectangle: centred at x, y, of width by height, all in fractions of the sides; the edge fades
+    over `feather` (a fraction of the shorter side, half of it to each side of the edge; 0 is sharp).
+    gradient: from black to white through the middle of the picture, rising towards `angle` in degrees (0: to
+    the right, 90: downwards); `feather` 1 spreads it over the whole picture, 0 makes a hard line at x, y.
+
+    Raises:
+        ParameterError: an unknown shape, or a value out of range.
+
+    >>> mask_shape((9, 9), feather=0).getpixel((4, 4))
+    255
+    """
+    one_of("shape", shape, ("ellipse", "rectangle", "gradient"))
+    for name, value, low, high in (
+        ("x", x, -1.0, 2.0),
+        ("y", y, -1.0, 2.0),
+        ("width", width, 0.0, 4.0),
+        ("height", height, 0.0, 4.0),
+        ("feather", feather, 0.0, 1.0),
+        ("angle", angle, -360.0, 360.0),
+    ):
+        in_range(name, value, low, high)
+    size = to_plain(like).size if isinstance(like, Image.Image) else like
+    in_range("width in px", size[0], 1, 65_500)
+    in_range("height in px", size[1], 1, 65_500)
+    across = np.arange(size[0], dtype=np.float32) + np.float32(0.5) - np.float32(x * size[0])
+    down = (np.arange(size[1], dtype=np.float32) + np.float32(0.5) - np.float32(y * size[1]))[:, None]
+    if shape == "gradient":
+        towards = np.deg2rad(angle)
+        # The length of the picture's shadow along the direction: with feather 1 it is used from end to end.
+        reach = abs(np.cos(towards)) * size[0] + abs(np.sin(towards)) * size[1]
+        inside = across * np.float32(np.cos(towards)) + down * np.float32(np.sin(towards))
+        fade = feather * reach
+    else:
+        half = (max(width * size[0] / 2, 1e-6), max(height * size[1] / 2, 1e-6))
+        inside = _inside_ellipse(across, down, half) if shape == "ellipse" else _inside_box(across, down, half)
+        fade = feather * min(size)
+    # Never narrower than a pixel: a sharp edge is smoothed over that one.
+    ramp = np.clip(inside / np.float32(max(fade, 1.0)) + np.float32(0.5), 0, 1)
+    white = ramp if shape == "gradient" else _smooth(ramp)
+    mask = Image.fromarray(np.rint(white * 255).astype(np.uint8))
+    return ImageOps.invert(mask) if invert else mask
+
+
+def mask_combine(a: Image.Image, b: Image.Image, mode: Combination = "add") -> Image.Image:
+    """Two masks as one, at the size of the first: add (either), subtract (a without b), intersect (both), difference.
+
+    Raises:
+        ParameterError: an unknown mode.
+    """
+    one_of("mode", mode, ("add", "subtract", "intersect", "difference"))
+    first = as_mask(a)
+    second = as_mask(b, first.size)
+    if mode == "add":
+        return ImageChops.lighter(first, second)
+    if mode == "difference":
+        return ImageChops.difference(first, second)
+    return ImageChops.darker(first, ImageOps.invert(second) if mode == "subtract" else second)
+
+
+def mask_soften(mask: Image.Image, radius: float = 0.01, grow: float = 0.0) -> Image.Image:
+    """A mask with a softer edge, moved outwards (or inwards, if `grow` is negative).
+
+    Args:
+        mask: any picture, read as a mask.
+        radius: of the blur, 0..0.25 of the shorter side.
+        grow: how far the edge moves, -0.05..0.05 of the shorter side.
+
+    Raises:
+        ParameterError: a value out of range.
+    """
+    in_range("radius", radius, 0.0, 0.25)
+    in_range("grow", grow, -0.05, 0.05)
+    result = as_mask(mask)
+    side = min(result.size)
+    steps = round(abs(grow) * side)
+    # One px a step: cheap for the few that are sensible, and rounder than one large square filter.
+    for _ in range(steps):
+        result = result.filter(ImageFilter.MaxFilter(3) if grow > 0 else ImageFilter.MinFilter(3))
+    return result.filter(ImageFilter.GaussianBlur(radius * side)) if radius > 0 else result
+
+
+def apply_mask(image: Image.Image, mask: Image.Image) -> Image.Image:
+    """The picture (RGBA), transparent where the mask is black; its own transparency stays too.
+
+    >>> apply_mask(Image.new("RGB", (1, 1), "red"), Image.new("L", (1, 1), 51)).getpixel((0, 0))
+    (255, 0, 0, 51)
+    """
+    result = to_plain(image).convert("RGBA")
+    result.putalpha(ImageChops.multiply(result.getchannel("A"), as_mask(mask, result.size)))
+    return result
+
+
+def _smooth(value: NDArray[np.floating]) -> Floats:
+    """0..1 with flat ends (smoothstep); clipped."""
+    t: Floats = np.clip(value, 0, 1).astype(np.float32)
+    return t * t * (np.float32(3) - np.float32(2) * t)
+
+
+def _inside_ellipse(across: Floats, down: Floats, half: tuple[float, float]) -> Floats:
+    """Px from the edge of an ellipse, positive inside; exact near the edge, which is where it matters."""
+    u, v = across / np.float32(half[0]), down / np.float32(half[1])
+    radius = np.sqrt(u * u + v * v)
+    steep = np.sqrt((u / np.float32(half[0])) ** 2 + (v / np.float32(half[1])) ** 2)
+    distance: Floats = radius * (1 - radius) / np.maximum(steep, np.float32(1e-9))
+    return np.where(radius == 0, np.float32(min(half)), distance)
+
+
+def _inside_box(across: Floats, down: Floats, half: tuple[float, float]) -> Floats:
+    """Px from the edge of a box, positive inside; corners are round outside."""
+    u, v = np.abs(across) - np.float32(half[0]), np.abs(down) - np.float32(half[1])
+    outside: Floats = np.sqrt(np.maximum(u, 0) ** 2 + np.maximum(v, 0) ** 2)
+    return np.negative(outside + np.minimum(np.maximum(u, v), 0))
