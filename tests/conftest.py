@@ -1,0 +1,56 @@
+"""What every test starts from: a clean environment, a home of its own, a provider that counts."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fusionflow_nb import session
+from fusionflow_nb.credentials import ENVIRONMENT
+from fusionflow_nb.providers.fake import FOLDER_VARIABLE, FakeProvider
+from fusionflow_nb.providers.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from fusionflow_nb.author import Flow
+    from fusionflow_nb.session import Session
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No key, no home and no session of the machine or of another test comes in."""
+    for names in ENVIRONMENT.values():
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    monkeypatch.setenv(session.HOME_VARIABLE, str(tmp_path / "home"))
+    yield
+    session.use(None)
+
+
+@pytest.fixture
+def fake() -> FakeProvider:
+    """A service that does as it is told and counts how often it was asked."""
+    return FakeProvider()
+
+
+@pytest.fixture
+def living(fake: FakeProvider) -> Session:
+    """The current session, on a fresh home, with the fake service alone."""
+    from pathlib import Path
+
+    made = session.Session(Path(os.environ[session.HOME_VARIABLE]), Registry([fake]))
+    session.use(made)
+    return made
+
+
+@pytest.fixture
+def flow(living: Session) -> Flow:
+    """An empty flow on the current session."""
+    from fusionflow_nb.author import Flow
+
+    return Flow("Test")
