@@ -10,10 +10,11 @@ Everything here is an edit of the one document that the canvas shows too.
 
 from __future__ import annotations
 
+import inspect
 import os
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from fusionflow_nb import errors, recipes, session
 from fusionflow_nb.catalog.node_type import Kind, NodeType
@@ -22,6 +23,7 @@ from fusionflow_nb.live_run import LiveRun
 from fusionflow_nb.flow import checks, edits, file, python_form
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
 from fusionflow_nb.flow.history import History
+from fusionflow_nb.journal.records import ProjectRecord
 from fusionflow_nb.media.handles import Media
 from fusionflow_nb.plan.keys import derived_seed
 from fusionflow_nb.plan.plan import Plan
@@ -30,7 +32,7 @@ from fusionflow_nb.plan.price import Price, price, stale_reasons
 from fusionflow_nb.engine.run import scope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 _SEED_BITS = 31
 _COLUMN_PX, _ROW_PX = 340.0, 280.0
@@ -44,6 +46,15 @@ class _Random:
 
 
 random = _Random()
+
+
+class _Snapshot(NamedTuple):
+    """A flow at one revision."""
+
+    rev: int
+    document: FlowDocument
+    hash: str
+    project: ProjectRecord
 
 
 class Output:
@@ -98,6 +109,7 @@ class Flow:
         self._plan: Plan | None = None
         self._touched: set[str] = set()
         self._catalog_rev = -1
+        self._snapshot: _Snapshot | None = None
         self.history.subscribe(self._follow)
 
     @classmethod
@@ -128,7 +140,8 @@ class Flow:
         take: int = 0,
         muted: bool = False,
         locked: str | None = None,
-        **params: Any,  # noqa: ANN401
+        params: dict[str, Any] | None = None,
+        **named: Any,  # noqa: ANN401
     ) -> PlacedNode:
         """Place a node. Outputs of other nodes passed as arguments become edges, everything else parameters.
 
@@ -139,13 +152,26 @@ class Flow:
             take: asks for another result than take 0 of the same settings.
             muted: left out of runs.
             locked: id of a generation that the node keeps showing.
-            params: inputs and parameters by name.
+            params: parameters to write as they are: nothing is checked, pinned or loaded. For what was settled before,
+                for parameters called like a keyword above, and for types that are not declared here.
+            named: inputs and parameters by name.
 
         Raises:
             UnknownNodeTypeError, PortError, ParameterError, ModelError: what is wrong and what there is instead.
         """
+        if isinstance(node_type, str) and params is not None and session.current().catalog.find(node_type) is None:
+            placeholder = Node(
+                id=name or edits.new_node_id(self.document, node_type),
+                type=node_type,
+                params={**named, **params},
+                take=take,
+                is_muted=muted,
+                locked=locked,
+            )
+            self._do(edits.AddNode(node=placeholder, layout=NodeLayout(y=_ROW_PX * self._row([]))))
+            return PlacedNode(self, placeholder.id, "")
         declared = self._declared(node_type)
-        given = self._named(declared, args, params)
+        given = self._named(declared, args, named)
         node_id = name or edits.new_node_id(self.document, declared.name)
         edges: list[Edge] = []
         values: dict[str, Any] = {}
@@ -156,8 +182,9 @@ class Flow:
             elif value is not None:
                 values[port] = _plain(value)
         connected = frozenset(edge.target_port for edge in edges)
-        if declared.kind is Kind.PROVIDER:
+        if declared.kind is Kind.PROVIDER and params is None:
             self._pin(declared, values, node_id, connected, take)
+        values.update(params or {})
         node = Node(id=node_id, type=declared.name, params=values, take=take, is_muted=muted, locked=locked)
         if declared.source_digest is not None:
             node.__pydantic_extra__ = {"source": declared.source_digest}
@@ -195,9 +222,10 @@ class Flow:
         """Change what `{{name}}` stands for."""
         self._do(edits.SetVariable(name=name, value=value))
 
-    def connect(self, source: Output, target: Output | str, port: str) -> None:
-        """Draw an edge into an input port of a placed node."""
-        edge = Edge(source=source.node_id, source_port=source.port, target=_id(target), target_port=port)
+    def connect(self, source: Output | str, target: Output | str, port: str) -> None:
+        """Draw an edge into an input port of a placed node; the source may be written `"node.port"`."""
+        node_id, source_port = source.partition(".")[::2] if isinstance(source, str) else (source.node_id, source.port)
+        edge = Edge(source=node_id, source_port=source_port, target=_id(target), target_port=port)
         self._do(edits.AddEdge(edge=edge))
 
     def remove(self, node: Output | str) -> None:
@@ -267,7 +295,7 @@ class Flow:
     @property
     def hash(self) -> str:
         """Hex sha256 of the logic: nodes, edges, variables; not names or layout."""
-        return file.flow_hash(self.document)
+        return self._now().hash
 
     def node_type(self, node_id: str) -> NodeType:
         placed = self.document.nodes.get(node_id)
@@ -287,7 +315,7 @@ class Flow:
         """Python that rebuilds this flow, with the same hash."""
         catalog = session.current().catalog
         forms = {node.type: _Form(found) for node in self.document.nodes.values() if (found := catalog.find(node.type))}
-        return python_form.to_python(self.document, forms, layout=layout)
+        return python_form.to_python(self.document, forms, reserved={*dir(Flow), *vars(self)}, layout=layout)
 
     def plan(self) -> Plan:
         """What would run, with everything already known looked up.
@@ -352,8 +380,11 @@ class Flow:
         living.look_up(plan)
         # The run owns this plan: edits made meanwhile are planned anew.
         self._plan = None
-        run = living.start(plan, self.document, wanted, unpriced_usd=unpriced, confirmed=confirmed)
-        return LiveRun(run, self.document, living)
+        now = self._now()
+        run = living.start(
+            plan, now.project, wanted, flow_hash=now.hash, unpriced_usd=unpriced, confirmed=confirmed
+        )
+        return LiveRun(run, now.document, living)
 
     def _targets(self, targets: Iterable[Output | str]) -> tuple[str, ...]:
         chosen = tuple(_id(target) for target in targets)
@@ -368,6 +399,14 @@ class Flow:
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}: {len(self.document.nodes)} nodes, {len(self.document.edges)} edges>"
+
+    def _now(self) -> _Snapshot:
+        """The flow as it stands, taken once per revision: runs and recipes tell what was run, not what came later."""
+        if self._snapshot is None or self._snapshot.rev != self.history.rev:
+            document = self.document.model_copy(deep=True)
+            project = ProjectRecord(document.id, document.name, file.to_wire(document), dict(document.variables))
+            self._snapshot = _Snapshot(self.history.rev, document, file.flow_hash(document), project)
+        return self._snapshot
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
@@ -552,6 +591,31 @@ class _Form:
 
     def collects(self, name: str) -> bool:
         return self._node_type.collects(name)
+
+    def takes(self, name: str) -> bool:
+        is_declared = name in self._node_type.by_name or self._node_type.extra_inputs is not None
+        return is_declared and name not in _ADD_WORDS
+
+    def gives(self, name: str) -> bool:
+        node_type = self._node_type
+        is_declared = node_type.extra_outputs is not None or name in {port.name for port in node_type.outputs}
+        return is_declared and not name.startswith("_") and name not in _OUTPUT_WORDS
+
+    def keeps(self, params: Mapping[str, Any], connected: Collection[str]) -> bool:
+        if any(self._node_type.by_name[name].type.is_media for name in params if name in self._node_type.by_name):
+            return False  # a path would be loaded
+        if self._node_type.kind is not Kind.PROVIDER or "model" in connected:
+            return True
+        try:
+            entry = session.current().registry.resolve(params.get("model") or "")
+        except errors.ModelError:
+            return False
+        is_seeded = "seed" in connected or params.get("seed") is not None or "seed" in (params.get("settings") or {})
+        return entry.id == params["model"] and (is_seeded or "seed" not in entry.parameters)
+
+
+_ADD_WORDS = frozenset(inspect.signature(Flow.add).parameters)
+_OUTPUT_WORDS = frozenset({*dir(PlacedNode), "flow", "node_id", "port"})
 
 
 def _id(node: Output | str) -> str:
