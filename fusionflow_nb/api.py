@@ -65,7 +65,11 @@ class Call(Generic[T]):
 
 
 def generate_image(
-    prompt: str, model: str | None = None, *, references: list[Image | str | Path] | None = None, **settings: Any  # noqa: ANN401
+    prompt: str,
+    model: str | None = None,
+    *,
+    references: list[Image | str | Path] | None = None,
+    **settings: Any,  # noqa: ANN401
 ) -> Call[Image]:
     """A picture from a prompt.
 
@@ -86,7 +90,12 @@ def generate_image(
 
 
 def edit_image(
-    image: Image | str | Path, prompt: str, model: str | None = None, *, mask: Image | str | Path | None = None, **settings: Any  # noqa: ANN401
+    image: Image | str | Path,
+    prompt: str,
+    model: str | None = None,
+    *,
+    mask: Image | str | Path | None = None,
+    **settings: Any,  # noqa: ANN401
 ) -> Call[Image]:
     """A picture changed as the prompt says; a mask (white: here) limits where."""
     return _call("edit_image", image=image, prompt=prompt, model=model, mask=mask, **settings)
@@ -103,7 +112,11 @@ def remove_background(image: Image | str | Path, model: str | None = None, **set
 
 
 def generate_video(
-    prompt: str | None = None, model: str | None = None, *, image: Image | str | Path | None = None, **settings: Any  # noqa: ANN401
+    prompt: str | None = None,
+    model: str | None = None,
+    *,
+    image: Image | str | Path | None = None,
+    **settings: Any,  # noqa: ANN401
 ) -> Call[Video]:
     """A video from a prompt, from a picture, or both. `duration_s` in seconds, `fps` in frames per second."""
     return _call("generate_video", prompt=prompt, model=model, image=image, **settings)

@@ -96,7 +96,9 @@ class Flow:
     <generate_image generate_image_1>
     """
 
-    def __init__(self, name: str = "Untitled", *, id: str | None = None, variables: dict[str, Any] | None = None) -> None:  # noqa: A002 - the document's word
+    def __init__(
+        self, name: str = "Untitled", *, id: str | None = None, variables: dict[str, Any] | None = None
+    ) -> None:  # noqa: A002 - the document's word
         document = FlowDocument(name=name, variables=dict(variables or {}))
         if id is not None:
             document.id = id
@@ -376,14 +378,14 @@ class Flow:
         living = session.current()
         wanted = self._targets(targets)
         plan = self.plan()
-        plan.retry(job for node_id in plan.unfresh for job in plan.nodes[node_id].jobs.values() if job.error is not None)
+        plan.retry(
+            job for node_id in plan.unfresh for job in plan.nodes[node_id].jobs.values() if job.error is not None
+        )
         living.look_up(plan)
         # The run owns this plan: edits made meanwhile are planned anew.
         self._plan = None
         now = self._now()
-        run = living.start(
-            plan, now.project, wanted, flow_hash=now.hash, unpriced_usd=unpriced, confirmed=confirmed
-        )
+        run = living.start(plan, now.project, wanted, flow_hash=now.hash, unpriced_usd=unpriced, confirmed=confirmed)
         return LiveRun(run, now.document, living)
 
     def _targets(self, targets: Iterable[Output | str]) -> tuple[str, ...]:
@@ -418,9 +420,7 @@ class Flow:
         for change in changes:
             touched = edits.touched(change)
             if edits.VARIABLES in touched:
-                used = [
-                    node_id for node_id, node in self.document.nodes.items() if checks.variables_used(node.params)
-                ]
+                used = [node_id for node_id, node in self.document.nodes.items() if checks.variables_used(node.params)]
                 self._touched.update(used)
             self._touched.update(touched - {edits.VARIABLES})
 
@@ -436,7 +436,9 @@ class Flow:
     def _named(self, declared: NodeType, args: tuple[Any, ...], params: dict[str, Any]) -> dict[str, Any]:
         names = [port.name for port in declared.inputs]
         if len(args) > len(names):
-            raise errors.PortError(f"{declared.name} takes {len(names)} inputs, not {len(args)}.", hint=f"They are: {', '.join(names)}.")
+            raise errors.PortError(
+                f"{declared.name} takes {len(names)} inputs, not {len(args)}.", hint=f"They are: {', '.join(names)}."
+            )
         given = dict(zip(names, args, strict=False))
         twice = sorted(given.keys() & params.keys())
         if twice:
@@ -462,7 +464,9 @@ class Flow:
         if isinstance(value, list | tuple) and value and any(isinstance(one, Output | Media) for one in value):
             return [edge for one in value for edge in self._edges(one, node_id, declared, port) or []]
         if is_media and isinstance(value, str | os.PathLike | Media):
-            loaded = self._load(f"load_{'image' if declared.input(port).type == 'mask' else declared.input(port).type}", value, None)
+            loaded = self._load(
+                f"load_{'image' if declared.input(port).type == 'mask' else declared.input(port).type}", value, None
+            )
             return self._edges(loaded, node_id, declared, port)
         if is_media and value is not None:
             raise errors.PortError(
@@ -471,7 +475,9 @@ class Flow:
             )
         return None
 
-    def _pin(self, declared: NodeType, values: dict[str, Any], node_id: str, connected: frozenset[str], take: int) -> None:
+    def _pin(
+        self, declared: NodeType, values: dict[str, Any], node_id: str, connected: frozenset[str], take: int
+    ) -> None:
         """Resolve the model once and write it into the node; settle its seed where it takes one."""
         if values.get("seed") is random:
             values["seed"] = secrets.randbits(_SEED_BITS)
@@ -493,7 +499,11 @@ class Flow:
             if not path.is_file():
                 raise errors.MediaError(f"There is no file {str(path)!r}.", hint="Check the path.")
             asset, label = session.current().store.put(path), path.name
-        return self.add(node_type, asset=asset.to_json(), name=name) if name else self._loaded(node_type, asset.to_json(), label)
+        return (
+            self.add(node_type, asset=asset.to_json(), name=name)
+            if name
+            else self._loaded(node_type, asset.to_json(), label)
+        )
 
     def _loaded(self, node_type: str, asset: dict[str, Any], label: str) -> PlacedNode:
         node_id = edits.new_node_id(self.document, node_type)

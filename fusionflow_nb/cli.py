@@ -39,7 +39,10 @@ class Commands(click.Group):
             click.echo(f"fusionflow: {error}", err=True)
             ctx.exit(MONEY if isinstance(error, _MONEY_ERRORS) else WRONG)
         except KeyboardInterrupt:
-            click.echo("fusionflow: interrupted; what was paid for is remembered, `fusionflow resume` brings it home.", err=True)
+            click.echo(
+                "fusionflow: interrupted; what was paid for is remembered, `fusionflow resume` brings it home.",
+                err=True,
+            )
             ctx.exit(INTERRUPTED)
 
 
@@ -50,7 +53,9 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--folder", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where pictures go.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where pictures go."
+)
 def demo(folder: Path) -> None:
     """Generate, edit, upscale and animate real pictures, without a key; then ask what happened in SQL."""
     from fusionflow_nb import session, tape  # noqa: PLC0415 - the command line itself starts fast
@@ -84,7 +89,13 @@ def demo(folder: Path) -> None:
 @click.argument("flow_file", type=click.Path(path_type=Path), metavar="FLOW")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A flow variable, or NODE.PARAMETER.")
 @click.option("--to", "targets", multiple=True, metavar="NODE", help="Run to this node (may be repeated).")
-@click.option("--nodes", "node_files", multiple=True, type=click.Path(path_type=Path), help="Python files with @ff.node functions.")
+@click.option(
+    "--nodes",
+    "node_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Python files with @ff.node functions.",
+)
 @click.option("--out", "folder", type=click.Path(path_type=Path), help="Save results here.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and what it would cost.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -209,11 +220,16 @@ def _say_plan(flow: Any, targets: Sequence[str], *, as_json: bool) -> None:  # n
             "low_usd": cost.low_micro_usd / 1e6,
             "high_usd": cost.high_micro_usd / 1e6,
             "unpriced": list(cost.unpriced),
-            "nodes": {node_id: {"state": state, "because": reasons.get(node_id, [])} for node_id, state in states.items()},
+            "nodes": {
+                node_id: {"state": state, "because": reasons.get(node_id, [])} for node_id, state in states.items()
+            },
         }
         click.echo(json.dumps(said, indent=2))
         return
-    _print_table(("node", "state", "because"), [(node_id, state, "; ".join(reasons.get(node_id, []))) for node_id, state in states.items()])
+    _print_table(
+        ("node", "state", "because"),
+        [(node_id, state, "; ".join(reasons.get(node_id, []))) for node_id, state in states.items()],
+    )
     out.print(f"price: {cost}")
 
 

@@ -42,10 +42,14 @@ def connect(provider: str, key: str | None = None) -> None:
         SecretError: unknown service, an empty key, or nowhere to keep it.
     """
     names = _names(provider)
-    given = {name: key if key is not None and len(names) == 1 else getpass.getpass(f"{provider} {name}: ") for name in names}
+    given = {
+        name: key if key is not None and len(names) == 1 else getpass.getpass(f"{provider} {name}: ") for name in names
+    }
     for name, value in given.items():
         if not value.strip():
-            raise errors.SecretError(f"The {provider} key is empty.", provider=provider, hint="Paste the key and press Enter.")
+            raise errors.SecretError(
+                f"The {provider} key is empty.", provider=provider, hint="Paste the key and press Enter."
+            )
         _keep(name, value.strip())
 
 
@@ -73,7 +77,9 @@ def where(provider: str) -> str | None:
 def _names(provider: str) -> tuple[str, ...]:
     names = ENVIRONMENT.get(provider)
     if names is None:
-        raise errors.SecretError(f"There is no service {provider!r} that takes a key.", hint=f"Known: {', '.join(ENVIRONMENT)}.")
+        raise errors.SecretError(
+            f"There is no service {provider!r} that takes a key.", hint=f"Known: {', '.join(ENVIRONMENT)}."
+        )
     return names
 
 
@@ -123,7 +129,9 @@ def _from_file() -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise errors.SecretError(f"{_path()} cannot be read.", hint="Mend or remove it, then ff.connect again.") from error
+        raise errors.SecretError(
+            f"{_path()} cannot be read.", hint="Mend or remove it, then ff.connect again."
+        ) from error
     return {str(name): str(value) for name, value in data.items()}
 
 

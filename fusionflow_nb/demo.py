@@ -38,12 +38,16 @@ def build() -> Flow:
     flow = Flow("Neon city", variables={"time": "midnight"})
     prompt = flow.text("neon city at {{time}}, wet streets, stars", name="prompt")
     still = flow.generate_image(prompt, model="local/landscape", width=480, height=270, seed=7, name="still")
-    moody = flow.edit_image(still, "cool violet night, gentle", model="local/recolor", strength=0.3, seed=7, name="moody")
+    moody = flow.edit_image(
+        still, "cool violet night, gentle", model="local/recolor", strength=0.3, seed=7, name="moody"
+    )
     large = flow.upscale(moody, name="large")
     flow.text_overlay(large, "FusionFlow", position="bottom-right", size=0.07, name="titled")
     flow.generate_video(image=large, model="local/ken-burns", width=960, height=540, duration_s=3, seed=7, name="film")
 
-    prompts = flow.prompts(["aurora over a pine forest", "desert dunes at sunset", "misty mountains at dawn"], name="prompts")
+    prompts = flow.prompts(
+        ["aurora over a pine forest", "desert dunes at sunset", "misty mountains at dawn"], name="prompts"
+    )
     seeds = flow.seeds([7, 21], name="seeds")
     sweep = flow.generate_image(prompts, model="local/landscape", width=288, height=192, seed=seeds, name="sweep")
     flow.contact_sheet(images=sweep, title="Three prompts, two seeds", name="sheet")

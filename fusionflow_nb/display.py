@@ -25,7 +25,14 @@ MAX_STEM = 120
 MAX_SHOWN_PICTURES = 12
 _ENDED = ("succeeded", "cached")
 _MARKS = {"succeeded": "✓", "cached": "✓", "running": "●", "waiting": "…", "queued": "·", "skipped": "–"}
-_COLORS = {"succeeded": "green", "cached": "cyan", "running": "blue", "waiting": "yellow", "queued": "dim", "skipped": "dim"}
+_COLORS = {
+    "succeeded": "green",
+    "cached": "cyan",
+    "running": "blue",
+    "waiting": "yellow",
+    "queued": "dim",
+    "skipped": "dim",
+}
 
 
 def extension(media_type: str) -> str:
@@ -186,7 +193,11 @@ def run_html(run: LiveRun) -> str:
             _cost(statuses),
             f'<span style="opacity:.7">{escape(words)}</span>',
         )
-        rows.append("<tr>" + "".join(f'<td style="padding:1px 10px 1px 0;text-align:left">{cell}</td>' for cell in cells) + "</tr>")
+        rows.append(
+            "<tr>"
+            + "".join(f'<td style="padding:1px 10px 1px 0;text-align:left">{cell}</td>' for cell in cells)
+            + "</tr>"
+        )
     head = (
         f'<div style="margin:2px 0 6px"><b>{escape(run.name)}</b> '
         f'<span style="opacity:.7">{run.status} · {run.elapsed_s:.1f} s · ${run.cost_usd:.2f}</span></div>'
@@ -200,7 +211,11 @@ def _pictures(run: LiveRun) -> str:
     shown: list[str] = []
     for node_id in reversed(list(run.node_states())):
         given = run[node_id]
-        cells = [(cell.value, cell.labels, cell.note) for cell in given.cells] if isinstance(given, Batch) else [(given, (), "")]
+        cells = (
+            [(cell.value, cell.labels, cell.note) for cell in given.cells]
+            if isinstance(given, Batch)
+            else [(given, (), "")]
+        )
         for value, labels, note in cells:
             if len(shown) >= MAX_SHOWN_PICTURES:
                 break
@@ -240,5 +255,9 @@ def flow_html(flow: Flow) -> str:
         feeds = [f"{edge.target_port} ← {edge.source}" for edge in flow.document.edges if edge.target == node.id]
         said = ", ".join(f"{name}={value!r}" for name, value in list(node.params.items())[:4])
         cells = (node.id, node.type, "; ".join(feeds), said if len(said) < 90 else said[:89] + "…")
-        rows.append("<tr>" + "".join(f'<td style="padding:1px 10px 1px 0;text-align:left">{escape(cell)}</td>' for cell in cells) + "</tr>")
+        rows.append(
+            "<tr>"
+            + "".join(f'<td style="padding:1px 10px 1px 0;text-align:left">{escape(cell)}</td>' for cell in cells)
+            + "</tr>"
+        )
     return f'<div style="{_STYLE}"><b>{escape(flow.name)}</b><table style="border-collapse:collapse">{"".join(rows)}</table></div>'

@@ -27,14 +27,13 @@ class LiveRun:
     """What `flow.run()` returns at once. In a cell it shows itself, live.
 
     `.result()` blocks until the end, `await run` awaits it; interrupting either stops the waiting, not the run.
-    `run["node"]` is what a node gave: a handle, a value, or a `Batch` of them.
+    `document` is the flow as it was at the start: it may be edited meanwhile. `run["node"]` is what a node gave: a handle, a value, or a `Batch` of them.
     """
 
     def __init__(self, run: Run, document: FlowDocument, session: Session) -> None:
         self._run = run
         self._session = session
-        # The flow may be edited while it runs; recipes tell what was run.
-        self._document = document.model_copy(deep=True)
+        self._document = document
 
     # --- how it stands -----------------------------------------------------------------------------------------------
 

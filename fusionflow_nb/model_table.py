@@ -31,19 +31,31 @@ class ModelTable:
     def rows(self) -> list[tuple[str, ...]]:
         """One row of text per model, as shown."""
         return [
-            (entry.id, ", ".join(entry.tasks), entry.method, price_text(entry), _key_text(entry), ", ".join(entry.aliases))
+            (
+                entry.id,
+                ", ".join(entry.tasks),
+                entry.method,
+                price_text(entry),
+                _key_text(entry),
+                ", ".join(entry.aliases),
+            )
             for entry in self.entries
         ]
 
     def _repr_html_(self) -> str:
         def line(cells: tuple[str, ...], tag: str) -> str:
-            return "<tr>" + "".join(f'<{tag} style="text-align:left">{escape(cell)}</{tag}>' for cell in cells) + "</tr>"
+            return (
+                "<tr>" + "".join(f'<{tag} style="text-align:left">{escape(cell)}</{tag}>' for cell in cells) + "</tr>"
+            )
 
         return f"<table>{line(COLUMNS, 'th')}{''.join(line(row, 'td') for row in self.rows())}</table>"
 
     def __repr__(self) -> str:
         widths = [max(len(row[at]) for row in [COLUMNS, *self.rows()]) for at in range(len(COLUMNS))]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [COLUMNS, *self.rows()])
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in [COLUMNS, *self.rows()]
+        )
 
 
 def models(task: Task | None = None) -> ModelTable:
@@ -61,7 +73,12 @@ def price_text(entry: ModelEntry) -> str:
         return "free"
     if entry.price is None:
         return "unpriced"
-    units: dict[type[Any], str] = {PerSecond: "second", PerMegapixel: "megapixel", PerCharacter: "character", PerToken: "token"}
+    units: dict[type[Any], str] = {
+        PerSecond: "second",
+        PerMegapixel: "megapixel",
+        PerCharacter: "character",
+        PerToken: "token",
+    }
     unit = units.get(type(entry.price), "image" if entry.price.rule == "per_image" else "call")
     return f"${entry.price.usd:g} / {unit}" + (" (uncertain)" if entry.is_price_uncertain else "")
 

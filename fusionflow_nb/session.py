@@ -23,16 +23,14 @@ from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.engine.resume import resume_open_jobs
 from fusionflow_nb.engine.run import Facts, Run, look_up, scope_of
 from fusionflow_nb.engine.services import Services, new_id
-from fusionflow_nb.flow.file import flow_hash, to_wire
 from fusionflow_nb.journal.journal import Journal
-from fusionflow_nb.journal.records import ProjectRecord
 from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
-    from fusionflow_nb.flow.document import FlowDocument
+    from fusionflow_nb.journal.records import ProjectRecord
     from fusionflow_nb.plan.plan import Plan
     from fusionflow_nb.tape.query import Tape
 
@@ -69,7 +67,9 @@ class Session:
         self.catalog = Catalog()
         self.store = LocalFolderStore(self.home / "assets")
         self.journal = Journal.open(self.home)
-        self.workers = ThreadPoolExecutor(max_workers=max(4, (os.cpu_count() or 2) + 2), thread_name_prefix="fusionflow")
+        self.workers = ThreadPoolExecutor(
+            max_workers=max(4, (os.cpu_count() or 2) + 2), thread_name_prefix="fusionflow"
+        )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fusionflow-loop", daemon=True)
         self._thread.start()
@@ -83,6 +83,7 @@ class Session:
         )
         self._tape: Tape | None = None
         self._runs: set[Any] = set()
+        self._written: dict[str, ProjectRecord] = {}
 
     # --- the loop thread ---------------------------------------------------------------------------------------------
 
@@ -117,9 +118,10 @@ class Session:
     def start(
         self,
         plan: Plan,
-        document: FlowDocument,
+        project: ProjectRecord,
         targets: tuple[str, ...],
         *,
+        flow_hash: str | None = None,
         unpriced_usd: float | None = None,
         confirmed: bool = False,
     ) -> Run:
@@ -127,8 +129,9 @@ class Session:
 
         Args:
             plan: looked up; the run owns it until it has ended.
-            document: the flow as it is now, for the tape.
+            project: the flow as it is now, for the tape; written only where it differs from what was written last.
             targets: ids of the nodes to run to.
+            flow_hash: of the flow's logic as it is now.
             unpriced_usd: allowance per call to a model without a known price.
             confirmed: the person has seen the price of a large run.
 
@@ -137,7 +140,7 @@ class Session:
             OverBudgetError: a large run that nobody confirmed.
         """
         scope = scope_of(plan, targets)
-        for node_id in sorted(scope):
+        for node_id in scope:
             problem = plan.nodes[node_id].problem
             if problem is not None:
                 raise problem
@@ -145,12 +148,13 @@ class Session:
         cost = price(plan, scope)
         if not confirmed:
             _ask_first(cost)
-        facts = Facts(new_id(), document.id, flow_hash(document), targets, None if unpriced_usd is None else round(unpriced_usd * 1e6))
-        run = Run(plan, scope, facts, self.services)
-        project = ProjectRecord(document.id, document.name, to_wire(document), dict(document.variables))
+        allowance = None if unpriced_usd is None else round(unpriced_usd * 1e6)
+        run = Run(plan, scope, Facts(new_id(), project.id, flow_hash, targets, allowance), self.services)
 
         async def begin() -> None:
-            await self.journal.record_project(project)
+            if self._written.get(project.id) is not project:
+                await self.journal.record_project(project)
+                self._written[project.id] = project
             await run.execute()
 
         future = asyncio.run_coroutine_threadsafe(_guarded(begin(), run), self._loop)

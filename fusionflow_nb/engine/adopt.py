@@ -33,7 +33,11 @@ def adopt(result: Any, node_type: NodeType, store: AssetStore, *, node_id: str) 
     if not ports:
         return {}
     if len(ports) > 1 and isinstance(result, dict):
-        return {port.name: _port(result[port.name], port, store, node_id) for port in ports if result.get(port.name) is not None}
+        return {
+            port.name: _port(result[port.name], port, store, node_id)
+            for port in ports
+            if result.get(port.name) is not None
+        }
     if len(ports) > 1 and isinstance(result, tuple):
         return {port.name: _port(value, port, store, node_id) for port, value in zip(ports, result, strict=False)}
     return {ports[0].name: _port(result, ports[0], store, node_id)}
@@ -58,7 +62,9 @@ def _labelled(result: Any) -> Mapping[str, Any] | None:  # noqa: ANN401
     if isinstance(result, dict):
         return {str(label): value for label, value in result.items()}
     if isinstance(result, Batch):
-        return {" ".join(label for _, label in cell.labels): cell.value for cell in result.cells if cell.value is not None}
+        return {
+            " ".join(label for _, label in cell.labels): cell.value for cell in result.cells if cell.value is not None
+        }
     if isinstance(result, list | tuple):
         return {str(index + 1): value for index, value in enumerate(result)}
     return None
@@ -114,9 +120,9 @@ def _value(result: Any, store: AssetStore, node_id: str) -> Item:  # noqa: ANN40
             hint="Return text, a number, a list or a dict, or declare a media type as the return hint.",
         )
     try:
-        text = canonical_json(result).encode()
+        text = canonical_json(result)
     except errors.MediaError as error:
         raise errors.NodeFailedError(error.what, node_id=node_id, hint=error.hint) from error
     if len(text) > INLINE_BYTES:
-        return store.put(text, media_type="application/json")
-    return Value.of(result)
+        return store.put(text.encode(), media_type="application/json")
+    return Value.from_text(result, text)

@@ -157,7 +157,9 @@ class Call:
             ended = await self.services.journal.ended(held.job_id)
             if ended is not None:
                 if ended.status in {"refused", "no_funds", "unknown"}:
-                    raise _as_error(ended.status, ended.generation.error_message or "", self.draft.node_id, self.entry.provider)
+                    raise _as_error(
+                        ended.status, ended.generation.error_message or "", self.draft.node_id, self.entry.provider
+                    )
                 return
             open_jobs = {job.job_id: job for job in await self.services.journal.open_jobs()}
             if held.job_id not in open_jobs or not open_jobs[held.job_id].is_held:
@@ -176,7 +178,9 @@ class Call:
             raise self._unknown(self.reserve_micro_usd) from error
         except asyncio.CancelledError:
             # Cancelled while the request was on its way: whether it arrived, nobody knows.
-            await asyncio.shield(self._finish("unknown", error_code="unknown", error_message="Cancelled during the submit."))
+            await asyncio.shield(
+                self._finish("unknown", error_code="unknown", error_message="Cancelled during the submit.")
+            )
             raise
         if isinstance(status, Operation):
             if self.provider.is_remote:
@@ -209,7 +213,9 @@ class Call:
 
     async def _followed(self, operation: Operation) -> Answer:
         """Poll until it has ended."""
-        self.draft = replace(self.draft, operation=operation.data, started_at_us=self.draft.started_at_us or self.services.clock())
+        self.draft = replace(
+            self.draft, operation=operation.data, started_at_us=self.draft.started_at_us or self.services.clock()
+        )
         try:
             async with asyncio.timeout(self.entry.timeout_s):
                 return await self._ended(await self._polled(operation))
@@ -218,7 +224,10 @@ class Call:
             message = f"No result after {self.entry.timeout_s:g} s."
             await self._finish("failed", error_code="timeout", error_message=message)
             raise errors.JobTimeoutError(
-                message, node_id=self.draft.node_id, provider=self.entry.provider, hint="Run again, or use another model."
+                message,
+                node_id=self.draft.node_id,
+                provider=self.entry.provider,
+                hint="Run again, or use another model.",
             ) from error
         except asyncio.CancelledError:
             await asyncio.shield(self._let_go(operation))
@@ -261,8 +270,12 @@ class Call:
                 await self._finish("no_funds", error_code="no_funds", error_message=status.message)
                 raise _as_error("no_funds", status.message, self.draft.node_id, self.entry.provider)
             case Cancelled():
-                await self._finish("cancelled", cost=status.cost, error_code="cancelled", error_message="Cancelled at the service.")
-                raise _as_error("cancelled", "It was cancelled at the service.", self.draft.node_id, self.entry.provider)
+                await self._finish(
+                    "cancelled", cost=status.cost, error_code="cancelled", error_message="Cancelled at the service."
+                )
+                raise _as_error(
+                    "cancelled", "It was cancelled at the service.", self.draft.node_id, self.entry.provider
+                )
             case Failed():
                 await self._finish("failed", cost=status.cost, error_code=status.code, error_message=status.message)
                 raise errors.ProviderError(
@@ -279,7 +292,9 @@ class Call:
     async def _done(self, status: Done) -> Answer:
         outputs = await self.services.in_thread(self._stored, status.outputs)
         cost = status.cost.micro_usd if status.cost else (0 if self.entry.is_free else self.reserve_micro_usd)
-        generation = await self._finish("succeeded", cost=status.cost, outputs=outputs, cost_micro_usd=cost, seed=status.seed)
+        generation = await self._finish(
+            "succeeded", cost=status.cost, outputs=outputs, cost_micro_usd=cost, seed=status.seed
+        )
         return Answer(outputs, generation.id, cost)
 
     def _stored(self, made: tuple[Output, ...]) -> Outputs:
@@ -348,9 +363,13 @@ def _as_error(status: str, message: str, node_id: str, provider: str) -> errors.
     """A final answer that is the same for everybody who waits for the key."""
     match status:
         case "refused":
-            return errors.RefusedError(message or "Refused.", node_id=node_id, provider=provider, hint="Change the prompt or the picture.")
+            return errors.RefusedError(
+                message or "Refused.", node_id=node_id, provider=provider, hint="Change the prompt or the picture."
+            )
         case "no_funds":
-            return errors.NoFundsError(message or "No funds.", node_id=node_id, provider=provider, hint="Add credit at the service.")
+            return errors.NoFundsError(
+                message or "No funds.", node_id=node_id, provider=provider, hint="Add credit at the service."
+            )
         case "cancelled":
             return errors.JobCancelledError(message or "Cancelled.", node_id=node_id, provider=provider)
         case _:

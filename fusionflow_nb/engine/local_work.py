@@ -13,7 +13,7 @@ from fusionflow_nb.catalog.node_type import Passes
 from fusionflow_nb.engine.adopt import adopt
 from fusionflow_nb.media.batch import Batch, Cell
 from fusionflow_nb.media.handles import Media, Video, handle
-from fusionflow_nb.media.values import Asset
+from fusionflow_nb.media.values import Asset, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from fusionflow_nb.media.ports import PortType
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.plan.job import Job
+
+
+_SMALL = frozenset({float, int, bool, type(None)})
 
 
 async def run_local(job: Job, services: Services, report: Callable[[float], None]) -> Outputs:
@@ -38,11 +41,12 @@ async def run_local(job: Job, services: Services, report: Callable[[float], None
     """
     node_type = job.node.type
     assert node_type is not None  # noqa: S101 - bound jobs are typed
+    work = _in_loop if node_type.is_async else _in_worker
+    if node_type.timeout_s is None:
+        return await work(job, services, report)
     try:
         async with asyncio.timeout(node_type.timeout_s):
-            if node_type.is_async:
-                return await _in_loop(job, services, report)
-            return await _in_worker(job, services, report)
+            return await work(job, services, report)
     except TimeoutError as error:
         raise errors.JobTimeoutError(
             f"The node did not finish within {node_type.timeout_s:g} s.",
@@ -62,8 +66,8 @@ async def _in_loop(job: Job, services: Services, report: Callable[[float], None]
         result = await node_type.function()(**given)
     except Exception as error:  # the border of a job: whatever user code raises is this node's failure
         raise failure(error, job) from error
-    if len(node_type.outputs) == 1 and not node_type.outputs[0].type.is_media:
-        return adopt(result, node_type, services.store, node_id=job.node.id)
+    if type(result) in _SMALL and len(node_type.outputs) == 1 and not node_type.outputs[0].type.is_media:
+        return {node_type.outputs[0].name: Value.of(result)}  # no bytes to store: no thread is needed
     outputs: Outputs = await services.in_thread(_adopted, result, job, services)
     return outputs
 
@@ -166,4 +170,3 @@ def _picture(medium: Media) -> Any:  # noqa: ANN401 - a Pillow image
 
         return from_array(poster(medium.path()))
     return open_picture(medium.path())
-

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fusionflow_nb.assets.protocol import AssetStore
+    from fusionflow_nb.plan.job import NodePlan
     from fusionflow_nb.plan.plan import Plan
 
 
@@ -22,10 +23,11 @@ def lost_jobs(plan: Plan, scope: Iterable[str], store: AssetStore) -> list[Job]:
     Results that nobody would read again are not looked for: a hit needs digests only.
     """
     found: dict[Job, None] = {}
-    wanted = set(scope)
+    # Only what stands right below a known result can miss its bytes.
     waiting = [
         job
-        for node_id in wanted & plan.unfresh
+        for node_id in plan.unfresh.intersection(scope)
+        if any(_has_result(link.source) for link in plan.nodes[node_id].links)
         for job in plan.nodes[node_id].jobs.values()
         if job.state in (JobState.READY, JobState.PENDING)
     ]
@@ -40,6 +42,10 @@ def lost_jobs(plan: Plan, scope: Iterable[str], store: AssetStore) -> list[Job]:
                 found[source] = None
                 waiting.append(source)
     return list(found)
+
+
+def _has_result(node: NodePlan) -> bool:
+    return any(job.state is JobState.DONE for job in node.jobs.values())
 
 
 def _is_whole(job: Job, store: AssetStore) -> bool:

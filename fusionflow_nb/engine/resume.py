@@ -35,7 +35,9 @@ async def _resumed(job: OpenJob, services: Services) -> str | None:
     try:
         entry = services.providers.resolve(draft.model or "")
         values = {**draft.settings_snapshot, "prompt": draft.prompt_snapshot}
-        call = Call(Bound({}, values, entry), entry.tasks[0], draft, job.reserve_micro_usd, services, lambda _news: None)
+        call = Call(
+            Bound({}, values, entry), entry.tasks[0], draft, job.reserve_micro_usd, services, lambda _news: None
+        )
         answer = await call.resume(claim.job_id, claim.epoch, claim.operation)
     except errors.FusionFlowError:
         return None  # its end stands in the journal; the next run of its node says it to the person

@@ -122,7 +122,9 @@ class Run:
 
     def outputs_of(self, node_id: str) -> list[tuple[Coordinate, Outputs]]:
         """What a node gave, by coordinate; holes are left out."""
-        return [(job.coordinate, job.outputs) for job in self.plan.nodes[node_id].jobs.values() if job.outputs is not None]
+        return [
+            (job.coordinate, job.outputs) for job in self.plan.nodes[node_id].jobs.values() if job.outputs is not None
+        ]
 
     def __await__(self) -> Generator[Any, None, Run]:
         yield from asyncio.wrap_future(self._future).__await__()
@@ -188,7 +190,9 @@ class Run:
         task = asyncio.current_task()
         while job is not None:
             if self._is_cancelling and job.state is JobState.READY:
-                self._fail(job, errors.JobCancelledError("Cancelled before it began.", node_id=job.node.id), "cancelled")
+                self._fail(
+                    job, errors.JobCancelledError("Cancelled before it began.", node_id=job.node.id), "cancelled"
+                )
             elif job.state is JobState.READY:
                 self._tasks[job] = task  # type: ignore[assignment]
                 try:
@@ -217,11 +221,20 @@ class Run:
                 if job.node.id not in self.scope:
                     continue
                 node_type = job.node.type
-                known = self.services.memo.get(job.key) if job.key is not None and node_type is not None and not node_type.volatile else None
+                known = (
+                    self.services.memo.get(job.key)
+                    if job.key is not None and node_type is not None and not node_type.volatile
+                    else None
+                )
                 if known is not None and not job.is_lost:
                     self.plan.succeed(job, known.outputs, known.generation_id)
                     self._known(job)
-                elif node_type is not None and node_type.is_recorded and node_type.kind is not Kind.STRUCTURAL and not node_type.volatile:
+                elif (
+                    node_type is not None
+                    and node_type.is_recorded
+                    and node_type.kind is not Kind.STRUCTURAL
+                    and not node_type.volatile
+                ):
                     asked.append(job)
                 else:
                     missing.append(job)
@@ -245,12 +258,18 @@ class Run:
         try:
             if node_type.kind is Kind.PROVIDER:
                 answer = await self._provided(job, status)
-                self._succeed(job, status, answer.outputs, answer.generation_id, answer.cost_micro_usd, is_hit=answer.is_hit)
+                self._succeed(
+                    job, status, answer.outputs, answer.generation_id, answer.cost_micro_usd, is_hit=answer.is_hit
+                )
             else:
-                outputs = await run_local(job, self.services, lambda fraction: self._progress(job, status, News("running", fraction)))
+                outputs = await run_local(
+                    job, self.services, lambda fraction: self._progress(job, status, News("running", fraction))
+                )
                 generation_id = None
                 if node_type.is_recorded and node_type.kind is Kind.LOCAL:
-                    generation = finished(draft_of(job, self.facts, self.services, status.started_at_us), outputs, self.services)
+                    generation = finished(
+                        draft_of(job, self.facts, self.services, status.started_at_us), outputs, self.services
+                    )
                     generation_id = generation.id
                     self.services.record(generation)
                 self._succeed(job, status, outputs, generation_id, 0, is_hit=False)
@@ -302,7 +321,9 @@ class Run:
 
     def _known(self, job: Job) -> None:
         """A job whose result was there before."""
-        status = self.jobs[job.node.id, job.coordinate] = JobStatus("cached", 1.0, generation_id=job.generation_id or None)
+        status = self.jobs[job.node.id, job.coordinate] = JobStatus(
+            "cached", 1.0, generation_id=job.generation_id or None
+        )
         self._ended(job, status)
 
     def _fell(self, job: Job) -> None:
@@ -310,7 +331,13 @@ class Run:
         if (job.node.id, job.coordinate) in self.jobs:
             return
         error = job.error or errors.UpstreamError("An input did not arrive.", node_id=job.node.id)
-        state = "cancelled" if isinstance(error, errors.JobCancelledError) else "skipped" if isinstance(error, errors.UpstreamError) else "failed"
+        state = (
+            "cancelled"
+            if isinstance(error, errors.JobCancelledError)
+            else "skipped"
+            if isinstance(error, errors.UpstreamError)
+            else "failed"
+        )
         status = self.jobs[job.node.id, job.coordinate] = JobStatus(state, error=error)
         self._ended(job, status)
 
@@ -374,7 +401,11 @@ class Run:
 
     def _close(self) -> None:
         self.finished_at_us = self.services.clock()
-        self._emit(Event("run-end", self.id, state=self.status, at_us=self.finished_at_us, cost_micro_usd=self.spent_micro_usd()))
+        self._emit(
+            Event(
+                "run-end", self.id, state=self.status, at_us=self.finished_at_us, cost_micro_usd=self.spent_micro_usd()
+            )
+        )
 
     def _record(self) -> RunRecord:
         return RunRecord(
@@ -410,7 +441,11 @@ def scope_of(plan: Plan, targets: Iterable[str]) -> frozenset[str]:
 async def look_up(plan: Plan, services: Services) -> None:
     """Answer everything a plan can know without running: results by key, in batches, hit by hit downstream."""
     while ready := plan.take_ready():
-        keyed = {job.key: job for job in ready if job.key is not None and job.node.type is not None and not job.node.type.volatile}
+        keyed = {
+            job.key: job
+            for job in ready
+            if job.key is not None and job.node.type is not None and not job.node.type.volatile
+        }
         found = await services.find(list(keyed))
         for job in ready:
             known = found.get(job.key) if job.key in keyed else None

@@ -134,11 +134,14 @@ class Services:
     def caps(self, run_id: str, project_id: str) -> dict[str, int]:
         """Budget scopes of a job that starts now -> caps in micro-dollars."""
         day = time.strftime("%Y-%m-%d", time.gmtime(self.clock() / 1e6))
-        scopes = {"run": f"run:{run_id}", "day": f"day:{day}", "month": f"month:{day[:7]}", "project": f"project:{project_id}"}
+        scopes = {
+            "run": f"run:{run_id}",
+            "day": f"day:{day}",
+            "month": f"month:{day[:7]}",
+            "project": f"project:{project_id}",
+        }
         return {scopes[kind]: cap for kind, cap in self.caps_micro_usd.items()}
 
     async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 - the function's own
         """Run blocking work off the loop."""
         return await asyncio.get_running_loop().run_in_executor(self.workers, function, *args)
-
-

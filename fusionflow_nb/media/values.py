@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from json.encoder import encode_basestring as encode_text
 from typing import Any, TypeAlias
 
 from fusionflow_nb import errors
+
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 
@@ -25,8 +28,12 @@ def canonical_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     >>> canonical_json({"b": 1.5, "a": "é"})
     '{"a":"é","b":1.5}'
     """
+    if type(value) is str:  # most values by far are short texts: the encoder's set-up would cost more than its work
+        return encode_text(value)
+    if type(value) is float and value - value == 0.0:  # finite
+        return repr(value)
     try:
-        return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(value)
     except (TypeError, ValueError) as error:
         message = f"This value cannot be stored as JSON: {error}."
         raise errors.MediaError(message, hint="Use text, finite numbers, lists and dicts.") from error
@@ -81,7 +88,12 @@ class Value:
         >>> Value.of("dawn").digest == Value.of("dawn").digest
         True
         """
-        return Value(data, f"json:{json_digest(data)}")
+        return Value.from_text(data, canonical_json(data))
+
+    @staticmethod
+    def from_text(data: Any, text: str) -> Value:  # noqa: ANN401 - any JSON value
+        """Wrap a value whose canonical JSON is at hand already."""
+        return Value(data, f"json:{hashlib.sha256(text.encode()).hexdigest()}")
 
 
 Item: TypeAlias = Asset | Value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from fusionflow_nb.plan.keys import constant_parts, content_key, key_part, key_t
 from fusionflow_nb.plan.prepare import COMMON, check_model, task_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from fusionflow_nb.media.values import Item, PortValue
     from fusionflow_nb.plan.prepare import Models
@@ -47,6 +48,12 @@ def bind(job: Job, models: Models) -> bool:
                 digest = _fit(item, links_of[0], job)
                 parts[name] = key_part(name, digest)
                 item_for = item
+            elif port.collects is Collects.ALL and not any(link.source.out_axes for link in links_of):
+                items = _listed(job, links_of)
+                if items is None:
+                    return False
+                parts[name] = key_part(name, _list_digest(items))
+                item_for = items  # type: ignore[assignment]
             else:
                 batch = _collected(job, links_of)
                 if len(batch) == 0 or (port.collects is Collects.ALL and batch.holes):
@@ -92,6 +99,25 @@ def _item(job: Job, link: Link) -> Item | None:
     if item is not None:
         job.digests.append((link.port.name, 0, item.digest, source.generation_id))
     return item
+
+
+def _listed(job: Job, links: list[Link]) -> list[Item] | None:
+    """What a list port receives where no source has an axis: one item per edge. None where one is a hole."""
+    items: list[Item] = []
+    for link in links:
+        source = link.source.jobs.get(())
+        if source is None or source.outputs is None:
+            return None
+        item = source.outputs.get(link.source_port) or _port_value(source, link)
+        job.digests.append((link.port.name, len(items), _fit(item, link, job), source.generation_id))  # type: ignore[arg-type]
+        items.append(item)  # type: ignore[arg-type]
+    return items
+
+
+def _list_digest(items: Iterable[Item]) -> str:
+    """Canonical JSON of digests needs no encoder: they are plain ASCII."""
+    text = "[" + ",".join([f'"{item.digest}"' for item in items]) + "]"
+    return f"json:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _port_value(source: Job, link: Link) -> PortValue:
@@ -144,7 +170,7 @@ def _collected(job: Job, links: list[Link]) -> Batch[Item]:
 def _batch_digest(batch: Batch[Item], collects: Collects) -> str:
     """A list is its items; a batch is its items with their places, so that a hole filled later makes another key."""
     if collects is Collects.ALL:
-        return f"json:{json_digest([item.digest for item in batch])}"
+        return _list_digest(batch)
     laid_out = [[list(map(list, c.labels)), c.value.digest if c.value is not None else None, c.note] for c in batch.cells]
     return f"json:{json_digest(laid_out)}"
 

@@ -9,7 +9,7 @@ Names, positions, URLs, file names, prices, dates never enter.
 from __future__ import annotations
 
 import hashlib
-import json
+from json.encoder import encode_basestring as encode_text
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb.media.values import Value, canonical_json
@@ -31,7 +31,7 @@ def key_tail(node_type: NodeType, entry: ModelEntry | None, take: int) -> str:
 
 def key_part(name: str, digest: str) -> str:
     """One `"name":"digest"` of the key's JSON."""
-    return f"{json.dumps(name, ensure_ascii=False)}:{json.dumps(digest)}"
+    return f'{encode_text(name)}:"{digest}"'
 
 
 def constant_parts(params: dict[str, Any], leave_out: frozenset[str]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from fusionflow_nb.catalog.declare import declare
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.catalog.python import python_node_type
 from fusionflow_nb.engine.run import look_up
+from fusionflow_nb.journal.records import ProjectRecord
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node
 from fusionflow_nb.plan.plan import Plan
 from fusionflow_nb.providers.fake import FakeProvider
@@ -120,6 +121,7 @@ class Bench:
     def __init__(self, home: Path) -> None:
         self.living = session.Session(home, Registry([FakeProvider()]))
         session.use(self.living)
+        self.project = ProjectRecord("bench", "bench", {}, {})
         catalog = self.living.catalog
         catalog.declare(declare(no_op_structural, kind=Kind.STRUCTURAL, run=no_op_structural))
         catalog.declare(python_node_type(no_op_recorded))
@@ -132,12 +134,14 @@ class Bench:
         return plan, made
 
     def run(self, plan: Plan, made: FlowDocument) -> None:
-        running = self.living.start(plan, made, tuple(made.nodes))
+        running = self.living.start(plan, self.project, tuple(made.nodes))
         running.wait()
         if running.status != "succeeded":
             raise SystemExit(f"the run {running.status}: {running.errors()[:1]}")
 
-    def fresh_cost(self, graph: Edges, node_type: str, clock: Callable[[Callable[[], Any]], float], repeats: int) -> float:
+    def fresh_cost(
+        self, graph: Edges, node_type: str, clock: Callable[[Callable[[], Any]], float], repeats: int
+    ) -> float:
         """Median cost of a run that finds nothing known."""
         costs = []
         for _ in range(repeats):
@@ -181,10 +185,22 @@ def main() -> None:
         deep, shallow = chain(4_000), chain(100)
         per_deep = bench.fresh_cost(deep, "no_op_structural", cpu_of, repeats) / len(deep)
         per_shallow = bench.fresh_cost(shallow, "no_op_structural", cpu_of, repeats * 5) / len(shallow)
-        table.add_row("depth 4,000 / 100", f"{per_deep * 1e6:.1f} us/node", f"{per_shallow * 1e6:.1f} us/node", f"{per_deep / per_shallow:.2f}x", "<= 1.2x")
+        table.add_row(
+            "depth 4,000 / 100",
+            f"{per_deep * 1e6:.1f} us/node",
+            f"{per_shallow * 1e6:.1f} us/node",
+            f"{per_deep / per_shallow:.2f}x",
+            "<= 1.2x",
+        )
         base = statistics.median(wall_of(lambda: asyncio.run(floor(wide(1_000), _nap))) for _ in range(repeats))
         ours = bench.fresh_cost(wide(1_000), "nap", wall_of, repeats)
-        table.add_row("1,000 jobs of 50 ms (wall)", f"{ours * 1e3:.0f} ms", f"{base * 1e3:.0f} ms", f"{ours / base:.2f}x", "<= 1.3x")
+        table.add_row(
+            "1,000 jobs of 50 ms (wall)",
+            f"{ours * 1e3:.0f} ms",
+            f"{base * 1e3:.0f} ms",
+            f"{ours / base:.2f}x",
+            "<= 1.3x",
+        )
         session.use(None)
     Console(width=110).print(table)
     print(f"python {os.sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
