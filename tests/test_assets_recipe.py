@@ -392,6 +392,16 @@ def test_a_recipe_as_attribute_is_found() -> None:
         assert recipe.extract(saved(pixels(), "WEBP", xmp=packet)) == {"a": "b & 'c'"}
 
 
+@pytest.mark.parametrize("name", ["jpeg", "webp-lossy"])
+@pytest.mark.parametrize("broken", [b"</fusionflow:Recipe>", b"<rdf:Description rdf:about", b'{"flow"'])
+def test_a_new_recipe_counts_beside_the_remains_of_one(name: str, broken: bytes) -> None:
+    """Where an old recipe is damaged, so that it cannot be taken out, the new one is the one that is read."""
+    carrying = recipe.embed(FILES[name](), RECIPE)
+    damaged = carrying.replace(broken, b"?" * len(broken), 1)
+    assert damaged != carrying
+    assert recipe.extract(recipe.embed(damaged, {"again": 1})) == {"again": 1}
+
+
 def test_a_packet_that_cannot_be_joined_is_not_lost() -> None:
     """XMP in a form that text cannot extend is an error: it is not thrown away for ours."""
     file = saved(pixels(), "WEBP", xmp=b"<rdf:RDF/>")

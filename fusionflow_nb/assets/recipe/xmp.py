@@ -85,7 +85,8 @@ def text_in(packet: bytes) -> str | None:
 
 
 def _between(packet: bytes, before: bytes, after: bytes) -> bytes | None:
-    start = packet.find(before)
+    # The last one: ours goes to the end, so what a damaged copy left before it does not count.
+    start = packet.rfind(before)
     if start < 0:
         return None
     end = packet.find(after, start + len(before))
