@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +41,6 @@ T = TypeVar("T")
 PATIENCE_S = 10.0
 _LOCK_FILE = "journal.turnstile"
 _living: weakref.WeakSet[Journal] = weakref.WeakSet()
-_CANNOT_WRITE = (errors.JournalBusyError, failures.JournalUnwritableError)
 
 
 def now_us() -> int:
@@ -65,9 +65,10 @@ class Journal:
         self._clock_us = clock_us
         self._pid = os.getpid()
         self._is_closed = False
-        self._unfinished: set[asyncio.Task[Any]] = set()
         self._memo = reading.ResultMemo()
         self._reader: sqlite3.Connection | None = None
+        self._peeker: sqlite3.Connection | None = None
+        self._peeking = threading.Lock()
         try:
             self._kernels.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._turnstile = Turnstile(folder / _LOCK_FILE)
@@ -107,6 +108,8 @@ class Journal:
             return
         self._is_closed = True
         self._readers.shutdown(wait=True)
+        if self._peeker is not None:
+            self._peeker.close()
         if self._reader is not None:
             self._reader.close()  # before the writer: the last to close folds the WAL into the file
         self._writer.close()
@@ -130,6 +133,19 @@ class Journal:
     async def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
         """Results by content key; misses are absent."""
         return await self._read(lambda cursor: reading.lookup(cursor, keys, self._memo))
+
+    def peek(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
+        """The same for a few keys, at once and on this thread; readers of a WAL wait for nobody."""
+        self._refuse_forked()
+        if self._is_closed:
+            raise failures.closed()
+        with self._peeking:
+            try:
+                if self._peeker is None:
+                    self._peeker = database.open_reader(self.path)
+                return reading.lookup(self._peeker.cursor(), keys, self._memo)
+            except sqlite3.Error as error:
+                raise failures.translate(error, self.path) from error
 
     async def shown(self, project_id: str) -> dict[tuple[str, Coordinate], Shown]:
         """What each node of a project last showed."""
@@ -155,7 +171,7 @@ class Journal:
         self._refuse_forked()
         return await self._writer.ask(
             lambda cursor: self._claims.claim(cursor, intents, caps),
-            lambda cursor, answers: self._claims.withdraw(cursor, intents, answers),
+            undo=lambda cursor, answers: self._claims.withdraw(cursor, intents, answers),
         )
 
     async def adopt(self, job_id: str) -> Claim:
@@ -163,13 +179,13 @@ class Journal:
         self._refuse_forked()
         return await self._writer.ask(
             lambda cursor: self._claims.adopt(cursor, job_id),
-            self._claims.give_back,
+            undo=self._claims.give_back,
         )
 
     async def accepted(self, job_id: str, epoch: int, operation: dict[str, Any]) -> bool:
         """Keep the Operation, before the first poll. False: the lease is lost, keep out of the way."""
         stamp, lease = self._stamp(), (job_id, epoch)
-        return await self._to_the_end(
+        return await self._write_for_sure(
             lambda cursor: self._claims.accepted(cursor, stamp, lease, operation),
             lambda: [replay.accepted_entry(stamp, lease, operation)],
             otherwise=True,
@@ -178,7 +194,7 @@ class Journal:
     async def finish(self, job_id: str, epoch: int, generation: Generation) -> bool:
         """Outputs, generation, settlement and release in one transaction. False: the lease is lost, nothing settled."""
         stamp, lease = self._stamp(), (job_id, epoch)
-        return await self._to_the_end(
+        return await self._write_for_sure(
             lambda cursor: self._claims.finish(cursor, stamp, lease, generation),
             lambda: [replay.finish_entry(stamp, lease, generation)],
             otherwise=True,
@@ -207,7 +223,7 @@ class Journal:
             for stamp, generation, payload in rows:
                 logbook.record_generation(cursor, stamp, generation, payload)
 
-        await self._to_the_end(
+        await self._write_for_sure(
             write, lambda: [replay.record_entry(stamp, one) for stamp, one, _ in rows], otherwise=None
         )
 
@@ -218,7 +234,7 @@ class Journal:
         def write(cursor: sqlite3.Cursor) -> None:
             logbook.append(cursor, stamp, "run", run.id, payload)
 
-        await self._to_the_end(write, lambda: [replay.run_entry(stamp, run)], otherwise=None)
+        await self._write_for_sure(write, lambda: [replay.run_entry(stamp, run)], otherwise=None)
 
     async def record_project(self, project: ProjectRecord) -> None:
         """Log a flow as it is now; equal states are written once."""
@@ -241,24 +257,17 @@ class Journal:
         self._refuse_forked()
         return await self._writer.ask(work)
 
-    async def _to_the_end(
+    async def _write_for_sure(
         self, work: Callable[[sqlite3.Cursor], T], entries: Callable[[], list[str]], *, otherwise: T
     ) -> T:
-        """Write what has happened, into the outbox if need be, even if the caller is cancelled meanwhile."""
+        """Write what has happened: into the outbox if need be, and even if the caller is cancelled meanwhile."""
         self._refuse_forked()
-        task = asyncio.create_task(self._write_or_put_aside(work, entries, otherwise))
-        self._unfinished.add(task)
-        task.add_done_callback(self._unfinished.discard)
-        return await asyncio.shield(task)
 
-    async def _write_or_put_aside(
-        self, work: Callable[[sqlite3.Cursor], T], entries: Callable[[], list[str]], otherwise: T
-    ) -> T:
-        try:
-            return await self._writer.ask(work)
-        except _CANNOT_WRITE as error:
-            await asyncio.to_thread(self._put_aside, entries(), error)
+        def put_aside(reason: errors.JournalError) -> T:
+            self._put_aside(entries(), reason)
             return otherwise
+
+        return await self._writer.ask(work, or_else=put_aside)
 
     def _put_aside(self, entries: list[str], reason: errors.JournalError) -> None:
         for entry in entries:
@@ -316,7 +325,7 @@ class Journal:
         if outbox.read_entries(path):
             try:
                 self._writer.wait(lambda cursor: self._settle_dead(cursor, kernel_id))
-            except _CANNOT_WRITE:
+            except failures.CANNOT_WRITE:
                 return  # its lines stay where they are, for the next who opens
         path.unlink(missing_ok=True)
 

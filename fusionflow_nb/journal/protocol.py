@@ -140,6 +140,10 @@ class Journal(Protocol):
         """Results by content key; misses are absent."""
         ...
 
+    def peek(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
+        """The same for a few keys, at once and on this thread: some 10 us, against a thread hop of 100."""
+        ...
+
     async def shown(self, project_id: str) -> dict[tuple[str, Coordinate], Shown]:
         """What each node of a project last showed."""
         ...
