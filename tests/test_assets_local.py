@@ -53,7 +53,7 @@ def script(body: str) -> str:
 
 
 def child(body: str, folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603 - our own script
+    return subprocess.Popen(
         [sys.executable, "-c", script(body), str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -70,9 +70,7 @@ def run_in_small_disk(body: str, folder: Path, *, size: str) -> list[str]:
     mapped = [] if os.geteuid() == 0 else ["--map-root-user"]
     mount = f'mount -t tmpfs -o size={size} none "$1" || exit {CANNOT_MOUNT}; exec "$2" -c "$3" "$1"'
     command = [unshare, "--mount", *mapped, "sh", "-c", mount, "sh", str(folder), sys.executable, script(body)]
-    done = subprocess.run(  # noqa: S603 - our own script
-        command, capture_output=True, text=True, check=False, timeout=120
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode == CANNOT_MOUNT or "unshare failed" in done.stderr:
         pytest.skip("this system lets nobody mount a small disk")
     assert done.returncode == 0, done.stderr
