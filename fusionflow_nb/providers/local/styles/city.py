@@ -9,11 +9,10 @@ import numpy as np
 
 from fusionflow_nb.providers.local.styles import color
 from fusionflow_nb.providers.local.styles.noise import F32, Stream, sine_of, unit_array
-from fusionflow_nb.providers.local.styles.sky import horizon_color
 
 if TYPE_CHECKING:
-    from fusionflow_nb.providers.local.styles.frame import Frame, Tick
-    from fusionflow_nb.providers.local.styles.scene import Scene
+    from fusionflow_nb.providers.local.styles.frame import Tick
+    from fusionflow_nb.providers.local.styles.scene import Painting
 
 _ROWS = 6
 _WINDOWS = (
@@ -57,7 +56,7 @@ def _comb(start: int, stop: int, origin: float, pitch: float, width: float) -> F
     return np.clip(covered(place + 1.0) - covered(place), 0.0, 1.0)
 
 
-def _paint_box(light: F32, depth: F32, tower: _Tower, body: tuple[F32, F32], near: float) -> tuple[slice, slice] | None:
+def _paint_box(light: F32, depth: F32, tower: _Tower, body: tuple[F32, F32]) -> tuple[slice, slice] | None:
     """The dark body: its top colour, its foot colour, a lit and a shaded face. Returns the pixels it covers."""
     height, width = depth.shape
     first, last = max(0, int(tower.left)), min(width, int(tower.right) + 1)
@@ -73,7 +72,7 @@ def _paint_box(light: F32, depth: F32, tower: _Tower, body: tuple[F32, F32], nea
     box = (slice(high, low), slice(first, last))
     tile = light[box]
     tile += (colors - tile) * cover[..., None]
-    depth[box] = np.maximum(depth[box], near * cover)
+    depth[box] = np.maximum(depth[box], (0.22 + 0.5 * tower.near) * cover)
     return box
 
 
@@ -171,187 +170,149 @@ def _paint_sign(light: F32, box: tuple[float, float, float, float], tint: F32, d
     tile += (plate * 0.10 + glyphs * 2.3)[..., None] * tint
 
 
-def _skyline(index: int, place: float, draw: Stream) -> float:
-    """Height of the row's towers along the picture (place -1..1): a high middle that wanders from row to row."""
-    middle = draw.between(-0.45, 0.45)
+def _skyline(index: int, place: float, middle: float) -> float:
+    """Height of a row's towers along the picture (place -1..1): high in the middle of the row."""
     away = (place - middle) * (place - middle)
-    hump = 1.0 / (1.0 + 4.5 * away)
-    return (0.17 + 0.30 * hump) * (1.0 - 0.085 * index)
+    return (0.15 + 0.33 / (1.0 + 4.5 * away)) * (1.0 - 0.085 * index)
 
 
-def _paint_tower(
-    light: F32,
-    depth: F32,
-    tower: _Tower,
-    body: tuple[F32, F32],
-    scene: Scene,
-    draw: Stream,
-    phase: float,
-    unit: float,
-) -> None:
-    """Body, side face, windows, crown, and sometimes a sign or lines of neon."""
-    near = 0.22 + 0.5 * tower.near
-    box = _paint_box(light, depth, tower, body, near)
+def _tints(painting: Painting, dim: float, draw: Stream) -> list[F32]:
+    """Three window colours for one tower: the usual one, the second, the rare one."""
+    is_neon = painting.scene.neon
+    power = dim * (1.15 if painting.scene.mood.is_night else 0.25)
+    warm, white, cool, pink = (color.vector(color.from_hex(code)) * np.float32(power) for code in _WINDOWS)
+    sets = [[warm, white, cool], [white, cool, warm], [warm, warm, white], [cool, white, pink if is_neon else warm]]
+    if is_neon:
+        sets += [[pink, cool, warm], [cool, pink, white]]
+    return draw.pick(sets)
+
+
+def _edges(painting: Painting, box: tuple[slice, slice], tower: _Tower, dim: float, draw: Stream) -> None:
+    """A rim of light on the roof; some towers are outlined in neon."""
+    light, scene = painting.light, painting.scene
+    rim = max(1.0, painting.frame.unit * 0.0013)
+    wide = _overlap(box[1].start, box[1].stop, tower.left, tower.right)
+    edge = _overlap(box[0].start, box[0].stop, tower.top, tower.top + rim)[:, None] * wide
+    tone = color.vector(scene.mood.glow) * np.float32(0.14 + 0.2 * tower.near)
+    if scene.neon and draw.unit() < 0.16:  # noqa: PLR2004 - one in six
+        tone = color.vector(color.from_hex(draw.pick(_SIGNS))) * np.float32(1.4 * dim)
+        down = _overlap(box[0].start, box[0].stop, tower.top, tower.base)[:, None, None]
+        for place in (tower.left, tower.right - rim):
+            line = _overlap(box[1].start, box[1].stop, place, place + rim)
+            light[box] += line[None, :, None] * down * tone * np.float32(0.7)
+    light[box] += edge[..., None] * tone
+
+
+def _paint_tower(painting: Painting, tower: _Tower, body: tuple[F32, F32], draw: Stream) -> None:
+    """Body, windows, side face, rim, and sometimes a sign."""
+    light, scene, unit = painting.light, painting.scene, painting.frame.unit
+    box = _paint_box(light, painting.depth, tower, body)
     if box is None:
         return
     width = tower.right - tower.left
     dim = 0.30 + 0.70 * tower.near
-    warm, white, cool, pink = (color.vector(color.from_hex(code)) * np.float32(dim * 1.15) for code in _WINDOWS)
-    sets: list[list[F32]] = [
-        [warm, white, cool],
-        [white, cool, warm],
-        [cool, white, pink if scene.neon else white],
-        [warm, warm, white],
-    ]
-    if scene.neon:
-        sets += [[pink, cool, warm], [cool, pink, white]]
-    lit = 1.0 if scene.mood.is_night else 0.25
-    tints = [tint * np.float32(lit) for tint in draw.pick(sets)]
-    _paint_windows(light, box, tower, tints, draw.child("windows"), phase)
-    face = draw.between(0.16, 0.34) * width * (1.0 if draw.unit() < 0.5 else 0.0)
-    if face > tower.pitch:
+    _paint_windows(light, box, tower, _tints(painting, dim, draw), draw.child("windows"), painting.phase)
+    face = draw.between(0.16, 0.34) * width
+    if face > tower.pitch and draw.unit() < 0.6:  # noqa: PLR2004 - the others are seen straight on
         # The side away from the moon: windows sink into shade.
-        is_left = scene.light_x > (tower.left + tower.right) * 0.5 / unit - 0.5
+        is_left = scene.light_x > (tower.left + tower.right - painting.frame.width) * 0.5 / unit
         low, high = (tower.left, tower.left + face) if is_left else (tower.right - face, tower.right)
         share = _overlap(box[1].start, box[1].stop, low, high) * np.float32(0.55)
         light[box] *= (1.0 - share)[None, :, None]
-    rim = max(1.0, unit * 0.0014)
-    edge = _overlap(box[0].start, box[0].stop, tower.top, tower.top + rim)[:, None] * _overlap(
-        box[1].start, box[1].stop, tower.left, tower.right,
-    )
-    tone = color.vector(scene.mood.glow) * np.float32(0.16 + 0.22 * tower.near)
-    if scene.neon and draw.unit() < 0.22:
-        tone = color.vector(color.from_hex(draw.pick(_SIGNS))) * np.float32(1.5 * dim)
-        for place in (tower.left, tower.right - rim):
-            line = _overlap(box[1].start, box[1].stop, place, place + rim)
-            light[box] += line[None, :, None] * tone * np.float32(0.75)
-    light[box] += edge[..., None] * tone
-    if tower.near > 0.3 and draw.unit() < (0.45 if scene.neon else 0.14) and scene.mood.is_night:
-        size = min(width * 0.26, unit * 0.022)
-        left = tower.left + draw.between(0.08, 0.62) * width
+    _edges(painting, box, tower, dim, draw)
+    wants_sign = draw.unit() < (0.42 if scene.neon else 0.12)
+    if wants_sign and tower.near > 0.3 and scene.mood.is_night:  # noqa: PLR2004 - too small to read further away
+        size = min(width * 0.24, unit * 0.017)
+        left = tower.left + draw.between(0.08, 0.66) * width
         top = tower.top + (tower.base - tower.top) * draw.between(0.06, 0.3)
-        long = size * draw.between(3.5, 7.5)
         tint = color.vector(color.from_hex(draw.pick(_SIGNS)))
+        long = min(size * draw.between(3.5, 8.5), (tower.base - top) * 0.8)
         _paint_sign(light, (left, left + size, top, top + long), tint, draw.child("sign"))
 
 
-def _crown(
-    light: F32,
-    depth: F32,
-    tower: _Tower,
-    body: tuple[F32, F32],
-    draw: Stream,
-    phase: float,
-    unit: float,
-) -> None:
-    """What stands on the roof: a set-back storey, a mast with a red lamp, or nothing."""
-    width = tower.right - tower.left
-    near = 0.22 + 0.5 * tower.near
+def _lamp(painting: Painting, row: float, column: float, power: float) -> None:
+    """A red warning lamp."""
+    height, width = painting.depth.shape
+    radius = max(0.9, painting.frame.unit * 0.0020)
+    reach = int(radius) + 2
+    rows = slice(max(0, int(row) - reach), max(0, min(height, int(row) + reach + 1)))
+    columns = slice(max(0, int(column) - reach), max(0, min(width, int(column) + reach + 1)))
+    y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + np.float32(0.5 - row)
+    x = np.arange(columns.start, columns.stop, dtype=np.float32)[None, :] + np.float32(0.5 - column)
+    spot = np.clip(radius - np.sqrt(x * x + y * y) + 0.5, 0.0, 1.0)
+    painting.light[rows, columns] += spot[..., None] * color.vector((3.0, 0.22, 0.16)) * np.float32(power)
+
+
+def _crown(painting: Painting, tower: _Tower, body: tuple[F32, F32], draw: Stream) -> None:
+    """What stands on the roof: set-back storeys, a mast with a red lamp, or nothing."""
+    unit, width, top = painting.frame.unit, tower.right - tower.left, tower.top
+    roof = (body[0], body[0])
     kind = draw.unit()
-    top = tower.top
-    if kind < 0.55:
-        inset = draw.between(0.14, 0.3) * width
-        rise = width * draw.between(0.12, 0.5)
-        storey = _Tower(
-            tower.left + inset,
-            tower.right - inset,
-            top - rise,
-            top + 1,
-            tower.pitch,
-            tower.near,
+    left, right = tower.left, tower.right
+    for _ in range(2 if kind < 0.18 else 1 if kind < 0.55 else 0):  # noqa: PLR2004 - shares of the kinds of roof
+        inset = draw.between(0.12, 0.26) * (right - left)
+        left, right = left + inset, right - inset
+        rise = width * draw.between(0.10, 0.38)
+        _paint_box(
+            painting.light, painting.depth, _Tower(left, right, top - rise, top + 1, tower.pitch, tower.near), roof
         )
-        _paint_box(light, depth, storey, (body[0], body[0]), near)
         top -= rise
-    if kind < 0.35 or kind > 0.85:
-        middle = tower.left + width * draw.between(0.4, 0.6)
-        thick = max(0.9, unit * 0.0022 * (0.5 + tower.near))
+    if kind < 0.26 or kind > 0.90:  # noqa: PLR2004 - as above
+        middle = tower.left + width * draw.between(0.42, 0.58)
+        thick = max(0.9, unit * 0.0020 * (0.5 + tower.near))
         rise = unit * draw.between(0.02, 0.075) * (0.6 + 0.6 * tower.near)
-        mast = _Tower(
-            middle - thick / 2,
-            middle + thick / 2,
-            top - rise,
-            top + 1,
-            tower.pitch,
-            tower.near,
-        )
-        _paint_box(light, depth, mast, (body[0], body[0]), near)
-        beat = 0.6 + 0.4 * sine_of(phase + draw.unit())
-        lamp = max(1.0, unit * 0.0028)
-        height, columns = depth.shape
-        row, column = round(top - rise), round(middle)
-        reach = int(lamp) + 1
-        rows, places = (
-            slice(max(0, row - reach), max(0, min(height, row + reach + 1))),
-            slice(max(0, column - reach), max(0, min(columns, column + reach + 1))),
-        )
-        y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + np.float32(0.5) - np.float32(top - rise)
-        x = np.arange(places.start, places.stop, dtype=np.float32)[None, :] + np.float32(0.5) - np.float32(middle)
-        spot = np.clip(lamp - np.sqrt(x * x + y * y) + 0.5, 0.0, 1.0)
-        light[rows, places] += spot[..., None] * color.vector((3.2, 0.25, 0.18)) * np.float32(beat)
+        mast = _Tower(middle - thick / 2, middle + thick / 2, top - rise, top + 1, tower.pitch, tower.near)
+        _paint_box(painting.light, painting.depth, mast, roof)
+        beat = 0.6 + 0.4 * sine_of(painting.phase + draw.unit())
+        if painting.scene.mood.is_night:
+            _lamp(painting, top - rise, middle, beat * (0.35 + 0.65 * tower.near))
 
 
-def paint_city(
-    scene: Scene,
-    frame: Frame,
-    light: F32,
-    depth: F32,
-    stream: Stream,
-    *,
-    line: float,
-    phase: float,
-    tick: Tick,
-) -> None:
+def paint_city(painting: Painting, *, line: float, tick: Tick) -> None:
     """Towers from the far row to the front one, all standing on the row `line`; a veil of haze after each row."""
-    haze = horizon_color(scene)
-    dark = color.mix(color.from_hex("#070914"), scene.mood.sky[-1], 0.35)
-    if not scene.mood.is_night:
-        dark = color.mix(color.from_hex("#39424f"), scene.mood.fill, 0.2)
-    unit = frame.unit
-    span = frame.width / unit
+    scene, frame = painting.scene, painting.frame
+    mood, unit = scene.mood, frame.unit
+    dark = color.mix(color.from_hex("#05070f"), mood.sky[-1], 0.35)
+    if not mood.is_night:
+        dark = color.mix(color.from_hex("#39424f"), mood.fill, 0.2)
     for index in range(_ROWS):
-        draw = stream.child(f"row{index}")
+        draw = painting.stream.child(f"city{index}")
         near = index / (_ROWS - 1)
-        pitch = max(2.2, unit * (0.0052 + 0.0062 * near))
-        pale = (1.0 - near) * (0.62 + 0.25 * scene.mist)
-        shade = (
-            color.vector(color.mix(dark, (*(haze * 0.55).tolist(),), pale * 0.85)),
-            color.vector(color.mix(dark, (*(haze * 0.85).tolist(),), min(1.0, pale + 0.22))),
+        pitch = max(2.2, unit * (0.0046 + 0.0044 * near))
+        pale = (1.0 - near) * (0.60 + 0.25 * scene.mist)
+        body = (
+            color.vector(color.mix(dark, color.scaled(mood.haze, 0.55), pale * 0.85)),
+            color.vector(color.mix(dark, color.scaled(mood.haze, 0.9), min(1.0, pale + 0.16))),
         )
-        at = -0.08 * unit
-        number = 0
+        middle = draw.between(-0.45, 0.45)
+        at, number = -0.08 * unit, 0
         while at < frame.width + 0.02 * unit:
             own = draw.child(f"tower{number}")
-            width = unit * own.between(0.042, 0.088) * (0.62 + 0.75 * near)
+            width = unit * own.between(0.032, 0.074) * (0.66 + 0.62 * near)
             place = (at + width / 2) / frame.width * 2 - 1
-            peak = _skyline(index, place * min(1.0, span), draw.child("line"))
-            tall = unit * peak * own.between(0.45, 1.12) * (1.0 + 0.55 * (own.unit() < 0.10))
+            tall = unit * _skyline(index, place, middle) * own.between(0.42, 1.12)
+            tall *= 1.0 + 0.45 * (own.unit() < 0.12)  # noqa: PLR2004 - one landmark in eight
             if index == _ROWS - 1:
-                tall *= 0.72 + 0.5 * abs(place)  # the front row frames the view
+                tall *= 0.42 + 0.85 * min(1.0, abs(place)) * abs(place)  # the front row frames the view
             tower = _Tower(at, at + width, line - tall, line, pitch, near)
-            _crown(light, depth, tower, shade, own.child("crown"), phase, unit)
-            _paint_tower(light, depth, tower, shade, scene, own.child("look"), phase, unit)
+            _crown(painting, tower, body, own.child("crown"))
+            _paint_tower(painting, tower, body, own.child("look"))
             at += width + unit * own.between(-0.012, 0.030) * (1.0 if index else 0.2)
             number += 1
             tick((index + min(1.0, max(0.0, at / frame.width))) / _ROWS)
         if index < _ROWS - 1:
-            _veil(
-                scene,
-                frame,
-                light,
-                haze,
-                line,
-                (1.0 - near) * (0.13 + 0.30 * scene.mist) + 0.03,
-            )
-        tick((index + 1) / _ROWS)
+            _veil(painting, line, (1.0 - near) * (0.13 + 0.30 * scene.mist) + 0.04)
+    tick(1.0)
 
 
-def _veil(scene: Scene, frame: Frame, light: F32, haze: F32, line: float, amount: float) -> None:
+def _veil(painting: Painting, line: float, amount: float) -> None:
     """Light of the streets in the haze between two rows: thick at the ground, gone at the roofs."""
+    mood, frame = painting.scene.mood, painting.frame
     top = max(0, int(line - 0.42 * frame.unit))
     bottom = min(frame.height, int(line) + 1)
     rows = np.arange(top, bottom, dtype=np.float32)[:, None]
     share = np.clip((rows - top) / max(1.0, line - top), 0.0, 1.0)
     share = share * share * np.float32(amount)
-    glow = haze + color.vector(scene.mood.glow) * np.float32(0.05 if scene.mood.is_night else 0.1)
-    tile = light[top:bottom]
+    glow = color.vector(mood.haze) + color.vector(mood.glow) * np.float32(0.05)
+    tile = painting.light[top:bottom]
     tile += (glow - tile) * share[..., None]

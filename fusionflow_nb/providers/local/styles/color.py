@@ -133,7 +133,7 @@ def look_up(table: F32, place: F32) -> F32:
     position = np.clip(place, 0.0, 1.0) * np.float32(size - 1)
     index = np.minimum(position.astype(np.int64), size - 2)
     part = (position - index.astype(np.float32))[..., None]
-    low = table.take(index, axis=0)
+    low: F32 = table.take(index, axis=0)
     low += (table.take(index + 1, axis=0) - low) * part
     return low
 

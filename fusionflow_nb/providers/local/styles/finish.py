@@ -48,7 +48,8 @@ def _bloom(light: F32, look: Look) -> tuple[F32, F32]:
 def shoulder(light: F32) -> F32:
     """Keeps darks and middles, rolls highlights off softly to 1 at 6 (so that a lamp keeps its colour)."""
     knee = np.maximum(light - 0.6, 0.0)
-    return np.minimum(light, 0.6) + 0.4 * (knee / (knee + 0.5)) * 1.0926
+    rolled: F32 = np.minimum(light, 0.6) + 0.4 * (knee / (knee + 0.5)) * 1.0926
+    return rolled
 
 
 def finish(light: F32, look: Look, salt: int, tick: Tick) -> NDArray[np.uint8]:

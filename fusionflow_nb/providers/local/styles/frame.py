@@ -26,7 +26,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Measures of a picture. Lengths in "units" are fractions of `unit` pixels, so that scenes look alike at any size."""
+    """Measures of a picture. Lengths in "units" are fractions of `unit` pixels: scenes look alike at any size."""
 
     width: int
     height: int
@@ -128,7 +128,7 @@ def enlarge_rows(small: F32, rows: F32, width: int, factor: float) -> F32:
     )
     index = np.minimum(place.astype(np.int64), max(columns - 2, 0))
     part = (place.astype(np.float32) - index.astype(np.float32))[None, :, None]
-    left = strip.take(index, axis=1)
+    left: F32 = strip.take(index, axis=1)
     right = strip.take(np.minimum(index + 1, columns - 1), axis=1)
     left += (right - left) * part
     return left

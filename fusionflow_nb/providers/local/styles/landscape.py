@@ -11,13 +11,12 @@ from fusionflow_nb.providers.local.styles.finish import Look, finish
 from fusionflow_nb.providers.local.styles.frame import Frame, Rendered, Stages
 from fusionflow_nb.providers.local.styles.noise import (
     F32,
-    Lattice,
     Stream,
     line_noise,
     seed_of,
 )
 from fusionflow_nb.providers.local.styles.registry import PHASE, Setting, Style, number
-from fusionflow_nb.providers.local.styles.scene import Scene, plan_scene
+from fusionflow_nb.providers.local.styles.scene import Painting, plan_scene
 from fusionflow_nb.providers.local.styles.words import understand
 
 if TYPE_CHECKING:
@@ -26,160 +25,136 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.local.styles.frame import Tick
 
 
-def _tree_rows(scene: Scene, frame: Frame, stream: Stream, *, is_far: bool) -> list[trees.Row]:
-    """Ground lines of the rows of trees, far to near."""
-    across = frame.across()
-    horizon = scene.horizon * frame.height
-    unit = frame.unit
-    rows = []
-    if scene.trees == "broadleaf":
-        plan = [(9.0, 0.030, 0.115, 0.036)] if is_far else []
-        if not scene.lake and not is_far:
-            plan = [(5.0, 0.10, 0.16, 0.075), (2.6, 0.25, 0.30, 0.19)]
-    elif is_far:
-        plan = [(14.0, 0.020, 0.065, 0.016), (9.0, 0.045, 0.10, 0.026)]
-    else:
-        plan = [(5.0, 0.12, 0.17, 0.042), (2.4, 0.28, 0.30, 0.085)]
-        if scene.lake:
-            plan = []
-    for index, (distance, below, size, gap) in enumerate(plan):
-        draw = stream.child(f"trees{distance}")
-        roll = line_noise(across * (2.2 - 0.3 * index) + draw.between(0, 40), draw, octaves=3) * unit * 0.022
-        # Rows rise to the sides and leave the middle open.
-        frame_up = np.minimum(across * across * 0.22, 0.12) * unit
-        ground = (horizon + below * unit + roll - frame_up).astype(np.float32)
-        rows.append(
-            trees.Row(
-                ground,
-                distance,
-                size * unit,
-                gap * unit,
-                trees.row_shade(scene, distance),
-            ),
+# Rows of trees, far to near: distance, units below the horizon, height, gap.
+_FAR_ROWS = {
+    "conifers": ((16.0, 0.020, 0.060, 0.013), (10.0, 0.045, 0.095, 0.022)),
+    "broadleaf": ((16.0, 0.012, 0.060, 0.020), (11.0, 0.030, 0.085, 0.030)),
+}
+_NEAR_ROWS = {
+    "conifers": ((5.0, 0.11, 0.16, 0.036), (2.4, 0.26, 0.30, 0.075)),
+    "broadleaf": ((6.0, 0.085, 0.13, 0.05), (2.2, 0.30, 0.36, 0.17)),
+}
+
+
+def _ground_line(painting: Painting, name: str, below: float, *, open_middle: float) -> F32:
+    """Row of the ground per column: rolling, and rising to the sides so that the middle stays open."""
+    across, unit = painting.frame.across(), painting.frame.unit
+    draw = painting.stream.child(name)
+    roll = line_noise(across * 2.0 + draw.between(0, 40), draw, octaves=3) * 0.020
+    rise = np.minimum(across * across, 0.5) * 0.24
+    line: F32 = painting.scene.horizon * painting.frame.height + (below + open_middle + roll - rise) * unit
+    return line
+
+
+def _far_rows(painting: Painting, shore: F32 | None) -> list[trees.Row]:
+    """Rows of trees behind the water, or on the far ground."""
+    kind = painting.scene.trees
+    if kind is None:
+        return []
+    unit = painting.frame.unit
+    rows = [
+        trees.Row(
+            name := f"trees{distance}",
+            _ground_line(painting, name, below, open_middle=0.0),
+            distance,
+            size * unit,
+            gap * unit,
         )
+        for distance, below, size, gap in _FAR_ROWS[kind]
+    ]
+    if shore is not None and kind == "broadleaf":
+        rows.append(trees.Row("shore", shore - 0.004 * unit, 7.0, 0.105 * unit, 0.036 * unit))
     return rows
 
 
-def _paint_rows(
-    scene: Scene,
-    frame: Frame,
-    light: F32,
-    depth: F32,
-    rows: list[trees.Row],
-    stream: Stream,
-    tick: Tick,
-) -> None:
-    """Paint rows of trees, far to near."""
-    stages = Stages(tick, [1.0] * max(1, len(rows)))
-    paint = trees.paint_broadleaf if scene.trees == "broadleaf" else trees.paint_conifers
-    for row in rows:
-        paint(
-            scene,
-            frame,
-            light,
-            depth,
-            row,
-            stream.child(f"row{row.distance}"),
-            stages.next(),
+def _near_rows(painting: Painting) -> list[trees.Row]:
+    """Rows of trees before the eye; at a lake only a pair of groups at the sides."""
+    kind = painting.scene.trees
+    if kind is None:
+        return []
+    unit = painting.frame.unit
+    if painting.scene.lake:
+        side = 1.0 if painting.scene.light_x < 0 else -1.0
+        across = painting.frame.across()
+        edge = painting.frame.width / unit * 0.5
+        # The bank comes in from the side away from the light.
+        away = np.maximum(edge * 1.02 - across * side, 0.0)
+        ground = painting.frame.height + (np.minimum(away * 0.75, 1.6) - 0.17) * unit
+        size, gap = (0.50, 0.085) if kind == "conifers" else (0.46, 0.20)
+        return [trees.Row("bank", ground, 1.8, size * unit, gap * unit)]
+    return [
+        trees.Row(
+            name := f"trees{distance}",
+            _ground_line(painting, name, below, open_middle=0.02),
+            distance,
+            size * unit,
+            gap * unit,
         )
+        for distance, below, size, gap in _NEAR_ROWS[kind]
+    ]
+
+
+def _paint_rows(painting: Painting, rows: list[trees.Row], tick: Tick) -> None:
+    """Paint rows of trees, far to near."""
+    stages = Stages(tick, [row.size / row.gap for row in rows])
+    for row in rows:
+        paint = trees.paint_broadleaf if painting.scene.trees == "broadleaf" else trees.paint_conifers
+        paint(painting, row, stages.next())
+
+
+def _shore_of(cover: F32) -> F32 | None:
+    """Row of the far edge of a lake per column, None without a lake; where there is none, the highest of all."""
+    wet = cover > 0.5  # noqa: PLR2004 - more water than land
+    first = np.argmax(wet, axis=0).astype(np.float32)
+    has = wet.any(axis=0)
+    if not has.any():
+        return None
+    return np.where(has, first, float(first[has].min())).astype(np.float32)
 
 
 def render_landscape(prompt: str, seed: int, frame: Frame, settings: Mapping[str, object], tick: Tick) -> Rendered:
     """Paint the landscape that the prompt asks for; depth is exact."""
     stream = Stream(seed_of(seed, prompt))
-    phase, detail = number(settings, "phase"), number(settings, "detail")
     scene = plan_scene(
-        understand(prompt),
-        stream,
-        str(settings["time"]),
-        number(settings, "clouds"),
-        number(settings, "mist"),
+        understand(prompt), stream, str(settings["time"]), number(settings, "clouds"), number(settings, "mist")
     )
-    octaves = 4 + round(4 * detail)
-    light = np.empty((frame.height, frame.width, 3), np.float32)
-    depth = np.zeros((frame.height, frame.width), np.float32)
-    has_water = scene.lake or scene.ground in {"ocean", "city"}
-    has_ground = scene.ground in {"mountains", "hills", "dunes"}
-    stages = Stages(tick, [1.0, 1.6, 0.5, 0.9, 0.5, 0.5])
-    lattice = Lattice(stream.child("sky"))
-    sky.paint_sky(
-        scene,
-        frame,
-        light,
-        stream,
-        phase=phase,
-        octaves=max(4, octaves - 2),
-        lattice=lattice,
-        tick=stages.next(),
+    painting = Painting(
+        scene=scene,
+        frame=frame,
+        light=np.empty((frame.height, frame.width, 3), np.float32),
+        depth=np.zeros((frame.height, frame.width), np.float32),
+        stream=stream,
+        phase=number(settings, "phase"),
+        octaves=4 + round(4 * number(settings, "detail")),
     )
+    is_city = scene.ground == "city"
+    stages = Stages(tick, [1.0, 1.6, 0.8 if scene.trees else 0.01, 0.9, 0.5 if scene.trees else 0.01, 0.6])
+    sky.paint_sky(painting, stages.next())
     line = scene.horizon * frame.height
+    calm = 0.15 if scene.ground == "ocean" else 0.55 if is_city else 0.85
     cover: F32 | None = None
+    shore: F32 | None = None
     stage = stages.next()
-    if has_ground:
-        cover = np.zeros((frame.height, frame.width), np.float32)
-        terrain.paint_terrain(scene, frame, light, depth, cover, stream, octaves=octaves, tick=stage)
-    elif scene.ground == "city":
+    if is_city:
         line += 0.045 * frame.unit
-        city.paint_city(
-            scene,
-            frame,
-            light,
-            depth,
-            stream.child("city"),
-            line=line,
-            phase=phase,
-            tick=stage,
-        )
+        city.paint_city(painting, line=line, tick=stage)
+    elif scene.ground != "ocean":
+        cover = terrain.paint_terrain(painting, stage)
+        shore = _shore_of(cover)
+        line = float(shore.min()) if shore is not None else frame.height
+    _paint_rows(painting, _far_rows(painting, shore), stages.next())
     stage = stages.next()
-    if scene.trees is not None:
-        _paint_rows(
-            scene,
-            frame,
-            light,
-            depth,
-            _tree_rows(scene, frame, stream, is_far=True),
-            stream,
-            stage,
-        )
-    stage = stages.next()
-    if has_water:
-        if scene.lake and cover is not None:
-            wet = np.nonzero(cover.max(axis=1) > 0.02)[0]
-            line = float(wet[0]) + 0.01 * frame.unit if wet.size else frame.height
-        calm = {"ocean": 0.15, "city": 0.55}.get(scene.ground, 0.82) - (0.3 if scene.storm else 0.0)
-        if line < frame.height - 1:
-            water.paint_water(
-                scene,
-                frame,
-                light,
-                depth,
-                cover,
-                stream,
-                line=line,
-                phase=phase,
-                octaves=5,
-                calm=max(0.0, calm),
-                tick=stage,
-            )
-    stage = stages.next()
-    if scene.trees is not None:
-        _paint_rows(
-            scene,
-            frame,
-            light,
-            depth,
-            _tree_rows(scene, frame, stream, is_far=False),
-            stream,
-            stage,
-        )
+    if line < frame.height - 1:
+        water.paint_water(painting, cover, line=line, calm=max(0.0, calm - 0.3 * scene.storm), tick=stage)
+    _paint_rows(painting, _near_rows(painting), stages.next())
     is_night = scene.mood.is_night
     look = Look(
-        bloom=0.55 if scene.ground == "city" and is_night else 0.30 if is_night else 0.16,
-        bloom_from=0.45 if is_night else 0.9,
+        bloom=0.5 if is_city and is_night else 0.26 if is_night else 0.16,
+        bloom_from=0.5 if is_night else 0.9,
         vignette=0.30 if is_night else 0.20,
         saturation=1.06,
     )
-    return Rendered(finish(light, look, stream.salt, stages.next()), depth)
+    return Rendered(finish(painting.light, look, stream.salt, stages.next()), painting.depth)
 
 
 LANDSCAPE = Style(

@@ -10,7 +10,8 @@ from fusionflow_nb.providers.local.styles import color
 
 if TYPE_CHECKING:
     from fusionflow_nb.providers.local.styles.color import Rgb
-    from fusionflow_nb.providers.local.styles.noise import Stream
+    from fusionflow_nb.providers.local.styles.frame import Frame
+    from fusionflow_nb.providers.local.styles.noise import F32, Stream
     from fusionflow_nb.providers.local.styles.words import Wish
 
 
@@ -25,110 +26,60 @@ class Mood:
     cloud_lit: Rgb
     cloud_dark: Rgb
     disc: Rgb
+    haze: Rgb  # of the far ground
     is_night: bool = False
 
 
-def _mood(
-    sky: str,
-    glow: str,
-    key: str,
-    fill: str,
-    clouds: str,
-    disc: str,
-    *,
-    is_night: bool = False,
-) -> Mood:
-    lit, dark = (color.from_hex(code) for code in clouds.split())
+def _mood(codes: str, *, is_night: bool = False) -> Mood:
+    """A mood of hex colours: five of the sky from the horizon up, then the others in the order of the fields."""
+    colors = tuple(color.from_hex(code) for code in codes.split())
+    glow, key, fill, lit, dark, disc, haze = colors[5:]
     return Mood(
-        sky=tuple(color.from_hex(code) for code in sky.split()),
-        glow=color.from_hex(glow),
-        key=color.from_hex(key),
-        fill=color.from_hex(fill),
+        sky=colors[:5],
+        glow=glow,
+        key=key,
+        fill=fill,
         cloud_lit=lit,
         cloud_dark=dark,
-        disc=color.from_hex(disc),
+        disc=disc,
+        haze=haze,
         is_night=is_night,
     )
 
 
+_GREEN = "#3fae5a"  # said of hills it means their grass, not the sky
+
 MOODS = MappingProxyType(
     {
         "dawn": _mood(
-            "#ffdcb4 #f8bfa8 #c9a9c6 #8f98c8 #5b76b0",
-            "#ffcf9a",
-            "#ffd9ae",
-            "#9aa5cf",
-            "#ffe6cf #b79ab5",
-            "#fff1d2",
+            "#ffe0bc #f9c3ae #cdb0cb #95a0cd #5d7ab4 #ffc48c #ffd2a4 #8f9fd0 #ffe3cc #b79ab8 #fff1d2 #d9c3cf"
         ),
-        "day": _mood(
-            "#e2eff4 #b5d8ef #7db8e6 #4a8fd6 #2b67b4",
-            "#fff3d6",
-            "#fff4dc",
-            "#a9cdf2",
-            "#ffffff #a9bccf",
-            "#fffbe8",
-        ),
+        "day": _mood("#dcecf4 #b5d8ef #7db8e6 #4a8fd6 #2b67b4 #fff3d6 #fff1d8 #9cc4f2 #ffffff #a9bccf #fffbe8 #b9d3e8"),
         "sunset": _mood(
-            "#ffd27a #ff9a5a #e0607a #84458c #372a66",
-            "#ffb056",
-            "#ffb36b",
-            "#8a6aa8",
-            "#ffb27a #7d3f74",
-            "#fff0b8",
+            "#ffd27a #ff9a5a #e0607a #84458c #372a66 #ffa648 #ffab5e #7f68ac #ffb27a #7d3f74 #fff0b8 #d77f86"
         ),
         "dusk": _mood(
-            "#f29a78 #c06a90 #7a4c9c #413579 #1d1c4c",
-            "#ff9d7c",
-            "#f0a08a",
-            "#5c5596",
-            "#f29aa0 #3f3470",
-            "#ffe2c8",
+            "#f6a280 #c86f92 #7a4c9c #413579 #1d1c4c #ff9d7c #f0a08a #5c5596 #f29aa0 #3f3470 #ffe2c8 #8d5a92"
         ),
         "night": _mood(
-            "#34578a #23406f #152a55 #0c1a3d #060d24",
-            "#8fb4e8",
-            "#9dbbe8",
-            "#27406e",
-            "#4b6a9c #101d3c",
-            "#fdf6e2",
+            "#34578a #23406f #152a55 #0c1a3d #060d24 #8fb4e8 #9dbbe8 #27406e #4b6a9c #101d3c #fdf6e2 #27456f",
             is_night=True,
         ),
         "neon": _mood(
-            "#f2409a #a92a97 #55218f #241763 #0b0a30",
-            "#ff7ac0",
-            "#ff9ad0",
-            "#3c2a86",
-            "#c23a9c #241352",
-            "#ffeaf4",
+            "#ff5a9e #c22c9c #641f96 #27186c #0a0b30 #c58cff #ff9ad0 #3c2a86 #c23a9c #241352 #fff0f4 #9c2a92",
             is_night=True,
         ),
         "aurora": _mood(
-            "#2c7a6e #1b5a63 #123f55 #0b2644 #06122b",
-            "#9fe8cf",
-            "#a8e6cf",
-            "#1f5a63",
-            "#2f7a78 #0c2a3a",
-            "#f4f8e8",
+            "#2c7a6e #1b5a63 #123f55 #0b2644 #06122b #9fe8cf #a8e6cf #1f5a63 #2f7a78 #0c2a3a #f4f8e8 #1f5f63",
             is_night=True,
         ),
         "storm": _mood(
-            "#b9c1c2 #8b989f #637079 #475460 #333f4c",
-            "#d5dad6",
-            "#c3ccd0",
-            "#7e8c98",
-            "#aab3b8 #3c4650",
-            "#e8ecec",
+            "#b9c1c2 #8b989f #636f79 #465360 #303b48 #d5dad6 #c3ccd0 #74838f #b4bcc0 #343d48 #e8ecec #8d999f"
         ),
         "mist": _mood(
-            "#e9e5dc #d6d7d3 #bcc6cb #a0afbb #8799ab",
-            "#fff1dc",
-            "#f4e9d8",
-            "#b9c4cc",
-            "#f4f1ea #a9b4bd",
-            "#fffdf4",
+            "#ece6dc #dad9d4 #bfc8cc #a2b0bc #8799ab #fff1dc #f4e9d8 #b0bcc6 #f4f1ea #a9b4bd #fffdf4 #cdd2d3"
         ),
-    },
+    }
 )
 
 
@@ -153,6 +104,19 @@ class Scene:
     trees: str | None  # conifers | broadleaf
     neon: bool
     storm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Painting:
+    """One landscape in the making: what it shows, and its light and depth so far."""
+
+    scene: Scene
+    frame: Frame
+    light: F32  # (height, width, 3), linear
+    depth: F32  # (height, width)
+    stream: Stream
+    phase: float
+    octaves: int
 
 
 def _time(wish: Wish, asked: str) -> str:
@@ -193,7 +157,17 @@ def _tinted(mood: Mood, code: str, strength: float) -> Mood:
         fill=pull(mood.fill),
         cloud_lit=pull(mood.cloud_lit),
         cloud_dark=pull(mood.cloud_dark),
+        haze=pull(mood.haze),
     )
+
+
+def _clouds_of(wish: Wish, ground: str, *, is_night: bool) -> float:
+    """Amount of clouds that the words ask for."""
+    amounts = {"storm": 0.95, "clouds": 0.8, "aurora": 0.12, "clear": 0.06, "mist": 0.35}
+    said = [amount for word, amount in amounts.items() if word in wish.features]
+    if said:
+        return said[0]
+    return 0.35 if ground == "dunes" else 0.42 if ground == "city" and is_night else 0.55
 
 
 def plan_scene(wish: Wish, stream: Stream, time: str, clouds: float, mist: float) -> Scene:
@@ -202,11 +176,11 @@ def plan_scene(wish: Wish, stream: Stream, time: str, clouds: float, mist: float
     features = wish.features
     key = _time(wish, time)
     mood = MOODS[key]
-    if wish.tint is not None:
-        mood = _tinted(mood, wish.tint, 0.6)
     ground = wish.ground or ("ocean" if wish.palette == "ocean" and "lake" not in features else "mountains")
     if wish.ground is None and features & {"conifers", "broadleaf"}:
         ground = "hills"
+    if wish.tint is not None and not (wish.tint == _GREEN and ground == "hills"):
+        mood = _tinted(mood, wish.tint, 0.6)
     trees = "broadleaf" if "broadleaf" in features else None
     if "conifers" in features and not features & {"autumn"}:
         trees = "conifers"
@@ -229,22 +203,7 @@ def plan_scene(wish: Wish, stream: Stream, time: str, clouds: float, mist: float
     wants_moon = mood.is_night and ("aurora" not in features or "moon" in features)
     has_sun = not mood.is_night and (is_low or "clear" in features) and key != "storm"
     if clouds < 0:
-        clouds = 0.5
-        for word, amount in (
-            ("storm", 0.95),
-            ("clouds", 0.8),
-            ("aurora", 0.12),
-            ("clear", 0.06),
-            ("mist", 0.35),
-        ):
-            if word in features:
-                clouds = amount
-                break
-        else:
-            if ground == "dunes":
-                clouds = 0.35
-            if ground == "city" and mood.is_night:
-                clouds = 0.42
+        clouds = _clouds_of(wish, ground, is_night=mood.is_night)
     if mist < 0:
         mist = 0.85 if "mist" in features or key == "mist" else 0.12 if "clear" in features else 0.3
     big_moon = wants_moon and (ground in {"ocean", "city"} or "moon" in features)
