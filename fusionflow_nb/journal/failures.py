@@ -33,6 +33,10 @@ class JournalUnwritableError(errors.JournalError):
     code = "journal_unwritable"
 
 
+CANNOT_WRITE = (errors.JournalBusyError, JournalUnwritableError)
+"""Failures of the place: what is already paid for goes to the outbox."""
+
+
 def busy(holder: str | None = None, patience_s: float | None = None) -> errors.JournalBusyError:
     """The turnstile did not open in time; `holder` is what its file says (a pid), if it could be read."""
     who = f"process {holder}" if holder else "another process"
@@ -79,6 +83,11 @@ def forked() -> errors.JournalError:
 def closed() -> errors.JournalError:
     """A request came after close()."""
     return errors.JournalError("This journal is closed.", hint="Open a new session.")
+
+
+def caller_left() -> errors.JournalError:
+    """A claim was rolled back, because nobody waits for its answer any more; nobody sees this either."""
+    return errors.JournalError("The claim was withdrawn: its caller has gone.")
 
 
 def replaced(path: Path) -> JournalUnwritableError:

@@ -10,9 +10,8 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 from fusionflow_nb import errors
 from fusionflow_nb.journal import database, failures
@@ -29,14 +28,47 @@ Prologue: TypeAlias = "Callable[[sqlite3.Cursor], Callable[[], None] | None]"
 _BATCH_LIMIT = 256  # requests in one transaction: bounds how long others wait at the turnstile
 
 
-@dataclass(slots=True, eq=False)
-class Request(Generic[T]):
-    """Work to be done in a transaction, and who waits for it."""
+class _State(Enum):
+    WAITING = auto()
+    RUNNING = auto()
+    DONE = auto()
+    WITHDRAWN = auto()
 
-    work: Callable[[sqlite3.Cursor], T]
-    undo: Callable[[sqlite3.Cursor, T], None] | None = None
-    future: Future[T] = field(default_factory=Future)
-    has_no_caller: bool = False
+
+class Request(Generic[T]):
+    """Work to be done in a transaction, and who waits for it.
+
+    Args:
+        work: what to do; its outcome is the answer.
+        undo: takes back what `work` did, for a caller who left.
+        or_else: the answer if the journal cannot be written (it puts the work aside, and may raise).
+    """
+
+    __slots__ = ("event", "failure", "has_no_caller", "loop", "or_else", "reply", "result", "state", "undo", "work")
+
+    def __init__(
+        self,
+        work: Callable[[sqlite3.Cursor], T],
+        undo: Callable[[sqlite3.Cursor, T], None] | None = None,
+        or_else: Callable[[errors.JournalError], T] | None = None,
+    ) -> None:
+        """Not yet in any queue."""
+        self.work = work
+        self.undo = undo
+        self.or_else = or_else
+        self.state = _State.WAITING
+        self.result: T | None = None
+        self.failure: errors.FusionFlowError | None = None
+        self.has_no_caller = False
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.reply: asyncio.Future[None] | None = None
+        self.event: threading.Event | None = None
+
+    def outcome(self) -> T:
+        """The answer of a request that is done; raises its failure."""
+        if self.failure is not None:
+            raise self.failure
+        return cast("T", self.result)  # done without failure: `work` has given it
 
 
 class Writer:
@@ -63,48 +95,58 @@ class Writer:
         self._lock = threading.Lock()
         self._is_closed = False
         self._inode: int | None = None
-        ready: Future[None] = Future()
-        self._thread = threading.Thread(target=self._serve, args=(ready,), name="journal-writer", daemon=True)
+        self._opening_failure: errors.FusionFlowError | None = None
+        is_ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, args=(is_ready,), name="journal-writer", daemon=True)
         self._thread.start()
-        try:
-            ready.result(patience_s)
-        except TimeoutError:
+        if not is_ready.wait(patience_s):
             self._is_closed = True
             self._queue.put(None)
-            raise self._busy() from None
+            raise self._busy()
+        if self._opening_failure is not None:
+            raise self._opening_failure
 
     async def ask(
-        self, work: Callable[[sqlite3.Cursor], T], undo: Callable[[sqlite3.Cursor, T], None] | None = None
+        self,
+        work: Callable[[sqlite3.Cursor], T],
+        *,
+        undo: Callable[[sqlite3.Cursor, T], None] | None = None,
+        or_else: Callable[[errors.JournalError], T] | None = None,
     ) -> T:
-        """Have work done and committed; durable when this returns.
+        """Have work done and committed; durable when this returns. Without `undo` it is done even if the caller leaves.
 
         Raises:
             JournalBusyError: it did not come to pass in time; with an `undo`, it never will.
             JournalError: it failed; nothing of it is written.
         """
-        request = self._put(Request(work, undo))
-        reply = asyncio.wrap_future(request.future)
-        reply.add_done_callback(_retrieve)
+        request = Request(work, undo, or_else)
+        loop = request.loop = asyncio.get_running_loop()
+        reply = request.reply = loop.create_future()
+        self._put(request)
+        timer = loop.call_later(self._patience_s, _set_done, reply)
         is_received = False
         try:
-            async with asyncio.timeout(self._patience_s):
-                # Shielded: a caller who leaves must not withdraw the record of something that has happened.
-                result = await asyncio.shield(reply)
-            is_received = True
-        except TimeoutError:
-            raise self._busy() from None
+            await reply
+            if request.state is _State.DONE:
+                is_received = True
         finally:
+            timer.cancel()
             if not is_received:
                 self._leave(request)
-        return result
+        if is_received:
+            return request.outcome()
+        if or_else is None:
+            raise self._busy()
+        return await asyncio.to_thread(or_else, self._busy())
 
     def wait(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         """`ask`, for callers without an event loop."""
-        request = self._put(Request(work))
-        try:
-            return request.future.result(self._patience_s)
-        except TimeoutError:
-            raise self._busy() from None
+        request = Request(work)
+        event = request.event = threading.Event()
+        self._put(request)
+        if not event.wait(self._patience_s):
+            raise self._busy()
+        return request.outcome()
 
     def close(self) -> None:
         """Carry out what waits, then end the thread. A writer stuck at the turnstile is left behind after a while."""
@@ -115,28 +157,28 @@ class Writer:
             self._queue.put(None)
         self._thread.join(self._patience_s)
 
-    def _put(self, request: Request[T]) -> Request[T]:
+    def _put(self, request: Request[Any]) -> None:
         with self._lock:
             if self._is_closed:
                 raise failures.closed()
             self._queue.put(request)
-        return request
 
-    def _leave(self, request: Request[T]) -> None:
-        """The caller will never see the result: see to it that a claim is not, or does not stay, granted."""
-        if request.undo is None or request.future.cancel():
+    def _leave(self, request: Request[Any]) -> None:
+        """The caller will never see the answer: a claim must not be, or not stay, granted. The rest goes on."""
+        if request.undo is None:
             return
         with self._lock:
-            if not request.future.done():
-                request.has_no_caller = True
-                return
-        self._undo(request)
+            if request.state is _State.WAITING:
+                request.state = _State.WITHDRAWN
+            request.has_no_caller = True
+            is_done = request.state is _State.DONE
+        if is_done:
+            self._undo(request)
 
-    def _undo(self, request: Request[T]) -> None:
-        undo = request.undo
-        if undo is None or request.future.exception() is not None:
+    def _undo(self, request: Request[Any]) -> None:
+        undo, result = request.undo, request.result
+        if undo is None or request.failure is not None:
             return
-        result = request.future.result()
         with self._lock:
             if not self._is_closed:
                 self._queue.put(Request(lambda cursor: undo(cursor, result)))
@@ -146,20 +188,21 @@ class Writer:
 
     # What follows runs in the thread.
 
-    def _serve(self, ready: Future[None]) -> None:
+    def _serve(self, is_ready: threading.Event) -> None:
         try:
             connection = database.open_writer(self._path, self._turnstile)
             self._inode = self._path.stat().st_ino
         except sqlite3.Error as error:
-            ready.set_exception(failures.translate(error, self._path))
+            self._opening_failure = failures.translate(error, self._path)
             return
         except OSError as error:
-            ready.set_exception(failures.unusable(self._path, str(error)))
+            self._opening_failure = failures.unusable(self._path, str(error))
             return
         except errors.JournalError as error:
-            ready.set_exception(error)
+            self._opening_failure = error
             return
-        ready.set_result(None)
+        finally:
+            is_ready.set()
         try:
             cursor = connection.cursor()
             while (first := self._queue.get()) is not None:
@@ -172,28 +215,31 @@ class Writer:
 
     def _serve_batch(self, cursor: sqlite3.Cursor, first: Request[Any]) -> bool:
         """One transaction for all that waits. False: `close` was among it."""
-        done: list[tuple[Request[Any], Any, errors.FusionFlowError | None]] = []
-        waiting = _Waiting(first, self._queue)
+        batch = _Batch(first, self._queue, self._lock)
+        after_commit: Callable[[], None] | None = None
+        failure: errors.FusionFlowError | None = None
         try:
             with self._turnstile.turn():
                 self._refuse_replaced()
                 self._begin(cursor, first)
                 after_commit = self._prologue(cursor)
-                done.extend((request, *self._carry_out(cursor, request)) for request in waiting.started())
+                for request in batch.started():
+                    self._carry_out(cursor, request)
                 cursor.execute("COMMIT")
         except sqlite3.Error as error:
+            failure = failures.translate(error, self._path)
+        except OSError as error:
+            failure = failures.unusable(self._path, str(error))
+        except errors.FusionFlowError as error:
+            failure = error
+        if failure is not None:
             _roll_back(cursor)
-            waiting.fail(failures.translate(error, self._path))
-        except (OSError, errors.FusionFlowError) as error:
-            _roll_back(cursor)
-            ours = error if isinstance(error, errors.FusionFlowError) else failures.unusable(self._path, str(error))
-            waiting.fail(ours)
-        else:
-            if after_commit is not None:
-                after_commit()
-            for request, result, failure in done:
-                self._deliver(request, result, failure)
-        return not waiting.has_close
+            for request in batch.all():
+                _fail(request, failure)
+        elif after_commit is not None:
+            after_commit()
+        self._deliver(batch.all())
+        return not batch.has_close
 
     def _begin(self, cursor: sqlite3.Cursor, first: Request[Any]) -> None:
         """BEGIN IMMEDIATE; again while a writer that knows no turnstile is inside and somebody still waits for us."""
@@ -201,39 +247,49 @@ class Writer:
             try:
                 cursor.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if not failures.is_busy(error) or first.future.cancelled() or self._is_closed:
+                if not failures.is_busy(error) or first.state is _State.WITHDRAWN or self._is_closed:
                     raise
             else:
                 return
 
-    def _carry_out(self, cursor: sqlite3.Cursor, request: Request[Any]) -> tuple[Any, errors.FusionFlowError | None]:
+    def _carry_out(self, cursor: sqlite3.Cursor, request: Request[Any]) -> None:
         cursor.execute("SAVEPOINT request")
-        failure: errors.FusionFlowError
         try:
-            result = request.work(cursor)
+            request.result = request.work(cursor)
         except sqlite3.Error as error:
             if failures.is_of_place(error) or not cursor.connection.in_transaction:
                 raise
-            failure = failures.translate(error, self._path)
+            request.failure = failures.translate(error, self._path)
         except errors.FusionFlowError as error:
-            failure = error
+            request.failure = error
         except Exception as error:  # noqa: BLE001 - the border: one request must not end the thread that serves all
-            failure = failures.broken_request(error)
+            request.failure = failures.broken_request(error)
         else:
-            cursor.execute("RELEASE request")
-            return result, None
-        cursor.execute("ROLLBACK TO request")
+            if request.undo is not None and request.has_no_caller:
+                request.failure = failures.caller_left()
+        if request.failure is not None:
+            cursor.execute("ROLLBACK TO request")
         cursor.execute("RELEASE request")
-        return None, failure
 
-    def _deliver(self, request: Request[Any], result: Any, failure: errors.FusionFlowError | None) -> None:  # noqa: ANN401
+    def _deliver(self, requests: list[Request[Any]]) -> None:
+        """Tell each caller; those of one event loop are told at once, with one wake-up."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+        gone: list[Request[Any]] = []
         with self._lock:
-            if failure is None:
-                request.future.set_result(result)
-            else:
-                request.future.set_exception(failure)
-            has_no_caller = request.has_no_caller
-        if has_no_caller:
+            for request in requests:
+                request.state = _State.DONE
+                if request.has_no_caller:
+                    gone.append(request)
+                elif request.loop is not None and request.reply is not None:
+                    by_loop.setdefault(request.loop, []).append(request.reply)
+                elif request.event is not None:
+                    request.event.set()
+        for loop, replies in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_set_done, *replies)
+            except RuntimeError:  # the loop was closed: its callers are gone
+                gone += [request for request in requests if request.loop is loop]
+        for request in gone:
             self._undo(request)
 
     def _refuse_replaced(self) -> None:
@@ -247,40 +303,49 @@ class Writer:
     def _refuse_the_rest(self) -> None:
         with self._lock:
             self._is_closed = True
+        rest: list[Request[Any]] = []
         while True:
             try:
                 request = self._queue.get_nowait()
             except queue.Empty:
-                return
-            if request is not None and request.future.set_running_or_notify_cancel():
-                request.future.set_exception(failures.closed())
+                break
+            if request is not None and request.state is _State.WAITING:
+                request.failure = failures.closed()
+                rest.append(request)
+        self._deliver(rest)
 
 
-class _Waiting:
+class _Batch:
     """The requests of one transaction: taken from the queue only when it is our turn, so that callers can leave."""
 
-    def __init__(self, first: Request[Any], more: queue.SimpleQueue[Request[Any] | None]) -> None:
+    def __init__(self, first: Request[Any], more: queue.SimpleQueue[Request[Any] | None], lock: threading.Lock) -> None:
         self._next: Request[Any] | None = first
         self._more = more
+        self._lock = lock
         self._started: list[Request[Any]] = []
         self.has_close = False
 
     def started(self) -> Iterator[Request[Any]]:
         """Each request whose caller still waits; from here on it can no longer be withdrawn."""
-        for _ in range(_BATCH_LIMIT):
-            if self._next is None and not self._take():
-                return
-            request, self._next = self._next, None
-            if request is not None and request.future.set_running_or_notify_cancel():
-                self._started.append(request)
+        while len(self._started) < _BATCH_LIMIT and (self._next is not None or self._take()):
+            if request := self._start_next():
                 yield request
 
-    def fail(self, failure: errors.FusionFlowError) -> None:
-        """Tell everybody in this transaction, and the one it was begun for."""
-        if self._next is not None and self._next.future.set_running_or_notify_cancel():
-            self._started.append(self._next)
-        for request in self._started:
-            request.future.set_exception(failure)
+    def all(self) -> list[Request[Any]]:
+        """All that were started, and the one the transaction was begun for."""
+        self._start_next()
+        return self._started
+
+    def _start_next(self) -> Request[Any] | None:
+        request, self._next = self._next, None
+        if request is None:
+            return None
+        with self._lock:
+            if request.state is not _State.WAITING:
+                return None
+            request.state = _State.RUNNING
+        self._started.append(request)
+        return request
 
     def _take(self) -> bool:
         if self.has_close:
@@ -293,6 +358,17 @@ class _Waiting:
         return not self.has_close
 
 
+def _fail(request: Request[Any], failure: errors.FusionFlowError) -> None:
+    """The whole transaction failed: put the work aside where that is possible."""
+    request.result = None
+    request.failure = failure
+    if request.or_else is not None and isinstance(failure, failures.CANNOT_WRITE):
+        try:
+            request.result, request.failure = request.or_else(failure), None
+        except errors.FusionFlowError as worse:
+            request.failure = worse
+
+
 def _roll_back(cursor: sqlite3.Cursor) -> None:
     if cursor.connection.in_transaction:
         try:
@@ -301,7 +377,7 @@ def _roll_back(cursor: sqlite3.Cursor) -> None:
             return  # SQLite has rolled back by itself
 
 
-def _retrieve(reply: asyncio.Future[Any]) -> None:
-    """Look at an outcome that its caller did not wait for, so that asyncio does not complain about it."""
-    if not reply.cancelled():
-        reply.exception()
+def _set_done(*replies: asyncio.Future[None]) -> None:
+    for reply in replies:
+        if not reply.done():
+            reply.set_result(None)
