@@ -67,7 +67,7 @@ class _Grid:
     captions: tuple[tuple[str, ...], ...]
 
 
-def contact_sheet(  # noqa: PLR0913 - one keyword per dial
+def contact_sheet(
     cells: Sequence[SheetCell],
     *,
     columns: int | None = None,
@@ -90,7 +90,7 @@ def contact_sheet(  # noqa: PLR0913 - one keyword per dial
         cell_px: the longer side of a cell in px, 48..2048; letters and lines grow with it.
         theme: dark or light.
         row_axis: what the rows are ("prompt"), shown small; may be empty.
-        column_axis: what the columns are ("seed"); may be empty.
+        column_axis: what the columns are ("seed"), or what tells the cells of a list apart; may be empty.
 
     Raises:
         ParameterError: no cells, a value out of range, or a sheet of too many pixels.
@@ -208,11 +208,9 @@ class _Sheet:
         return tall + round(16 * self.unit) if self.title_lines else 0
 
     def _head_height(self) -> int:
-        if not self.grid.columns:
-            return 0
-        lines = max(len(lines) for lines in self.head)
+        lines = max((len(lines) for lines in self.head), default=0)
         axis = self._small("").line_height if any(self.axes) else 0
-        return lines * self.label_pen.line_height + axis + round(10 * self.unit)
+        return lines * self.label_pen.line_height + axis + round(10 * self.unit) if lines or axis else 0
 
     def _caption_height(self, captions: list[list[str]]) -> int:
         lines = max(len(lines) for lines in captions)
@@ -224,22 +222,23 @@ class _Sheet:
     # The parts.
 
     def _draw_head(self, sheet: Image.Image) -> None:
-        """Column labels above a cell each, set down to the same last line; axis names above and beside them."""
-        if not self.grid.columns:
-            return
-        step = self.label_pen.line_height
-        bottom = self.top - round(9 * self.unit)
-        left = self.margin + self.row_width
+        """Column labels above a cell each, set down to the same last line; names of axes above and beside them."""
+        small, step = self._small("").line_height, self.label_pen.line_height
+        bottom, left = self.top - round(9 * self.unit), self.margin + self.row_width
         for column, lines in enumerate(self.head):
             at = (left + column * (self.cell[0] + self.gap), bottom - step * len(lines))
             self._lines(sheet, at, lines, self.label_pen, self.colours.soft)
-        tallest = max(len(lines) for lines in self.head)
-        for name, at in (
-            (self.axes[1], (left, bottom - step * tallest - self._small("").line_height)),
-            (self.axes[0], (self.margin, bottom - self._small("").line_height)),
-        ):
+        if self.grid.columns:
+            above = bottom - step * max(len(lines) for lines in self.head) - small
+            names = [
+                (self.axes[1], (left, above), self.cell[0]),
+                (self.axes[0], (self.margin, bottom - small), self.row_width - self.gap),
+            ]
+        else:
+            both = " · ".join(name for name in self.axes if name)
+            names = [(both, (self.margin, bottom - small), self.size[0] - 2 * self.margin)]
+        for name, at, room in names:
             pen = self._small(name)
-            room = self.row_width - self.gap if at[0] == self.margin else self.cell[0]
             self._lines(sheet, at, [lettering.cut(lettering.legible(name, pen), pen, room)], pen, self.colours.muted)
 
     def _draw_row_label(self, sheet: Image.Image, row: int, y: int) -> None:

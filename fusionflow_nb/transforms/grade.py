@@ -29,7 +29,7 @@ RANGES: Final[dict[str, tuple[float, float, float]]] = {
     "temperature": (-1.0, 0.0, 1.0),
     "tint": (-1.0, 0.0, 1.0),
     "hue": (-180.0, 0.0, 180.0),
-    "lift": (-0.5, 0.0, 0.5),
+    "lift": (-1.0, 0.0, 1.0),
     "gamma": (0.2, 1.0, 5.0),
     "gain": (0.0, 1.0, 4.0),
 }
@@ -57,7 +57,7 @@ _FROM_CONES: Final = np.linalg.inv(_TO_CONES)
 _FROM_LAB: Final = np.linalg.inv(_TO_LAB)
 
 
-def grade(  # noqa: PLR0913 - one keyword per dial
+def grade(
     image: Image.Image,
     *,
     exposure: float = 0.0,

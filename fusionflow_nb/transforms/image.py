@@ -18,19 +18,19 @@ MAX_SIDE: Final = 65_500
 _ASPECT: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[:/x]\s*(\d+(?:\.\d+)?)\s*")
 
 
-def resize(  # noqa: PLR0913 - two sides and how to fit
+def resize(
     image: Image.Image,
     width: int | None = None,
     height: int | None = None,
-    fit: Fit = "contain",
+    fit: Fit = "inside",
     *,
     upscale: bool = True,
     ground: str = "transparent",
 ) -> Image.Image:
     """The picture at another size, in px, resampled with Lanczos. A side left out follows from the other.
 
-    contain: all of the picture, centred on `ground`; cover: filled, the overhang cut evenly; stretch: the
-    sides change apart; inside: like contain, without ground, so that one side may come out smaller.
+    inside: all of the picture, so that one side may come out smaller; contain: the same, centred on `ground`
+    (a CSS colour) of the asked size; cover: filled, the overhang cut evenly; stretch: the sides change apart.
     With `upscale=False` no side of the picture is ever enlarged: contain keeps the asked size and more
     ground shows; the others come out smaller.
 
@@ -55,7 +55,7 @@ def resize(  # noqa: PLR0913 - two sides and how to fit
     return inner if fit == "inside" else _on_ground(inner, asked, colour("ground", ground))
 
 
-def crop(  # noqa: PLR0913 - a box has four numbers
+def crop(
     image: Image.Image,
     x: float = 0.0,
     y: float = 0.0,

@@ -119,6 +119,8 @@ def missing_letters(text: str) -> str:
 def legible(text: str, pen: Pen) -> str:
     """The text as the pen can write it: letters it lacks become their nearest in basic Latin, or a question mark."""
     name = pen.face.path if isinstance(pen.face.path, str) else ""  # the built-in face has no path
+    # Control signs are nothing to be seen, and some make the layout engine fail; line breaks are for `wrap`.
+    text = "".join(letter for letter in text if letter.isspace() or unicodedata.category(letter) not in {"Cc", "Cs"})
     lacking = _lacks(text, name)
     if not lacking:
         return text
@@ -150,8 +152,9 @@ def wrap(text: str, pen: Pen, width: float, max_lines: int | None = None) -> lis
 
 
 def cut(text: str, pen: Pen, width: float) -> str:
-    """The text if it fits into `width` px, else its beginning and an ellipsis."""
-    return text if pen.length(text) <= width else _with_ellipsis(text, pen, width)
+    """The text in one line if it fits into `width` px, else its beginning and an ellipsis."""
+    line = " ".join(text.split())
+    return line if pen.length(line) <= width else _with_ellipsis(line, pen, width)
 
 
 def _with_ellipsis(text: str, pen: Pen, width: float) -> str:

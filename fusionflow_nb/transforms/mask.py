@@ -57,7 +57,7 @@ def mask_from_luminance(
     return ImageChops.multiply(mask, plain.getchannel("A")) if plain.mode == "RGBA" else mask
 
 
-def mask_shape(  # noqa: PLR0913 - a shape has this many sides; all but two are keywords
+def mask_shape(
     like: Image.Image | Size,
     shape: Shape = "ellipse",
     *,

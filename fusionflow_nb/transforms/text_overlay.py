@@ -18,7 +18,7 @@ _SHRINK: Final = 0.92
 _SMALLEST: Final = 0.3
 
 
-def text_overlay(  # noqa: PLR0913 - one keyword per dial
+def text_overlay(
     image: Image.Image,
     text: str,
     position: str = "bottom",
@@ -40,24 +40,24 @@ def text_overlay(  # noqa: PLR0913 - one keyword per dial
         image: any picture; grey becomes RGB, transparency stays.
         text: line breaks stay; a blank text changes nothing.
         position: one of the nine in `checks.ANCHORS`.
-        size: of the letters, 0.01..1 of the picture's shorter side.
+        size: of the letters, up to 1, of the picture's shorter side.
         fill: CSS colour of the letters.
-        outline: thickness around the letters, 0..0.3 of their size.
+        outline: thickness around the letters, 0..1 of their size.
         outline_fill: CSS colour of the outline.
         shadow: strength of the soft shadow behind, 0..1.
-        width: widest line, 0.05..1 of the picture's width.
-        margin: free space at the edges, 0..0.4 of the picture's shorter side.
+        width: widest line, up to 1, of the picture's width.
+        margin: free space at the edges, 0..0.5 of the picture's shorter side.
 
     Raises:
         ParameterError: a value out of range, no colour, or letters that no font here has.
     """
     one_of("position", position, ANCHORS)
     for name, value, low, high in (
-        ("size", size, 0.01, 1.0),
-        ("outline", outline, 0.0, 0.3),
+        ("size", size, 0.001, 1.0),
+        ("outline", outline, 0.0, 1.0),
         ("shadow", shadow, 0.0, 1.0),
-        ("width", width, 0.05, 1.0),
-        ("margin", margin, 0.0, 0.4),
+        ("width", width, 0.001, 1.0),
+        ("margin", margin, 0.0, 0.5),
     ):
         in_range(name, value, low, high)
     ink, edge = colour("fill", fill), colour("outline_fill", outline_fill)
