@@ -209,6 +209,14 @@ def test_truncated_files_are_refused(kind: str, share: float, tmp_path: Path) ->
         picture.open_picture(path)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
+def test_facts_need_the_header_only(kind: str) -> None:
+    """A file cut short in its pixels still tells its size: nothing is decoded to know it."""
+    data = saved(textured(), kind)
+    facts = picture.picture_facts(data[: int(len(data) * 0.6)])
+    assert (facts.width, facts.height) == (64, 48)
+
+
 @pytest.mark.parametrize(
     ("data", "what"),
     [

@@ -283,8 +283,9 @@ def _check_side(image: Image.Image, limit: int, kind: str) -> None:
 
 def _orientation(media_type: str, image: ImageFile) -> int:
     """The EXIF orientation 1..8; 1 where there is none, or none that can be read."""
-    if media_type == "image/tiff":
-        return 1  # Pillow turns TIFF itself
+    # Pillow turns TIFF itself; and it would decode a PNG without EXIF in the header to look for some behind the pixels.
+    if media_type == "image/tiff" or "exif" not in image.info:
+        return 1
     try:
         found = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _DAMAGE:
