@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusionflow_nb import errors
-from fusionflow_nb.media.container import SOUND_RATE, load_av, open_media, seconds, write_errors
+from fusionflow_nb.media.container import SOUND_RATE, load_av, open_media, seconds, whole_file, write_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,19 +53,13 @@ def write_wav(path: Path, samples: NDArray[np.float32], rate: int) -> AudioFacts
     if samples.dtype.kind != "f" or not np.isfinite(samples).all():
         message = f"Sound of {samples.dtype} with values that are no finite fractions cannot be written."
         raise errors.MediaError(message, hint="Give finite float32 samples between -1 and 1.")
-    part = path.with_name(path.name + ".part")
-    try:
-        with write_errors(path):
-            with wave.open(str(part), "wb") as file:
-                file.setnchannels(samples.shape[1])
-                file.setsampwidth(2)
-                file.setframerate(rate)
-                for start in range(0, len(samples), _BLOCK_SAMPLES):
-                    block = np.clip(samples[start : start + _BLOCK_SAMPLES], -1, 1) * np.float32(32767)
-                    file.writeframesraw(np.rint(block).astype("<i2").tobytes())
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as part, write_errors(path), wave.open(str(part), "wb") as file:
+        file.setnchannels(samples.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        for start in range(0, len(samples), _BLOCK_SAMPLES):
+            block = np.clip(samples[start : start + _BLOCK_SAMPLES], -1, 1) * np.float32(32767)
+            file.writeframesraw(np.rint(block).astype("<i2").tobytes())
     return AudioFacts("audio/wav", round(len(samples) / rate, 6), rate, samples.shape[1])
 
 

@@ -59,7 +59,7 @@ def box_of(view: View, picture_size: tuple[int, int], size: tuple[int, int]) -> 
     return left, top, min(left + width, picture_width), min(top + height, picture_height)
 
 
-def move_camera(  # noqa: PLR0913 - a move and a film, all by name
+def move_camera(
     pixels: NDArray[np.uint8],
     start: View,
     end: View,

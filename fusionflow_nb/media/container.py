@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
@@ -98,6 +98,24 @@ def write_errors(path: Path) -> Iterator[None]:
             raise errors.DiskFullError(message, hint=f"Free space under {path.parent}.") from error
         message = f"{path.name} could not be written ({reason})."
         raise errors.UnwritableError(message, hint=f"Check that {path.parent} exists and is writable.") from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to, put in its place when the block ends well, thrown away when it does not.
+
+    Raises:
+        StoreError: the finished file cannot be put in place.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        yield part
+        with write_errors(path):
+            part.replace(path)
+    finally:
+        # What went wrong before says more than a failure to clean up after it.
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ _RECIPES: dict[str, _Recipe] = {
 }
 
 
-def encode_video(  # noqa: PLR0913 - what a file is made of
+def encode_video(
     path: Path,
     frames: Iterable[NDArray[np.uint8]],
     *,
@@ -63,7 +63,7 @@ def encode_video(  # noqa: PLR0913 - what a file is made of
     Raises:
         StoreError: the file cannot be written.
     """
-    writer = _Writer(path, _RECIPES[codec], rate, size, sound, comment)
+    writer = _Writer(path, _RECIPES[codec], rate, size, sound=sound, comment=comment)
     try:
         for pixels in frames:
             writer.add_frame(pixels)
@@ -116,12 +116,13 @@ class SoundTrack:
 class _Writer:
     """An output file with a picture stream and perhaps a sound stream; only here are FFmpeg's failures worded."""
 
-    def __init__(  # noqa: PLR0913 - as above
+    def __init__(
         self,
         path: Path,
         recipe: _Recipe,
         rate: Fraction,
         size: tuple[int, int],
+        *,
         sound: Iterable[NDArray[np.float32]] | None,
         comment: str | None,
     ) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from fusionflow_nb import errors
 from fusionflow_nb.media import flipbook
 from fusionflow_nb.media.audio import read_sound
-from fusionflow_nb.media.container import is_av_available, write_errors
+from fusionflow_nb.media.container import is_av_available, whole_file
 from fusionflow_nb.media.decode import VideoFacts, no_frame, stream_comment, stream_facts, stream_frames
 from fusionflow_nb.media.encode import VideoCodec, encode_video
 
@@ -40,7 +40,7 @@ __all__ = [
 _NEARLY_FLAT = 12.0
 
 
-def write_video(  # noqa: PLR0913 - the facts of a file, all by name
+def write_video(
     path: Path,
     frames: Iterable[NDArray[np.uint8]],
     *,
@@ -87,8 +87,7 @@ def write_video(  # noqa: PLR0913 - the facts of a file, all by name
         message = "A video needs at least one frame."
         raise errors.MediaError(message, hint="Ask for a longer duration.")
     every = chain([first], checked)
-    part = path.with_name(path.name + ".part")
-    try:
+    with whole_file(path) as part:
         if is_av_available():
             sound = read_sound(audio) if isinstance(audio, Path) else audio
             rate = Fraction(fps).limit_denominator(1001)
@@ -97,10 +96,6 @@ def write_video(  # noqa: PLR0913 - the facts of a file, all by name
             raise errors.MissingExtraError("Sound in a video" if audio is not None else f"{codec} video", extra="video")
         else:
             flipbook.write_webp(part, every, fps=fps, size=size, comment=comment)
-        with write_errors(path):
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return video_facts(path)
 
 
@@ -173,7 +168,7 @@ def read_frames(
 
 
 def frame_at(path: Path, time_s: float) -> NDArray[np.uint8]:
-    """The frame that is seen at `time_s`; beyond the end, the last one.
+    """The frame that is seen at `time_s`; beyond the end, the last one. A quarter of a frame is forgiven.
 
     Raises:
         MediaError: no video, hostile or damaged.

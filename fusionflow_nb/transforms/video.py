@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from fusionflow_nb import errors
 from fusionflow_nb.media.audio import read_sound
 from fusionflow_nb.media.camera import View, move_camera
-from fusionflow_nb.media.container import SOUND_RATE, write_errors
+from fusionflow_nb.media.container import SOUND_RATE, whole_file, write_errors
 from fusionflow_nb.media.picture import encode_png, from_array, open_picture
 from fusionflow_nb.media.remux import replace_sound
 from fusionflow_nb.media.video import VideoCodec, VideoFacts, frame_at, read_frames, video_facts, write_video
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _COPYABLE = frozenset({"video/webm", "video/mp4", "video/quicktime", "video/x-matroska"})
 
 
-def ken_burns(  # noqa: PLR0913 - a node's parameters, all by name
+def ken_burns(
     image: Path,
     output: Path,
     *,
@@ -81,7 +81,7 @@ def ken_burns(  # noqa: PLR0913 - a node's parameters, all by name
     return write_video(output, frames, fps=fps, width=size[0], height=size[1], codec=codec)
 
 
-def dissolve(  # noqa: PLR0913 - a node's parameters, all by name
+def dissolve(
     first: Path, second: Path, output: Path, *, tick: Tick, duration_s: float = 1.0, fit: Fit = "cover"
 ) -> VideoFacts:
     """Join two videos so that the end of one fades into the start of the other, sound too.
@@ -119,10 +119,10 @@ def dissolve(  # noqa: PLR0913 - a node's parameters, all by name
         before_s, fade_s = (one_count - fade) / one.fps, fade / one.fps
         sound = chain(
             _sound(first, one, 0.0, before_s),
-            [_crossed(first, one, second, two, before_s, fade_s)],
+            [_crossed(first, one, second, two, before_s=before_s, fade_s=fade_s)],
             _sound(second, two, fade_s, two_count / one.fps),
         )
-    return _write(output, frames(), total, one, sound, tick)
+    return _write(output, frames(), total, one, sound=sound, tick=tick)
 
 
 def concatenate(videos: Sequence[Path], output: Path, *, tick: Tick, fit: Fit = "cover") -> VideoFacts:
@@ -150,7 +150,7 @@ def concatenate(videos: Sequence[Path], output: Path, *, tick: Tick, fit: Fit = 
         sound = chain.from_iterable(
             _sound(path, facts, 0.0, _count_at(facts, form.fps) / form.fps) for path, facts in parts
         )
-    return _write(output, frames, total, form, sound, tick)
+    return _write(output, frames, total, form, sound=sound, tick=tick)
 
 
 def trim(video: Path, output: Path, *, tick: Tick, start_s: float = 0.0, end_s: float | None = None) -> VideoFacts:
@@ -178,7 +178,7 @@ def trim(video: Path, output: Path, *, tick: Tick, start_s: float = 0.0, end_s: 
     start_s, last_s = first / facts.fps, last / facts.fps
     frames = (pixels for _, pixels in read_frames(video, start_s=start_s, end_s=last_s))
     sound = read_sound(video, start_s=start_s, end_s=last_s) if facts.has_audio else None
-    return _write(output, frames, last - first, facts, sound, tick)
+    return _write(output, frames, last - first, facts, sound=sound, tick=tick)
 
 
 def first_frame(video: Path, output: Path, *, tick: Tick) -> None:
@@ -217,14 +217,9 @@ def add_audio(video: Path, audio: Path, output: Path, *, tick: Tick) -> VideoFac
     facts = video_facts(video)
     if facts.media_type not in _COPYABLE:
         frames = (pixels for _, pixels in read_frames(video))
-        return _write(output, frames, facts.frame_count, facts, read_sound(audio), tick)
-    part = output.with_name(output.name + ".part")
-    try:
+        return _write(output, frames, facts.frame_count, facts, sound=read_sound(audio), tick=tick)
+    with whole_file(output) as part:
         replace_sound(video, read_sound(audio), part, duration_s=facts.duration_s, tick=tick)
-        with write_errors(output):
-            part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
     return video_facts(output)
 
 
@@ -234,8 +229,8 @@ def _check(name: str, value: float, low: float, high: float) -> None:
         raise errors.ParameterError(message, hint=f"Use {low:g} to {high:g}.")
 
 
-def _write(  # noqa: PLR0913 - private, one call shape
-    output: Path, frames: Frames, total: int, form: VideoFacts, sound: Sound | None, tick: Tick
+def _write(
+    output: Path, frames: Frames, total: int, form: VideoFacts, *, sound: Sound | None, tick: Tick
 ) -> VideoFacts:
     """Write frames in the form of a video, with progress per frame."""
 
@@ -310,8 +305,8 @@ def _sound(path: Path, facts: VideoFacts, start_s: float, end_s: float) -> Sound
         yield np.zeros((length, 2), np.float32)
 
 
-def _crossed(  # noqa: PLR0913 - private, one call
-    first: Path, one: VideoFacts, second: Path, two: VideoFacts, before_s: float, fade_s: float
+def _crossed(
+    first: Path, one: VideoFacts, second: Path, two: VideoFacts, *, before_s: float, fade_s: float
 ) -> NDArray[np.float32]:
     """The sound of the fade: one goes as the other comes, together equally loud."""
     old = np.concatenate([*_sound(first, one, before_s, before_s + fade_s)])

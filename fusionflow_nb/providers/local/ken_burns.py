@@ -26,7 +26,7 @@ _GRID = 48
 _PAN_DRIFT = 1.05
 
 
-def ken_burns(  # noqa: PLR0913 - a model's settings, all by name
+def ken_burns(
     pixels: NDArray[np.uint8],
     *,
     seed: int,

@@ -30,7 +30,7 @@ _SEARCH_STEPS = 3
 _MISS = 0.75
 
 
-def parallax(  # noqa: PLR0913 - a model's settings, all by name
+def parallax(
     pixels: NDArray[np.uint8],
     depth: NDArray[np.float32],
     *,

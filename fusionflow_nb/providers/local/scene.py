@@ -37,6 +37,7 @@ class Scene:
 
 def prepare(pixels: NDArray[np.uint8], depth: NDArray[np.float32], reach: int) -> Scene:
     """The scene of a picture (h, w, 3) and its depth (h, w), for a camera that moves things by up to `reach` pixels."""
+    depth = _sharpened(_sharpened(depth))
     near_side, far_side = largest(depth, 1), least(depth, 1)
     is_edge = near_side - far_side > _EDGE
     # Around each edge: how near its near side is at most, how far its far side, and which of the two a pixel is on.
@@ -59,6 +60,13 @@ def prepare(pixels: NDArray[np.uint8], depth: NDArray[np.float32], reach: int) -
         is_behind=is_behind,
         back_depth=np.ascontiguousarray(back[..., 3], np.float32),
     )
+
+
+def _sharpened(depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Depth whose edges are steps: a value between near and far, left by a resize, would stretch like rubber."""
+    near_side, far_side = largest(depth, 1), least(depth, 1)
+    steps = np.where(depth * 2 > near_side + far_side, near_side, far_side)
+    return np.where(near_side - far_side > _EDGE, steps, depth)
 
 
 def largest(values: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
@@ -84,7 +92,7 @@ def fill(values: NDArray[np.float32], is_known: NDArray[np.bool_]) -> NDArray[np
         return values
     weight = is_known.astype(np.float32)[..., None]
     levels = [(values * weight, weight)]
-    while min(levels[-1][1].shape[:2]) > 1 and not (levels[-1][1] > 0).all():
+    while max(levels[-1][1].shape[:2]) > 1 and not (levels[-1][1] > 0).all():
         levels.append((_halved(levels[-1][0]), _halved(levels[-1][1])))
     smooth = _mean(*levels[-1])
     for total, weight in reversed(levels[:-1]):
@@ -95,8 +103,7 @@ def fill(values: NDArray[np.float32], is_known: NDArray[np.bool_]) -> NDArray[np
 
 
 def _mean(total: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    mean: NDArray[np.float32] = total / np.maximum(weight, np.float32(1e-6))
-    return mean
+    return np.divide(total, np.maximum(weight, np.float32(1e-6)), dtype=np.float32)
 
 
 def _moved(values: NDArray[np.float32], step: int, axis: int) -> NDArray[np.float32]:
