@@ -51,7 +51,8 @@ def mask_from_luminance(
     levels = np.arange(256) / 255
     outside = np.maximum(np.maximum(low - levels, levels - high), 0)
     # Half a level of tolerance, so that a limit given as 8-bit level / 255 includes that level.
-    white = 1 - _smooth(outside / feather) if feather > 0 else (outside < 0.5 / 255).astype(float)
+    half = 0.5 / 255
+    white = 1 - _smooth(outside / feather) if feather > half else (outside < half).astype(float)
     table = np.rint(255 * (1 - white if invert else white)).astype(int).tolist()
     mask = luma.point(table)
     return ImageChops.multiply(mask, plain.getchannel("A")) if plain.mode == "RGBA" else mask
