@@ -281,7 +281,7 @@ def paint_city(painting: Painting, *, line: float, tick: Tick) -> None:
         pitch = max(2.2, unit * (0.0046 + 0.0044 * near))
         pale = (1.0 - near) * (0.60 + 0.25 * scene.mist)
         body = (
-            color.vector(color.mix(dark, color.scaled(mood.haze, 0.55), pale * 0.85)),
+            color.vector(color.mix(dark, color.scaled(mood.haze, 0.72), pale * 0.9)),
             color.vector(color.mix(dark, color.scaled(mood.haze, 0.9), min(1.0, pale + 0.16))),
         )
         middle = draw.between(-0.45, 0.45)
@@ -302,7 +302,26 @@ def paint_city(painting: Painting, *, line: float, tick: Tick) -> None:
             tick((index + min(1.0, max(0.0, at / frame.width))) / _ROWS)
         if index < _ROWS - 1:
             _veil(painting, line, (1.0 - near) * (0.13 + 0.30 * scene.mist) + 0.04)
+    _quay(painting, line)
     tick(1.0)
+
+
+def _quay(painting: Painting, line: float) -> None:
+    """The dark edge of the water with its row of lamps: it parts the towers from their mirror image."""
+    light, unit = painting.light, painting.frame.unit
+    height, width = painting.depth.shape
+    top, bottom = line - 0.010 * unit, line + 1.0
+    high, low = max(0, int(top)), min(height, int(bottom) + 1)
+    cover = _overlap(high, low, top, bottom)[:, None, None]
+    tile = light[high:low]
+    tile *= 1.0 - 0.9 * cover
+    gap = 0.034 * unit
+    size = max(1.0, 0.0022 * unit)
+    across = _comb(0, width, 0.4 * gap, gap, size)[None, :, None]
+    down = _overlap(high, low, top - size * 0.2, top + size * 0.8)[:, None, None]
+    power = 1.6 if painting.scene.mood.is_night else 0.2
+    tile += across * down * color.vector(color.from_hex(_WINDOWS[0])) * np.float32(power)
+    painting.depth[high:low] = np.maximum(painting.depth[high:low], 0.74 * cover[..., 0])
 
 
 def _veil(painting: Painting, line: float, amount: float) -> None:

@@ -79,7 +79,8 @@ def _near_rows(painting: Painting) -> list[trees.Row]:
         edge = painting.frame.width / unit * 0.5
         # The bank comes in from the side away from the light.
         away = np.maximum(edge * 1.02 - across * side, 0.0)
-        ground = painting.frame.height + (np.minimum(away * 0.75, 1.6) - 0.17) * unit
+        roll = line_noise(across * 5.0, painting.stream.child("bank roll"), octaves=3) * 0.012
+        ground = painting.frame.height + (np.minimum(away * (0.18 + away * 0.5), 1.6) - 0.13 + roll) * unit
         size, gap = (0.50, 0.085) if kind == "conifers" else (0.46, 0.20)
         return [trees.Row("bank", ground, 1.8, size * unit, gap * unit)]
     return [

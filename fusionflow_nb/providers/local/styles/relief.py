@@ -25,32 +25,42 @@ def _shore(height: F32, x: F32, z: F32, lattice: Lattice, *, far: float) -> F32:
     return lifted
 
 
+# Ranges one behind the other: distance, half depth, height. Valleys between them are where mist can lie.
+_RANGES = ((8.0, 3.2, 1.25), (14.0, 4.2, 3.0), (22.5, 6.0, 6.0), (33.0, 7.0, 8.2))
+
+
 def mountains(x: F32, z: F32, lattice: Lattice, octaves: int, *, has_lake: bool) -> tuple[F32, F32]:
-    """Ridged ranges of different height behind a rolling foreground; height, and roughness 0..1."""
-    warp = lattice.at(x * 0.13 + 3.0, z * 0.13 + 8.0)
-    u, w = x * 0.088 + warp * 0.45, z * 0.088 + warp * 0.30
+    """Ridged ranges, one behind the other, behind a rolling foreground; height, and roughness 0..1."""
+    warp = lattice.at(x * 0.15 + 3.0, z * 0.15 + 8.0)
+    # Far ranges are wider, so that each shows a few peaks.
+    u, w = x / (z * 0.30 + 2.6) + warp * 0.30, z * 0.105 + warp * 0.22
+    frequency = 0.12
     total, rough, weight = np.zeros_like(x), np.zeros_like(x), np.ones_like(x)
-    amplitude, frequency = 1.0, 0.088
+    amplitude = 1.0
     for octave in range(octaves + 1):
         ridge = 1.0 - np.abs(lattice.at(u, w)) * 2.0
-        ridge = ridge * (0.35 + 0.65 * ridge)
+        ridge = ridge * (0.45 + 0.55 * ridge)
         strength = _seen(z, frequency) * amplitude
         total += ridge * weight * strength
         if octave > 1:
             rough += (ridge - 0.45) * strength
-        weight = np.clip(ridge * 1.15, 0.0, 1.0)
-        amplitude *= 0.44
+        weight = np.clip(ridge * 1.2, 0.0, 1.0)
+        amplitude *= 0.40
         frequency *= 2.06
         u, w = (u * 1.65 - w * 1.24) + 3.7, (u * 1.24 + w * 1.65) + 1.3
     rough = np.clip(rough * 1.6 + 0.5, 0.0, 1.0)
-    ranges = np.maximum(0.62 + 1.0 * lattice.at(x * 0.045 + 11.0, z * 0.07), 0.16)
-    height = (total - 0.50) * ranges * (0.16 + smoothstep(4.0, 20.0, z) * 5.2)
+    profile = np.zeros_like(z)
+    for distance, depth, tall in _RANGES:
+        near = np.minimum(np.abs(z + warp * 2.0 - distance) * (1.0 / depth), 1.0)
+        bump = 1.0 - near * near
+        profile += bump * bump * (tall * 0.8)
+    height: F32 = (total - 0.52) * (profile + 0.2 * smoothstep(2.5, 6.0, z))
     if has_lake:
         return _shore(height, x, z, lattice, far=9.5), rough
     knoll = lattice.fractal(x * 0.42 + 5.0, z * 0.42, 3, gain=0.4)
     # The foreground rises to the sides, so that the view opens in the middle.
-    near = 1.0 - smoothstep(3.0, 7.0, z)
-    height += near * (knoll * 0.24 + np.minimum(x * x * 0.10, 0.34) - 0.16)
+    fore = 1.0 - smoothstep(2.5, 6.0, z)
+    height += fore * (knoll * 0.26 + np.minimum(x * x * 0.14, 0.40) - 0.10)
     return height, rough
 
 
@@ -81,3 +91,15 @@ def dunes(x: F32, z: F32, lattice: Lattice, side: float) -> tuple[F32, F32]:
     ripple = ripple * ripple * (3.0 - 2.0 * ripple)
     height += ripple * 0.0065 * _seen(z, 18.0) * (1.0 - crest * 0.5)
     return height, crest
+
+
+def texture(x: F32, z: F32, lattice: Lattice) -> F32:
+    """Grass, scree or crusted snow: fine noise about -1 .. 1 that fades out where a pixel would hold many waves."""
+    total = np.zeros_like(x)
+    frequency = 5.0
+    for _ in range(4):
+        strength = _seen(z, frequency * 0.45)
+        if float(strength.max()) > 0.0:
+            total += lattice.at(x * frequency, z * (frequency * 0.7)) * strength
+        frequency *= 2.3
+    return total * 0.55

@@ -74,7 +74,7 @@ MOODS = MappingProxyType(
             is_night=True,
         ),
         "storm": _mood(
-            "#b9c1c2 #8b989f #636f79 #465360 #303b48 #d5dad6 #c3ccd0 #74838f #b4bcc0 #343d48 #e8ecec #8d999f"
+            "#c9d0cd #98a5aa #6d7c86 #4d5b67 #35414d #d5dad6 #c3ccd0 #74838f #7f8c95 #1b222b #e8ecec #8d999f"
         ),
         "mist": _mood(
             "#ece6dc #dad9d4 #bfc8cc #a2b0bc #8799ab #fff1dc #f4e9d8 #b0bcc6 #f4f1ea #a9b4bd #fffdf4 #cdd2d3"
@@ -134,7 +134,8 @@ def _time(wish: Wish, asked: str) -> str:
     elif wish.features & {"autumn"}:
         time = "sunset"
     else:
-        time = "day" if wish.features & {"snow", "clear", "broadleaf"} else "sunset"
+        is_bright = wish.ground == "hills" or wish.features & {"snow", "clear", "broadleaf"}
+        time = "day" if is_bright else "sunset"
     if time == "night" and "aurora" in wish.features:
         return "aurora"
     return "neon" if time == "night" and ("neon" in wish.features or wish.palette == "candy") else time
@@ -192,8 +193,10 @@ def plan_scene(wish: Wish, stream: Stream, time: str, clouds: float, mist: float
         "ocean": 0.56,
         "dunes": 0.56,
         "hills": 0.60,
-        "mountains": 0.62,
+        "mountains": 0.70,
     }[ground]
+    if lake:
+        horizon = 0.60
     if mood.is_night:
         light_y = {"ocean": 0.22, "city": 0.24}.get(ground, 0.2) + draw.between(-0.03, 0.05)
     else:

@@ -114,16 +114,16 @@ def _clouds(painting: Painting, part: slice, lattice: Lattice, tile: F32) -> Non
     if float(up.max()) <= 0.0:
         return
     up = np.maximum(up, 0.0)
-    far = 1.0 / (up + 0.16)
-    x = frame.across()[None, :] * far * 1.05 + 40.0
-    y = np.broadcast_to(far * 2.6, x.shape) + np.float32(7.0)
+    far = 1.0 / (up + 0.20)
+    x = frame.across()[None, :] * far * 1.25 + 40.0
+    y = np.broadcast_to(far * 2.3, x.shape) + np.float32(7.0)
     warp = lattice.fractal(x * 0.55, y * 0.55, 2, phase=phase, sway=0.22)
     x, y = x + warp * 0.7, y + warp * 0.4
-    dense = lattice.fractal(x, y, octaves, phase=phase, sway=0.10)
+    dense = lattice.fractal(x, y, octaves + 1, gain=0.54, phase=phase, sway=0.10)
     toward = 0.16 if scene.light_x > 0 else -0.16
-    beside = lattice.fractal(x + toward, y + 0.12, max(2, octaves - 2), phase=phase, sway=0.10)
+    beside = lattice.fractal(x + toward, y + 0.12, max(2, octaves - 1), gain=0.54, phase=phase, sway=0.10)
     level = 0.52 - 0.72 * scene.clouds
-    body = smoothstep(level, level + 0.42, dense)
+    body = smoothstep(level, level + 0.36, dense)
     lit = smoothstep(-0.22, 0.34, dense - beside + 0.10 - 0.12 * body)
     side, height = _beside_light(painting, part)
     near = decay(np.sqrt(side * side * 0.6 + height * height) * 3.2)

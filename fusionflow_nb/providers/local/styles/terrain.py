@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.local.styles.scene import Painting, Scene
 
 _FINE = 2  # samples a pixel, each way: silhouettes stay smooth
-_NEAR, _FAR = 1.25, 46.0
+_NEAR, _FAR = 1.25, 38.0
+_FOG_SEA = 0.6  # from this much mist on
 EYE = 0.52  # height of the eye over the ground (or water)
 
 
@@ -33,6 +34,7 @@ class _Samples:
     z: F32  # (slices, 1)
     height: F32
     detail: F32  # 0..1, where rock is rough or a dune has its crest
+    texture: F32  # about -1..1
 
 
 def depth_of(z: F32) -> F32:
@@ -43,9 +45,9 @@ def depth_of(z: F32) -> F32:
 
 def _distances(painting: Painting) -> F32:
     """Distances of the slices (slices, 1): they grow so that rows of the screen are met about evenly."""
-    slices = int(360 + 0.45 * min(painting.frame.height, 1400))
+    slices = int(480 + 0.95 * min(painting.frame.height, 1400))
     below = painting.frame.height * (1.0 - painting.scene.horizon) / painting.frame.unit
-    nearest = min(_NEAR, 0.9 * EYE / below)
+    nearest = min(_NEAR, 0.5 * EYE / below)  # knolls before the eye may lie higher than its foot
     growth = (_FAR - nearest) / nearest
     place = np.arange(slices, dtype=np.float32)[:, None] * np.float32(1 / (slices - 1))
     z: F32 = nearest * (1.0 + growth * place * place * (0.35 + 0.65 * place * place))
@@ -65,7 +67,7 @@ def _sample(painting: Painting, part: slice, z: F32, lattice: Lattice) -> _Sampl
         height, detail = relief.hills(x, away, lattice, painting.octaves, has_lake=scene.lake)
     else:
         height, detail = relief.mountains(x, away, lattice, painting.octaves, has_lake=scene.lake)
-    return _Samples(x, z, height, detail)
+    return _Samples(x, z, height, detail, relief.texture(x, away, lattice))
 
 
 def _materials(scene: Scene) -> tuple[F32, F32, F32]:
@@ -115,12 +117,18 @@ def _shade(scene: Scene, samples: _Samples, step: F32) -> F32:
     direct = np.clip(facing * 1.05 - 0.04, 0.0, 1.0)
     open_sky = 0.40 + 0.60 * up
     power, fill = (0.50, 0.32) if mood.is_night else (1.75, 0.46)
+    rough = 0.10 if scene.ground == "dunes" or scene.snow else 0.34
+    direct = direct * (1.0 + rough * samples.texture[:, :-1])
     lit = direct[..., None] * (color.vector(mood.key) * power) + open_sky[..., None] * (color.vector(mood.fill) * fill)
     shaded = _albedo(scene, height, up, detail) * lit * (0.50 + 0.50 * detail)[..., None]
     # Mist lies in the valleys and starts behind the foreground, so that there is something dark before it.
-    low_fog = decay(np.maximum(height, 0.0) * 1.1) * (0.25 + 4.2 * scene.mist * scene.mist)
-    reach = np.maximum(samples.z - 2.2, 0.0) * (0.014 + 0.026 * scene.mist)
+    low_fog = decay(np.maximum(height, 0.0) * 1.1) * (0.25 + 5.5 * scene.mist * scene.mist)
+    reach = np.maximum(samples.z - 1.9, 0.0) * (0.013 + 0.034 * scene.mist)
     amount = 1.0 - decay(reach * (0.75 + low_fog))
+    if scene.mist > _FOG_SEA:
+        # Much mist fills the valleys to a level, like a sea out of which the ranges rise.
+        filled = smoothstep(1.05, 0.15, height + samples.texture[:, :-1] * 0.10) * smoothstep(2.6, 7.0, samples.z)
+        amount = np.maximum(amount, filled * (0.95 * scene.mist))
     toward = decay(np.abs(samples.x[:, :-1] / samples.z - scene.light_x) * 3.0)
     glow = color.vector(mood.glow) * (0.06 if mood.is_night else 0.25)
     haze = color.vector(mood.haze) + toward[..., None] * glow

@@ -98,8 +98,9 @@ def paint_water(painting: Painting, cover: F32 | None, *, line: float, calm: flo
         waves = _waves(lattice, x, away, painting)
         total = _mirrored(source, waves, below, rough, painting.stream.salt + 77, part.start, frame.unit)
         # Near the eye one looks into the water, far away only at what it mirrors.
-        facing = smoothstep(0.0, 0.75, below) * (0.42 + 0.3 * rough) - waves * (0.20 * rough)
+        facing = smoothstep(0.0, 0.75, below) * (0.42 + 0.3 * rough) - waves * (0.20 * rough + 0.35 * scene.storm) + 0.25 * (scene.ground == "city") * smoothstep(0.0, 0.2, below)
         total += (deep - total) * np.clip(facing, 0.05, 0.85)[..., None]
+        total *= (1.0 + waves * (0.9 * rough * (scene.ground == "ocean")))[..., None]
         if scene.disc is not None and scene.ground != "city":
             tint = color.vector(color.mix(mood.disc, mood.glow, 0.35))
             total += _glitter(scene, lattice, x, away, across, below, waves, rough)[..., None] * tint
@@ -109,7 +110,7 @@ def paint_water(painting: Painting, cover: F32 | None, *, line: float, calm: flo
             glow = decay(np.abs(across - scene.light_x) * 2.4) * (0.3 if scene.disc is not None else 0.1)
             total += ((color.vector(mood.haze) + glow[..., None] * color.vector(mood.glow)) - total) * melt[..., None]
         if scene.storm:
-            foam = smoothstep(0.42, 0.75, waves + 0.25 * lattice.at(x * 5.0, away * 5.0)) * decay(below * 0.6) * 0.5
+            foam = smoothstep(0.30, 0.85, waves + 0.35 * lattice.at(x * 4.0, away * 6.0)) * 0.55
             total += (color.vector(mood.sky[0]) - total) * foam[..., None]
         if cover is None:
             light[part] = total
