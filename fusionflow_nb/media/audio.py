@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusionflow_nb import errors
-from fusionflow_nb.media.container import SOUND_RATE, load_av, open_media, seconds, whole_file, write_errors
+from fusionflow_nb.media.container import SOUND_RATE, load_av, open_media, playable, seconds, whole_file, write_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,10 +155,11 @@ def _peaks(blocks: Iterator[NDArray[np.float32]], total: int, buckets: int) -> l
 
 
 def _sound_stream(container: Any, path: Path) -> Any:  # noqa: ANN401 - av objects
-    if not container.streams.audio:
+    streams = playable(container.streams.audio)
+    if not streams:
         message = f"{path.name} holds no sound."
         raise errors.MediaError(message, hint="Give a sound file, or a video that has sound.")
-    return container.streams.audio[0]
+    return streams[0]
 
 
 @contextmanager
@@ -185,7 +186,8 @@ def _plain_wav(path: Path) -> Iterator[wave.Wave_read | None]:
             # Floats, a-law and the like: no case for the standard library.
             yield None
             return
-        except EOFError as error:
+        except (EOFError, RuntimeError) as error:
+            # RuntimeError, without a word, is how chunks that reach beyond the file are reported.
             raise _cut_short(path) from error
         if plain.getsampwidth() != 2 or plain.getframerate() < 1:  # noqa: PLR2004 - 16 bits
             yield None

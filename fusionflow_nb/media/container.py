@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from fractions import Fraction
     from pathlib import Path
 
@@ -135,6 +135,11 @@ def open_media(path: Path) -> Iterator[Any]:
         av.open(name, "r", container_options=options, metadata_errors="replace") as container,
     ):
         yield container
+
+
+def playable(streams: Iterable[Any]) -> list[Any]:
+    """Those av streams that have a decoder; a damaged header can name a codec that does not exist."""
+    return [stream for stream in streams if stream.codec_context is not None]
 
 
 def limit_frames(stream: Any) -> None:  # noqa: ANN401 - av.VideoStream

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusionflow_nb import errors
-from fusionflow_nb.media.container import limit_frames, open_media, seconds
+from fusionflow_nb.media.container import limit_frames, media_errors, open_media, playable, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,7 +81,7 @@ def stream_facts(path: Path) -> VideoFacts:
             duration_s=round(packets.count / fps, 6),
             fps=round(fps, 6),
             frame_count=packets.count,
-            has_audio=bool(container.streams.audio),
+            has_audio=bool(playable(container.streams.audio)),
             codec=stream.codec_context.codec.canonical_name,
         )
 
@@ -118,14 +118,16 @@ def stream_frames(
         for frame in container.decode(stream):
             if frame.pts is not None:
                 time_s = float((frame.pts - zero) * stream.time_base)
-                yield time_s, rounding_s, partial(_pixels, frame, max_pixels)
+                yield time_s, rounding_s, partial(_pixels, path, frame, max_pixels)
 
 
-def _pixels(frame: Any, max_pixels: int | None) -> NDArray[np.uint8]:  # noqa: ANN401 - av.VideoFrame
+def _pixels(path: Path, frame: Any, max_pixels: int | None) -> NDArray[np.uint8]:  # noqa: ANN401 - av.VideoFrame
     """A decoded frame as upright RGB."""
     width, height = limited_size(frame.width, frame.height, max_pixels)
     flags = _TO_RGB if width == frame.width else _TO_SMALL_RGB
-    rgb = frame.reformat(width=width, height=height, format="rgb24", interpolation=flags)
+    # Called by the reader of the frames, outside the block in which the file is open.
+    with media_errors(path):
+        rgb = frame.reformat(width=width, height=height, format="rgb24", interpolation=flags)
     pixels: NDArray[np.uint8] = rgb.to_ndarray()
     return np.ascontiguousarray(np.rot90(pixels, frame.rotation // _QUARTER_TURN)) if frame.rotation else pixels
 
@@ -161,10 +163,11 @@ def no_frame(path: Path) -> errors.MediaError:
 
 
 def _picture_stream(container: Any, path: Path) -> Any:  # noqa: ANN401 - av objects
-    if not container.streams.video:
+    streams = playable(container.streams.video)
+    if not streams:
         message = f"{path.name} holds no pictures."
         raise errors.MediaError(message, hint="Give a video file.")
-    stream = container.streams.video[0]
+    stream = streams[0]
     limit_frames(stream)
     return stream
 
@@ -173,7 +176,7 @@ def _media_type(container: Any, stream: Any) -> str:  # noqa: ANN401 - av object
     """The media type, by what is inside: Matroska with web codecs is WebM."""
     kind = container.format.name
     if "webm" in kind:
-        codecs = {found.codec_context.codec.canonical_name for found in (stream, *container.streams.audio)}
+        codecs = {found.codec_context.codec.canonical_name for found in (stream, *playable(container.streams.audio))}
         return "video/webm" if codecs <= _WEB_CODECS else "video/x-matroska"
     if "mp4" in kind:
         return "video/quicktime" if container.metadata.get("major_brand", "").strip() == "qt" else "video/mp4"

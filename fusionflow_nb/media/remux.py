@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusionflow_nb.media.container import open_media, seconds, write_errors
+from fusionflow_nb.media.container import open_media, playable, seconds, write_errors
 from fusionflow_nb.media.encode import SoundTrack, open_output
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def replace_sound(
         MissingExtraError: PyAV is not installed.
     """
     with open_media(video) as source:
-        pictures = source.streams.video[0]
+        pictures = playable(source.streams.video)[0]
         is_mp4 = "mp4" in source.format.name
         target = open_output(
             output, "mp4" if is_mp4 else "webm" if _is_webm(pictures.codec_context.name) else "matroska"
