@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
@@ -303,6 +304,8 @@ class Call:
         for output in made:
             asset = self.services.store.put(output.content, media_type=output.media_type)
             by_port.setdefault(output.port, []).append(asset)
+            if isinstance(output.content, Path):
+                output.content.unlink(missing_ok=True)
         is_series = int(self.bound.values.get("count") or 1) > 1
         outputs: Outputs = {}
         for port, assets in by_port.items():

@@ -47,7 +47,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One thing the service made, already fetched: bytes, or a file that the engine may move away."""
+    """One thing the service made, already fetched: bytes, or a file that the engine removes once it is stored."""
 
     port: str
     content: bytes | Path

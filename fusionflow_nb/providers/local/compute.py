@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     Tick = Callable[[float], None]
 
 MAX_FILM_SIDE = 1280
-MAX_NEURAL_PIXELS = 1024 * 1024
+MAX_NEURAL_PIXELS = 512 * 512
 DRAW_SHARE = 0.9
 """Of a film's progress: the frames; the rest is closing the file."""
 
 
-def compute(request: Request, folder: Path, tick: Tick) -> tuple[Output, ...]:
+def compute(request: Request, file: Path, tick: Tick) -> tuple[Output, ...]:
     """Make what a request asks for.
 
     Args:
         request: for a model of `local`.
-        folder: where larger results are written.
+        file: where a film or a sound is written; it belongs to whoever takes the outputs.
         tick: told the fraction of real work done; may raise to stop.
 
     Raises:
@@ -53,7 +53,7 @@ def compute(request: Request, folder: Path, tick: Tick) -> tuple[Output, ...]:
     settings.update(request.settings)
     if name in STYLES:
         return _style(name, request.prompt or "", settings, tick)
-    made = _MODELS[name](request, settings, folder, tick)
+    made = _MODELS[name](request, settings, file, tick)
     tick(1.0)
     return made
 
@@ -70,7 +70,7 @@ def _style(name: str, prompt: str, settings: dict[str, Any], tick: Tick) -> tupl
     return tuple(outputs)
 
 
-def _recolor(request: Request, settings: dict[str, Any], _folder: Path, tick: Tick) -> tuple[Output, ...]:
+def _recolor(request: Request, settings: dict[str, Any], _file: Path, tick: Tick) -> tuple[Output, ...]:
     pixels = _pixels(request, "image")
     made = recolor(pixels, request.prompt or "", strength=settings["strength"], seed=settings["seed"], tick=tick)
     mask = request.reference("mask")
@@ -80,22 +80,22 @@ def _recolor(request: Request, settings: dict[str, Any], _folder: Path, tick: Ti
     return (Output("image", encode_png(from_array(made)), "image/png"),)
 
 
-def _lanczos(request: Request, settings: dict[str, Any], _folder: Path, tick: Tick) -> tuple[Output, ...]:
+def _lanczos(request: Request, settings: dict[str, Any], _file: Path, tick: Tick) -> tuple[Output, ...]:
     made = upscale_lanczos(_pixels(request, "image"), settings["factor"], tick=tick)
     return (Output("image", encode_png(from_array(made)), "image/png"),)
 
 
-def _neural(request: Request, _settings: dict[str, Any], _folder: Path, tick: Tick) -> tuple[Output, ...]:
+def _neural(request: Request, _settings: dict[str, Any], _file: Path, tick: Tick) -> tuple[Output, ...]:
     pixels = _pixels(request, "image")
     if pixels.shape[0] * pixels.shape[1] > MAX_NEURAL_PIXELS:
         raise errors.SettingError(
-            f"The picture has {pixels.shape[1]}x{pixels.shape[0]} pixels; this network takes up to 1024x1024.",
+            f"The picture has {pixels.shape[1]}x{pixels.shape[0]} pixels; this network takes up to 512x512.",
             hint="Resize it first, or use local/upscale-lanczos.",
         )
     return (Output("image", encode_png(from_array(upscale_neural(pixels, tick=tick))), "image/png"),)
 
 
-def _ken_burns(request: Request, settings: dict[str, Any], folder: Path, tick: Tick) -> tuple[Output, ...]:
+def _ken_burns(request: Request, settings: dict[str, Any], file: Path, tick: Tick) -> tuple[Output, ...]:
     pixels = _pixels(request, "image")
     width, height = _film_size(pixels, settings.get("width"), settings.get("height"))
     frames = ken_burns(
@@ -108,10 +108,10 @@ def _ken_burns(request: Request, settings: dict[str, Any], folder: Path, tick: T
         height=height,
         tick=_share(tick),
     )
-    return _film(frames, settings, (width, height), folder)
+    return _film(frames, settings, (width, height), file)
 
 
-def _parallax(request: Request, settings: dict[str, Any], folder: Path, tick: Tick) -> tuple[Output, ...]:
+def _parallax(request: Request, settings: dict[str, Any], file: Path, tick: Tick) -> tuple[Output, ...]:
     found = request.reference("depth")
     if found is None:
         raise errors.SettingError(
@@ -130,36 +130,35 @@ def _parallax(request: Request, settings: dict[str, Any], folder: Path, tick: Ti
         fps=settings["fps"],
         tick=_share(tick),
     )
-    return _film(frames, settings, (width, height), folder)
+    return _film(frames, settings, (width, height), file)
 
 
-def _animate(request: Request, settings: dict[str, Any], folder: Path, tick: Tick) -> tuple[Output, ...]:
+def _animate(request: Request, settings: dict[str, Any], file: Path, tick: Tick) -> tuple[Output, ...]:
     size = (settings["width"] // 2 * 2, settings["height"] // 2 * 2)
 
-    def draw(time: float, inner: Tick) -> NDArray[np.uint8]:
+    def draw(phase: float, inner: Tick) -> NDArray[np.uint8]:
         made = render(
             settings["style"],
             request.prompt or "",
             seed=settings["seed"],
             width=size[0],
             height=size[1],
-            settings={"time": time},
+            settings={"phase": phase},
             tick=inner,
         )
         return made.pixels
 
     frames = animate(draw, duration_s=settings["duration_s"], fps=settings["fps"], tick=_share(tick))
-    return _film(frames, settings, size, folder)
+    return _film(frames, settings, size, file)
 
 
-def _ambient(request: Request, settings: dict[str, Any], folder: Path, tick: Tick) -> tuple[Output, ...]:
+def _ambient(request: Request, settings: dict[str, Any], file: Path, tick: Tick) -> tuple[Output, ...]:
     samples = ambient(request.prompt or "", seed=settings["seed"], duration_s=settings["duration_s"], tick=_share(tick))
-    path = folder / "sound.wav"
-    write_wav(path, samples, RATE)
-    return (Output("audio", path, "audio/wav"),)
+    write_wav(file, samples, RATE)
+    return (Output("audio", file, "audio/wav"),)
 
 
-def _backdrop(request: Request, settings: dict[str, Any], _folder: Path, tick: Tick) -> tuple[Output, ...]:
+def _backdrop(request: Request, settings: dict[str, Any], _file: Path, tick: Tick) -> tuple[Output, ...]:
     cut = cut_out(_pixels(request, "image"), tolerance=settings["tolerance"], softness=settings["softness"], tick=_share(tick))
     mask = from_array(np.repeat(cut.mask[:, :, None], 3, axis=2)).convert("L")
     return (Output("image", encode_png(from_array(cut.rgba)), "image/png"), Output("mask", encode_png(mask), "image/png"))
@@ -197,11 +196,10 @@ def _film_size(pixels: NDArray[np.uint8], width: int | None, height: int | None)
 
 
 def _film(
-    frames: Iterator[NDArray[np.uint8]], settings: dict[str, Any], size: tuple[int, int], folder: Path
+    frames: Iterator[NDArray[np.uint8]], settings: dict[str, Any], size: tuple[int, int], file: Path
 ) -> tuple[Output, ...]:
-    path = folder / "film"
-    facts = write_video(path, frames, fps=settings["fps"], width=size[0], height=size[1])
-    return (Output("video", path, facts.media_type),)
+    facts = write_video(file, frames, fps=settings["fps"], width=size[0], height=size[1])
+    return (Output("video", file, facts.media_type),)
 
 
 def _share(tick: Tick) -> Tick:

@@ -22,6 +22,7 @@ from fusionflow_nb.providers.protocol import (
     Done,
     Failed,
     Operation,
+    Output,
     Pending,
     Request,
 )
@@ -128,14 +129,21 @@ class LocalProvider:
 
 def _compute(request: Request, work: Work) -> None:
     """Do a request's work and say how it ended. Runs in a worker thread."""
-    from fusionflow_nb.providers.local.compute import compute  # noqa: PLC0415 - numpy only when something is computed
-
-    folder = Path(tempfile.mkdtemp(prefix="fusionflow-local-"))
+    descriptor, name = tempfile.mkstemp(prefix="fusionflow-local-")
+    os.close(descriptor)
+    file = Path(name)
+    outputs: tuple[Output, ...] = ()
     try:
-        work.end(Done(compute(request, folder, work.tick)))
+        from fusionflow_nb.providers.local.compute import compute  # noqa: PLC0415 - numpy only when something is computed
+
+        outputs = compute(request, file, work.tick)
+        work.end(Done(outputs))
     except StoppedError:
         work.end(Cancelled())
     except errors.FusionFlowError as error:
         work.end(Failed(error.code, str(error)))
     except Exception as error:  # the border of a job: a computation that breaks is that job's failure, not the kernel's
         work.end(Failed("local", f"{type(error).__name__}: {error}"))
+    finally:
+        if all(output.content != file for output in outputs):
+            file.unlink(missing_ok=True)
