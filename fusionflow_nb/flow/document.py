@@ -1,7 +1,7 @@
 """The graph document: nodes, edges, variables, layout. Pure data; it executes nothing and knows no node types.
 
-Logic (nodes, edges, variables) and layout (positions, sizes, colours, titles, viewport, comments) are kept apart, so that
-moving a node never changes what a flow computes. Unknown fields survive a round trip at every level.
+Logic (nodes, edges, variables) and layout (positions, sizes, colours, titles, viewport, comments) are kept apart, so
+that moving a node never changes what a flow computes. Unknown fields survive a round trip at every level.
 Edges point from an output port to an input port. Their order matters where several end in one collecting port.
 """
 
@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from fusionflow_nb.flow.index import Index
 
 FILE_VERSION = 1
 
@@ -34,22 +36,35 @@ class Node(BaseModel):
 class Edge(BaseModel):
     """Output port -> input port. The port fields carry React Flow's names wherever they are written."""
 
-    model_config = ConfigDict(extra="allow", populate_by_name=True)
+    model_config = ConfigDict(extra="allow", serialize_by_alias=True)
 
     source: str
-    source_port: str = Field(alias="sourceHandle")
+    source_port: str = Field(
+        validation_alias=AliasChoices("sourceHandle", "source_port"), serialization_alias="sourceHandle"
+    )
     target: str
-    target_port: str = Field(alias="targetHandle")
+    target_port: str = Field(
+        validation_alias=AliasChoices("targetHandle", "target_port"), serialization_alias="targetHandle"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_id(cls, data: Any) -> Any:  # noqa: ANN401 - whatever was given
+        """React Flow names its edges; here the name follows from the ends, so a given one is no unknown field."""
+        if isinstance(data, dict) and "id" in data:
+            return {name: value for name, value in data.items() if name != "id"}
+        return data
 
     @property
     def id(self) -> str:
+        """The name of the edge on the canvas and in sentences."""
         return f"{self.source}.{self.source_port}->{self.target}.{self.target_port}"
 
 
 class NodeLayout(BaseModel):
     """How a node looks on the canvas, in canvas pixels."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
     x: float = 0.0
     y: float = 0.0
@@ -60,9 +75,9 @@ class NodeLayout(BaseModel):
 
 
 class Layout(BaseModel):
-    """Everything that may change without changing a result."""
+    """Everything that may change without changing a result; only nodes that exist have a look, in no order."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
     nodes: dict[str, NodeLayout] = Field(default_factory=dict)
     groups: list[dict[str, Any]] = Field(default_factory=list)
@@ -81,3 +96,10 @@ class FlowDocument(BaseModel):
     edges: list[Edge] = Field(default_factory=list)
     variables: dict[str, Any] = Field(default_factory=dict)
     layout: Layout = Field(default_factory=Layout)
+
+    _index: Index = PrivateAttr(default_factory=Index)
+
+    @property
+    def index(self) -> Index:
+        """What edits keep beside the document so that they need not walk it."""
+        return self._index

@@ -1,7 +1,7 @@
-"""The canonical file form, the hash of the logic, and React Flow's shape.
+"""The canonical file form, and the hash of the logic.
 
-`name.flow.json` is JSON laid out for people and for diffs: logic first, layout last, one node and one edge per line. Moving
-a node changes one layout line; editing a parameter changes one node line.
+`name.flow.json` is JSON laid out for people and for diffs: logic first, layout last, one node and one edge per line.
+Moving a node changes one layout line; editing a parameter changes one node line.
 """
 
 from __future__ import annotations
@@ -9,27 +9,40 @@ from __future__ import annotations
 import errno
 import json
 import os
-import tempfile
-from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from fusionflow_nb import errors
-from fusionflow_nb.flow.document import FILE_VERSION, Edge, FlowDocument, Layout, Node, NodeLayout
+from fusionflow_nb.flow.document import FILE_VERSION, Edge, FlowDocument, Node, NodeLayout
+from fusionflow_nb.flow.read import read_document
+from fusionflow_nb.flow.wire import from_wire, to_wire
 from fusionflow_nb.media.values import canonical_json, json_digest
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["MAX_BYTES", "dumps", "flow_hash", "from_wire", "load", "loads", "save", "to_wire"]
+
 MAX_BYTES = 64 * 1024 * 1024
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_LOGIC = set(Node.model_fields)
 
 
 def flow_hash(document: FlowDocument) -> str:
-    """Hex sha256 of what decides results: nodes, edges, variables. Not id, name, layout, or any order but that of edges
-    into one collecting port.
+    """Hex sha256 of what this version computes from: nodes, edges, variables.
+
+    Not the id, name or layout, not unknown fields, and no order but that of edges into one collecting port.
     """
+    edges = sorted(document.edges, key=lambda edge: (edge.target, edge.target_port))
     return json_digest(
         {
-            "nodes": {node.id: _node_json(node) for node in document.nodes.values()},
-            "edges": [_edge_json(edge) for edge in sorted(document.edges, key=lambda edge: (edge.target, edge.target_port))],
+            "nodes": {
+                node.id: node.model_dump(mode="json", exclude_defaults=True, include=_LOGIC)
+                for node in document.nodes.values()
+            },
+            "edges": [[edge.source, edge.source_port, edge.target, edge.target_port] for edge in edges],
             "variables": document.variables,
         }
     )
@@ -41,18 +54,17 @@ def dumps(document: FlowDocument) -> str:
     Raises:
         MediaError: a parameter that JSON cannot hold (NaN, an object of a class).
     """
-    layout = document.layout.model_dump(exclude_defaults=True, exclude={"nodes"})
-    looks = {node_id: look.model_dump(exclude_none=True) for node_id, look in document.layout.nodes.items()}
-    extra = document.__pydantic_extra__ or {}
+    extra = document.model_extra or {}
+    variables = [_entry(name, value) for name, value in sorted(document.variables.items())]
     lines = [
-        f'"fusionflow": {FILE_VERSION}',
-        f'"id": {_line(document.id)}',
-        f'"name": {_line(document.name)}',
-        f'"variables": {_block([f"{_line(key)}: {_line(value)}" for key, value in sorted(document.variables.items())], "{}")}',
-        f'"nodes": {_block([_line(_node_json(node)) for node in document.nodes.values()], "[]")}',
-        f'"edges": {_block([_line(_edge_json(edge)) for edge in document.edges], "[]")}',
-        *(f"{_line(key)}: {_line(value)}" for key, value in sorted(extra.items())),
-        _layout_text(layout, looks),
+        _entry("fusionflow", FILE_VERSION),
+        _entry("id", document.id),
+        _entry("name", document.name),
+        f'"variables": {_block(variables, "{}")}',
+        f'"nodes": {_block([_node_line(node) for node in document.nodes.values()], "[]")}',
+        f'"edges": {_block([_edge_line(edge) for edge in document.edges], "[]")}',
+        *(_entry(name, value) for name, value in sorted(extra.items())),
+        _layout_text(document),
     ]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
@@ -71,18 +83,22 @@ def loads(text: str, *, where: str = "This text") -> FlowDocument:
             hint="Restore it from version control or a backup.",
         ) from error
     except RecursionError as error:
-        raise errors.FlowFileError(f"{where} is nested too deeply to be a flow.") from error
+        raise errors.FlowFileError(f"{where} is nested too deeply to be a flow.", hint="Restore a backup.") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise errors.FlowFileError(f"{where} holds a number that is too long.", hint="Restore a backup.") from error
     if not isinstance(data, dict) or "fusionflow" not in data:
         raise errors.FlowFileError(f"{where} is no FusionFlow flow.", hint='A flow begins with {"fusionflow": 1.')
     version = data.pop("fusionflow")
-    if not isinstance(version, int) or version < 1:
-        raise errors.FlowFileError(f"{where} names the version {version!r}, which never was.")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise errors.FlowFileError(
+            f"{where} names a file version that never was.", hint=f'This one reads "fusionflow": {FILE_VERSION}.'
+        )
     if version > FILE_VERSION:
         raise errors.FlowFileError(
             f"{where} was written by a newer FusionFlow (file version {version}; this one reads {FILE_VERSION}).",
             hint="Upgrade: pip install -U fusionflow-nb.",
         )
-    return _document(data, where)
+    return read_document(data, where)
 
 
 def load(path: Path) -> FlowDocument:
@@ -93,124 +109,90 @@ def load(path: Path) -> FlowDocument:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise errors.FlowFileError(f"{path} is larger than 64 MB.", hint="Media belong into the store, not into flows.")
-        text = path.read_text(encoding="utf-8")
+            raise errors.FlowFileError(
+                f"{path} is larger than 64 MB.", hint="Media belong into the store, not into flows."
+            )
+        # Some editors put a byte order mark in front.
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise errors.FlowFileError(f"{path} cannot be read: {error.strerror}.", hint="Check the path.") from error
     except UnicodeDecodeError as error:
         raise errors.FlowFileError(f"{path} is no text file.", hint="Choose a .flow.json file.") from error
+    except ValueError as error:  # a path that no system takes
+        raise errors.FlowFileError(f"{str(path)!r} is no path.", hint="Check the path.") from error
     return loads(text, where=str(path))
 
 
 def save(document: FlowDocument, path: Path) -> None:
-    """Write a flow file as a whole or not at all.
+    """Write a flow file as a whole or not at all; a link stays a link, and the file keeps its permissions.
 
     Raises:
         DiskFullError, UnwritableError: the file that was there before is untouched.
+        MediaError: a parameter that JSON cannot hold.
     """
     data = dumps(document).encode()
-    temporary = ""
+    with _errors_of_saving(path):
+        target = path.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{uuid4().hex}")
+        try:
+            with temporary.open("xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if target.exists():
+                temporary.chmod(target.stat().st_mode)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _errors_of_saving(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
+        yield
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            raise errors.DiskFullError(f"The disk is full; {path} was not saved.", hint="Make room and save again.") from error
+        if error.errno in _FULL:
+            raise errors.DiskFullError(
+                f"The disk is full; {path} was not saved.", hint="Make room and save again."
+            ) from error
         raise errors.UnwritableError(
             f"{path} cannot be written: {error.strerror}.", hint="Save it to a folder that you can write."
         ) from error
 
 
-def to_wire(document: FlowDocument) -> dict[str, Any]:
-    """The graph in React Flow's shape, for the canvas and for `projects.graph_state`."""
-    nodes = []
-    for node in document.nodes.values():
-        look = document.layout.nodes.get(node.id, NodeLayout())
-        fields = look.model_dump(exclude_none=True)
-        wired = {"id": node.id, "type": node.type, "position": {"x": fields.pop("x"), "y": fields.pop("y")}}
-        wired.update({name: fields.pop(name) for name in ("width", "height") if name in fields})
-        logic = _node_json(node)
-        wired["data"] = {name: value for name, value in logic.items() if name not in {"id", "type"}}
-        if fields:
-            wired["look"] = fields
-        nodes.append(wired)
-    edges = [{"id": edge.id, **_edge_json(edge)} for edge in document.edges]
-    rest = document.layout.model_dump(exclude_defaults=True, exclude={"nodes"})
-    return {"nodes": nodes, "edges": edges, "layout": rest}
+def _node_line(node: Node) -> str:
+    return canonical_json(node.model_dump(mode="json", exclude_defaults=True))
 
 
-def from_wire(wire: dict[str, Any], *, id: str, name: str, variables: dict[str, Any]) -> FlowDocument:  # noqa: A002 - the document's word
-    """The document of a graph in React Flow's shape.
-
-    Raises:
-        FlowFileError: it is no such graph.
-    """
-    try:
-        looks, nodes = {}, []
-        for wired in wire["nodes"]:
-            nodes.append({"id": wired["id"], "type": wired["type"], **wired.get("data", {})})
-            size = {key: wired[key] for key in ("width", "height") if key in wired}
-            looks[wired["id"]] = {**wired["position"], **size, **wired.get("look", {})}
-        edges = [{key: value for key, value in edge.items() if key != "id"} for edge in wire["edges"]]
-        layout = {**wire.get("layout", {}), "nodes": looks}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise errors.FlowFileError(f"The graph lacks {error}.") from error
-    data = {"id": id, "name": name, "variables": variables, "nodes": nodes, "edges": edges, "layout": layout}
-    return _document(data, "The graph")
+def _edge_line(edge: Edge) -> str:
+    ends = {
+        "source": edge.source,
+        "sourceHandle": edge.source_port,
+        "target": edge.target,
+        "targetHandle": edge.target_port,
+    }
+    return canonical_json({**(edge.model_extra or {}), **ends})
 
 
-def _document(data: dict[str, Any], where: str) -> FlowDocument:
-    nodes = data.get("nodes", [])
-    if not isinstance(nodes, list):
-        raise errors.FlowFileError(f"{where}: nodes is no list.")
-    try:
-        placed = [Node.model_validate(node) for node in nodes]
-        by_id = {node.id: node for node in placed}
-        layout = data.get("layout", {})
-        document = FlowDocument.model_validate({**data, "nodes": by_id, "layout": Layout.model_validate(layout)})
-        canonical_json(document.model_dump(mode="json"))
-    except ValidationError as error:
-        first = error.errors()[0]
-        at = ".".join(str(part) for part in first["loc"])
-        raise errors.FlowFileError(f"{where}: {error.title}.{at}: {first['msg']}.", hint="Mend the field by hand.") from error
-    except (errors.MediaError, RecursionError, ValueError) as error:
-        raise errors.FlowFileError(f"{where} holds a value that no flow can hold: {error}") from error
-    if len(by_id) < len(placed):
-        twice = sorted({node.id for node in placed if sum(other.id == node.id for other in placed) > 1})
-        raise errors.FlowFileError(f"{where} has two nodes called {', '.join(twice)}.", hint="Give each its own id.")
-    for edge in document.edges:
-        for end in (edge.source, edge.target):
-            if end not in by_id:
-                raise errors.FlowFileError(
-                    f"{where}: the edge {edge.id} ends at {end!r}, which is not there.", hint="Remove the edge."
-                )
-    return document
+def _look_line(look: NodeLayout) -> str:
+    return canonical_json({"x": look.x, "y": look.y, **look.model_dump(mode="json", exclude_defaults=True)})
 
 
-def _node_json(node: Node) -> dict[str, Any]:
-    return node.model_dump(mode="json", exclude_defaults=True)
+def _layout_text(document: FlowDocument) -> str:
+    """The layout block, its nodes in the order of the nodes above."""
+    rest = document.layout.model_dump(mode="json", exclude_defaults=True, exclude={"nodes"})
+    looks = document.layout.nodes
+    lines = [
+        f"{canonical_json(node_id)}: {_look_line(looks[node_id])}" for node_id in document.nodes if node_id in looks
+    ]
+    parts = [*(_entry(name, value) for name, value in sorted(rest.items())), f'"nodes": {_block(lines, "{}")}']
+    return '"layout": {\n' + ",\n".join(parts) + "\n}"
 
 
-def _edge_json(edge: Edge) -> dict[str, Any]:
-    return edge.model_dump(mode="json", by_alias=True)
-
-
-def _line(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    return canonical_json(value)
+def _entry(name: str, value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return f"{canonical_json(name)}: {canonical_json(value)}"
 
 
 def _block(lines: list[str], brackets: str) -> str:
     return brackets if not lines else f"{brackets[0]}\n" + ",\n".join(lines) + f"\n{brackets[1]}"
-
-
-def _layout_text(layout: dict[str, Any], looks: dict[str, Any]) -> str:
-    parts = [f"{_line(key)}: {_line(value)}" for key, value in sorted(layout.items())]
-    nodes = _block([f"{_line(node_id)}: {_line(look)}" for node_id, look in looks.items()], "{}")
-    return '"layout": {\n' + ",\n".join([*parts, f'"nodes": {nodes}']) + "\n}"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from fusionflow_nb.flow import edits as edit_forms
+from fusionflow_nb.flow.edit_forms import parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,13 +16,24 @@ if TYPE_CHECKING:
     from fusionflow_nb.flow.document import FlowDocument
     from fusionflow_nb.flow.edits import Edit
 
-    Listener = Callable[[int, str, list[Edit]], None]
+    Listener: TypeAlias = Callable[[int, str, list[Edit]], None]
 
 DEPTH = 1000
+"""Steps that can be undone."""
+
+
+@dataclass(slots=True)
+class _Step:
+    inverse: Edit
+    gesture: tuple[str, str] | None
+    """Origin and gesture of an edit that the next one may join."""
 
 
 class History:
     """The one way a living document changes. Safe to call from any thread.
+
+    Listeners hear of every change in order, before the call that made it returns, and outside the lock: they may edit
+    (the others hear of that next), but must not wait for another thread that edits.
 
     Args:
         document: changed in place.
@@ -28,23 +42,35 @@ class History:
     def __init__(self, document: FlowDocument) -> None:
         self.document = document
         self.rev = 0
-        self._undo: list[tuple[Edit, str | None]] = []
+        self._undo: list[_Step] = []
         self._redo: list[Edit] = []
         self._listeners: list[Listener] = []
+        self._news: deque[tuple[int, str, list[Edit]]] = deque()
         self._lock = threading.RLock()
+        self._telling = threading.RLock()
+        self._is_telling = False
 
     @property
     def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
         return bool(self._undo)
 
     @property
     def can_redo(self) -> bool:
+        """Whether a step was taken back that can be done again."""
         return bool(self._redo)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Hear (rev, origin, edits) of every change, in order; returns how to stop."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        with self._lock:
+            self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                if listener in self._listeners:
+                    self._listeners.remove(listener)
+
+        return unsubscribe
 
     def do(self, edits: list[Edit], *, origin: str, gesture: str | None = None) -> int:
         """Apply edits as one step and return the new revision.
@@ -52,30 +78,35 @@ class History:
         Args:
             edits: all of them apply, or none.
             origin: who made them (a canvas's client id, `python`), so that a view knows its own.
-            gesture: steps of one gesture (a slider being dragged) are undone together.
+            gesture: consecutive steps of one origin in one gesture (a slider being dragged) are undone together.
 
         Raises:
             EditError: an edit does not fit; nothing changed.
         """
         with self._lock:
+            if not edits:
+                return self.rev
             inverse = edit_forms.apply(self.document, edit_forms.Several(edits=edits))
-            if gesture is not None and self._undo and self._undo[-1][1] == gesture:
-                before, _ = self._undo.pop()
-                inverse = edit_forms.Several(edits=[inverse, before])
-            self._undo.append((inverse, gesture))
+            key = None if gesture is None else (origin, gesture)
+            if key is not None and self._undo and self._undo[-1].gesture == key:
+                inverse = _joined(inverse, self._undo.pop().inverse)
+            self._undo.append(_Step(inverse, key))
             del self._undo[:-DEPTH]
             self._redo.clear()
-            return self._tell(origin, edits)
+            rev = self._note(origin, edits)
+        self._tell()
+        return rev
 
     def undo(self, *, origin: str = "undo") -> bool:
         """Take the last step back; False where there is none."""
         with self._lock:
             if not self._undo:
                 return False
-            inverse, _ = self._undo.pop()
+            inverse = self._undo.pop().inverse
             self._redo.append(edit_forms.apply(self.document, inverse))
-            self._tell(origin, [inverse])
-            return True
+            self._note(origin, [inverse])
+        self._tell()
+        return True
 
     def redo(self, *, origin: str = "redo") -> bool:
         """Do the step that was taken back again; False where there is none."""
@@ -83,12 +114,69 @@ class History:
             if not self._redo:
                 return False
             step = self._redo.pop()
-            self._undo.append((edit_forms.apply(self.document, step), None))
-            self._tell(origin, [step])
-            return True
+            self._undo.append(_Step(edit_forms.apply(self.document, step), None))
+            self._note(origin, [step])
+        self._tell()
+        return True
 
-    def _tell(self, origin: str, edits: list[Edit]) -> int:
+    def _note(self, origin: str, edits: list[Edit]) -> int:
+        """Queue the news of a change while the document's lock is held, so that news keep the order of changes."""
         self.rev += 1
-        for listener in tuple(self._listeners):
-            listener(self.rev, origin, edits)
+        self._news.append((self.rev, origin, edits))
         return self.rev
+
+    def _tell(self) -> None:
+        """Tell the listeners what is queued; another thread's telling is waited for, our own outer one goes on."""
+        with self._telling:
+            if self._is_telling:
+                return
+            self._is_telling = True
+            try:
+                while self._news:
+                    news = self._news.popleft()
+                    for listener in tuple(self._listeners):
+                        listener(*news)
+            finally:
+                self._is_telling = False
+
+
+def _joined(later: Edit, earlier: Edit) -> Edit:
+    """The inverse of two steps of a gesture, the later one undone first.
+
+    Where the later step only gave new values to what the earlier one had set, undoing the earlier one says it all:
+    a slider dragged through a thousand values is one edit to undo.
+    """
+    known = {_slot(part) for part in parts(earlier)}
+    if all(_is_mere_value(part) and _slot(part) in known for part in parts(later)):
+        return earlier
+    return edit_forms.Several(edits=[*parts(later), *parts(earlier)])
+
+
+def _slot(edit: Edit) -> tuple[str, ...]:
+    """What a setting edit sets."""
+    match edit:
+        case edit_forms.SetParam():
+            return edit.kind, edit.node_id, edit.name
+        case edit_forms.SetNode():
+            return edit.kind, edit.node_id, edit.field
+        case edit_forms.SetLayout():
+            return edit.kind, edit.node_id
+        case edit_forms.SetVariable():
+            return edit.kind, edit.name
+        case edit_forms.SetFlow():
+            return edit.kind, edit.field
+        case _:
+            return (edit.kind,)
+
+
+def _is_mere_value(inverse: Edit) -> bool:
+    """Whether an inverse changes a value alone: nothing appears, goes, or finds another place."""
+    match inverse:
+        case edit_forms.SetParam() | edit_forms.SetNode() | edit_forms.SetVariable():
+            return not inverse.is_unset and inverse.index is None
+        case edit_forms.SetLayout():
+            return inverse.mode == "replace" and inverse.index is None
+        case edit_forms.SetFlow():
+            return True
+        case _:
+            return False

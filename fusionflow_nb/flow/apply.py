@@ -1,0 +1,274 @@
+"""How each form of edit changes a document, and what changes it back.
+
+Every function here answers with the exact inverse: values, orders of nodes, edges and parameters, everything as it was.
+What is wrong is found before the first change, so a failing edit leaves the document as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb import errors
+from fusionflow_nb.flow.document import Edge, FlowDocument, Layout, Node, NodeLayout
+from fusionflow_nb.flow.edit_forms import (
+    AddEdge,
+    AddNode,
+    Edit,
+    RemoveEdge,
+    RemoveNode,
+    RenameNode,
+    SetFlow,
+    SetLayout,
+    SetNode,
+    SetParam,
+    SetVariable,
+    Several,
+)
+from fusionflow_nb.flow.index import edge_key
+from fusionflow_nb.flow.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def apply(document: FlowDocument, edit: Edit) -> Edit:
+    """Change the document and return the edit that changes it back, exactly.
+
+    Raises:
+        EditError: the edit does not fit; the document is as it was.
+    """
+    return _APPLY[edit.kind](document, edit)
+
+
+def _add_node(document: FlowDocument, edit: AddNode) -> Edit:
+    node_id = edit.node.id
+    if node_id in document.nodes:
+        raise errors.EditError(f"There is a node {node_id!r} already.", hint="Choose another name.")
+    node = edit.node.model_copy(update={"params": plain(edit.node.params, node_id=node_id)})
+    node.__pydantic_extra__ = plain(edit.node.model_extra or {}, node_id=node_id)
+    look = None if edit.layout is None else _look(edit.layout.model_dump(), node_id)
+    _insert(document.nodes, node_id, node, edit.index)
+    document.index.note(node_id)
+    if look is not None:
+        _insert(document.layout.nodes, node_id, look, edit.layout_index)
+    return RemoveNode(node_id=node_id)
+
+
+def _remove_node(document: FlowDocument, edit: RemoveNode) -> Edit:
+    node_id = edit.node_id
+    node = _node(document, node_id)
+    # Numbers are counted before the node goes, so that its own is not given again.
+    document.index.numbers(document.nodes)
+    back: list[Edit] = [
+        AddNode(
+            node=node,
+            layout=document.layout.nodes.get(node_id),
+            index=_place(document.nodes, node_id),
+            layout_index=_place(document.layout.nodes, node_id),
+        )
+    ]
+    # Put back in ascending order, each edge finds its old place again.
+    ends = [(at, edge) for at, edge in enumerate(document.edges) if node_id in (edge.source, edge.target)]
+    back += [AddEdge(edge=edge, index=at) for at, edge in ends]
+    if ends:
+        document.edges[:] = [edge for edge in document.edges if node_id not in (edge.source, edge.target)]
+        document.index.forget_edges()
+    del document.nodes[node_id]
+    document.layout.nodes.pop(node_id, None)
+    return Several(edits=back) if ends else back[0]
+
+
+def _rename_node(document: FlowDocument, edit: RenameNode) -> Edit:
+    old, new = edit.old, edit.new
+    _node(document, old)
+    if new in document.nodes and new != old:
+        raise errors.EditError(f"There is a node {new!r} already.", hint="Choose another name.")
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", new):
+        raise errors.EditError(f"{new!r} is no name for a node.", hint="Use letters, digits and _, a letter first.")
+    document.index.numbers(document.nodes)
+    renamed = {(new if name == old else name): node for name, node in document.nodes.items()}
+    renamed[new].id = new
+    _replace(document.nodes, renamed)
+    looks = {(new if name == old else name): look for name, look in document.layout.nodes.items()}
+    _replace(document.layout.nodes, looks)
+    for edge in document.edges:
+        edge.source = new if edge.source == old else edge.source
+        edge.target = new if edge.target == old else edge.target
+    document.index.note(new)
+    document.index.forget_edges()
+    return RenameNode(old=new, new=old)
+
+
+def _set_param(document: FlowDocument, edit: SetParam) -> Edit:
+    params = _node(document, edit.node_id).params
+    before = _put(params, edit.name, plain(edit.value, node_id=edit.node_id), edit)
+    return SetParam(node_id=edit.node_id, name=edit.name, **before)
+
+
+def _set_node(document: FlowDocument, edit: SetNode) -> Edit:
+    node = _node(document, edit.node_id)
+    if edit.field in {"id", "params"}:
+        raise errors.EditError(
+            f"{edit.field} is not set this way.", node_id=edit.node_id, hint="Use rename_node or set_param."
+        )
+    value = plain(edit.value, node_id=edit.node_id)
+    if edit.field not in Node.model_fields:
+        if node.__pydantic_extra__ is None:
+            node.__pydantic_extra__ = {}
+        before = _put(node.__pydantic_extra__, edit.field, value, edit)
+        return SetNode(node_id=edit.node_id, field=edit.field, **before)
+    fields = {"id": node.id, "type": node.type, edit.field: value}
+    if edit.is_unset:
+        del fields[edit.field]
+    try:
+        checked = Node.model_validate(fields)
+    except ValueError as error:
+        raise errors.EditError(f"{edit.field} cannot be {value!r}.", node_id=edit.node_id) from error
+    inverse = SetNode(node_id=edit.node_id, field=edit.field, value=getattr(node, edit.field))
+    setattr(node, edit.field, getattr(checked, edit.field))
+    return inverse
+
+
+def _set_layout(document: FlowDocument, edit: SetLayout) -> Edit:
+    node_id, looks = edit.node_id, document.layout.nodes
+    _node(document, node_id)
+    before = looks.get(node_id)
+    inverse = SetLayout(node_id=node_id, mode="remove")
+    if before is not None:
+        at = _place(looks, node_id) if edit.mode == "remove" else None
+        inverse = SetLayout(node_id=node_id, fields=before.model_dump(), mode="replace", index=at)
+    if edit.mode == "remove":
+        looks.pop(node_id, None)
+        return inverse
+    fields = edit.fields
+    if edit.mode == "merge":
+        old = before.model_dump() if before is not None else {}
+        fields = {name: one for name, one in {**old, **fields}.items() if one is not None or name not in fields}
+    look = _look(fields, node_id)
+    if before is None:
+        _insert(looks, node_id, look, edit.index)
+    else:
+        looks[node_id] = look
+    return inverse
+
+
+def _look(fields: dict[str, Any], node_id: str) -> NodeLayout:
+    try:
+        return NodeLayout.model_validate(plain(fields, node_id=node_id))
+    except ValueError as error:
+        raise errors.EditError(f"The layout {fields} does not fit.", node_id=node_id) from error
+
+
+def _add_edge(document: FlowDocument, edit: AddEdge) -> Edit:
+    edge = edit.edge
+    _node(document, edge.source)
+    _node(document, edge.target)
+    known = document.index.edges(document.edges)
+    if edge_key(edge) in known:
+        raise errors.EditError(f"The edge {edge.id} is there already.", node_id=edge.target)
+    # Validated anew: a copy, and sure to be JSON.
+    placed = Edge.model_validate(plain(edge.model_dump(by_alias=True), node_id=edge.target))
+    document.edges.insert(len(document.edges) if edit.index is None else edit.index, placed)
+    known.add(edge_key(placed))
+    return RemoveEdge(edge=edge)
+
+
+def _remove_edge(document: FlowDocument, edit: RemoveEdge) -> Edit:
+    key, target = edge_key(edit.edge), edit.edge.target
+    for at, edge in enumerate(document.edges):
+        if edge.target == target and edge_key(edge) == key:
+            document.index.edges(document.edges).discard(key)
+            del document.edges[at]
+            return AddEdge(edge=edge, index=at)
+    raise errors.EditError(f"There is no edge {edit.edge.id}.", hint="It may have been removed meanwhile.")
+
+
+def _set_variable(document: FlowDocument, edit: SetVariable) -> Edit:
+    before = _put(document.variables, edit.name, plain(edit.value), edit)
+    return SetVariable(name=edit.name, **before)
+
+
+def _set_flow(document: FlowDocument, edit: SetFlow) -> Edit:
+    holder: FlowDocument | Layout = document if edit.field == "name" else document.layout
+    value = plain(edit.value)
+    try:
+        checked = type(holder).model_validate({edit.field: value})
+    except ValueError as error:
+        raise errors.EditError(f"{edit.field} cannot be {value!r}.") from error
+    inverse = SetFlow(field=edit.field, value=getattr(holder, edit.field))
+    setattr(holder, edit.field, getattr(checked, edit.field))
+    return inverse
+
+
+def _several(document: FlowDocument, edit: Several) -> Edit:
+    done: list[Edit] = []
+    try:
+        for one in edit.edits:
+            done.append(apply(document, one))  # noqa: PERF401 - what is done must be known when one fails
+    except errors.EditError:
+        for inverse in reversed(done):
+            apply(document, inverse)
+        raise
+    return Several(edits=list(reversed(done)))
+
+
+def _node(document: FlowDocument, node_id: str) -> Node:
+    node = document.nodes.get(node_id)
+    if node is None:
+        raise errors.EditError(f"There is no node {node_id!r}.", hint="It may have been removed meanwhile.")
+    return node
+
+
+def _put(
+    mapping: dict[str, Any],
+    name: str,
+    value: Any,  # noqa: ANN401
+    edit: SetParam | SetNode | SetVariable,
+) -> dict[str, Any]:
+    """Set or take away one key as an edit says; returns value, is_unset and index of the inverse."""
+    if name not in mapping:
+        if not edit.is_unset:
+            _insert(mapping, name, value, edit.index)
+        return {"is_unset": True}
+    before = {"value": mapping[name]}
+    if edit.is_unset:
+        before["index"] = _place(mapping, name)
+        del mapping[name]
+    else:
+        mapping[name] = value
+    return before
+
+
+def _place(mapping: dict[str, Any], key: str) -> int | None:
+    return list(mapping).index(key) if key in mapping else None
+
+
+def _insert(mapping: dict[str, Any], key: str, value: Any, index: int | None) -> None:  # noqa: ANN401
+    """Put a key at a place of a dict's order; at the end by default."""
+    if index is None or index >= len(mapping):
+        mapping[key] = value
+        return
+    items = list(mapping.items())
+    items.insert(index, (key, value))
+    _replace(mapping, dict(items))
+
+
+def _replace(mapping: dict[str, Any], content: dict[str, Any]) -> None:
+    mapping.clear()
+    mapping.update(content)
+
+
+_APPLY: dict[str, Callable[[FlowDocument, Any], Edit]] = {
+    "add_node": _add_node,
+    "remove_node": _remove_node,
+    "rename_node": _rename_node,
+    "set_param": _set_param,
+    "set_node": _set_node,
+    "set_layout": _set_layout,
+    "add_edge": _add_edge,
+    "remove_edge": _remove_edge,
+    "set_variable": _set_variable,
+    "set_flow": _set_flow,
+    "several": _several,
+}

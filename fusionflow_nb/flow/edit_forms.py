@@ -1,0 +1,134 @@
+"""The forms of edits: what may be said about a document, as data that travels to the canvas and back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fusionflow_nb.flow.document import Edge, Node, NodeLayout  # noqa: TC001 - pydantic reads them at run time
+
+
+class _Edit(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class AddNode(_Edit):
+    """Places a node; the indices say where among nodes and looks an inverse puts one back."""
+
+    kind: Literal["add_node"] = "add_node"
+    node: Node
+    layout: NodeLayout | None = None
+    index: int | None = None
+    layout_index: int | None = None
+
+
+class RemoveNode(_Edit):
+    """Removes a node with its edges and layout."""
+
+    kind: Literal["remove_node"] = "remove_node"
+    node_id: str
+
+
+class RenameNode(_Edit):
+    """Gives a node another id; edges and layout follow."""
+
+    kind: Literal["rename_node"] = "rename_node"
+    old: str
+    new: str
+
+
+class SetParam(_Edit):
+    """Sets a parameter, or takes it away; `index` is its place where an inverse puts one back."""
+
+    kind: Literal["set_param"] = "set_param"
+    node_id: str
+    name: str
+    value: Any = None
+    is_unset: bool = False
+    index: int | None = None
+
+
+class SetNode(_Edit):
+    """Sets another field of a node: take, is_muted, locked, type, or one that this version does not know."""
+
+    kind: Literal["set_node"] = "set_node"
+    node_id: str
+    field: str
+    value: Any = None
+    is_unset: bool = False
+    index: int | None = None
+
+
+class SetLayout(_Edit):
+    """Changes how a node looks: some fields (`merge`; None takes one away), all of it (`replace`), or `remove`."""
+
+    kind: Literal["set_layout"] = "set_layout"
+    node_id: str
+    fields: dict[str, Any] = Field(default_factory=dict)
+    mode: Literal["merge", "replace", "remove"] = "merge"
+    index: int | None = None
+
+
+class AddEdge(_Edit):
+    """Draws an edge; its place among the edges into one collecting port is its place in the list."""
+
+    kind: Literal["add_edge"] = "add_edge"
+    edge: Edge
+    index: int | None = None
+
+
+class RemoveEdge(_Edit):
+    """Takes the edge between these two ends away."""
+
+    kind: Literal["remove_edge"] = "remove_edge"
+    edge: Edge
+
+
+class SetVariable(_Edit):
+    """Sets a variable of the flow, or takes it away."""
+
+    kind: Literal["set_variable"] = "set_variable"
+    name: str
+    value: Any = None
+    is_unset: bool = False
+    index: int | None = None
+
+
+class SetFlow(_Edit):
+    """Sets what concerns the whole: name, or the canvas's groups, comments and viewport."""
+
+    kind: Literal["set_flow"] = "set_flow"
+    field: Literal["name", "groups", "comments", "viewport"]
+    value: Any
+
+
+class Several(_Edit):
+    """Edits that are one step for undo: all of them apply, or none."""
+
+    kind: Literal["several"] = "several"
+    edits: list[Edit]
+
+
+Edit: TypeAlias = Annotated[
+    AddNode
+    | RemoveNode
+    | RenameNode
+    | SetParam
+    | SetNode
+    | SetLayout
+    | AddEdge
+    | RemoveEdge
+    | SetVariable
+    | SetFlow
+    | Several,
+    Field(discriminator="kind"),
+]
+Several.model_rebuild()
+
+
+def parts(edit: Edit) -> list[Edit]:
+    """An edit as a flat list of single ones."""
+    if not isinstance(edit, Several):
+        return [edit]
+    return [part for one in edit.edits for part in parts(one)]

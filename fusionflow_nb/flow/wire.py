@@ -1,0 +1,61 @@
+"""The graph in React Flow's shape, as the canvas and `projects.graph_state` hold it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb import errors
+from fusionflow_nb.flow.document import NodeLayout
+from fusionflow_nb.flow.read import read_document
+
+if TYPE_CHECKING:
+    from fusionflow_nb.flow.document import FlowDocument
+
+
+def to_wire(document: FlowDocument) -> dict[str, Any]:
+    """The graph as React Flow takes it: `{nodes, edges, layout}`; id, name and variables travel beside it.
+
+    A node is `{id, type, position, width?, height?, data: {params?, take?, ...}, look?: {title?, color?, ...}}`;
+    `is_unplaced` marks one that has no position yet (it is drawn at the origin until somebody places it).
+    """
+    nodes = []
+    for node in document.nodes.values():
+        look = document.layout.nodes.get(node.id)
+        fields = (look or NodeLayout()).model_dump(mode="json", exclude_defaults=True)
+        position = {"x": fields.pop("x", 0.0), "y": fields.pop("y", 0.0)}
+        wired: dict[str, Any] = {"id": node.id, "type": node.type, "position": position}
+        wired.update({name: fields.pop(name) for name in ("width", "height") if name in fields})
+        wired["data"] = node.model_dump(mode="json", exclude_defaults=True, exclude={"id", "type"})
+        if fields:
+            wired["look"] = fields
+        if look is None:
+            wired["is_unplaced"] = True
+        nodes.append(wired)
+    edges = [{**edge.model_dump(mode="json", by_alias=True), "id": edge.id} for edge in document.edges]
+    rest = document.layout.model_dump(mode="json", exclude_defaults=True, exclude={"nodes"})
+    return {"nodes": nodes, "edges": edges, "layout": rest}
+
+
+def from_wire(wire: dict[str, Any], *, id: str, name: str, variables: dict[str, Any]) -> FlowDocument:  # noqa: A002 - the document's word
+    """The document of a graph in React Flow's shape.
+
+    Raises:
+        FlowFileError: it is no such graph.
+    """
+    looks: dict[str, Any] = {}
+    nodes = []
+    try:
+        for wired in wire["nodes"]:
+            nodes.append({**wired.get("data", {}), "id": wired["id"], "type": wired["type"]})
+            if wired.get("is_unplaced"):
+                continue
+            sizes = {side: wired[side] for side in ("width", "height") if side in wired}
+            looks[wired["id"]] = {**wired.get("look", {}), **sizes, **wired["position"]}
+        layout = {**wire.get("layout", {}), "nodes": looks}
+        edges = wire["edges"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise errors.FlowFileError(
+            f"The graph is not in React Flow's shape: {error}.", hint="Reload the canvas."
+        ) from error
+    data = {"id": id, "name": name, "variables": variables, "nodes": nodes, "edges": edges, "layout": layout}
+    return read_document(data, "The graph")
