@@ -66,7 +66,7 @@ def export(path: str | Path) -> Path:
 
 
 def lineage(generation_id: str) -> Result:
-    """What a generation was made of (`step` < 0) and what was made of it (`step` > 0), through all steps, nearest first.
+    """What a generation was made of (`step` < 0) and what was made of it (`step` > 0), nearest first.
 
     Raises:
         TapeError: there is no such generation.

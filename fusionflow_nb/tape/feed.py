@@ -1,0 +1,193 @@
+"""From the journal's events to the tape's tables: `seq > the last one seen`, so nothing is read twice or missed.
+
+Payloads go to DuckDB as lines of JSON in short-lived files: its reader is parallel and needs no extra package.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import tempfile
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from fusionflow_nb.journal.database import open_reader
+from fusionflow_nb.tape import fold, schema
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+_log = logging.getLogger(__name__)
+_ROWS_PER_FETCH = 2_000
+_ROWS_PER_PART = 100_000  # bounds the temporary files to about 100 MB each
+_SMALLEST_OBJECT_LIMIT = 1 << 20
+
+_TABLES = {
+    b"intent": ("generations", "*, FALSE", schema.GENERATION_COLUMNS),
+    b"generation": ("generations", "*, TRUE", schema.GENERATION_COLUMNS),
+    b"operation": ("operations", "*", schema.OPERATION_COLUMNS),
+    b"run": ("runs", "*", schema.RUN_COLUMNS),
+    b"project": ("projects", "*, at_us", schema.PROJECT_COLUMNS),
+}
+
+
+class Feed:
+    """The tape's own, reading connection to the journal. One thread at a time may `pull`."""
+
+    def __init__(self, journal: Path) -> None:
+        """Open the journal for reading.
+
+        Raises:
+            sqlite3.Error: it cannot be read.
+        """
+        self._connection = open_reader(journal)
+        self._connection.text_factory = bytes
+        self._seen_seq = 0
+        self._seen_version: int | None = None
+
+    def close(self) -> None:
+        """Let the journal go."""
+        self._connection.close()
+
+    def pull(self, target: duckdb.DuckDBPyConnection) -> bool:
+        """Bring the tables up to date; whether there was anything new.
+
+        Raises:
+            sqlite3.Error, duckdb.Error, OSError: nothing was changed; the next pull tries again.
+        """
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version == self._seen_version:
+            return False
+        (last,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
+        is_newer = bool(last > self._seen_seq)
+        if is_newer:
+            try:
+                self._load(target, last, is_lenient=False)
+            except duckdb.Error as error:
+                _log.warning("Some events do not fit the tape and are left out: %s", error)
+                self._load(target, last, is_lenient=True)
+            self._seen_seq = last
+        self._seen_version = version
+        return is_newer
+
+    def _load(self, target: duckdb.DuckDBPyConnection, last: int, *, is_lenient: bool) -> None:
+        """All that is new, in one transaction."""
+        is_large = last - self._seen_seq > _ROWS_PER_PART
+        with tempfile.TemporaryDirectory(prefix="fusionflow-tape-") as folder:
+            parts = _parts(self._connection, Path(folder), self._seen_seq, last)
+            target.execute("BEGIN")
+            try:
+                before = fold.mark(target)
+                for part in _ahead(parts) if is_large else parts:
+                    for kind, file in part.files.items():
+                        _read(target, kind, file, is_lenient=is_lenient)
+                fold.fold(target, before)
+                target.execute("COMMIT")
+            except BaseException:
+                target.execute("ROLLBACK")
+                raise
+
+
+@dataclass(slots=True)
+class _File:
+    path: Path
+    longest_line: int = 0
+
+
+@dataclass(slots=True)
+class _Part:
+    """A number of events as files, one for each kind."""
+
+    folder: Path
+    number: int
+    rows: int = 0
+    files: dict[bytes, _File] = field(default_factory=dict)
+
+    def add(self, rows: list[tuple[int, bytes, bytes]]) -> None:
+        """Append (seq, kind, payload) to the files; kinds of a newer version are not for our tables."""
+        lines: dict[bytes, list[bytes]] = {}
+        for seq, kind, payload in rows:
+            if kind == b"project":
+                lines.setdefault(kind, []).append(b'{"seq":%d,%b' % (seq, payload[1:]))
+            elif kind in _TABLES:
+                lines.setdefault(kind, []).append(payload)
+        for kind, texts in lines.items():
+            file = self.files.get(kind)
+            if file is None:
+                file = self.files[kind] = _File(self.folder / f"{self.number}-{kind.decode()}.ndjson")
+            file.longest_line = max(file.longest_line, *map(len, texts))
+            with file.path.open("ab") as target:
+                target.write(b"\n".join(texts) + b"\n")
+        self.rows += len(rows)
+
+
+def _parts(connection: sqlite3.Connection, folder: Path, after: int, last: int) -> Iterator[_Part]:
+    cursor = connection.execute(
+        """
+        SELECT seq, CAST(kind AS BLOB), CASE kind WHEN 'project' THEN '{"at_us":' || at_us || ',' || substr(payload, 2)
+                                                  ELSE payload END
+        FROM events WHERE seq > ? AND seq <= ? ORDER BY seq
+        """,
+        (after, last),
+    )
+    part = _Part(folder, 0)
+    while rows := cursor.fetchmany(_ROWS_PER_FETCH):
+        part.add(rows)
+        if part.rows >= _ROWS_PER_PART:
+            yield part
+            part = _Part(folder, part.number + 1)
+    yield part
+
+
+def _ahead(parts: Iterator[_Part]) -> Iterator[_Part]:
+    """The same parts, the next one being written while the last one is read."""
+    made: queue.Queue[_Part | BaseException | None] = queue.Queue(maxsize=1)
+    is_over = threading.Event()
+
+    def make() -> None:
+        last_word: BaseException | None = None
+        try:
+            for part in parts:
+                made.put(part)
+                if is_over.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 - carried over to the reading thread and raised there
+            last_word = error
+        made.put(last_word)
+
+    with ExitStack() as stack:
+        thread = threading.Thread(target=make, name="tape-feed", daemon=True)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(_drain, made)
+        stack.callback(is_over.set)
+        while (part := made.get()) is not None:
+            if isinstance(part, BaseException):
+                raise part
+            yield part
+
+
+def _drain(made: queue.Queue[Any]) -> None:
+    """Make room, so that the writing thread can see that nobody reads any more."""
+    while not made.empty():
+        made.get_nowait()
+
+
+def _read(target: duckdb.DuckDBPyConnection, kind: bytes, file: _File, *, is_lenient: bool) -> None:
+    table, selected, columns = _TABLES[kind]
+    # Table, columns and types are ours; path, limit and leniency are parameters.
+    statement = (
+        f"INSERT INTO internal.{table} SELECT {selected} "  # noqa: S608
+        f"FROM read_ndjson(?, columns = {schema.as_json_columns(columns)}, maximum_object_size = ?, ignore_errors = ?)"
+    )
+    if is_lenient:
+        statement += " WHERE id IS NOT NULL"
+    limit = max(_SMALLEST_OBJECT_LIMIT, file.longest_line + 64)
+    target.execute(statement, [str(file.path), limit, is_lenient])
+    file.path.unlink()
