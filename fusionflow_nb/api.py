@@ -3,8 +3,8 @@
     picture = await ff.generate_image("neon city at midnight", model="local/landscape", seed=7)
     picture = ff.generate_image("neon city at midnight").result()
 
-A call is a flow of one node in the project `scratch`: the same journal, cache, budget and tape. The same call twice is one
-submission; `take=2` or `seed=ff.random` asks for another result.
+A call is a flow of one node in the project `scratch`: the same journal, cache, budget and tape. The same call twice is
+one submission; `take=2` or `seed=ff.random` asks for another result.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from fusionflow_nb import session
 from fusionflow_nb.author import Flow, random
 from fusionflow_nb.catalog.node_type import Kind
-from fusionflow_nb.media.handles import Audio, Image, Video
 from fusionflow_nb.plan.keys import derived_seed
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.live_run import LiveRun
+    from fusionflow_nb.media.handles import Audio, Image, Video
 
 T = TypeVar("T")
 SCRATCH = "scratch"
@@ -44,7 +44,7 @@ class Call(Generic[T]):
         return self._given()
 
     def __await__(self) -> Generator[Any, None, T]:
-        yield from self.run._run.__await__()  # noqa: SLF001 - the same thing, held differently
+        yield from self.run.ended().__await__()
         return self._given()
 
     def cancel(self) -> None:
@@ -58,7 +58,7 @@ class Call(Generic[T]):
         return cast("T", self.run.result())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:  # noqa: ANN401 - IPython passes include and exclude
-        return self.run._repr_mimebundle_()  # noqa: SLF001
+        return self.run._repr_mimebundle_()
 
     def __repr__(self) -> str:
         return f"<Call: {self.run.status}>"

@@ -11,7 +11,6 @@ Everything here is an edit of the one document that the canvas shows too.
 from __future__ import annotations
 
 import inspect
-import os
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
@@ -19,17 +18,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 from fusionflow_nb import errors, recipes, session
 from fusionflow_nb.catalog.node_type import Kind, NodeType
 from fusionflow_nb.catalog.python import DEFAULT_TIMEOUT_S, PythonNode, python_node_type
-from fusionflow_nb.live_run import LiveRun
+from fusionflow_nb.engine.run import scope_of
 from fusionflow_nb.flow import checks, edits, file, python_form
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
 from fusionflow_nb.flow.history import History
 from fusionflow_nb.journal.records import ProjectRecord
+from fusionflow_nb.live_run import LiveRun
 from fusionflow_nb.media.handles import Media
 from fusionflow_nb.plan.keys import derived_seed
 from fusionflow_nb.plan.plan import Plan
 from fusionflow_nb.plan.prepare import task_of
 from fusionflow_nb.plan.price import Price, price, stale_reasons
-from fusionflow_nb.engine.run import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -97,14 +96,18 @@ class Flow:
     """
 
     def __init__(
-        self, name: str = "Untitled", *, id: str | None = None, variables: dict[str, Any] | None = None
-    ) -> None:  # noqa: A002 - the document's word
+        self,
+        name: str = "Untitled",
+        *,
+        id: str | None = None,  # noqa: A002 - the document's own word
+        variables: dict[str, Any] | None = None,
+    ) -> None:
         document = FlowDocument(name=name, variables=dict(variables or {}))
         if id is not None:
             document.id = id
-        self._adopt(document)
+        self._hold(document)
 
-    def _adopt(self, document: FlowDocument) -> None:
+    def _hold(self, document: FlowDocument) -> None:
         self.document = document
         self.history = History(document)
         self.path: Path | None = None
@@ -117,8 +120,8 @@ class Flow:
     @classmethod
     def from_document(cls, document: FlowDocument) -> Flow:
         """A flow around a document that was read from somewhere."""
-        flow = cls.__new__(cls)
-        flow._adopt(document)
+        flow = cls()
+        flow._hold(document)  # noqa: SLF001 - its own
         return flow
 
     @classmethod
@@ -288,10 +291,12 @@ class Flow:
 
     @property
     def name(self) -> str:
+        """Its title."""
         return self.document.name
 
     @property
     def id(self) -> str:
+        """The project on the tape."""
         return self.document.id
 
     @property
@@ -300,6 +305,12 @@ class Flow:
         return self._now().hash
 
     def node_type(self, node_id: str) -> NodeType:
+        """The declaration of a placed node.
+
+        Raises:
+            EditError: there is no such node.
+            UnknownNodeTypeError: nothing declares its type.
+        """
         placed = self.document.nodes.get(node_id)
         if placed is None:
             known = ", ".join(self.document.nodes) or "none"
@@ -463,7 +474,7 @@ class Flow:
             return [Edge(source=value.node_id, source_port=value.port, target=node_id, target_port=port)]
         if isinstance(value, list | tuple) and value and any(isinstance(one, Output | Media) for one in value):
             return [edge for one in value for edge in self._edges(one, node_id, declared, port) or []]
-        if is_media and isinstance(value, str | os.PathLike | Media):
+        if is_media and isinstance(value, str | Path | Media):
             loaded = self._load(
                 f"load_{'image' if declared.input(port).type == 'mask' else declared.input(port).type}", value, None
             )
@@ -542,8 +553,8 @@ def node(function: Callable[..., Any] | None = None, /, **facts: Any) -> Any:
     """Make a Python function a node type; redefining it updates the nodes placed already.
 
     Type hints say what it takes and gives: `ff.Image`, `ff.Mask`, `ff.Video`, `ff.Audio`, str, numbers, lists, dicts;
-    `list[...]` collects a batch. It may return a handle, a PIL image, a uint8 array (height, width, 3 or 4), a path or bytes
-    where the hint is a medium, plain values otherwise. A parameter of type `ff.Context` reports progress.
+    `list[...]` collects a batch. It may return a handle, a PIL image, a uint8 array (height, width, 3 or 4), a path or
+    bytes where the hint is a medium, plain values otherwise. A parameter of type `ff.Context` reports progress.
 
     Args:
         function: sync (runs in a worker thread) or async.
@@ -553,6 +564,7 @@ def node(function: Callable[..., Any] | None = None, /, **facts: Any) -> Any:
         record: False: no generation is logged.
         timeout_s: seconds after which a job counts as failed.
         title: shown on the node.
+        facts: these, where it is used with parentheses.
 
     Raises:
         PortError: a hint that no port can carry.

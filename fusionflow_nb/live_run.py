@@ -120,6 +120,11 @@ class LiveRun:
         self.wait(timeout_s)
         return self._given()
 
+    async def ended(self) -> LiveRun:
+        """Await the end, however it ended."""
+        await self._run
+        return self
+
     def __await__(self) -> Generator[Any, None, Any]:
         yield from self._run.__await__()
         return self._given()

@@ -181,10 +181,7 @@ class Session:
 
     def preview(self, sha256: str) -> bytes | None:
         """A thumbnail of stored bytes, by digest alone."""
-        try:
-            return self.store.preview_of(sha256)
-        except errors.StoreError:
-            return None
+        return self.store.kept_preview(sha256)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

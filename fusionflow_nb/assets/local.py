@@ -147,11 +147,9 @@ class LocalFolderStore:
 
         None for text, for what nothing installed can decode, and where the bytes themselves are lost or damaged.
         """
-        path = self._preview_path(checked_sha256(asset.sha256))
-        with suppress(OSError):
-            data = path.read_bytes()
-            if _is_whole_webp(data):
-                return data
+        kept = self.kept_preview(asset.sha256)
+        if kept is not None:
+            return kept
         try:
             made = prove_and_picture(self.path(asset.sha256), asset.media_type)
         except (errors.StoreError, errors.MediaError):
@@ -159,6 +157,14 @@ class LocalFolderStore:
         if made is not None:
             self._keep_preview(asset.sha256, made)
         return made
+
+    def kept_preview(self, sha256: str) -> bytes | None:
+        """The preview that was made when the bytes came in, by their name alone; None where none is kept."""
+        with suppress(OSError):
+            data = self._preview_path(checked_sha256(sha256)).read_bytes()
+            if _is_whole_webp(data):
+                return data
+        return None
 
     def assets(self) -> Iterator[StoredFile]:
         """Every stored file, in no order; previews and what is on its way in are left out.

@@ -16,8 +16,6 @@ from fusionflow_nb import errors
 
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
-
 
 def canonical_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """One text for one JSON value: sorted keys, no spaces, floats by repr.
@@ -57,9 +55,11 @@ class Asset:
 
     @property
     def digest(self) -> str:
+        """What a content key takes of it."""
         return f"asset:{self.sha256}"
 
     def to_json(self) -> dict[str, Any]:
+        """Its stored form."""
         return {
             "sha256": self.sha256,
             "media_type": self.media_type,
@@ -71,6 +71,7 @@ class Asset:
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Asset:
+        """The asset of a stored form."""
         return Asset(**{name: data.get(name) for name in Asset.__slots__})  # type: ignore[arg-type]
 
 

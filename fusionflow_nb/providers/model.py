@@ -23,11 +23,13 @@ Task: TypeAlias = Literal[
 ]
 
 
-class _Entry(BaseModel):
+class Entry(BaseModel):
+    """Base of everything the catalogue holds: frozen, and unknown fields are errors."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Parameter(_Entry):
+class Parameter(Entry):
     """One setting a model takes, by its common name."""
 
     kind: Literal["number", "integer", "text", "choice", "boolean"]
@@ -73,7 +75,9 @@ class Parameter(_Entry):
         return words[self.kind] + between
 
 
-class PerImage(_Entry):
+class PerImage(Entry):
+    """So much for each picture."""
+
     rule: Literal["per_image"] = "per_image"
     usd: float
     tiers: dict[str, float] = Field(default_factory=dict)
@@ -81,24 +85,30 @@ class PerImage(_Entry):
     tier_setting: str = "resolution"
 
 
-class PerSecond(_Entry):
+class PerSecond(Entry):
+    """So much for each second of the result."""
+
     rule: Literal["per_second"] = "per_second"
     usd: float
     tiers: dict[str, float] = Field(default_factory=dict)
     tier_setting: str = "resolution"
 
 
-class PerMegapixel(_Entry):
+class PerMegapixel(Entry):
+    """So much for each million pixels of a picture."""
+
     rule: Literal["per_megapixel"] = "per_megapixel"
     usd: float
 
 
-class PerCharacter(_Entry):
+class PerCharacter(Entry):
+    """So much for each character of the prompt."""
+
     rule: Literal["per_character"] = "per_character"
     usd: float
 
 
-class PerToken(_Entry):
+class PerToken(Entry):
     """Tokens are known only afterwards: `low_tokens` and `high_tokens` bound one call."""
 
     rule: Literal["per_token"] = "per_token"
@@ -107,7 +117,9 @@ class PerToken(_Entry):
     high_tokens: int
 
 
-class PerCall(_Entry):
+class PerCall(Entry):
+    """So much for each call, or each of `count` results."""
+
     rule: Literal["per_call"] = "per_call"
     usd: float
 
@@ -117,7 +129,7 @@ PriceRule: TypeAlias = Annotated[
 ]
 
 
-class Estimate(_Entry):
+class Estimate(Entry):
     """What a call will cost, in micro-dollars. `is_unpriced`: no rule is known, the figures say nothing."""
 
     low_micro_usd: int = 0
@@ -132,7 +144,7 @@ class Estimate(_Entry):
         )
 
 
-class ModelEntry(_Entry):
+class ModelEntry(Entry):
     """One model of one service. Its id is `provider/provider_model_id`; aliases resolve to exactly one entry."""
 
     provider: str
@@ -163,6 +175,7 @@ class ModelEntry(_Entry):
 
     @property
     def id(self) -> str:
+        """`provider/provider_model_id`."""
         return f"{self.provider}/{self.provider_model_id}"
 
     def check_settings(self, settings: dict[str, Any], *, node_id: str | None = None) -> dict[str, Any]:
@@ -187,7 +200,8 @@ class ModelEntry(_Entry):
     def estimate(self, settings: dict[str, Any], *, prompt: str | None = None) -> Estimate:
         """The price of one call. Uncertain prices count in the high figure only.
 
-        >>> entry = ModelEntry(provider="x", provider_model_id="y", tasks=("text-to-image",), title="Y", price=PerImage(usd=0.04))
+        >>> price = PerImage(usd=0.04)
+        >>> entry = ModelEntry(provider="x", provider_model_id="y", tasks=("text-to-image",), title="Y", price=price)
         >>> entry.estimate({"count": 2}).high_micro_usd
         80000
         """

@@ -47,7 +47,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One thing the service made, already fetched: bytes, or a file that the engine removes once it is stored."""
+    """One thing the service made, already fetched: bytes, or a file, which the engine removes once it is stored."""
 
     port: str
     content: bytes | Path
@@ -56,7 +56,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The service's handle of accepted work: JSON, with the URLs given at submit. Enough to poll from another process."""
+    """The service's handle of accepted work: JSON, with the URLs given at submit; enough to poll from elsewhere."""
 
     data: dict[str, Any]
 
@@ -71,6 +71,8 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
+    """Not done yet; what is known of how far."""
+
     progress: float | None = None
     queue_position: int | None = None
     preview: bytes | None = None
@@ -78,6 +80,8 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Done:
+    """It is there."""
+
     outputs: tuple[Output, ...]
     cost: Cost | None = None
     seed: int | None = None
@@ -86,6 +90,8 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
+    """It went wrong at the service."""
+
     code: str
     message: str
     is_retryable: bool = False
@@ -94,17 +100,23 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
+    """The service refuses this content: final, never retried."""
+
     message: str
     cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NoFunds:
+    """The account is empty: final, never retried."""
+
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
+    """It was cancelled."""
+
     cost: Cost | None = None
 
 

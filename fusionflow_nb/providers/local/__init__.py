@@ -1,4 +1,4 @@
-"""The embedded default: procedural pictures (never called AI), classical and small neural models, all in this kernel."""
+"""The embedded default: procedural pictures (never called AI), classical and small neural models."""
 
 from __future__ import annotations
 

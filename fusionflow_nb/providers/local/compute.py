@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image as Pillow
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.audio import write_wav
@@ -65,8 +66,7 @@ def _style(name: str, prompt: str, settings: dict[str, Any], tick: Tick) -> tupl
     )
     outputs = [Output("image", encode_png(from_array(made.pixels)), "image/png")]
     if made.depth is not None:
-        grey = np.clip(made.depth * 255 + 0.5, 0, 255).astype(np.uint8)
-        outputs.append(Output("depth", encode_png(from_array(np.repeat(grey[:, :, None], 3, axis=2)).convert("L")), "image/png"))
+        outputs.append(Output("depth", _grey(np.clip(made.depth * 255 + 0.5, 0, 255).astype(np.uint8)), "image/png"))
     return tuple(outputs)
 
 
@@ -75,7 +75,8 @@ def _recolor(request: Request, settings: dict[str, Any], _file: Path, tick: Tick
     made = recolor(pixels, request.prompt or "", strength=settings["strength"], seed=settings["seed"], tick=tick)
     mask = request.reference("mask")
     if mask is not None:
-        inside = np.asarray(open_picture(mask.file).convert("L").resize((pixels.shape[1], pixels.shape[0])), np.float32)[:, :, None] / 255
+        grey = open_picture(mask.file).convert("L").resize((pixels.shape[1], pixels.shape[0]))
+        inside = np.asarray(grey, np.float32)[:, :, None] / 255
         made = np.clip(made * inside + pixels * (1 - inside) + 0.5, 0, 255).astype(np.uint8)
     return (Output("image", encode_png(from_array(made)), "image/png"),)
 
@@ -120,7 +121,9 @@ def _parallax(request: Request, settings: dict[str, Any], file: Path, tick: Tick
     pixels = _pixels(request, "image")
     width, height = _film_size(pixels, None, None)
     picture = open_picture(request.references["image"][0].file).convert("RGB").resize((width, height))
-    depth = np.asarray(open_picture(found.file).convert("L").resize((width, height)), np.float32) / 255
+    depth = np.asarray(
+        open_picture(found.file).convert("L").resize((width, height), Pillow.Resampling.NEAREST), np.float32
+    ) / np.float32(255)
     frames = parallax(
         np.asarray(picture),
         depth,
@@ -159,9 +162,12 @@ def _ambient(request: Request, settings: dict[str, Any], file: Path, tick: Tick)
 
 
 def _backdrop(request: Request, settings: dict[str, Any], _file: Path, tick: Tick) -> tuple[Output, ...]:
-    cut = cut_out(_pixels(request, "image"), tolerance=settings["tolerance"], softness=settings["softness"], tick=_share(tick))
-    mask = from_array(np.repeat(cut.mask[:, :, None], 3, axis=2)).convert("L")
-    return (Output("image", encode_png(from_array(cut.rgba)), "image/png"), Output("mask", encode_png(mask), "image/png"))
+    pixels, own = _pixels(request, "image"), {name: settings[name] for name in ("tolerance", "softness")}
+    cut = cut_out(pixels, tick=_share(tick), **own)
+    return (
+        Output("image", encode_png(from_array(cut.rgba)), "image/png"),
+        Output("mask", _grey(cut.mask), "image/png"),
+    )
 
 
 _MODELS: dict[str, Callable[[Request, dict[str, Any], Path, Tick], tuple[Output, ...]]] = {
@@ -181,6 +187,11 @@ def _pixels(request: Request, port: str) -> NDArray[np.uint8]:
     if found is None:
         raise errors.SettingError(f"{request.model.id} needs a picture.", hint=f"Connect one to {port!r}.")
     return to_array(open_picture(found.file).convert("RGB"))
+
+
+def _grey(values: NDArray[np.uint8]) -> bytes:
+    """A PNG of one channel."""
+    return encode_png(Pillow.fromarray(values, "L"))
 
 
 def _film_size(pixels: NDArray[np.uint8], width: int | None, height: int | None) -> tuple[int, int]:

@@ -66,7 +66,9 @@ def _all() -> tuple[ModelEntry, ...]:
             inputs=("image", "mask"),
             parameters={
                 "seed": _SEED,
-                "strength": Parameter(kind="number", default=0.8, minimum=0, maximum=1, description="0 leaves it as it is"),
+                "strength": Parameter(
+                    kind="number", default=0.8, minimum=0, maximum=1, description="0 leaves it as it is"
+                ),
             },
         ),
         _entry(
@@ -103,7 +105,9 @@ def _all() -> tuple[ModelEntry, ...]:
             parameters={
                 **_FILM,
                 "amplitude": Parameter(kind="number", default=0.03, minimum=0, maximum=0.1, description="of the width"),
-                "focus_depth": Parameter(kind="number", default=0.35, minimum=0, maximum=1, description="what stands still"),
+                "focus_depth": Parameter(
+                    kind="number", default=0.35, minimum=0, maximum=1, description="what stands still"
+                ),
             },
             typical_s=8.0,
         ),
