@@ -10,20 +10,28 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
+from fusionflow_nb.providers.local.styles.attractor import ATTRACTOR
+from fusionflow_nb.providers.local.styles.flow_field import FLOW_FIELD
 from fusionflow_nb.providers.local.styles.frame import Frame, Rendered
 from fusionflow_nb.providers.local.styles.landscape import LANDSCAPE
+from fusionflow_nb.providers.local.styles.marble import MARBLE
+from fusionflow_nb.providers.local.styles.reaction_diffusion import REACTION_DIFFUSION
+from fusionflow_nb.providers.local.styles.recolor import recolor
 from fusionflow_nb.providers.local.styles.registry import Setting, Style
+from fusionflow_nb.providers.local.styles.sdf_scene import SDF_SCENE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fusionflow_nb.providers.local.styles.frame import Tick
 
-__all__ = ["LARGEST", "SMALLEST", "STYLES", "Rendered", "Setting", "Style", "render"]
+__all__ = ["LARGEST", "SMALLEST", "STYLES", "Rendered", "Setting", "Style", "recolor", "render"]
 
 SMALLEST, LARGEST = 64, 4096  # pixels of a side
 
-STYLES: Mapping[str, Style] = MappingProxyType({style.id: style for style in (LANDSCAPE,)})
+STYLES: Mapping[str, Style] = MappingProxyType(
+    {style.id: style for style in (LANDSCAPE, SDF_SCENE, ATTRACTOR, FLOW_FIELD, MARBLE, REACTION_DIFFUSION)}
+)
 
 
 def _ignore(fraction: float) -> None:

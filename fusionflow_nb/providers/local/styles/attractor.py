@@ -95,7 +95,9 @@ def _moved(base: _Map, phase: float) -> _Map:
     return _Map(base.family, (a + north, b + east, c - north, d + east))
 
 
-def _gather(frame: Frame, chosen: _Map, box: tuple[float, float, float], table: F32, stream: Stream, count: int, tick: Tick) -> F32:
+def _gather(
+    frame: Frame, chosen: _Map, box: tuple[float, float, float], table: F32, stream: Stream, count: int, tick: Tick
+) -> F32:
     """Light (height, width, 3): every visit of a point adds the colour of the length of its last leap."""
     middle_x, middle_y, scale = box
     draw = stream.child("walkers")
@@ -143,7 +145,9 @@ def _calmed(light: F32, calm_below: float) -> F32:
 def _ground(colors: tuple[Rgb, ...]) -> tuple[F32, F32]:
     """Colours of the background: far from the figure and behind it."""
     _, a, b = color.to_oklab(color.mix(colors[0], colors[1], 0.4))
-    return color.vector(color.from_oklab((0.115, a * 0.22, b * 0.22))), color.vector(color.from_oklab((0.24, a * 0.55, b * 0.55)))
+    return color.vector(color.from_oklab((0.115, a * 0.22, b * 0.22))), color.vector(
+        color.from_oklab((0.24, a * 0.55, b * 0.55))
+    )
 
 
 def render_attractor(prompt: str, seed: int, frame: Frame, settings: Mapping[str, object], tick: Tick) -> Rendered:
@@ -160,9 +164,13 @@ def render_attractor(prompt: str, seed: int, frame: Frame, settings: Mapping[str
     scale = fit * min(frame.width / (high_x - low_x), frame.height / (high_y - low_y))
     box = ((low_x + high_x) / 2, (low_y + high_y) / 2, scale)
     stages = Stages(tick, [5.0, 1.0])
-    table = color.ramp((colors[2], color.mix(colors[1], colors[2], 0.4), colors[2], colors[3], colors[4], colors[3]), 256)
+    table = color.ramp(
+        (colors[2], color.mix(colors[1], colors[2], 0.4), colors[2], colors[3], colors[4], colors[3]), 256
+    )
     count = int(frame.width * frame.height * (6.0 + 36.0 * number(settings, "density")))
-    light = _gather(frame, _moved(base, number(settings, "phase")), box, table, stream, min(count, 1 << 28), stages.next())
+    light = _gather(
+        frame, _moved(base, number(settings, "phase")), box, table, stream, min(count, 1 << 28), stages.next()
+    )
     weight = light.max(axis=-1)
     some = np.sort(weight[weight > 0])
     bright = float(some[int(some.size * 0.985)]) if some.size else 1.0

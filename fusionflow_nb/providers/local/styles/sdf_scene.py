@@ -257,7 +257,10 @@ def _shade_solids(studio: _Studio, points: Points, ray: Points) -> F32:
     # Light creeps a little around the edge, as in clay or candy.
     direct = np.clip(facing * 0.85 + 0.15, 0.0, 1.0) * shadow
     up = normal[1] * 0.5 + 0.5
-    ambient = studio.floor * np.float32(0.34) * (1.0 - up)[:, None] + (studio.high + studio.low) * np.float32(0.26) * up[:, None]
+    ambient = (
+        studio.floor * np.float32(0.34) * (1.0 - up)[:, None]
+        + (studio.high + studio.low) * np.float32(0.26) * up[:, None]
+    )
     ambient *= crowd[:, None]
     light = albedo * (direct[:, None] * studio.key * np.float32(0.78) + ambient)
     behind = np.clip(normal[0] * -lx * 1.1 + normal[1] * 0.25 + normal[2] * 0.62, 0.0, 1.0)

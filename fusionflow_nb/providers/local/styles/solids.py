@@ -82,9 +82,7 @@ class Group:
     def _only(self, keep: list[bool]) -> Group:
         """Only the solids to keep; those that blend stay together, for each shapes the others."""
         melts = any(kept and solid.blend > 0 for kept, solid in zip(keep, self.solids, strict=True))
-        return Group(
-            [s for kept, s in zip(keep, self.solids, strict=True) if kept or (melts and s.blend > 0)]
-        )
+        return Group([s for kept, s in zip(keep, self.solids, strict=True) if kept or (melts and s.blend > 0)])
 
     def along(self, origin: Points, ray: Points, widen: float = 0.0) -> tuple[Group, F32, F32]:
         """Solids that rays may meet (or pass within widen x distance), and where each ray enters and leaves them.
@@ -115,7 +113,10 @@ class Group:
         high = [float(axis.max()) + reach for axis in points]
         return self._only(
             [
-                all(low[i] <= solid.middle[i] + solid.reach and high[i] >= solid.middle[i] - solid.reach for i in range(3))
+                all(
+                    low[i] <= solid.middle[i] + solid.reach and high[i] >= solid.middle[i] - solid.reach
+                    for i in range(3)
+                )
                 for solid in self.solids
             ]
         )
@@ -166,9 +167,7 @@ class Group:
         step = np.float32(0.0012)
         total = [np.zeros_like(points[0]) for _ in range(3)]
         for signs in ((1, -1, -1), (-1, -1, 1), (-1, 1, -1), (1, 1, 1)):
-            own = self.distance(
-                (points[0] + step * signs[0], points[1] + step * signs[1], points[2] + step * signs[2])
-            )
+            own = self.distance((points[0] + step * signs[0], points[1] + step * signs[1], points[2] + step * signs[2]))
             for axis in range(3):
                 total[axis] += own * signs[axis]
         return unit(total[0], total[1], total[2])

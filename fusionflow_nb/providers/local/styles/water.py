@@ -98,7 +98,11 @@ def paint_water(painting: Painting, cover: F32 | None, *, line: float, calm: flo
         waves = _waves(lattice, x, away, painting)
         total = _mirrored(source, waves, below, rough, painting.stream.salt + 77, part.start, frame.unit)
         # Near the eye one looks into the water, far away only at what it mirrors.
-        facing = smoothstep(0.0, 0.75, below) * (0.42 + 0.3 * rough) - waves * (0.20 * rough + 0.35 * scene.storm) + 0.25 * (scene.ground == "city") * smoothstep(0.0, 0.2, below)
+        facing = (
+            smoothstep(0.0, 0.75, below) * (0.42 + 0.3 * rough)
+            - waves * (0.20 * rough + 0.35 * scene.storm)
+            + 0.25 * (scene.ground == "city") * smoothstep(0.0, 0.2, below)
+        )
         total += (deep - total) * np.clip(facing, 0.05, 0.85)[..., None]
         total *= (1.0 + waves * (0.9 * rough * (scene.ground == "ocean")))[..., None]
         if scene.disc is not None and scene.ground != "city":
