@@ -26,7 +26,7 @@ _KEEP_IN = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*<<(?P<rest>.*)", re.DOTALL)
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
     """Make `%tape` and `%%tape` known to a shell; IPython calls this."""
-    ipython.register_magic_function(_magic_for(ipython), magic_kind="line_cell", magic_name="tape")
+    ipython.magics_manager.register_function(_magic_for(ipython), magic_kind="line_cell", magic_name="tape")
 
 
 def split(line: str, cell: str | None) -> tuple[str | None, str]:
@@ -43,6 +43,9 @@ def split(line: str, cell: str | None) -> tuple[str | None, str]:
 
 
 def _magic_for(ipython: InteractiveShell) -> Callable[[str, str | None], Result | None]:
+    from IPython.core.magic import no_var_expand  # noqa: PLC0415 - only where there is a shell
+
+    @no_var_expand  # else IPython would paste the value of $name into the SQL
     def run(line: str, cell: str | None = None) -> Result | None:
         """Ask the tape: `%tape SELECT ...`, `%tape name << SELECT ...`, or a whole cell with `%%tape`."""
         name, query = split(line, cell)

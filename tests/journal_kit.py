@@ -182,14 +182,17 @@ def spend(pipe, home: str, cost: int, caps: dict[str, int]) -> None:
 
 def finish_on_a_full_disk(pipe, home: str, count: int) -> None:
     """Claim, then let no file grow any further (as on a full disk), then finish: the outbox must take it."""
-    import resource  # noqa: PLC0415 - not on every system
+    import resource
+
+    def let_nothing_grow() -> None:
+        wal = Path(home, "journal.sqlite-wal").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (wal, resource.RLIM_INFINITY))
 
     async def go(journal: Journal) -> list[bool]:
         await journal.record([a_generation(new_id(), error_message="x" * 2000) for _ in range(300)])
         intents = [an_intent(f"full-{number}") for number in range(count)]
         answers = await journal.claim(intents, {})
-        wal = Path(home, "journal.sqlite-wal").stat().st_size
-        resource.setrlimit(resource.RLIMIT_FSIZE, (wal, resource.RLIM_INFINITY))
+        let_nothing_grow()
         kept = []
         for intent, answer in zip(intents, answers, strict=True):
             kept.append(await journal.finish(answer.job_id, answer.epoch, ended(intent)))

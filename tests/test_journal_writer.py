@@ -203,7 +203,7 @@ async def test_close_writes_what_waits(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_forked_child_is_refused_and_does_no_harm(tmp_path):
-    """A child says that it needs a journal of its own; its parent's goes on, is alive, and dies with the parent alone."""
+    """A child says that it needs a journal of its own; its parent's goes on and dies with the parent alone."""
     journal = Journal.open(tmp_path)
     child = os.fork()
     if child == 0:  # pragma: no cover - another process

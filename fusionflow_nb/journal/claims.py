@@ -128,22 +128,21 @@ class Claims:
     ) -> bool:
         """Keep the Operation; also of an unknown job that the service turned out to know."""
         job_id, epoch = lease
-        text = codec.dumps(operation)
-        cursor.execute(
-            """
-            UPDATE jobs SET state = 'accepted', operation = ?, ended_seq = NULL
-            WHERE job_id = ? AND epoch = ? AND state IN ('intent', 'accepted', 'unknown')
-            """,
-            (text, job_id, epoch),
-        )
-        if not cursor.rowcount:
+        job = job_by_id(cursor, job_id)
+        if job is None or job.epoch != epoch or job.state not in OPEN_STATES:
             return False
-        money.hold_again(cursor, job_id)
-        (generation_id,) = cursor.execute(
-            "SELECT json_extract(draft, '$.id') FROM jobs WHERE job_id = ?", (job_id,)
-        ).fetchone()
-        payload = codec.dumps({"id": generation_id, "operation": operation})
-        logbook.append(cursor, stamp, "operation", generation_id, payload)
+        cursor.execute(
+            "UPDATE jobs SET state = 'accepted', operation = ?, ended_seq = NULL WHERE job_id = ?",
+            (codec.dumps(operation), job_id),
+        )
+        draft = job.draft_generation()
+        if job.state == UNKNOWN:
+            money.hold_again(cursor, job_id)
+            payload = codec.dumps(codec.generation_to_json(replace(draft, operation=operation)))
+            logbook.append(cursor, stamp, "generation", draft.id, payload)  # it runs again
+        else:
+            payload = codec.dumps({"id": draft.id, "operation": operation})
+            logbook.append(cursor, stamp, "operation", draft.id, payload)
         return True
 
     def finish(

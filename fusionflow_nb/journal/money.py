@@ -105,7 +105,7 @@ def hold_again(cursor: sqlite3.Cursor, job_id: str) -> None:
     cursor.execute("UPDATE reservations SET state = 'reserved' WHERE job_id = ? AND state = 'at_stake'", (job_id,))
 
 
-def _write(  # noqa: PLR0913, PLR0917 - one row's columns
+def _write(  # noqa: PLR0917 - one row's columns
     cursor: sqlite3.Cursor, job_id: str, scopes: tuple[str, ...], micro_usd: int, state: str, day: str
 ) -> None:
     cursor.executemany(

@@ -19,7 +19,8 @@ _PICTURES = 48  # embedded thumbnails of a result: a saved notebook must stay sm
 _CELL_CHARACTERS = 300
 _FALLBACK_SIZE = (120, 40)  # where there is no terminal to ask
 
-_PICTURE_COLUMNS = re.compile(r"(^|_)(sha256|url|key)$")
+_PICTURE_COLUMNS = re.compile(r"(^|_)(sha256|url)$|^store_key$")
+_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 _DIGEST = re.compile(r"(?<![0-9a-fA-F])[0-9a-f]{64}(?![0-9a-fA-F])")
 _NUMBERS = ("INT", "DOUBLE", "FLOAT", "DECIMAL", "HUGE")
 
@@ -63,7 +64,7 @@ def as_text(shown: Shown) -> str:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(caption=shown.caption, caption_justify="left")
+    table = Table()
     for place, column in enumerate(shown.columns):
         table.add_column(Text(column), justify="right" if shown.is_number(place) else "left", overflow="fold")
     for row in shown.rows:
@@ -72,7 +73,7 @@ def as_text(shown: Shown) -> str:
     Console(
         file=target, width=shutil.get_terminal_size(_FALLBACK_SIZE).columns, force_terminal=False, color_system=None
     ).print(table)
-    return "\n".join(line.rstrip() for line in target.getvalue().splitlines())
+    return "\n".join([*(line.rstrip() for line in target.getvalue().split("\n") if line), shown.caption])
 
 
 def as_html(shown: Shown, preview: Callable[[str], bytes | None] | None) -> str:
@@ -133,7 +134,7 @@ def _class(shown: Shown, place: int) -> str:
 def _plain(value: Any) -> str:  # noqa: ANN401 - any SQL value
     if isinstance(value, float):
         return f"{value:.6g}" if abs(value) < 1e6 else f"{value:,.2f}"  # noqa: PLR2004 - where digits stop being read
-    return str(value)
+    return str(value).translate(_CONTROLS)
 
 
 def _shortened(text: str) -> str:

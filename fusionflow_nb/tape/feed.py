@@ -184,10 +184,9 @@ def _read(target: duckdb.DuckDBPyConnection, kind: bytes, file: _File, *, is_len
     # Table, columns and types are ours; path, limit and leniency are parameters.
     statement = (
         f"INSERT INTO internal.{table} SELECT {selected} "  # noqa: S608
-        f"FROM read_ndjson(?, columns = {schema.as_json_columns(columns)}, maximum_object_size = ?, ignore_errors = ?)"
+        f"FROM read_ndjson(?, columns = {schema.as_json_columns(columns)}, maximum_object_size = ?, ignore_errors = ?) "
+        "WHERE id IS NOT NULL"  # a line that is ignored comes back as a row of nothing
     )
-    if is_lenient:
-        statement += " WHERE id IS NOT NULL"
     limit = max(_SMALLEST_OBJECT_LIMIT, file.longest_line + 64)
     target.execute(statement, [str(file.path), limit, is_lenient])
     file.path.unlink()

@@ -47,14 +47,14 @@ class Result:
         """As a pandas DataFrame."""
         _need("pandas", "A pandas DataFrame")
         with self._lock:
-            return cast("pd.DataFrame", self._cursor.table(_TABLE).df())
+            return self._cursor.table(_TABLE).df()
 
     def pl(self) -> pl.DataFrame:
         """As a polars DataFrame."""
         _need("polars", "A polars DataFrame")
         _need("pyarrow", "A polars DataFrame")
         with self._lock:
-            return self._cursor.table(_TABLE).pl()
+            return cast("pl.DataFrame", self._cursor.table(_TABLE).pl())
 
     def arrow(self) -> pa.Table:
         """As a pyarrow Table."""

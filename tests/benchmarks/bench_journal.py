@@ -29,7 +29,7 @@ from fusionflow_nb.journal.records import Generation
 from fusionflow_nb.media.values import Asset
 
 SPAWN = multiprocessing.get_context("spawn")
-WORDS = "neon city at dawn with rain on glass and a slow tram far away".split()
+WORDS = ["neon", "city", "at", "dawn", "with", "rain", "on", "glass", "and", "a", "slow", "tram", "far", "away"]
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def main() -> None:
         )
     console = Console()
     console.print(table)
-    console.print(f"Target, 16 kernels: at least 2,500 rows/s, p99 at most 25 ms, fair within 2x.")
+    console.print("Target, 16 kernels: at least 2,500 rows/s, p99 at most 25 ms, fair within 2x.")
 
 
 if __name__ == "__main__":
