@@ -427,13 +427,11 @@ class Flow:
         if changes:
             self.history.do(list(changes), origin="python")
 
-    def _follow(self, _rev: int, _origin: str, changes: list[Any]) -> None:
-        for change in changes:
-            touched = edits.touched(change)
-            if edits.VARIABLES in touched:
-                used = [node_id for node_id, node in self.document.nodes.items() if checks.variables_used(node.params)]
-                self._touched.update(used)
-            self._touched.update(touched - {edits.VARIABLES})
+    def _follow(self, _rev: int, _origin: str, _changes: list[Any], replanned: frozenset[str]) -> None:
+        if edits.VARIABLES in replanned:
+            used = [node_id for node_id, node in self.document.nodes.items() if checks.variables_used(node.params)]
+            self._touched.update(used)
+        self._touched.update(replanned - {edits.VARIABLES})
 
     def _declared(self, node_type: str | PythonNode | Callable[..., Any]) -> NodeType:
         catalog = session.current().catalog

@@ -216,7 +216,7 @@ def _several(document: FlowDocument, edit: Several) -> Edit:
 def _node(document: FlowDocument, node_id: str) -> Node:
     node = document.nodes.get(node_id)
     if node is None:
-        raise errors.EditError(f"There is no node {node_id!r}.", hint="It may have been removed meanwhile.")
+        raise errors.EditError("There is no such node.", node_id=node_id, hint="It may have been removed meanwhile.")
     return node
 
 

@@ -25,9 +25,9 @@ class Node(BaseModel):
     id: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     type: str
     params: dict[str, Any] = Field(default_factory=dict)
-    take: int = 0
+    take: int = Field(default=0, ge=0, strict=True)
     """`again, differently`: a number in the content key."""
-    is_muted: bool = False
+    is_muted: bool = Field(default=False, strict=True)
     """Left out of runs, with everything below it."""
     locked: str | None = None
     """Id of a generation whose outputs this node keeps showing, whatever changes above it."""
@@ -64,7 +64,7 @@ class Edge(BaseModel):
 class NodeLayout(BaseModel):
     """How a node looks on the canvas, in canvas pixels."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, strict=True)
 
     x: float = 0.0
     y: float = 0.0

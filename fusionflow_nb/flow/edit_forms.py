@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fusionflow_nb.flow.document import Edge, Node, NodeLayout  # noqa: TC001 - pydantic reads them at run time
+from fusionflow_nb.flow.document import Edge, Node, NodeLayout
+
+_Place: TypeAlias = Annotated[int, Field(ge=0)] | None
 
 
 class _Edit(BaseModel):
@@ -19,8 +21,8 @@ class AddNode(_Edit):
     kind: Literal["add_node"] = "add_node"
     node: Node
     layout: NodeLayout | None = None
-    index: int | None = None
-    layout_index: int | None = None
+    index: _Place = None
+    layout_index: _Place = None
 
 
 class RemoveNode(_Edit):
@@ -46,7 +48,7 @@ class SetParam(_Edit):
     name: str
     value: Any = None
     is_unset: bool = False
-    index: int | None = None
+    index: _Place = None
 
 
 class SetNode(_Edit):
@@ -57,7 +59,7 @@ class SetNode(_Edit):
     field: str
     value: Any = None
     is_unset: bool = False
-    index: int | None = None
+    index: _Place = None
 
 
 class SetLayout(_Edit):
@@ -67,7 +69,7 @@ class SetLayout(_Edit):
     node_id: str
     fields: dict[str, Any] = Field(default_factory=dict)
     mode: Literal["merge", "replace", "remove"] = "merge"
-    index: int | None = None
+    index: _Place = None
 
 
 class AddEdge(_Edit):
@@ -75,7 +77,7 @@ class AddEdge(_Edit):
 
     kind: Literal["add_edge"] = "add_edge"
     edge: Edge
-    index: int | None = None
+    index: _Place = None
 
 
 class RemoveEdge(_Edit):
@@ -92,7 +94,7 @@ class SetVariable(_Edit):
     name: str
     value: Any = None
     is_unset: bool = False
-    index: int | None = None
+    index: _Place = None
 
 
 class SetFlow(_Edit):

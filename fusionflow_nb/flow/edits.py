@@ -18,6 +18,7 @@ from fusionflow_nb.flow.edit_forms import (
     SetParam,
     SetVariable,
     Several,
+    parts,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "apply",
     "is_structural",
     "new_node_id",
+    "replanned",
     "touched",
 ]
 
@@ -48,10 +50,10 @@ VARIABLES = "{{variables}}"
 
 
 def touched(edit: Edit) -> frozenset[str]:
-    """Ids of the nodes whose plan an edit may change; VARIABLES for all that read one.
+    """Ids of the nodes that an edit itself says it changes; VARIABLES for all that read one.
 
-    Not those below them; and an edit does not know the edges of a node that it removes or renames. The inverse of a
-    removal does: it touches the ends of the edges it brings back.
+    Not those below them; and an edit does not know the edges of a node that it removes, renames or makes another
+    type of: `replanned` does.
     """
     match edit:
         case Several():
@@ -69,6 +71,25 @@ def touched(edit: Edit) -> frozenset[str]:
         case _:
             ids = set()
     return frozenset(ids)
+
+
+def replanned(document: FlowDocument, edit: Edit, inverse: Edit) -> frozenset[str]:
+    """Ids of all nodes whose own plan an edit may have changed (not those below them); VARIABLES for all that read one.
+
+    Args:
+        document: as the edit left it.
+        edit: what was applied.
+        inverse: what `apply` returned; it brings back, and so names, the edges that a removal took away.
+    """
+    moved: set[str] = set()
+    for part in parts(edit):
+        match part:
+            case RenameNode():
+                moved.add(part.new)
+            case SetNode(field="type"):
+                moved.add(part.node_id)
+    followers = {edge.target for edge in document.edges if edge.source in moved} if moved else set()
+    return touched(edit) | touched(inverse) | followers
 
 
 def is_structural(edit: Edit) -> bool:

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -27,7 +28,6 @@ __all__ = ["MAX_BYTES", "dumps", "flow_hash", "from_wire", "load", "loads", "sav
 
 MAX_BYTES = 64 * 1024 * 1024
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_LOGIC = set(Node.model_fields)
 
 
 def flow_hash(document: FlowDocument) -> str:
@@ -35,14 +35,18 @@ def flow_hash(document: FlowDocument) -> str:
 
     Not the id, name or layout, not unknown fields, and no order but that of edges into one collecting port.
     """
-    edges = sorted(document.edges, key=lambda edge: (edge.target, edge.target_port))
+    nodes = sorted(document.nodes.items(), key=itemgetter(0))
+    # The sort is stable: edges into one port keep their order.
+    edges = sorted(
+        ([edge.target, edge.target_port, edge.source, edge.source_port] for edge in document.edges),
+        key=itemgetter(0, 1),
+    )
     return json_digest(
         {
-            "nodes": {
-                node.id: node.model_dump(mode="json", exclude_defaults=True, include=_LOGIC)
-                for node in document.nodes.values()
-            },
-            "edges": [[edge.source, edge.source_port, edge.target, edge.target_port] for edge in edges],
+            "nodes": [
+                [node_id, node.type, node.params, node.take, node.is_muted, node.locked] for node_id, node in nodes
+            ],
+            "edges": edges,
             "variables": document.variables,
         }
     )
@@ -75,17 +79,7 @@ def loads(text: str, *, where: str = "This text") -> FlowDocument:
     Raises:
         FlowFileError: not JSON, not a flow, from a newer version, or inconsistent; says where and what to do.
     """
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise errors.FlowFileError(
-            f"{where} is no valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
-            hint="Restore it from version control or a backup.",
-        ) from error
-    except RecursionError as error:
-        raise errors.FlowFileError(f"{where} is nested too deeply to be a flow.", hint="Restore a backup.") from error
-    except ValueError as error:  # a number of thousands of digits
-        raise errors.FlowFileError(f"{where} holds a number that is too long.", hint="Restore a backup.") from error
+    data = _parsed(text, where)
     if not isinstance(data, dict) or "fusionflow" not in data:
         raise errors.FlowFileError(f"{where} is no FusionFlow flow.", hint='A flow begins with {"fusionflow": 1.')
     version = data.pop("fusionflow")
@@ -101,6 +95,35 @@ def loads(text: str, *, where: str = "This text") -> FlowDocument:
     return read_document(data, where)
 
 
+def _parsed(text: str, where: str) -> Any:  # noqa: ANN401 - any JSON value
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            # A merge by hand easily does this, and the last one would win without a word.
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise errors.FlowFileError(f"{where} says {twice!r} twice in one object.", hint="Keep one of them.")
+        return found
+
+    if len(text) > MAX_BYTES:
+        raise _too_large(where)
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        raise errors.FlowFileError(
+            f"{where} is no valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
+            hint="Restore it from version control or a backup.",
+        ) from error
+    except RecursionError as error:
+        raise errors.FlowFileError(f"{where} is nested too deeply to be a flow.", hint="Restore a backup.") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise errors.FlowFileError(f"{where} holds a number that is too long.", hint="Restore a backup.") from error
+
+
+def _too_large(where: str) -> errors.FlowFileError:
+    return errors.FlowFileError(f"{where} is larger than 64 MB.", hint="Media belong into the store, not into flows.")
+
+
 def load(path: Path) -> FlowDocument:
     """Read a flow file.
 
@@ -108,12 +131,12 @@ def load(path: Path) -> FlowDocument:
         FlowFileError: it cannot be read or is no flow.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise errors.FlowFileError(
-                f"{path} is larger than 64 MB.", hint="Media belong into the store, not into flows."
-            )
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise _too_large(str(path))
         # Some editors put a byte order mark in front.
-        text = path.read_text(encoding="utf-8-sig")
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise errors.FlowFileError(f"{path} cannot be read: {error.strerror}.", hint="Check the path.") from error
     except UnicodeDecodeError as error:
@@ -134,7 +157,7 @@ def save(document: FlowDocument, path: Path) -> None:
     with _errors_of_saving(path):
         target = path.resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{uuid4().hex}")
+        temporary = target.with_name(f".saving-{uuid4().hex}")
         try:
             with temporary.open("xb") as stream:
                 stream.write(data)

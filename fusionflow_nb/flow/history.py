@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.flow.document import FlowDocument
     from fusionflow_nb.flow.edits import Edit
 
-    Listener: TypeAlias = Callable[[int, str, list[Edit]], None]
+    Listener: TypeAlias = Callable[[int, str, list[Edit], frozenset[str]], None]
 
 DEPTH = 1000
 """Steps that can be undone."""
@@ -33,7 +34,8 @@ class History:
     """The one way a living document changes. Safe to call from any thread.
 
     Listeners hear of every change in order, before the call that made it returns, and outside the lock: they may edit
-    (the others hear of that next), but must not wait for another thread that edits.
+    (the others hear of that next), but must not wait for another thread that edits. An error of one is raised when all
+    have heard.
 
     Args:
         document: changed in place.
@@ -45,7 +47,7 @@ class History:
         self._undo: list[_Step] = []
         self._redo: list[Edit] = []
         self._listeners: list[Listener] = []
-        self._news: deque[tuple[int, str, list[Edit]]] = deque()
+        self._news: deque[tuple[int, str, list[Edit], frozenset[str]]] = deque()
         self._lock = threading.RLock()
         self._telling = threading.RLock()
         self._is_telling = False
@@ -61,7 +63,10 @@ class History:
         return bool(self._redo)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Hear (rev, origin, edits) of every change, in order; returns how to stop."""
+        """Hear (rev, origin, edits, replanned) of every change, in order; returns how to stop.
+
+        `replanned` is what `edits.replanned` says: the nodes to plan again.
+        """
         with self._lock:
             self._listeners.append(listener)
 
@@ -86,14 +91,16 @@ class History:
         with self._lock:
             if not edits:
                 return self.rev
-            inverse = edit_forms.apply(self.document, edit_forms.Several(edits=edits))
+            step = edit_forms.Several(edits=edits)
+            inverse = edit_forms.apply(self.document, step)
+            replanned = edit_forms.replanned(self.document, step, inverse)
             key = None if gesture is None else (origin, gesture)
             if key is not None and self._undo and self._undo[-1].gesture == key:
                 inverse = _joined(inverse, self._undo.pop().inverse)
             self._undo.append(_Step(inverse, key))
             del self._undo[:-DEPTH]
             self._redo.clear()
-            rev = self._note(origin, edits)
+            rev = self._note(origin, edits, replanned)
         self._tell()
         return rev
 
@@ -103,8 +110,9 @@ class History:
             if not self._undo:
                 return False
             inverse = self._undo.pop().inverse
-            self._redo.append(edit_forms.apply(self.document, inverse))
-            self._note(origin, [inverse])
+            step = edit_forms.apply(self.document, inverse)
+            self._redo.append(step)
+            self._note(origin, [inverse], edit_forms.replanned(self.document, inverse, step))
         self._tell()
         return True
 
@@ -114,15 +122,16 @@ class History:
             if not self._redo:
                 return False
             step = self._redo.pop()
-            self._undo.append(_Step(edit_forms.apply(self.document, step), None))
-            self._note(origin, [step])
+            inverse = edit_forms.apply(self.document, step)
+            self._undo.append(_Step(inverse, None))
+            self._note(origin, [step], edit_forms.replanned(self.document, step, inverse))
         self._tell()
         return True
 
-    def _note(self, origin: str, edits: list[Edit]) -> int:
+    def _note(self, origin: str, edits: list[Edit], replanned: frozenset[str]) -> int:
         """Queue the news of a change while the document's lock is held, so that news keep the order of changes."""
         self.rev += 1
-        self._news.append((self.rev, origin, edits))
+        self._news.append((self.rev, origin, edits, replanned))
         return self.rev
 
     def _tell(self) -> None:
@@ -134,8 +143,10 @@ class History:
             try:
                 while self._news:
                     news = self._news.popleft()
-                    for listener in tuple(self._listeners):
-                        listener(*news)
+                    # A stack calls all of them even where one raises, and then lets that error through.
+                    with ExitStack() as calls:
+                        for listener in reversed(self._listeners):
+                            calls.callback(listener, *news)
             finally:
                 self._is_telling = False
 

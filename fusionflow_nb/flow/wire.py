@@ -11,6 +11,8 @@ from fusionflow_nb.flow.read import read_document
 if TYPE_CHECKING:
     from fusionflow_nb.flow.document import FlowDocument
 
+_NOWHERE = NodeLayout()
+
 
 def to_wire(document: FlowDocument) -> dict[str, Any]:
     """The graph as React Flow takes it: `{nodes, edges, layout}`; id, name and variables travel beside it.
@@ -20,15 +22,14 @@ def to_wire(document: FlowDocument) -> dict[str, Any]:
     """
     nodes = []
     for node in document.nodes.values():
-        look = document.layout.nodes.get(node.id)
-        fields = (look or NodeLayout()).model_dump(mode="json", exclude_defaults=True)
-        position = {"x": fields.pop("x", 0.0), "y": fields.pop("y", 0.0)}
-        wired: dict[str, Any] = {"id": node.id, "type": node.type, "position": position}
+        look = document.layout.nodes.get(node.id, _NOWHERE)
+        fields = look.model_dump(mode="json", exclude_defaults=True, exclude={"x", "y"})
+        wired: dict[str, Any] = {"id": node.id, "type": node.type, "position": {"x": look.x, "y": look.y}}
         wired.update({name: fields.pop(name) for name in ("width", "height") if name in fields})
         wired["data"] = node.model_dump(mode="json", exclude_defaults=True, exclude={"id", "type"})
         if fields:
             wired["look"] = fields
-        if look is None:
+        if look is _NOWHERE:
             wired["is_unplaced"] = True
         nodes.append(wired)
     edges = [{**edge.model_dump(mode="json", by_alias=True), "id": edge.id} for edge in document.edges]
