@@ -57,6 +57,9 @@ class Call(Generic[T]):
             raise failed[0]
         return cast("T", self.run.result())
 
+    def _ipython_display_(self) -> None:
+        self.run._ipython_display_()
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:  # noqa: ANN401 - IPython passes include and exclude
         return self.run._repr_mimebundle_()
 

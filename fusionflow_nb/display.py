@@ -147,30 +147,9 @@ _STATE_COLORS = {
 }
 
 
-def bundle(run: LiveRun) -> dict[str, Any]:
-    """What a cell shows of a run: a card that follows it live, and the same as plain HTML and text for later."""
-    shown: dict[str, Any] = {"text/plain": repr(run), "text/html": run_html(run)}
-    if run.is_done:
-        return shown
-    widget = _live_widget(run)
-    if widget is not None:
-        live: dict[str, Any] = widget._repr_mimebundle_()  # noqa: SLF001 - how widgets show themselves
-        shown.update({key: value for key, value in live.items() if key.startswith("application/")})
-    return shown
-
-
-def _live_widget(run: LiveRun) -> Any:  # noqa: ANN401 - an ipywidget
-    """A widget whose HTML is set from the run's events: trait sets on a living widget are safe from any thread."""
-    if "IPython" not in sys.modules or not hasattr(sys.modules["IPython"], "get_ipython"):
-        return None
-    shell = sys.modules["IPython"].get_ipython()
-    if shell is None or not hasattr(shell, "kernel"):
-        return None
-    import ipywidgets  # noqa: PLC0415 - only in a notebook
-
-    widget = ipywidgets.HTML(run_html(run))
-    run.on_change(lambda: setattr(widget, "value", run_html(run)), at_most_every_s=REFRESH_S)
-    return widget
+def bundle(run: LiveRun) -> dict[str, str]:
+    """What a cell shows of a run as it stands now: a card, and one line where there is no HTML."""
+    return {"text/plain": repr(run), "text/html": run_html(run)}
 
 
 def run_html(run: LiveRun) -> str:

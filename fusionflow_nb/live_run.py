@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import display, errors, recipes
+from fusionflow_nb import display, errors, live_card, recipes
 from fusionflow_nb.media.batch import Batch, Cell
 from fusionflow_nb.media.handles import Media, handle
 from fusionflow_nb.media.values import Asset, Series
@@ -219,6 +219,9 @@ class LiveRun:
                         yield display.file_stem(stem, cell.labels), cell.value
 
     # --- showing -----------------------------------------------------------------------------------------------------
+
+    def _ipython_display_(self) -> None:
+        live_card.show(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:  # noqa: ANN401 - IPython passes include and exclude
         return display.bundle(self)
