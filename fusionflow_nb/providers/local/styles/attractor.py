@@ -9,7 +9,7 @@ import numpy as np
 
 from fusionflow_nb.providers.local.styles import color
 from fusionflow_nb.providers.local.styles.finish import Look, finish
-from fusionflow_nb.providers.local.styles.frame import Frame, Rendered, Stages, box_blur, tile_rows, tiles
+from fusionflow_nb.providers.local.styles.frame import Frame, Rendered, Stages, tile_rows, tiles
 from fusionflow_nb.providers.local.styles.noise import F32, Stream, cosine_of, seed_of, sine, sine_of, smoothstep
 from fusionflow_nb.providers.local.styles.palette import PALETTE, choose
 from fusionflow_nb.providers.local.styles.registry import PHASE, Setting, Style, number
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _Constants: TypeAlias = tuple[float, float, float, float]
 _QUARTER = np.float32(0.25)
 _TURN = 0.15915494  # one radian in turns
+_TRIALS = 24
 _GRID = 48  # cells of a side on which trials are judged
 
 
@@ -74,16 +75,17 @@ def _worth(xs: F32, ys: F32) -> float:
     return max(0.0, 1.0 - abs(filled - 0.52) * 1.7) * (0.35 + min(strong, 0.35)) * (0.4 + shape)
 
 
-def _choose_map(family: str, stream: Stream, trials: int) -> _Map:
+def _choose_map(family: str, stream: Stream, tick: Tick) -> _Map:
     """The richest of some trials."""
     best, most = _Map(family, (1.4, -2.3, 2.4, -2.1)), -1.0
-    for index in range(trials):
+    for index in range(_TRIALS):
         draw = stream.child(f"trial{index}")
         constants = tuple(draw.between(1.15, 2.75) * draw.pick((-1.0, 1.0)) for _ in range(4))
         trial = _Map(family, (constants[0], constants[1], constants[2], constants[3]))
         worth = _worth(*_orbit(trial, draw.child("points"), 512, 24))
         if worth > most:
             best, most = trial, worth
+        tick((index + 1) / _TRIALS)
     return best
 
 
@@ -96,7 +98,7 @@ def _moved(base: _Map, phase: float) -> _Map:
 
 
 def _gather(
-    frame: Frame, chosen: _Map, box: tuple[float, float, float], table: F32, stream: Stream, count: int, tick: Tick
+    frame: Frame, chosen: _Map, box: tuple[float, float, float], table: F32, *, stream: Stream, count: int, tick: Tick
 ) -> F32:
     """Light (height, width, 3): every visit of a point adds the colour of the length of its last leap."""
     middle_x, middle_y, scale = box
@@ -107,8 +109,9 @@ def _gather(
         x, y = chosen.step(x, y)
     size = frame.width * frame.height
     total = np.zeros((3, size), np.float64)
-    batch = 8
-    steps = max(batch, count // walkers // batch * batch)
+    # Counting costs a walk over the whole picture: the larger the picture, the more steps are counted at once.
+    batch = min(256, max(8, size // walkers // 4))
+    steps = max(1, -(-count // walkers // batch)) * batch
     cells = np.empty((batch, walkers), np.int64)
     levels = np.empty((batch, walkers), np.int64)
     # A tiny shift, another one each step, spreads points over the pixel they fall into: smooth, not speckled.
@@ -130,15 +133,19 @@ def _gather(
             where, level = flat[keep], levels.ravel()[keep]
             for channel in range(3):
                 total[channel] += np.bincount(where, weights=table[:, channel].take(level), minlength=size)
-            tick((step + 1) / steps)
+        tick((step + 1) / steps)
     return np.moveaxis(total.reshape(3, frame.height, frame.width), 0, -1).astype(np.float32)
 
 
-def _calmed(light: F32, calm_below: float) -> F32:
-    """The light with its thinnest dust spread over neighbours, so that veils look like veils."""
-    spread = box_blur(box_blur(light, 1, 0), 1, 1)
+def _calmed(light: F32, part: slice, calm_below: float) -> F32:
+    """A tile of the light with its thinnest dust spread over neighbours, so that veils look like veils."""
+    high, low = max(0, part.start - 1), min(light.shape[0], part.stop + 1)
+    edges = ((1 - (part.start - high), 1 - (low - part.stop)), (1, 1), (0, 0))
+    wide = np.pad(light[high:low], edges, mode="edge")
+    rows = wide[:-2] + wide[1:-1] + wide[2:]
+    spread = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) * np.float32(1 / 9)
     sharp = smoothstep(0.0, calm_below, spread.max(axis=-1))
-    spread += (light - spread) * sharp[..., None]
+    spread += (light[part] - spread) * sharp[..., None]
     return spread
 
 
@@ -150,6 +157,13 @@ def _ground(colors: tuple[Rgb, ...]) -> tuple[F32, F32]:
     )
 
 
+def _bright(light: F32) -> float:
+    """Weight that only the brightest of the pixels reach that were met at all."""
+    weight = light.max(axis=-1).reshape(-1)
+    some = np.sort(weight[weight > 0][:: max(1, weight.size // 300_000)])
+    return float(some[int(some.size * 0.985)]) if some.size else 1.0
+
+
 def render_attractor(prompt: str, seed: int, frame: Frame, settings: Mapping[str, object], tick: Tick) -> Rendered:
     """Draw the attractor of a prompt."""
     stream = Stream(seed_of(seed, prompt))
@@ -157,46 +171,45 @@ def render_attractor(prompt: str, seed: int, frame: Frame, settings: Mapping[str
     family = str(settings["family"])
     if family == "auto":
         family = stream.child("family").pick(("ribbons", "ribbons", "veils"))
-    base = _choose_map(family, stream, 24)
+    stages = Stages(tick, [0.3, 5.0, 1.0, 1.0])
+    base = _choose_map(family, stream, stages.next())
     xs, ys = _orbit(base, stream.child("box"), 1024, 32)
     low_x, high_x, low_y, high_y = float(xs.min()), float(xs.max()), float(ys.min()), float(ys.max())
     fit = 0.86 * number(settings, "zoom")
     scale = fit * min(frame.width / (high_x - low_x), frame.height / (high_y - low_y))
     box = ((low_x + high_x) / 2, (low_y + high_y) / 2, scale)
-    stages = Stages(tick, [5.0, 1.0])
     table = color.ramp(
         (colors[2], color.mix(colors[1], colors[2], 0.4), colors[2], colors[3], colors[4], colors[3]), 256
     )
     count = int(frame.width * frame.height * (6.0 + 36.0 * number(settings, "density")))
-    light = _gather(
-        frame, _moved(base, number(settings, "phase")), box, table, stream, min(count, 1 << 28), stages.next()
-    )
-    weight = light.max(axis=-1)
-    some = np.sort(weight[weight > 0])
-    bright = float(some[int(some.size * 0.985)]) if some.size else 1.0
-    light = _calmed(light, bright * 0.22)
-    weight = light.max(axis=-1)
+    moved = _moved(base, number(settings, "phase"))
+    light = _gather(frame, moved, box, table, stream=stream, count=min(count, 1 << 28), tick=stages.next())
+    stage = stages.next()
+    bright = _bright(light)
+    stage(0.3)
     outer, inner = _ground(colors)
     across = frame.across()[None, :]
+    shown = np.empty_like(light)
     for part in tiles(frame.height, tile_rows(frame.width)):
-        tile = light[part]
-        dense = weight[part] * np.float32(1 / bright)
+        tile = _calmed(light, part, bright * 0.22)
+        weight = tile.max(axis=-1)
+        dense = weight * np.float32(1 / bright)
         root = np.sqrt(dense)
-        shown = root * (0.30 + 0.70 * np.minimum(root, 1.6)) * np.float32(1.25)
-        tile *= (shown / np.maximum(weight[part], 1e-9))[..., None]
+        tile *= (root * (0.30 + 0.70 * np.minimum(root, 1.6)) * np.float32(1.25) / np.maximum(weight, 1e-9))[..., None]
         # Where many paths meet, the line burns towards white.
         tile += (smoothstep(0.9, 3.2, dense) * 0.8)[..., None] * color.vector((1.0, 0.96, 0.92))
         down = (frame.rows(part) - frame.height / 2) * np.float32(1 / frame.unit)
         near = 1.0 / (1.0 + 7.0 * (across * across + down * down))
-        tile += outer + (inner - outer) * (near * near)[..., None]
+        shown[part] = tile + outer + (inner - outer) * (near * near)[..., None]
+        stage(0.3 + 0.7 * part.stop / frame.height)
     look = Look(bloom=0.34, bloom_from=0.30, vignette=0.25, saturation=1.08)
-    return Rendered(finish(light, look, stream.salt, stages.next()), None)
+    return Rendered(finish(shown, look, stream.salt, stages.next()), None)
 
 
 ATTRACTOR = Style(
     id="attractor",
     title="Strange attractor",
-    says_how="Procedural: millions of points of a chaotic map, gathered as light and coloured by the length of each leap.",
+    says_how="Procedural: millions of points of a chaotic map, gathered as light, coloured by the length of each leap.",
     gives_depth=False,
     settings={
         "palette": PALETTE,

@@ -1,4 +1,4 @@
-"""A city: rows of towers with lit windows, each row paler than the one before it; coverage is exact, so nothing flickers."""
+"""A city: rows of towers, each row clearer than the one behind it; coverage is exact, so nothing flickers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusionflow_nb.providers.local.styles import color
-from fusionflow_nb.providers.local.styles.noise import F32, Stream, sine_of, unit_array
+from fusionflow_nb.providers.local.styles.facade import comb, overlap, paint_sign, paint_windows
+from fusionflow_nb.providers.local.styles.noise import F32, Stream, sine_of
 
 if TYPE_CHECKING:
     from fusionflow_nb.providers.local.styles.frame import Tick
@@ -36,26 +37,6 @@ class _Tower:
     near: float  # 0 far row .. 1 front row
 
 
-def _overlap(start: int, stop: int, low: float, high: float) -> F32:
-    """Share of each pixel of start..stop that lies between low and high."""
-    place = np.arange(start, stop, dtype=np.float32)
-    share: F32 = np.clip(np.minimum(place + 1.0, high) - np.maximum(place, low), 0.0, 1.0).astype(np.float32)
-    return share
-
-
-def _comb(start: int, stop: int, origin: float, pitch: float, width: float) -> F32:
-    """Share of each pixel covered by bars of a width that repeat with a pitch from origin."""
-
-    def covered(place: F32) -> F32:
-        turn = (place - origin) * (1.0 / pitch)
-        whole = np.floor(turn)
-        total: F32 = (whole * width + np.minimum((turn - whole) * pitch, width)).astype(np.float32)
-        return total
-
-    place = np.arange(start, stop, dtype=np.float32)
-    return np.clip(covered(place + 1.0) - covered(place), 0.0, 1.0)
-
-
 def _paint_box(light: F32, depth: F32, tower: _Tower, body: tuple[F32, F32]) -> tuple[slice, slice] | None:
     """The dark body: its top colour, its foot colour, a lit and a shaded face. Returns the pixels it covers."""
     height, width = depth.shape
@@ -63,9 +44,7 @@ def _paint_box(light: F32, depth: F32, tower: _Tower, body: tuple[F32, F32]) -> 
     high, low = max(0, int(tower.top)), min(height, int(tower.base) + 1)
     if first >= last or high >= low:
         return None
-    cover = (
-        _overlap(first, last, tower.left, tower.right)[None, :] * _overlap(high, low, tower.top, tower.base)[:, None]
-    )
+    cover = overlap(first, last, tower.left, tower.right)[None, :] * overlap(high, low, tower.top, tower.base)[:, None]
     rows = np.arange(high, low, dtype=np.float32)
     down = np.clip((rows - tower.top) / max(tower.base - tower.top, 1.0), 0.0, 1.0)[:, None, None]
     colors = body[0] + (body[1] - body[0]) * down
@@ -74,100 +53,6 @@ def _paint_box(light: F32, depth: F32, tower: _Tower, body: tuple[F32, F32]) -> 
     tile += (colors - tile) * cover[..., None]
     depth[box] = np.maximum(depth[box], (0.22 + 0.5 * tower.near) * cover)
     return box
-
-
-def _paint_windows(
-    light: F32,
-    box: tuple[slice, slice],
-    tower: _Tower,
-    tints: list[F32],
-    draw: Stream,
-    phase: float,
-) -> None:
-    """Lit windows on a face, in the manner of this tower: scattered, by floors, in columns, or as bands of glass."""
-    manner = draw.pick(("scattered", "scattered", "floors", "columns", "bands"))
-    pitch_x, pitch_y = (
-        tower.pitch * draw.between(0.8, 1.15),
-        tower.pitch * draw.between(1.15, 1.55),
-    )
-    fill_x, fill_y = draw.between(0.45, 0.62), draw.between(0.42, 0.56)
-    if manner == "columns":
-        fill_y = 0.82
-    if manner == "bands":
-        fill_x = 0.93
-    margin = tower.pitch * 0.5
-    columns = max(1, int((tower.right - tower.left - margin) / pitch_x))
-    origin_x = tower.left + (tower.right - tower.left - (columns - 1 + fill_x) * pitch_x) * 0.5
-    origin_y = tower.top + tower.pitch * 1.1
-    rows, places = box
-    bars_x = _comb(places.start, places.stop, origin_x, pitch_x, pitch_x * fill_x)
-    inner = _overlap(
-        places.start,
-        places.stop,
-        origin_x - 0.01,
-        origin_x + (columns - 1 + fill_x) * pitch_x + 0.01,
-    )
-    bars_x = np.minimum(bars_x, inner)
-    bars_y = _comb(rows.start, rows.stop, origin_y, pitch_y, pitch_y * fill_y)
-    bars_y *= (np.arange(rows.start, rows.stop) + 1.0 > origin_y).astype(np.float32)
-    column = np.clip(
-        (np.arange(places.start, places.stop) + 0.5 - origin_x) / pitch_x,
-        0,
-        columns - 1,
-    ).astype(np.uint32)
-    row = np.clip((np.arange(rows.start, rows.stop) + 0.5 - origin_y) / pitch_y, 0, 4000).astype(np.uint32)
-    salt = draw.salt
-    each = unit_array(row[:, None] * np.uint32(977) + column[None, :], salt)
-    floor = unit_array(row, salt + 1)[:, None]
-    share = draw.between(0.22, 0.55)
-    if manner == "floors":
-        lit = (each < 0.85) & (floor < share)
-    elif manner == "bands":
-        lit = (floor < share * 0.9) & (each < 0.97)
-    elif manner == "columns":
-        lit = each < share * (0.5 + unit_array(column, salt + 2)[None, :])
-    else:
-        lit = each < share * (0.55 + 0.9 * floor)
-    power = 0.25 + 1.1 * unit_array(row[:, None] * np.uint32(977) + column[None, :], salt + 3)
-    # A few windows change through the loop.
-    turn = unit_array(row[:, None] * np.uint32(977) + column[None, :], salt + 4)
-    blink = unit_array(row[:, None] * np.uint32(977) + column[None, :], salt + 6) < 0.07
-    away = np.abs(turn - phase)
-    power *= np.where(blink & (np.minimum(away, 1.0 - away) < 0.18), np.float32(0.15), np.float32(1.0))
-    kind = unit_array(row[:, None] * np.uint32(977) + column[None, :], salt + 5)
-    main, second, third = tints
-    colors = np.where(
-        (kind < 0.74)[..., None],
-        main,
-        np.where((kind < 0.92)[..., None], second, third),
-    )
-    amount = bars_y[:, None] * bars_x[None, :] * lit * power
-    light[box] += colors * amount[..., None]
-
-
-def _paint_sign(light: F32, box: tuple[float, float, float, float], tint: F32, draw: Stream) -> None:
-    """A standing neon sign: a frame and blocks that read as letters from afar."""
-    left, right, top, bottom = box
-    height, width = light.shape[:2]
-    first, last = max(0, int(left)), min(width, int(right) + 1)
-    high, low = max(0, int(top)), min(height, int(bottom) + 1)
-    if first >= last or high >= low:
-        return
-    size = right - left
-    across, down = _overlap(first, last, left, right), _overlap(high, low, top, bottom)
-    pitch = size * 1.05
-    letters = np.minimum(_comb(high, low, top + size * 0.2, pitch, pitch * 0.72), down)
-    inner = _overlap(first, last, left + size * 0.2, right - size * 0.2)
-    stroke = unit_array(
-        (np.arange(high, low)[:, None] * (5 / pitch)).astype(np.uint32) * np.uint32(31)
-        + ((np.arange(first, last)[None, :] - left).clip(0) * (3.4 / size)).astype(np.uint32),
-        draw.salt,
-    )
-    glyphs = letters[:, None] * inner[None, :] * (stroke < 0.68)
-    plate = down[:, None] * across[None, :]
-    tile = light[high:low, first:last]
-    tile *= (1.0 - 0.8 * plate)[..., None]
-    tile += (plate * 0.10 + glyphs * 2.3)[..., None] * tint
 
 
 def _skyline(index: int, place: float, middle: float) -> float:
@@ -179,7 +64,7 @@ def _skyline(index: int, place: float, middle: float) -> float:
 def _tints(painting: Painting, dim: float, draw: Stream) -> list[F32]:
     """Three window colours for one tower: the usual one, the second, the rare one."""
     is_neon = painting.scene.neon
-    power = dim * (1.15 if painting.scene.mood.is_night else 0.25)
+    power = dim * (1.15 if painting.scene.mood.is_night else 0.55)
     warm, white, cool, pink = (color.vector(color.from_hex(code)) * np.float32(power) for code in _WINDOWS)
     sets = [[warm, white, cool], [white, cool, warm], [warm, warm, white], [cool, white, pink if is_neon else warm]]
     if is_neon:
@@ -191,14 +76,14 @@ def _edges(painting: Painting, box: tuple[slice, slice], tower: _Tower, dim: flo
     """A rim of light on the roof; some towers are outlined in neon."""
     light, scene = painting.light, painting.scene
     rim = max(1.0, painting.frame.unit * 0.0013)
-    wide = _overlap(box[1].start, box[1].stop, tower.left, tower.right)
-    edge = _overlap(box[0].start, box[0].stop, tower.top, tower.top + rim)[:, None] * wide
+    wide = overlap(box[1].start, box[1].stop, tower.left, tower.right)
+    edge = overlap(box[0].start, box[0].stop, tower.top, tower.top + rim)[:, None] * wide
     tone = color.vector(scene.mood.glow) * np.float32(0.14 + 0.2 * tower.near)
     if scene.neon and draw.unit() < 0.16:  # noqa: PLR2004 - one in six
         tone = color.vector(color.from_hex(draw.pick(_SIGNS))) * np.float32(1.4 * dim)
-        down = _overlap(box[0].start, box[0].stop, tower.top, tower.base)[:, None, None]
+        down = overlap(box[0].start, box[0].stop, tower.top, tower.base)[:, None, None]
         for place in (tower.left, tower.right - rim):
-            line = _overlap(box[1].start, box[1].stop, place, place + rim)
+            line = overlap(box[1].start, box[1].stop, place, place + rim)
             light[box] += line[None, :, None] * down * tone * np.float32(0.7)
     light[box] += edge[..., None] * tone
 
@@ -211,13 +96,15 @@ def _paint_tower(painting: Painting, tower: _Tower, body: tuple[F32, F32], draw:
         return
     width = tower.right - tower.left
     dim = 0.30 + 0.70 * tower.near
-    _paint_windows(light, box, tower, _tints(painting, dim, draw), draw.child("windows"), painting.phase)
+    face_edges = (tower.left, tower.right, tower.top)
+    tints = _tints(painting, dim, draw)
+    paint_windows(light, box, face_edges, tints, draw.child("windows"), pitch=tower.pitch, phase=painting.phase)
     face = draw.between(0.16, 0.34) * width
     if face > tower.pitch and draw.unit() < 0.6:  # noqa: PLR2004 - the others are seen straight on
         # The side away from the moon: windows sink into shade.
         is_left = scene.light_x > (tower.left + tower.right - painting.frame.width) * 0.5 / unit
         low, high = (tower.left, tower.left + face) if is_left else (tower.right - face, tower.right)
-        share = _overlap(box[1].start, box[1].stop, low, high) * np.float32(0.55)
+        share = overlap(box[1].start, box[1].stop, low, high) * np.float32(0.55)
         light[box] *= (1.0 - share)[None, :, None]
     _edges(painting, box, tower, dim, draw)
     wants_sign = draw.unit() < (0.42 if scene.neon else 0.12)
@@ -227,7 +114,7 @@ def _paint_tower(painting: Painting, tower: _Tower, body: tuple[F32, F32], draw:
         top = tower.top + (tower.base - tower.top) * draw.between(0.06, 0.3)
         tint = color.vector(color.from_hex(draw.pick(_SIGNS)))
         long = min(size * draw.between(3.5, 8.5), (tower.base - top) * 0.8)
-        _paint_sign(light, (left, left + size, top, top + long), tint, draw.child("sign"))
+        paint_sign(light, (left, left + size, top, top + long), tint, draw.child("sign"))
 
 
 def _lamp(painting: Painting, row: float, column: float, power: float) -> None:
@@ -274,7 +161,7 @@ def paint_city(painting: Painting, *, line: float, tick: Tick) -> None:
     mood, unit = scene.mood, frame.unit
     dark = color.mix(color.from_hex("#05070f"), mood.sky[-1], 0.35)
     if not mood.is_night:
-        dark = color.mix(color.from_hex("#39424f"), mood.fill, 0.2)
+        dark = color.mix(color.from_hex("#2a2c36"), mood.sky[-1], 0.45)
     for index in range(_ROWS):
         draw = painting.stream.child(f"city{index}")
         near = index / (_ROWS - 1)
@@ -312,13 +199,13 @@ def _quay(painting: Painting, line: float) -> None:
     height, width = painting.depth.shape
     top, bottom = line - 0.010 * unit, line + 1.0
     high, low = max(0, int(top)), min(height, int(bottom) + 1)
-    cover = _overlap(high, low, top, bottom)[:, None, None]
+    cover = overlap(high, low, top, bottom)[:, None, None]
     tile = light[high:low]
     tile *= 1.0 - 0.9 * cover
     gap = 0.034 * unit
     size = max(1.0, 0.0022 * unit)
-    across = _comb(0, width, 0.4 * gap, gap, size)[None, :, None]
-    down = _overlap(high, low, top - size * 0.2, top + size * 0.8)[:, None, None]
+    across = comb(0, width, 0.4 * gap, gap, size)[None, :, None]
+    down = overlap(high, low, top - size * 0.2, top + size * 0.8)[:, None, None]
     power = 1.6 if painting.scene.mood.is_night else 0.2
     tile += across * down * color.vector(color.from_hex(_WINDOWS[0])) * np.float32(power)
     painting.depth[high:low] = np.maximum(painting.depth[high:low], 0.74 * cover[..., 0])

@@ -1,17 +1,19 @@
 """Colour arithmetic: sRGB, linear light and OKLab, exact on every machine.
 
-Pictures are composed in linear light (so that glow adds as light does), colours are mixed in OKLab (so that a mix of two
-beautiful colours is not mud), and only the last step goes to sRGB bytes, dithered so that no gradient shows bands.
+Pictures are composed in linear light (so that glow adds as light does), colours are mixed in OKLab (so that a mix of
+two beautiful colours is not mud), and only the last step goes to sRGB bytes, dithered so that no gradient shows bands.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from fusionflow_nb.providers.local.styles.noise import F32
+if TYPE_CHECKING:
+    from fusionflow_nb.providers.local.styles.noise import F32
+
 
 Rgb: TypeAlias = tuple[float, float, float]
 
@@ -36,7 +38,7 @@ def _root(value: float, degree: int) -> float:
 
 def linear(code: float) -> float:
     """Linear light of an sRGB value, both 0..1."""
-    if code <= 0.04045:
+    if code <= 0.04045:  # noqa: PLR2004 - the standard's own
         return code / 12.92
     base = (code + 0.055) / 1.055
     return base * base * _root(base * base, 5)  # base ** 2.4

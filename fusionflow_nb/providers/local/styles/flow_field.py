@@ -73,7 +73,7 @@ def _current(frame: Frame, stream: Stream, scale: float, phase: float) -> _Curre
 
 
 def _draw_threads(
-    frame: Frame, current: _Current, table: F32, stream: Stream, count: int, width: float, tick: Tick
+    frame: Frame, current: _Current, table: F32, stream: Stream, *, count: int, width: float, tick: Tick
 ) -> F32:
     """Light (height, width, 3) of all threads, added up; they fade at both ends."""
     draw = stream.child("threads")
@@ -114,12 +114,14 @@ def _draw_threads(
             ):
                 where_parts.append(index + shift)
                 value_parts.append(value * share)
-            if len(where_parts) >= 64 or step == _LENGTH - 1:  # noqa: PLR2004 - 16 steps at a time
+            # Counting costs a walk over the whole picture: the larger the picture, the more is counted at once.
+            if len(where_parts) * amount >= max(1 << 19, size // 4) or step == _LENGTH - 1:
                 where, values = np.concatenate(where_parts), np.concatenate(value_parts)
                 tints = np.tile(tint, (len(where_parts), 1))
                 for channel in range(3):
                     total[channel] += np.bincount(where, weights=values * tints[:, channel], minlength=size)[:size]
                 where_parts, value_parts = [], []
+            if step % 8 == 7:  # noqa: PLR2004 - often enough to cancel at once
                 tick((part.start + amount * (step + 1) / _LENGTH) / count)
     return np.moveaxis(total.reshape(3, frame.height, frame.width), 0, -1).astype(np.float32)
 
@@ -132,9 +134,8 @@ def render_flow_field(prompt: str, seed: int, frame: Frame, settings: Mapping[st
     stages = Stages(tick, [6.0, 1.0])
     table = color.ramp((colors[1], colors[2], colors[3], colors[4]), 256)
     count = int(frame.width * frame.height * (0.012 + 0.040 * number(settings, "density"))) + 64
-    light = _draw_threads(
-        frame, current, table, stream, count, 0.62 / (0.4 + number(settings, "density")), stages.next()
-    )
+    width = 0.62 / (0.4 + number(settings, "density"))
+    light = _draw_threads(frame, current, table, stream, count=count, width=width, tick=stages.next())
     lightness, a, b = color.to_oklab(colors[0])
     ground = color.vector(color.from_oklab((min(lightness, 0.16), a * 0.4, b * 0.4)))
     glow = color.vector(color.from_oklab((0.34, a * 0.4, b * 0.4)))

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
-
-from fusionflow_nb.providers.local.styles.noise import F32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from fusionflow_nb.providers.local.styles.noise import F32
 
     Tick: TypeAlias = Callable[[float], None]
 

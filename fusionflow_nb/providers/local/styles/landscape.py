@@ -36,14 +36,27 @@ _NEAR_ROWS = {
 }
 
 
-def _ground_line(painting: Painting, name: str, below: float, *, open_middle: float) -> F32:
+def _ground_line(painting: Painting, name: str, below: float, rise: float) -> F32:
     """Row of the ground per column: rolling, and rising to the sides so that the middle stays open."""
     across, unit = painting.frame.across(), painting.frame.unit
     draw = painting.stream.child(name)
     roll = line_noise(across * 2.0 + draw.between(0, 40), draw, octaves=3) * 0.020
-    rise = np.minimum(across * across, 0.5) * 0.24
-    line: F32 = painting.scene.horizon * painting.frame.height + (below + open_middle + roll - rise) * unit
+    sides = np.minimum(across * across, 0.5) * rise
+    line: F32 = painting.scene.horizon * painting.frame.height + (below + roll - sides) * unit
     return line
+
+
+def _rows(
+    painting: Painting, plan: tuple[tuple[float, float, float, float], ...], *, lower: float, rise: float
+) -> list[trees.Row]:
+    """Rows of trees of a plan."""
+    unit = painting.frame.unit
+    rows = []
+    for distance, below, size, gap in plan:
+        name = f"trees{distance}"
+        ground = _ground_line(painting, name, below + lower, rise)
+        rows.append(trees.Row(name, ground, distance, size * unit, gap * unit))
+    return rows
 
 
 def _far_rows(painting: Painting, shore: F32 | None) -> list[trees.Row]:
@@ -52,16 +65,8 @@ def _far_rows(painting: Painting, shore: F32 | None) -> list[trees.Row]:
     if kind is None:
         return []
     unit = painting.frame.unit
-    rows = [
-        trees.Row(
-            name := f"trees{distance}",
-            _ground_line(painting, name, below, open_middle=0.0),
-            distance,
-            size * unit,
-            gap * unit,
-        )
-        for distance, below, size, gap in _FAR_ROWS[kind]
-    ]
+    # Conifers may rise to the sides; crowns stand on the hills that are there.
+    rows = _rows(painting, _FAR_ROWS[kind], lower=0.0, rise=0.24 if kind == "conifers" else 0.0)
     if shore is not None and kind == "broadleaf":
         rows.append(trees.Row("shore", shore - 0.004 * unit, 7.0, 0.105 * unit, 0.036 * unit))
     return rows
@@ -83,16 +88,7 @@ def _near_rows(painting: Painting) -> list[trees.Row]:
         ground = painting.frame.height + (np.minimum(away * (0.18 + away * 0.5), 1.6) - 0.13 + roll) * unit
         size, gap = (0.50, 0.085) if kind == "conifers" else (0.46, 0.20)
         return [trees.Row("bank", ground, 1.8, size * unit, gap * unit)]
-    return [
-        trees.Row(
-            name := f"trees{distance}",
-            _ground_line(painting, name, below, open_middle=0.02),
-            distance,
-            size * unit,
-            gap * unit,
-        )
-        for distance, below, size, gap in _NEAR_ROWS[kind]
-    ]
+    return _rows(painting, _NEAR_ROWS[kind], lower=0.02, rise=0.24)
 
 
 def _paint_rows(painting: Painting, rows: list[trees.Row], tick: Tick) -> None:

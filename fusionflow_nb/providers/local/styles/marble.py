@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _METAL = "#e2b866"
 
 
-def _layers(lattice: Lattice, x: F32, y: F32, swirl: float, octaves: int, phase: float) -> tuple[F32, F32, F32]:
+def _layers(lattice: Lattice, x: F32, y: F32, *, swirl: float, octaves: int, phase: float) -> tuple[F32, F32, F32]:
     """Height, the bend that made it, and the field whose zero lines are veins."""
     first = lattice.fractal(x + 1.7, y + 9.2, 3, phase=phase, sway=0.12)
     second = lattice.fractal(x + 8.3, y + 2.8, 3, phase=phase, sway=0.12)
@@ -43,6 +43,7 @@ def render_marble(prompt: str, seed: int, frame: Frame, settings: Mapping[str, o
     draw = stream.child("place")
     start_x, start_y = draw.between(0, 200), draw.between(0, 200)
     scale, swirl, veins_share = (number(settings, name) for name in ("scale", "swirl", "veins"))
+    phase = number(settings, "phase")
     octaves = 4 + round(3 * number(settings, "detail"))
     table = color.ramp(colors)
     metal = color.vector(color.from_hex(_METAL))
@@ -56,7 +57,7 @@ def render_marble(prompt: str, seed: int, frame: Frame, settings: Mapping[str, o
         rows = (rows - np.float32(frame.height / 2)) * step + np.float32(start_y)
         shape = (rows.shape[0], columns.shape[0])
         x, y = (np.ascontiguousarray(np.broadcast_to(axis, shape)) for axis in (columns[None, :], rows))
-        height, bend, field = _layers(lattice, x, y, swirl, octaves, number(settings, "phase"))
+        height, bend, field = _layers(lattice, x, y, swirl=swirl, octaves=octaves, phase=phase)
         here = height[:-1, :-1]
         slope_x = (height[:-1, 1:] - here) * np.float32(0.020 / step * scale)
         slope_y = (height[1:, :-1] - here) * np.float32(0.020 / step * scale)

@@ -49,8 +49,9 @@ def _pattern(wish: Wish, stream: Stream, asked: str) -> tuple[float, float]:
     return feed, kill
 
 
-def _grow(rows: int, columns: int, rates: tuple[float, float], stream: Stream, steps: int, tick: Tick) -> F32:
-    """Concentration (rows, columns) of the second substance after some steps; the edges wrap around."""
+def _grow(size: tuple[int, int], rates: tuple[float, float], stream: Stream, steps: int, tick: Tick) -> F32:
+    """Concentration, of that size, of the second substance after some steps; the edges wrap around."""
+    rows, columns = size
     lattice = Lattice(stream.child("seeds"))
     scale = np.float32(9.0 / min(rows, columns))
     y, x = np.arange(rows, dtype=np.float32)[:, None] * scale, np.arange(columns, dtype=np.float32)[None, :] * scale
@@ -136,7 +137,8 @@ def render_reaction_diffusion(
     columns = max(48, int(float(np.sqrt(_CELLS / shape)) * fine))
     stages = Stages(tick, [8.0, 1.5, 1.0])
     steps = round(number(settings, "growth"))
-    field = _grow(rows, columns, _pattern(wish, stream, str(settings["pattern"])), stream, steps, stages.next())
+    rates = _pattern(wish, stream, str(settings["pattern"]))
+    field = _grow((rows, columns), rates, stream, steps, stages.next())
     shadow = soft_blur(field[..., None], 3)[..., 0]
     turn = number(settings, "phase") + 0.62
     key = (0.72 * cosine_of(turn), 0.72 * sine_of(turn), 0.69)

@@ -55,12 +55,12 @@ _GRADES = MappingProxyType(
         ),
         "dawn": Grade(_tones("#3b3f6b #9c8fb8 #f2b8a4 #fff0d6"), pull=0.52, lift=0.06, bend=0.08, saturation=0.95),
         "day": Grade(bend=0.32, contrast=0.10, saturation=1.12, warmth=0.006),
-        "dusk": Grade(_tones("#15133a #4a3a80 #b06a98 #f6b08a"), pull=0.55, bend=-0.28, contrast=0.10),
+        "dusk": Grade(_tones("#15133a #4a3a80 #b06a98 #f6b08a"), pull=0.55, top=0.93, bend=-0.45, contrast=0.10),
         "night": Grade(
             _tones("#040817 #10224a #3d5f9c #cfe0f6"), pull=0.66, top=0.80, bend=-0.55, contrast=0.20, saturation=0.75
         ),
         "noir": Grade(
-            _tones("#060606 #3c3c3d #9a9a98 #f6f4f0"), pull=1.0, bend=-0.18, contrast=0.65, saturation=0.0, grain=7
+            _tones("#060606 #3c3c3d #9a9a98 #f6f4f0"), pull=1.0, bend=-0.50, contrast=0.60, saturation=0.0, grain=7
         ),
         "monochrome": Grade(contrast=0.12, saturation=0.0),
         "vintage": Grade(

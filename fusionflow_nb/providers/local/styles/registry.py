@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from fusionflow_nb import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from fusionflow_nb.providers.local.styles.frame import Frame, Rendered, Tick
+
+    # Paints a prompt: prompt, seed, frame, settings (complete and valid), tick.
+    Renderer: TypeAlias = Callable[[str, int, Frame, Mapping[str, object], Tick], Rendered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +48,6 @@ class Setting:
         )
         noun = "a whole number" if self.kind == "integer" else "a number"
         return None if fits else f"must be {noun} from {low:g} to {high:g}, not {value!r}"
-
-
-class Renderer(Protocol):
-    """Paints a prompt; the settings are complete and valid."""
-
-    def __call__(
-        self,
-        prompt: str,
-        seed: int,
-        frame: Frame,
-        settings: Mapping[str, object],
-        tick: Tick,
-    ) -> Rendered: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,10 +96,10 @@ def dunes(x: F32, z: F32, lattice: Lattice, side: float) -> tuple[F32, F32]:
 def texture(x: F32, z: F32, lattice: Lattice) -> F32:
     """Grass, scree or crusted snow: fine noise about -1 .. 1 that fades out where a pixel would hold many waves."""
     total = np.zeros_like(x)
-    frequency = 5.0
-    for _ in range(4):
+    frequency = 7.0
+    for _ in range(5):
         strength = _seen(z, frequency * 0.45)
         if float(strength.max()) > 0.0:
-            total += lattice.at(x * frequency, z * (frequency * 0.7)) * strength
+            total += lattice.at(x * frequency, z * frequency) * strength
         frequency *= 2.3
     return total * 0.55

@@ -123,6 +123,8 @@ def _time(wish: Wish, asked: str) -> str:
     """The key of the mood."""
     if asked != "auto":
         time = asked
+    elif "neon" in wish.features and wish.time is None:
+        time = "night"
     elif "storm" in wish.features and wish.time is None:
         time = "storm"
     elif wish.time is not None:
@@ -201,6 +203,8 @@ def plan_scene(wish: Wish, stream: Stream, time: str, clouds: float, mist: float
         light_y = {"ocean": 0.22, "city": 0.24}.get(ground, 0.2) + draw.between(-0.03, 0.05)
     else:
         light_y = horizon - (draw.between(0.10, 0.15) if is_low else draw.between(0.32, 0.42))
+        if ground == "city" and is_low:
+            light_y = horizon - draw.between(0.34, 0.42)
         if ground == "ocean" and is_low:
             light_y = horizon - draw.between(0.04, 0.07)
     wants_moon = mood.is_night and ("aurora" not in features or "moon" in features)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,157 +9,23 @@ import numpy as np
 from fusionflow_nb.providers.local.styles import color
 from fusionflow_nb.providers.local.styles.finish import Look, finish
 from fusionflow_nb.providers.local.styles.frame import Frame, Rendered, Stages, tiles
-from fusionflow_nb.providers.local.styles.noise import F32, Stream, cosine_of, seed_of, sine_of, smoothstep
-from fusionflow_nb.providers.local.styles.palette import DARK, PALETTE, choose
-from fusionflow_nb.providers.local.styles.registry import PHASE, Setting, Style, number
-from fusionflow_nb.providers.local.styles.solids import Group, Points, Solid, unit
-from fusionflow_nb.providers.local.styles.words import understand
+from fusionflow_nb.providers.local.styles.noise import F32, smoothstep
+from fusionflow_nb.providers.local.styles.palette import PALETTE
+from fusionflow_nb.providers.local.styles.registry import PHASE, Setting, Style
+from fusionflow_nb.providers.local.styles.studio import Studio, arrange, rays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fusionflow_nb.providers.local.styles.color import Rgb
     from fusionflow_nb.providers.local.styles.frame import Tick
+    from fusionflow_nb.providers.local.styles.solids import Group, Points
 
 _FAR = 16.0  # where the floor has become the backdrop
 _BLOCK = 96  # pixels
 _NEAREST = 4.2  # distance that counts as depth 1
 _SHADED = 6.0  # how far from the middle shadows fall
-
-
-@dataclass(frozen=True, slots=True)
-class _Studio:
-    """Solids, camera and light."""
-
-    group: Group
-    eye: tuple[float, float, float]
-    forward: tuple[float, float, float]
-    zoom: float
-    light: tuple[float, float, float]  # unit vector towards the key light
-    key: F32
-    floor: F32
-    low: F32  # backdrop at the floor
-    high: F32  # backdrop above
-    rim: F32  # a light from behind, opposite the key light
-    gloss: float
-    is_dark: bool
-
-
-def _still_life(colors: tuple[Rgb, ...], count: int, stream: Stream, phase: float) -> list[Solid]:
-    """A hero in the middle, companions on the floor around it, a few small ones, some of them floating."""
-    draw = stream.child("solids")
-    tints = list(colors) if draw.unit() < 0.5 else list(reversed(colors))  # noqa: PLR2004 - either way round
-    solids: list[Solid] = []
-    placed: list[tuple[float, float, float]] = []
-    hero = draw.pick(("blob", "torus", "podium", "blob"))
-    if hero == "podium":
-        solids.append(Solid("disc", (0.0, 0.16, 0.0), 0.86, 0.16, 0.0, 0.0, tints[1]))
-        kind = draw.pick(("sphere", "torus", "box"))
-        size = {"sphere": 0.62, "torus": 0.56, "box": 0.46}[kind]
-        tilt = 0.25 if kind == "torus" else 0.0
-        lift = 0.32 + {"sphere": 0.62, "torus": 0.78, "box": 0.46}[kind]
-        second = {"sphere": 0.0, "torus": 0.22, "box": 0.12}[kind]
-        solids.append(Solid(kind, (0.0, lift, 0.0), size, second, draw.between(0.05, 0.2), tilt, tints[0]))
-        placed.append((0.0, 0.0, 0.95))
-    elif hero == "torus":
-        solids.append(Solid("torus", (0.0, 0.98, 0.0), 0.70, 0.28, draw.between(-0.10, 0.10), 0.25, tints[0]))
-        swing = 0.05 * sine_of(phase)
-        solids.append(Solid("sphere", (0.0, 0.98 + swing, 0.0), 0.30, 0.0, 0.0, 0.0, tints[1]))
-        placed.append((0.0, 0.0, 1.02))
-    else:
-        for part in range(4):
-            around = part / 4 + draw.between(-0.08, 0.08)
-            sway = 0.06 * sine_of(phase + part / 4)
-            size = draw.between(0.38, 0.60)
-            rise = (0.0, 0.62, 0.18, 0.80)[part] * draw.between(0.7, 1.0)
-            middle = (0.52 * cosine_of(around), size * 0.93 + rise + sway, 0.40 * sine_of(around))
-            solids.append(Solid("sphere", middle, size, 0.0, 0.0, 0.0, tints[part % len(tints)], blend=0.30))
-        placed.append((0.0, 0.0, 1.08))
-    for index in range(count):
-        own = draw.child(f"companion{index}")
-        kind = own.pick(("sphere", "sphere", "box", "torus", "capsule", "disc"))
-        size = own.between(0.30, 0.46) if index < 3 else own.between(0.11, 0.24)  # noqa: PLR2004 - three large ones
-        for _ in range(40):
-            x, z = own.between(-1.95, 1.95), own.between(-1.25, 1.9)
-            if all((x - a) * (x - a) + (z - c) * (z - c) > (size * 1.25 + r) * (size * 1.25 + r) for a, c, r in placed):
-                break
-        else:
-            continue
-        placed.append((x, z, size * 1.25))
-        tint = tints[own.whole(0, len(tints) - 1)]
-        turn = own.unit()
-        floats = index >= 3 and own.unit() < 0.4  # noqa: PLR2004 - only small ones float, four in ten
-        lift = own.between(0.7, 1.7) + 0.08 * sine_of(phase + own.unit()) if floats else 0.0
-        if kind == "sphere" or floats:
-            solids.append(Solid("sphere", (x, size + lift, z), size, 0.0, 0.0, 0.0, tint))
-        elif kind == "box":
-            solids.append(Solid("box", (x, size * 0.85, z), size * 0.85, size * 0.2, turn, 0.0, tint))
-        elif kind == "torus":
-            solids.append(Solid("torus", (x, size * 0.34, z), size * 0.78, size * 0.34, 0.0, 0.0, tint))
-        elif kind == "capsule":
-            solids.append(Solid("capsule", (x, size * 1.5, z), size * 0.52, size * 0.98, 0.0, 0.0, tint))
-        else:
-            solids.append(Solid("disc", (x, size * 0.34, z), size, size * 0.34, 0.0, 0.0, tint))
-    return solids
-
-
-def _studio(prompt: str, seed: int, settings: Mapping[str, object]) -> tuple[_Studio, Stream]:
-    """Arrange the scene of a prompt."""
-    stream = Stream(seed_of(seed, prompt))
-    wish = understand(prompt)
-    phase = number(settings, "phase")
-    name, colors = choose(wish, stream, str(settings["palette"]))
-    is_dark = wish.time == "night" or (name in DARK and wish.time is None)
-    if is_dark:
-        tints = colors[1:]
-    elif name == "candy":
-        tints = (colors[0], colors[2], colors[3], colors[4])
-    else:
-        tints = (color.mix(colors[0], colors[1], 0.5), colors[1], colors[2], colors[4])
-    solids = _still_life(tints, round(number(settings, "companions")), stream, phase)
-    draw = stream.child("studio")
-    side = draw.pick((-1.0, 1.0))
-    orbit = draw.between(-0.05, 0.05) + 0.022 * sine_of(phase)
-    distance, height = 5.6, 2.05
-    eye = (distance * sine_of(orbit), height, -distance * cosine_of(orbit))
-    aim = (0.0, 0.70, 0.0)
-    x, y, z = (aim[axis] - eye[axis] for axis in range(3))
-    scale = 1.0 / float(np.sqrt(np.float64(x * x + y * y + z * z)))
-    forward = (x * scale, y * scale, z * scale)
-    light = unit(np.float32(side * 0.62), np.float32(0.80), np.float32(-0.42))  # type: ignore[arg-type]
-    if is_dark:
-        low, high = color.mix(colors[0], colors[1], 0.55), color.scaled(colors[0], 0.55)
-        floor = color.mix(colors[0], colors[1], 0.40)
-    else:
-        light_end = color.mix(colors[3], colors[4], 0.35) if name != "candy" else colors[1]
-        low = color.mix(light_end, (1.0, 1.0, 1.0), 0.25)
-        high = color.mix(colors[2], light_end, 0.55)
-        floor = color.mix(light_end, colors[3], 0.3)
-    studio = _Studio(
-        group=Group(solids),
-        eye=eye,
-        forward=forward,
-        zoom=number(settings, "zoom"),
-        light=(float(light[0]), float(light[1]), float(light[2])),
-        key=color.vector(color.mix((1.0, 0.94, 0.86), colors[3], 0.12)) * np.float32(1.9 if is_dark else 1.75),
-        floor=color.vector(floor),
-        low=color.vector(low),
-        high=color.vector(high),
-        rim=color.vector(colors[4]) * np.float32(1.1 if is_dark else 0.22),
-        gloss=number(settings, "gloss"),
-        is_dark=is_dark,
-    )
-    return studio, stream
-
-
-def _rays(studio: _Studio, x: F32, y: F32) -> Points:
-    """Unit rays through points of the picture (x right, y up, in units from the middle)."""
-    fx, fy, fz = studio.forward
-    flat = 1.0 / float(np.sqrt(np.float64(fx * fx + fz * fz)))
-    rx, rz = fz * flat, -fx * flat  # to the right; the camera does not roll
-    ux, uy, uz = -fy * fx * flat, 1.0 / flat, -fy * fz * flat
-    depth = 1.75 * studio.zoom
-    return unit(fx * depth + rx * x + ux * y, fy * depth + uy * y, fz * depth + rz * x + uz * y)
+_TOUCH = 0.001  # nearer than this a ray has met the body
+_LEVEL = 1e-4  # rays that fall less than this never reach the floor
 
 
 def _march(group: Group, origin: Points, ray: Points, limit: F32, steps: int) -> F32:
@@ -204,9 +69,9 @@ def _shadow(group: Group, points: Points, light: tuple[float, float, float]) -> 
         )
         share[active] = np.minimum(share[active], np.clip(near * 7.0 / place, 0.0, 1.0))
         place = place + np.clip(near, 0.025, 0.5)
-        going = (near > 0.001) & (place < end[active])
+        going = (near > _TOUCH) & (place < end[active])
         active, place = active[going], place[going]
-    return share * share * (3.0 - 2.0 * share)
+    return smoothstep(0.0, 1.0, share)
 
 
 def _crowding(group: Group, points: Points, normal: Points) -> F32:
@@ -221,16 +86,18 @@ def _crowding(group: Group, points: Points, normal: Points) -> F32:
         near = np.minimum(near, np.maximum(points[1] + normal[1] * step, 0.0) + 1e-3)  # the floor crowds too
         total += np.clip(step - near, 0.0, 1.0) * (weight / step)
         weight *= 0.62
-    return np.clip(1.0 - total * 0.62, 0.0, 1.0)
+    left: F32 = np.clip(1.0 - total * 0.62, 0.0, 1.0)
+    return left
 
 
-def _backdrop(studio: _Studio, ray: Points) -> F32:
+def _backdrop(studio: Studio, ray: Points) -> F32:
     """Light (n, 3) from the studio along rays that meet nothing: a gradient that rises from the floor."""
     up = smoothstep(-0.02, 0.62, ray[1])
-    return studio.low + (studio.high - studio.low) * up[:, None]
+    light: F32 = studio.low + (studio.high - studio.low) * up[:, None]
+    return light
 
 
-def _mirror(studio: _Studio, ray: Points) -> F32:
+def _mirror(studio: Studio, ray: Points) -> F32:
     """What a glossy body reflects: backdrop, floor, and a large soft lamp with a smaller one opposite."""
     sky = _backdrop(studio, ray)
     down = smoothstep(0.04, -0.10, ray[1])
@@ -243,7 +110,7 @@ def _mirror(studio: _Studio, ray: Points) -> F32:
     return sky
 
 
-def _shade_solids(studio: _Studio, points: Points, ray: Points) -> F32:
+def _shade_solids(studio: Studio, points: Points, ray: Points) -> F32:
     """Light (n, 3) from the surfaces of the solids."""
     group = studio.group
     touched = group.around(points, 0.02)
@@ -262,7 +129,7 @@ def _shade_solids(studio: _Studio, points: Points, ray: Points) -> F32:
         + (studio.high + studio.low) * np.float32(0.26) * up[:, None]
     )
     ambient *= crowd[:, None]
-    light = albedo * (direct[:, None] * studio.key * np.float32(0.78) + ambient)
+    light: F32 = albedo * (direct[:, None] * studio.key * np.float32(0.78) + ambient)
     behind = np.clip(normal[0] * -lx * 1.1 + normal[1] * 0.25 + normal[2] * 0.62, 0.0, 1.0)
     light += albedo * (behind * behind * crowd)[:, None] * studio.rim
     through = np.clip(0.25 - np.abs(facing), 0.0, 1.0) * shadow * 0.35
@@ -272,10 +139,11 @@ def _shade_solids(studio: _Studio, points: Points, ray: Points) -> F32:
     bounced = (ray[0] + normal[0] * twice, ray[1] + normal[1] * twice, ray[2] + normal[2] * twice)
     edge = np.clip(1.0 - against, 0.0, 1.0)
     share = (0.035 + 0.55 * edge * edge * edge * edge) * studio.gloss * (0.25 + 0.75 * crowd)
-    return light + (_mirror(studio, bounced) - light * np.float32(0.5)) * share[:, None]
+    light += (_mirror(studio, bounced) - light * np.float32(0.5)) * share[:, None]
+    return light
 
 
-def _shade_floor(studio: _Studio, points: Points, ray: Points, away: F32) -> tuple[F32, F32]:
+def _shade_floor(studio: Studio, points: Points, ray: Points, away: F32) -> tuple[F32, F32]:
     """Light (n, 3) from the floor, and where it mirrors a solid; far away it melts into the backdrop."""
     group = studio.group
     count = points[0].shape[0]
@@ -308,23 +176,24 @@ def _shade_floor(studio: _Studio, points: Points, ray: Points, away: F32) -> tup
     return light, mirrors
 
 
-def _shade_mirrored(studio: _Studio, points: Points) -> F32:
+def _shade_mirrored(studio: Studio, points: Points) -> F32:
     """Light (n, 3) of solids as the floor mirrors them: no shadows, no gloss."""
     normal = studio.group.normals(points)
     lx, ly, lz = studio.light
     facing = np.clip(normal[0] * lx + normal[1] * ly + normal[2] * lz, 0.0, 1.0)
-    return studio.group.colors(points) * (facing[:, None] * studio.key * np.float32(0.6) + np.float32(0.22))
+    light: F32 = studio.group.colors(points) * (facing[:, None] * studio.key * np.float32(0.6) + np.float32(0.22))
+    return light
 
 
-def _trace(studio: _Studio, x: F32, y: F32) -> tuple[F32, F32, F32]:
+def _trace(studio: Studio, x: F32, y: F32) -> tuple[F32, F32, F32]:
     """Light (n, 3), distance (n,) and surface (n,) 0 backdrop, 1 floor, 1.4 mirror, 2 solid, of picture points."""
-    ray = _rays(studio, x, y)
+    ray = rays(studio, x, y)
     count = x.shape[0]
     origin = tuple(np.full(count, axis, np.float32) for axis in studio.eye)
     light = _backdrop(studio, ray)
     distance = np.full(count, 1e3, np.float32)
     surface = np.zeros(count, np.float32)
-    ground = np.where(ray[1] < -1e-4, -studio.eye[1] / np.minimum(ray[1], -1e-4), np.float32(1e3))
+    ground = np.where(ray[1] < -_LEVEL, -studio.eye[1] / np.minimum(ray[1], -_LEVEL), np.float32(1e3))
     hit = _march(studio.group, (origin[0], origin[1], origin[2]), ray, ground, 72)
     solid = hit > 0
     floor = ~solid & (ground < _FAR * 1.6)
@@ -363,25 +232,28 @@ def _outlines(distance: F32, surface: F32) -> F32:
     return jump
 
 
-def _smooth_edges(studio: _Studio, frame: Frame, light: F32, distance: F32, surface: F32, tick: Tick) -> None:
+def _smooth_edges(studio: Studio, frame: Frame, light: F32, outlines: F32, tick: Tick) -> None:
     """Trace pixels that lie on an outline again, four times each."""
-    rows, columns = np.nonzero(_outlines(distance, surface))
+    rows, columns = np.nonzero(outlines)
+    # Block by block, so that the rays traced together meet few solids.
+    order = np.argsort((rows // _BLOCK) * frame.width + columns // _BLOCK, kind="stable")
+    rows, columns = rows[order], columns[order]
     scale = np.float32(1 / frame.unit)
-    for part in tiles(rows.size, 4096):
+    for part in tiles(rows.size, 1024):
         row, column = rows[part].astype(np.float32), columns[part].astype(np.float32)
         total = np.zeros((row.size, 3), np.float32)
-        for down, right in ((0.125, 0.375), (0.375, 0.875), (0.625, 0.125), (0.875, 0.625)):
+        for index, (down, right) in enumerate(((0.125, 0.375), (0.375, 0.875), (0.625, 0.125), (0.875, 0.625)), 1):
             x = (column + np.float32(right - frame.width / 2)) * scale
             y = (np.float32(frame.height / 2 - down) - row) * scale
             total += np.minimum(_trace(studio, x, y)[0], 1.6)
+            tick((part.start + row.size * index / 4) / rows.size)
         light[rows[part], columns[part]] = total * np.float32(0.25)
-        tick(part.stop / rows.size)
     tick(1.0)
 
 
 def render_sdf_scene(prompt: str, seed: int, frame: Frame, settings: Mapping[str, object], tick: Tick) -> Rendered:
     """Trace the still life of a prompt; depth is exact."""
-    studio, stream = _studio(prompt, seed, settings)
+    studio, stream = arrange(prompt, seed, settings)
     light = np.empty((frame.height, frame.width, 3), np.float32)
     distance = np.empty((frame.height, frame.width), np.float32)
     surface = np.empty((frame.height, frame.width), np.float32)
@@ -401,7 +273,7 @@ def render_sdf_scene(prompt: str, seed: int, frame: Frame, settings: Mapping[str
         stage(number_done / len(blocks))
     stage = stages.next()
     if settings["smooth_edges"]:
-        _smooth_edges(studio, frame, light, distance, surface, stage)
+        _smooth_edges(studio, frame, light, _outlines(distance, surface), stage)
     depth = np.clip((1.0 / distance - 1.0 / (_FAR * 1.6)) * _NEAREST, 0.0, 1.0)
     vignette = 0.30 if studio.is_dark else 0.22
     look = Look(bloom=0.22 if studio.is_dark else 0.12, bloom_from=0.85, vignette=vignette, saturation=1.05)

@@ -39,38 +39,57 @@ class Solid:
     def distance(self, points: Points) -> F32:
         """Signed distance of points to the surface."""
         x, y, z = (axis - offset for axis, offset in zip(points, self.middle, strict=True))
-        if self.kind == "sphere":
-            reach: F32 = np.sqrt(x * x + y * y + z * z) - self.size
-            return reach
         if self.turn:
             cosine, sine = cosine_of(self.turn), sine_of(self.turn)
             x, z = x * cosine + z * sine, z * cosine - x * sine
         if self.tilt:
             cosine, sine = cosine_of(self.tilt), sine_of(self.tilt)
             y, z = y * cosine + z * sine, z * cosine - y * sine
-        if self.kind == "torus":
-            ring = np.sqrt(x * x + z * z) - self.size
-            return np.sqrt(ring * ring + y * y) - self.second
-        if self.kind == "capsule":
-            along = y - np.clip(y, -self.second, self.second)
-            return np.sqrt(x * x + along * along + z * z) - self.size
-        if self.kind == "disc":
-            rounding = 0.04
-            out = np.sqrt(x * x + z * z) - (self.size - rounding)
-            over = np.abs(y) - (self.second - rounding)
-            return _outside(out, over) - rounding
-        edge = self.size - self.second
-        x, y, z = np.abs(x) - edge, np.abs(y) - edge, np.abs(z) - edge
-        inside = np.minimum(np.maximum(x, np.maximum(y, z)), 0.0)
-        x, y, z = np.maximum(x, 0.0), np.maximum(y, 0.0), np.maximum(z, 0.0)
-        return np.sqrt(x * x + y * y + z * z) + inside - self.second
+        return _SHAPES[self.kind](x, y, z, self.size, self.second)
+
+
+def _sphere(x: F32, y: F32, z: F32, size: float, _: float) -> F32:
+    distance: F32 = np.sqrt(x * x + y * y + z * z) - size
+    return distance
+
+
+def _torus(x: F32, y: F32, z: F32, size: float, second: float) -> F32:
+    ring = np.sqrt(x * x + z * z) - size
+    distance: F32 = np.sqrt(ring * ring + y * y) - second
+    return distance
+
+
+def _capsule(x: F32, y: F32, z: F32, size: float, second: float) -> F32:
+    along = y - np.clip(y, -second, second)
+    distance: F32 = np.sqrt(x * x + along * along + z * z) - size
+    return distance
+
+
+def _disc(x: F32, y: F32, z: F32, size: float, second: float) -> F32:
+    out = np.sqrt(x * x + z * z) - (size - _ROUND)
+    over = np.abs(y) - (second - _ROUND)
+    return _outside(out, over) - _ROUND
+
+
+def _rounded_box(x: F32, y: F32, z: F32, size: float, second: float) -> F32:
+    edge = size - second
+    x, y, z = np.abs(x) - edge, np.abs(y) - edge, np.abs(z) - edge
+    inside = np.minimum(np.maximum(x, np.maximum(y, z)), 0.0)
+    x, y, z = np.maximum(x, 0.0), np.maximum(y, 0.0), np.maximum(z, 0.0)
+    distance: F32 = np.sqrt(x * x + y * y + z * z) + inside - second
+    return distance
 
 
 def _outside(first: F32, second: F32) -> F32:
     """Distance to a corner of two half planes."""
     inside = np.minimum(np.maximum(first, second), 0.0)
     first, second = np.maximum(first, 0.0), np.maximum(second, 0.0)
-    return np.sqrt(first * first + second * second) + inside
+    distance: F32 = np.sqrt(first * first + second * second) + inside
+    return distance
+
+
+_ROUND = 0.04  # of the edge of a disc
+_SHAPES = {"sphere": _sphere, "torus": _torus, "capsule": _capsule, "disc": _disc, "box": _rounded_box}
 
 
 @dataclass(frozen=True, slots=True)

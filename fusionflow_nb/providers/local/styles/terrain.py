@@ -120,7 +120,12 @@ def _shade(scene: Scene, samples: _Samples, step: F32) -> F32:
     rough = 0.10 if scene.ground == "dunes" or scene.snow else 0.34
     direct = direct * (1.0 + rough * samples.texture[:, :-1])
     lit = direct[..., None] * (color.vector(mood.key) * power) + open_sky[..., None] * (color.vector(mood.fill) * fill)
-    shaded = _albedo(scene, height, up, detail) * lit * (0.50 + 0.50 * detail)[..., None]
+    albedo = _albedo(scene, height, up, detail)
+    if mood.is_night:
+        # Eyes see little colour at night.
+        grey = albedo[..., 0] * 0.25 + albedo[..., 1] * 0.60 + albedo[..., 2] * 0.15
+        albedo += (grey[..., None] - albedo) * np.float32(0.7)
+    shaded = albedo * lit * (0.50 + 0.50 * detail)[..., None]
     # Mist lies in the valleys and starts behind the foreground, so that there is something dark before it.
     low_fog = decay(np.maximum(height, 0.0) * 1.1) * (0.25 + 5.5 * scene.mist * scene.mist)
     reach = np.maximum(samples.z - 1.9, 0.0) * (0.013 + 0.034 * scene.mist)

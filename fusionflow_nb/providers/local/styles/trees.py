@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusionflow_nb.providers.local.styles import color
+from fusionflow_nb.providers.local.styles.frame import tile_rows, tiles
 from fusionflow_nb.providers.local.styles.noise import F32, Stream, decay, line_noise, unit_array
 from fusionflow_nb.providers.local.styles.terrain import depth_of
 
@@ -102,6 +103,12 @@ def _earth(frame: Frame, row: Row) -> F32:
     return cover
 
 
+def _lay(painting: Painting, part: slice, colors: F32, cover: F32) -> None:
+    """Lay colours over a tile of rows."""
+    tile = painting.light[part]
+    tile += (colors - tile) * cover[part][..., None]
+
+
 def paint_conifers(painting: Painting, row: Row, tick: Tick) -> None:
     """A row of spires in one dark colour that pales towards its foot, as if mist lay between the rows."""
     scene, frame = painting.scene, painting.frame
@@ -110,14 +117,13 @@ def paint_conifers(painting: Painting, row: Row, tick: Tick) -> None:
     for index, (tree, draw) in enumerate(trees):
         _conifer(frame, cover, tree, draw)
         tick(index / len(trees))
-    top = min(frame.height - 1, max(0, int(float(row.ground.min()) - row.size * 1.6)))
-    rows = np.arange(top, frame.height, dtype=np.float32)[:, None]
-    fade = np.clip((rows - (row.ground[None, :] - row.size)) / (row.size * 1.4), 0.0, 1.0)
-    pale = (0.16 + 0.55 * scene.mist) * fade * min(1.0, row.distance / 11.0)
     shade = _shade(scene, row.distance)
-    colors = shade + (color.vector(scene.mood.haze) - shade) * pale[..., None]
-    tile = painting.light[top:]
-    tile += (colors - tile) * cover[top:, :, None]
+    haze = color.vector(scene.mood.haze)
+    top = min(frame.height - 1, max(0, int(float(row.ground.min()) - row.size * 1.6)))
+    for part in tiles(frame.height, tile_rows(frame.width), top):
+        fade = np.clip((frame.rows(part) - (row.ground[None, :] - row.size)) / (row.size * 1.4), 0.0, 1.0)
+        pale = (0.16 + 0.55 * scene.mist) * fade * min(1.0, row.distance / 11.0)
+        _lay(painting, part, shade + (haze - shade) * pale[..., None], cover)
     near = float(depth_of(np.array([row.distance], np.float32))[0])
     np.maximum(painting.depth, cover * np.float32(near), out=painting.depth)
     tick(1.0)
@@ -158,7 +164,9 @@ def paint_broadleaf(painting: Painting, row: Row, tick: Tick) -> None:
     cover = _earth(frame, row) * np.float32(row.distance < 4)  # noqa: PLR2004 - only near rows bring their own ground
     mood = scene.mood
     shade = _shade(scene, row.distance)
-    painting.light[:] += (shade - painting.light) * cover[..., None]
+    for part in tiles(frame.height, tile_rows(frame.width)):
+        if cover[part].any():
+            _lay(painting, part, shade, cover)
     power = 0.35 if mood.is_night else 1.1
     key = color.vector(mood.key) * power + color.vector(mood.fill) * (0.3 * power)
     hazy = min(0.7, (0.012 + 0.05 * scene.mist) * row.distance)

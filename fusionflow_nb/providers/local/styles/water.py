@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,8 +41,21 @@ def _waves(lattice: Lattice, x: F32, z: F32, painting: Painting) -> F32:
     return total
 
 
-def _mirrored(source: F32, waves: F32, below: F32, rough: float, salt: int, first: int, unit: float) -> F32:
+@dataclass(frozen=True, slots=True)
+class _Surface:
+    """A tile of rows of water: places on its plane, how far below the far edge, and its slope."""
+
+    x: F32
+    z: F32
+    across: F32  # (1, columns), units
+    below: F32  # (rows, 1), units
+    waves: F32
+    rough: float
+
+
+def _mirrored(source: F32, surface: _Surface, salt: int, first: int, unit: float) -> F32:
     """Mean of what several tilts of the surface mirror: lights become upright streaks."""
+    waves, below, rough = surface.waves, surface.below, surface.rough
     start = source.shape[0] - 1
     rows, width = waves.shape
     counter = np.arange(first * width, (first + rows) * width, dtype=np.uint32).reshape(rows, width)
@@ -60,9 +74,10 @@ def _mirrored(source: F32, waves: F32, below: F32, rough: float, salt: int, firs
     return total
 
 
-def _glitter(scene: Scene, lattice: Lattice, x: F32, z: F32, across: F32, below: F32, waves: F32, rough: float) -> F32:
+def _glitter(scene: Scene, lattice: Lattice, surface: _Surface) -> F32:
     """The path of sparks under the sun or moon, (rows, columns)."""
-    side = np.abs(across - scene.light_x)
+    x, z, below, waves, rough = surface.x, surface.z, surface.below, surface.waves, surface.rough
+    side = np.abs(surface.across - scene.light_x)
     width = scene.disc_radius * 0.55 + below * (0.16 + 0.34 * rough)
     path = decay((side / width) * (side / width) * 1.4)
     fine = lattice.at(x * 3.2 + 60.0, z * 8.5 + waves * 0.6)
@@ -96,7 +111,8 @@ def paint_water(painting: Painting, cover: F32 | None, *, line: float, calm: flo
         x = across * z
         away = np.broadcast_to(z, x.shape)
         waves = _waves(lattice, x, away, painting)
-        total = _mirrored(source, waves, below, rough, painting.stream.salt + 77, part.start, frame.unit)
+        surface = _Surface(x, away, across, below, waves, rough)
+        total = _mirrored(source, surface, painting.stream.salt + 77, part.start, frame.unit)
         # Near the eye one looks into the water, far away only at what it mirrors.
         facing = (
             smoothstep(0.0, 0.75, below) * (0.42 + 0.3 * rough)
@@ -107,13 +123,13 @@ def paint_water(painting: Painting, cover: F32 | None, *, line: float, calm: flo
         total *= (1.0 + waves * (0.9 * rough * (scene.ground == "ocean")))[..., None]
         if scene.disc is not None and scene.ground != "city":
             tint = color.vector(color.mix(mood.disc, mood.glow, 0.35))
-            total += _glitter(scene, lattice, x, away, across, below, waves, rough)[..., None] * tint
+            total += _glitter(scene, lattice, surface)[..., None] * tint
         if scene.ground == "ocean":
             # The far edge melts into the haze of the horizon: no line of flat grey.
             melt = decay(below * 38.0) * (0.30 + 0.5 * scene.mist)
             glow = decay(np.abs(across - scene.light_x) * 2.4) * (0.3 if scene.disc is not None else 0.1)
             total += ((color.vector(mood.haze) + glow[..., None] * color.vector(mood.glow)) - total) * melt[..., None]
-        if scene.storm:
+        if scene.storm and scene.ground == "ocean":
             foam = smoothstep(0.30, 0.85, waves + 0.35 * lattice.at(x * 4.0, away * 6.0)) * 0.55
             total += (color.vector(mood.sky[0]) - total) * foam[..., None]
         if cover is None:
