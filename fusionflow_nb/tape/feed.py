@@ -102,47 +102,56 @@ class _File:
 
 @dataclass(slots=True)
 class _Part:
-    """A number of events as files, one for each kind."""
+    """A number of payloads as files, one for each kind."""
 
     folder: Path
     number: int
     rows: int = 0
     files: dict[bytes, _File] = field(default_factory=dict)
 
-    def add(self, rows: list[tuple[int, bytes, bytes]]) -> None:
-        """Append (seq, kind, payload) to the files; kinds of a newer version are not for our tables."""
-        lines: dict[bytes, list[bytes]] = {}
-        for seq, kind, payload in rows:
-            if kind == b"project":
-                lines.setdefault(kind, []).append(b'{"seq":%d,%b' % (seq, payload[1:]))
-            elif kind in _TABLES:
-                lines.setdefault(kind, []).append(payload)
-        for kind, texts in lines.items():
-            file = self.files.get(kind)
-            if file is None:
-                file = self.files[kind] = _File(self.folder / f"{self.number}-{kind.decode()}.ndjson")
-            file.longest_line = max(file.longest_line, *map(len, texts))
-            with file.path.open("ab") as target:
-                target.write(b"\n".join(texts) + b"\n")
-        self.rows += len(rows)
+    def add(self, kind: bytes, payloads: list[bytes]) -> None:
+        """Append payloads to the file of their kind; kinds of a newer version are not for our tables."""
+        if kind not in _TABLES or not payloads:
+            return
+        file = self.files.get(kind)
+        if file is None:
+            file = self.files[kind] = _File(self.folder / f"{self.number}-{kind.decode()}.ndjson")
+        file.longest_line = max(file.longest_line, *map(len, payloads))
+        with file.path.open("ab") as target:
+            target.write(b"\n".join(payloads) + b"\n")
+        self.rows += len(payloads)
 
 
 def _parts(connection: sqlite3.Connection, folder: Path, after: int, last: int) -> Iterator[_Part]:
-    cursor = connection.execute(
-        """
-        SELECT seq, CAST(kind AS BLOB), CASE kind WHEN 'project' THEN '{"at_us":' || at_us || ',' || substr(payload, 2)
-                                                  ELSE payload END
-        FROM events WHERE seq > ? AND seq <= ? ORDER BY seq
-        """,
-        (after, last),
-    )
+    """All events between two numbers: the ends of generations, which are most of them, then the others."""
     part = _Part(folder, 0)
-    while rows := cursor.fetchmany(_ROWS_PER_FETCH):
-        part.add(rows)
+    for kind, payloads in _payloads(connection, after, last):
+        part.add(kind, payloads)
         if part.rows >= _ROWS_PER_PART:
             yield part
             part = _Part(folder, part.number + 1)
     yield part
+
+
+def _payloads(connection: sqlite3.Connection, after: int, last: int) -> Iterator[tuple[bytes, list[bytes]]]:
+    ends = connection.execute(
+        "SELECT payload FROM events WHERE seq > ? AND seq <= ? AND kind = 'generation' ORDER BY seq", (after, last)
+    )
+    while rows := ends.fetchmany(_ROWS_PER_FETCH):
+        yield b"generation", [payload for (payload,) in rows]
+    others = connection.execute(
+        "SELECT seq, kind, at_us, payload FROM events WHERE seq > ? AND seq <= ? AND kind <> 'generation' ORDER BY seq",
+        (after, last),
+    )
+    while rows := others.fetchmany(_ROWS_PER_FETCH):
+        for kind in {row[1] for row in rows}:
+            yield kind, [_line(row) for row in rows if row[1] == kind]
+
+
+def _line(row: tuple[int, bytes, int, bytes]) -> bytes:
+    """The payload of an event; a project's with its number and time, which are in no other place."""
+    seq, kind, at_us, payload = row
+    return b'{"seq":%d,"at_us":%d,%b' % (seq, at_us, payload[1:]) if kind == b"project" else payload
 
 
 def _ahead(parts: Iterator[_Part]) -> Iterator[_Part]:

@@ -36,10 +36,12 @@ def fold(target: duckdb.DuckDBPyConnection, before: dict[str, int]) -> None:
             f"""
             DELETE FROM internal.{table} WHERE rowid IN (
                 SELECT unnest(list(rowid ORDER BY {order})[2:]) FROM internal.{table}
-                WHERE id IN (SELECT id FROM internal.{table} WHERE rowid >= ?)
-                GROUP BY id HAVING count(*) > 1)
+                WHERE id IN (SELECT id FROM internal.{table}
+                             WHERE $first = 0 OR id IN (SELECT id FROM internal.{table} WHERE rowid >= $first)
+                             GROUP BY id HAVING count(*) > 1)
+                GROUP BY id)
             """,  # noqa: S608 - table and order are from the list above
-            [before[table]],
+            {"first": before[table]},
         )
     (has_operations,) = target.execute("SELECT count(*) > 0 FROM internal.operations").fetchone() or (False,)
     if has_operations:
