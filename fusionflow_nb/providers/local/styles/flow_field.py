@@ -61,8 +61,8 @@ def _current(frame: Frame, stream: Stream, scale: float, phase: float) -> _Curre
     x = (np.arange(columns, dtype=np.float32) - columns / 2)[None, :] * unit + np.float32(draw.between(0, 200))
     y = (np.arange(rows, dtype=np.float32) - rows / 2)[:, None] * unit + np.float32(draw.between(0, 200))
     x, y = (np.ascontiguousarray(np.broadcast_to(axis.astype(np.float32), (rows, columns))) for axis in (x, y))
-    warp = lattice.fractal(x * 0.6 + 31.0, y * 0.6, 2, phase=phase, sway=0.16)
-    level = lattice.fractal(x + warp * 0.55, y + warp * 0.35, 2, gain=0.32, phase=phase, sway=0.16)
+    warp = lattice.fractal(x * 0.6 + 31.0, y * 0.6, 2, phase=phase, sway=0.05)
+    level = lattice.fractal(x + warp * 0.55, y + warp * 0.35, 2, gain=0.32, phase=phase, sway=0.05)
     right, down = np.zeros_like(level), np.zeros_like(level)
     right[1:-1] = level[2:] - level[:-2]
     down[:, 1:-1] = level[:, :-2] - level[:, 2:]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusionflow_nb.providers.local.styles import color
-from fusionflow_nb.providers.local.styles.frame import tile_rows, tiles
+from fusionflow_nb.providers.local.styles.frame import box_blur, tile_rows, tiles
 from fusionflow_nb.providers.local.styles.noise import F32, Lattice, decay, smoothstep, unit_array
 from fusionflow_nb.providers.local.styles.terrain import EYE, depth_of
 
@@ -101,6 +101,12 @@ def paint_water(painting: Painting, cover: F32 | None, *, line: float, calm: flo
     lattice = Lattice(painting.stream.child("water"))
     start = min(int(line), frame.height - 1)
     source = light[: start + 1].copy()
+    if scene.ground == "ocean":
+        # A rough sea shows no single stars; the path of the moon is drawn by its own sparks.
+        radius = max(1, int(0.006 * frame.unit))
+        for part in tiles(source.shape[0], tile_rows(frame.width)):
+            capped = np.minimum(source[part], 0.15 if scene.mood.is_night else 2.5)
+            source[part] = box_blur(capped, radius, 1)
     across = frame.across()[None, :]
     mood = scene.mood
     deep = color.vector(color.mix(mood.sky[2], color.from_hex("#04121c"), 0.62 if mood.is_night else 0.45))
