@@ -44,6 +44,9 @@ class NodeForm(Protocol):
     def gives(self, name: str) -> bool:
         """Whether `node.<name>` is this output."""
 
+    def joins(self, name: str, source: Any, output: str) -> bool:  # noqa: ANN401 - another NodeForm
+        """Whether what an output of another node type gives may go into this input."""
+
     def keeps(self, params: Mapping[str, Any], connected: Collection[str]) -> bool:
         """Whether a call leaves these parameters as they are: pins no other model, draws no seed, loads no file."""
 
@@ -104,7 +107,7 @@ class _Writer:
         ports = self._ports.get(node.id, {})
         said: dict[str, str] = {}
         for port, edges in ports.items():
-            if form is not None and form.takes(port) and all(self._is_sayable(edge, placed) for edge in edges):
+            if form is not None and form.takes(port) and all(self._is_sayable(edge, placed, form) for edge in edges):
                 sources = [self._output(edge) for edge in edges]
                 is_list = len(sources) > 1 or form.collects(port)
                 said[port] = f"[{', '.join(sources)}]" if is_list else sources[0]
@@ -146,9 +149,9 @@ class _Writer:
         is_free = node_type not in self._reserved and not node_type.startswith("_")
         return is_free and node_type in self._forms and _is_word(node_type)
 
-    def _is_sayable(self, edge: Edge, placed: set[str]) -> bool:
+    def _is_sayable(self, edge: Edge, placed: set[str], target: NodeForm) -> bool:
         form = self._forms.get(self._document.nodes[edge.source].type)
-        if form is None or edge.source not in placed:
+        if form is None or edge.source not in placed or not target.joins(edge.target_port, form, edge.source_port):
             return False
         return edge.source_port == form.first_output or (_is_word(edge.source_port) and form.gives(edge.source_port))
 
@@ -218,7 +221,7 @@ def _keyword(name: str, code: str) -> str:
 
 def _connected(edge: Edge) -> str:
     ends = [f"{edge.source}.{edge.source_port}", edge.target, edge.target_port]
-    return _call("flow.connect", [_literal(end) for end in ends])
+    return _call("flow.connect", [*(_literal(end) for end in ends), "as_is=True"])
 
 
 def _is_word(name: str) -> bool:

@@ -13,10 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
+from fusionflow_nb.catalog.edges import check_edge
 from fusionflow_nb.catalog.node_type import Collects, Kind
 from fusionflow_nb.flow.checks import check_cycles
 from fusionflow_nb.media.batch import Axis
-from fusionflow_nb.media.ports import accepts
 from fusionflow_nb.media.values import Asset, Series, Value
 from fusionflow_nb.plan import axes as axes_of
 from fusionflow_nb.plan.bind import bind, upstream
@@ -131,15 +131,8 @@ class Plan:
 
     def _checked_link(self, node: NodePlan, edge: Any, source: NodePlan, document: FlowDocument) -> Link:  # noqa: ANN401
         assert node.type is not None  # noqa: S101 - the caller found it
-        port = node.type.input(edge.target_port, node_id=node.id)
         source_type = self._catalog.get(document.nodes[edge.source].type, node_id=edge.source)
-        output = source_type.output(edge.source_port, node_id=edge.source)
-        if not accepts(port.type, output.type):
-            raise errors.PortError(
-                f"{edge.source}.{output.name} gives {output.type.value}, and {port.name!r} takes {port.type.value}.",
-                node_id=node.id,
-                hint="Connect another output.",
-            )
+        port = check_edge(edge, source_type, node.type)
         if port.collects is Collects.NO and any(link.port.name == port.name for link in node.links):
             raise errors.PortError(
                 f"Two edges end in {port.name!r}, which takes one.", node_id=node.id, hint="Remove one of them."

@@ -51,14 +51,17 @@ def prepare(
     connected: frozenset[str],
     variables: Mapping[str, Any],
     models: Models,
+    is_whole: bool = True,
 ) -> Prepared:
     """Check a node and settle all that does not depend on its inputs.
+
+    `is_whole=False` lets inputs be missing: a node that is still being wired.
 
     Raises:
         ParameterError, PortError, ModelError: each names the node and the next step.
     """
     params = _checked(node, node_type, connected=connected, variables=variables)
-    for port in node_type.inputs:
+    for port in node_type.inputs if is_whole else ():
         if port.is_required and port.name not in connected and params.get(port.name) in (None, ""):
             raise errors.PortError(
                 f"The input {port.name!r} is missing.",

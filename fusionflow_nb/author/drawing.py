@@ -1,0 +1,296 @@
+"""Drawing a flow: nodes are calls, edges are arguments; each is an edit of the one document the canvas shows too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb import errors, session
+from fusionflow_nb.author.arguments import by_name, pin, plain
+from fusionflow_nb.author.placed import Output, PlacedNode, id_of
+from fusionflow_nb.author.rows import rows_of
+from fusionflow_nb.catalog.edges import check_edge
+from fusionflow_nb.catalog.node_type import Kind, NodeType
+from fusionflow_nb.catalog.python import PythonNode, python_node_type
+from fusionflow_nb.flow import checks, edits
+from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
+from fusionflow_nb.flow.history import History
+from fusionflow_nb.media.handles import Media
+from fusionflow_nb.plan.keys import derived_seed
+from fusionflow_nb.plan.prepare import prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_COLUMN_PX, _ROW_PX = 340.0, 280.0
+
+
+class Drawing:
+    """A document, its history, and the ways to change it."""
+
+    def __init__(self, document: FlowDocument) -> None:
+        self.document = document
+        self.history = History(document)
+        self._rows: dict[int, int] = {}
+        """How many nodes stand in each column, so that the next finds a free row."""
+        for look in document.layout.nodes.values():
+            self._count(look)
+
+    def add(
+        self,
+        node_type: str | PythonNode | Callable[..., Any],
+        *args: Any,  # noqa: ANN401 - outputs, handles or values
+        name: str | None = None,
+        take: int = 0,
+        muted: bool = False,
+        locked: str | None = None,
+        params: dict[str, Any] | None = None,
+        **named: Any,  # noqa: ANN401
+    ) -> PlacedNode:
+        """Place a node. Outputs of other nodes passed as arguments become edges, everything else parameters.
+
+        Args:
+            node_type: its name, or a function (declared with `@ff.node` or not).
+            args: inputs in the order of the declaration.
+            name: the node's id; `<type>_<n>` by default.
+            take: asks for another result than take 0 of the same settings.
+            muted: left out of runs.
+            locked: id of a generation that the node keeps showing.
+            params: parameters to write as they are: nothing is checked, pinned or loaded. For what was settled before,
+                for parameters called like a keyword above, and for types that are not declared here.
+            named: inputs and parameters by name.
+
+        Raises:
+            UnknownNodeTypeError, PortError, ParameterError, ModelError: what is wrong and what there is instead.
+        """
+        if isinstance(node_type, str) and params is not None and session.current().catalog.find(node_type) is None:
+            placeholder = Node(
+                id=name or edits.new_node_id(self.document, node_type),
+                type=node_type,
+                params={**named, **params},
+                take=take,
+                is_muted=muted,
+                locked=locked,
+            )
+            self._put(placeholder, [])
+            return PlacedNode(self, placeholder.id, "")
+        declared = self._declared(node_type)
+        given = by_name(declared, args, named)
+        node_id = name or edits.new_node_id(self.document, declared.name)
+        edges: list[Edge] = []
+        values: dict[str, Any] = {}
+        for port, value in given.items():
+            made = self._edges(value, node_id, declared, port)
+            if made is not None:
+                edges.extend(made)
+            elif value is not None:
+                values[port] = plain(value)
+        connected = frozenset(edge.target_port for edge in edges)
+        if declared.kind is Kind.PROVIDER and params is None:
+            pin(declared, values, node_id, connected, take)
+        values.update(params or {})
+        node = Node(id=node_id, type=declared.name, params=values, take=take, is_muted=muted, locked=locked)
+        if declared.source_digest is not None:
+            node.__pydantic_extra__ = {"source": declared.source_digest}
+        for edge in edges:
+            check_edge(edge, self.node_type(edge.source), declared)
+        if params is None:
+            self._check(node, declared, connected)
+        self._put(node, edges)
+        return PlacedNode(self, node_id, declared.first_output)
+
+    def __getattr__(self, name: str) -> Callable[..., PlacedNode]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        session.current().catalog.get(name)
+
+        def place(*args: Any, **params: Any) -> PlacedNode:  # noqa: ANN401
+            return self.add(name, *args, **params)
+
+        place.__name__ = name
+        return place
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *session.current().catalog]
+
+    def __getitem__(self, node_id: str) -> PlacedNode:
+        return PlacedNode(self, node_id, self.node_type(node_id).first_output)
+
+    def set(self, node: Output | str, **params: Any) -> None:  # noqa: ANN401
+        """Change parameters of a placed node, as one undoable edit; None takes a parameter away.
+
+        Raises:
+            ParameterError, ModelError: the node does not take that; nothing was changed.
+        """
+        node_id = id_of(node)
+        declared, placed = self.node_type(node_id), self.document.nodes[node_id]
+        changed = {name: plain(value) for name, value in params.items()}
+        wanted = placed.model_copy(update={"params": {**placed.params, **changed}})
+        connected = frozenset(edge.target_port for edge in self.document.edges if edge.target == node_id)
+        self._check(wanted, declared, connected)
+        self._do(
+            *(
+                edits.SetParam(node_id=node_id, name=name, value=value, is_unset=value is None)
+                for name, value in changed.items()
+            )
+        )
+
+    def set_variable(self, name: str, value: Any) -> None:  # noqa: ANN401
+        """Change what `{{name}}` stands for."""
+        self._do(edits.SetVariable(name=name, value=value))
+
+    def connect(self, source: Output | str, target: Output | str, port: str, *, as_is: bool = False) -> None:
+        """Draw an edge into an input port of a placed node; the source may be written `"node.port"`.
+
+        `as_is=True` draws it even where it does not fit, as a flow read from a file may have it; the plan then says so.
+
+        Raises:
+            PortError: the types do not fit; says what does.
+        """
+        node_id, source_port = source.partition(".")[::2] if isinstance(source, str) else (source.node_id, source.port)
+        edge = Edge(source=node_id, source_port=source_port, target=id_of(target), target_port=port)
+        if not as_is:
+            self._check_drawn(edge)
+        self._do(edits.AddEdge(edge=edge))
+
+    def remove(self, node: Output | str) -> None:
+        """Take a node and its edges away."""
+        self._do(edits.RemoveNode(node_id=id_of(node)))
+
+    def again(self, node: Output | str) -> None:
+        """Ask for another result of the same settings: the next take."""
+        node_id = id_of(node)
+        take = self.document.nodes[node_id].take + 1
+        changes: list[Any] = [edits.SetNode(node_id=node_id, field="take", value=take)]
+        if "seed" in self.document.nodes[node_id].params:
+            changes.append(edits.SetParam(node_id=node_id, name="seed", value=derived_seed(node_id, take)))
+        self._do(*changes)
+
+    def place(self, node: Output | str, x: float, y: float, **look: Any) -> None:  # noqa: ANN401
+        """Set where a node stands on the canvas (pixels) and how it looks (width, height, title, color)."""
+        self._do(edits.SetLayout(node_id=id_of(node), fields={"x": x, "y": y, **look}))
+
+    def undo(self) -> None:
+        """Take the last edit back."""
+        self.history.undo()
+
+    def redo(self) -> None:
+        """Do the edit that was taken back again."""
+        self.history.redo()
+
+    def load_image(self, source: str | Path | Media, *, name: str | None = None) -> PlacedNode:
+        """A picture file as a node; its bytes are put into the store now."""
+        return self._load("load_image", source, name)
+
+    def load_video(self, source: str | Path | Media, *, name: str | None = None) -> PlacedNode:
+        """A video file as a node; its bytes are put into the store now."""
+        return self._load("load_video", source, name)
+
+    def load_audio(self, source: str | Path | Media, *, name: str | None = None) -> PlacedNode:
+        """A sound file as a node; its bytes are put into the store now."""
+        return self._load("load_audio", source, name)
+
+    def table(self, rows: Any, *, name: str | None = None, **params: Any) -> PlacedNode:  # noqa: ANN401
+        """A table (list of dicts, DataFrame, or result of `ff.tape.sql`) whose rows fan out; columns are outputs."""
+        return self.add("table", rows=rows_of(rows), name=name, **params)
+
+    def node_type(self, node_id: str) -> NodeType:
+        """The declaration of a placed node.
+
+        Raises:
+            EditError: there is no such node.
+            UnknownNodeTypeError: nothing declares its type.
+        """
+        placed = self.document.nodes.get(node_id)
+        if placed is None:
+            known = ", ".join(self.document.nodes) or "none"
+            raise errors.EditError(f"There is no node {node_id!r}.", hint=f"Nodes: {known}.")
+        return session.current().catalog.get(placed.type, node_id=node_id)
+
+    def _do(self, *changes: Any) -> None:  # noqa: ANN401 - edits
+        if changes:
+            self.history.do(list(changes), origin="python")
+
+    def _declared(self, node_type: str | PythonNode | Callable[..., Any]) -> NodeType:
+        catalog = session.current().catalog
+        if isinstance(node_type, str):
+            return catalog.get(node_type)
+        declared = node_type.node_type if isinstance(node_type, PythonNode) else python_node_type(node_type)
+        if catalog.find(declared.name) is not declared:
+            catalog.declare(declared)
+        return declared
+
+    def _edges(self, value: Any, node_id: str, declared: NodeType, port: str) -> list[Edge] | None:  # noqa: ANN401
+        """The edges a value stands for; None where it is a plain parameter."""
+        is_media = declared.input(port).type.is_media
+        if isinstance(value, Output):
+            if value.flow is not self:
+                raise errors.PortError(f"{value} belongs to another flow.", hint="Place its node on this flow first.")
+            return [Edge(source=value.node_id, source_port=value.port, target=node_id, target_port=port)]
+        if isinstance(value, list | tuple) and value and any(isinstance(one, Output | Media) for one in value):
+            return [edge for one in value for edge in self._edges(one, node_id, declared, port) or []]
+        if is_media and isinstance(value, str | Path | Media):
+            loaded = self._load(
+                f"load_{'image' if declared.input(port).type == 'mask' else declared.input(port).type}", value, None
+            )
+            return self._edges(loaded, node_id, declared, port)
+        if is_media and value is not None:
+            raise errors.PortError(
+                f"{declared.name} takes {declared.input(port).type.value} as {port!r}, not {type(value).__name__}.",
+                hint="Pass an output of a node, a handle, or a path.",
+            )
+        return None
+
+    def _load(self, node_type: str, source: str | Path | Media, name: str | None) -> PlacedNode:
+        if isinstance(source, Media):
+            asset, label = source.asset, repr(source)
+        else:
+            path = Path(source).expanduser()
+            if not path.is_file():
+                raise errors.MediaError(f"There is no file {str(path)!r}.", hint="Check the path.")
+            asset, label = session.current().store.put(path), path.name
+        return (
+            self.add(node_type, asset=asset.to_json(), name=name)
+            if name
+            else self._loaded(node_type, asset.to_json(), label)
+        )
+
+    def _loaded(self, node_type: str, asset: dict[str, Any], label: str) -> PlacedNode:
+        node_id = edits.new_node_id(self.document, node_type)
+        node = Node(id=node_id, type=node_type, params={"asset": asset, "name": label})
+        self._put(node, [])
+        return self[node_id]
+
+    def _put(self, node: Node, edges: list[Edge]) -> None:
+        look = self._spot(edges)
+        self._do(edits.AddNode(node=node, layout=look), *(edits.AddEdge(edge=edge) for edge in edges))
+        self._count(look)
+
+    def _check(self, node: Node, declared: NodeType, connected: frozenset[str]) -> None:
+        """Say now what a run would say later, but for inputs that may still come."""
+        variables = self.document.variables
+        if checks.variables_used(node.params) <= variables.keys():
+            registry = session.current().registry
+            prepare(node, declared, connected=connected, variables=variables, models=registry, is_whole=False)
+
+    def _check_drawn(self, edge: Edge) -> None:
+        """Refuse an edge whose types do not fit; ends that nothing declares are for the plan to name."""
+        catalog, nodes = session.current().catalog, self.document.nodes
+        if edge.source in nodes and edge.target in nodes:
+            source, target = catalog.find(nodes[edge.source].type), catalog.find(nodes[edge.target].type)
+            if source is not None and target is not None:
+                check_edge(edge, source, target)
+
+    def _spot(self, edges: list[Edge]) -> NodeLayout:
+        """One column right of the rightmost source, in the first free row."""
+        placed = self.document.layout.nodes
+        columns = [_column(placed[edge.source]) + 1 for edge in edges if edge.source in placed]
+        column = max(columns, default=0)
+        return NodeLayout(x=_COLUMN_PX * column, y=_ROW_PX * self._rows.get(column, 0))
+
+    def _count(self, look: NodeLayout) -> None:
+        self._rows[_column(look)] = self._rows.get(_column(look), 0) + 1
+
+
+def _column(look: NodeLayout) -> int:
+    return round(look.x / _COLUMN_PX)

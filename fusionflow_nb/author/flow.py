@@ -1,0 +1,236 @@
+"""A flow that can be planned, priced, saved and run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fusionflow_nb import errors, recipes, session
+from fusionflow_nb.author.drawing import Drawing
+from fusionflow_nb.author.form import Form
+from fusionflow_nb.author.placed import id_of
+from fusionflow_nb.catalog.node_type import Kind
+from fusionflow_nb.engine.run import scope_of
+from fusionflow_nb.flow import checks, edits, file, python_form
+from fusionflow_nb.flow.document import FlowDocument
+from fusionflow_nb.journal.records import ProjectRecord
+from fusionflow_nb.live_run import LiveRun
+from fusionflow_nb.plan.plan import Plan
+from fusionflow_nb.plan.price import Price, price, stale_reasons
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fusionflow_nb.author.placed import Output
+
+
+class _Snapshot(NamedTuple):
+    """A flow at one revision."""
+
+    rev: int
+    document: FlowDocument
+    hash: str
+    project: ProjectRecord
+
+
+class Flow(Drawing):
+    """A graph of generative media that can be run.
+
+    Args:
+        name: shown as title; also the first part of file names.
+        id: the project on the tape; a new one by default, so give it to continue one.
+        variables: read by `{{name}}` in any parameter.
+
+    >>> flow = Flow("Doc")
+    >>> still = flow.generate_image("dawn", model="local/landscape", seed=1)
+    >>> still
+    <generate_image generate_image_1>
+    """
+
+    def __init__(
+        self,
+        name: str = "Untitled",
+        *,
+        id: str | None = None,  # noqa: A002 - the document's own word
+        variables: dict[str, Any] | None = None,
+    ) -> None:
+        document = FlowDocument(name=name, variables=dict(variables or {}))
+        if id is not None:
+            document.id = id
+        self._hold(document)
+
+    def _hold(self, document: FlowDocument) -> None:
+        super().__init__(document)
+        self.path: Path | None = None
+        self._plan: Plan | None = None
+        self._touched: set[str] = set()
+        self._catalog_rev = -1
+        self._snapshot: _Snapshot | None = None
+        self.history.subscribe(self._follow)
+
+    @classmethod
+    def from_document(cls, document: FlowDocument) -> Flow:
+        """A flow around a document that was read from somewhere."""
+        flow = cls()
+        flow._hold(document)
+        return flow
+
+    @classmethod
+    def load(cls, path: str | Path) -> Flow:
+        """Read a `.flow.json`. Nothing in it is executed.
+
+        Raises:
+            FlowFileError: unreadable, corrupt or from a newer version.
+        """
+        flow = cls.from_document(file.load(Path(path)))
+        flow.path = Path(path)
+        return flow
+
+    def rename(self, node: Output | str, name: str) -> None:
+        """Give a node another id. A seed derived from the old id is kept, so that its result stays its result."""
+        node_id = id_of(node)
+        changes: list[Any] = []
+        placed = self.document.nodes.get(node_id)
+        if placed is not None and self.node_type(node_id).kind is Kind.PROVIDER and "seed" not in placed.params:
+            planned = self.plan().nodes[node_id].prepared
+            if planned is not None and "seed" in planned.params:
+                changes.append(edits.SetParam(node_id=node_id, name="seed", value=planned.params["seed"]))
+        self._do(*changes, edits.RenameNode(old=node_id, new=name))
+
+    @property
+    def name(self) -> str:
+        """Its title."""
+        return self.document.name
+
+    @property
+    def id(self) -> str:
+        """The project on the tape."""
+        return self.document.id
+
+    @property
+    def hash(self) -> str:
+        """Hex sha256 of the logic: nodes, edges, variables; not names or layout."""
+        return self._now().hash
+
+    def save(self, path: str | Path | None = None) -> Path:
+        """Write the flow to `name.flow.json` (atomically) and return the path."""
+        target = Path(path) if path is not None else self.path or Path(f"{_file_name(self.name)}.flow.json")
+        file.save(self.document, target)
+        self.path = target
+        return target
+
+    def to_python(self, *, layout: bool = False) -> str:
+        """Python that rebuilds this flow, with the same hash."""
+        catalog = session.current().catalog
+        forms = {node.type: Form(found) for node in self.document.nodes.values() if (found := catalog.find(node.type))}
+        return python_form.to_python(self.document, forms, reserved={*dir(Flow), *vars(self)}, layout=layout)
+
+    def plan(self) -> Plan:
+        """What would run, with everything already known looked up.
+
+        Raises:
+            CycleError: names the nodes of a circle.
+        """
+        living = session.current()
+        if self._plan is None or self._catalog_rev != living.catalog.rev:
+            self._plan, self._catalog_rev = None, living.catalog.rev
+            self._plan = Plan(self.document, living.catalog, living.registry)
+            self._touched.clear()
+        elif self._touched:
+            touched, self._touched = self._touched, set()
+            try:
+                self._plan.update(self.document, touched)
+            except errors.FlowError:
+                self._plan = None
+                raise
+        living.look_up(self._plan)
+        return self._plan
+
+    def estimate(self, *targets: Output | str) -> Price:
+        """Low and high price of exactly what a run to these targets (all by default) would do."""
+        plan = self.plan()
+        return price(plan, scope_of(plan, self._targets(targets)))
+
+    def stale(self) -> dict[str, list[str]]:
+        """Why each node that is not fresh would run: what changed, old → new."""
+        plan = self.plan()
+        return stale_reasons(plan, session.current().shown(self.id))
+
+    def states(self) -> dict[str, str]:
+        """Each node's state: fresh, stale, pending, lost or invalid."""
+        return {node_id: node.state for node_id, node in self.plan().nodes.items()}
+
+    def run(
+        self,
+        *targets: Output | str,
+        unpriced: float | None = None,
+        confirmed: bool = False,
+    ) -> LiveRun:
+        """Run the targets (all nodes by default) and what they need; return at once.
+
+        Results that are known are not made again; a node that failed is tried again, alone.
+
+        Args:
+            targets: nodes to run to.
+            unpriced: dollars that one call to a model without a known price may cost.
+            confirmed: go ahead with more than 100 paid calls or $10.
+
+        Raises:
+            FlowError, ModelError: a node cannot run; nothing was started and nothing spent.
+            OverBudgetError: a large run that was not confirmed.
+        """
+        living = session.current()
+        wanted = self._targets(targets)
+        plan = self.plan()
+        plan.retry(
+            job for node_id in plan.unfresh for job in plan.nodes[node_id].jobs.values() if job.error is not None
+        )
+        living.look_up(plan)
+        # The run owns this plan: edits made meanwhile are planned anew.
+        self._plan = None
+        now = self._now()
+        run = living.start(plan, now.project, wanted, flow_hash=now.hash, unpriced_usd=unpriced, confirmed=confirmed)
+        return LiveRun(run, now.document, living)
+
+    def _targets(self, targets: Iterable[Output | str]) -> tuple[str, ...]:
+        chosen = tuple(id_of(target) for target in targets)
+        for node_id in chosen:
+            self.node_type(node_id)
+        return chosen or tuple(node_id for node_id, node in self.document.nodes.items() if not node.is_muted)
+
+    def _repr_html_(self) -> str:
+        from fusionflow_nb.display import flow_html  # noqa: PLC0415
+
+        return flow_html(self)
+
+    def __repr__(self) -> str:
+        return f"<Flow {self.name!r}: {len(self.document.nodes)} nodes, {len(self.document.edges)} edges>"
+
+    def _now(self) -> _Snapshot:
+        """The flow as it stands, taken once per revision: runs and recipes tell what was run, not what came later."""
+        if self._snapshot is None or self._snapshot.rev != self.history.rev:
+            document = self.document.model_copy(deep=True)
+            project = ProjectRecord(document.id, document.name, file.to_wire(document), dict(document.variables))
+            self._snapshot = _Snapshot(self.history.rev, document, file.flow_hash(document), project)
+        return self._snapshot
+
+    def _follow(self, _rev: int, _origin: str, _changes: list[Any], replanned: frozenset[str]) -> None:
+        if edits.VARIABLES in replanned:
+            used = [node_id for node_id, node in self.document.nodes.items() if checks.variables_used(node.params)]
+            self._touched.update(used)
+        self._touched.update(replanned - {edits.VARIABLES})
+
+
+def recipe(path: str | Path) -> Flow:
+    """The flow that made a saved picture, video or sound. Nothing is executed by reading it.
+
+    Raises:
+        MediaError: the file carries no recipe.
+    """
+    return Flow.from_document(recipes.read(path))
+
+
+def _file_name(name: str) -> str:
+    """A name that every file system takes."""
+    kept = "".join(letter if letter.isalnum() or letter in " -_" else "-" for letter in name).strip()
+    return "-".join(kept.lower().split()) or "flow"

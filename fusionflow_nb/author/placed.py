@@ -1,0 +1,48 @@
+"""What a call on a flow leaves behind: a placed node, and its outputs, which become edges when they are passed on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fusionflow_nb.author.drawing import Drawing
+
+
+class Random:
+    """`seed=ff.random`: draw a seed now, and keep it in the flow."""
+
+    def __repr__(self) -> str:
+        return "ff.random"
+
+
+random = Random()
+
+
+class Output:
+    """An output port of a placed node: pass it to another node to draw an edge."""
+
+    def __init__(self, flow: Drawing, node_id: str, port: str) -> None:
+        self.flow = flow
+        self.node_id = node_id
+        self.port = port
+
+    def __repr__(self) -> str:
+        return f"<{self.node_id}.{self.port}>"
+
+
+class PlacedNode(Output):
+    """A placed node; stands for its first output. Its other outputs are attributes: `still.depth`."""
+
+    def __getattr__(self, port: str) -> Output:
+        if port.startswith("_"):
+            raise AttributeError(port)
+        node_type = self.flow.node_type(self.node_id)
+        return Output(self.flow, self.node_id, node_type.output(port, node_id=self.node_id).name)
+
+    def __repr__(self) -> str:
+        return f"<{self.flow.document.nodes[self.node_id].type} {self.node_id}>"
+
+
+def id_of(node: Output | str) -> str:
+    """The id of a placed node, however it is given."""
+    return node.node_id if isinstance(node, Output) else node

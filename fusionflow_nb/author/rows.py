@@ -1,0 +1,26 @@
+"""Anything table-like as rows of plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fusionflow_nb import errors
+
+
+def rows_of(rows: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - anything table-like
+    """A table as a list of dicts, with plain values."""
+    if isinstance(rows, list):
+        return rows
+    if hasattr(rows, "rows") and hasattr(rows, "columns"):
+        return [dict(zip(rows.columns, row, strict=True)) for row in rows.rows()]
+    if hasattr(rows, "to_dict"):
+        return [{str(name): _scalar(value) for name, value in row.items()} for row in rows.to_dict(orient="records")]
+    if hasattr(rows, "to_dicts"):
+        return list(rows.to_dicts())
+    raise errors.ParameterError(
+        f"{type(rows).__name__} is no table.", hint="Give a list of dicts, a DataFrame, or a result of ff.tape.sql."
+    )
+
+
+def _scalar(value: Any) -> Any:  # noqa: ANN401 - numpy scalars know their plain form
+    return value.item() if hasattr(value, "item") else value

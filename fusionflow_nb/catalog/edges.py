@@ -1,0 +1,30 @@
+"""Whether an edge fits between two node types: the ports exist, and what comes out may go in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fusionflow_nb import errors
+from fusionflow_nb.media.ports import accepts
+
+if TYPE_CHECKING:
+    from fusionflow_nb.catalog.node_type import InputPort, NodeType
+    from fusionflow_nb.flow.document import Edge
+
+
+def check_edge(edge: Edge, source_type: NodeType, target_type: NodeType) -> InputPort:
+    """The input port an edge ends in.
+
+    Raises:
+        PortError: a port does not exist, or the types do not fit; says what does.
+    """
+    port = target_type.input(edge.target_port, node_id=edge.target)
+    output = source_type.output(edge.source_port, node_id=edge.source)
+    if not accepts(port.type, output.type):
+        fitting = [other.name for other in source_type.outputs if accepts(port.type, other.type)]
+        raise errors.PortError(
+            f"{edge.source}.{output.name} gives {output.type.value}, and {port.name!r} takes {port.type.value}.",
+            node_id=edge.target,
+            hint=f"Connect {edge.source}.{fitting[0]}." if fitting else "Connect another node.",
+        )
+    return port
