@@ -27,11 +27,12 @@ _NUMBERS = ("INT", "DOUBLE", "FLOAT", "DECIMAL", "HUGE")
 _STYLE = """<style>
 .ff-tape{overflow-x:auto;max-width:100%}
 .ff-tape table{border-collapse:collapse;color:inherit;background:transparent;font-size:12px;line-height:1.4}
-.ff-tape th,.ff-tape td{padding:4px 10px;text-align:left;vertical-align:top}
-.ff-tape td{border-bottom:1px solid rgba(128,128,128,.25)}
-.ff-tape th{font-weight:600;white-space:nowrap;border-bottom:1px solid rgba(128,128,128,.6)}
-.ff-tape td{max-width:32em;overflow-wrap:anywhere;white-space:pre-wrap}
-.ff-tape .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.ff-tape table tr{background:transparent}
+.ff-tape table th,.ff-tape table td{padding:4px 10px;text-align:left;vertical-align:top}
+.ff-tape table td{border-bottom:1px solid rgba(128,128,128,.25)}
+.ff-tape table th{font-weight:600;white-space:nowrap;border-bottom:1px solid rgba(128,128,128,.6)}
+.ff-tape table td{max-width:32em;overflow-wrap:anywhere;white-space:pre-wrap}
+.ff-tape table .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .ff-tape .null{opacity:.45}
 .ff-tape img{display:block;max-width:128px;max-height:96px;border-radius:4px}
 .ff-tape p{margin:4px 0;opacity:.65;font-size:11px}
@@ -71,7 +72,11 @@ def as_text(shown: Shown) -> str:
         table.add_row(*(Text(_shortened("NULL" if value is None else _plain(value))) for value in row))
     target = io.StringIO()
     Console(
-        file=target, width=shutil.get_terminal_size(_FALLBACK_SIZE).columns, force_terminal=False, color_system=None
+        file=target,
+        width=shutil.get_terminal_size(_FALLBACK_SIZE).columns,
+        force_terminal=False,
+        force_jupyter=False,  # else rich would display it in the cell instead of writing it
+        color_system=None,
     ).print(table)
     return "\n".join([*(line.rstrip() for line in target.getvalue().split("\n") if line), shown.caption])
 
