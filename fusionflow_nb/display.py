@@ -137,6 +137,7 @@ _STYLE = (
     "font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-font-color1,inherit);"
     "max-width:760px"
 )
+_THUMBNAIL = "display:block;margin:0;width:128px;height:84px;border-radius:4px;background:rgba(128,128,128,.12);"
 _STATE_COLORS = {
     "succeeded": "#2e9e6b",
     "cached": "#2b8fa8",
@@ -173,7 +174,7 @@ def run_html(run: LiveRun) -> str:
             f'<span style="opacity:.7">{escape(words)}</span>',
         )
         rows.append(
-            "<tr>"
+            '<tr style="background:transparent">'
             + "".join(f'<td style="padding:1px 10px 1px 0;text-align:left">{cell}</td>' for cell in cells)
             + "</tr>"
         )
@@ -186,7 +187,7 @@ def run_html(run: LiveRun) -> str:
 
 
 def _pictures(run: LiveRun) -> str:
-    """Previews of what the last nodes gave; a hole says why."""
+    """Previews of what the nodes gave, in the flow's order; of too many, those of the last nodes. A hole says why."""
     shown: list[str] = []
     for node_id in reversed(list(run.node_states())):
         given = run[node_id]
@@ -195,14 +196,14 @@ def _pictures(run: LiveRun) -> str:
             if isinstance(given, Batch)
             else [(given, (), "")]
         )
-        for value, labels, note in cells:
-            if len(shown) >= MAX_SHOWN_PICTURES:
-                break
-            text = escape(" · ".join(label for _, label in labels) or node_id)
+        strip: list[str] = []
+        for value, labels, note in cells[: MAX_SHOWN_PICTURES - len(shown)]:
+            text = escape(" · ".join(label for _, label in reversed(labels)) or node_id, quote=True)
             if isinstance(value, Media):
-                shown.append(_figure(value, text))
+                strip.append(_figure(value, text))
             elif value is None and note and labels:
-                shown.append(_hole(text, note))
+                strip.append(_hole(text, note))
+        shown = [*strip, *shown]
     return f'<div style="display:flex;flex-wrap:wrap;gap:8px;margin-top:8px">{"".join(shown)}</div>'
 
 
@@ -211,20 +212,23 @@ def _figure(medium: Media, text: str) -> str:
     if preview is None:
         return ""
     data = base64.b64encode(preview).decode()
-    return (
-        '<figure style="margin:0;width:128px"><img style="width:128px;height:128px;object-fit:cover;border-radius:6px" '
-        f'alt="{text}" src="data:image/webp;base64,{data}">'
-        f'<figcaption style="font-size:11px;opacity:.7;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">{text}'
-        "</figcaption></figure>"
-    )
+    image = f'<img style="{_THUMBNAIL}object-fit:contain" alt="{text}" src="data:image/webp;base64,{data}">'
+    return f'<figure style="margin:0" title="{text}">{image}{_caption(text)}</figure>'
 
 
 def _hole(text: str, note: str) -> str:
-    return (
-        '<figure style="margin:0;width:128px"><div style="width:126px;height:126px;border:1px dashed rgba(128,128,128,.6);'
-        'border-radius:6px;display:flex;align-items:center;justify-content:center;font-size:11px;opacity:.7">'
-        f'{escape(note)}</div><figcaption style="font-size:11px;opacity:.7">{text}</figcaption></figure>'
+    look = (
+        f"{_THUMBNAIL}border:1px dashed rgba(128,128,128,.6);box-sizing:border-box;display:flex;align-items:center;"
+        "justify-content:center;font-size:11px;opacity:.7"
     )
+    return f'<figure style="margin:0" title="{text}"><div style="{look}">{escape(note)}</div>{_caption(text)}</figure>'
+
+
+def _caption(text: str) -> str:
+    look = (
+        "font-size:11px;line-height:1.5;opacity:.7;width:128px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
+    )
+    return f'<figcaption style="{look}">{text}</figcaption>'
 
 
 def flow_html(flow: Flow) -> str:
@@ -235,7 +239,7 @@ def flow_html(flow: Flow) -> str:
         said = ", ".join(f"{name}={value!r}" for name, value in list(node.params.items())[:4])
         cells = (node.id, node.type, "; ".join(feeds), said if len(said) < 90 else said[:89] + "…")
         rows.append(
-            "<tr>"
+            '<tr style="background:transparent">'
             + "".join(f'<td style="padding:1px 10px 1px 0;text-align:left">{escape(cell)}</td>' for cell in cells)
             + "</tr>"
         )

@@ -22,7 +22,7 @@ REFRESH_S = 0.1
 TICK_S = 1.0  # without news, so that the clock of a long job is seen to go on
 
 
-def show(run: LiveRun) -> None:
+def show(run: LiveRun) -> Card:
     """Show a run in the cell that is being executed, and keep that output up to date until the run has ended.
 
     Raises:
@@ -33,14 +33,15 @@ def show(run: LiveRun) -> None:
         raise NotImplementedError
     from IPython.display import display as show_in_cell  # noqa: PLC0415 - only in a notebook
 
-    card = _Card(run, kernel)
+    card = Card(run, kernel)
     show_in_cell(display.bundle(run), raw=True, display_id=card.display_id)
     run.on_change(card.changed.set, at_most_every_s=0)
     # A thread of its own: neither the loop nor the nodes' workers wait for a preview, nor it for them.
     threading.Thread(target=card.follow, name="fusionflow-card", daemon=True).start()
+    return card
 
 
-class _Card:
+class Card:
     """One output of one cell."""
 
     def __init__(self, run: LiveRun, kernel: Any) -> None:  # noqa: ANN401 - an ipykernel Kernel
@@ -48,6 +49,7 @@ class _Card:
         self.changed = threading.Event()
         self._run = run
         self._kernel = kernel
+        self._lock = threading.Lock()
 
     def follow(self) -> None:
         """Draw whatever is new, at most so often; for the last time after the end."""
@@ -56,15 +58,21 @@ class _Card:
             self.changed.wait(TICK_S)
             self.changed.clear()
             is_over = self._run.is_done
-            self._draw()
+            self.draw()
             time.sleep(REFRESH_S)
 
-    def _draw(self) -> None:
-        content = {"data": display.bundle(self._run), "metadata": {}, "transient": {"display_id": self.display_id}}
-        # A plain send on IOPub is safe off the main thread; display() is not.
-        self._kernel.session.send(
-            self._kernel.iopub_socket, "update_display_data", content, parent=_latest_request(), ident=b"display_data"
-        )
+    def draw(self) -> None:
+        """Draw it as it stands now; from any thread."""
+        with self._lock:  # what is sent last was read last
+            content = {"data": display.bundle(self._run), "metadata": {}, "transient": {"display_id": self.display_id}}
+            # A plain send on IOPub is safe off the main thread; IPython's display() is not.
+            self._kernel.session.send(
+                self._kernel.iopub_socket,
+                "update_display_data",
+                content,
+                parent=_latest_request(),
+                ident=b"display_data",
+            )
 
 
 def _kernel() -> Any:  # noqa: ANN401 - an ipykernel Kernel, or None

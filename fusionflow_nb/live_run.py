@@ -34,6 +34,7 @@ class LiveRun:
         self._run = run
         self._session = session
         self._document = document
+        self._cards: list[live_card.Card] = []
 
     # --- how it stands -----------------------------------------------------------------------------------------------
 
@@ -109,6 +110,7 @@ class LiveRun:
         """
         display.watch(self, timeout_s)
         self._run.wait(timeout_s)
+        self._redraw()
         return self
 
     def result(self, timeout_s: float | None = None) -> Any:  # noqa: ANN401 - what the targets give
@@ -123,10 +125,12 @@ class LiveRun:
     async def ended(self) -> LiveRun:
         """Await the end, however it ended."""
         await self._run
+        self._redraw()
         return self
 
     def __await__(self) -> Generator[Any, None, Any]:
         yield from self._run.__await__()
+        self._redraw()
         return self._given()
 
     def cancel(self, node: Any = None, *, branch: bool = False) -> None:  # noqa: ANN401 - a placed node or its id
@@ -143,7 +147,9 @@ class LiveRun:
 
     def _failure(self, failed: list[errors.FusionFlowError]) -> errors.FusionFlowError:
         if not failed:
-            return errors.RunFailedError(f"The run was {self.status}.", run=self, causes=[])
+            skipped = [s.error for s in self._run.jobs.values() if s.error is not None and s.state == "skipped"]
+            what = "The run was cancelled." if self.status == "cancelled" or not skipped else str(skipped[0])
+            return errors.RunFailedError(what, run=self, causes=skipped)
         said = "; ".join(str(error) for error in failed[:3])
         more = f" (and {len(failed) - 3} more)" if len(failed) > 3 else ""
         count = "1 job" if len(failed) == 1 else f"{len(failed)} jobs"
@@ -220,8 +226,13 @@ class LiveRun:
 
     # --- showing -----------------------------------------------------------------------------------------------------
 
+    def _redraw(self) -> None:
+        """Whoever waited sees the end at once; and a notebook that is run without a person keeps it."""
+        for card in self._cards:
+            card.draw()
+
     def _ipython_display_(self) -> None:
-        live_card.show(self)
+        self._cards.append(live_card.show(self))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:  # noqa: ANN401 - IPython passes include and exclude
         return display.bundle(self)

@@ -6,15 +6,16 @@ A handle knows its `Asset` (digest, type, size) and where files are; it holds no
 from __future__ import annotations
 
 import base64
-import builtins  # `bytes` is a method here
+import io
 import shutil
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from fusionflow_nb.media.ports import PortType
 
 if TYPE_CHECKING:
+    import builtins  # `bytes` is a method here
     from collections.abc import Callable
 
     import numpy as np
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from PIL import Image as Pillow
 
     from fusionflow_nb.media.values import Asset
+
+
+SHOWN_PX = 1024
+PLAYED_BYTES = 1_000_000  # a film of this size is played in its cell; of a larger one a picture is shown
 
 
 class Files(Protocol):
@@ -85,8 +90,11 @@ class Media:
         preview = self.preview()
         if preview is None:
             return None
-        data = base64.b64encode(preview).decode()
-        return f'<img alt="{escape(repr(self), quote=True)}" src="data:image/webp;base64,{data}">'
+        return f'<img alt="{escape(repr(self), quote=True)}" src="{_inline(preview, "image/webp")}">'
+
+
+def _inline(data: builtins.bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
 class Image(Media):
@@ -114,15 +122,22 @@ class Image(Media):
 
         return to_array(self.pil())
 
-    def _repr_png_(self) -> builtins.bytes:
-        if self.asset.media_type == "image/png":
-            return self.bytes()
-        from fusionflow_nb.media.picture import encode_png  # noqa: PLC0415
+    def _repr_png_(self) -> builtins.bytes | None:
+        return self._shown("PNG") if self.pil().mode == "RGBA" else None
 
-        return encode_png(self.pil())
+    def _repr_jpeg_(self) -> builtins.bytes | None:
+        return self._shown("JPEG") if self.pil().mode != "RGBA" else None
+
+    def _shown(self, form: str) -> builtins.bytes:
+        """What a cell shows: large enough to judge, small enough to be stored with the notebook."""
+        picture = self.pil()
+        picture.thumbnail((SHOWN_PX, SHOWN_PX))
+        target = io.BytesIO()
+        picture.save(target, form, quality=82, subsampling=0, optimize=True)
+        return target.getvalue()
 
     def _repr_html_(self) -> str | None:
-        return None  # the PNG says it better
+        return None  # the picture says it better
 
 
 class Mask(Image):
@@ -147,6 +162,19 @@ class Video(Media):
         from fusionflow_nb.media.video import frame_at  # noqa: PLC0415
 
         return frame_at(self.path(), time_s)
+
+    def _repr_html_(self) -> str | None:
+        if self.asset.size_bytes > PLAYED_BYTES:
+            return super()._repr_html_()
+        name = escape(repr(self), quote=True)
+        source = _inline(self.bytes(), self.asset.media_type)
+        style = "display:block;max-width:100%;width:640px;border-radius:4px"
+        if self.asset.media_type.startswith("image/"):
+            return f'<img alt="{name}" style="{style}" src="{source}">'
+        preview = self.preview()
+        poster = "" if preview is None else f' poster="{_inline(preview, "image/webp")}"'
+        look = f'aria-label="{name}" style="{style}" controls loop muted playsinline{poster}'
+        return f'<video {look} src="{source}"></video>'
 
 
 class Audio(Media):

@@ -135,8 +135,9 @@ def stale_reasons(plan: Plan, shown: dict[tuple[str, Any], dict[str, Any]]) -> d
         shown: ingredients of what each (node id, coordinate) last showed.
     """
     reasons: dict[str, list[str]] = {}
-    for node_id in plan.unfresh:
-        node = plan.nodes[node_id]
+    for node_id, node in plan.nodes.items():  # in the flow's order: `unfresh` has none
+        if node_id not in plan.unfresh:
+            continue
         said: dict[str, None] = {}
         if node.problem is not None:
             said[str(node.problem)] = None
