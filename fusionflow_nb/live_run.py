@@ -16,18 +16,23 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.engine.events import Event
     from fusionflow_nb.engine.run import JobStatus, Run
+    from fusionflow_nb.errors import FusionFlowError
     from fusionflow_nb.flow.document import FlowDocument
     from fusionflow_nb.journal.records import Coordinate
     from fusionflow_nb.media.ports import PortType
     from fusionflow_nb.media.values import Item
     from fusionflow_nb.session import Session
 
+CAUSES_SAID = 3
+"""How many failures a sentence names; `.errors` has all."""
+
 
 class LiveRun:
     """What `flow.run()` returns at once. In a cell it shows itself, live.
 
     `.result()` blocks until the end, `await run` awaits it; interrupting either stops the waiting, not the run.
-    `document` is the flow as it was at the start: it may be edited meanwhile. `run["node"]` is what a node gave: a handle, a value, or a `Batch` of them.
+    `run["node"]` is what a node gave: a handle, a value, or a `Batch` of them. The flow may be edited meanwhile: a run
+    tells of the flow as it was at its start.
     """
 
     def __init__(self, run: Run, document: FlowDocument, session: Session) -> None:
@@ -40,6 +45,7 @@ class LiveRun:
 
     @property
     def id(self) -> str:
+        """The run on the tape."""
         return self._run.id
 
     @property
@@ -49,10 +55,12 @@ class LiveRun:
 
     @property
     def is_done(self) -> bool:
+        """Whether it has ended, however it ended."""
         return self._run.is_done
 
     @property
     def name(self) -> str:
+        """The flow's title."""
         return self._document.name
 
     @property
@@ -61,7 +69,7 @@ class LiveRun:
         return dict(self._run.jobs)
 
     @property
-    def errors(self) -> list[errors.FusionFlowError]:
+    def errors(self) -> list[FusionFlowError]:
         """Why jobs failed; those skipped because of them are not repeated."""
         return self._run.errors()
 
@@ -83,11 +91,15 @@ class LiveRun:
 
     @property
     def elapsed_s(self) -> float:
+        """Seconds since its start, or that it took."""
         ended = self._run.finished_at_us or self._session.services.clock()
         return max(0.0, (ended - self._run.started_at_us) / 1e6) if self._run.started_at_us else 0.0
 
     def on_change(self, listener: Callable[[], None], *, at_most_every_s: float) -> None:
-        """Call a function when something has changed, and once more at the end; on the loop thread, so it must be quick."""
+        """Call a function when something has changed, and once more at the end.
+
+        It is called on the loop thread, so it must be quick.
+        """
         last = 0.0
 
         def hear(event: Event) -> None:
@@ -145,16 +157,15 @@ class LiveRun:
         given = {node_id: self[node_id] for node_id in targets}
         return given[targets[0]] if len(targets) == 1 else given
 
-    def _failure(self, failed: list[errors.FusionFlowError]) -> errors.FusionFlowError:
+    def _failure(self, failed: list[FusionFlowError]) -> FusionFlowError:
         if not failed:
             skipped = [s.error for s in self._run.jobs.values() if s.error is not None and s.state == "skipped"]
             what = "The run was cancelled." if self.status == "cancelled" or not skipped else str(skipped[0])
             return errors.RunFailedError(what, run=self, causes=skipped)
-        said = "; ".join(str(error) for error in failed[:3])
-        more = f" (and {len(failed) - 3} more)" if len(failed) > 3 else ""
+        said = "; ".join(str(error) for error in failed[:CAUSES_SAID])
+        more = f" (and {len(failed) - CAUSES_SAID} more)" if len(failed) > CAUSES_SAID else ""
         count = "1 job" if len(failed) == 1 else f"{len(failed)} jobs"
-        error = errors.RunFailedError(f"{count} of {self.name!r} failed: {said}{more}.", run=self, causes=failed)
-        return error
+        return errors.RunFailedError(f"{count} of {self.name!r} failed: {said}{more}.", run=self, causes=failed)
 
     # --- results -----------------------------------------------------------------------------------------------------
 

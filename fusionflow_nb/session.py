@@ -1,4 +1,4 @@
-"""The kernel's living parts, put together: home folder, journal, store, providers, tape, and the loop thread they live on.
+"""The kernel's living parts, put together: home, journal, store, providers, tape, and the loop thread they live on.
 
 One session per process. It starts at the first need, in a background thread with its own event loop: a task on the
 kernel's own loop would stand still while a cell runs.
@@ -20,6 +20,7 @@ import platformdirs
 from fusionflow_nb import errors, tape
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.catalog import Catalog
+from fusionflow_nb.engine.function_threads import FunctionThreads
 from fusionflow_nb.engine.resume import resume_open_jobs
 from fusionflow_nb.engine.run import Facts, Run, look_up, scope_of
 from fusionflow_nb.engine.services import Services, new_id
@@ -67,9 +68,7 @@ class Session:
         self.catalog = Catalog()
         self.store = LocalFolderStore(self.home / "assets")
         self.journal = Journal.open(self.home)
-        self.workers = ThreadPoolExecutor(
-            max_workers=max(4, (os.cpu_count() or 2) + 2), thread_name_prefix="fusionflow"
-        )
+        self.workers = ThreadPoolExecutor(max_workers=_threads(), thread_name_prefix="fusionflow")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fusionflow-loop", daemon=True)
         self._thread.start()
@@ -78,8 +77,9 @@ class Session:
             journal=self.journal,
             providers=self.registry,
             workers=self.workers,
+            functions=FunctionThreads(_threads()),
             caps_micro_usd={kind: round(usd * 1e6) for kind, usd in DEFAULT_CAPS_USD.items()},
-            user=getpass.getuser(),
+            user=_user(),
         )
         self._tape: Tape | None = None
         self._runs: set[Any] = set()
@@ -149,7 +149,7 @@ class Session:
         if not confirmed:
             _ask_first(cost)
         allowance = None if unpriced_usd is None else round(unpriced_usd * 1e6)
-        run = Run(plan, scope, Facts(new_id(), project.id, flow_hash, targets, allowance), self.services)
+        run = Run(plan, scope, Facts(new_id(), project.id, flow_hash, targets, allowance), self.services, self._loop)
 
         async def begin() -> None:
             if self._written.get(project.id) is not project:
@@ -163,7 +163,7 @@ class Session:
         return run
 
     def resume(self) -> list[str]:
-        """Finish what dead kernels began, by polling and fetching only; returns the ids of generations that came home."""
+        """Finish what dead kernels began, by polling and fetching only; returns ids of generations that came home."""
         return self.call(resume_open_jobs(self.services))
 
     # --- the tape ----------------------------------------------------------------------------------------------------
@@ -186,15 +186,20 @@ class Session:
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Write what is still in memory and let everything go. Running work is not waited for."""
+        """Write what is still in memory and let everything go. Running work is not waited for.
+
+        What services have accepted is left to them: `resume` brings it home, in this kernel's successor.
+        """
         if self.pid != os.getpid() or self._loop.is_closed():
             return
+        self.services.is_closing = True
         try:
+            self.call(_cancel_all())
             self.call(self.services.flush())
             for provider in self.registry.loaded():
                 self.call(provider.aclose())
         finally:
-            self.call(_cancel_all())
+            self.services.functions.close()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
@@ -219,7 +224,7 @@ def current() -> Session:
 
 def use(session: Session | None) -> None:
     """Make a session the current one, and close the one before (tests, another home)."""
-    global _current  # noqa: PLW0603
+    global _current
     with _lock:
         before, _current = _current, session
     if before is not None and before is not session:
@@ -239,6 +244,9 @@ async def _guarded(work: Coroutine[Any, Any, None], run: Run) -> None:
         await work
     except errors.FusionFlowError as error:
         run.give_up(error)
+    except BaseException as error:
+        run.give_up(error)  # whatever it was: nobody must wait for ever
+        raise
 
 
 async def _cancel_all() -> None:
@@ -246,6 +254,18 @@ async def _cancel_all() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _threads() -> int:
+    return max(4, (os.cpu_count() or 2) + 2)
+
+
+def _user() -> str:
+    """Who runs, for the tape; containers often run ids that have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid()) if hasattr(os, "getuid") else ""
 
 
 def _make_home(home: Path) -> None:

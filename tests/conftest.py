@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from engine_kit import Heard
 
 from fusionflow_nb import session
 from fusionflow_nb.credentials import ENVIRONMENT
+from fusionflow_nb.engine.run import Run
 from fusionflow_nb.providers.fake import FOLDER_VARIABLE, FakeProvider
 from fusionflow_nb.providers.registry import Registry
 
@@ -45,6 +47,20 @@ def living(fake: FakeProvider) -> Session:
 
     made = session.Session(Path(os.environ[session.HOME_VARIABLE]), Registry([fake]))
     session.use(made)
+    return made
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
+    """What runs say from their first event on."""
+    made = Heard()
+
+    class HeardRun(Run):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.subscribe(made.hear)
+
+    monkeypatch.setattr(session, "Run", HeardRun)
     return made
 
 

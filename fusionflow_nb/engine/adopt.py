@@ -1,4 +1,4 @@
-"""From what a function or a service returned to outputs: bytes into the store, values as values. Blocking; in a worker."""
+"""From what a function or a service returned to outputs: bytes into the store, values as values. Blocking."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Calling a provider: claim, submit, poll, fetch, settle. The engine owns this loop; adapters only map the wire.
 
-The order is what keeps money safe: the claim (intent, key, reservation) is durable before a request leaves, the Operation
-before the first poll, the bytes before the generation that names them. A process may die between any two lines.
+The order is what keeps money safe: the claim (intent, key, reservation) is durable before a request leaves, the
+Operation before the first poll, the bytes before the generation that names them. A process may die between any two
+lines.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
+from fusionflow_nb.engine import verdicts
 from fusionflow_nb.engine.flight import Answer, News
+from fusionflow_nb.engine.services import Parked
 from fusionflow_nb.journal.protocol import (
     Granted,
     Held,
@@ -26,6 +29,7 @@ from fusionflow_nb.journal.protocol import (
 from fusionflow_nb.media.values import Series
 from fusionflow_nb.plan.plan import VARIANT
 from fusionflow_nb.providers.protocol import (
+    CancelAnswer,
     Cancelled,
     Done,
     Failed,
@@ -51,6 +55,8 @@ SUBMIT_TRIES = 3
 BACKOFF_S = 0.5
 BACKOFF_CAP_S = 8.0
 HELD_LOOK_S = 0.25
+ANSWER_GRACE_S = 5.0
+"""How long a cancelled submit may still answer, so that what it started can be stopped."""
 
 
 class Call:
@@ -63,6 +69,7 @@ class Call:
         reserve_micro_usd: what the budget holds for it: its high estimate, or an allowance where it has no price.
         services: the engine's living parts.
         tell: told how it stands.
+        replaces: the generation whose bytes are lost, where a person has it made again.
     """
 
     def __init__(
@@ -70,9 +77,11 @@ class Call:
         bound: Bound,
         task: str,
         draft: Generation,
+        *,
         reserve_micro_usd: int,
         services: Services,
         tell: Callable[[News], None],
+        replaces: str | None = None,
     ) -> None:
         assert bound.entry is not None  # noqa: S101 - provider jobs have a model
         self.entry = bound.entry
@@ -85,6 +94,8 @@ class Call:
         self.provider: Provider = services.providers.provider(self.entry.provider)
         self.job_id = services.ids()
         self.epoch = 0
+        self.replaces = replaces
+        self._has_ended = False
 
     async def run(self) -> Answer:
         """Make the call, or find that it was made.
@@ -105,7 +116,7 @@ class Call:
                 case Stored():
                     return Answer(claim.outputs, claim.generation_id, is_hit=True)
                 case Inherited():
-                    self.job_id, self.epoch = claim.job_id, claim.epoch
+                    await self._inherit(claim)
                     return await self._followed(Operation(claim.operation))
                 case _:
                     return await self._submitted_and_settled()
@@ -133,6 +144,7 @@ class Call:
             idempotency_key=self.job_id,
             reserve_micro_usd=self.reserve_micro_usd,
             draft=draft,
+            replaces=self.replaces,
         )
         caps = self.services.caps(draft.run_id, draft.project_id)
         while True:
@@ -144,12 +156,26 @@ class Call:
                 case Stored() | Inherited():
                     return claim
                 case Unknown():
-                    raise self._unknown(claim.at_stake_micro_usd)
+                    raise verdicts.unknown(claim.at_stake_micro_usd, draft.node_id, self.entry.provider)
                 case OverBudget():
-                    raise self._over_budget(claim)
+                    raise verdicts.over_budget(claim, draft.node_id)
+                case Held() if parked := self.services.parked.pop(claim.job_id, None):
+                    await self.services.journal.leave(claim.job_id, self.job_id)
+                    return Inherited(claim.job_id, parked.epoch, parked.operation)
                 case Held():
                     self.tell(News("waiting", waits_for="lease"))
-                    await self._until_let_go(claim)
+                    try:
+                        await self._until_let_go(claim)
+                    except asyncio.CancelledError:
+                        await asyncio.shield(self.services.journal.leave(claim.job_id, self.job_id))
+                        raise
+
+    async def _inherit(self, claim: Inherited) -> None:
+        """Go on under the job's first name, so that the tape sees one generation and not one that never ends."""
+        self.job_id, self.epoch = claim.job_id, claim.epoch
+        for job in await self.services.journal.open_jobs():
+            if job.job_id == claim.job_id:
+                self.draft = replace(self.draft, id=job.draft.id, queued_at_us=job.draft.queued_at_us)
 
     async def _until_let_go(self, held: Held) -> None:
         """Wait while another kernel works on the same key; its refusal is our refusal, its death ends the wait."""
@@ -158,7 +184,7 @@ class Call:
             ended = await self.services.journal.ended(held.job_id)
             if ended is not None:
                 if ended.status in {"refused", "no_funds", "unknown"}:
-                    raise _as_error(
+                    raise verdicts.final(
                         ended.status, ended.generation.error_message or "", self.draft.node_id, self.entry.provider
                     )
                 return
@@ -169,28 +195,42 @@ class Call:
     # --- the call itself -------------------------------------------------------------------------------------------
 
     async def _submitted_and_settled(self) -> Answer:
-        request = await self.services.in_thread(self._request)
-        self.draft = replace(self.draft, started_at_us=self.services.clock())
-        self.tell(News("running"))
+        node_id, provider = self.draft.node_id, self.entry.provider
         try:
+            request = await self._request()
+            self.draft = replace(self.draft, started_at_us=self.services.clock())
+            self.tell(News("running"))
             status = await self._submit(request)
-        except SubmitAmbiguousError as error:
-            await self._finish("unknown", error_code="unknown", error_message=str(error))
-            raise self._unknown(self.reserve_micro_usd) from error
         except asyncio.CancelledError:
-            # Cancelled while the request was on its way: whether it arrived, nobody knows.
-            await asyncio.shield(
-                self._finish("unknown", error_code="unknown", error_message="Cancelled during the submit.")
-            )
+            if not self._has_ended:  # nothing was on its way
+                await asyncio.shield(self._cancelled(0))
             raise
+        except errors.FusionFlowError as error:
+            # Before it left: a key is missing, or the bytes of an input. Nothing was taken.
+            await self._finish("failed", cost_micro_usd=0, error_code=error.code, error_message=str(error))
+            error.at(node_id)
+            raise
+        except Exception as error:  # SubmitAmbiguousError, or an adapter that broke: did it arrive?
+            await self._finish("unknown", error_code="unknown", error_message=f"{type(error).__name__}: {error}")
+            raise verdicts.unknown(self.reserve_micro_usd, node_id, provider) from error
         if isinstance(status, Operation):
-            if self.provider.is_remote:
-                await self.services.journal.accepted(self.job_id, self.epoch, status.data)
-            return await self._followed(status)
-        return await self._ended(status)
+            return await self._followed(status, is_new=True)
+        try:
+            return await self._ended(status)
+        except errors.StoreError as error:  # there is no Operation to fetch it from again
+            cost = status.cost if isinstance(status, Done) else None
+            await self._finish("failed", cost=cost, error_code=error.code, error_message=str(error))
+            raise
 
-    def _request(self) -> Request:
-        """The request, with the files of its references at hand. Blocking."""
+    async def _request(self) -> Request:
+        """The request, with the files of its references at hand."""
+        if self.bound.media:
+            made: Request = await self.services.in_thread(self._built)
+            return made
+        return self._built()
+
+    def _built(self) -> Request:
+        """The request, with the files of its references at hand. Blocking where there are any."""
         values = dict(self.bound.values)
         prompt = values.pop("prompt", None)
         for name in ("model", "settings", "fallback"):
@@ -206,33 +246,59 @@ class Call:
         tries = 0
         while True:
             tries += 1
-            status = await self.provider.submit(request, idempotency_key=self.job_id)
+            status = await self._sent(request)
             if not (isinstance(status, Failed) and status.is_retryable) or tries == SUBMIT_TRIES:
                 return status
             self.tell(News("waiting", waits_for="rate_limit"))
             await self.services.sleep(_backoff_s(tries))
 
-    async def _followed(self, operation: Operation) -> Answer:
-        """Poll until it has ended."""
+    async def _sent(self, request: Request) -> Operation | Status:
+        """One request, seen through to its answer: cut off in the middle, nobody would know what it started."""
+        sending = asyncio.ensure_future(self.provider.submit(request, idempotency_key=self.job_id))
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            await asyncio.wait([sending], timeout=ANSWER_GRACE_S)
+            if not sending.done():
+                sending.cancel()
+                raise SubmitAmbiguousError("Cancelled before an answer came.") from None
+            status = sending.result()
+            if isinstance(status, Operation):
+                if self.provider.is_remote:
+                    await self.services.journal.accepted(self.job_id, self.epoch, status.data)
+                await self._let_go(status)
+            elif isinstance(status, Done):
+                await self._done(status)  # paid for and here: keep it for the next who asks
+            raise
+
+    async def _followed(self, operation: Operation, *, is_new: bool = False) -> Answer:
+        """Keep the Operation, poll until it has ended, and bring the result home."""
         self.draft = replace(
             self.draft, operation=operation.data, started_at_us=self.draft.started_at_us or self.services.clock()
         )
+        node_id, provider = self.draft.node_id, self.entry.provider
         try:
-            async with asyncio.timeout(self.entry.timeout_s):
-                return await self._ended(await self._polled(operation))
-        except TimeoutError as error:
-            await self.provider.cancel(operation)
-            message = f"No result after {self.entry.timeout_s:g} s."
-            await self._finish("failed", error_code="timeout", error_message=message)
-            raise errors.JobTimeoutError(
-                message,
-                node_id=self.draft.node_id,
-                provider=self.entry.provider,
-                hint="Run again, or use another model.",
-            ) from error
+            if is_new and self.provider.is_remote:
+                await self.services.journal.accepted(self.job_id, self.epoch, operation.data)
+            try:
+                async with asyncio.timeout(self.entry.timeout_s):
+                    status = await self._polled(operation)
+            except TimeoutError as error:
+                cost = await self._stopped(operation)
+                message = f"No result after {self.entry.timeout_s:g} s."
+                await self._finish("failed", cost_micro_usd=cost, error_code="timeout", error_message=message)
+                raise verdicts.timed_out(message, node_id, provider) from error
+            return await self._seen_through(status, operation)
         except asyncio.CancelledError:
-            await asyncio.shield(self._let_go(operation))
+            if not self._has_ended:
+                await asyncio.shield(self._let_go(operation))
             raise
+        except errors.FusionFlowError as error:
+            await self._put_aside(operation, error)
+            raise
+        except Exception as error:  # the border to an adapter
+            await self._put_aside(operation, error)
+            raise verdicts.adapter_broke(error, node_id, provider) from error
 
     async def _polled(self, operation: Operation) -> Status:
         failures = 0
@@ -253,9 +319,49 @@ class Call:
                 await self.services.sleep(self.provider.poll_interval_s)
 
     async def _let_go(self, operation: Operation) -> None:
-        """Cancelled by a person: ask the service to stop and write down what became of it."""
-        await self.provider.cancel(operation)
-        await self._finish("cancelled", error_code="cancelled", error_message="Cancelled.")
+        """Cancelled: the work goes to another kernel that waits for it, else the service is asked to stop."""
+        if self.services.is_closing and self.provider.is_remote:
+            return  # its lease ends with this kernel; the next one brings it home
+        if self.provider.is_remote and await self.services.journal.hand_over(self.job_id, self.epoch):
+            self._has_ended = True
+            return
+        await self._cancelled(await self._stopped(operation))
+
+    async def _stopped(self, operation: Operation) -> int:
+        """Ask the service to stop; what it may bill all the same, in micro-dollars."""
+        try:
+            answer = await self.provider.cancel(operation)
+        except errors.ProviderError:
+            answer = CancelAnswer.UNSUPPORTED
+        return 0 if answer is CancelAnswer.CONFIRMED or self.entry.is_free else self.reserve_micro_usd
+
+    async def _cancelled(self, cost_micro_usd: int) -> None:
+        await self._finish(
+            "cancelled", cost_micro_usd=cost_micro_usd, error_code="cancelled", error_message="Cancelled."
+        )
+
+    async def _seen_through(self, status: Status, operation: Operation) -> Answer:
+        """Write the end down even if the job is cancelled meanwhile: what is paid for is kept."""
+        ending = asyncio.ensure_future(self._ended(status))
+        try:
+            return await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await asyncio.wait([ending])
+            error = ending.exception()
+            if error is not None:
+                await self._put_aside(operation, error)
+            raise
+
+    async def _put_aside(self, operation: Operation, error: BaseException) -> None:
+        """Where its end could not be written down, accepted work stays ours: the next who asks follows it again."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        if self.provider.is_remote:
+            self.services.parked[self.job_id] = Parked(self.epoch, operation.data)
+        else:
+            code = getattr(error, "code", "adapter")
+            await self._finish("failed", cost_micro_usd=0, error_code=code, error_message=str(error))
 
     # --- after -----------------------------------------------------------------------------------------------------
 
@@ -266,26 +372,20 @@ class Call:
                 return await self._done(status)
             case Refused():
                 await self._finish("refused", cost=status.cost, error_code="refused", error_message=status.message)
-                raise _as_error("refused", status.message, self.draft.node_id, self.entry.provider)
+                raise verdicts.final("refused", status.message, self.draft.node_id, self.entry.provider)
             case NoFunds():
                 await self._finish("no_funds", error_code="no_funds", error_message=status.message)
-                raise _as_error("no_funds", status.message, self.draft.node_id, self.entry.provider)
+                raise verdicts.final("no_funds", status.message, self.draft.node_id, self.entry.provider)
             case Cancelled():
                 await self._finish(
                     "cancelled", cost=status.cost, error_code="cancelled", error_message="Cancelled at the service."
                 )
-                raise _as_error(
+                raise verdicts.final(
                     "cancelled", "It was cancelled at the service.", self.draft.node_id, self.entry.provider
                 )
             case Failed():
                 await self._finish("failed", cost=status.cost, error_code=status.code, error_message=status.message)
-                raise errors.ProviderError(
-                    status.message,
-                    node_id=self.draft.node_id,
-                    provider=self.entry.provider,
-                    hint="Run again: only what failed is submitted.",
-                    is_retryable=status.is_retryable,
-                )
+                raise verdicts.failed(status, self.draft.node_id, self.entry.provider)
             case _:
                 message = f"The service answered {type(status).__name__} to a submit."
                 raise errors.ProviderError(message, node_id=self.draft.node_id, provider=self.entry.provider)
@@ -342,43 +442,11 @@ class Call:
             await self.services.journal.finish(self.job_id, self.epoch, generation)
         else:
             self.services.record(generation)
+        self._has_ended = True
         return generation
-
-    def _unknown(self, at_stake_micro_usd: int) -> errors.UnknownOutcomeError:
-        return errors.UnknownOutcomeError(
-            f"Nobody knows whether {self.entry.provider} took this job (${at_stake_micro_usd / 1e6:.2f} at stake).",
-            node_id=self.draft.node_id,
-            provider=self.entry.provider,
-            hint="Look at your account there; it is not sent again by itself. A new take asks for another.",
-        )
-
-    def _over_budget(self, claim: OverBudget) -> errors.OverBudgetError:
-        left = claim.cap_micro_usd - claim.spent_micro_usd - claim.reserved_micro_usd
-        return errors.OverBudgetError(
-            f"This job may cost ${claim.asked_micro_usd / 1e6:.2f}, and ${max(0, left) / 1e6:.2f} of the "
-            f"${claim.cap_micro_usd / 1e6:.2f} for {claim.scope.replace(':', ' ')} is left.",
-            node_id=self.draft.node_id,
-            hint=f"Raise it with ff.budget({claim.scope.partition(':')[0]}=...).",
-        )
-
-
-def _as_error(status: str, message: str, node_id: str, provider: str) -> errors.JobError:
-    """A final answer that is the same for everybody who waits for the key."""
-    match status:
-        case "refused":
-            return errors.RefusedError(
-                message or "Refused.", node_id=node_id, provider=provider, hint="Change the prompt or the picture."
-            )
-        case "no_funds":
-            return errors.NoFundsError(
-                message or "No funds.", node_id=node_id, provider=provider, hint="Add credit at the service."
-            )
-        case "cancelled":
-            return errors.JobCancelledError(message or "Cancelled.", node_id=node_id, provider=provider)
-        case _:
-            return errors.UnknownOutcomeError(message or "Unknown.", node_id=node_id, provider=provider)
 
 
 def _backoff_s(tries: int) -> float:
     """Exponential with jitter, so that many jobs refused together do not come back together."""
-    return min(BACKOFF_CAP_S, BACKOFF_S * 2 ** (tries - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+    whole: float = min(BACKOFF_CAP_S, BACKOFF_S * 2 ** (tries - 1))
+    return whole * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

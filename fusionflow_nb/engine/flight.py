@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+from fusionflow_nb import errors
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
@@ -41,12 +43,14 @@ class Flight:
     def __init__(self) -> None:
         self._listeners: list[Callable[[News], None]] = []
         self._task: asyncio.Task[Answer] | None = None
+        self._when_over: Callable[[], object] | None = None
         self.last: News | None = None
 
-    def start(self, call: Coroutine[Any, Any, Answer], when_done: Callable[[], None]) -> None:
-        """Begin the call; `when_done` runs when it has ended, whatever the end."""
+    def start(self, call: Coroutine[Any, Any, Answer], when_over: Callable[[], object]) -> None:
+        """Begin the call; `when_over` runs when nobody may join any more: it has ended, or the last one let go."""
+        self._when_over = when_over
         self._task = asyncio.get_running_loop().create_task(call)
-        self._task.add_done_callback(lambda task: (when_done(), task.cancelled() or task.exception()))
+        self._task.add_done_callback(self._ended)
 
     def tell(self, news: News) -> None:
         """Pass news on to everybody who waits."""
@@ -59,17 +63,32 @@ class Flight:
 
         Raises:
             whatever the call raised; CancelledError if this one was cancelled (the call goes on for the others).
+            UnknownOutcomeError: cancelled while the request was on its way, and its answer never came.
         """
-        assert self._task is not None  # noqa: S101 - joined after start
+        task = self._task
+        assert task is not None  # noqa: S101 - joined after start
         self._listeners.append(listener)
         if self.last is not None:
             listener(self.last)
         try:
-            return await asyncio.shield(self._task)
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if len(self._listeners) == 1 and not self._task.done():
-                self._task.cancel()
-                await asyncio.wait([self._task])
+            if len(self._listeners) == 1 and not task.done():
+                self._over()
+                task.cancel()
+                await asyncio.wait([task])
+                if not task.cancelled() and isinstance(task.exception(), errors.UnknownOutcomeError):
+                    return task.result()
             raise
         finally:
             self._listeners.remove(listener)
+
+    def _ended(self, task: asyncio.Task[Answer]) -> None:
+        self._over()
+        if not task.cancelled():
+            task.exception()  # heard here, even if everybody has gone
+
+    def _over(self) -> None:
+        if self._when_over is not None:
+            self._when_over()
+            self._when_over = None

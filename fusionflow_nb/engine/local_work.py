@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,12 +42,13 @@ async def run_local(job: Job, services: Services, report: Callable[[float], None
     """
     node_type = job.node.type
     assert node_type is not None  # noqa: S101 - bound jobs are typed
-    work = _in_loop if node_type.is_async else _in_worker
-    if node_type.timeout_s is None:
-        return await work(job, services, report)
     try:
+        if not node_type.is_async:
+            return await _in_thread(job, services, report)
+        if node_type.timeout_s is None:
+            return await _in_loop(job, services, report)
         async with asyncio.timeout(node_type.timeout_s):
-            return await work(job, services, report)
+            return await _in_loop(job, services, report)
     except TimeoutError as error:
         raise errors.JobTimeoutError(
             f"The node did not finish within {node_type.timeout_s:g} s.",
@@ -64,7 +66,7 @@ async def _in_loop(job: Job, services: Services, report: Callable[[float], None]
         given = _arguments(job, services, Context(job.node.id, report))
     try:
         result = await node_type.function()(**given)
-    except Exception as error:  # the border of a job: whatever user code raises is this node's failure
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # the border of a job: user code's end is not ours
         raise failure(error, job) from error
     if type(result) in _SMALL and len(node_type.outputs) == 1 and not node_type.outputs[0].type.is_media:
         return {node_type.outputs[0].name: Value.of(result)}  # no bytes to store: no thread is needed
@@ -72,18 +74,27 @@ async def _in_loop(job: Job, services: Services, report: Callable[[float], None]
     return outputs
 
 
-async def _in_worker(job: Job, services: Services, report: Callable[[float], None]) -> Outputs:
+async def _in_thread(job: Job, services: Services, report: Callable[[float], None]) -> Outputs:
+    """The time allowed begins when the function does, not while it waits for a place."""
     loop = asyncio.get_running_loop()
-    context = Context(job.node.id, lambda fraction: loop.call_soon_threadsafe(report, fraction))
-    work = loop.run_in_executor(services.workers, _call, job, services, context)
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        # A thread cannot be killed: tell the function, drop what it returns, and count it while it goes on.
-        context.cancel()
-        services.leftovers.add(job.node.id)
-        work.add_done_callback(lambda done: (services.leftovers.discard(job.node.id), done.exception()))
-        raise
+
+    def tell(fraction: float) -> None:
+        loop.call_soon_threadsafe(report, fraction)
+
+    context = Context(job.node.id, tell)
+    assert job.node.type is not None  # noqa: S101 - bound jobs are typed
+    async with services.functions.place():
+        work = services.functions.begin(_call, job, services, context)
+        try:
+            async with asyncio.timeout(job.node.type.timeout_s):
+                outputs: Outputs = await asyncio.wrap_future(work)
+                return outputs
+        finally:
+            if not work.done():
+                # A thread cannot be killed: tell the function, drop what it returns, and count it while it goes on.
+                context.cancel()
+                services.leftovers.add(job)
+                work.add_done_callback(lambda _: services.leftovers.discard(job))
 
 
 def _call(job: Job, services: Services, context: Context) -> Outputs:
@@ -95,8 +106,9 @@ def _call(job: Job, services: Services, context: Context) -> Outputs:
             return _call_with_files(job, services, context, function)
         result = function(**_arguments(job, services, context))
     except errors.FusionFlowError as error:
-        raise error.at(job.node.id)
-    except Exception as error:  # the border of a job
+        error.at(job.node.id)
+        raise
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # the border of a job
         raise failure(error, job) from error
     return _adopted(result, job, services)
 
@@ -118,16 +130,23 @@ def failure(error: BaseException, job: Job) -> errors.FusionFlowError:
     """A foreign exception as the failure of a node, with the line of user code that raised it."""
     if isinstance(error, errors.FusionFlowError):
         return error.at(job.node.id)
-    trace = error.__traceback__
-    line = ""
-    while trace is not None:
-        name = trace.tb_frame.f_globals.get("__name__", "")
-        if not str(name).startswith("fusionflow_nb."):
-            line = f" (line {trace.tb_lineno} of {trace.tb_frame.f_code.co_name})"
-        trace = trace.tb_next
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return errors.NodeFailedError(
-        f"{type(error).__name__}: {error}{line}.", node_id=job.node.id, hint="Mend the function and run again."
+        f"{said}{_line(error, job)}.", node_id=job.node.id, hint="Mend the function and run again."
     )
+
+
+def _line(error: BaseException, job: Job) -> str:
+    """Where in the user's own file it broke, however deep in a library; empty for functions of ours."""
+    run = job.node.type.run if job.node.type is not None else None
+    code = getattr(inspect.unwrap(run), "__code__", None) if callable(run) else None
+    found = ""
+    trace = error.__traceback__
+    while trace is not None and code is not None:
+        if trace.tb_frame.f_code.co_filename == code.co_filename:
+            found = f" (line {trace.tb_lineno} of {trace.tb_frame.f_code.co_name})"
+        trace = trace.tb_next
+    return found
 
 
 def _arguments(job: Job, services: Services, context: Context) -> dict[str, Any]:

@@ -28,15 +28,22 @@ async def resume_open_jobs(services: Services) -> list[str]:
 
 
 async def _resumed(job: OpenJob, services: Services) -> str | None:
-    claim = await services.journal.adopt(job.job_id)
-    if not isinstance(claim, Inherited):
-        return None
     draft = job.draft
+    entry = services.providers.entry(draft.model or "")
+    if entry is None:
+        return None  # its provider is not installed here: another kernel may have it
     try:
-        entry = services.providers.resolve(draft.model or "")
+        claim = await services.journal.adopt(job.job_id)
+        if not isinstance(claim, Inherited):
+            return None
         values = {**draft.settings_snapshot, "prompt": draft.prompt_snapshot}
         call = Call(
-            Bound({}, values, entry), entry.tasks[0], draft, job.reserve_micro_usd, services, lambda _news: None
+            Bound({}, values, entry),
+            entry.tasks[0],
+            draft,
+            reserve_micro_usd=job.reserve_micro_usd,
+            services=services,
+            tell=lambda _news: None,
         )
         answer = await call.resume(claim.job_id, claim.epoch, claim.operation)
     except errors.FusionFlowError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ from fusionflow_nb import errors
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.engine.dispatch import Call
 from fusionflow_nb.engine.events import Event
-from fusionflow_nb.engine.flight import Flight, News
-from fusionflow_nb.engine.local_work import run_local
+from fusionflow_nb.engine.flight import Answer, Flight, News
+from fusionflow_nb.engine.function_threads import waiting
+from fusionflow_nb.engine.local_work import failure, run_local
 from fusionflow_nb.engine.logbook import draft_of, finished
 from fusionflow_nb.journal.protocol import Stored
 from fusionflow_nb.journal.records import Coordinate, JobRecord, RunRecord
@@ -26,8 +28,8 @@ from fusionflow_nb.plan.prepare import task_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
-    from fusionflow_nb.engine.flight import Answer
     from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.errors import FusionFlowError
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.plan.plan import Plan
 
@@ -72,9 +74,17 @@ class Run:
         scope: ids of the nodes it may run (its targets and all above them).
         facts: where it belongs.
         services: what it works with.
+        loop: the session's, on which it will execute.
     """
 
-    def __init__(self, plan: Plan, scope: frozenset[str], facts: Facts, services: Services) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        scope: frozenset[str],
+        facts: Facts,
+        services: Services,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         self.plan = plan
         self.scope = scope
         self.facts = facts
@@ -85,7 +95,10 @@ class Run:
         self.finished_at_us = 0
         self._listeners: list[Listener] = []
         self._future: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._future.set_running_or_notify_cancel()  # so that whoever stops awaiting it does not cancel it
+        self._loop = loop
+        self._has_begun = False
+        self._early_cancels: list[tuple[str | None, bool]] = []
         self._tasks: dict[Job, asyncio.Task[None]] = {}
         self._cancelled: set[Job] = set()
         self._is_cancelling = False
@@ -95,10 +108,12 @@ class Run:
 
     @property
     def id(self) -> str:
+        """Unique, and sorted by time."""
         return self.facts.run_id
 
     @property
     def is_done(self) -> bool:
+        """Whether it has ended, however it ended."""
         return self._future.done()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -108,15 +123,18 @@ class Run:
 
     def wait(self, timeout_s: float | None = None) -> Run:
         """Block until the run has ended, however it ended. Interrupting stops the waiting, not the run."""
-        self._future.result(timeout_s)
+        if not self._future.done():
+            with waiting():
+                self._future.result(timeout_s)
+        self._future.result()
         return self
 
     def cancel(self, node_id: str | None = None, *, branch: bool = False) -> None:
         """Cancel everything, the jobs of one node, or (`branch`) a node and all below it."""
-        if self._loop is not None and not self.is_done:
+        if not self.is_done:
             self._loop.call_soon_threadsafe(self._cancel, node_id, branch)
 
-    def errors(self) -> list[errors.FusionFlowError]:
+    def errors(self) -> list[FusionFlowError]:
         """The errors of jobs that failed themselves (not of those skipped because of them)."""
         return [s.error for s in self.jobs.values() if s.error is not None and s.state not in {"skipped", "cancelled"}]
 
@@ -131,36 +149,47 @@ class Run:
         return self
 
     def spent_micro_usd(self) -> int:
+        """What its own calls have cost so far; what was known before counts nothing."""
         return sum(status.cost_micro_usd for status in self.jobs.values())
 
     # --- the execution (loop thread) ---------------------------------------------------------------------------------
 
     async def execute(self) -> None:
         """Run to the end; never raises for a job's failure."""
-        self._loop = asyncio.get_running_loop()
         self.status, self.started_at_us = "running", self.services.clock()
         try:
             await self.services.journal.record_run(self._record())
+            self._has_begun = True
             self._emit(Event("run-start", self.id, state="running", at_us=self.started_at_us))
+            for node_id, branch in self._early_cancels:
+                self._cancel(node_id, branch)
             await self._execute()
             await self.services.flush()
+            self.finished_at_us = self.services.clock()
+            await self.services.journal.record_run(self._record())
         except BaseException as error:
-            self.status = "failed"
-            self._close()
-            self._future.set_exception(error)
+            self.give_up(error)
             if not isinstance(error, errors.FusionFlowError):
                 raise
         else:
             self._close()
-            await self.services.journal.record_run(self._record())
             self._future.set_result(None)
 
-    def give_up(self, error: errors.FusionFlowError) -> None:
-        """End without having begun, because nothing can be written down."""
-        if not self._future.done():
-            self.status = "failed"
-            self._close()
-            self._future.set_exception(error)
+    def give_up(self, error: BaseException) -> None:
+        """End because of something that is no job's failure: nothing can be written down, or the session is closed."""
+        if self._future.done():
+            return
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        self.status = "failed"
+        if isinstance(error, asyncio.CancelledError):
+            self.status = "cancelled"
+            error = errors.JobCancelledError(
+                "The session was closed during this run.",
+                hint="Finished results are kept; ff.resume() brings home what services had accepted.",
+            )
+        self._close()
+        self._future.set_exception(error)
 
     async def _execute(self) -> None:
         for node_id in self.scope:
@@ -178,11 +207,17 @@ class Run:
         self.plan.take_ready()
         async with asyncio.TaskGroup() as group:
             self._group = group
-            self._breathed_at = self._loop.time() if self._loop else 0.0
+            self._breathed_at = self._loop.time()
             for job in waiting:
                 group.create_task(self._drive(job))
-        failed = any(status.state not in {"succeeded", "cached"} for status in self.jobs.values())
-        self.status = "cancelled" if self._is_cancelling else "failed" if failed else "succeeded"
+        self.status = self._verdict()
+
+    def _verdict(self) -> str:
+        """What to call the whole: a failure says more than a cancel, and both more than what was skipped."""
+        states = {status.state for status in self.jobs.values()} - {"succeeded", "cached"}
+        if not states:
+            return "succeeded"
+        return "cancelled" if "cancelled" in states and states <= {"cancelled", "skipped"} else "failed"
 
     async def _drive(self, job: Job | None) -> None:
         """Run a job, then one of those it made ready; the others get tasks of their own. A chain stays one task."""
@@ -198,12 +233,13 @@ class Run:
                 try:
                     await self._one(job)
                 except asyncio.CancelledError:
-                    if job not in self._cancelled:
-                        raise
-                    task.uncancel()  # type: ignore[union-attr]
+                    if job not in self._cancelled and task.cancelling():  # type: ignore[union-attr]
+                        raise  # the run itself ends
                     self._fail(job, errors.JobCancelledError("Cancelled.", node_id=job.node.id), "cancelled")
                 finally:
                     del self._tasks[job]
+                    if job in self._cancelled:
+                        task.uncancel()  # type: ignore[union-attr]
             following = await self._following()
             job = following.pop() if following else None
             for other in following:
@@ -273,20 +309,26 @@ class Run:
                     generation_id = generation.id
                     self.services.record(generation)
                 self._succeed(job, status, outputs, generation_id, 0, is_hit=False)
-        except errors.FusionFlowError as error:
+        except Exception as foreign:  # noqa: BLE001 - the border of a job: whatever breaks in it takes only its branch along
+            error = failure(foreign, job)
             if node_type.kind is Kind.LOCAL and node_type.is_recorded:
                 draft = draft_of(job, self.facts, self.services, status.started_at_us)
                 self.services.record(finished(draft, None, self.services, error))
-            self._fail(job, error.at(job.node.id), _state_of(error))
+            self._fail(job, error, _state_of(error))
 
     async def _provided(self, job: Job, status: JobStatus) -> Answer:
         """The answer of a provider; one call for all jobs of this kernel that ask for the same key."""
         assert job.key is not None  # noqa: S101 - ready jobs are keyed
+        known = self.services.memo.get(job.key)
+        if known is not None and not job.is_lost:
+            return Answer(known.outputs, known.generation_id, is_hit=True)  # made by another run meanwhile
         flights = self.services.flights
         flight = flights.get(job.key)
         if flight is None:
-            flight = flights[job.key] = Flight()
-            flight.start(self._call(job, flight).run(), lambda key=job.key: flights.pop(key, None))  # type: ignore[misc]
+            flight = Flight()
+            call = self._call(job, flight)
+            flights[job.key] = flight
+            flight.start(call.run(), functools.partial(flights.pop, job.key, None))
         return await flight.join(lambda news: self._progress(job, status, news))
 
     def _call(self, job: Job, flight: Flight) -> Call:
@@ -305,7 +347,16 @@ class Run:
             reserve = self.facts.unpriced_micro_usd
         draft = draft_of(job, self.facts, self.services, self.services.clock())
         task = task_of(job.node.type, frozenset(link.port.name for link in job.node.links))
-        return Call(job.bound, task, draft, reserve, self.services, flight.tell)
+        replaces = job.generation_id if job.is_lost else None
+        return Call(
+            job.bound,
+            task,
+            draft,
+            reserve_micro_usd=reserve,
+            services=self.services,
+            tell=flight.tell,
+            replaces=replaces,
+        )
 
     # --- ends --------------------------------------------------------------------------------------------------------
 
@@ -341,7 +392,7 @@ class Run:
         status = self.jobs[job.node.id, job.coordinate] = JobStatus(state, error=error)
         self._ended(job, status)
 
-    def _fail(self, job: Job, error: errors.FusionFlowError, state: str) -> None:
+    def _fail(self, job: Job, error: FusionFlowError, state: str) -> None:
         status = self.jobs.setdefault((job.node.id, job.coordinate), JobStatus())
         status.state, status.error = state, error
         fallen = self.plan.fail(job, error)
@@ -361,21 +412,28 @@ class Run:
             )  # fmt: skip
 
     def _progress(self, job: Job, status: JobStatus, news: News) -> None:
+        if status.finished_at_us:
+            return
         status.state, status.queue_position, status.waits_for = news.state, news.queue_position, news.waits_for
         if news.progress is not None:
             status.progress = max(status.progress or 0.0, news.progress)
         self._emit(
-            Event("job-progress", self.id, job.node.id, job.coordinate, news.state, status.progress, news.queue_position,
-                  news.waits_for, at_us=self.services.clock(), preview=news.preview)
+            Event("job-progress", self.id, job.node.id, job.coordinate, news.state, status.progress,
+                  news.queue_position, news.waits_for, at_us=self.services.clock(), preview=news.preview)
         )  # fmt: skip
 
     def _cancel(self, node_id: str | None, branch: bool) -> None:  # noqa: FBT001 - handed over by call_soon
+        if self.is_done:
+            return
+        if not self._has_begun:
+            self._early_cancels.append((node_id, branch))
+            return
         if node_id is None:
             self._is_cancelling = True
             chosen = set(self.scope)
         else:
             chosen = {node_id} | (self._below(node_id) if branch else set())
-        for job in [job for job in self._tasks if job.node.id in chosen]:
+        for job in [job for job in self._tasks if job.node.id in chosen and job not in self._cancelled]:
             self._cancelled.add(job)
             self._tasks[job].cancel()
         for name in chosen:
@@ -396,11 +454,15 @@ class Run:
     # --- telling -----------------------------------------------------------------------------------------------------
 
     def _emit(self, event: Event) -> None:
-        for listener in self._listeners:
-            listener(event)
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Exception as error:  # noqa: BLE001 - the border to who listens: it must not take the run along
+                self._listeners.remove(listener)
+                self._loop.call_exception_handler({"message": "A listener of a run failed.", "exception": error})
 
     def _close(self) -> None:
-        self.finished_at_us = self.services.clock()
+        self.finished_at_us = self.finished_at_us or self.services.clock()
         self._emit(
             Event(
                 "run-end", self.id, state=self.status, at_us=self.finished_at_us, cost_micro_usd=self.spent_micro_usd()

@@ -6,11 +6,11 @@ import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import uuid_utils
 
-from fusionflow_nb.journal.protocol import Stored
+from fusionflow_nb.engine.function_threads import FunctionThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.assets.protocol import AssetStore
     from fusionflow_nb.engine.flight import Flight
-    from fusionflow_nb.journal.protocol import Journal
+    from fusionflow_nb.journal.protocol import Journal, Stored
     from fusionflow_nb.journal.records import Generation
+    from fusionflow_nb.plan.job import Job
     from fusionflow_nb.providers.model import ModelEntry
     from fusionflow_nb.providers.protocol import Provider
 
+FUNCTIONS_AT_ONCE = 4
 MEMO_SIZE = 200_000
 FLUSH_S = 0.05
 PEEK_KEYS = 64
@@ -39,11 +41,27 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
+class Parked(NamedTuple):
+    """An accepted job that nobody follows any more."""
+
+    epoch: int
+    operation: dict[str, Any]
+
+
 class Providers(Protocol):
     """What the engine needs of the registry."""
 
-    def provider(self, name: str) -> Provider: ...
-    def resolve(self, name: str, *, node_id: str | None = None) -> ModelEntry: ...
+    def provider(self, name: str) -> Provider:
+        """The adapter of a service."""
+        ...
+
+    def resolve(self, name: str, *, node_id: str | None = None) -> ModelEntry:
+        """The entry that a name or alias means, if it may be used."""
+        ...
+
+    def entry(self, name: str) -> ModelEntry | None:
+        """The entry of exactly this id, retired or not."""
+        ...
 
 
 @dataclass
@@ -54,7 +72,8 @@ class Services:
         store: where bytes live (blocking calls: used in worker threads).
         journal: the durable log.
         providers: adapters and the model catalogue.
-        workers: runs blocking work (Python nodes, pictures, hashing).
+        workers: runs our own blocking work (storing, hashing).
+        functions: threads for Python nodes and transforms.
         caps_micro_usd: budget scope kind (`run`, `day`, `month`, `project`) -> cap.
         clock: UTC microseconds; an argument so that tests own time.
         sleep: how to wait; likewise.
@@ -66,6 +85,7 @@ class Services:
     journal: Journal
     providers: Providers
     workers: Executor
+    functions: FunctionThreads = field(default_factory=lambda: FunctionThreads(FUNCTIONS_AT_ONCE))
     caps_micro_usd: dict[str, int] = field(default_factory=dict)
     clock: Callable[[], int] = now_us
     sleep: Callable[[float], Any] = asyncio.sleep
@@ -74,9 +94,13 @@ class Services:
     memo: OrderedDict[bytes, Stored] = field(default_factory=OrderedDict)
     flights: dict[bytes, Flight] = field(default_factory=dict)
     slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
-    leftovers: set[str] = field(default_factory=set)
-    """Nodes whose cancelled function still runs in a thread that nobody can stop."""
+    leftovers: set[Job] = field(default_factory=set)
+    """Jobs whose cancelled function still runs in a thread that nobody can stop."""
     records: list[Generation] = field(default_factory=list)
+    parked: dict[str, Parked] = field(default_factory=dict)
+    """By job id: accepted work of ours whose result could not be brought home (disk full, say); the next asks again."""
+    is_closing: bool = False
+    """The session ends: accepted work is left to the next kernel instead of being cancelled."""
     _flusher: asyncio.Task[None] | None = None
 
     # --- results ---------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """A service for tests: priced, slow, moody as told, and honest about how often it was asked.
 
 It behaves like a remote queue: submit, poll, cancel. Told a folder (`FUSIONFLOW_FAKE_FOLDER`), its jobs and its log of
-submissions live there, so that several kernels, killed and restarted, talk to one service. The log is the truth of tests:
-how often was which key paid for?
+submissions live there, so that several kernels, killed and restarted, talk to one service. The log is the truth of
+tests: how often was which key paid for?
 """
 
 from __future__ import annotations
@@ -61,12 +61,20 @@ _COMMON = {"seed": _SEED, "width": _SIZE, "height": _SIZE, "count": Parameter(ki
 
 
 def _entry(model: str, tasks: tuple[Any, ...], **facts: Any) -> ModelEntry:  # noqa: ANN401 - fields of ModelEntry
-    return ModelEntry(provider="fake", provider_model_id=model, tasks=tasks, title=f"Fake {model}", method="test", **facts)
+    return ModelEntry(
+        provider="fake", provider_model_id=model, tasks=tasks, title=f"Fake {model}", method="test", **facts
+    )
 
 
 MODELS = (
     _entry("image", ("text-to-image",), aliases=("fake-image",), parameters=_COMMON, price=PerImage(usd=0.04)),
-    _entry("edit", ("edit-image", "upscale", "remove-background"), parameters={"seed": _SEED}, price=PerImage(usd=0.02), inputs=("image",)),
+    _entry(
+        "edit",
+        ("edit-image", "upscale", "remove-background"),
+        parameters={"seed": _SEED},
+        price=PerImage(usd=0.02),
+        inputs=("image",),
+    ),
     _entry(
         "video",
         ("text-to-video", "image-to-video"),
@@ -109,8 +117,11 @@ class FakeProvider:
         self._by_prompt[prompt] = behaviour
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:
+        """Take a request as its behaviour says, and write down that it arrived."""
         with self._lock:
-            behaviour = self._by_prompt.get(request.prompt or "") or (self._queue.popleft() if self._queue else Behaviour())
+            behaviour = self._by_prompt.get(request.prompt or "") or (
+                self._queue.popleft() if self._queue else Behaviour()
+            )
         if behaviour.submit == "busy":
             return Failed("busy", "The service is busy.", is_retryable=True)
         if behaviour.submit == "lost":
@@ -120,19 +131,26 @@ class FakeProvider:
         job = {
             "id": job_id,
             "port": _port(request.task),
-            "seed_text": json.dumps([request.model.id, request.prompt, dict(request.settings), _digests(request)], sort_keys=True, default=str),
+            "seed_text": json.dumps(
+                [request.model.id, request.prompt, dict(request.settings), _digests(request)],
+                sort_keys=True,
+                default=str,
+            ),
             "count": count,
             "behaviour": asdict(behaviour),
             "cost_micro_usd": request.model.estimate(dict(request.settings)).high_micro_usd
             if behaviour.cost_micro_usd is None
             else behaviour.cost_micro_usd,
         }
-        self._keep(job, {"id": job_id, "idempotency_key": idempotency_key, "model": request.model.id, "prompt": request.prompt})
+        self._keep(
+            job, {"id": job_id, "idempotency_key": idempotency_key, "model": request.model.id, "prompt": request.prompt}
+        )
         if behaviour.submit == "taken":
             raise SubmitAmbiguousError("The connection broke before an answer came.")
         return Operation({"id": job_id})
 
     async def poll(self, operation: Operation) -> Status:
+        """How a job stands; works from the Operation alone where a folder is shared."""
         job_id = operation.data["id"]
         job = self._job(job_id)
         if job is None:
@@ -142,18 +160,13 @@ class FakeProvider:
         behaviour = Behaviour(**job["behaviour"])
         polled = self._polled[job_id] = self._polled.get(job_id, 0) + 1
         if polled <= behaviour.polls or behaviour.end == "never":
-            return Pending(progress=min(0.99, polled / (behaviour.polls + 1)), queue_position=max(0, behaviour.polls - polled))
-        match behaviour.end:
-            case "failed":
-                return Failed("internal", "The service failed.", cost=Cost(0, is_exact=True))
-            case "refused":
-                return Refused("The service refuses this prompt.")
-            case "no_funds":
-                return NoFunds("The account is empty.")
-        outputs = tuple(Output(job["port"], _media(job["port"], f"{job['seed_text']}#{index}")) for index in range(job["count"]))
-        return Done(outputs, Cost(job["cost_micro_usd"], is_exact=True))
+            return Pending(
+                progress=min(0.99, polled / (behaviour.polls + 1)), queue_position=max(0, behaviour.polls - polled)
+            )
+        return _ends(job, behaviour)
 
     async def cancel(self, operation: Operation) -> CancelAnswer:
+        """Stop a job for good."""
         self.cancelled.append(operation.data["id"])
         return CancelAnswer.CONFIRMED
 
@@ -192,6 +205,20 @@ def provider() -> FakeProvider:
     """The entry point."""
     folder = os.environ.get(FOLDER_VARIABLE)
     return FakeProvider(Path(folder) if folder else None)
+
+
+def _ends(job: dict[str, Any], behaviour: Behaviour) -> Status:
+    """The end a job was told to have."""
+    match behaviour.end:
+        case "failed":
+            return Failed("internal", "The service failed.", cost=Cost(0, is_exact=True))
+        case "refused":
+            return Refused("The service refuses this prompt.")
+        case "no_funds":
+            return NoFunds("The account is empty.")
+    port, text = job["port"], job["seed_text"]
+    outputs = tuple(Output(port, _media(port, f"{text}#{index}")) for index in range(job["count"]))
+    return Done(outputs, Cost(job["cost_micro_usd"], is_exact=True))
 
 
 def _port(task: str) -> str:

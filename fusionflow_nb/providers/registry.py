@@ -73,6 +73,11 @@ class Registry:
             if (task is None or task in entry.tasks) and (tests or entry.method != "test")
         ]
 
+    def entry(self, name: str) -> ModelEntry | None:
+        """The entry of exactly this id, retired or not; None where there is none."""
+        self._load()
+        return self._entries.get(name)
+
     def resolve(self, name: str, *, node_id: str | None = None) -> ModelEntry:
         """The one entry that a name or alias means.
 
@@ -101,10 +106,16 @@ class Registry:
         for name in _DEFAULTS.get(task, ()):
             if name in self._entries:
                 return name
-        raise errors.ModelError(f"No model is installed for {task}.", hint="Name one with model=; ff.models() lists them.")
+        raise errors.ModelError(
+            f"No model is installed for {task}.", hint="Name one with model=; ff.models() lists them."
+        )
 
     def _check_retirement(self, entry: ModelEntry, ends: dt.date, node_id: str | None) -> None:
-        follows = f"Use {entry.successor} instead." if entry.successor else f"ff.models(task={entry.tasks[0]!r}) lists others."
+        follows = (
+            f"Use {entry.successor} instead."
+            if entry.successor
+            else f"ff.models(task={entry.tasks[0]!r}) lists others."
+        )
         if self._today() >= ends:
             raise errors.RetiredModelError(f"{entry.id} ended on {ends}.", node_id=node_id, hint=follows)
         warnings.warn(f"{entry.id} ends on {ends}. {follows}", FutureWarning, stacklevel=4)
@@ -115,7 +126,9 @@ class Registry:
                 found = self._given
             else:
                 points = importlib.metadata.entry_points(group=GROUP)
-                found = [made for point in sorted(points, key=lambda point: point.name) if (made := _made(point)) is not None]
+                found = [
+                    made for point in sorted(points, key=lambda point: point.name) if (made := _made(point)) is not None
+                ]
             self._providers = {provider.name: provider for provider in found}
             for provider in found:
                 for entry in provider.models:
@@ -129,6 +142,8 @@ def _made(point: importlib.metadata.EntryPoint) -> Provider | None:
     try:
         made: Provider = point.load()()
     except (ImportError, AttributeError) as error:
-        warnings.warn(f"The provider {point.name!r} ({point.value}) cannot be loaded: {error}.", RuntimeWarning, stacklevel=2)
+        warnings.warn(
+            f"The provider {point.name!r} ({point.value}) cannot be loaded: {error}.", RuntimeWarning, stacklevel=2
+        )
         return None
     return made
