@@ -45,6 +45,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model_table": {"errors", "session", "credentials", "providers"},
     "magics": {"errors", "session", "tape"},
     "demo": {"author", "live_run"},
+    # Runs in Jupyter's process, not in the kernel: it knows the store and nothing that runs flows.
+    "lab": {"errors", "media", "assets"},
     "doctor": {"session", "credentials"},
     "cli": {"*"},
     "__init__": {"*"},
