@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-TOKEN = "a-token-of-the-tests"
+TOKEN = "a-token-of-the-tests"  # noqa: S105 - lets in to servers of the tests alone
 # As hubs have it: with signs that could mean something in a regular expression.
 BASE = "/user/me@some.where/"
 PATIENCE_S = 60.0
@@ -91,6 +92,8 @@ def serving(folder: Path, *, before: str = "") -> Iterator[Server]:
         f"--IdentityProvider.token={TOKEN}",
         f"--ServerApp.root_dir={folder}",
         "--ServerApp.terminals_enabled=False",
+        # Far below what is uploaded: the signature decides how much, not the limit made for notebooks.
+        f"--ServerApp.max_body_size={32 << 20}",
     ]
     code = f"{before}\nimport sys\nfrom jupyter_server.serverapp import main\nmain(sys.argv[1:])"
     with (folder / "server.log").open("wb") as log:
@@ -124,10 +127,25 @@ def png(seed: int = 0, side: int = 64) -> bytes:
     return stream.getvalue()
 
 
-def peak_bytes(pid: int) -> int:
-    """The most memory a process ever had (Linux)."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) << 10
+@contextmanager
+def little_growth(pid: int, *, limit_bytes: int = 16 << 20) -> Iterator[None]:
+    """What happens inside lets a process grow by no more than this, not even for a moment (Linux)."""
+
+    def peak_bytes() -> int:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) << 10
+
+    Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak begins anew
+    before = peak_bytes()
+    yield
+    assert peak_bytes() - before < limit_bytes
+
+
+def song(seconds: int) -> bytes:
+    """A WAV file of 1 kHz, 16 bit, mono, 48 kHz."""
+    body = struct.pack("<48h", *(20_000 * (-1) ** (at // 24) for at in range(48))) * 1000 * seconds
+    layout = struct.pack("<4sIHHIIHH4sI", b"fmt ", 16, 1, 1, 48_000, 96_000, 2, 16, b"data", len(body))
+    return b"RIFF" + struct.pack("<I", 4 + len(layout) + len(body)) + b"WAVE" + layout + body
 
 
 def error_code(answer: httpx.Response) -> str:

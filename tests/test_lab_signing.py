@@ -1,4 +1,4 @@
-"""What stands between the browser and the disk, without a server: secret, signatures, ranges, announcements, the pipe."""
+"""What stands between browser and disk, without a server: secret, signatures, ranges, announcements, the pipe."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -152,7 +153,9 @@ def test_the_probe_signs_no_links():
 
 def test_upload_addresses_say_what_they_allow():
     """An upload address is relative, carries its announcement, and is believed until it expires."""
-    url = urlsplit(upload_url(SECRET, SHA256, media_type="Image/PNG; q=1", size_bytes=7, expires_s=60, clock=lambda: 5.5))
+    url = urlsplit(
+        upload_url(SECRET, SHA256, media_type="Image/PNG; q=1", size_bytes=7, expires_s=60, clock=lambda: 5.5)
+    )
     fields = dict(parse_qsl(url.query))
     assert url.path == f"fusionflow/uploads/{SHA256}"
     assert (fields["media_type"], fields["size_bytes"], fields["expires_at"]) == ("image/png", "7", "65")
@@ -191,7 +194,7 @@ def test_a_range_is_inside_or_nothing(header, size):
 def test_bytes_pass_exactly_when_they_are_as_announced(data, cuts, extra):
     """However a body is cut, all of it passes if length and digest fit, and it ends in an error if not."""
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    chunks = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    chunks = [data[start:end] for start, end in pairwise(edges)]
     link = Link("uploads", hashlib.sha256(data).hexdigest(), 0, ANY_TYPE, len(data))
     assert b"".join(as_announced(chunks, link)) == data
     with pytest.raises(WrongLengthError):
@@ -248,5 +251,6 @@ async def test_a_cut_or_a_standstill_ends_in_its_error():
     cut.cut()
     with pytest.raises(CutOffError):
         await asyncio.wait_for(in_daemon_thread(lambda: list(cut.chunks())), 60)
+    still = Feed(idle_s=0.01)
     with pytest.raises(StalledError):
-        await asyncio.wait_for(in_daemon_thread(lambda: list(still.chunks())), 60) if (still := Feed(0.01)) else None
+        await asyncio.wait_for(in_daemon_thread(lambda: list(still.chunks())), 60)
