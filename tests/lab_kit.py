@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -109,6 +111,16 @@ def serving(folder: Path, *, before: str = "") -> Iterator[Server]:
                 process.wait(PATIENCE_S)
             finally:
                 process.kill()
+
+
+def begin(server: Server, data: bytes, sent: int, *, credentials: str | None = None) -> socket.socket:
+    """An upload by hand, of which only the first bytes are sent; with the token, or other header lines."""
+    connection = socket.create_connection(("127.0.0.1", urlsplit(server.url).port), timeout=PATIENCE_S)
+    known = f"Authorization: token {TOKEN}\r\n" if credentials is None else credentials
+    host = urlsplit(server.url).netloc
+    head = f"PUT {BASE}{server.signed(data)} HTTP/1.1\r\nHost: {host}\r\n{known}Content-Length: {len(data)}\r\n\r\n"
+    connection.sendall(head.encode() + data[:sent])
+    return connection
 
 
 def until(true: Callable[[], bool], what: str) -> None:

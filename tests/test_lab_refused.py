@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from lab_kit import TOKEN, error_code, png, song
+from lab_kit import TOKEN, begin, error_code, png, serving, song
 
 from fusionflow_nb.lab.signing import ANY_TYPE, upload_url
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lab_kit import Server
 
 pytest_plugins = ["lab_fixtures"]
@@ -114,7 +116,7 @@ def test_a_body_without_end_is_cut_off(server: Server, client: httpx.Client) -> 
 @pytest.mark.parametrize(
     ("data", "announced", "header", "code"),
     [
-        (song(1), "image/png", None, "wrong_type"),
+        (song(60), "image/png", None, "wrong_type"),
         (png(23), "audio/wav", None, "wrong_type"),
         (png(23), "text/plain", None, "wrong_type"),
         (png(23), "image/png", "text/html", "wrong_type"),
@@ -132,6 +134,29 @@ def test_what_is_no_such_media_is_refused(  # noqa: PLR0917 - pytest passes by n
     headers = {"Content-Type": header} if header else {}
     answer = client.put(server.signed(data, announced), content=data, headers=headers)
     assert (answer.status_code, error_code(answer)) == (415, code)
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_stranger_is_turned_away_before_the_body(server: Server) -> None:
+    """A stranger with a signed address and a forged proof of origin is refused before a byte is taken."""
+    data = png(28)
+    host = urlsplit(server.url).netloc
+    proof = f"Cookie: _xsrf=made-up\r\nX-XSRFToken: made-up\r\nOrigin: http://{host}\r\n"
+    with begin(server, data, 0, credentials=proof) as connection:
+        answer = connection.recv(1 << 16)
+    assert answer.startswith(b"HTTP/1.1 403")
+
+
+def test_a_person_who_may_only_read_is_turned_away(tmp_path: Path) -> None:
+    """Where the server's own rules allow no writing, a signed address changes nothing."""
+    rule = "from jupyter_server.auth import AllowAllAuthorizer as Rules\n"
+    rule += "Rules.is_authorized = lambda self, handler, user, action, resource: action == 'read'"
+    data = png(28)
+    with serving(tmp_path, before=rule) as server, server.client() as reader:
+        asset = server.store.put(data)
+        assert reader.get(f"fusionflow/assets/{asset.sha256}").content == data
+        answer = reader.put(server.signed(data), content=data)
+        assert (answer.status_code, error_code(answer)) == (403, "not_allowed")
 
 
 def test_a_cookie_needs_the_token_against_forgery(server: Server, client: httpx.Client) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from lab_kit import png
 
 from fusionflow_nb import errors
+from fusionflow_nb.lab import signing
 from fusionflow_nb.lab.announced import as_announced
 from fusionflow_nb.lab.feed import ROOM_CHUNKS, Feed, in_daemon_thread
 from fusionflow_nb.lab.ranges import UnsatisfiableRangeError, read_range
@@ -147,6 +148,7 @@ def test_no_two_links_share_a_signature(one, other):
 def test_the_probe_signs_no_links():
     """The answer to a nonce is never a signature, even of a link that is spelled as one."""
     nonce = "ab" * 32
+    assert signing._mac(SECRET, "probe", nonce) != signing._mac(SECRET, "link", nonce)
     answers = {probe_answer(SECRET, nonce)}
     assert answers.isdisjoint({sign(SECRET, Link(use, nonce, 0)) for use in ("assets", "previews", "uploads")})
 

@@ -8,10 +8,9 @@ import struct
 import sys
 import threading
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
-from lab_kit import BASE, PATIENCE_S, TOKEN, error_code, little_growth, png, serving, song, until
+from lab_kit import PATIENCE_S, begin, error_code, little_growth, png, serving, song, until
 
 from fusionflow_nb.lab.signing import ANY_TYPE
 
@@ -97,14 +96,6 @@ def test_uploads_of_one_content_at_once_store_it_once(server: Server) -> None:
     sha256 = hashlib.sha256(data).hexdigest()
     assert [stored.sha256 for stored in server.store.assets()].count(sha256) == 1
     assert not server.incoming
-
-
-def begin(server: Server, data: bytes, sent: int) -> socket.socket:
-    """An upload by hand, of which only the first bytes are sent."""
-    connection = socket.create_connection(("127.0.0.1", urlsplit(server.url).port), timeout=PATIENCE_S)
-    head = f"PUT {BASE}{server.signed(data)} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: token {TOKEN}\r\n"
-    connection.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data[:sent])
-    return connection
 
 
 @pytest.mark.usefixtures("nothing_left")

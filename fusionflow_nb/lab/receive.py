@@ -83,6 +83,11 @@ class UploadHandler(LabHandler):
             self._feed.cut()
         super().on_connection_close()
 
+    def on_finish(self) -> None:
+        """Whatever was answered: an upload that was not heard to its end is thrown away."""
+        if self._feed is not None:
+            self._feed.cut()
+
     async def _announcement(self, sha256: str) -> Link:
         """What the address allows, believed, and not contradicted by the headers.
 
