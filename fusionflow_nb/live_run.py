@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 CAUSES_SAID = 3
 """How many failures a sentence names; `.errors` has all."""
+
+TURN_S = 0.2
 
 
 class LiveRun:
@@ -136,13 +140,13 @@ class LiveRun:
 
     async def ended(self) -> LiveRun:
         """Await the end, however it ended."""
-        await self._run
+        with _stirred():
+            await self._run
         self._redraw()
         return self
 
     def __await__(self) -> Generator[Any, None, Any]:
-        yield from self._run.__await__()
-        self._redraw()
+        yield from self.ended().__await__()
         return self._given()
 
     def cancel(self, node: Any = None, *, branch: bool = False) -> None:  # noqa: ANN401 - a placed node or its id
@@ -250,3 +254,19 @@ class LiveRun:
 
     def __repr__(self) -> str:
         return f"<Run of {self.name!r}: {self.status}, {len(self._run.jobs)} jobs, ${self.cost_usd:.2f}>"
+
+
+@contextmanager
+def _stirred() -> Iterator[None]:
+    """Let the running loop turn now and then: ipykernel's interrupt asks for a callback without waking a quiet loop."""
+    loop = asyncio.get_running_loop()
+
+    def turn() -> None:
+        nonlocal handle
+        handle = loop.call_later(TURN_S, turn)
+
+    handle = loop.call_later(TURN_S, turn)
+    try:
+        yield
+    finally:
+        handle.cancel()

@@ -168,7 +168,8 @@ class Video(Media):
             return super()._repr_html_()
         name = escape(repr(self), quote=True)
         source = _inline(self.bytes(), self.asset.media_type)
-        style = "display:block;max-width:100%;width:640px;border-radius:4px"
+        width = min(self.asset.width or SHOWN_PX, SHOWN_PX)
+        style = f"display:block;width:{width}px;max-width:100%;border-radius:4px"
         if self.asset.media_type.startswith("image/"):
             return f'<img alt="{name}" style="{style}" src="{source}">'
         preview = self.preview()
