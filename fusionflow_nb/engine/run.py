@@ -210,7 +210,15 @@ class Run:
             self._breathed_at = self._loop.time()
             for job in waiting:
                 group.create_task(self._drive(job))
+        self._tell_of_the_rest()
         self.status = self._verdict()
+
+    def _tell_of_the_rest(self) -> None:
+        """Jobs that fell while inputs were given to them (text where a number belongs): no run of theirs said so."""
+        for node_id in self.scope & self.plan.unfresh:
+            for job in self.plan.nodes[node_id].jobs.values():
+                if job.state is JobState.HOLE:
+                    self._fell(job)
 
     def _verdict(self) -> str:
         """What to call the whole: a failure says more than a cancel, and both more than what was skipped."""
