@@ -81,6 +81,7 @@ MODELS = (
         parameters={"seed": _SEED, "duration_s": Parameter(kind="number", default=2, minimum=1, maximum=10)},
         price=PerSecond(usd=0.05),
     ),
+    _entry("cutout", ("remove-background",), price=PerImage(usd=0.02), inputs=("image",)),
     _entry("audio", ("text-to-audio",), parameters={"seed": _SEED}, price=PerImage(usd=0.01)),
     _entry("free", ("text-to-image",), parameters=_COMMON, is_free=True),
     _entry("unpriced", ("text-to-image",), parameters=_COMMON),
