@@ -215,11 +215,13 @@ def test_a_bare_call_shows_its_card_and_then_its_picture(kernel: Kernel) -> None
         ("ff.recipe('nowhere.png')", "MediaError", "nowhere.png"),
         ("ff.tape.sql('SELECT * FROM nothing')", "TapeError", "nothing"),
         (
-            "flow = ff.Flow('x')\n"
-            "@ff.node\n"
-            "def broken(text: str) -> str:\n    raise ValueError('no luck')\n"
-            "broken(flow.text('a', name='a'), name='bad')\n"
-            "await flow.run()",
+            (
+                "flow = ff.Flow('x')\n"
+                "@ff.node\n"
+                "def broken(text: str) -> str:\n    raise ValueError('no luck')\n"
+                "broken(flow.text('a', name='a'), name='bad')\n"
+                "await flow.run()"
+            ),
             "RunFailedError",
             "no luck",
         ),
