@@ -143,7 +143,9 @@ def _collected(job: Job, links: list[Link]) -> Batch[Item]:
         shown = axes_of.names([axes[at] for at in free])
         own = len(link.source.axes or ())
         fixed = {there: job.labels[here] for there, here in link.shared}
-        for picked in itertools.product(*((axes[at].labels if at not in fixed else (fixed[at],)) for at in range(len(axes)))):
+        for picked in itertools.product(
+            *((axes[at].labels if at not in fixed else (fixed[at],)) for at in range(len(axes)))
+        ):
             source = link.source.jobs.get(picked[:own])
             labels = tuple((name, picked[at]) for name, at in zip(shown, free, strict=True))
             if len(links) > 1:
@@ -171,7 +173,9 @@ def _batch_digest(batch: Batch[Item], collects: Collects) -> str:
     """A list is its items; a batch is its items with their places, so that a hole filled later makes another key."""
     if collects is Collects.ALL:
         return _list_digest(batch)
-    laid_out = [[list(map(list, c.labels)), c.value.digest if c.value is not None else None, c.note] for c in batch.cells]
+    laid_out = [
+        [list(map(list, c.labels)), c.value.digest if c.value is not None else None, c.note] for c in batch.cells
+    ]
     return f"json:{json_digest(laid_out)}"
 
 
@@ -212,7 +216,11 @@ def _put(name: str, item: Any, media: dict[str, Any], values: dict[str, Any], po
     elif isinstance(item, Value):
         data = item.data
         is_number = isinstance(data, int | float) and not isinstance(data, bool)
-        values[name] = (f"{data:g}" if isinstance(data, float) else str(data)) if port_type is PortType.TEXT and is_number else data
+        values[name] = (
+            (f"{data:g}" if isinstance(data, float) else str(data))
+            if port_type is PortType.TEXT and is_number
+            else data
+        )
     elif isinstance(item, Batch):
         values[name] = Batch(item.axes, [Cell(c.labels, c.value.data if c.value else None, c.note) for c in item.cells])
     else:

@@ -116,7 +116,10 @@ class NodePlan:
     unended: int = 0
     unshaped: int = 0
     """Sources whose axes are not known."""
+    wiring: errors.FusionFlowError | None = None
+    """What is wrong with its type or edges."""
     problem: errors.FusionFlowError | None = None
+    """Why it cannot run, whatever the reason."""
     is_muted: bool = False
     take: int = 0
 

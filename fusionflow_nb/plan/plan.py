@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors
 from fusionflow_nb.catalog.edges import check_edge
 from fusionflow_nb.catalog.node_type import Collects, Kind
-from fusionflow_nb.flow.checks import check_cycles
 from fusionflow_nb.media.batch import Axis
 from fusionflow_nb.media.values import Asset, Series, Value
 from fusionflow_nb.plan import axes as axes_of
@@ -53,26 +52,37 @@ class Plan:
         self._ready: list[Job] = []
         self.unfresh: set[str] = set()
         """Nodes with a job that is not done: what a run would touch."""
-        check_cycles(document)
-        self._build(document, document.nodes)
+        self._build(document, document.nodes, is_structural=True)
 
     # --- keeping up with edits ------------------------------------------------------------------------------------
 
-    def update(self, document: FlowDocument, touched: Iterable[str]) -> None:
+    def update(self, document: FlowDocument, touched: Iterable[str], *, is_structural: bool = True) -> None:
         """Follow edits: plan the touched nodes and all below them again; the rest is not looked at.
 
         Args:
             document: the flow after the edits.
             touched: ids of nodes whose parameters, inputs or existence changed.
+            is_structural: False where no node, edge or type came or went: then no edge is looked at either.
 
         Raises:
             CycleError: an added edge closes a circle; the plan is unusable until it is gone.
         """
         touched = [node_id for node_id in touched if node_id in self.nodes or node_id in document.nodes]
-        self._build(document, touched)
+        self._build(document, touched, is_structural=is_structural)
 
-    def _build(self, document: FlowDocument, touched: Iterable[str]) -> None:
-        fresh_nodes = list(touched)
+    def _build(self, document: FlowDocument, touched: Iterable[str], *, is_structural: bool) -> None:
+        present = [node_id for node_id in touched if node_id in document.nodes]
+        if is_structural:
+            self._relink(document, list(touched))
+        for node_id in present:
+            self._prepare(self.nodes[node_id], document)
+        affected = self._affected(present)
+        for node in affected:
+            self._reset(node)
+        self._settle([], [node for node in affected if node.unshaped == 0])
+
+    def _relink(self, document: FlowDocument, fresh_nodes: list[str]) -> None:
+        """Read the edges of nodes again; nodes come and go."""
         incoming = self._incoming(document, set(fresh_nodes))
         for node_id in fresh_nodes:
             self._unlink(node_id)
@@ -84,13 +94,9 @@ class Plan:
                 continue
             if node_id not in self.nodes:
                 self.nodes[node_id] = NodePlan(node_id, None)
-        present = [node_id for node_id in fresh_nodes if node_id in document.nodes]
-        for node_id in present:
-            self._link(self.nodes[node_id], document, incoming.get(node_id, []))
-        affected = self._affected(present)
-        for node in affected:
-            self._reset(node)
-        self._settle([], [node for node in affected if node.unshaped == 0])
+        for node_id in fresh_nodes:
+            if node_id in document.nodes:
+                self._link(self.nodes[node_id], document, incoming.get(node_id, []))
 
     def _incoming(self, document: FlowDocument, wanted: set[str]) -> dict[str, list[Any]]:
         incoming: dict[str, list[Any]] = {}
@@ -109,22 +115,32 @@ class Plan:
         node.links = []
 
     def _link(self, node: NodePlan, document: FlowDocument, edges: list[Any]) -> None:
-        """Read a node again from the document: its type, parameters and edges."""
+        """Read a node's type and edges from the document."""
         placed = document.nodes[node.id]
-        node.problem, node.prepared, node.is_muted, node.take = None, None, placed.is_muted, placed.take
-        node.type = self._catalog.find(placed.type)
+        node.type, node.wiring = self._catalog.find(placed.type), None
         try:
-            node_type = self._catalog.get(placed.type, node_id=node.id)
+            self._catalog.get(placed.type, node_id=node.id)
             for edge in edges:
                 source = self.nodes.get(edge.source)
                 if source is None:
-                    source = self.nodes[edge.source] = NodePlan(edge.source, self._catalog.find(document.nodes[edge.source].type))
+                    source_type = self._catalog.find(document.nodes[edge.source].type)
+                    source = self.nodes[edge.source] = NodePlan(edge.source, source_type)
                 node.links.append(self._checked_link(node, edge, source, document))
                 source.children.append(node)
             node.links.sort(key=lambda link: link.port.name)
-            connected = frozenset(link.port.name for link in node.links)
+        except errors.FusionFlowError as error:
+            node.wiring = error.at(node.id)
+
+    def _prepare(self, node: NodePlan, document: FlowDocument) -> None:
+        """Read a node's parameters from the document."""
+        placed = document.nodes[node.id]
+        node.problem, node.prepared, node.is_muted, node.take = node.wiring, None, placed.is_muted, placed.take
+        if node.type is None or node.wiring is not None:
+            return
+        connected = frozenset(link.port.name for link in node.links)
+        try:
             node.prepared = prepare(
-                placed, node_type, connected=connected, variables=document.variables, models=self._models
+                placed, node.type, connected=connected, variables=document.variables, models=self._models
             )
         except errors.FusionFlowError as error:
             node.problem = error.at(node.id)
@@ -351,9 +367,7 @@ class Plan:
             raise errors.ParameterError(f"{job.node.type.name} failed: {error}.", node_id=job.node.id) from error
         return structural_outputs(job, given)
 
-    def _end(
-        self, job: Job, state: JobState, ended: list[tuple[Job, JobState | None]], shapes: list[NodePlan]
-    ) -> None:
+    def _end(self, job: Job, state: JobState, ended: list[tuple[Job, JobState | None]], shapes: list[NodePlan]) -> None:
         if job.state in (JobState.DONE, JobState.HOLE, JobState.DROPPED):
             return
         job.state = state

@@ -66,7 +66,9 @@ def prepare(
             raise errors.PortError(
                 f"The input {port.name!r} is missing.",
                 node_id=node.id,
-                hint=f"Connect {_article(port.type.value)} or fill it in." if port.is_parameter else f"Connect {_article(port.type.value)}.",
+                hint=f"Connect {_article(port.type.value)} or fill it in."
+                if port.is_parameter
+                else f"Connect {_article(port.type.value)}.",
             )
     entry = None
     if node_type.kind is Kind.PROVIDER and "model" not in connected:

@@ -46,7 +46,11 @@ def price(plan: Plan, scope: Iterable[str] | None = None) -> Price:
             continue
         total = Estimate()
         for estimate, is_pending in _estimates(node):
-            total = total + (Estimate(high_micro_usd=estimate.high_micro_usd, is_unpriced=estimate.is_unpriced) if is_pending else estimate)
+            total = total + (
+                Estimate(high_micro_usd=estimate.high_micro_usd, is_unpriced=estimate.is_unpriced)
+                if is_pending
+                else estimate
+            )
             paid += estimate.high_micro_usd > 0 or estimate.is_unpriced
         if total.is_unpriced and node.prepared.entry is not None:
             unpriced[node.prepared.entry.id] = None
@@ -92,7 +96,9 @@ def ingredients(job: Job) -> dict[str, Any]:
         for port, index, digest, _ in job.digests
         if digest.startswith("asset:")
     }
-    values = {name: value for name, value in job.bound.values.items() if name not in node.type.not_in_key and _is_data(value)}
+    values = {
+        name: value for name, value in job.bound.values.items() if name not in node.type.not_in_key and _is_data(value)
+    }
     made: dict[str, Any] = {"take": node.take, "params": values, "inputs": inputs, "type": node.type.fingerprint}
     if job.bound.entry is not None:
         made["behaviour"] = job.bound.entry.behaviour
