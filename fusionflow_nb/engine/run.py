@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,8 @@ class Run:
         self._tasks: dict[Job, asyncio.Task[None]] = {}
         self._cancelled: set[Job] = set()
         self._is_cancelling = False
+        self._queue: deque[Job] = deque()
+        self._is_relayed = False
         self._breathed_at = 0.0
 
     # --- what a person holds (any thread) ----------------------------------------------------------------------------
@@ -209,7 +212,8 @@ class Run:
             self._group = group
             self._breathed_at = self._loop.time()
             for job in waiting:
-                group.create_task(self._drive(job))
+                self._enqueue(job)
+            self._relay()
         self._tell_of_the_rest()
         self.status = self._verdict()
 
@@ -227,78 +231,83 @@ class Run:
             return "succeeded"
         return "cancelled" if "cancelled" in states and states <= {"cancelled", "skipped"} else "failed"
 
-    async def _drive(self, job: Job | None) -> None:
-        """Run a job, then one of those it made ready; the others get tasks of their own. A chain stays one task."""
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        while job is not None:
-            if self._is_cancelling and job.state is JobState.READY:
-                self._fail(
-                    job, errors.JobCancelledError("Cancelled before it began.", node_id=job.node.id), "cancelled"
-                )
-            elif job.state is JobState.READY:
-                self._tasks[job] = task  # type: ignore[assignment]
-                try:
-                    await self._one(job)
-                except asyncio.CancelledError:
-                    if job not in self._cancelled and task.cancelling():  # type: ignore[union-attr]
-                        raise  # the run itself ends
-                    self._fail(job, errors.JobCancelledError("Cancelled.", node_id=job.node.id), "cancelled")
-                finally:
-                    del self._tasks[job]
-                    if job in self._cancelled:
-                        task.uncancel()  # type: ignore[union-attr]
-            following = await self._following()
-            job = following.pop() if following else None
-            for other in following:
-                self._group.create_task(self._drive(other))
-            if loop.time() - self._breathed_at > BREATH_S:
-                await asyncio.sleep(0)
-                self._breathed_at = loop.time()
+    def _relay(self) -> None:
+        """Have a task at hand that goes on with the queue as soon as the one at work has to wait.
 
-    async def _following(self) -> list[Job]:
-        """Jobs that became ready and have no result yet."""
-        missing: list[Job] = []
+        So work that waits gets a task for each job, as it must, and work that does not shares one: a task costs more
+        than a small node.
+        """
+        if self._queue and not self._is_relayed:
+            self._is_relayed = True
+            self._group.create_task(self._drive())
+
+    async def _drive(self) -> None:
+        """Run jobs, and those they make ready, until the queue is empty."""
+        self._is_relayed = False
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - the group's
+        while self._queue:
+            job = self._queue.popleft()
+            self._relay()
+            if job.state is not JobState.READY:
+                continue
+            self._tasks[job] = task
+            try:
+                await self._one(job)
+            except asyncio.CancelledError:
+                if job not in self._cancelled and task.cancelling():
+                    raise  # the run itself ends
+                self._fail(job, errors.JobCancelledError("Cancelled.", node_id=job.node.id), "cancelled")
+            finally:
+                del self._tasks[job]
+                if job in self._cancelled:
+                    task.uncancel()
+            await self._follow()
+            if self._loop.time() - self._breathed_at > BREATH_S:
+                await asyncio.sleep(0)
+                self._breathed_at = self._loop.time()
+
+    async def _follow(self) -> None:
+        """Queue the jobs that became ready, once it is sure that they have no result yet."""
         while ready := self.plan.take_ready():
             asked: list[Job] = []
             for job in ready:
                 if job.node.id not in self.scope:
                     continue
                 node_type = job.node.type
-                known = (
-                    self.services.memo.get(job.key)
-                    if job.key is not None and node_type is not None and not node_type.volatile
-                    else None
-                )
-                if known is not None and not job.is_lost:
+                assert node_type is not None  # noqa: S101 - ready jobs are typed
+                if node_type.volatile or job.key is None:
+                    self._enqueue(job)
+                elif (known := self.services.memo.get(job.key)) is not None and not job.is_lost:
                     self.plan.succeed(job, known.outputs, known.generation_id)
                     self._known(job)
-                elif (
-                    node_type is not None
-                    and node_type.is_recorded
-                    and node_type.kind is not Kind.STRUCTURAL
-                    and not node_type.volatile
-                ):
+                elif node_type.is_recorded and node_type.kind is not Kind.STRUCTURAL:
                     asked.append(job)
                 else:
-                    missing.append(job)
+                    self._enqueue(job)
             if asked:
                 found = await self.services.find([job.key for job in asked if job.key is not None])
                 for job in asked:
-                    known = found.get(job.key) if job.key is not None else None
+                    known = found.get(job.key) if job.key is not None and not job.is_lost else None
                     if known is not None and job.state is JobState.READY:
                         self.plan.succeed(job, known.outputs, known.generation_id)
                         self._known(job)
                     else:
-                        missing.append(job)
-        return missing
+                        self._enqueue(job)
+
+    def _enqueue(self, job: Job) -> None:
+        if self._is_cancelling and job.state is JobState.READY:
+            self._fail(job, errors.JobCancelledError("Cancelled before it began.", node_id=job.node.id), "cancelled")
+        else:
+            self._queue.append(job)
 
     async def _one(self, job: Job) -> None:
         node_type = job.node.type
         assert node_type is not None  # noqa: S101 - ready jobs are typed
         status = JobStatus("running", started_at_us=self.services.clock())
         self.jobs[job.node.id, job.coordinate] = status
-        self._emit(Event("job-start", self.id, job.node.id, job.coordinate, "running", at_us=status.started_at_us))
+        if self._listeners:
+            self._emit(Event("job-start", self.id, job.node.id, job.coordinate, "running", at_us=status.started_at_us))
         try:
             if node_type.kind is Kind.PROVIDER:
                 answer = await self._provided(job, status)
@@ -311,17 +320,14 @@ class Run:
                 )
                 generation_id = None
                 if node_type.is_recorded and node_type.kind is Kind.LOCAL:
-                    generation = finished(
-                        draft_of(job, self.facts, self.services, status.started_at_us), outputs, self.services
-                    )
+                    generation = finished(job, self.facts, self.services, status.started_at_us, outputs=outputs)
                     generation_id = generation.id
                     self.services.record(generation)
                 self._succeed(job, status, outputs, generation_id, 0, is_hit=False)
         except Exception as foreign:  # noqa: BLE001 - the border of a job: whatever breaks in it takes only its branch along
             error = failure(foreign, job)
             if node_type.kind is Kind.LOCAL and node_type.is_recorded:
-                draft = draft_of(job, self.facts, self.services, status.started_at_us)
-                self.services.record(finished(draft, None, self.services, error))
+                self.services.record(finished(job, self.facts, self.services, status.started_at_us, error=error))
             self._fail(job, error, _state_of(error))
 
     async def _provided(self, job: Job, status: JobStatus) -> Answer:
