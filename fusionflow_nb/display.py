@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusionflow_nb.assets.sniff import extension as bare_extension
 from fusionflow_nb.media.batch import Batch
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from fusionflow_nb.engine.run import JobStatus
     from fusionflow_nb.live_run import LiveRun
 
+    # What is there, its labels by axis, and why nothing is there.
+    _Place: TypeAlias = tuple[Any, tuple[tuple[str, str], ...], str]
+
 REFRESH_S = 0.1
 MAX_STEM = 120
 MAX_SHOWN_PICTURES = 12
+MAX_SHOWN_OF_ONE_NODE = 4
 _ENDED = ("succeeded", "cached")
 _MARKS = {"succeeded": "✓", "cached": "✓", "running": "●", "waiting": "…", "queued": "·", "skipped": "–"}
 _COLORS = {
@@ -191,13 +195,13 @@ def _pictures(run: LiveRun) -> str:
     shown: list[str] = []
     for node_id in reversed(list(run.node_states())):
         given = run[node_id]
-        cells = (
+        cells: list[_Place] = (
             [(cell.value, cell.labels, cell.note) for cell in given.cells]
             if isinstance(given, Batch)
             else [(given, (), "")]
         )
         strip: list[str] = []
-        for value, labels, note in cells[: MAX_SHOWN_PICTURES - len(shown)]:
+        for value, labels, note in _chosen(cells, min(MAX_SHOWN_OF_ONE_NODE, MAX_SHOWN_PICTURES - len(shown))):
             text = escape(" · ".join(label for _, label in reversed(labels)) or node_id, quote=True)
             if isinstance(value, Media):
                 strip.append(_figure(value, text))
@@ -205,6 +209,12 @@ def _pictures(run: LiveRun) -> str:
                 strip.append(_hole(text, note))
         shown = [*strip, *shown]
     return f'<div style="display:flex;flex-wrap:wrap;gap:8px;margin-top:8px">{"".join(shown)}</div>'
+
+
+def _chosen(cells: list[_Place], count: int) -> list[_Place]:
+    """Some of many places, in their order: holes before all, for they want to be seen."""
+    holes_first = sorted(range(len(cells)), key=lambda index: (cells[index][0] is not None, index))
+    return [cells[index] for index in sorted(holes_first[: max(count, 0)])]
 
 
 def _figure(medium: Media, text: str) -> str:

@@ -260,13 +260,13 @@ class LiveRun:
 def _stirred() -> Iterator[None]:
     """Let the running loop turn now and then: ipykernel's interrupt asks for a callback without waking a quiet loop."""
     loop = asyncio.get_running_loop()
+    due: list[asyncio.TimerHandle] = []
 
     def turn() -> None:
-        nonlocal handle
-        handle = loop.call_later(TURN_S, turn)
+        due[:] = [loop.call_later(TURN_S, turn)]
 
-    handle = loop.call_later(TURN_S, turn)
+    turn()
     try:
         yield
     finally:
-        handle.cancel()
+        due[0].cancel()

@@ -34,9 +34,11 @@ _STYLE = """<style>
 .ff-tape table td{max-width:32em;overflow-wrap:anywhere;white-space:pre-wrap}
 .ff-tape table .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .ff-tape .null{opacity:.45}
-.ff-tape img{display:block;max-width:128px;max-height:96px;border-radius:4px}
 .ff-tape p{margin:4px 0;opacity:.65;font-size:11px}
 </style>"""
+
+# On the picture itself: a notebook that is not trusted yet loses the style sheet.
+_THUMBNAIL = "display:block;max-width:128px;max-height:96px;margin:0;border-radius:4px"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class _Thumbnails:
         if encoded is None:
             return None
         self._left -= 1
-        return f'<img src="data:image/webp;base64,{encoded}" alt="" title="{html.escape(value)}">'
+        return f'<img style="{_THUMBNAIL}" src="data:image/webp;base64,{encoded}" alt="" title="{html.escape(value)}">'
 
 
 def _cell(shown: Shown, place: int, value: Any, thumbnails: _Thumbnails) -> str:  # noqa: ANN401 - any SQL value
