@@ -21,6 +21,7 @@ from fusionflow_nb.engine.flight import Answer, Flight, News
 from fusionflow_nb.engine.function_threads import waiting
 from fusionflow_nb.engine.local_work import failure, run_local
 from fusionflow_nb.engine.logbook import draft_of, finished
+from fusionflow_nb.engine.services import PEEK_KEYS
 from fusionflow_nb.journal.protocol import Stored
 from fusionflow_nb.journal.records import Coordinate, JobRecord, RunRecord
 from fusionflow_nb.plan.job import Job, JobState
@@ -104,6 +105,7 @@ class Run:
         self._cancelled: set[Job] = set()
         self._is_cancelling = False
         self._queue: deque[Job] = deque()
+        self._asked: list[Job] = []
         self._is_relayed = False
         self._breathed_at = 0.0
 
@@ -237,7 +239,7 @@ class Run:
         So work that waits gets a task for each job, as it must, and work that does not shares one: a task costs more
         than a small node.
         """
-        if self._queue and not self._is_relayed:
+        if (self._queue or self._asked) and not self._is_relayed:
             self._is_relayed = True
             self._group.create_task(self._drive())
 
@@ -246,7 +248,10 @@ class Run:
         self._is_relayed = False
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - the group's
-        while self._queue:
+        while self._queue or self._asked:
+            if not self._queue or len(self._asked) >= PEEK_KEYS:
+                await self._answer_asked()
+                continue
             job = self._queue.popleft()
             self._relay()
             if job.state is not JobState.READY:
@@ -262,38 +267,45 @@ class Run:
                 del self._tasks[job]
                 if job in self._cancelled:
                     task.uncancel()
-            await self._follow()
+            self._follow()
             if self._loop.time() - self._breathed_at > BREATH_S:
                 await asyncio.sleep(0)
                 self._breathed_at = self._loop.time()
 
-    async def _follow(self) -> None:
-        """Queue the jobs that became ready, once it is sure that they have no result yet."""
+    def _follow(self) -> None:
+        """Sort the jobs that became ready: known, to be asked for in the journal, or to be run."""
+        memo = self.services.memo
         while ready := self.plan.take_ready():
-            asked: list[Job] = []
             for job in ready:
-                if job.node.id not in self.scope:
+                node = job.node
+                node_type = node.type
+                if node.id not in self.scope:
                     continue
-                node_type = job.node.type
                 assert node_type is not None  # noqa: S101 - ready jobs are typed
-                if node_type.volatile or job.key is None:
+                if node_type.volatile or job.key is None or job.is_lost:
                     self._enqueue(job)
-                elif (known := self.services.memo.get(job.key)) is not None and not job.is_lost:
-                    self.plan.succeed(job, known.outputs, known.generation_id)
-                    self._known(job)
+                elif (known := memo.get(job.key)) is not None:
+                    self._hit(job, known)
                 elif node_type.is_recorded and node_type.kind is not Kind.STRUCTURAL:
-                    asked.append(job)
+                    self._asked.append(job)
                 else:
                     self._enqueue(job)
-            if asked:
-                found = await self.services.find([job.key for job in asked if job.key is not None])
-                for job in asked:
-                    known = found.get(job.key) if job.key is not None and not job.is_lost else None
-                    if known is not None and job.state is JobState.READY:
-                        self.plan.succeed(job, known.outputs, known.generation_id)
-                        self._known(job)
-                    else:
-                        self._enqueue(job)
+
+    async def _answer_asked(self) -> None:
+        """Look up, together, the jobs whose keys came up since the last time; run what is not known."""
+        asked, self._asked = self._asked, []
+        found = await self.services.find([job.key for job in asked if job.key is not None])
+        for job in asked:
+            known = found.get(job.key) if job.key is not None else None
+            if known is not None and job.state is JobState.READY:
+                self._hit(job, known)
+            else:
+                self._enqueue(job)
+        self._follow()
+
+    def _hit(self, job: Job, known: Stored) -> None:
+        self.plan.succeed(job, known.outputs, known.generation_id)
+        self._known(job)
 
     def _enqueue(self, job: Job) -> None:
         if self._is_cancelling and job.state is JobState.READY:
