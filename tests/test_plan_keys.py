@@ -176,8 +176,12 @@ def shouted(parts: list[str]) -> str:
     return " ".join(parts).upper()
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)))  # fmt: skip
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+
+
+@given(
+    st.recursive(PLAIN, lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(max_size=3), one, max_size=3))
+)
 def test_canonical_json_is_json_and_one_text_for_one_value(value):
     """It reads back as the value it was made of, and the order of keys is no part of it."""
     import json
