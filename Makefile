@@ -25,7 +25,7 @@ bench: $(VENV)/.test
 	$(BIN)/python tests/benchmarks/run_all.py
 
 lab: $(VENV)/.all
-	$(BIN)/jupyter lab notebooks/quickstart.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb
 
 check: $(VENV)/.test
 	$(BIN)/python tests/run_all.py --only ruff mypy
