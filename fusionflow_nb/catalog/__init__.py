@@ -39,6 +39,7 @@ class Catalog:
         self.rev += 1
 
     def find(self, name: str) -> NodeType | None:
+        """The node type of a name, or None."""
         return self._declared.get(name) or self._built_in.get(name)
 
     def get(self, name: str, *, node_id: str | None = None) -> NodeType:

@@ -153,7 +153,7 @@ def _form_hint(hint: Any) -> Any:  # noqa: ANN401 - a type hint
     bare = _bare(hint)
     if bare is Batch or get_origin(bare) is Batch:
         return list[Any]
-    if bare is Any or isinstance(bare, type) and issubclass(bare, Media):
+    if bare is Any or (isinstance(bare, type) and issubclass(bare, Media)):
         return Any
     # Annotated keeps its ranges; `| None` is added by the caller.
     return hint
@@ -166,10 +166,6 @@ def _outputs(hint: Any, *, name: str, output: str | None) -> tuple[OutputPort, .
     is_series = bare is Batch or get_origin(bare) is Batch
     if get_origin(bare) is list and get_args(bare) and _bare(get_args(bare)[0]) in _MEDIA_PORTS:
         is_series = True  # a list of pictures is a batch; a list of values is one JSON value
-    if get_origin(bare) is list and not is_series:
-        port_type = PortType.JSON
-    else:
-        port_type = port_of(bare, where=f"{name}() ->")[0]
+    is_value = get_origin(bare) is list and not is_series
+    port_type = PortType.JSON if is_value else port_of(bare, where=f"{name}() ->")[0]
     return (OutputPort(output or str(port_type), port_type, is_series=is_series),)
-
-

@@ -8,12 +8,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.media.ports import PortType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pydantic import BaseModel
+
+    from fusionflow_nb.media.ports import PortType
 
 
 class Kind(StrEnum):
@@ -143,6 +144,7 @@ class NodeType:
 
     @property
     def first_output(self) -> str:
+        """The output that a placed node stands for; "" where it has none."""
         return self.outputs[0].name if self.outputs else ""
 
     @property

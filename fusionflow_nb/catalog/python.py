@@ -1,8 +1,8 @@
 """`@node`: a Python function as a node type. What goes into its content key is its source and what it names.
 
-A result can be found again only if everything that shapes it is in the key. So the key holds the function's own source,
-the source of functions of the same module that it names, and closed-over or global plain values. Anything else it reaches
-for (a DataFrame, a loaded model) makes it *volatile*: always run, and the reason names the variable.
+A result can be found again only if everything that shapes it is in the key. So the key holds the function's own
+source, the source of functions of the same module that it names, and closed-over or global plain values. Anything else
+it reaches for (a DataFrame, a loaded model) makes it *volatile*: always run, and the reason names the variable.
 """
 
 from __future__ import annotations
@@ -168,6 +168,7 @@ class PythonNode:
         self.__wrapped__ = function
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the function's own
+        """Place a node where an argument belongs to a flow; else be the function."""
         placed = self._place(self.node_type, args, kwargs)
         return self.function(*args, **kwargs) if placed is None else placed
 

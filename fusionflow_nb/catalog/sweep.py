@@ -62,9 +62,7 @@ def collect(items: list[Any]) -> list[Any]:
     return list(items)
 
 
-def series(
-    name: str, values: Sequence[Any], *, axis: str | None = None, labels: Sequence[str] | None = None
-) -> Series:
+def series(name: str, values: Sequence[Any], *, axis: str | None = None, labels: Sequence[str] | None = None) -> Series:
     """A series of values; labels are the values themselves, or positions on an axis that several lists share.
 
     Raises:
@@ -100,18 +98,16 @@ def _unique(labels: Sequence[str]) -> list[str]:
 
 
 def node_types() -> list[NodeType]:
+    """The declarations of this family."""
+
     def gives(name: str, port_type: PortType) -> tuple[OutputPort, ...]:
         return (OutputPort(name, port_type, is_series=True),)
 
-    structural = {"kind": Kind.STRUCTURAL, "category": "Sweep"}
+    structural: dict[str, Any] = {"kind": Kind.STRUCTURAL, "category": "Sweep"}
     return [
         declare(prompts, run=prompts, outputs=gives("text", PortType.TEXT), title="Prompts", **structural),
         declare(seeds, run=seeds, outputs=gives("seed", PortType.NUMBER), **structural),
-        declare(
-            number_range, name="range", run=number_range, outputs=gives("value", PortType.NUMBER), **structural
-        ),
-        declare(
-            table, run=table, outputs=gives("row", PortType.JSON), extra_outputs=PortType.JSON, **structural
-        ),
+        declare(number_range, name="range", run=number_range, outputs=gives("value", PortType.NUMBER), **structural),
+        declare(table, run=table, outputs=gives("row", PortType.JSON), extra_outputs=PortType.JSON, **structural),
         declare(collect, run=collect, outputs=(OutputPort("list", PortType.JSON),), **structural),
     ]

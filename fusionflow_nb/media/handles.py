@@ -32,9 +32,17 @@ PLAYED_BYTES = 1_000_000  # a film of this size is played in its cell; of a larg
 class Files(Protocol):
     """Where a handle finds its bytes: the part of an AssetStore it needs."""
 
-    def path(self, sha256: str) -> Path: ...
-    def url(self, asset: Asset, *, expires_s: int = 3600) -> str: ...
-    def preview(self, asset: Asset) -> builtins.bytes | None: ...
+    def path(self, sha256: str) -> Path:
+        """A local file that holds the bytes."""
+        ...
+
+    def url(self, asset: Asset, *, expires_s: int = 3600) -> str:
+        """An address that can be fetched now."""
+        ...
+
+    def preview(self, asset: Asset) -> builtins.bytes | None:
+        """A small WebP; None where there is no picture to show."""
+        ...
 
 
 class Media:
@@ -49,6 +57,7 @@ class Media:
 
     @property
     def sha256(self) -> str:
+        """The name of the bytes."""
         return self.asset.sha256
 
     def path(self) -> Path:
@@ -104,10 +113,12 @@ class Image(Media):
 
     @property
     def width(self) -> int:
+        """Pixels across."""
         return self.asset.width or self.pil().width
 
     @property
     def height(self) -> int:
+        """Pixels down."""
         return self.asset.height or self.pil().height
 
     def pil(self) -> Pillow.Image:

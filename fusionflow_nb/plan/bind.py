@@ -12,7 +12,7 @@ from fusionflow_nb.media.batch import Batch, Cell
 from fusionflow_nb.media.ports import PortType
 from fusionflow_nb.media.values import Asset, Series, Value, json_digest
 from fusionflow_nb.plan import axes as axes_of
-from fusionflow_nb.plan.job import Bound, Job, JobState, Link
+from fusionflow_nb.plan.job import Bound, Job, Link
 from fusionflow_nb.plan.keys import constant_parts, content_key, key_part, key_tail
 from fusionflow_nb.plan.prepare import COMMON, check_model, task_of
 
@@ -40,27 +40,14 @@ def bind(job: Job, models: Models) -> bool:
     if node.links:
         parts = dict(parts)
         for name, links in itertools.groupby(node.links, key=lambda link: link.port.name):
-            port = next(iter(links_of := list(links))).port
-            if port.collects is Collects.NO:
-                item = _item(job, links_of[0])
-                if item is None:
-                    return False
-                digest = _fit(item, links_of[0], job)
-                parts[name] = key_part(name, digest)
-                item_for = item
-            elif port.collects is Collects.ALL and not any(link.source.out_axes for link in links_of):
-                items = _listed(job, links_of)
-                if items is None:
-                    return False
-                parts[name] = key_part(name, _list_digest(items))
-                item_for = items  # type: ignore[assignment]
-            else:
-                batch = _collected(job, links_of)
-                if len(batch) == 0 or (port.collects is Collects.ALL and batch.holes):
-                    return False
-                parts[name] = key_part(name, _batch_digest(batch, port.collects))
-                item_for = batch if port.collects is Collects.CELLS else list(batch)  # type: ignore[assignment]
-            _put(name, item_for, media, values, port.type)
+            links_of = list(links)
+            port_type = links_of[0].port.type
+            received = _received(job, links_of)
+            if received is None:
+                return False
+            item, digest = received
+            parts[name] = key_part(name, digest)
+            _put(name, item, media, values, port_type)
     entry, tail = prepared.entry, prepared.tail
     if node.type is not None and node.type.kind is Kind.PROVIDER:
         if entry is None:
@@ -70,6 +57,21 @@ def bind(job: Job, models: Models) -> bool:
     job.bound = Bound(media, values, entry)
     job.key = content_key([parts[name] for name in sorted(parts)], tail)
     return True
+
+
+def _received(job: Job, links: list[Link]) -> tuple[Any, str] | None:
+    """What a port receives and its digest, by how it collects; None where something it needs is a hole."""
+    port = links[0].port
+    if port.collects is Collects.NO:
+        item = _item(job, links[0])
+        return None if item is None else (item, _fit(item, links[0], job))
+    if port.collects is Collects.ALL and not any(link.source.out_axes for link in links):
+        items = _listed(job, links)
+        return None if items is None else (items, _list_digest(items))
+    batch = _collected(job, links)
+    if len(batch) == 0 or (port.collects is Collects.ALL and batch.holes):
+        return None
+    return (batch if port.collects is Collects.CELLS else list(batch), _batch_digest(batch, port.collects))
 
 
 def upstream(link: Link, job: Job) -> Iterator[Job]:
@@ -88,7 +90,7 @@ def upstream(link: Link, job: Job) -> Iterator[Job]:
 def _item(job: Job, link: Link) -> Item | None:
     """What a mapped port receives; None where there is a hole."""
     source = link.source.jobs.get(tuple(job.labels[at] for at in link.picks))
-    if source is None or source.state is not JobState.DONE and source.outputs is None:
+    if source is None or source.outputs is None:
         return None
     value = _port_value(source, link)
     if isinstance(value, Series):

@@ -1,11 +1,12 @@
 """The plan: what a run would do, held as a state machine and moved on by results and edits.
 
 `take_ready()` hands out jobs whose inputs are known, with their content keys. Whoever holds the plan looks the keys up
-and answers each with `succeed` (cached or computed, the plan does not care), `fail`, or nothing (it stays stale). So the
-same machine prices a flow, explains it, and drives a run, and no walk is done twice: an edit touches what lies below it.
+and answers each with `succeed` (cached or computed, the plan does not care), `fail`, or nothing (it stays stale). So
+the same machine prices a flow, explains it, and drives a run, and no walk is done twice: an edit touches what lies
+below it.
 
-Values flow source -> target; `children` point downstream. The plan never does I/O; structural nodes, whose functions only
-rearrange values, are computed on the way.
+Values flow source -> target; `children` point downstream. The plan never does I/O; structural nodes, whose functions
+only rearrange values, are computed on the way.
 """
 
 from __future__ import annotations

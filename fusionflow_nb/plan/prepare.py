@@ -29,8 +29,20 @@ COMMON = frozenset({"prompt", "model", "settings", "fallback"})
 class Models(Protocol):
     """What the plan needs of the model catalogue."""
 
-    def resolve(self, name: str, *, node_id: str | None = None) -> ModelEntry: ...
-    def default_for(self, task: Task) -> str: ...
+    def resolve(self, name: str, *, node_id: str | None = None) -> ModelEntry:
+        """The entry of an id or alias. Raises UnknownModelError, RetiredModelError."""
+        ...
+
+    def default_for(self, task: Task) -> str:
+        """The model a task gets when none is named."""
+        ...
+
+
+class Placed(Protocol):
+    """A node as far as its seed hangs on it."""
+
+    id: str
+    take: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +118,7 @@ def check_model(entry: ModelEntry, task: Task, *, node_id: str) -> None:
         )
 
 
-def settle_settings(params: dict[str, Any], entry: ModelEntry, node: Node, *, connected: frozenset[str]) -> None:
+def settle_settings(params: dict[str, Any], entry: ModelEntry, node: Placed, *, connected: frozenset[str]) -> None:
     """Check the model's settings in place and derive a missing seed.
 
     Raises:
