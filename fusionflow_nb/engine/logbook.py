@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb.journal.records import Generation, InputRecord
+from fusionflow_nb.journal.records import Generation, InputRecord, JobRecord, RunRecord
 from fusionflow_nb.media.values import assets_of
 from fusionflow_nb.plan.price import ingredients
 
 if TYPE_CHECKING:
     from fusionflow_nb import errors
-    from fusionflow_nb.engine.run import Facts
+    from fusionflow_nb.engine.run import Run
     from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.engine.status import Facts
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.plan.job import Job
     from fusionflow_nb.providers.model import Estimate
@@ -101,4 +102,24 @@ def _generation(
         error_message=str(error) if error else None,
         flow_hash=facts.flow_hash,
         ingredients=made_of,
+    )
+
+
+def run_record(run: Run) -> RunRecord:
+    """A run as the tape keeps it: which generation answered for each job, and what it cost in all."""
+    return RunRecord(
+        id=run.id,
+        project_id=run.facts.project_id,
+        user=run.services.user,
+        status=run.status,
+        started_at_us=run.started_at_us,
+        finished_at_us=run.finished_at_us or None,
+        flow_hash=run.facts.flow_hash,
+        targets=run.facts.targets,
+        jobs=tuple(
+            JobRecord(node_id, coordinate, status.state, status.generation_id)
+            for (node_id, coordinate), status in run.jobs.items()
+            if status.generation_id is not None or status.error is not None
+        ),
+        cost_micro_usd=run.spent_micro_usd(),
     )

@@ -10,7 +10,6 @@ import asyncio
 import concurrent.futures
 import functools
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
@@ -19,53 +18,30 @@ from fusionflow_nb.engine.dispatch import Call
 from fusionflow_nb.engine.events import Event
 from fusionflow_nb.engine.flight import Answer, Flight, News
 from fusionflow_nb.engine.function_threads import waiting
+from fusionflow_nb.engine.known import scope_of
 from fusionflow_nb.engine.local_work import failure, run_local
-from fusionflow_nb.engine.logbook import draft_of, finished
+from fusionflow_nb.engine.logbook import draft_of, finished, run_record
 from fusionflow_nb.engine.services import PEEK_KEYS
+from fusionflow_nb.engine.status import Facts, JobStatus, state_of, verdict
 from fusionflow_nb.journal.protocol import Stored
-from fusionflow_nb.journal.records import Coordinate, JobRecord, RunRecord
 from fusionflow_nb.plan.job import Job, JobState
 from fusionflow_nb.plan.prepare import task_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator
 
     from fusionflow_nb.engine.services import Services
     from fusionflow_nb.errors import FusionFlowError
+    from fusionflow_nb.journal.records import Coordinate
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.plan.plan import Plan
 
     Listener = Callable[[Event], None]
 
+__all__ = ["Facts", "JobStatus", "Run", "scope_of"]
+
 BREATH_S = 0.005
 """The loop is given back at least this often, however many jobs end at once."""
-
-
-@dataclass(slots=True)
-class JobStatus:
-    """How one job stands, for whoever looks."""
-
-    state: str = "queued"
-    progress: float | None = None
-    queue_position: int | None = None
-    waits_for: str = ""
-    started_at_us: int = 0
-    finished_at_us: int = 0
-    cost_micro_usd: int = 0
-    generation_id: str | None = None
-    error: errors.FusionFlowError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Where a run belongs."""
-
-    run_id: str
-    project_id: str
-    flow_hash: str | None
-    targets: tuple[str, ...]
-    unpriced_micro_usd: int | None = None
-    """What a call to a model without a price may cost; None: such calls are not made."""
 
 
 class Run:
@@ -163,7 +139,7 @@ class Run:
         """Run to the end; never raises for a job's failure."""
         self.status, self.started_at_us = "running", self.services.clock()
         try:
-            await self.services.journal.record_run(self._record())
+            await self.services.journal.record_run(run_record(self))
             self._has_begun = True
             self._emit(Event("run-start", self.id, state="running", at_us=self.started_at_us))
             for node_id, branch in self._early_cancels:
@@ -171,7 +147,7 @@ class Run:
             await self._execute()
             await self.services.flush()
             self.finished_at_us = self.services.clock()
-            await self.services.journal.record_run(self._record())
+            await self.services.journal.record_run(run_record(self))
         except BaseException as error:
             self.give_up(error)
             if not isinstance(error, errors.FusionFlowError):
@@ -217,7 +193,7 @@ class Run:
                 self._enqueue(job)
             self._relay()
         self._tell_of_the_rest()
-        self.status = self._verdict()
+        self.status = verdict(self.jobs.values())
 
     def _tell_of_the_rest(self) -> None:
         """Jobs that fell while inputs were given to them (text where a number belongs): no run of theirs said so."""
@@ -225,13 +201,6 @@ class Run:
             for job in self.plan.nodes[node_id].jobs.values():
                 if job.state is JobState.HOLE:
                     self._fell(job)
-
-    def _verdict(self) -> str:
-        """What to call the whole: a failure says more than a cancel, and both more than what was skipped."""
-        states = {status.state for status in self.jobs.values()} - {"succeeded", "cached"}
-        if not states:
-            return "succeeded"
-        return "cancelled" if "cancelled" in states and states <= {"cancelled", "skipped"} else "failed"
 
     def _relay(self) -> None:
         """Have a task at hand that goes on with the queue as soon as the one at work has to wait.
@@ -340,7 +309,7 @@ class Run:
             error = failure(foreign, job)
             if node_type.kind is Kind.LOCAL and node_type.is_recorded:
                 self.services.record(finished(job, self.facts, self.services, status.started_at_us, error=error))
-            self._fail(job, error, _state_of(error))
+            self._fail(job, error, state_of(error))
 
     async def _provided(self, job: Job, status: JobStatus) -> Answer:
         """The answer of a provider; one call for all jobs of this kernel that ask for the same key."""
@@ -494,64 +463,3 @@ class Run:
                 "run-end", self.id, state=self.status, at_us=self.finished_at_us, cost_micro_usd=self.spent_micro_usd()
             )
         )
-
-    def _record(self) -> RunRecord:
-        return RunRecord(
-            id=self.id,
-            project_id=self.facts.project_id,
-            user=self.services.user,
-            status=self.status,
-            started_at_us=self.started_at_us,
-            finished_at_us=self.finished_at_us or None,
-            flow_hash=self.facts.flow_hash,
-            targets=self.facts.targets,
-            jobs=tuple(
-                JobRecord(node_id, coordinate, status.state, status.generation_id)
-                for (node_id, coordinate), status in self.jobs.items()
-                if status.generation_id is not None or status.error is not None
-            ),
-            cost_micro_usd=self.spent_micro_usd(),
-        )
-
-
-def scope_of(plan: Plan, targets: Iterable[str]) -> frozenset[str]:
-    """The targets and everything above them."""
-    found: set[str] = set()
-    stack = list(targets)
-    while stack:
-        node_id = stack.pop()
-        if node_id not in found:
-            found.add(node_id)
-            stack.extend(link.source.id for link in plan.nodes[node_id].links)
-    return frozenset(found)
-
-
-async def look_up(plan: Plan, services: Services) -> None:
-    """Answer everything a plan can know without running: results by key, in batches, hit by hit downstream."""
-    while ready := plan.take_ready():
-        keyed = {
-            job.key: job
-            for job in ready
-            if job.key is not None and job.node.type is not None and not job.node.type.volatile
-        }
-        found = await services.find(list(keyed))
-        for job in ready:
-            known = found.get(job.key) if job.key in keyed else None
-            if known is not None and not job.is_lost:
-                plan.succeed(job, known.outputs, known.generation_id or None)
-
-
-def _state_of(error: errors.FusionFlowError) -> str:
-    match error:
-        case errors.RefusedError():
-            return "refused"
-        case errors.NoFundsError():
-            return "no_funds"
-        case errors.OverBudgetError():
-            return "over_budget"
-        case errors.UnknownOutcomeError():
-            return "unknown"
-        case errors.JobCancelledError():
-            return "cancelled"
-        case _:
-            return "failed"
