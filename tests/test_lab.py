@@ -52,12 +52,15 @@ WATCH_CARDS = """() => {
     const seen = window.cardsSeen = new Set();
     new MutationObserver(() => {
         for (const card of document.querySelectorAll('.jp-OutputArea-output')) {
-            const found = /^\\s*Neon city\\s+(\\w+)/.exec(card.textContent);
+            const found = /^\\s*Neon city\\s*(running|succeeded|failed)/.exec(card.textContent);
             if (found) seen.add(found[1]);
         }
     }).observe(document.body, {subtree: true, childList: true, characterData: true});
 }"""
+FAILED_CELLS = """() => [...document.querySelectorAll('.jp-OutputArea [data-mime-type$="stderr"], .jp-RenderedError')]
+    .map(said => said.textContent.slice(0, 500))"""
 ALL_RAN = """() => {
+    if (document.querySelector('.jp-OutputArea [data-mime-type$="stderr"], .jp-RenderedError')) return true;
     const notebook = window.jupyterapp.shell.currentWidget;
     const cells = [...notebook.content.model.cells].filter(cell => cell.type === 'code');
     return cells.every(cell => cell.executionState === 'idle' && cell.executionCount > 0)
@@ -148,8 +151,9 @@ def command(page: Page, name: str, **arguments: Any) -> None:
 
 def picture(page: Page, folder: Path, name: str) -> None:
     """Keep what the whole notebook looks like."""
-    height = page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
-    page.set_viewport_size({"width": WIDTH_PX, "height": int(height) + 120})
+    height = page.evaluate("() => document.querySelector('.jp-WindowedPanel-viewport').scrollHeight")
+    page.set_viewport_size({"width": WIDTH_PX, "height": int(height) + 140})
+    page.evaluate("() => { document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0; }")
     page.wait_for_timeout(500)  # only the picture depends on it
     page.screenshot(path=folder / f"{name}.png")
     page.set_viewport_size({"width": WIDTH_PX, "height": 900})
@@ -172,6 +176,7 @@ def test_the_quickstart_in_jupyterlab(page: Page, lab: Lab, tmp_path: Path) -> N
     page.evaluate(WATCH_CARDS)
     command(page, "notebook:run-all-cells")
     page.wait_for_function(ALL_RAN)
+    assert page.evaluate(FAILED_CELLS) == []
     assert {"running", "succeeded"} <= set(page.evaluate("() => [...window.cardsSeen]"))
     assert page.locator(".ff-tape img").count() >= 5
     assert page.evaluate(FAILED_PICTURES) == []
