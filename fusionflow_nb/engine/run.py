@@ -111,7 +111,13 @@ class Run:
         return self
 
     def cancel(self, node_id: str | None = None, *, branch: bool = False) -> None:
-        """Cancel everything, the jobs of one node, or (`branch`) a node and all below it."""
+        """Cancel everything, the jobs of one node, or (`branch`) a node and all below it.
+
+        Raises:
+            EditError: no node of that id is part of this run.
+        """
+        if node_id is not None and node_id not in self.scope:
+            raise errors.EditError(f"There is no node {node_id!r} in this run.", hint="run.outputs lists its nodes.")
         if not self.is_done:
             self._loop.call_soon_threadsafe(self._cancel, node_id, branch)
 
@@ -173,18 +179,16 @@ class Run:
         self._future.set_exception(error)
 
     async def _execute(self) -> None:
-        for node_id in self.scope:
-            for job in self.plan.nodes[node_id].jobs.values():
-                if job.state is JobState.DONE:
-                    self._known(job)
-                elif job.state is JobState.HOLE:
-                    self._fell(job)
-        waiting = [
-            job
-            for node_id in self.scope & self.plan.unfresh
-            for job in self.plan.nodes[node_id].jobs.values()
-            if job.state is JobState.READY
-        ]
+        waiting: list[Job] = []
+        for node_id, node in self.plan.nodes.items():  # in the flow's order: where money ends, it ends at the last
+            if node_id in self.scope:
+                for job in node.jobs.values():
+                    if job.state is JobState.DONE:
+                        self._known(job)
+                    elif job.state is JobState.HOLE:
+                        self._fell(job)
+                    elif job.state is JobState.READY:
+                        waiting.append(job)
         self.plan.take_ready()
         async with asyncio.TaskGroup() as group:
             self._group = group
