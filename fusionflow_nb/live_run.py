@@ -210,21 +210,23 @@ class LiveRun:
     def _handed(self, item: Item, port_type: PortType | None, node_id: str, coordinate: Coordinate) -> Any:  # noqa: ANN401
         if not isinstance(item, Asset):
             return item.data
-        store = self._session.store
-        return handle(item, store, port_type, recipes.writer(item, store, self._document, node_id, coordinate))
+        return handle(item, self._session.store, port_type, recipes.writer(self._document, node_id, coordinate))
 
     def save(self, folder: str | Path = "out") -> list[Path]:
         """Write every picture, video and sound of this run under human names, recipe inside; returns the paths.
 
-        Names are `<node id>.png`, with labels where there are several: `generate_image_1 seed=7.png`.
+        Names are `<node id>.png`, with labels where there are several: `generate_image_1 seed=7.png`. What would have
+        the same name is numbered: `(2)`.
+
+        Raises:
+            UnwritableError, DiskFullError: what was written until then stays.
         """
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
-        saved = []
-        for name, medium in self._media():
-            path = target / f"{name}{display.extension(medium.asset.media_type)}"
-            saved.append(medium.save(path))
-        return saved
+        found = list(self._media())
+        names = display.distinct(name for name, _ in found)
+        return [
+            medium.save(Path(folder) / f"{name}{display.extension(medium.asset.media_type)}")
+            for name, (_, medium) in zip(names, found, strict=True)
+        ]
 
     def _media(self) -> Iterator[tuple[str, Media]]:
         for node_id in self._document.nodes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fusionflow_nb import __version__, errors
+from fusionflow_nb import __version__, display, errors
 from fusionflow_nb.cli import say
 from fusionflow_nb.cli.border import FAILED, JSON_WANTED, WRONG, Border, complain, exit_code
 
@@ -172,12 +172,14 @@ def doctor(ctx: click.Context) -> None:
 
 
 def _shown(running: LiveRun) -> LiveRun:
-    """Wait for the end: live bars where a terminal is, the table as it ended where there is none."""
-    from fusionflow_nb.display import is_watched, terminal_table  # noqa: PLC0415
-
+    """Wait for the end: live bars where a terminal is; where there is none, how it ended."""
     running.wait()
-    if not (is_watched() and say.is_watched()):
-        say.console().print(terminal_table(running))
+    if not say.is_watched():
+        rows = [(line.mark, *line[:2], line.elapsed, line.cost, line.words) for line in display.lines(running)]
+        say.table(("", "node", "state", "time", "cost", ""), rows, numbers={3, 4})
+        say.line(f"{running.name} · {running.status} · {running.elapsed_s:.1f} s · ${running.cost_usd:.2f}")
+    elif not display.is_watched():
+        say.console().print(display.terminal_table(running))  # the bars went elsewhere: stderr is no terminal
     return running
 
 

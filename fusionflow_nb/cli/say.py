@@ -7,9 +7,10 @@ import datetime as dt
 import functools
 import json
 import math
-import unicodedata
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb.display import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -76,17 +77,6 @@ def as_line(text: str) -> str:
     return harmless(" ".join(text.partition("\n\nLINE ")[0].split()))
 
 
-def harmless(text: str) -> str:
-    r"""Text whose control codes, which could recolour or rewrite a terminal, are shown instead of obeyed.
-
-    >>> harmless("a\x1b[31mb")
-    'a\\x1b[31mb'
-    """
-    if text.isprintable():
-        return text
-    return "".join(letter if letter == "\n" or not _is_control(letter) else repr(letter)[1:-1] for letter in text)
-
-
 def as_json(value: Any) -> str:  # noqa: ANN401 - whatever SQL gives
     """JSON that every parser takes: no NaN, times in ISO 8601, bytes in base64."""
     return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
@@ -112,9 +102,3 @@ _LEAVES: dict[type, Callable[[Any], Any]] = {
     dt.timedelta: dt.timedelta.total_seconds,
     bytes: lambda data: base64.b64encode(data).decode(),
 }
-
-
-def _is_control(letter: str) -> bool:
-    """C0, C1, invisible direction marks and half characters; not the joiners inside emoji."""
-    kind = unicodedata.category(letter)
-    return kind in {"Cc", "Cs"} or (kind == "Cf" and unicodedata.bidirectional(letter) != "BN")

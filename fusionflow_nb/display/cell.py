@@ -16,9 +16,10 @@ from fusionflow_nb.media.batch import Batch
 from fusionflow_nb.media.handles import Media, Video
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from fusionflow_nb.author import Flow
+    from fusionflow_nb.engine.run import JobStatus
     from fusionflow_nb.flow.document import Node
     from fusionflow_nb.live_run import LiveRun
 
@@ -43,7 +44,9 @@ _TABLE = (
 )
 _CELL = "border:0;padding:2px 14px 2px 0;text-align:left;vertical-align:middle;white-space:nowrap"
 _NUMBER = f"border:0;padding:2px 0 2px 14px;text-align:right;vertical-align:middle;white-space:nowrap;{_MONO}"
-_THUMBNAIL = "display:block;margin:0;height:112px;width:auto;max-width:232px;border-radius:6px;background:rgba(128,128,128,.12)"
+_THUMBNAIL = (
+    "display:block;margin:0;height:112px;width:auto;max-width:232px;border-radius:6px;background:rgba(128,128,128,.12)"
+)
 
 # Of one lightness, so that they read on white and on black.
 _OK, _KNOWN, _RUN, _WARN, _BAD, _REST = "#27a06a", "#2a93b0", "#5b82f5", "#c8881c", "#e0525f", "#8a919d"
@@ -89,34 +92,35 @@ def run_html(run: LiveRun) -> str:
         f'<span style="margin-left:auto">{_dot(_STATUS_COLORS.get(status, _BAD))}{escape(status)}</span>'
         f'<span style="{_MONO};{_QUIET};padding-left:8px">{facts}</span></div>'
     )
+    found = lines(run)
     rows = []
-    for line in lines(run):
+    for line in found:
         color = _STATE_COLORS.get(line.state, _BAD)
+        bar = _bar(_shares([line.statuses], line.jobs)) if line.is_moving else ""
         cells = (
             f'<td style="{_CELL}">{_dot(color)}{escape(line.node_id)}</td>',
             f'<td style="{_CELL};{_QUIET}">{escape(line.words)}</td>',
-            f'<td style="{_CELL};width:40%">{_bar({color: line.done}) if line.is_moving else ""}</td>',
+            f'<td style="{_CELL};width:40%">{bar}</td>',
             f'<td style="{_CELL};padding-right:0">{escape(line.state)}</td>',
             f'<td style="{_NUMBER};{_QUIET}">{line.elapsed}</td>',
             f'<td style="{_NUMBER};{_QUIET}">{line.cost}</td>',
         )
         rows.append(_row(*cells))
         if line.said:
-            rows.append(_row(f'<td colspan="6" style="border:0;padding:0 0 4px 16px;text-align:left">{_said(line.said, color)}</td>'))
+            look = "border:0;padding:0 0 4px 16px;text-align:left"
+            rows.append(_row(f'<td colspan="6" style="{look}">{_said(line.said, color)}</td>'))
     table = f'<table style="{_TABLE};margin-top:8px">{"".join(rows)}</table>'
-    return f'<div style="{_CARD}">{head}{_bar(_shares(run))}{table}{_pictures(run) if run.is_done else ""}</div>'
+    whole = _bar(_shares([line.statuses for line in found], sum(line.jobs for line in found)))
+    return f'<div style="{_CARD}">{head}{whole}{table}{_pictures(run) if run.is_done else ""}</div>'
 
 
-def _shares(run: LiveRun) -> dict[str, float]:
-    """How much of the run each colour has: what is well first, then what failed, then what is under way."""
+def _shares(nodes: Iterable[Sequence[JobStatus]], total: int) -> dict[str, float]:
+    """How much of `total` jobs each colour has: what is well first, then what failed, then what is under way."""
     counts: dict[str, float] = {}
-    total = 0
-    for node_id, statuses in run.node_states().items():
-        total += max(run.job_count(node_id), len(statuses))
+    for statuses in nodes:
         for status in statuses:
-            is_over = status.state in WELL or status.finished_at_us
-            share = 1.0 if is_over else status.progress or 0.0
             color = _STATE_COLORS.get(status.state, _BAD)
+            share = 1.0 if status.state in WELL or status.finished_at_us else status.progress or 0.0
             counts[color] = counts.get(color, 0.0) + share
     order = (_KNOWN, _OK, _BAD, _WARN, _REST, _RUN)
     return {color: counts[color] / max(total, 1) for color in order if counts.get(color)}
@@ -157,18 +161,19 @@ def _pictures(run: LiveRun) -> str:
     shown: list[str] = []
     for node_id in reversed(list(run.node_states())):
         given = run[node_id]
-        cells = (
+        cells: list[_Place] = (
             [(cell.value, cell.labels, cell.note) for cell in given.cells]
             if isinstance(given, Batch)
             else [(given, (), "")]
         )
         strip: list[str] = []
         for value, labels, note in _chosen(cells, min(MAX_SHOWN_OF_ONE_NODE, MAX_SHOWN_PICTURES - len(shown))):
-            text = escape(" · ".join(label for _, label in reversed(labels)) or node_id, quote=True)
+            text = " · ".join(label for _, label in reversed(labels)) or node_id
+            title = f"{node_id}: {text}" if labels else node_id
             if isinstance(value, Media):
-                strip.append(_figure(value, text))
-            elif value is None and note and labels:
-                strip.append(_hole(text, note))
+                strip.append(_figure(value, text, title))
+            elif value is None and labels and note != "skipped":  # that only repeats the hole above
+                strip.append(_hole(note, text, title))
         shown = [*filter(None, strip), *shown]
     if not shown:
         return ""
@@ -181,31 +186,37 @@ def _chosen(cells: list[_Place], count: int) -> list[_Place]:
     return [cells[index] for index in sorted(holes_first[: max(count, 0)])]
 
 
-def _figure(medium: Media, text: str) -> str:
+def _figure(medium: Media, text: str, title: str) -> str:
     preview = medium.preview()
     if preview is None:
         return ""
     data = base64.b64encode(preview).decode()
-    image = f'<img style="{_THUMBNAIL}" alt="{text}" src="data:image/webp;base64,{data}">'
+    image = f'<img style="{_THUMBNAIL}" alt="{escape(title, quote=True)}" src="data:image/webp;base64,{data}">'
     badge = ""
     if isinstance(medium, Video) and medium.asset.duration_s:
-        look = "position:absolute;left:6px;bottom:6px;padding:0 6px;border-radius:4px;background:rgba(0,0,0,.6);color:#fff"
+        look = (
+            "position:absolute;left:6px;bottom:6px;padding:0 6px;border-radius:4px;background:rgba(0,0,0,.6);color:#fff"
+        )
         badge = f'<span style="{look};{_MONO};font-size:11px">▸ {medium.asset.duration_s:.1f} s</span>'
-    return _framed(f'<div style="position:relative">{image}{badge}</div>', text)
+    return _framed(f'<div style="position:relative">{image}{badge}</div>', text, title)
 
 
-def _hole(text: str, note: str) -> str:
+def _hole(note: str, text: str, title: str) -> str:
     look = (
         "box-sizing:border-box;display:flex;align-items:center;justify-content:center;width:168px;height:112px;"
-        f"border:1px dashed {_LINE};border-radius:6px;font-size:12px;{_QUIET}"
+        f"border:1px dashed rgba(128,128,128,.6);border-radius:6px;font-size:12px;{_QUIET}"
     )
-    return _framed(f'<div style="{look}">{escape(note)}</div>', text)
+    return _framed(f'<div style="{look}">{escape(note)}</div>', text, title)
 
 
-def _framed(what: str, text: str) -> str:
+def _framed(what: str, text: str, title: str) -> str:
     """With its caption, which is never wider than the picture."""
-    look = f"width:0;min-width:100%;font-size:11px;line-height:1.7;{_QUIET};overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
-    return f'<figure style="margin:0" title="{text}">{what}<figcaption style="{look}">{text}</figcaption></figure>'
+    look = (
+        f"width:0;min-width:100%;font-size:11px;line-height:1.7;{_QUIET};"
+        "overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
+    )
+    caption = f'<figcaption style="{look}">{escape(text)}</figcaption>'
+    return f'<figure style="margin:0" title="{escape(title, quote=True)}">{what}{caption}</figure>'
 
 
 # --- a flow ----------------------------------------------------------------------------------------------------------
@@ -228,12 +239,13 @@ def flow_html(flow: Flow) -> str:
     rows = []
     for node in document.nodes.values():
         said = ", ".join(f"{name}={value!r}" for name, value in list(node.params.items())[:4])
+        said = said if len(said) < _MAX_SAID else said[: _MAX_SAID - 1] + "…"
         wide = f"{_CELL};white-space:normal;overflow-wrap:anywhere"
         cells = (
             f'<td style="{_CELL}">{_dot(_type_color(flow, node))}{escape(node.id)}</td>',
             f'<td style="{_CELL};{_QUIET}">{escape(node.type)}</td>',
             f'<td style="{wide}">{escape("; ".join(sources.get(node.id, ())))}</td>',
-            f'<td style="{wide};{_QUIET}">{escape(said if len(said) < _MAX_SAID else said[: _MAX_SAID - 1] + "…")}</td>',
+            f'<td style="{wide};{_QUIET}">{escape(said)}</td>',
         )
         rows.append(_row(*cells))
     return f'<div style="{_CARD}">{head}<table style="{_TABLE}">{"".join(rows)}</table></div>'

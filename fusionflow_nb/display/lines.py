@@ -41,6 +41,9 @@ class Line(NamedTuple):
     """Why it failed, in full; empty where it did not."""
     elapsed: str
     cost: str
+    statuses: Sequence[JobStatus]
+    jobs: int
+    """How many it has, as far as is known."""
 
     @property
     def mark(self) -> str:
@@ -72,6 +75,8 @@ def _line(node_id: str, statuses: Sequence[JobStatus], count: int, now_us: int) 
         _said(statuses),
         _elapsed(statuses, now_us),
         _cost(statuses),
+        statuses,
+        count,
     )
 
 
@@ -113,9 +118,11 @@ def _words(statuses: Sequence[JobStatus], state: str, well: int, count: int) -> 
 
 
 def _said(statuses: Sequence[JobStatus]) -> str:
-    """The first reason; what was skipped only repeats another node's."""
+    """The first reason; what was skipped only repeats another node's, and who cancelled knows why."""
     found = dict.fromkeys(
-        status.error.what for status in statuses if status.error is not None and status.state not in {"skipped", *WELL}
+        status.error.what
+        for status in statuses
+        if status.error is not None and status.state not in {"skipped", "cancelled", *WELL}
     )
     more = f" (and {len(found) - 1} other reason{'s' if len(found) > 2 else ''})" if len(found) > 1 else ""  # noqa: PLR2004
     return next(iter(found)) + more if found else ""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.live_run import LiveRun
 
 REFRESH_S = 0.1
-_BAR_WIDTH = 20
+_BAR_WIDTH, _LEAST_BAR, _LEAST_NAME = 20, 6, 24
 _STYLES = {
     "succeeded": "green",
     "cached": "cyan",
@@ -35,15 +35,20 @@ def terminal_table(run: LiveRun) -> Any:  # noqa: ANN401 - a rich renderable
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    found = lines(run)
     table = Table.grid(padding=(0, 2, 0, 0))
-    for justify in ("left", "left", "left", "left", "right", "right"):
-        table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type] # rich's own literal
+    table.add_column(min_width=1, no_wrap=True)
+    longest = max((len(line.node_id) for line in found), default=1)
+    table.add_column(min_width=min(longest, _LEAST_NAME), no_wrap=True, overflow="ellipsis")
+    table.add_column(min_width=_LEAST_BAR, no_wrap=True)
+    table.add_column(min_width=max((len(line.state) for line in found), default=1), no_wrap=True)
+    for texts in ([line.elapsed for line in found], [line.cost for line in found]):
+        table.add_column(min_width=max(map(len, texts), default=1), justify="right", no_wrap=True)
     table.add_column(no_wrap=True, overflow="ellipsis")
-    for line in lines(run):
+    reasons = []
+    for line in found:
         style = _STYLES.get(line.state, "red")
-        bar = ProgressBar(
-            total=1.0, completed=line.done, width=_BAR_WIDTH, complete_style=style, finished_style=style
-        )
+        bar = ProgressBar(total=1.0, completed=line.done, width=_BAR_WIDTH, complete_style=style, finished_style=style)
         table.add_row(
             Text(line.mark, style=style),
             Text(harmless(line.node_id)),
@@ -51,10 +56,13 @@ def terminal_table(run: LiveRun) -> Any:  # noqa: ANN401 - a rich renderable
             Text(line.state, style=style),
             Text(line.elapsed),
             Text(line.cost),
-            Text(harmless(" ".join(filter(None, (line.words, line.said)))).replace("\n", " "), style="dim"),
+            Text(harmless(line.words), style="dim"),
         )
+        if line.said:
+            # Below, over the whole width: a sentence in a column would squeeze all the others.
+            reasons.append(Text(harmless(f"{line.mark} {line.node_id}: {line.said}"), style=style))
     total = f"{run.name} · {run.status} · {seconds(run.elapsed_s)} · ${run.cost_usd:.2f}"
-    return Group(table, Text(harmless(total), style="italic dim"))
+    return Group(table, *reasons, Text(harmless(total), style="italic dim"))
 
 
 def is_watched() -> bool:
