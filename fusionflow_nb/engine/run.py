@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Facts", "JobStatus", "Run", "scope_of"]
 
+RELAYS = 8
+"""Tasks at hand: each turn of the loop starts at most so many jobs that wait."""
 BREATH_S = 0.005
 """The loop is given back at least this often, however many jobs end at once."""
 
@@ -82,7 +84,7 @@ class Run:
         self._is_cancelling = False
         self._queue: deque[Job] = deque()
         self._asked: list[Job] = []
-        self._is_relayed = False
+        self._relays = 0
         self._breathed_at = 0.0
 
     # --- what a person holds (any thread) ----------------------------------------------------------------------------
@@ -207,18 +209,19 @@ class Run:
                     self._fell(job)
 
     def _relay(self) -> None:
-        """Have a task at hand that goes on with the queue as soon as the one at work has to wait.
+        """Have a few tasks at hand that go on with the queue as soon as the one at work has to wait.
 
         So work that waits gets a task for each job, as it must, and work that does not shares one: a task costs more
         than a small node.
         """
-        if (self._queue or self._asked) and not self._is_relayed:
-            self._is_relayed = True
+        wanted = min(RELAYS, len(self._queue) + bool(self._asked))
+        while self._relays < wanted:
+            self._relays += 1
             self._group.create_task(self._drive())
 
     async def _drive(self) -> None:
         """Run jobs, and those they make ready, until the queue is empty."""
-        self._is_relayed = False
+        self._relays -= 1
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - the group's
         while self._queue or self._asked:
