@@ -250,9 +250,14 @@ class TestPython:
 
     def test_a_version_takes_the_place_of_the_source(self):
         """`version=` decides; the source may change as it likes."""
-        one, two = python_node_type(grain_a, version=3), python_node_type(grain_b, version=3)
+        one, two = (python_node_type(function, name="grain", version=3) for function in (grain_a, grain_b))
         assert one.source_digest == two.source_digest
         assert python_node_type(closing([1]), version=1).volatile is None
+
+    def test_a_version_is_of_one_node_type(self):
+        """Two functions that both say `version=3` are two functions."""
+        one, two = python_node_type(grain_a, version=3), python_node_type(grain_b, version=3)
+        assert one.source_digest != two.source_digest
 
     def test_cache_false_is_volatile(self):
         """`cache=False` always runs."""

@@ -32,6 +32,7 @@ def node_types() -> list[NodeType]:
             category="File",
             title=f"{str(port_type).capitalize()} file",
             run=stored_file,
+            not_in_key=frozenset({"name"}),
             outputs=(OutputPort(str(port_type), port_type),),
         )
         for port_type in (PortType.IMAGE, PortType.VIDEO, PortType.AUDIO)

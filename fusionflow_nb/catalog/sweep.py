@@ -9,6 +9,7 @@ from pydantic import Field
 from fusionflow_nb import errors
 from fusionflow_nb.catalog.declare import declare
 from fusionflow_nb.catalog.node_type import Kind, NodeType, OutputPort
+from fusionflow_nb.catalog.number_text import number_text
 from fusionflow_nb.media.ports import PortType
 from fusionflow_nb.media.values import Series, Value
 
@@ -84,7 +85,7 @@ def series(name: str, values: Sequence[Any], *, axis: str | None = None, labels:
 
 
 def _label(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def _unique(labels: Sequence[str]) -> list[str]:
