@@ -63,6 +63,13 @@ def batch_digest(batch: Batch[Item]) -> str:
 def _cells(job: Job, link: Link) -> Iterator[tuple[tuple[tuple[str, str], ...], Job | None, Item | None, str]]:
     """(labels, upstream job, item, why there is none) of each cell of a source that lies on the job's coordinate."""
     axes = link.source.out_axes or ()
+    if not axes:  # one cell, as almost always: none of what follows is needed
+        source = link.source.jobs.get(())
+        if source is not None and source.outputs is not None:
+            yield (), source, port_item(source, link, None, node_id=job.node.id), ""
+        else:
+            yield (), source, None, root_code(source) if source is not None and source.error is not None else "missing"
+        return
     own = len(link.source.axes or ())
     fixed = {there: job.labels[here] for there, here in link.shared}
     free = [at for at in range(len(axes)) if at not in fixed]
