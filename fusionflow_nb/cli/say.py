@@ -49,18 +49,21 @@ def heading(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Collection[int] = ()) -> None:
-    """A table: folded to the width of a terminal, one whole line per row elsewhere; `numbers` are set flush right."""
+    """A table: folded to the width of a terminal, one whole line per row elsewhere; `numbers` are set flush right.
+
+    Columns without names have no heading.
+    """
     clean = [[as_line(cell) for cell in row] for row in [columns, *rows]]
     if not is_watched():
         widths = [max(len(row[place]) for row in clean) for place in range(len(columns))]
-        for row in clean:
+        for row in clean if any(columns) else clean[1:]:
             cells = (cell.rjust(widths[at]) if at in numbers else cell.ljust(widths[at]) for at, cell in enumerate(row))
             line("  ".join(cells).rstrip())
         return
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    shown = Table(box=None, show_header=any(columns), pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for place, column in enumerate(clean[0]):
         shown.add_column(Text(column), justify="right" if place in numbers else "left", overflow="fold")
     for row in clean[1:]:
