@@ -59,7 +59,30 @@ _HOMES = {
     "upscale": "api",
 }
 
-__all__ = [*_HOMES]
+__all__ = [
+    "Audio",
+    "Batch",
+    "Context",
+    "Flow",
+    "FusionFlowError",
+    "Image",
+    "Mask",
+    "Video",
+    "connect",
+    "edit_image",
+    "errors",
+    "generate_audio",
+    "generate_image",
+    "generate_video",
+    "models",
+    "node",
+    "random",
+    "recipe",
+    "remove_background",
+    "resume",
+    "tape",
+    "upscale",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name

@@ -8,12 +8,17 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import stat
 import tempfile
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.session import home_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SERVICE = "fusionflow-nb"
 ENVIRONMENT = {
@@ -29,49 +34,86 @@ ENVIRONMENT = {
     "runway": ("RUNWAYML_API_SECRET",),
     "stability": ("STABILITY_API_KEY",),
 }
+_LOCK_WAIT_S = 10.0
 
 
-def connect(provider: str, key: str | None = None) -> None:
+class Key(str):
+    """A key. It is text where text is sent, and shows nothing where it is only looked at.
+
+    A list of variables beside a traceback, or a dict of keys as the last line of a cell, is the usual leak.
+
+    >>> key = Key("not-a-real-key")
+    >>> {"FAL_KEY": key}
+    {'FAL_KEY': <key>}
+    >>> f"Bearer {key}"
+    'Bearer not-a-real-key'
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<key>"
+
+
+def connect(provider: str, key: str | Mapping[str, str] | None = None) -> None:
     """Store the key of a service, asking for it without showing it.
 
     Args:
         provider: `fal`, `openai`, `replicate` ...
-        key: only where it does not come from a person's keyboard; never write one into a notebook.
+        key: only where it does not come from a person's keyboard; never write one into a notebook. A service with
+            several keys takes them by the names of their variables.
 
     Raises:
-        SecretError: unknown service, an empty key, or nowhere to keep it.
+        SecretError: unknown service, a key that is none, or nowhere to keep it.
     """
     names = _names(provider)
-    given = {
-        name: key if key is not None and len(names) == 1 else getpass.getpass(f"{provider} {name}: ") for name in names
-    }
-    for name, value in given.items():
-        if not value.strip():
-            raise errors.SecretError(
-                f"The {provider} key is empty.", provider=provider, hint="Paste the key and press Enter."
-            )
-        _keep(name, value.strip())
+    if key is None:
+        given = {name: _ask(provider, name) for name in names}
+    elif isinstance(key, str):
+        given = {names[0]: Key(key)}
+    else:
+        given = {name: Key(value) for name, value in key.items()}
+    if given.keys() != set(names):
+        raise errors.SecretError(
+            f"{provider} takes {len(names)} keys: {', '.join(names)}."
+            if len(names) > 1
+            else f"{provider} takes one key: {names[0]}.",
+            hint=f"Call ff.connect({provider!r}) and paste what it asks for.",
+        )
+    # All of them are looked at before the first is kept: half a pair opens nothing.
+    for name, value in {name: _checked(provider, value) for name, value in given.items()}.items():
+        _keep(name, value)
 
 
-def key_of(provider: str) -> dict[str, str] | None:
-    """The keys of a service by their variable's name; None where one is missing."""
-    found = {name: value for name in _names(provider) if (value := _find(name))}
+def key_of(provider: str) -> dict[str, Key] | None:
+    """The keys of a service by their variable's name; None where one is missing.
+
+    Raises:
+        SecretError: unknown service, or the file of keys cannot be read.
+    """
+    found = {name: found[0] for name in _names(provider) if (found := _find(name))}
     return found if len(found) == len(_names(provider)) else None
 
 
 def where(provider: str) -> str | None:
-    """Where the key of a service was found (`environment`, `keyring`, `file`), never the key; None where it was not."""
-    places = []
-    for name in _names(provider):
-        if os.environ.get(name):
-            places.append("environment")
-        elif _from_keyring(name):
-            places.append("keyring")
-        elif _from_file().get(name):
-            places.append("file")
-        else:
-            return None
-    return places[0]
+    """Where the key of a service was found (`environment`, `keyring`, `file`), never the key; None where it was not.
+
+    Raises:
+        SecretError: as `key_of`.
+    """
+    places = [found[1] if (found := _find(name)) else None for name in _names(provider)]
+    return None if None in places else " and ".join(dict.fromkeys(str(place) for place in places))
+
+
+def trouble() -> str | None:
+    """What is wrong with how keys are kept, in words; None where nothing is."""
+    try:
+        mode = stat.S_IMODE(_path().stat().st_mode)
+    except OSError:
+        return None
+    if os.name == "posix" and mode & 0o077:
+        return f"others can read {_path()}: chmod 600 closes it"
+    return None
 
 
 def _names(provider: str) -> tuple[str, ...]:
@@ -83,8 +125,50 @@ def _names(provider: str) -> tuple[str, ...]:
     return names
 
 
-def _find(name: str) -> str | None:
-    return os.environ.get(name) or _from_keyring(name) or _from_file().get(name)
+def _ask(provider: str, name: str) -> Key:
+    with warnings.catch_warnings():
+        # Where the terminal cannot hide what is typed, getpass only warns; by then it is on the screen.
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return Key(getpass.getpass(f"{provider} {name}: "))
+        except (getpass.GetPassWarning, EOFError) as error:
+            raise errors.SecretError(
+                "There is no terminal that can ask for a key without showing it.",
+                provider=provider,
+                hint=f"Set the environment variable {name} instead.",
+            ) from error
+
+
+def _checked(provider: str, value: str) -> Key:
+    """The key without what a paste brings along; refused where no service could have given it."""
+    key = Key(value.strip())
+    if not key:
+        raise errors.SecretError(
+            f"The {provider} key is empty.", provider=provider, hint="Paste the key and press Enter."
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        # It would end up in an HTTP header, where a line break begins another one.
+        raise errors.SecretError(
+            f"The {provider} key holds characters that no key has (blanks, line breaks, accents).",
+            provider=provider,
+            hint="Copy it again, the key alone.",
+        )
+    return key
+
+
+def _find(name: str) -> tuple[Key, str] | None:
+    """A key and the place it was found in: the environment, then the keyring, then the file."""
+    in_environment = os.environ.get(name, "").strip()
+    if in_environment:
+        return Key(in_environment), "environment"
+    in_keyring = _from_keyring(name)
+    if in_keyring:
+        return Key(in_keyring), "keyring"
+    in_file = _from_file().get(name)
+    return (in_file, "file") if in_file else None
+
+
+# --- the keyring -----------------------------------------------------------------------------------------------------
 
 
 def _keyring() -> Any:  # noqa: ANN401 - the module, where it is installed and has somewhere to keep things
@@ -107,45 +191,66 @@ def _from_keyring(name: str) -> str | None:
     return found
 
 
-def _keep(name: str, value: str) -> None:
+def _keep(name: str, key: Key) -> None:
     keyring = _keyring()
     if keyring is not None:
         try:
-            keyring.set_password(SERVICE, name, value)
+            keyring.set_password(SERVICE, name, str(key))
         except keyring.errors.KeyringError:
             pass  # locked or headless: the file below is the customary second place
         else:
-            return
-    _keep_in_file(name, value)
+            if _from_keyring(name) == key:  # some backends take everything and keep nothing
+                return
+    _keep_in_file(name, key)
+
+
+# --- the file --------------------------------------------------------------------------------------------------------
 
 
 def _path() -> Path:
     return home_folder() / "keys.json"
 
 
-def _from_file() -> dict[str, str]:
+def _from_file() -> dict[str, Key]:
+    """What the file holds. Its errors come from nowhere: the parser's own would carry the whole text along."""
     try:
-        data = json.loads(_path().read_text())
+        data = json.loads(_path().read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise errors.SecretError(
-            f"{_path()} cannot be read.", hint="Mend or remove it, then ff.connect again."
-        ) from error
-    return {str(name): str(value) for name, value in data.items()}
+    except OSError as error:
+        said = error.strerror
+    except (ValueError, RecursionError):
+        said = "it is no JSON"
+    else:
+        if isinstance(data, dict):
+            return {str(name): Key(value) for name, value in data.items() if isinstance(value, str)}
+        said = "it is no list of keys by name"
+    raise errors.SecretError(f"{_path()} cannot be read: {said}.", hint="Mend or remove it, then ff.connect again.")
 
 
-def _keep_in_file(name: str, value: str) -> None:
-    """Written whole, and readable by the user alone from its first byte on."""
+def _keep_in_file(name: str, key: Key) -> None:
+    """Written whole, readable by the user alone from its first byte on, and by one kernel at a time."""
+    import portalocker  # noqa: PLC0415 - only to write
+
     path = _path()
-    data = {**_from_file(), name: value}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # made with mode 0600
-        with os.fdopen(descriptor, "w") as stream:
-            json.dump(data, stream)
-        Path(temporary).replace(path)
-    except OSError as error:
+        with portalocker.Lock(path.with_suffix(".lock"), timeout=_LOCK_WAIT_S):
+            _replace(path, {**_from_file(), name: key})
+    except (OSError, portalocker.exceptions.LockException) as error:
+        said = getattr(error, "strerror", None) or "another process holds it"
         raise errors.SecretError(
-            f"The key could not be kept in {path}: {error.strerror}.", hint="Set it as an environment variable instead."
+            f"The key could not be kept in {path}: {said}.", hint=f"Set the environment variable {name} instead."
         ) from error
+
+
+def _replace(path: Path, keys: dict[str, Key]) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".keys-")  # made with mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as stream:
+            json.dump(keys, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The demo: real pictures without a key. Generated, edited, upscaled, animated; then asked in SQL; then run again for nothing."""
+"""The demo: real pictures without a key, generated, edited, upscaled, filmed; asked in SQL; run again for nothing."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusionflow_nb.author import Flow
+from fusionflow_nb.display import extension
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.live_run import LiveRun
 
-QUESTION = """
-SELECT node_id AS node, model, axes, status,
+QUESTION = """\
+SELECT node_id AS node, coalesce(model, node_type) AS "made by",
+       axes->>'prompt' AS prompt, axes->>'seed' AS seed,
        round(epoch(finished_at - started_at), 1) AS seconds, cost_computation AS usd
-FROM generations ORDER BY finished_at
-"""
+FROM generations ORDER BY finished_at"""
+"""Fits a terminal of 80 columns, as does its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ def build() -> Flow:
     """The demo's flow: a still that is edited, upscaled and filmed, and a sweep beside it.
 
     >>> build()
-    <Flow 'Neon city': 10 nodes, 9 edges>
+    <Flow 'Neon city': 10 nodes, 8 edges>
     """
     flow = Flow("Neon city", variables={"time": "midnight"})
     prompt = flow.text("neon city at {{time}}, wet streets, stars", name="prompt")
@@ -60,9 +62,8 @@ def save(run: LiveRun, folder: Path) -> Saved:
     shutil.rmtree(folder / "all", ignore_errors=True)
     run.save(folder / "all")
     film = run["film"]
-    suffix = ".webm" if film.asset.media_type == "video/webm" else ".webp"
     return Saved(
         still=run["titled"].save(folder / "still.png"),
-        film=film.save(folder / f"film{suffix}"),
+        film=film.save(folder / f"film{extension(film.asset.media_type)}"),  # WebP where the extra `video` is missing
         sheet=run["sheet"].save(folder / "sheet.png"),
     )

@@ -1,18 +1,26 @@
-"""What is well and what is not: installation, home folder, journal, store, keys. Never shows a key."""
+"""What is well and what is not: installation, home folder, journal, store, keys. Never shows a key.
+
+It is asked when things are broken, so nothing it looks at may stop it from looking at the rest.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from fusionflow_nb import credentials, session
+from fusionflow_nb import credentials, errors, session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fusionflow_nb.session import Session
+
+State: TypeAlias = Literal["well", "optional", "look", "broken"]
+"""`optional`: not there, and nobody needs it; `look`: works, but somebody should look; `broken`: does not work."""
+
 _EXTRAS = {
-    "video": ("av", "WebM video instead of animated WebP"),
+    "video": ("av", "WebM and MP4 video (without it: animated WebP)"),
     "upscale": ("ncnn", "the neural upscaler local/upscale-x4"),
     "lab": ("jupyterlab", "JupyterLab"),
     "s3": ("boto3", "Cloudflare R2 and other S3 stores"),
@@ -25,7 +33,7 @@ class Finding(NamedTuple):
     """One thing looked at."""
 
     what: str
-    is_well: bool
+    state: State
     says: str
 
 
@@ -35,24 +43,62 @@ def findings() -> Iterator[Finding]:
     >>> any(finding.what == "journal" for finding in findings())
     True
     """
-    living = session.current()
-    yield Finding("home", True, f"{living.home} (set {session.HOME_VARIABLE} to move it)")
-    jobs = living.journal.call(living.journal.open_jobs())
-    unknown = sum(job.state == "unknown" for job in jobs)
-    waiting = sum(not job.is_held and job.state == "accepted" for job in jobs)
-    said = f"{living.journal.path}; {len(jobs)} open jobs, {unknown} unknown"
-    yield Finding("journal", not (unknown or waiting), said + (", run `fusionflow resume`" if waiting else ""))
-    free = shutil.disk_usage(living.home).free
-    size = living.store.size_bytes()
-    yield Finding("store", free > _LOW_DISK_BYTES, f"{size / 1e6:.0f} MB of media, {free / 1e9:.0f} GB free")
+    living: Session | None = None
+    try:
+        opened = living = session.current()
+    except errors.FusionFlowError as error:
+        yield Finding("home", "broken", str(error))
+    else:
+        yield Finding("home", "well", f"{opened.home} (set {session.HOME_VARIABLE} to move it)")
+        yield _journal(opened)
+        yield _store(opened)
     for extra, (module, gives) in _EXTRAS.items():
         has = importlib.util.find_spec(module) is not None
-        yield Finding(f"extra {extra}", has, gives if has else f"pip install 'fusionflow-nb[{extra}]' brings {gives}")
+        says = gives if has else f"pip install 'fusionflow-nb[{extra}]' brings {gives}"
+        yield Finding(f"extra {extra}", "well" if has else "optional", says)
+    yield from _keys(living)
+
+
+def _journal(living: Session) -> Finding:
+    try:
+        jobs = living.journal.call(living.journal.open_jobs())
+    except errors.JournalError as error:
+        return Finding("journal", "broken", str(error))
+    unknown = sum(job.state == "unknown" for job in jobs)
+    waiting = sum(not job.is_held and job.state == "accepted" for job in jobs)
+    said = [str(living.journal.path), f"{len(jobs)} open jobs"]
+    if unknown:
+        said.append(f"{unknown} of unknown outcome (never sent again by itself)")
+    if waiting:
+        said.append(f"{waiting} of dead kernels: `fusionflow resume` brings them home")
+    return Finding("journal", "look" if unknown or waiting else "well", "; ".join(said))
+
+
+def _store(living: Session) -> Finding:
+    try:
+        size = living.store.size_bytes()
+        free = shutil.disk_usage(living.home).free
+    except errors.StoreError as error:
+        return Finding("store", "broken", str(error))
+    state: State = "well" if free > _LOW_DISK_BYTES else "look"
+    return Finding("store", state, f"{size / 1e6:.0f} MB of media, {free / 1e9:.0f} GB free")
+
+
+def _keys(living: Session | None) -> Iterator[Finding]:
+    """Where the keys are; of a service without one, only if this version has models for it."""
+    trouble = credentials.trouble()
+    if trouble is not None:
+        yield Finding("keys", "look", trouble)
+    entries = living.registry.entries() if living is not None else []
     for provider in credentials.ENVIRONMENT:
-        place = credentials.where(provider)
-        opens = [entry.id for entry in living.registry.entries() if entry.provider == provider]
-        if opens:
-            says = f"key found in the {place}; opens {', '.join(opens)}" if place else "no key; ff.connect stores one"
-            yield Finding(provider, place is not None, says)
-        elif place:
-            yield Finding(provider, True, f"key found in the {place}; this version has no adapter for it yet")
+        try:
+            place = credentials.where(provider)
+        except errors.SecretError as error:
+            yield Finding("keys", "broken", str(error))
+            return
+        opens = ", ".join(entry.id for entry in entries if entry.provider == provider)
+        if place is not None:
+            says = f"opens {opens}" if opens else "this version has no adapter for it yet"
+            yield Finding(provider, "well", f"key found in the {place}; {says}")
+        elif opens:
+            yield Finding(provider, "optional", f'no key; ff.connect("{provider}") stores one and opens {opens}')

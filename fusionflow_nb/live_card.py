@@ -34,7 +34,7 @@ def show(run: LiveRun) -> Card:
     from IPython.display import display as show_in_cell  # noqa: PLC0415 - only in a notebook
 
     card = Card(run, kernel)
-    show_in_cell(display.bundle(run), raw=True, display_id=card.display_id)
+    show_in_cell(display.bundle(run), raw=True, display_id=card.display_id)  # type: ignore[no-untyped-call]
     run.on_change(card.changed.set, at_most_every_s=0)
     # A thread of its own: neither the loop nor the nodes' workers wait for a preview, nor it for them.
     threading.Thread(target=card.follow, name="fusionflow-card", daemon=True).start()

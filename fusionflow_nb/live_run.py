@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 CAUSES_SAID = 3
 """How many failures a sentence names; `.errors` has all."""
+
+TURN_S = 0.2
 
 
 class LiveRun:
@@ -136,13 +140,13 @@ class LiveRun:
 
     async def ended(self) -> LiveRun:
         """Await the end, however it ended."""
-        await self._run
+        with _stirred():
+            await self._run
         self._redraw()
         return self
 
     def __await__(self) -> Generator[Any, None, Any]:
-        yield from self._run.__await__()
-        self._redraw()
+        yield from self.ended().__await__()
         return self._given()
 
     def cancel(self, node: Any = None, *, branch: bool = False) -> None:  # noqa: ANN401 - a placed node or its id
@@ -206,21 +210,23 @@ class LiveRun:
     def _handed(self, item: Item, port_type: PortType | None, node_id: str, coordinate: Coordinate) -> Any:  # noqa: ANN401
         if not isinstance(item, Asset):
             return item.data
-        store = self._session.store
-        return handle(item, store, port_type, recipes.writer(item, store, self._document, node_id, coordinate))
+        return handle(item, self._session.store, port_type, recipes.writer(self._document, node_id, coordinate))
 
     def save(self, folder: str | Path = "out") -> list[Path]:
         """Write every picture, video and sound of this run under human names, recipe inside; returns the paths.
 
-        Names are `<node id>.png`, with labels where there are several: `generate_image_1 seed=7.png`.
+        Names are `<node id>.png`, with labels where there are several: `generate_image_1 seed=7.png`. What would have
+        the same name is numbered: `(2)`.
+
+        Raises:
+            UnwritableError, DiskFullError: what was written until then stays.
         """
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
-        saved = []
-        for name, medium in self._media():
-            path = target / f"{name}{display.extension(medium.asset.media_type)}"
-            saved.append(medium.save(path))
-        return saved
+        found = list(self._media())
+        names = display.distinct(name for name, _ in found)
+        return [
+            medium.save(Path(folder) / f"{name}{display.extension(medium.asset.media_type)}")
+            for name, (_, medium) in zip(names, found, strict=True)
+        ]
 
     def _media(self) -> Iterator[tuple[str, Media]]:
         for node_id in self._document.nodes:
@@ -250,3 +256,19 @@ class LiveRun:
 
     def __repr__(self) -> str:
         return f"<Run of {self.name!r}: {self.status}, {len(self._run.jobs)} jobs, ${self.cost_usd:.2f}>"
+
+
+@contextmanager
+def _stirred() -> Iterator[None]:
+    """Let the running loop turn now and then: ipykernel's interrupt asks for a callback without waking a quiet loop."""
+    loop = asyncio.get_running_loop()
+    due: list[asyncio.TimerHandle] = []
+
+    def turn() -> None:
+        due[:] = [loop.call_later(TURN_S, turn)]
+
+    turn()
+    try:
+        yield
+    finally:
+        due[0].cancel()

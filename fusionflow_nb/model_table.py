@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from fusionflow_nb import credentials, session
-from fusionflow_nb.providers.model import PerCharacter, PerMegapixel, PerSecond, PerToken
+from fusionflow_nb import credentials, errors, session
+from fusionflow_nb.providers.model import PerCharacter, PerMegapixel, PerSecond, PerToken, Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fusionflow_nb.providers.model import ModelEntry, Task
+    from fusionflow_nb.providers.model import ModelEntry
 
 COLUMNS = ("model", "tasks", "made how", "price", "key", "aliases")
 
@@ -30,13 +30,14 @@ class ModelTable:
 
     def rows(self) -> list[tuple[str, ...]]:
         """One row of text per model, as shown."""
+        keys = {provider: _key_text(provider) for provider in {entry.provider for entry in self.entries}}
         return [
             (
                 entry.id,
                 ", ".join(entry.tasks),
                 entry.method,
                 price_text(entry),
-                _key_text(entry),
+                keys[entry.provider],
                 ", ".join(entry.aliases),
             )
             for entry in self.entries
@@ -61,9 +62,16 @@ class ModelTable:
 def models(task: Task | None = None) -> ModelTable:
     """Every model, or those that do a task (`text-to-image`, `edit-image`, `upscale`, `image-to-video` ...).
 
+    Raises:
+        CapabilityError: there is no such task; lists what there is.
+
     >>> any(entry.id == "local/landscape" for entry in models(task="text-to-image"))
     True
     """
+    if task is not None and task not in get_args(Task):
+        raise errors.CapabilityError(
+            f"There is no task {task!r}.", hint=f"The tasks are: {', '.join(sorted(get_args(Task)))}."
+        )
     return ModelTable(session.current().registry.entries(task=task))
 
 
@@ -83,7 +91,10 @@ def price_text(entry: ModelEntry) -> str:
     return f"${entry.price.usd:g} / {unit}" + (" (uncertain)" if entry.is_price_uncertain else "")
 
 
-def _key_text(entry: ModelEntry) -> str:
-    if entry.provider not in credentials.ENVIRONMENT:
+def _key_text(provider: str) -> str:
+    if provider not in credentials.ENVIRONMENT:
         return "not needed"
-    return credentials.where(entry.provider) or "missing"
+    try:
+        return credentials.where(provider) or "missing"
+    except errors.SecretError:
+        return "unreadable"  # the list of models is of use all the same; `fusionflow doctor` says why

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets import recipe as files
+from fusionflow_nb.flow.checks import variables_used
 from fusionflow_nb.flow.document import FlowDocument, Layout
 from fusionflow_nb.flow.file import dumps, loads
+from fusionflow_nb.media.handles import copy_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusionflow_nb.assets.protocol import AssetStore
     from fusionflow_nb.journal.records import Coordinate
-    from fusionflow_nb.media.values import Asset
 
 
 def recipe_of(document: FlowDocument, node_id: str, coordinate: Coordinate = ()) -> dict[str, Any]:
@@ -24,28 +25,29 @@ def recipe_of(document: FlowDocument, node_id: str, coordinate: Coordinate = ())
     nodes = {name: node for name, node in document.nodes.items() if name in above}
     looks = {name: look for name, look in document.layout.nodes.items() if name in above}
     edges = [edge for edge in document.edges if edge.target in above]
+    used = {name for node in nodes.values() for name in variables_used(node.params)}
     part = FlowDocument(
         id=document.id,
         name=document.name,
         nodes=nodes,
         edges=edges,
-        variables=document.variables,
+        variables={name: value for name, value in document.variables.items() if name in used},
         layout=Layout(nodes=looks),
     )
     return {"fusionflow": 1, "node_id": node_id, "coordinate": dict(coordinate), "flow": dumps(part)}
 
 
-def writer(
-    asset: Asset, store: AssetStore, document: FlowDocument, node_id: str, coordinate: Coordinate
-) -> Callable[[Path], None]:
-    """How a handle saves its file: with the recipe inside where the format carries one, else as it is."""
+def writer(document: FlowDocument, node_id: str, coordinate: Coordinate) -> Callable[[Path, Path], None]:
+    """How a handle saves a file: with the recipe inside where it can carry this one, else as it is.
 
-    def write(target: Path) -> None:
-        source = store.path(asset.sha256)
-        if files.can_carry(asset.media_type):
+    A picture without its recipe is worth having; no picture is not. So only the disk may refuse.
+    """
+
+    def write(source: Path, target: Path) -> None:
+        try:
             files.embed_file(source, target, recipe_of(document, node_id, coordinate))
-        else:
-            target.write_bytes(source.read_bytes())
+        except (errors.MediaError, errors.MissingExtraError):  # too large, damaged, a kind that carries none
+            copy_whole(source, target)
 
     return write
 
@@ -57,7 +59,7 @@ def read(source: str | Path) -> FlowDocument:
         MediaError: the file cannot be read, or carries no recipe of ours.
         FlowFileError: it carries a damaged one.
     """
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # noqa: PTH111 - Path.expanduser raises for users that are not there
     if not path.is_file():
         raise errors.MediaError(f"There is no file {str(path)!r}.", hint="Check the path.")
     found = files.extract(path)

@@ -21,9 +21,11 @@ from fusionflow_nb import errors, tape
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.engine.function_threads import FunctionThreads
+from fusionflow_nb.engine.known import look_up, scope_of
 from fusionflow_nb.engine.resume import resume_open_jobs
-from fusionflow_nb.engine.run import Facts, Run, look_up, scope_of
+from fusionflow_nb.engine.run import Run
 from fusionflow_nb.engine.services import Services, new_id
+from fusionflow_nb.engine.status import Facts
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry

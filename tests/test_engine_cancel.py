@@ -110,6 +110,15 @@ def test_cancel_after_the_end_does_nothing(flow: Flow) -> None:
     assert run.status == "succeeded"
 
 
+def test_a_node_that_is_not_in_the_run_cannot_be_cancelled(flow: Flow) -> None:
+    """A typing mistake is answered where it is made; the run goes on."""
+    flow.generate_image("dawn", model="fake/image")
+    run = flow.run()
+    with pytest.raises(errors.EditError, match="'still'"):
+        run.cancel("still")
+    run.result(PATIENCE_S)
+
+
 def gated_session(living: Session) -> Gated:
     gated = Gated()
     session.use(None)

@@ -270,6 +270,7 @@ def test_a_run_stops_at_its_cap(flow: Flow, fake: Counting) -> None:
     run = flow.run().wait(PATIENCE_S)
     assert counts(run) == {"succeeded": 50, "over_budget": 10}
     assert len(fake.log()) == 50
+    assert sorted(entry["prompt"] for entry in fake.log()) == sorted(f"p{index}" for index in range(50))
     assert run.cost_usd == pytest.approx(2.0)
     assert "$2.00" in str(run.errors[0])
     assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 50, "succeeded": 10}

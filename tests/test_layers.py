@@ -37,18 +37,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "session": TOP | {"assets", "journal", "providers", "tape"},
     "recipes": TOP | {"assets", "journal"},
     "credentials": {"errors", "session"},
-    "display": {"errors", "media", "assets", "engine", "author", "live_run"},
+    "display": {"errors", "media", "flow", "assets", "engine", "author", "live_run"},
     "live_card": {"display", "live_run"},
     "live_run": TOP | {"session", "display", "live_card", "recipes", "journal", "assets"},
     "author": TOP | {"session", "live_run", "display", "recipes", "journal.records"},
     "api": TOP | {"session", "author", "live_run"},
     "model_table": {"errors", "session", "credentials", "providers"},
     "magics": {"errors", "session", "tape"},
-    "demo": {"author", "live_run"},
+    "demo": {"author", "live_run", "display"},
     # Runs in Jupyter's process, not in the kernel: it knows the store and nothing that runs flows.
     "lab": {"errors", "media", "assets"},
-    "doctor": {"session", "credentials"},
+    "doctor": {"errors", "session", "credentials"},
     "cli": {"*"},
+    "__main__": {"cli"},
     "__init__": {"*"},
 }
 

@@ -53,7 +53,7 @@ def pin(declared: NodeType, values: dict[str, Any], node_id: str, connected: fro
     values["model"] = entry.id
     seed = entry.parameters.get("seed")
     is_set = "seed" in connected or values.get("seed") is not None or "seed" in (values.get("settings") or {})
-    if seed is not None and not is_set:
+    if seed is not None and "seed" in declared.by_name and not is_set:
         values["seed"] = derived_seed(node_id, *([take] if take else []), maximum=seed.maximum)
 
 

@@ -64,6 +64,7 @@ class Flow(Drawing):
         self.path: Path | None = None
         self._plan: Plan | None = None
         self._touched: set[str] = set()
+        self._is_structural = False
         self._catalog_rev = -1
         self._snapshot: _Snapshot | None = None
         self.history.subscribe(self._follow)
@@ -138,8 +139,9 @@ class Flow(Drawing):
             self._touched.clear()
         elif self._touched:
             touched, self._touched = self._touched, set()
+            is_structural, self._is_structural = self._is_structural, False
             try:
-                self._plan.update(self.document, touched)
+                self._plan.update(self.document, touched, is_structural=is_structural)
             except errors.FlowError:
                 self._plan = None
                 raise
@@ -214,7 +216,8 @@ class Flow(Drawing):
             self._snapshot = _Snapshot(self.history.rev, document, file.flow_hash(document), project)
         return self._snapshot
 
-    def _follow(self, _rev: int, _origin: str, _changes: list[Any], replanned: frozenset[str]) -> None:
+    def _follow(self, _rev: int, _origin: str, changes: list[Any], replanned: frozenset[str]) -> None:
+        self._is_structural = self._is_structural or any(map(edits.is_structural, changes))
         if edits.VARIABLES in replanned:
             used = [node_id for node_id, node in self.document.nodes.items() if checks.variables_used(node.params)]
             self._touched.update(used)

@@ -38,7 +38,17 @@ class Catalog:
         self._declared[node_type.name] = node_type
         self.rev += 1
 
+    def refresh(self) -> None:
+        """Notice what Python nodes read from outside and other cells have changed since."""
+        from fusionflow_nb.catalog.python import refreshed  # noqa: PLC0415
+
+        for name, node_type in self._declared.items():
+            now = refreshed(node_type)
+            self._declared[name] = now
+            self.rev += (now.source_digest, now.volatile) != (node_type.source_digest, node_type.volatile)
+
     def find(self, name: str) -> NodeType | None:
+        """The node type of a name, or None."""
         return self._declared.get(name) or self._built_in.get(name)
 
     def get(self, name: str, *, node_id: str | None = None) -> NodeType:

@@ -26,6 +26,7 @@ def generate_audio(
 
 
 def node_types() -> list[NodeType]:
+    """The declarations of this family."""
     return [
         declare(
             generate_audio,

@@ -19,7 +19,7 @@ def check_edge(edge: Edge, source_type: NodeType, target_type: NodeType) -> Inpu
         PortError: a port does not exist, or the types do not fit; says what does.
     """
     port = target_type.input(edge.target_port, node_id=edge.target)
-    output = source_type.output(edge.source_port, node_id=edge.source)
+    output = source_type.output(edge.source_port, node_id=edge.target)
     if not accepts(port.type, output.type):
         fitting = [other.name for other in source_type.outputs if accepts(port.type, other.type)]
         raise errors.PortError(

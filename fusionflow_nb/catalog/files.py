@@ -15,12 +15,14 @@ def stored_file(asset: dict[str, Any] | None = None, name: str = "") -> Asset:
     """The file's bytes as they were when they were put in."""
     if not asset:
         raise errors.ParameterError(
-            f"The file {name!r} was never put into the store.", hint="Choose the file again, or call flow.load_image(path)."
+            f"The file {name!r} was never put into the store.",
+            hint="Choose the file again, or call flow.load_image(path).",
         )
     return Asset.from_json(asset)
 
 
 def node_types() -> list[NodeType]:
+    """The declarations of this family."""
     # `run` is shared: the port's type is all that differs.
     return [
         declare(
@@ -30,6 +32,7 @@ def node_types() -> list[NodeType]:
             category="File",
             title=f"{str(port_type).capitalize()} file",
             run=stored_file,
+            not_in_key=frozenset({"name"}),
             outputs=(OutputPort(str(port_type), port_type),),
         )
         for port_type in (PortType.IMAGE, PortType.VIDEO, PortType.AUDIO)

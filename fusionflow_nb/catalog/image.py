@@ -79,10 +79,11 @@ def remove_background(
 
 
 def node_types() -> list[NodeType]:
+    """The declarations of this family."""
     image = OutputPort("image", PortType.IMAGE)
     depth = OutputPort("depth", PortType.IMAGE)
     mask = OutputPort("mask", PortType.MASK)
-    provider = {"kind": Kind.PROVIDER, "category": "Image", "not_in_key": frozenset({"fallback"})}
+    provider: dict[str, Any] = {"kind": Kind.PROVIDER, "category": "Image", "not_in_key": frozenset({"fallback"})}
     return [
         declare(generate_image, task="text-to-image", outputs=(image, depth), **provider),
         declare(edit_image, task="edit-image", **provider),

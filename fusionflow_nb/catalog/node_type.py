@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from fusionflow_nb import errors
-from fusionflow_nb.media.ports import PortType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pydantic import BaseModel
+
+    from fusionflow_nb.media.ports import PortType
 
 
 class Kind(StrEnum):
@@ -70,6 +73,15 @@ class OutputPort:
     is_series: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A name that a function takes from outside itself, and what it stood for."""
+
+    function: Callable[..., Any]
+    name: str
+    value: Any
+
+
 @dataclass(frozen=True)
 class NodeType:
     """The declaration of a node type.
@@ -103,7 +115,10 @@ class NodeType:
     is_recorded: bool = True
     timeout_s: float | None = None
     not_in_key: frozenset[str] = frozenset()
+    reads: tuple[Read, ...] = ()
+    """What a Python node takes from outside itself, as it was when its source was digested."""
     by_name: dict[str, InputPort] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _checks: dict[str, Callable[[Any], Any] | None] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.by_name.update({port.name: port for port in self.inputs})
@@ -136,13 +151,32 @@ class NodeType:
         known = ", ".join(port.name for port in self.outputs) or "none"
         raise errors.PortError(f"{self.name} has no output {name!r}.", node_id=node_id, hint=f"Its outputs: {known}.")
 
+    def coerced(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter
+        """A value for one parameter in the parameter's own type, as the form would take it.
+
+        Raises:
+            ValidationError: pydantic's, where the form would refuse it.
+        """
+        if name not in self._checks:
+            declared = self.params.model_fields.get(name)
+            adapter = None if declared is None else TypeAdapter(declared.rebuild_annotation())
+            self._checks[name] = None if adapter is None else adapter.validate_python
+        check = self._checks[name]
+        return value if check is None else check(value)
+
     def collects(self, name: str) -> bool:
         """Whether several edges may end in this input."""
         port = self.by_name.get(name)
         return port is not None and port.collects is not Collects.NO
 
     @property
+    def list_ports(self) -> frozenset[str]:
+        """Names of the inputs that take a list."""
+        return frozenset(port.name for port in self.inputs if port.collects is Collects.ALL)
+
+    @property
     def first_output(self) -> str:
+        """What stands for a placed node where no port is named."""
         return self.outputs[0].name if self.outputs else ""
 
     @property

@@ -1,29 +1,18 @@
-"""`@node`: a Python function as a node type. What goes into its content key is its source and what it names.
-
-A result can be found again only if everything that shapes it is in the key. So the key holds the function's own source,
-the source of functions of the same module that it names, and closed-over or global plain values. Anything else it reaches
-for (a DataFrame, a loaded model) makes it *volatile*: always run, and the reason names the variable.
-"""
+"""`@node`: a Python function as a node type. What stands for the function in a content key is told in `source`."""
 
 from __future__ import annotations
 
-import builtins
-import dis
-import hashlib
-import inspect
-import textwrap
-import types
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from fusionflow_nb.catalog import source
 from fusionflow_nb.catalog.declare import declare
 from fusionflow_nb.catalog.node_type import Kind, NodeType
-from fusionflow_nb.media.values import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEFAULT_TIMEOUT_S = 3600.0
-_PLAIN = (str, int, float, bool, type(None))
 
 
 def python_node_type(
@@ -52,9 +41,10 @@ def python_node_type(
     Raises:
         PortError: a type hint that no port can carry.
     """
-    source, volatile = _source_digest(function) if version is None else (_digest([str(version)]), None)
-    if not cache:
-        volatile = "cache=False"
+    if version is None:
+        digested = source.digest_of(function)
+    else:
+        digested = source.stated(f"{name or function.__name__} {version!r}")
     return declare(
         function,
         kind=Kind.LOCAL,
@@ -62,95 +52,24 @@ def python_node_type(
         run=function,
         title=title,
         category=category,
-        source_digest=source,
-        volatile=volatile,
+        source_digest=digested.digest,
+        volatile=digested.volatile if cache else "cache=False",
+        reads=digested.reads if cache else (),
         is_recorded=record,
         timeout_s=timeout_s,
         version=version if version is not None else 1,
     )
 
 
-def _source_digest(function: Callable[..., Any]) -> tuple[str, str | None]:
-    """Digest of everything the function's result hangs on, and the reason why that is not enough, if so."""
-    parts: list[str] = []
-    volatile: list[str] = []
-    seen: set[int] = set()
-    waiting = [function]
-    while waiting:
-        current = waiting.pop(0)
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        text = _source(current)
-        if text is None:
-            volatile.append(f"the source of {current.__name__} cannot be read")
-            continue
-        parts.append(text)
-        for name, value in sorted(_reached(current).items()):
-            if isinstance(value, types.ModuleType | type) or _is_library(value, current):
-                parts.append(f"{name}=<{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', name)}>")
-            elif isinstance(value, types.FunctionType):
-                waiting.append(value)
-            elif _is_plain(value):
-                parts.append(f"{name}={canonical_json(_as_json(value))}")
-            else:
-                volatile.append(f"it reads {name} ({type(value).__name__})")
-    reason = "; ".join(volatile) or None
-    return _digest(parts), reason
+def refreshed(node_type: NodeType) -> NodeType:
+    """The node type as it is now: itself, unless something that its function reads from outside has changed.
 
-
-def _source(function: Callable[..., Any]) -> str | None:
-    """The function's source without its decorators and position, so that moving it changes nothing."""
-    try:
-        lines = inspect.getsource(function)
-    except (OSError, TypeError):
-        return None
-    text = textwrap.dedent(lines)
-    start = min((at for at in (text.find("def "), text.find("async def "), text.find("lambda")) if at >= 0), default=0)
-    return text[start:].strip()
-
-
-def _reached(function: Callable[..., Any]) -> dict[str, Any]:
-    """Names that the function takes from outside, with what they stand for now."""
-    code = function.__code__
-    free = inspect.getclosurevars(function).nonlocals
-    reached = dict(free)
-    for name in _global_names(code):
-        if name in function.__globals__:
-            reached[name] = function.__globals__[name]
-        elif not hasattr(builtins, name):
-            # Not defined yet: it will fail when run, or appear later; the name alone is all there is.
-            continue
-    return reached
-
-
-def _global_names(code: types.CodeType) -> set[str]:
-    names = {str(step.argval) for step in dis.get_instructions(code) if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}}
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= _global_names(constant)
-    return names
-
-
-def _is_library(value: Any, beside: Callable[..., Any]) -> bool:  # noqa: ANN401 - anything a function may name
-    """Whether a function or object comes from an imported module rather than from the same notebook."""
-    module = getattr(value, "__module__", None)
-    return callable(value) and module is not None and module != beside.__module__
-
-
-def _is_plain(value: Any) -> bool:  # noqa: ANN401 - anything a function may close over
-    return isinstance(value, _PLAIN) or (isinstance(value, tuple) and all(_is_plain(item) for item in value))
-
-
-def _as_json(value: Any) -> Any:  # noqa: ANN401 - a plain value
-    if isinstance(value, tuple):
-        return {"tuple": [_as_json(item) for item in value]}
-    # 1, 1.0 and True are equal in Python and shape different results.
-    return {type(value).__name__: value if value == value else "nan"}  # noqa: PLR0124 - NaN is the one value unlike itself
-
-
-def _digest(parts: list[str]) -> str:
-    return hashlib.sha256("\n\0".join(parts).encode()).hexdigest()
+    A helper that another cell redefined acts from then on, so results of the old one must not be found any more.
+    """
+    if not node_type.reads or not callable(node_type.run) or source.is_unchanged(node_type.reads):
+        return node_type
+    digested = source.digest_of(node_type.run)
+    return replace(node_type, source_digest=digested.digest, volatile=digested.volatile, reads=digested.reads)
 
 
 class PythonNode:
@@ -168,6 +87,7 @@ class PythonNode:
         self.__wrapped__ = function
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the function's own
+        """Place a node, or be the function."""
         placed = self._place(self.node_type, args, kwargs)
         return self.function(*args, **kwargs) if placed is None else placed
 

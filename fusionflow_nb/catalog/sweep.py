@@ -9,6 +9,7 @@ from pydantic import Field
 from fusionflow_nb import errors
 from fusionflow_nb.catalog.declare import declare
 from fusionflow_nb.catalog.node_type import Kind, NodeType, OutputPort
+from fusionflow_nb.catalog.number_text import number_text
 from fusionflow_nb.media.ports import PortType
 from fusionflow_nb.media.values import Series, Value
 
@@ -62,9 +63,7 @@ def collect(items: list[Any]) -> list[Any]:
     return list(items)
 
 
-def series(
-    name: str, values: Sequence[Any], *, axis: str | None = None, labels: Sequence[str] | None = None
-) -> Series:
+def series(name: str, values: Sequence[Any], *, axis: str | None = None, labels: Sequence[str] | None = None) -> Series:
     """A series of values; labels are the values themselves, or positions on an axis that several lists share.
 
     Raises:
@@ -86,7 +85,7 @@ def series(
 
 
 def _label(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def _unique(labels: Sequence[str]) -> list[str]:
@@ -100,18 +99,16 @@ def _unique(labels: Sequence[str]) -> list[str]:
 
 
 def node_types() -> list[NodeType]:
+    """The declarations of this family."""
+
     def gives(name: str, port_type: PortType) -> tuple[OutputPort, ...]:
         return (OutputPort(name, port_type, is_series=True),)
 
-    structural = {"kind": Kind.STRUCTURAL, "category": "Sweep"}
+    structural: dict[str, Any] = {"kind": Kind.STRUCTURAL, "category": "Sweep"}
     return [
         declare(prompts, run=prompts, outputs=gives("text", PortType.TEXT), title="Prompts", **structural),
         declare(seeds, run=seeds, outputs=gives("seed", PortType.NUMBER), **structural),
-        declare(
-            number_range, name="range", run=number_range, outputs=gives("value", PortType.NUMBER), **structural
-        ),
-        declare(
-            table, run=table, outputs=gives("row", PortType.JSON), extra_outputs=PortType.JSON, **structural
-        ),
+        declare(number_range, name="range", run=number_range, outputs=gives("value", PortType.NUMBER), **structural),
+        declare(table, run=table, outputs=gives("row", PortType.JSON), extra_outputs=PortType.JSON, **structural),
         declare(collect, run=collect, outputs=(OutputPort("list", PortType.JSON),), **structural),
     ]

@@ -9,7 +9,6 @@ from fusionflow_nb import errors
 from fusionflow_nb.catalog.declare import declare
 from fusionflow_nb.catalog.node_type import Kind, NodeType
 
-
 # A single-braced name; double braces belong to flow variables.
 _SLOT = re.compile(r"(?<!\{)\{([A-Za-z_][A-Za-z0-9_]*)\}(?!\})")
 
@@ -47,6 +46,7 @@ def join(parts: list[str], separator: str = ", ") -> str:
 
 
 def node_types() -> list[NodeType]:
+    """The declarations of this family."""
     return [
         declare(text, kind=Kind.STRUCTURAL, category="Text", title="Prompt", run=text),
         declare(template, kind=Kind.STRUCTURAL, category="Text", run=template),

@@ -5,7 +5,7 @@ The functions here are declarations: their signatures are what counts, and they 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,9 @@ from fusionflow_nb.catalog.node_type import Kind, NodeType, OutputPort, Passes
 from fusionflow_nb.media.batch import Batch
 from fusionflow_nb.media.handles import Audio, Image, Mask, Video
 from fusionflow_nb.media.ports import PortType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Signed = Annotated[float, Field(ge=-1, le=1)]
@@ -163,8 +166,9 @@ def add_audio(video: Video, audio: Audio) -> Video:
 
 
 def node_types() -> list[NodeType]:
+    """The declarations of this family."""
     rooms = "fusionflow_nb.transforms"
-    pictures = {
+    pictures: dict[Callable[..., Any], str] = {
         resize: f"{rooms}.image:resize",
         crop: f"{rooms}.image:crop",
         blend: f"{rooms}.blend:blend",
@@ -185,8 +189,9 @@ def node_types() -> list[NodeType]:
                 category="Transform",
                 passes=Passes.PICTURES,
                 run=run,
-                outputs=(OutputPort("mask", PortType.MASK),) if function.__name__.startswith("mask_") else
-                (OutputPort("image", PortType.IMAGE),),
+                outputs=(OutputPort("mask", PortType.MASK),)
+                if function.__name__.startswith("mask_")
+                else (OutputPort("image", PortType.IMAGE),),
             )
             for function, run in pictures.items()
         ),

@@ -37,6 +37,7 @@ def generate_video(
 
 
 def node_types() -> list[NodeType]:
+    """The declarations of this family."""
     return [
         declare(
             generate_video,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from fusionflow_nb.media.ports import PortType
     from fusionflow_nb.media.values import Item, Outputs, PortValue
 
-INLINE_BYTES = 64 * 1024
-"""Larger values become assets (`application/json`)."""
+VALUE_BYTES = 16 * 1024 * 1024
+"""Values are kept in the journal, so that what lies below can be planned without reading files."""
 
 
 def adopt(result: Any, node_type: NodeType, store: AssetStore, *, node_id: str) -> Outputs:  # noqa: ANN401 - user code's
@@ -81,7 +81,7 @@ def item_of(result: Any, port_type: PortType, store: AssetStore, *, node_id: str
     if isinstance(result, Asset | Value):
         return result
     if not port_type.is_media:
-        return _value(result, store, node_id)
+        return _value(result, node_id)
     if isinstance(result, bytes):
         return store.put(result)
     if isinstance(result, str | os.PathLike):
@@ -108,7 +108,7 @@ def _encoded_picture(result: Any) -> bytes | None:  # noqa: ANN401
     return encode_png(from_array(result)) if isinstance(result, np.ndarray) else None
 
 
-def _value(result: Any, store: AssetStore, node_id: str) -> Item:  # noqa: ANN401
+def _value(result: Any, node_id: str) -> Item:  # noqa: ANN401
     if isinstance(result, Batch):
         result = list(result)
     if isinstance(result, tuple):
@@ -123,6 +123,10 @@ def _value(result: Any, store: AssetStore, node_id: str) -> Item:  # noqa: ANN40
         text = canonical_json(result)
     except errors.MediaError as error:
         raise errors.NodeFailedError(error.what, node_id=node_id, hint=error.hint) from error
-    if len(text) > INLINE_BYTES:
-        return store.put(text.encode(), media_type="application/json")
+    if len(text) > VALUE_BYTES:
+        raise errors.NodeFailedError(
+            f"The node returned a value of {len(text) / 1e6:.0f} MB.",
+            node_id=node_id,
+            hint="Write it into a file and return the path.",
+        )
     return Value.from_text(result, text)

@@ -2,69 +2,124 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb.journal.records import Generation, InputRecord
+from fusionflow_nb.journal.records import Generation, InputRecord, JobRecord, RunRecord
 from fusionflow_nb.media.values import assets_of
 from fusionflow_nb.plan.price import ingredients
 
 if TYPE_CHECKING:
     from fusionflow_nb import errors
-    from fusionflow_nb.engine.run import Facts
+    from fusionflow_nb.engine.run import Run
     from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.engine.status import Facts
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.plan.job import Job
+    from fusionflow_nb.providers.model import Estimate
 
 
 def draft_of(job: Job, facts: Facts, services: Services, at_us: int) -> Generation:
-    """A generation as far as it is known before the work is done."""
-    node_type, bound = job.node.type, job.bound
+    """A provider's generation as far as it is known before the work is done."""
+    return _generation(job, facts, services, at_us, status="running", estimate=job.estimate)
+
+
+def finished(
+    job: Job,
+    facts: Facts,
+    services: Services,
+    at_us: int,
+    *,
+    outputs: Outputs | None = None,
+    error: errors.FusionFlowError | None = None,
+) -> Generation:
+    """The generation of local work that began at `at_us` and has just ended. Built once: thousands end in a second."""
+    assets = assets_of(outputs) if outputs else None
+    return _generation(
+        job,
+        facts,
+        services,
+        at_us,
+        status="failed" if error else "succeeded",
+        outputs=outputs,
+        output_url=services.store.uri(assets[0]) if assets else None,
+        cost_micro_usd=0,
+        finished_at_us=services.clock(),
+        error=error,
+    )
+
+
+def _generation(
+    job: Job,
+    facts: Facts,
+    services: Services,
+    at_us: int,
+    *,
+    status: str,
+    estimate: Estimate | None = None,
+    outputs: Outputs | None = None,
+    output_url: str | None = None,
+    cost_micro_usd: int | None = None,
+    finished_at_us: int | None = None,
+    error: errors.FusionFlowError | None = None,
+) -> Generation:
+    node, bound = job.node, job.bound
+    node_type = node.type
     assert node_type is not None  # noqa: S101 - keyed jobs are typed and bound
     assert bound is not None  # noqa: S101
-    entry = bound.entry
+    model = bound.entry.id if bound.entry else None
     made_of = ingredients(job)
-    settings: dict[str, Any] = {name: value for name, value in made_of["params"].items() if name != "prompt"}
+    settings: dict[str, Any] = made_of["params"]
     prompt = bound.values.get("prompt")
+    if "prompt" in settings:
+        settings = {name: value for name, value in settings.items() if name != "prompt"}
     seed = bound.values.get("seed")
     return Generation(
         id=services.ids(),
         project_id=facts.project_id,
         run_id=facts.run_id,
-        node_id=job.node.id,
+        node_id=node.id,
         node_type=node_type.name,
-        status="running",
+        status=status,
         content_key=None if node_type.volatile else job.key,
-        provider=entry.provider if entry else None,
-        model=entry.id if entry else None,
-        served_by=entry.id if entry else None,
+        provider=bound.entry.provider if bound.entry else None,
+        model=model,
+        served_by=model,
         prompt_snapshot=prompt if isinstance(prompt, str) else None,
         settings_snapshot=settings,
         seed=seed if isinstance(seed, int) else None,
-        take=job.node.take,
+        take=node.take,
         coordinate=job.coordinate,
-        inputs=tuple(InputRecord(port, index, digest, source or None) for port, index, digest, source in job.digests),
-        estimate_micro_usd=job.estimate.high_micro_usd if job.estimate else None,
+        outputs=outputs,
+        output_url=output_url,
+        inputs=tuple([InputRecord(port, index, digest, source or None) for port, index, digest, source in job.digests]),
+        cost_micro_usd=cost_micro_usd,
+        cost_is_exact=cost_micro_usd is not None,
+        estimate_micro_usd=estimate.high_micro_usd if estimate else None,
         queued_at_us=at_us,
         started_at_us=at_us,
+        finished_at_us=finished_at_us,
+        error_code=error.code if error else None,
+        error_message=str(error) if error else None,
         flow_hash=facts.flow_hash,
         ingredients=made_of,
     )
 
 
-def finished(
-    draft: Generation, outputs: Outputs | None, services: Services, error: errors.FusionFlowError | None = None
-) -> Generation:
-    """The generation of local work that has ended."""
-    assets = assets_of(outputs) if outputs else []
-    return replace(
-        draft,
-        status="failed" if error else "succeeded",
-        outputs=outputs,
-        output_url=services.store.uri(assets[0]) if assets else None,
-        cost_micro_usd=0,
-        cost_is_exact=True,
-        finished_at_us=services.clock(),
-        error_code=error.code if error else None,
-        error_message=str(error) if error else None,
+def run_record(run: Run) -> RunRecord:
+    """A run as the tape keeps it: which generation answered for each job, and what it cost in all."""
+    return RunRecord(
+        id=run.id,
+        project_id=run.facts.project_id,
+        user=run.services.user,
+        status=run.status,
+        started_at_us=run.started_at_us,
+        finished_at_us=run.finished_at_us or None,
+        flow_hash=run.facts.flow_hash,
+        targets=run.facts.targets,
+        jobs=tuple(
+            JobRecord(node_id, coordinate, status.state, status.generation_id)
+            for (node_id, coordinate), status in run.jobs.items()
+            if status.generation_id is not None or status.error is not None
+        ),
+        cost_micro_usd=run.spent_micro_usd(),
     )

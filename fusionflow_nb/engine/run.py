@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
-from dataclasses import dataclass
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
@@ -18,52 +18,32 @@ from fusionflow_nb.engine.dispatch import Call
 from fusionflow_nb.engine.events import Event
 from fusionflow_nb.engine.flight import Answer, Flight, News
 from fusionflow_nb.engine.function_threads import waiting
+from fusionflow_nb.engine.known import scope_of
 from fusionflow_nb.engine.local_work import failure, run_local
-from fusionflow_nb.engine.logbook import draft_of, finished
+from fusionflow_nb.engine.logbook import draft_of, finished, run_record
+from fusionflow_nb.engine.services import PEEK_KEYS
+from fusionflow_nb.engine.status import Facts, JobStatus, state_of, verdict
 from fusionflow_nb.journal.protocol import Stored
-from fusionflow_nb.journal.records import Coordinate, JobRecord, RunRecord
 from fusionflow_nb.plan.job import Job, JobState
 from fusionflow_nb.plan.prepare import task_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator
 
     from fusionflow_nb.engine.services import Services
     from fusionflow_nb.errors import FusionFlowError
+    from fusionflow_nb.journal.records import Coordinate
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.plan.plan import Plan
 
     Listener = Callable[[Event], None]
 
+__all__ = ["Facts", "JobStatus", "Run", "scope_of"]
+
+RELAYS = 8
+"""Tasks at hand: each turn of the loop starts at most so many jobs that wait."""
 BREATH_S = 0.005
 """The loop is given back at least this often, however many jobs end at once."""
-
-
-@dataclass(slots=True)
-class JobStatus:
-    """How one job stands, for whoever looks."""
-
-    state: str = "queued"
-    progress: float | None = None
-    queue_position: int | None = None
-    waits_for: str = ""
-    started_at_us: int = 0
-    finished_at_us: int = 0
-    cost_micro_usd: int = 0
-    generation_id: str | None = None
-    error: errors.FusionFlowError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Where a run belongs."""
-
-    run_id: str
-    project_id: str
-    flow_hash: str | None
-    targets: tuple[str, ...]
-    unpriced_micro_usd: int | None = None
-    """What a call to a model without a price may cost; None: such calls are not made."""
 
 
 class Run:
@@ -102,6 +82,9 @@ class Run:
         self._tasks: dict[Job, asyncio.Task[None]] = {}
         self._cancelled: set[Job] = set()
         self._is_cancelling = False
+        self._queue: deque[Job] = deque()
+        self._asked: list[Job] = []
+        self._relays = 0
         self._breathed_at = 0.0
 
     # --- what a person holds (any thread) ----------------------------------------------------------------------------
@@ -130,7 +113,13 @@ class Run:
         return self
 
     def cancel(self, node_id: str | None = None, *, branch: bool = False) -> None:
-        """Cancel everything, the jobs of one node, or (`branch`) a node and all below it."""
+        """Cancel everything, the jobs of one node, or (`branch`) a node and all below it.
+
+        Raises:
+            EditError: no node of that id is part of this run.
+        """
+        if node_id is not None and node_id not in self.scope:
+            raise errors.EditError(f"There is no node {node_id!r} in this run.", hint="run.outputs lists its nodes.")
         if not self.is_done:
             self._loop.call_soon_threadsafe(self._cancel, node_id, branch)
 
@@ -158,7 +147,7 @@ class Run:
         """Run to the end; never raises for a job's failure."""
         self.status, self.started_at_us = "running", self.services.clock()
         try:
-            await self.services.journal.record_run(self._record())
+            await self.services.journal.record_run(run_record(self))
             self._has_begun = True
             self._emit(Event("run-start", self.id, state="running", at_us=self.started_at_us))
             for node_id, branch in self._early_cancels:
@@ -166,7 +155,7 @@ class Run:
             await self._execute()
             await self.services.flush()
             self.finished_at_us = self.services.clock()
-            await self.services.journal.record_run(self._record())
+            await self.services.journal.record_run(run_record(self))
         except BaseException as error:
             self.give_up(error)
             if not isinstance(error, errors.FusionFlowError):
@@ -192,105 +181,121 @@ class Run:
         self._future.set_exception(error)
 
     async def _execute(self) -> None:
-        for node_id in self.scope:
-            for job in self.plan.nodes[node_id].jobs.values():
-                if job.state is JobState.DONE:
-                    self._known(job)
-                elif job.state is JobState.HOLE:
-                    self._fell(job)
-        waiting = [
-            job
-            for node_id in self.scope & self.plan.unfresh
-            for job in self.plan.nodes[node_id].jobs.values()
-            if job.state is JobState.READY
-        ]
+        waiting: list[Job] = []
+        for node_id, node in self.plan.nodes.items():  # in the flow's order: where money ends, it ends at the last
+            if node_id in self.scope:
+                for job in node.jobs.values():
+                    if job.state is JobState.DONE:
+                        self._known(job)
+                    elif job.state is JobState.HOLE:
+                        self._fell(job)
+                    elif job.state is JobState.READY:
+                        waiting.append(job)
         self.plan.take_ready()
         async with asyncio.TaskGroup() as group:
             self._group = group
             self._breathed_at = self._loop.time()
             for job in waiting:
-                group.create_task(self._drive(job))
-        self.status = self._verdict()
+                self._enqueue(job)
+            self._relay()
+        self._tell_of_the_rest()
+        self.status = verdict(self.jobs.values())
 
-    def _verdict(self) -> str:
-        """What to call the whole: a failure says more than a cancel, and both more than what was skipped."""
-        states = {status.state for status in self.jobs.values()} - {"succeeded", "cached"}
-        if not states:
-            return "succeeded"
-        return "cancelled" if "cancelled" in states and states <= {"cancelled", "skipped"} else "failed"
+    def _tell_of_the_rest(self) -> None:
+        """Jobs that fell while inputs were given to them (text where a number belongs): no run of theirs said so."""
+        for node_id in self.scope & self.plan.unfresh:
+            for job in self.plan.nodes[node_id].jobs.values():
+                if job.state is JobState.HOLE:
+                    self._fell(job)
 
-    async def _drive(self, job: Job | None) -> None:
-        """Run a job, then one of those it made ready; the others get tasks of their own. A chain stays one task."""
-        loop = asyncio.get_running_loop()
+    def _relay(self) -> None:
+        """Have a few tasks at hand that go on with the queue as soon as the one at work has to wait.
+
+        So work that waits gets a task for each job, as it must, and work that does not shares one: a task costs more
+        than a small node.
+        """
+        wanted = min(RELAYS, len(self._queue) + bool(self._asked))
+        while self._relays < wanted:
+            self._relays += 1
+            self._group.create_task(self._drive())
+
+    async def _drive(self) -> None:
+        """Run jobs, and those they make ready, until the queue is empty."""
+        self._relays -= 1
         task = asyncio.current_task()
-        while job is not None:
-            if self._is_cancelling and job.state is JobState.READY:
-                self._fail(
-                    job, errors.JobCancelledError("Cancelled before it began.", node_id=job.node.id), "cancelled"
-                )
-            elif job.state is JobState.READY:
-                self._tasks[job] = task  # type: ignore[assignment]
-                try:
-                    await self._one(job)
-                except asyncio.CancelledError:
-                    if job not in self._cancelled and task.cancelling():  # type: ignore[union-attr]
-                        raise  # the run itself ends
-                    self._fail(job, errors.JobCancelledError("Cancelled.", node_id=job.node.id), "cancelled")
-                finally:
-                    del self._tasks[job]
-                    if job in self._cancelled:
-                        task.uncancel()  # type: ignore[union-attr]
-            following = await self._following()
-            job = following.pop() if following else None
-            for other in following:
-                self._group.create_task(self._drive(other))
-            if loop.time() - self._breathed_at > BREATH_S:
+        assert task is not None  # noqa: S101 - the group's
+        while self._queue or self._asked:
+            if not self._queue or len(self._asked) >= PEEK_KEYS:
+                await self._answer_asked()
+                continue
+            job = self._queue.popleft()
+            self._relay()
+            if job.state is not JobState.READY:
+                continue
+            self._tasks[job] = task
+            try:
+                await self._one(job)
+            except asyncio.CancelledError:
+                if job not in self._cancelled and task.cancelling():
+                    raise  # the run itself ends
+                self._fail(job, errors.JobCancelledError("Cancelled.", node_id=job.node.id), "cancelled")
+            finally:
+                del self._tasks[job]
+                if job in self._cancelled:
+                    task.uncancel()
+            self._follow()
+            if self._loop.time() - self._breathed_at > BREATH_S:
                 await asyncio.sleep(0)
-                self._breathed_at = loop.time()
+                self._breathed_at = self._loop.time()
 
-    async def _following(self) -> list[Job]:
-        """Jobs that became ready and have no result yet."""
-        missing: list[Job] = []
+    def _follow(self) -> None:
+        """Sort the jobs that became ready: known, to be asked for in the journal, or to be run."""
+        memo = self.services.memo
         while ready := self.plan.take_ready():
-            asked: list[Job] = []
             for job in ready:
-                if job.node.id not in self.scope:
+                node = job.node
+                node_type = node.type
+                if node.id not in self.scope:
                     continue
-                node_type = job.node.type
-                known = (
-                    self.services.memo.get(job.key)
-                    if job.key is not None and node_type is not None and not node_type.volatile
-                    else None
-                )
-                if known is not None and not job.is_lost:
-                    self.plan.succeed(job, known.outputs, known.generation_id)
-                    self._known(job)
-                elif (
-                    node_type is not None
-                    and node_type.is_recorded
-                    and node_type.kind is not Kind.STRUCTURAL
-                    and not node_type.volatile
-                ):
-                    asked.append(job)
+                assert node_type is not None  # noqa: S101 - ready jobs are typed
+                if node_type.volatile or job.key is None or job.is_lost:
+                    self._enqueue(job)
+                elif (known := memo.get(job.key)) is not None:
+                    self._hit(job, known)
+                elif node_type.is_recorded and node_type.kind is not Kind.STRUCTURAL:
+                    self._asked.append(job)
                 else:
-                    missing.append(job)
-            if asked:
-                found = await self.services.find([job.key for job in asked if job.key is not None])
-                for job in asked:
-                    known = found.get(job.key) if job.key is not None else None
-                    if known is not None and job.state is JobState.READY:
-                        self.plan.succeed(job, known.outputs, known.generation_id)
-                        self._known(job)
-                    else:
-                        missing.append(job)
-        return missing
+                    self._enqueue(job)
+
+    async def _answer_asked(self) -> None:
+        """Look up, together, the jobs whose keys came up since the last time; run what is not known."""
+        asked, self._asked = self._asked, []
+        found = await self.services.find([job.key for job in asked if job.key is not None])
+        for job in asked:
+            known = found.get(job.key) if job.key is not None else None
+            if known is not None and job.state is JobState.READY:
+                self._hit(job, known)
+            else:
+                self._enqueue(job)
+        self._follow()
+
+    def _hit(self, job: Job, known: Stored) -> None:
+        self.plan.succeed(job, known.outputs, known.generation_id)
+        self._known(job)
+
+    def _enqueue(self, job: Job) -> None:
+        if self._is_cancelling and job.state is JobState.READY:
+            self._fail(job, errors.JobCancelledError("Cancelled before it began.", node_id=job.node.id), "cancelled")
+        else:
+            self._queue.append(job)
 
     async def _one(self, job: Job) -> None:
         node_type = job.node.type
         assert node_type is not None  # noqa: S101 - ready jobs are typed
         status = JobStatus("running", started_at_us=self.services.clock())
         self.jobs[job.node.id, job.coordinate] = status
-        self._emit(Event("job-start", self.id, job.node.id, job.coordinate, "running", at_us=status.started_at_us))
+        if self._listeners:
+            self._emit(Event("job-start", self.id, job.node.id, job.coordinate, "running", at_us=status.started_at_us))
         try:
             if node_type.kind is Kind.PROVIDER:
                 answer = await self._provided(job, status)
@@ -303,18 +308,15 @@ class Run:
                 )
                 generation_id = None
                 if node_type.is_recorded and node_type.kind is Kind.LOCAL:
-                    generation = finished(
-                        draft_of(job, self.facts, self.services, status.started_at_us), outputs, self.services
-                    )
+                    generation = finished(job, self.facts, self.services, status.started_at_us, outputs=outputs)
                     generation_id = generation.id
                     self.services.record(generation)
                 self._succeed(job, status, outputs, generation_id, 0, is_hit=False)
         except Exception as foreign:  # noqa: BLE001 - the border of a job: whatever breaks in it takes only its branch along
             error = failure(foreign, job)
             if node_type.kind is Kind.LOCAL and node_type.is_recorded:
-                draft = draft_of(job, self.facts, self.services, status.started_at_us)
-                self.services.record(finished(draft, None, self.services, error))
-            self._fail(job, error, _state_of(error))
+                self.services.record(finished(job, self.facts, self.services, status.started_at_us, error=error))
+            self._fail(job, error, state_of(error))
 
     async def _provided(self, job: Job, status: JobStatus) -> Answer:
         """The answer of a provider; one call for all jobs of this kernel that ask for the same key."""
@@ -468,64 +470,3 @@ class Run:
                 "run-end", self.id, state=self.status, at_us=self.finished_at_us, cost_micro_usd=self.spent_micro_usd()
             )
         )
-
-    def _record(self) -> RunRecord:
-        return RunRecord(
-            id=self.id,
-            project_id=self.facts.project_id,
-            user=self.services.user,
-            status=self.status,
-            started_at_us=self.started_at_us,
-            finished_at_us=self.finished_at_us or None,
-            flow_hash=self.facts.flow_hash,
-            targets=self.facts.targets,
-            jobs=tuple(
-                JobRecord(node_id, coordinate, status.state, status.generation_id)
-                for (node_id, coordinate), status in self.jobs.items()
-                if status.generation_id is not None or status.error is not None
-            ),
-            cost_micro_usd=self.spent_micro_usd(),
-        )
-
-
-def scope_of(plan: Plan, targets: Iterable[str]) -> frozenset[str]:
-    """The targets and everything above them."""
-    found: set[str] = set()
-    stack = list(targets)
-    while stack:
-        node_id = stack.pop()
-        if node_id not in found:
-            found.add(node_id)
-            stack.extend(link.source.id for link in plan.nodes[node_id].links)
-    return frozenset(found)
-
-
-async def look_up(plan: Plan, services: Services) -> None:
-    """Answer everything a plan can know without running: results by key, in batches, hit by hit downstream."""
-    while ready := plan.take_ready():
-        keyed = {
-            job.key: job
-            for job in ready
-            if job.key is not None and job.node.type is not None and not job.node.type.volatile
-        }
-        found = await services.find(list(keyed))
-        for job in ready:
-            known = found.get(job.key) if job.key in keyed else None
-            if known is not None and not job.is_lost:
-                plan.succeed(job, known.outputs, known.generation_id or None)
-
-
-def _state_of(error: errors.FusionFlowError) -> str:
-    match error:
-        case errors.RefusedError():
-            return "refused"
-        case errors.NoFundsError():
-            return "no_funds"
-        case errors.OverBudgetError():
-            return "over_budget"
-        case errors.UnknownOutcomeError():
-            return "unknown"
-        case errors.JobCancelledError():
-            return "cancelled"
-        case _:
-            return "failed"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FUNCTIONS_AT_ONCE = 4
 MEMO_SIZE = 200_000
 FLUSH_S = 0.05
+FLUSH_ROWS = 100
+"""Rows handed over at once: turning them into text must not hold the loop up."""
 PEEK_KEYS = 64
 """Up to so many keys are looked up on the loop itself (well under a millisecond)."""
 
@@ -138,12 +140,17 @@ class Services:
             JournalError: the log cannot be written; the records are kept for the next flush.
         """
         records, self.records = self.records, []
-        if records:
-            try:
-                await self.journal.record(records)
-            except BaseException:
-                self.records = records + self.records
-                raise
+        parts = [records[at : at + FLUSH_ROWS] for at in range(0, len(records), FLUSH_ROWS)]
+        try:
+            # One commit all the same: the journal takes together what comes together.
+            ends = await asyncio.gather(*map(self.journal.record, parts), return_exceptions=True)
+        except BaseException:
+            self.records = records + self.records
+            raise
+        failed = [(part, end) for part, end in zip(parts, ends, strict=True) if end is not None]
+        if failed:
+            self.records = [record for part, _ in failed for record in part] + self.records
+            raise failed[0][1]
 
     async def _flush_soon(self) -> None:
         await asyncio.sleep(FLUSH_S)

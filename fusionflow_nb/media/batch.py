@@ -24,6 +24,7 @@ class Axis:
 
     @property
     def identity(self) -> tuple[str, str]:
+        """What makes two axes one: name and origin."""
         return (self.name, self.origin)
 
 
@@ -58,4 +59,5 @@ class Batch(Generic[T]):
 
     @property
     def holes(self) -> list[Cell[T]]:
+        """The places where nothing is."""
         return [cell for cell in self.cells if cell.value is None]

@@ -6,17 +6,23 @@ A handle knows its `Asset` (digest, type, size) and where files are; it holds no
 from __future__ import annotations
 
 import base64
+import errno
 import io
+import os
 import shutil
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar, Protocol
+from uuid import uuid4
 
+from fusionflow_nb import errors
 from fusionflow_nb.media.ports import PortType
 
 if TYPE_CHECKING:
     import builtins  # `bytes` is a method here
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -25,6 +31,23 @@ if TYPE_CHECKING:
     from fusionflow_nb.media.values import Asset
 
 
+# What a file name promises.
+_KINDS = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".mp4": "video/mp4",
+    ".mov": "video/quicktime",
+    ".webm": "video/webm",
+    ".mkv": "video/x-matroska",
+    ".wav": "audio/wav",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".flac": "audio/flac",
+}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 SHOWN_PX = 1024
 PLAYED_BYTES = 1_000_000  # a film of this size is played in its cell; of a larger one a picture is shown
 
@@ -32,9 +55,17 @@ PLAYED_BYTES = 1_000_000  # a film of this size is played in its cell; of a larg
 class Files(Protocol):
     """Where a handle finds its bytes: the part of an AssetStore it needs."""
 
-    def path(self, sha256: str) -> Path: ...
-    def url(self, asset: Asset, *, expires_s: int = 3600) -> str: ...
-    def preview(self, asset: Asset) -> builtins.bytes | None: ...
+    def path(self, sha256: str) -> Path:
+        """A local file that holds the bytes."""
+        ...
+
+    def url(self, asset: Asset, *, expires_s: int = 3600) -> str:
+        """An address that can be fetched now."""
+        ...
+
+    def preview(self, asset: Asset) -> builtins.bytes | None:
+        """A small WebP; None where there is no picture to show."""
+        ...
 
 
 class Media:
@@ -42,13 +73,14 @@ class Media:
 
     port_type: ClassVar[PortType]
 
-    def __init__(self, asset: Asset, files: Files, write_to: Callable[[Path], None] | None = None) -> None:
+    def __init__(self, asset: Asset, files: Files, write_to: Callable[[Path, Path], None] | None = None) -> None:
         self.asset = asset
         self._files = files
         self._write_to = write_to
 
     @property
     def sha256(self) -> str:
+        """The name of the bytes."""
         return self.asset.sha256
 
     def path(self) -> Path:
@@ -68,14 +100,44 @@ class Media:
         return self._files.url(self.asset, expires_s=expires_s)
 
     def save(self, path: str | Path) -> Path:
-        """Write the file to a path of your own, with its recipe inside where it has one, and return the path."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if self._write_to is None:
-            shutil.copyfile(self.path(), target)
-        else:
-            self._write_to(target)
+        """Write the file to a path of your own, with its recipe inside where it has one, and return the path.
+
+        A picture is converted where the name asks for another kind (.png, .jpg, .webp); films and sounds are not.
+
+        Raises:
+            MediaError: the name promises a kind that this is not.
+            UnwritableError, DiskFullError: what was there before is untouched.
+            LostAssetError: no store holds the bytes any more.
+        """
+        target = Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for users that are not there
+        stored = self.path()
+        with _writing(target), TemporaryDirectory(prefix="fusionflow-") as folder:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists() and target.samefile(stored):
+                raise errors.UnwritableError(f"{target} is the store's own file.", hint="Save a copy elsewhere.")
+            source = self._as(target, Path(folder))
+            (self._write_to or copy_whole)(source, target)
         return target
+
+    def _as(self, target: Path, folder: Path) -> Path:
+        """A file of the kind that the target's name promises: the stored one, or a conversion in `folder`."""
+        wanted = _KINDS.get(target.suffix.lower())
+        if wanted is None or wanted == self.asset.media_type:
+            return self.path()
+        converted = self._converted(wanted)
+        if converted is None:
+            own = next((suffix for suffix, kind in _KINDS.items() if kind == self.asset.media_type), "")
+            raise errors.MediaError(
+                f"{target.name}: this is {self.asset.media_type}, and it is not converted to {wanted}.",
+                hint=f"Save it as {target.with_suffix(own).name!r}." if own else "Choose another name.",
+            )
+        source = folder / f"converted{target.suffix}"
+        source.write_bytes(converted)
+        return source
+
+    def _converted(self, media_type: str) -> builtins.bytes | None:  # noqa: ARG002 - pictures use it
+        """The same medium as another kind; None where that is not done."""
+        return None
 
     def preview(self) -> builtins.bytes | None:
         """A WebP of at most 256 px a side; None where there is no picture to show."""
@@ -93,6 +155,35 @@ class Media:
         return f'<img alt="{escape(repr(self), quote=True)}" src="{_inline(preview, "image/webp")}">'
 
 
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file in one step: nobody ever sees half of it, and what was there before goes only when all is there.
+
+    Raises:
+        OSError: the target cannot be written; it is as it was.
+    """
+    part = target.with_name(f".saving-{uuid4().hex}")
+    try:
+        shutil.copyfile(source, part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a name that no system takes
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise errors.DiskFullError(
+                f"The disk is full; {target} was not saved.", hint="Make room and save again."
+            ) from error
+        reason = getattr(error, "strerror", None) or error
+        raise errors.UnwritableError(
+            f"{str(target)!r} cannot be written: {reason}.", hint="Save it to a folder that you can write."
+        ) from error
+
+
 def _inline(data: builtins.bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
@@ -104,10 +195,12 @@ class Image(Media):
 
     @property
     def width(self) -> int:
+        """Pixels across."""
         return self.asset.width or self.pil().width
 
     @property
     def height(self) -> int:
+        """Pixels down."""
         return self.asset.height or self.pil().height
 
     def pil(self) -> Pillow.Image:
@@ -121,6 +214,12 @@ class Image(Media):
         from fusionflow_nb.media.picture import to_array  # noqa: PLC0415
 
         return to_array(self.pil())
+
+    def _converted(self, media_type: str) -> builtins.bytes | None:
+        from fusionflow_nb.media.picture import encode_jpeg, encode_png, encode_webp  # noqa: PLC0415
+
+        encoders = {"image/png": encode_png, "image/jpeg": encode_jpeg, "image/webp": encode_webp}
+        return encoders[media_type](self.pil()) if media_type in encoders else None
 
     def _repr_png_(self) -> builtins.bytes | None:
         return self._shown("PNG") if self.pil().mode == "RGBA" else None
@@ -168,7 +267,8 @@ class Video(Media):
             return super()._repr_html_()
         name = escape(repr(self), quote=True)
         source = _inline(self.bytes(), self.asset.media_type)
-        style = "display:block;max-width:100%;width:640px;border-radius:4px"
+        width = min(self.asset.width or SHOWN_PX, SHOWN_PX)
+        style = f"display:block;width:{width}px;max-width:100%;border-radius:4px"
         if self.asset.media_type.startswith("image/"):
             return f'<img alt="{name}" style="{style}" src="{source}">'
         preview = self.preview()
@@ -190,11 +290,11 @@ def handle(
     asset: Asset,
     files: Files,
     port_type: PortType | None = None,
-    write_to: Callable[[Path], None] | None = None,
+    write_to: Callable[[Path, Path], None] | None = None,
 ) -> Media:
     """The handle that fits an asset: by the port it comes from, else by its media type.
 
-    `write_to(path)` saves the file in another way than by copying it (with its recipe inside).
+    `write_to(source, target)` saves a file in another way than by copying it (with its recipe inside).
     """
     if port_type is PortType.MASK:
         return Mask(asset, files, write_to)

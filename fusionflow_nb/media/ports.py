@@ -18,6 +18,7 @@ class PortType(StrEnum):
 
     @property
     def is_media(self) -> bool:
+        """Whether it is bytes in a store rather than a value."""
         return self in _MEDIA
 
 

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.batch import Axis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from fusionflow_nb.journal.records import Coordinate
 
 SHARED = ""
+"""Origin of an axis that several lists set explicitly."""
+MAX_CELLS = 100_000
+"""A node is not planned for more: two long lists that nobody meant to multiply must not fill the memory."""
 
 
-def combine(sources: Iterable[tuple[str, Sequence[Axis]]], *, node_id: str) -> tuple[Axis, ...]:
+def combine(
+    sources: Iterable[tuple[str, Sequence[Axis]]],
+    *,
+    node_id: str,
+    maker: Callable[[str, Axis], str] = lambda source, _axis: source,
+) -> tuple[Axis, ...]:
     """The axes of a node that maps over inputs with these axes, in order of first appearance.
 
     The same axis met twice keeps the labels of both (a label one side lacks makes a missing cell). Labels of a shared
     axis (`axis=` set on several lists) must agree.
 
+    Args:
+        sources: (id of the node connected, axes of what it gives).
+        node_id: the node that maps, for errors.
+        maker: which node above a source (or itself) made an axis, for errors.
+
     Raises:
-        AxisError: two lists on one shared axis have other labels; names both.
+        AxisError: two lists on one shared axis have other labels (names both), or there are too many cells.
     """
     found: dict[tuple[str, str], tuple[str, Axis]] = {}
     for source, axes in sources:
@@ -35,14 +49,23 @@ def combine(sources: Iterable[tuple[str, Sequence[Axis]]], *, node_id: str) -> t
                 if axis.origin == SHARED:
                     first, first_axis = known
                     raise errors.AxisError(
-                        f"{first} and {source} share the axis {axis.name!r} but not its labels: "
-                        f"{_say(first_axis.labels)} and {_say(axis.labels)}.",
+                        f"{maker(first, first_axis)} and {maker(source, axis)} share the axis {axis.name!r} "
+                        f"but not its labels: {_say(first_axis.labels)} and {_say(axis.labels)}.",
                         node_id=node_id,
                         hint="Give both lists the same labels, or take axis= off one of them to multiply them.",
                     )
                 labels = tuple(dict.fromkeys((*known[1].labels, *axis.labels)))
                 found[axis.identity] = (known[0], Axis(axis.name, axis.origin, labels))
-    return tuple(axis for _, axis in found.values())
+    axes = tuple(axis for _, axis in found.values())
+    count = math.prod(len(axis.labels) for axis in axes)
+    if count > MAX_CELLS:
+        sizes = " x ".join(f"{len(axis.labels):,} {name}" for name, axis in zip(names(axes), axes, strict=True))
+        raise errors.AxisError(
+            f"{sizes} would be {count:,} cells; the limit is {MAX_CELLS:,}.",
+            node_id=node_id,
+            hint="Use shorter lists, or set the same axis= on lists that belong together.",
+        )
+    return axes
 
 
 def cells(axes: Sequence[Axis]) -> Iterator[tuple[str, ...]]:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from fusionflow_nb.catalog.node_type import Kind
+from fusionflow_nb.media.values import Series
+
 if TYPE_CHECKING:
     from fusionflow_nb import errors
     from fusionflow_nb.catalog.node_type import InputPort, NodeType
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
     from fusionflow_nb.media.values import Item, Outputs
     from fusionflow_nb.plan.prepare import Prepared
     from fusionflow_nb.providers.model import Estimate, ModelEntry
+
+FIRST = "1"
+"""Label of the first of several outputs of one call."""
 
 
 class JobState(IntEnum):
@@ -54,6 +60,7 @@ class Job:
         "estimate",
         "generation_id",
         "is_lost",
+        "items",
         "key",
         "labels",
         "node",
@@ -68,13 +75,16 @@ class Job:
         self.coordinate = coordinate
         self.state = JobState.PENDING
         self.waiting = 0
-        self.dependents: list[tuple[Job, bool]] = []
-        """(job, whether it tolerates a hole here), downstream; kept only while this job is not done."""
+        """Upstream jobs that have not ended."""
+        self.dependents: dict[Job, bool] = {}
+        """Jobs that wait for this one -> whether they tolerate a hole here; empty once it has ended."""
         self.key: bytes | None = None
         self.bound: Bound | None = None
         self.digests: list[tuple[str, int, str, str | None]] = []
         """(port, index, digest, generation that made it) of each connected item."""
         self.outputs: Outputs | None = None
+        self.items: dict[str, dict[str, Item]] = {}
+        """Port -> label -> item of the series among its outputs, made when first asked for."""
         self.generation_id: str | None = None
         self.estimate: Estimate | None = None
         self.error: errors.FusionFlowError | None = None
@@ -82,6 +92,17 @@ class Job:
 
     def __repr__(self) -> str:
         return f"<Job {self.node.id}{list(self.labels) if self.labels else ''} {self.state.name.lower()}>"
+
+    def item(self, port: str, label: str | None) -> Item | None:
+        """What stands on an output port at a label of the axis its node adds (None: it adds no axis)."""
+        value = (self.outputs or {}).get(port)
+        if not isinstance(value, Series):
+            # Asked for one picture instead of several, a model gives it bare: it is the first of them.
+            is_other = label not in (None, FIRST) and self.node.varies
+            return None if is_other else value
+        if port not in self.items:
+            self.items[port] = dict(zip(value.labels, value.items, strict=True))
+        return self.items[port].get(label) if label is not None else None
 
 
 @dataclass(slots=True, eq=False)
@@ -104,21 +125,62 @@ class NodePlan:
     """A node as it is planned."""
 
     id: str
-    type: NodeType | None
+    type_name: str = ""
+    type: NodeType | None = None
+    """None where nothing declares it."""
     prepared: Prepared | None = None
     links: list[Link] = field(default_factory=list)
-    children: list[NodePlan] = field(default_factory=list)
+    """Its edges that fit, by port, then in the order of the document."""
+    inputs: list[tuple[InputPort, list[Link]]] = field(default_factory=list)
+    """The same, one entry per port."""
+    connected: frozenset[str] = frozenset()
+    """Names of its ports with an edge."""
+    sources: dict[NodePlan, None] = field(default_factory=dict)
+    """Nodes with an edge into this one, those that do not fit included."""
+    children: dict[NodePlan, None] = field(default_factory=dict)
+    """The same, the other way: nodes below."""
     axes: tuple[Axis, ...] | None = None
     """Axes of its jobs; None while the length of a batch above is not known."""
     out_axes: tuple[Axis, ...] | None = None
     """Axes of what it gives: its own, and the one it adds."""
     jobs: dict[tuple[str, ...], Job] = field(default_factory=dict)
     unended: int = 0
+    """Jobs that are neither done nor a hole."""
     unshaped: int = 0
     """Sources whose axes are not known."""
-    problem: errors.FusionFlowError | None = None
+    misfit: errors.FusionFlowError | None = None
+    """What is wrong with its type or edges."""
+    fault: errors.FusionFlowError | None = None
+    """What is wrong with its parameters, or with how its batches meet: it has no cells."""
+    finding: errors.FusionFlowError | None = None
+    """What turned out to be wrong with the inputs of a cell."""
+    has_cells: bool = False
+    """False: it cannot run at all, and stands as one hole."""
     is_muted: bool = False
     take: int = 0
+
+    @property
+    def problem(self) -> errors.FusionFlowError | None:
+        """Why a run could not do this node; None where it can, or need not."""
+        if self.misfit or self.fault or self.finding:
+            return self.misfit or self.fault or self.finding
+        if self.prepared is None or self.prepared.retired is None:
+            return None
+        # What a retired model once made is shown; only new work is impossible.
+        is_open = self.axes is None or any(
+            job.state in (JobState.PENDING, JobState.READY) for job in self.jobs.values()
+        )
+        return self.prepared.retired if is_open else None
+
+    @property
+    def varies(self) -> bool:
+        """Whether how many outputs a call gives comes over an edge."""
+        return "count" in self.connected and self.type is not None and self.type.kind is Kind.PROVIDER
+
+    @property
+    def grows(self) -> bool:
+        """Whether it adds an axis whose length is known only when it has run."""
+        return self.varies or (self.type is not None and any(port.is_series for port in self.type.outputs))
 
     @property
     def state(self) -> str:
@@ -135,10 +197,3 @@ class NodePlan:
         if JobState.PENDING in states:
             return "pending"
         return "stale" if JobState.HOLE in states else "fresh"
-
-
-def series_items(job: Job, port: str) -> dict[str, Item] | None:
-    """Label -> item of a series a job gave on a port; None where it gave a single item."""
-    value = (job.outputs or {}).get(port)
-    labels = getattr(value, "labels", None)
-    return None if labels is None else dict(zip(labels, value.items, strict=True))  # type: ignore[union-attr]

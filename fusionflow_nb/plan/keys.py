@@ -34,13 +34,32 @@ def key_part(name: str, digest: str) -> str:
     return f'{encode_text(name)}:"{digest}"'
 
 
-def constant_parts(params: dict[str, Any], leave_out: frozenset[str]) -> dict[str, str]:
-    """The parts of the parameters in the form; made once per edit. None means not set."""
+def constant_parts(
+    params: dict[str, Any], leave_out: frozenset[str], lists: frozenset[str] = frozenset()
+) -> dict[str, str]:
+    """The parts of the parameters in the form; made once per edit. None means not set.
+
+    Args:
+        params: by name.
+        leave_out: names that shape no result.
+        lists: names of `list[...]` ports, whose values are digested item by item, as over edges.
+    """
     return {
-        name: key_part(name, Value.of(value).digest)
+        name: key_part(
+            name,
+            list_digest([Value.of(one).digest for one in value])
+            if name in lists and isinstance(value, list)
+            else Value.of(value).digest,
+        )
         for name, value in params.items()
         if value is not None and name not in leave_out
     }
+
+
+def list_digest(digests: Iterable[str]) -> str:
+    """What a key takes of a list. Canonical JSON of digests needs no encoder: they are plain ASCII."""
+    text = "[" + ",".join([f'"{digest}"' for digest in digests]) + "]"
+    return f"json:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def content_key(parts: Iterable[str], tail: str) -> bytes:

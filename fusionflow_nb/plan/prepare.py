@@ -12,7 +12,10 @@ from pydantic import ValidationError
 
 from fusionflow_nb import errors
 from fusionflow_nb.catalog.node_type import Kind
+from fusionflow_nb.catalog.number_text import number_text
 from fusionflow_nb.flow.checks import substitute
+from fusionflow_nb.media.ports import PortType
+from fusionflow_nb.plan.fit import parameter_error
 from fusionflow_nb.plan.keys import constant_parts, derived_seed, key_tail
 
 if TYPE_CHECKING:
@@ -29,8 +32,14 @@ COMMON = frozenset({"prompt", "model", "settings", "fallback"})
 class Models(Protocol):
     """What the plan needs of the model catalogue."""
 
-    def resolve(self, name: str, *, node_id: str | None = None) -> ModelEntry: ...
-    def default_for(self, task: Task) -> str: ...
+    def resolve(self, name: str, *, node_id: str | None = None) -> ModelEntry:
+        """The entry of an id or alias; raises UnknownModelError, RetiredModelError."""
+
+    def entry(self, name: str) -> ModelEntry | None:
+        """The entry of exactly this id, retired or not."""
+
+    def default_for(self, task: Task) -> str:
+        """The model that a task gets when none is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,10 @@ class Prepared:
     entry: ModelEntry | None
     parts: dict[str, str]
     tail: str
+    is_settled: bool = True
+    """False: the model, or a dict of settings, comes over an edge, so the rest of the form is settled for each job."""
+    retired: errors.RetiredModelError | None = None
+    """The service ended the model: what it made is shown, and nothing new can be made."""
 
 
 def prepare(
@@ -61,27 +74,60 @@ def prepare(
         ParameterError, PortError, ModelError: each names the node and the next step.
     """
     params = _checked(node, node_type, connected=connected, variables=variables)
-    for port in node_type.inputs if is_whole else ():
+    if is_whole:
+        _check_required(node_type, params, connected, node_id=node.id)
+    if node_type.kind is not Kind.PROVIDER:
+        return Prepared(
+            params, None, key_parts(params, node_type, None, connected), key_tail(node_type, None, node.take)
+        )
+    if "model" in connected:
+        return Prepared(params, None, {}, "", is_settled=False)
+    task = task_of(node_type, connected)
+    entry, retired = _pinned(params.get("model") or models.default_for(task), models, node_id=node.id)
+    params["model"] = entry.id
+    check_model(entry, task, node_id=node.id)
+    if "settings" in connected:
+        return Prepared(params, entry, {}, "", is_settled=False, retired=retired)
+    settle_settings(params, entry, node_id=node.id, take=node.take, connected=connected)
+    parts = key_parts(params, node_type, entry, connected)
+    return Prepared(params, entry, parts, key_tail(node_type, entry, node.take), retired=retired)
+
+
+def key_parts(
+    params: dict[str, Any], node_type: NodeType, entry: ModelEntry | None, connected: frozenset[str] = frozenset()
+) -> dict[str, str]:
+    """The parts of a key that settled parameters make: a default counts the same whether it is stated or left out."""
+    leave_out = node_type.not_in_key
+    if entry is not None:
+        leave_out = leave_out | {"model"}
+        params = {**{name: one for name, one in defaults_of(entry).items() if name not in connected}, **params}
+    return constant_parts(params, leave_out, node_type.list_ports)
+
+
+def defaults_of(entry: ModelEntry) -> dict[str, Any]:
+    """What a model takes for settings that are left out, as far as the catalogue knows."""
+    return {name: parameter.default for name, parameter in entry.parameters.items() if parameter.default is not None}
+
+
+def _pinned(name: str, models: Models, *, node_id: str) -> tuple[ModelEntry, errors.RetiredModelError | None]:
+    try:
+        return models.resolve(name, node_id=node_id), None
+    except errors.RetiredModelError as error:
+        entry = models.entry(name)
+        if entry is None:
+            raise
+        return entry, error
+
+
+def _check_required(node_type: NodeType, params: dict[str, Any], connected: frozenset[str], *, node_id: str) -> None:
+    for port in node_type.inputs:
         if port.is_required and port.name not in connected and params.get(port.name) in (None, ""):
+            fill_in = " or fill it in" if port.is_parameter else ""
             raise errors.PortError(
                 f"The input {port.name!r} is missing.",
-                node_id=node.id,
-                hint=f"Connect {_article(port.type.value)} or fill it in." if port.is_parameter else f"Connect {_article(port.type.value)}.",
+                node_id=node_id,
+                hint=f"Connect {_article(port.type.value)}{fill_in}.",
             )
-    entry = None
-    if node_type.kind is Kind.PROVIDER and "model" not in connected:
-        task = task_of(node_type, connected)
-        entry = models.resolve(params.get("model") or models.default_for(task), node_id=node.id)
-        params["model"] = entry.id
-        check_model(entry, task, node_id=node.id)
-        settle_settings(params, entry, node, connected=connected)
-    leave_out = node_type.not_in_key | {"model"} if node_type.kind is Kind.PROVIDER else node_type.not_in_key
-    return Prepared(
-        params=params,
-        entry=entry,
-        parts=constant_parts(params, leave_out),
-        tail=key_tail(node_type, entry, node.take),
-    )
 
 
 def task_of(node_type: NodeType, connected: frozenset[str]) -> Task:
@@ -104,7 +150,9 @@ def check_model(entry: ModelEntry, task: Task, *, node_id: str) -> None:
         )
 
 
-def settle_settings(params: dict[str, Any], entry: ModelEntry, node: Node, *, connected: frozenset[str]) -> None:
+def settle_settings(
+    params: dict[str, Any], entry: ModelEntry, *, node_id: str, take: int, connected: frozenset[str]
+) -> None:
     """Check the model's settings in place and derive a missing seed.
 
     Raises:
@@ -112,17 +160,17 @@ def settle_settings(params: dict[str, Any], entry: ModelEntry, node: Node, *, co
     """
     raw = dict(params.pop("settings", None) or {})
     named = {name: value for name, value in params.items() if name not in COMMON}
-    both = sorted(set(raw) & set(named))
+    both = sorted(raw.keys() & (named.keys() | connected))
     if both:
         raise errors.SettingError(
-            f"{', '.join(both)} is set twice, directly and in settings.", node_id=node.id, hint="Set it once."
+            f"{', '.join(both)} is set twice, directly and in settings.", node_id=node_id, hint="Set it once."
         )
     if named.get("count") == 1 and "count" not in entry.parameters:
         named.pop("count")  # one picture is what every model makes
-    checked = entry.check_settings({**named, **raw}, node_id=node.id)
+    checked = entry.check_settings({**named, **raw}, node_id=node_id)
     seed = entry.parameters.get("seed")
     if seed is not None and checked.get("seed") is None and "seed" not in connected:
-        checked["seed"] = derived_seed(node.id, *([node.take] if node.take else []), maximum=seed.maximum)
+        checked["seed"] = derived_seed(node_id, *([take] if take else []), maximum=seed.maximum)
     for name in named:
         params.pop(name, None)
     params.pop("count", None)
@@ -139,30 +187,23 @@ def _checked(
     if node_type.extra_inputs is not None:
         extra = {name: given.pop(name) for name in list(given) if name not in fields}
     try:
-        checked = node_type.params.model_validate(given)
+        checked = vars(node_type.params.model_validate(given))
     except ValidationError as error:
-        raise _parameter_error(error, node, node_type) from error
-    values = {name: getattr(checked, name) for name in fields if name not in connected}
+        raise parameter_error(error, node_type, node_id=node.id) from error
+    values = {name: checked[name] for name in fields if name not in connected}
+    if node_type.extra_inputs is PortType.TEXT:
+        extra = {name: _texted(value) for name, value in extra.items()}
     values.update(extra)
     return {name: _plain(value) for name, value in values.items() if value is not None}
 
 
+def _texted(value: Any) -> Any:  # noqa: ANN401 - a parameter of any name
+    """A number typed into a text input is the text that it would be over an edge."""
+    return number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 def _plain(value: Any) -> Any:  # noqa: ANN401 - a checked parameter
     return list(value) if isinstance(value, tuple) else value
-
-
-def _parameter_error(error: ValidationError, node: Node, node_type: NodeType) -> errors.ParameterError:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("constrained", "function")))
-    top = str(first["loc"][0]) if first["loc"] else ""
-    if first["type"] == "extra_forbidden":
-        has = ", ".join(node_type.params.model_fields) or "none"
-        return errors.ParameterError(
-            f"{node_type.name} has no parameter {top!r}.", node_id=node.id, hint=f"Its parameters: {has}."
-        )
-    return errors.ParameterError(
-        f"{name} = {first['input']!r}: {first['msg']}.", node_id=node.id, hint="Change the value."
-    )
 
 
 def _article(word: str) -> str:

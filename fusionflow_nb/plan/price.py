@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb.catalog.node_type import Kind
-from fusionflow_nb.media.values import Asset, Series, Value
+from fusionflow_nb import errors
+from fusionflow_nb.catalog.node_type import Collects, Kind
+from fusionflow_nb.media.values import Asset
 from fusionflow_nb.plan.job import Job, JobState
+from fusionflow_nb.plan.prepare import defaults_of
+from fusionflow_nb.plan.reach import mapped_item
 from fusionflow_nb.providers.model import Estimate
 
 if TYPE_CHECKING:
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.plan.job import NodePlan
     from fusionflow_nb.plan.plan import Plan
+    from fusionflow_nb.plan.prepare import Models
+    from fusionflow_nb.providers.model import ModelEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,33 +45,86 @@ def price(plan: Plan, scope: Iterable[str] | None = None) -> Price:
     low = high = paid = 0
     unpriced: dict[str, None] = {}
     by_node: dict[str, Estimate] = {}
-    for node_id in wanted:
+    for node_id in sorted(wanted):
         node = plan.nodes[node_id]
         if node.type is None or node.type.kind is not Kind.PROVIDER or node.prepared is None or node.is_muted:
             continue
         total = Estimate()
-        for estimate, is_pending in _estimates(node):
-            total = total + (Estimate(high_micro_usd=estimate.high_micro_usd, is_unpriced=estimate.is_unpriced) if is_pending else estimate)
-            paid += estimate.high_micro_usd > 0 or estimate.is_unpriced
-        if total.is_unpriced and node.prepared.entry is not None:
-            unpriced[node.prepared.entry.id] = None
+        for one, model in _estimates(node, plan.models):
+            total = total + one
+            paid += one.high_micro_usd > 0 or one.is_unpriced
+            if one.is_unpriced:
+                unpriced[model] = None
         low, high = low + total.low_micro_usd, high + total.high_micro_usd
         by_node[node_id] = total
     return Price(low, high, tuple(unpriced), paid, by_node)
 
 
-def _estimates(node: NodePlan) -> Iterable[tuple[Estimate, bool]]:
-    """(estimate, is pending) of each job that would run; one of unknown number where the batch is not known yet."""
-    assert node.prepared is not None  # noqa: S101 - the caller checked
-    entry = node.prepared.entry
-    guess = entry.estimate(node.prepared.params, prompt=node.prepared.params.get("prompt")) if entry else Estimate()
+def estimate_of(job: Job) -> Estimate | None:
+    """What a bound job will cost; None where nothing is bought."""
+    bound = job.bound
+    if bound is None or bound.entry is None:
+        return None
+    return _estimated(bound.entry, bound.values)
+
+
+def _estimated(entry: ModelEntry, settings: dict[str, Any]) -> Estimate:
+    # What is left out costs what the model's default costs.
+    prompt = settings.get("prompt")
+    return entry.estimate({**defaults_of(entry), **settings}, prompt=prompt if isinstance(prompt, str) else None)
+
+
+def _estimates(node: NodePlan, models: Models) -> Iterable[tuple[Estimate, str]]:
+    """(estimate, model) of each job that would run; one job of unknown number where the batch is not known yet."""
     if node.axes is None:
-        yield guess, True
+        yield _pending(node, None, models)
     for job in node.jobs.values():
-        if job.state is JobState.READY:
-            yield job.estimate or guess, False
+        if job.state is JobState.READY and job.estimate is not None and job.bound is not None:
+            yield job.estimate, job.bound.entry.id if job.bound.entry is not None else ""
         elif job.state is JobState.PENDING:
-            yield guess, True
+            yield _pending(node, job, models)
+
+
+def _pending(node: NodePlan, job: Job | None, models: Models) -> tuple[Estimate, str]:
+    """The most that a call may cost whose inputs are not all known; it may turn out to be known, so its least is 0.
+
+    Raises nothing: what is wrong with the inputs is for binding to say.
+    """
+    if node.prepared is None:
+        return Estimate(), ""
+    settings, unknown = _settings_so_far(node, job)
+    entry = node.prepared.entry
+    if entry is None:
+        try:
+            entry = models.resolve(str(settings["model"]))
+        except (KeyError, errors.ModelError):
+            return Estimate(is_unpriced=True), "a model that is not known yet"
+    ranges = {name: parameter.maximum for name in unknown if (parameter := entry.parameters.get(name)) is not None}
+    settings.update({name: most for name, most in ranges.items() if most is not None})
+    try:
+        estimate = _estimated(entry, settings)
+    except (TypeError, ValueError):  # a setting that binding will refuse
+        estimate = Estimate()
+    return Estimate(high_micro_usd=estimate.high_micro_usd, is_unpriced=estimate.is_unpriced), entry.id
+
+
+def _settings_so_far(node: NodePlan, job: Job | None) -> tuple[dict[str, Any], list[str]]:
+    """Settings as far as they are known, and the names of those that are not."""
+    settings = dict(node.prepared.params) if node.prepared is not None else {}
+    settings.update(settings.pop("settings", None) or {})
+    unknown: list[str] = []
+    for port, links in node.inputs:
+        try:
+            found = mapped_item(job, links[0]) if job is not None and port.collects is Collects.NO else None
+        except errors.PortError:
+            found = None
+        if found is None or isinstance(found[0], Asset):
+            unknown.append(port.name)
+        elif port.name == "settings":
+            settings.update(found[0].data if isinstance(found[0].data, dict) else {})
+        else:
+            settings[port.name] = found[0].data
+    return settings, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +141,19 @@ class Change:
 
 def ingredients(job: Job) -> dict[str, Any]:
     """What went into a job, in words: kept with its result, so that a later plan can say what changed."""
-    node = job.node
-    assert job.bound is not None  # noqa: S101 - asked of keyed jobs only
-    assert node.type is not None  # noqa: S101
+    node, bound = job.node, job.bound
+    if bound is None or node.type is None:
+        return {}
     # Values are compared as values; media by digest and by the node they came from.
-    inputs = {
-        f"{port}[{index}]" if index else port: digest
-        for port, index, digest, _ in job.digests
-        if digest.startswith("asset:")
+    values = {
+        name: value for name, value in bound.values.items() if name not in node.type.not_in_key and _is_data(value)
     }
-    values = {name: value for name, value in job.bound.values.items() if name not in node.type.not_in_key and _is_data(value)}
+    inputs = {
+        f"{port}[{index}]" if index else port: digest for port, index, digest, _ in job.digests if port not in values
+    }
     made: dict[str, Any] = {"take": node.take, "params": values, "inputs": inputs, "type": node.type.fingerprint}
-    if job.bound.entry is not None:
-        made["behaviour"] = job.bound.entry.behaviour
+    if bound.entry is not None:
+        made["behaviour"] = bound.entry.behaviour
     return made
 
 
@@ -143,15 +201,17 @@ def stale_reasons(plan: Plan, shown: dict[tuple[str, Any], dict[str, Any]]) -> d
             said[str(node.problem)] = None
         if node.type is not None and node.type.volatile:
             said[f"always runs: {node.type.volatile}"] = None
+        if node.axes is None or any(job.state is JobState.PENDING for job in node.jobs.values()):
+            above = sorted(source.id for source in node.sources if source.id in plan.unfresh)
+            said[f"waits for {', '.join(above)}"] = None
         for job in node.jobs.values():
             if job.is_lost:
                 said["its stored bytes are gone"] = None
             elif job.state is JobState.READY:
                 before = shown.get((node_id, job.coordinate))
-                said.update(dict.fromkeys(map(str, changes(ingredients(job), before)) if before else ["never ran"]))
-            elif job.state is JobState.PENDING:
-                above = sorted({link.source.id for link in node.links if link.source.id in plan.unfresh})
-                said[f"waits for {', '.join(above)}"] = None
+                differs = list(map(str, changes(ingredients(job), before))) if before else ["never ran"]
+                is_explained = bool(differs) or node.type is None or node.type.volatile is not None
+                said.update(dict.fromkeys(differs if is_explained else ["its result is not kept"]))
             elif job.state is JobState.HOLE and job.error is not None:
                 said[str(job.error)] = None
         reasons[node_id] = list(said)
@@ -167,9 +227,7 @@ def _short(digest: str | None) -> str | None:
 
 
 def _say(value: Any, most: int = 60) -> str:  # noqa: ANN401 - any ingredient
-    if isinstance(value, str) and value.startswith("asset:"):
-        return value[6:14]
-    if isinstance(value, Asset | Series | Value):
-        return type(value).__name__
+    if isinstance(value, str) and value.startswith(("asset:", "json:")):
+        return value.partition(":")[2][:8]
     text = repr(value) if value is not None else "not set"
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -81,6 +81,7 @@ MODELS = (
         parameters={"seed": _SEED, "duration_s": Parameter(kind="number", default=2, minimum=1, maximum=10)},
         price=PerSecond(usd=0.05),
     ),
+    _entry("cutout", ("remove-background",), price=PerImage(usd=0.02), inputs=("image",)),
     _entry("audio", ("text-to-audio",), parameters={"seed": _SEED}, price=PerImage(usd=0.01)),
     _entry("free", ("text-to-image",), parameters=_COMMON, is_free=True),
     _entry("unpriced", ("text-to-image",), parameters=_COMMON),
@@ -119,9 +120,7 @@ class FakeProvider:
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:
         """Take a request as its behaviour says, and write down that it arrived."""
         with self._lock:
-            behaviour = self._by_prompt.get(request.prompt or "") or (
-                self._queue.popleft() if self._queue else Behaviour()
-            )
+            behaviour = self._told(request.prompt or "") or (self._queue.popleft() if self._queue else Behaviour())
         if behaviour.submit == "busy":
             return Failed("busy", "The service is busy.", is_retryable=True)
         if behaviour.submit == "lost":
@@ -179,6 +178,14 @@ class FakeProvider:
             return list(self.submissions)
         path = self._folder / "submissions.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def _told(self, prompt: str) -> Behaviour | None:
+        """What was said about a prompt, here or in the folder's `behaviours.json` (`{prompt: {"end": "refused"}}`)."""
+        path = self._folder / "behaviours.json" if self._folder is not None else None
+        if path is None or prompt in self._by_prompt or not path.exists():
+            return self._by_prompt.get(prompt)
+        said = json.loads(path.read_text()).get(prompt)
+        return None if said is None else Behaviour(**said)
 
     def _keep(self, job: dict[str, Any], entry: dict[str, Any]) -> None:
         with self._lock:

@@ -24,19 +24,22 @@ _CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(1
 _DIGEST = re.compile(r"(?<![0-9a-fA-F])[0-9a-f]{64}(?![0-9a-fA-F])")
 _NUMBERS = ("INT", "DOUBLE", "FLOAT", "DECIMAL", "HUGE")
 
+# Said twice, a class outweighs what JupyterLab and nbconvert say about tables.
 _STYLE = """<style>
 .ff-tape{overflow-x:auto;max-width:100%}
 .ff-tape table{border-collapse:collapse;color:inherit;background:transparent;font-size:12px;line-height:1.4}
-.ff-tape table tr{background:transparent}
-.ff-tape table th,.ff-tape table td{padding:4px 10px;text-align:left;vertical-align:top}
-.ff-tape table td{border-bottom:1px solid rgba(128,128,128,.25)}
-.ff-tape table th{font-weight:600;white-space:nowrap;border-bottom:1px solid rgba(128,128,128,.6)}
-.ff-tape table td{max-width:32em;overflow-wrap:anywhere;white-space:pre-wrap}
-.ff-tape table .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.ff-tape.ff-tape tbody tr{background:transparent}
+.ff-tape.ff-tape table th,.ff-tape.ff-tape table td{padding:4px 10px;text-align:left;vertical-align:top}
+.ff-tape.ff-tape table td{border-bottom:1px solid rgba(128,128,128,.25)}
+.ff-tape.ff-tape table th{font-weight:600;white-space:nowrap;border-bottom:1px solid rgba(128,128,128,.6)}
+.ff-tape.ff-tape table td{max-width:32em;overflow-wrap:anywhere;white-space:pre-wrap}
+.ff-tape.ff-tape table .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .ff-tape .null{opacity:.45}
-.ff-tape img{display:block;max-width:128px;max-height:96px;border-radius:4px}
 .ff-tape p{margin:4px 0;opacity:.65;font-size:11px}
 </style>"""
+
+# On the picture itself: a notebook that is not trusted yet loses the style sheet.
+_THUMBNAIL = "display:block;max-width:128px;max-height:96px;margin:0;border-radius:4px"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class _Thumbnails:
         if encoded is None:
             return None
         self._left -= 1
-        return f'<img src="data:image/webp;base64,{encoded}" alt="" title="{html.escape(value)}">'
+        return f'<img style="{_THUMBNAIL}" src="data:image/webp;base64,{encoded}" alt="" title="{html.escape(value)}">'
 
 
 def _cell(shown: Shown, place: int, value: Any, thumbnails: _Thumbnails) -> str:  # noqa: ANN401 - any SQL value

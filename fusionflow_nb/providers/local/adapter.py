@@ -1,4 +1,4 @@
-"""The embedded provider: computes in this kernel's threads, without keys and without cost, with real progress and cancel.
+"""The embedded provider: computes in this kernel's threads, without keys or cost, with real progress and cancel.
 
 Nothing here is a service: work that a dead kernel had begun is simply done again.
 """
@@ -59,6 +59,7 @@ class Work:
         self.progress = max(self.progress, min(1.0, fraction))
 
     def stop(self) -> None:
+        """End the computation at its next tick."""
         self._stop.set()
 
     def end(self, status: Status) -> None:
@@ -142,7 +143,7 @@ def _compute(request: Request, work: Work) -> None:
         work.end(Cancelled())
     except errors.FusionFlowError as error:
         work.end(Failed(error.code, str(error)))
-    except Exception as error:  # the border of a job: a computation that breaks is that job's failure, not the kernel's
+    except Exception as error:  # noqa: BLE001 - the border of a job: what breaks here fails this job alone
         work.end(Failed("local", f"{type(error).__name__}: {error}"))
     finally:
         if all(output.content != file for output in outputs):

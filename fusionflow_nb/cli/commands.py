@@ -1,0 +1,246 @@
+"""The commands. Each says what it does; how errors end them stands in `border`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fusionflow_nb import __version__, display, errors
+from fusionflow_nb.cli import say
+from fusionflow_nb.cli.border import FAILED, JSON_WANTED, WRONG, Border, complain, exit_code
+
+# Everything else is imported by the command that needs it: `fusionflow --help` starts at once.
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusionflow_nb.author import Flow
+    from fusionflow_nb.live_run import LiveRun
+
+
+@click.group(cls=Border, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fusionflow")
+def main() -> None:
+    """Generative media as flows: nothing is paid twice, nothing is lost, everything can be asked in SQL."""
+
+
+@main.command()
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Where pictures go."
+)
+def demo(folder: Path) -> None:
+    """Generate, edit, upscale and animate real pictures, without a key; then ask what happened in SQL."""
+    from fusionflow_nb import demo as scene  # noqa: PLC0415
+    from fusionflow_nb import session, tape  # noqa: PLC0415
+    from fusionflow_nb.cli.given import folder_for  # noqa: PLC0415
+
+    folder_for(folder)
+    # A home of its own: the first run shows the work, and nobody's tape gets demo rows.
+    with tempfile.TemporaryDirectory(prefix="fusionflow-demo-", ignore_cleanup_errors=True) as home:
+        session.use(session.Session(Path(home)))
+        try:
+            flow = scene.build()
+            say.heading("first run")
+            run = _shown(flow.run())
+            run.result()  # what failed, fails the demo
+            saved = scene.save(run, folder)
+            flow_file = flow.save(folder / "neon-city.flow.json")
+            say.heading("what SQL says")
+            say.line(scene.QUESTION, style="dim")
+            _say_rows(tape.sql(scene.QUESTION))
+            say.heading("second run")
+            again = _shown(flow.run())
+            states = sorted({status.state for status in again.jobs.values()})
+            say.line(f"every job says: {', '.join(states)}; paid: ${again.cost_usd:.2f}")
+            say.heading("look at")
+            for path in (saved.still, saved.film, saved.sheet):
+                say.line(path)
+            say.heading("go on with")
+            say.line(f"fusionflow run {flow_file} --set time=dawn --out {folder / 'dawn'}")
+        finally:
+            session.use(None)
+
+
+@main.command()
+@click.argument("flow_file", type=click.Path(path_type=Path), metavar="FLOW")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A flow variable, or NODE.PARAMETER.")
+@click.option("--to", "targets", multiple=True, metavar="NODE", help="Run to this node (may be repeated).")
+@click.option(
+    "--nodes",
+    "node_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A Python file with @ff.node functions (may be repeated).",
+)
+@click.option("--out", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Save results here.")
+@click.option("--dry-run", is_flag=True, help="Say what would run and what it would cost.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, on stdout.")
+@click.option(
+    "--unpriced", type=click.FloatRange(min=0), help="Dollars that one call to a model without a price may cost."
+)
+@click.option("--yes", "confirmed", is_flag=True, help="Go ahead with more than 100 paid calls or $10.")
+@click.pass_context
+def run(  # noqa: PLR0917 - click gives them by name
+    ctx: click.Context,
+    flow_file: Path,
+    assignments: Sequence[str],
+    targets: Sequence[str],
+    node_files: Sequence[Path],
+    folder: Path | None,
+    dry_run: bool,  # noqa: FBT001 - a flag
+    as_json: bool,  # noqa: FBT001
+    unpriced: float | None,
+    confirmed: bool,  # noqa: FBT001
+) -> None:
+    """Run FLOW: a .flow.json, or a picture, film or sound that carries its recipe."""
+    from fusionflow_nb.cli import given  # noqa: PLC0415
+
+    ctx.meta[JSON_WANTED] = as_json
+    for path in node_files:
+        given.declare_nodes(path)
+    flow = given.flow_of(flow_file)
+    for assignment in assignments:
+        given.assign(flow, assignment)
+    if dry_run:
+        ctx.exit(_say_plan(flow, targets, as_json=as_json))
+    if folder is not None:
+        given.folder_for(folder)
+    running = flow.run(*targets, unpriced=unpriced, confirmed=confirmed)
+    running = running.wait() if as_json else _shown(running)
+    saved = running.save(folder) if folder is not None else []
+    if as_json:
+        click.echo(say.as_json(_facts(running, saved)))
+    for path in [] if as_json else saved:
+        say.line(path)
+    if running.status != "succeeded":
+        for said in dict.fromkeys(str(error) for error in running.errors):
+            complain(said)
+        ctx.exit(exit_code(running.errors, otherwise=FAILED))
+
+
+@main.command()
+@click.argument("query", metavar="SQL")
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as a JSON list of objects.")
+@click.pass_context
+def tape(ctx: click.Context, query: str, *, as_json: bool) -> None:
+    """Ask the tape: every generation, its prompt, settings, seed, cost, inputs and outputs."""
+    from fusionflow_nb import session  # noqa: PLC0415
+
+    ctx.meta[JSON_WANTED] = as_json
+    result = session.current().tape.sql(query)
+    if as_json:
+        click.echo(say.as_json([dict(zip(result.columns, row, strict=True)) for row in result.rows()]))
+    else:
+        _say_rows(result)
+
+
+@main.command()
+@click.option("--task", help="Only models for this task (text-to-image, upscale ...).")
+def models(task: str | None) -> None:
+    """List the models with price and whether a key is at hand."""
+    from fusionflow_nb import model_table  # noqa: PLC0415
+
+    say.table(model_table.COLUMNS, model_table.models(task=task).rows())  # type: ignore[arg-type] # checked there
+
+
+@main.command()
+def resume() -> None:
+    """Finish what dead kernels began: polling and fetching only, nothing is paid twice."""
+    from fusionflow_nb import session  # noqa: PLC0415
+
+    count = len(session.current().resume())
+    say.line(f"{count} result{'' if count == 1 else 's'} came home.")
+
+
+@main.command()
+@click.pass_context
+def doctor(ctx: click.Context) -> None:
+    """Say what is installed, where things are kept, and which services can be used."""
+    from fusionflow_nb.doctor import findings  # noqa: PLC0415
+
+    found = list(findings())
+    marks = {"well": "✓", "optional": "·", "look": "!", "broken": "✗"}
+    say.table(("", "", ""), [(marks[one.state], one.what, one.says) for one in found])
+    if any(one.state == "broken" for one in found):
+        ctx.exit(FAILED)
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _shown(running: LiveRun) -> LiveRun:
+    """Wait for the end: live bars where a terminal is; where there is none, how it ended."""
+    running.wait()
+    if not say.is_watched():
+        rows = [(line.mark, *line[:2], line.elapsed, line.cost, line.words) for line in display.lines(running)]
+        say.table(("", "node", "state", "time", "cost", ""), rows, numbers={3, 4})
+        say.line(f"{running.name} · {running.status} · {running.elapsed_s:.1f} s · ${running.cost_usd:.2f}")
+    elif not display.is_watched():
+        say.console().print(display.terminal_table(running))  # the bars went elsewhere: stderr is no terminal
+    return running
+
+
+def _say_plan(flow: Flow, targets: Sequence[str], *, as_json: bool) -> int:
+    """Say what would run, why, and for how much; gives the exit code."""
+    from fusionflow_nb.engine.run import scope_of  # noqa: PLC0415
+
+    cost, states, reasons = flow.estimate(*targets), flow.states(), flow.stale()
+    plan = flow.plan()
+    scope = scope_of(plan, targets or flow.document.nodes)
+    wanted = {node_id: state for node_id, state in states.items() if node_id in scope}
+    problems = [plan.nodes[node_id].problem for node_id in wanted if plan.nodes[node_id].problem is not None]
+    if as_json:
+        said: dict[str, Any] = {
+            "low_usd": cost.low_micro_usd / 1e6,
+            "high_usd": cost.high_micro_usd / 1e6,
+            "unpriced": list(cost.unpriced),
+            "nodes": {
+                node_id: {"state": state, "because": reasons.get(node_id, [])} for node_id, state in wanted.items()
+            },
+        }
+        click.echo(say.as_json(said))
+    else:
+        say.table(
+            ("node", "state", "because"),
+            [(node_id, state, "; ".join(reasons.get(node_id, []))) for node_id, state in wanted.items()],
+        )
+        say.line(f"price: {cost}")
+    for problem in problems:
+        complain(problem)
+    return WRONG if problems else 0
+
+
+def _facts(running: LiveRun, saved: Sequence[Path]) -> dict[str, Any]:
+    """A run, for programs."""
+    return {
+        "run": running.id,
+        "status": running.status,
+        "cost_usd": running.cost_usd,
+        "jobs": [
+            {
+                "node": node_id,
+                "coordinate": dict(coordinate),
+                "state": job.state,
+                "cost_usd": job.cost_micro_usd / 1e6,
+                "generation": job.generation_id,
+                "error": job.error.to_payload() if isinstance(job.error, errors.FusionFlowError) else None,
+            }
+            for (node_id, coordinate), job in running.jobs.items()
+        ],
+        "saved": [str(path) for path in saved],
+    }
+
+
+def _say_rows(result: Any) -> None:  # noqa: ANN401 - the tape's Result
+    numbers = {place for place, kind in enumerate(result.types) if kind.partition("(")[0] in _NUMBERS}
+    rows = [tuple("" if cell is None else str(cell) for cell in row) for row in result.rows()]
+    say.table(result.columns, rows, numbers=numbers)
+
+
+_NUMBERS = frozenset(
+    {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"}
+    | {"FLOAT", "DOUBLE", "DECIMAL"}
+)

@@ -1,0 +1,23 @@
+"""How runs and flows look: bars in a terminal, a card in a cell, human file names."""
+
+from __future__ import annotations
+
+from fusionflow_nb.display.cell import bundle, flow_html, run_html
+from fusionflow_nb.display.lines import Line, lines
+from fusionflow_nb.display.names import distinct, extension, file_stem
+from fusionflow_nb.display.terminal import harmless, is_watched, terminal_table, watch
+
+__all__ = [
+    "Line",
+    "bundle",
+    "distinct",
+    "extension",
+    "file_stem",
+    "flow_html",
+    "harmless",
+    "is_watched",
+    "lines",
+    "run_html",
+    "terminal_table",
+    "watch",
+]

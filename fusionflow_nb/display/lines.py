@@ -1,0 +1,166 @@
+"""A run, one line per node: what terminal and cell both show."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusionflow_nb.engine.run import JobStatus
+    from fusionflow_nb.live_run import LiveRun
+
+WELL = ("succeeded", "cached")
+MARKS = {
+    "succeeded": "✓",
+    "cached": "✓",
+    "running": "●",
+    "waiting": "…",
+    "queued": "·",
+    "skipped": "–",
+    "cancelled": "–",
+    "unknown": "?",
+}
+FAILED_MARK = "✗"
+_WAITS_FOR = {"lease": "another kernel", "rate_limit": "the rate limit", "upload": "an upload", "slot": "a free slot"}
+# Of several states of one node, the first of these speaks for it; failures come before, what is well after.
+_LOUDEST = ("running", "waiting", "queued", "unknown", "cancelled", "skipped")
+
+
+class Line(NamedTuple):
+    """One node of a run."""
+
+    node_id: str
+    state: str
+    done: float
+    """0..1, over all its jobs."""
+    words: str
+    """Counts and what it waits for; short."""
+    said: str
+    """Why it failed, in full; empty where it did not."""
+    elapsed: str
+    cost: str
+    statuses: Sequence[JobStatus]
+    jobs: int
+    """How many it has, as far as is known."""
+
+    @property
+    def mark(self) -> str:
+        """One sign for the state."""
+        return MARKS.get(self.state, FAILED_MARK)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a bar tells something: work is under way, or stopped half-way."""
+        return self.state in {"running", "waiting"} or (0 < self.done < 1)
+
+
+def lines(run: LiveRun) -> list[Line]:
+    """How each node stands, in the flow's order."""
+    now_us = time.time_ns() // 1000
+    return [_line(node_id, statuses, run.job_count(node_id), now_us) for node_id, statuses in run.node_states().items()]
+
+
+def _line(node_id: str, statuses: Sequence[JobStatus], count: int, now_us: int) -> Line:
+    count = max(count, len(statuses), 1)
+    state = _state(statuses, count)
+    well = sum(status.state in WELL for status in statuses)
+    done = sum(1.0 if status.state in WELL else (status.progress or 0.0) for status in statuses) / count
+    return Line(
+        node_id,
+        state,
+        min(done, 1.0),
+        " · ".join(_words(statuses, state, well, count)),
+        _said(statuses),
+        _elapsed(statuses, now_us),
+        _cost(statuses),
+        statuses,
+        count,
+    )
+
+
+def _state(statuses: Sequence[JobStatus], count: int) -> str:
+    states = {status.state for status in statuses}
+    if not states:
+        return "queued"
+    under_way = states & {"running", "waiting"}
+    if not under_way:
+        # Between two jobs of a batch it is still under way.
+        if "queued" in states or len(statuses) < count:
+            return "queued" if states == {"queued"} else "running"
+        failed = [status.state for status in statuses if status.state not in WELL and status.state not in _LOUDEST]
+        if failed:
+            return failed[0]
+    for state in _LOUDEST:
+        if state in states:
+            return state
+    return "cached" if states == {"cached"} else "succeeded"
+
+
+def _words(statuses: Sequence[JobStatus], state: str, well: int, count: int) -> list[str]:
+    found = [f"{well}/{count}"] if count > 1 else []
+    if count > 1:
+        others: dict[str, int] = {}
+        for status in statuses:
+            if status.state not in (*WELL, "running", "waiting", "queued"):
+                others[status.state] = others.get(status.state, 0) + 1
+        found += [f"{number} {other}" for other, number in others.items()]
+    elif state == "running" and statuses[0].progress:
+        found.append(f"{statuses[0].progress:.0%}")
+    reasons = {_WAITS_FOR.get(status.waits_for, status.waits_for) for status in statuses if status.state == "waiting"}
+    if state == "waiting" and any(reasons):
+        found.append(f"for {', '.join(sorted(filter(None, reasons)))}")
+    places = [status.queue_position for status in statuses if status.queue_position]
+    if state in {"running", "waiting"} and places:
+        found.append(f"{min(places)} ahead in the queue")
+    return found
+
+
+def _said(statuses: Sequence[JobStatus]) -> str:
+    """The first reason; what was skipped only repeats another node's, and who cancelled knows why."""
+    found = dict.fromkeys(
+        status.error.what
+        for status in statuses
+        if status.error is not None and status.state not in {"skipped", "cancelled", *WELL}
+    )
+    more = f" (and {len(found) - 1} other reason{'s' if len(found) > 2 else ''})" if len(found) > 1 else ""  # noqa: PLR2004
+    return next(iter(found)) + more if found else ""
+
+
+def _cost(statuses: Sequence[JobStatus]) -> str:
+    micro = sum(status.cost_micro_usd for status in statuses)
+    return dollars(micro)
+
+
+def dollars(micro_usd: int) -> str:
+    """Money as people read it: whole cents, and more digits only where there would be none.
+
+    >>> dollars(40_000), dollars(0), dollars(1_300)
+    ('$0.04', '$0', '$0.0013')
+    """
+    if 0 < micro_usd < 10_000:  # noqa: PLR2004 - a cent
+        return f"${micro_usd / 1e6:.4f}"
+    return f"${micro_usd / 1e6:.2f}" if micro_usd else "$0"
+
+
+def _elapsed(statuses: Sequence[JobStatus], now_us: int) -> str:
+    started = [status.started_at_us for status in statuses if status.started_at_us]
+    if not started:
+        return ""
+    ended = max((status.finished_at_us or now_us) for status in statuses if status.started_at_us)
+    return seconds((ended - min(started)) / 1e6)
+
+
+def seconds(elapsed_s: float) -> str:
+    """A length of time as people read it.
+
+    >>> seconds(2.34), seconds(75), seconds(7300)
+    ('2.3 s', '1:15 min', '2:01 h')
+    """
+    whole = round(elapsed_s)
+    if whole < 60:  # noqa: PLR2004 - a minute
+        return f"{max(0.0, elapsed_s):.1f} s"
+    if whole < 3600:  # noqa: PLR2004 - an hour
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02} h"

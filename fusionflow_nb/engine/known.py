@@ -1,0 +1,38 @@
+"""What a plan can know without running anything: which nodes are meant, and which results exist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.plan.plan import Plan
+
+
+def scope_of(plan: Plan, targets: Iterable[str]) -> frozenset[str]:
+    """The targets and everything above them."""
+    found: set[str] = set()
+    stack = list(targets)
+    while stack:
+        node_id = stack.pop()
+        if node_id not in found:
+            found.add(node_id)
+            stack.extend(link.source.id for link in plan.nodes[node_id].links)
+    return frozenset(found)
+
+
+async def look_up(plan: Plan, services: Services) -> None:
+    """Answer everything a plan can know without running: results by key, in batches, hit by hit downstream."""
+    while ready := plan.take_ready():
+        keyed = {
+            job.key: job
+            for job in ready
+            if job.key is not None and job.node.type is not None and not job.node.type.volatile
+        }
+        found = await services.find(list(keyed))
+        for job in ready:
+            known = found.get(job.key) if job.key in keyed else None
+            if known is not None and not job.is_lost:
+                plan.succeed(job, known.outputs, known.generation_id or None)

@@ -1,0 +1,89 @@
+"""Which providers there are, which model a name means, and a fake service that behaves as told."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fusionflow_nb import errors
+from fusionflow_nb.providers import registry as rooms
+from fusionflow_nb.providers.fake import MODELS, FakeProvider
+from fusionflow_nb.providers.protocol import Done, Failed, Operation, Pending, Request
+from fusionflow_nb.providers.registry import Registry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def retiring(**facts: Any) -> FakeProvider:
+    provider = FakeProvider()
+    provider.models = [MODELS[0].model_copy(update=facts), *MODELS[1:]]
+    return provider
+
+
+def test_built_ins_register_like_strangers() -> None:
+    """Every provider of the package comes through the entry points that others use."""
+    registry = Registry()
+    assert {"local", "fake"} <= {provider.name for provider in (registry.entries(), registry.loaded())[1]}
+
+
+def test_an_alias_means_one_entry() -> None:
+    """Names and aliases lead to the same entry; what is made for tests is listed only if asked."""
+    registry = Registry([FakeProvider()])
+    assert registry.resolve("fake-image") is registry.resolve("fake/image") is registry.entry("fake/image")
+    assert registry.entries() == []
+    tasks = {entry.id for entry in registry.entries(task="text-to-image", tests=True)}
+    assert tasks == {"fake/image", "fake/free", "fake/unpriced"}
+
+
+def test_what_is_not_there_is_answered_with_what_is() -> None:
+    """Unknown models and providers name the nearest, or all there are."""
+    registry = Registry([FakeProvider()])
+    with pytest.raises(errors.UnknownModelError, match="fake-image") as caught:
+        registry.resolve("fake-imag", node_id="still")
+    assert caught.value.node_id == "still"
+    with pytest.raises(errors.ModelError, match="Installed: fake"):
+        registry.provider("acme")
+    with pytest.raises(errors.ModelError, match="No model is installed"):
+        registry.default_for("text-to-image")
+    assert registry.entry("acme/model") is None
+
+
+def test_a_retired_model_names_its_successor() -> None:
+    """Before its end a warning, after it an error; work that was accepted can still be fetched by its entry."""
+    provider = retiring(retires_on=dt.date(2030, 1, 1), successor="fake/free")
+    with pytest.warns(FutureWarning, match="Use fake/free instead"):
+        Registry([provider], today=lambda: dt.date(2029, 12, 31)).resolve("fake/image")
+    ended = Registry([provider], today=lambda: dt.date(2030, 1, 1))
+    with pytest.raises(errors.RetiredModelError, match=r"ended on 2030-01-01. Use fake/free instead"):
+        ended.resolve("fake/image")
+    assert ended.entry("fake/image") is not None
+
+
+def test_a_strangers_broken_package_takes_nobody_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry point that cannot be loaded is a warning; the other providers are there."""
+    points = [
+        importlib.metadata.EntryPoint("broken", "no_such_package:provider", rooms.GROUP),
+        importlib.metadata.EntryPoint("fake", "fusionflow_nb.providers.fake:provider", rooms.GROUP),
+    ]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == rooms.GROUP else [])
+    registry = Registry()
+    with pytest.warns(RuntimeWarning, match="'broken'"):
+        assert registry.resolve("fake/image").provider == "fake"
+
+
+async def test_the_fake_answers_from_its_folder_in_another_process(tmp_path: Path) -> None:
+    """An Operation is enough to poll from elsewhere; the log tells of every kernel's submissions."""
+    first, second = FakeProvider(tmp_path), FakeProvider(tmp_path)
+    taken = await first.submit(Request(MODELS[0], "text-to-image", "dawn", {}), idempotency_key="a")
+    assert isinstance(taken, Operation)
+    assert isinstance(await second.poll(taken), Pending)
+    answer = await second.poll(taken)
+    assert isinstance(answer, Done)
+    assert answer.cost is not None
+    assert answer.cost.micro_usd == 40_000
+    assert [entry["idempotency_key"] for entry in second.log()] == ["a"]
+    assert isinstance(await second.poll(Operation({"id": "nowhere"})), Failed)
