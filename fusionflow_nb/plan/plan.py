@@ -11,6 +11,7 @@ only rearrange values, are computed on the way.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
@@ -58,8 +59,8 @@ class Plan:
         self._to_read: dict[str, None] = {}
         self._to_wire: dict[str, None] = {}
         """Ids that updates named; kept while a circle keeps the plan from following."""
-        self._ended: list[tuple[Job, JobState | None]] = []
-        self._shapes: list[NodePlan] = []
+        self._ended: deque[tuple[Job, JobState | None]] = deque()
+        self._shapes: deque[NodePlan] = deque()
         self.update(document, document.nodes)
 
     # --- keeping up with edits ------------------------------------------------------------------------------------
@@ -87,7 +88,7 @@ class Plan:
         self._to_read, self._to_wire = {}, {}
         for node in affected:
             self._reset(node)
-        self._shapes = [node for node in reversed(affected) if node.unshaped == 0]
+        self._shapes.extend([node for node in affected if node.unshaped == 0])
         self._settle()
 
     def _wire(self, document: FlowDocument) -> None:
@@ -223,17 +224,18 @@ class Plan:
     def _settle(self) -> list[Job]:
         """Work off everything that follows: shapes, inputs, structural values, holes. Returns the jobs that fell.
 
-        No recursion: flows are deep. An entry (job, None) is a job whose inputs have all ended.
+        No recursion: flows are deep. First come, first served, so that jobs become ready in the order of their labels.
+        An entry (job, None) is a job whose inputs have all ended.
         """
         fallen: list[Job] = []
         ended, shapes = self._ended, self._shapes
         while ended or shapes:
             if not ended:
-                node = shapes.pop()
+                node = shapes.popleft()
                 if node.axes is None and node.unshaped == 0:
                     self._shape(node)
                 continue
-            job, state = ended.pop()
+            job, state = ended.popleft()
             if job.state not in _OPEN:
                 continue
             if state is None:

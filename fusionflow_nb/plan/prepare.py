@@ -106,7 +106,11 @@ def key_parts(
 
 def defaults_of(entry: ModelEntry) -> dict[str, Any]:
     """What a model takes for settings that are left out, as far as the catalogue knows."""
-    return {name: parameter.default for name, parameter in entry.parameters.items() if parameter.default is not None}
+    return {
+        name: float(parameter.default) if parameter.kind == "number" else parameter.default
+        for name, parameter in entry.parameters.items()
+        if parameter.default is not None
+    }
 
 
 def _pinned(name: str, models: Models, *, node_id: str) -> tuple[ModelEntry, errors.RetiredModelError | None]:
