@@ -1,4 +1,4 @@
-"""Small flows for planning: drawing them by edits, answering jobs by their keys, and looking at a plan as plain data."""
+"""Flows for planning: drawing them by edits, answering jobs by their keys, and looking at a plan as plain data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.catalog.python import python_node_type
 from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node
-from fusionflow_nb.media.handles import Image
+from fusionflow_nb.media.handles import Image  # noqa: TC001 - read at run time
 from fusionflow_nb.media.values import Asset, Series, Value
 from fusionflow_nb.plan.job import Job, JobState
 from fusionflow_nb.plan.plan import Plan

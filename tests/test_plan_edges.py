@@ -21,7 +21,7 @@ def scale(factor: float, note: str = "", choices: list[int] | None = None) -> fl
     return factor
 
 
-def keys(node_type: str, name: str, typed, source: str, port: str, known=None, **inputs) -> tuple[bytes, bytes]:
+def keys(node_type, name, typed, source, port, *, known=None, **inputs) -> tuple[bytes, bytes]:
     """The key of a node with a value typed in, and with the same value over an edge from a node that gives it."""
     sketch = Sketch(known=known)
     sketch.add(node_type, "one", **{**inputs, name: typed})
@@ -62,7 +62,7 @@ def with_scale():
         pytest.param("join", "parts", ["x"], "text", "text", {}, id="a list of one"),
     ],
 )
-def test_one_key_for_typed_in_and_over_an_edge(node_type, name, typed, source, port, inputs):
+def test_one_key_for_typed_in_and_over_an_edge(node_type, name, typed, source, port, inputs):  # noqa: PLR0917  # noqa: PLR0917
     """A value makes the same key whether a form or an edge gives it, in whatever number type it travels."""
     if node_type.startswith("generate") and name != "model":
         inputs = {"model": "fake/video" if "video" in node_type else "fake/image", **inputs}
@@ -212,7 +212,7 @@ def test_a_model_over_an_edge_is_priced_before_its_other_inputs_are_known():
 
 
 def test_what_a_retired_model_made_stays_fresh():
-    """A node of a model that the service ended plans as usual while its result is known, and says so where it is not."""
+    """A node of a model that the service ended plans as usual while its result is known; where not, it says so."""
     ended = next(entry for entry in MODELS if entry.id == "fake/image").model_copy(
         update={"retires_on": dt.date(2026, 1, 1), "successor": "fake/free"}
     )

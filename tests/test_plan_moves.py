@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from plan_sketch import Sketch, answer, cells, look, only, open_jobs, outputs_of
+import pytest
+from plan_sketch import Sketch, answer, cells, edge, look, only, open_jobs, outputs_of
 
 from fusionflow_nb import errors
+from fusionflow_nb.flow import edits
 from fusionflow_nb.media.values import Series
 from fusionflow_nb.plan.job import JobState
-from fusionflow_nb.plan.price import price, stale_reasons
+from fusionflow_nb.plan.price import ingredients, price, stale_reasons
 
 REFUSED = errors.RefusedError("No.")
 
@@ -114,7 +116,7 @@ def test_late_answers_change_nothing():
 
 
 def test_lost_bytes_are_made_again_before_who_needs_them():
-    """A lost result is priced as work; what lies below and is done stays; what would run waits, and is handed out once."""
+    """A lost result is priced as work; what is below and done stays; what would run waits, and is handed out once."""
     sketch = Sketch()
     sketch.add("generate_image", "still", model="fake/image", prompt="x")
     sketch.add("generate_image", "other", model="fake/image", prompt="y")
@@ -193,8 +195,6 @@ def test_an_empty_batch_is_no_work_and_no_list():
 
 def test_an_answer_is_asked_for_even_where_nothing_seems_to_differ():
     """A stale node always has a reason: where its ingredients are those of before, that its result is not kept."""
-    from fusionflow_nb.plan.price import ingredients
-
     sketch = Sketch()
     sketch.add("generate_image", "still", model="fake/image", prompt="x", seed=1)
     plan = sketch.plan()
@@ -218,11 +218,6 @@ def test_a_repeated_edit_leaves_nothing_behind():
 
 def test_a_circle_is_followed_once_it_is_gone():
     """Edits made while edges form a circle are planned when it is broken, those elsewhere included."""
-    import pytest
-    from plan_sketch import edge
-
-    from fusionflow_nb.flow import edits
-
     sketch = Sketch()
     sketch.add("text", "far", text="a")
     sketch.add("template", "one", template="{x}", x="@far.text")

@@ -7,7 +7,7 @@ from plan_sketch import Sketch, answer, catalog, cells, only
 
 from fusionflow_nb import errors
 from fusionflow_nb.catalog.python import python_node_type
-from fusionflow_nb.media.batch import Batch
+from fusionflow_nb.media.batch import Batch  # noqa: TC001 - read at run time
 from fusionflow_nb.plan.job import JobState
 
 

@@ -161,7 +161,7 @@ class Planning(RuleBasedStateMachine):
             fresh = Plan(self.document, CATALOG, MODELS)
         except errors.CycleError as error:
             assert self.is_circular, "a circle that the kept plan did not see"
-            assert all(
+            assert all(  # noqa: PT017
                 any(edge.source == one and edge.target == other for edge in self.document.edges)
                 for one, other in zip(error.nodes, [*error.nodes[1:], error.nodes[0]], strict=True)
             )

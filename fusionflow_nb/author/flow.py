@@ -133,6 +133,7 @@ class Flow(Drawing):
             CycleError: names the nodes of a circle.
         """
         living = session.current()
+        living.catalog.refresh()
         if self._plan is None or self._catalog_rev != living.catalog.rev:
             self._plan, self._catalog_rev = None, living.catalog.rev
             self._plan = Plan(self.document, living.catalog, living.registry)

@@ -1,0 +1,244 @@
+"""What a Python function adds to a content key, and when it has to run again."""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import math
+import sys
+import types
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fusionflow_nb.catalog import Catalog
+from fusionflow_nb.catalog.python import PythonNode, python_node_type, refreshed
+from fusionflow_nb.catalog.source import digest_of
+
+CELLS = count(1)
+
+
+class Notebook:
+    """A module whose cells are run one after the other, with sources that Python can find, as IPython keeps them."""
+
+    def __init__(self) -> None:
+        self.module = types.ModuleType(f"notebook_{next(CELLS)}")
+        sys.modules[self.module.__name__] = self.module
+        self.catalog = Catalog()
+        self.module.__dict__["node"] = self.node
+
+    def node(self, function: Any) -> PythonNode:
+        made = PythonNode(function, python_node_type(function), lambda *_: None)
+        self.catalog.declare(made.node_type)
+        return made
+
+    def run(self, source: str) -> None:
+        name = f"<cell {next(CELLS)}>"
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        exec(compile(source, name, "exec"), self.module.__dict__)  # noqa: S102 - what a notebook does
+
+    def digest(self, name: str = "f") -> str:
+        self.catalog.refresh()
+        digest = self.catalog.get(name).source_digest
+        assert digest is not None
+        return digest
+
+    def volatile(self, name: str = "f") -> str | None:
+        self.catalog.refresh()
+        return self.catalog.get(name).volatile
+
+
+@pytest.fixture
+def notebook():
+    made = Notebook()
+    yield made
+    del sys.modules[made.module.__name__]
+
+
+PLAIN = st.recursive(
+    st.integers() | st.text(max_size=4) | st.booleans() | st.none() | st.floats(),
+    lambda inner: st.lists(inner, max_size=2).map(tuple),
+    max_leaves=4,
+)
+
+
+@given(PLAIN, PLAIN)
+def test_plain_values_from_outside_are_in_the_key(one, two):
+    """Two values that a function reads make two digests; one value of one type makes one. NaN equals itself here."""
+
+    def digest(value):
+        def reads() -> str:
+            return repr(value)
+
+        made = python_node_type(reads)
+        assert made.volatile is None
+        return made.source_digest
+
+    assert (digest(one) == digest(two)) == (repr(one) == repr(two))
+
+
+def test_running_a_cell_again_changes_nothing(notebook):
+    """The same source is the same work, for a function that calls itself, too: a notebook run twice pays once."""
+    cell = "@node\ndef f(n: int) -> int:\n    return n * f(n - 1) if n else 1\n"
+    notebook.run(cell)
+    first, rev = notebook.digest(), notebook.catalog.rev
+    assert notebook.digest() == first
+    assert notebook.catalog.rev == rev
+    notebook.run(cell)
+    assert notebook.digest() == first
+    notebook.run(cell.replace("n - 1", "n - 2"))
+    assert notebook.digest() != first
+
+
+def test_decorators_place_and_trailing_spaces_are_not_in_the_key(notebook):
+    """Moving a function, or declaring it otherwise, is no change of it."""
+    notebook.run("@node\ndef f(n: int) -> int:\n    return n\n")
+    first = notebook.digest()
+    notebook.run("# far\n\nif True:\n    @node\n    def f(n: int) -> int:   \n        return n\n")
+    assert notebook.digest() == first
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("def helper(x): return x", "def helper(x): return x + 1", id="a function"),
+        pytest.param(
+            "@node\ndef helper(x: int) -> int: return x", "@node\ndef helper(x: int) -> int: return -x", id="a node"
+        ),
+        pytest.param("K = 1\ndef helper(x, k=K): return k", "K = 2\ndef helper(x, k=K): return k", id="a default"),
+        pytest.param("K = 1\ndef helper(x): return K", "K = 1.0\ndef helper(x): return K", id="what a helper reads"),
+        pytest.param(
+            "def deep(x): return x\ndef helper(x): return deep(x)",
+            "def deep(x): return 2\ndef helper(x): return deep(x)",
+            id="a helper's helper",
+        ),
+        pytest.param(
+            "import functools\n@functools.cache\ndef helper(x): return x",
+            "import functools\n@functools.cache\ndef helper(x): return 2",
+            id="a cached function",
+        ),
+        pytest.param(
+            "class helper(int):\n    def twice(self): return 2",
+            "class helper(int):\n    def twice(self): return 3",
+            id="a method",
+        ),
+        pytest.param("class helper(int):\n    SIZE = 2", "class helper(int):\n    SIZE = 3", id="a class's value"),
+        pytest.param(
+            "class helper(int):\n    @property\n    def p(self): return 1",
+            "class helper(int):\n    @property\n    def p(self): return 2",
+            id="a property",
+        ),
+        pytest.param(
+            "import functools\ndef wrap(g):\n    @functools.wraps(g)\n    def inner(x): return g(x)\n    return inner\n"
+            "@wrap\ndef helper(x): return x",
+            "import functools\ndef wrap(g):\n    @functools.wraps(g)\n    def inner(x): return -g(x)\n    return inner\n"
+            "@wrap\ndef helper(x): return x",
+            id="a decorator of the notebook",
+        ),
+        pytest.param("helper = lambda x: x", "helper = lambda x: -x", id="a lambda"),
+    ],
+)  # fmt: skip
+def test_another_cell_changes_what_a_node_does(notebook, before, after):
+    """What a node names in its own notebook counts as it is now, though the node's own cell was not run again."""
+    notebook.run(before)
+    notebook.run("@node\ndef f(n: int) -> int:\n    return helper(n)\n")
+    first, rev = notebook.digest(), notebook.catalog.rev
+    assert notebook.volatile() is None
+    notebook.run(after)
+    assert notebook.digest() != first
+    assert notebook.catalog.rev > rev
+    notebook.run(before)
+    assert notebook.digest() == first
+
+
+def test_a_helper_defined_later_counts_from_then_on(notebook):
+    """A name that is not defined yet is none; once it is, it is in the key."""
+    notebook.run("@node\ndef f(n: int) -> int:\n    return later(n)\n")
+    first = notebook.digest()
+    notebook.run("def later(x): return x")
+    assert notebook.digest() != first
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "kind"),
+    [
+        pytest.param("data = [1]", "data", "list", id="a list"),
+        pytest.param(
+            "class Model:\n    def __call__(self, x): return x\ndata = Model()", "data", "Model", id="a model"
+        ),
+        pytest.param(
+            "import functools\ndata = functools.partial(int)", "data", "partial", id="an imported class's object"
+        ),
+        pytest.param("from random import random as data", "data", "builtin_function_or_method", id="chance"),
+    ],
+)
+def test_anything_else_runs_always_and_is_named(notebook, source, name, kind):
+    """What no key can hold makes a node volatile, and the reason names the variable."""
+    notebook.run(source)
+    notebook.run("@node\ndef f(n: int) -> int:\n    return data(n)\n")
+    assert notebook.volatile() == f"it reads {name} ({kind})"
+    notebook.run("data = 3")
+    assert notebook.volatile() is None
+
+
+def test_what_is_imported_counts_by_name(notebook):
+    """Modules, their functions and classes are in the key by name; which one it is matters, its source does not."""
+    body = "\n@node\ndef f(n: int) -> float:\n    return g(n)\n"
+    notebook.run("from math import sqrt as g" + body)
+    first = notebook.digest()
+    assert notebook.volatile() is None
+    notebook.run("from math import floor as g")
+    assert notebook.digest() != first
+    for line in ("import json as g", "from json import dumps as g", "from pathlib import Path as g"):
+        notebook.run(line)
+        assert notebook.volatile() is None, line
+
+
+def test_source_that_cannot_be_read_is_volatile():
+    """Without a source there is nothing to stand for it."""
+    names: dict[str, Any] = {}
+    exec("def f(n: int) -> int:\n    return n", names)  # noqa: S102
+    assert python_node_type(names["f"]).volatile == "the source of f cannot be read"
+    assert "cannot be read" in str(digest_of(math.floor).volatile)
+
+
+def test_a_stated_version_is_never_looked_at_again(notebook):
+    """`version=` and `cache=False` are the author's own word."""
+    notebook.run("K = 1\ndef plain(n: int) -> int:\n    return K\n")
+    stated = python_node_type(notebook.module.plain, version="a")
+    never = python_node_type(notebook.module.plain, cache=False)
+    notebook.run("K = 2")
+    assert refreshed(stated) is stated
+    assert refreshed(never) is never
+    assert never.volatile == "cache=False"
+    assert stated.source_digest != python_node_type(notebook.module.plain, version="b").source_digest
+
+
+def test_a_node_is_still_the_function(notebook):
+    """Called with plain values a node is its function, for helpers, tests and recursion alike."""
+    notebook.run("@node\ndef f(n: int) -> int:\n    return n * f(n - 1) if n else 1\n")
+    assert notebook.module.f(5) == 120
+    assert functools.reduce(lambda total, n: total + notebook.module.f(n), range(3), 0) == 4
+
+
+def test_a_flow_notices_a_helper_of_another_cell(flow):
+    """Redefining a helper makes the nodes that use it stale, though they were not declared again."""
+    notebook = Notebook()
+    try:
+        from fusionflow_nb.author import node
+
+        notebook.module.__dict__["node"] = node
+        notebook.run("def helper(x): return x + 1")
+        notebook.run("@node\ndef uses_helper(n: int = 1) -> int:\n    return helper(n)\n")
+        placed = flow.add(notebook.module.uses_helper)
+        assert flow.run(placed).result() == 2
+        assert flow.states() == {placed.node_id: "fresh"}
+        notebook.run("def helper(x): return x + 2")
+        assert flow.states() == {placed.node_id: "stale"}
+        assert flow.stale()[placed.node_id][0].startswith("source: ")
+        assert flow.run(placed).result() == 3
+    finally:
+        del sys.modules[notebook.module.__name__]
