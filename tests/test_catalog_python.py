@@ -19,6 +19,15 @@ from fusionflow_nb.catalog.python import PythonNode, python_node_type, refreshed
 from fusionflow_nb.catalog.source import digest_of
 
 CELLS = count(1)
+WRAPPED = """
+import functools
+def wrap(g):
+    @functools.wraps(g)
+    def inner(x): return WHAT
+    return inner
+@wrap
+def helper(x): return x
+"""
 
 
 class Notebook:
@@ -132,10 +141,8 @@ def test_decorators_place_and_trailing_spaces_are_not_in_the_key(notebook):
             id="a property",
         ),
         pytest.param(
-            "import functools\ndef wrap(g):\n    @functools.wraps(g)\n    def inner(x): return g(x)\n    return inner\n"
-            "@wrap\ndef helper(x): return x",
-            "import functools\ndef wrap(g):\n    @functools.wraps(g)\n    def inner(x): return -g(x)\n    return inner\n"
-            "@wrap\ndef helper(x): return x",
+            WRAPPED.replace("WHAT", "g(x)"),
+            WRAPPED.replace("WHAT", "-g(x)"),
             id="a decorator of the notebook",
         ),
         pytest.param("helper = lambda x: x", "helper = lambda x: -x", id="a lambda"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from fusionflow_nb import errors
+from fusionflow_nb.media.values import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,6 +187,11 @@ class NodeType:
         if self.source_digest is not None:
             return {"type": "python", "source": self.source_digest, "version": self.version}
         return {"type": self.name, "version": self.version}
+
+    @cached_property
+    def fingerprint_text(self) -> str:
+        """The same as canonical JSON."""
+        return canonical_json(self.fingerprint)
 
     def function(self) -> Callable[..., Any]:
         """The function that does the work, imported now if it was only named."""

@@ -25,8 +25,8 @@ SEED_BITS = 31
 
 def key_tail(node_type: NodeType, entry: ModelEntry | None, take: int) -> str:
     """The part of the key's JSON that does not depend on inputs; made once per edit."""
-    model = {"id": entry.id, "behaviour": entry.behaviour} if entry else None
-    return f'}},"model":{canonical_json(model)},"take":{take},"type":{canonical_json(node_type.fingerprint)}}}'
+    model = canonical_json({"id": entry.id, "behaviour": entry.behaviour}) if entry is not None else "null"
+    return f'}},"model":{model},"take":{take},"type":{node_type.fingerprint_text}}}'
 
 
 def key_part(name: str, digest: str) -> str:
