@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 QUESTION = """\
 SELECT node_id AS node, coalesce(model, node_type) AS "made by",
-       axes->>'prompt' AS prompt, axes->>'seed' AS seed,
-       round(epoch(finished_at - started_at), 1) AS seconds, cost_computation AS usd
+       left(prompt_snapshot, 28) AS prompt, seed,
+       round(epoch(finished_at - started_at), 1) AS seconds,
+       cost_computation AS usd
 FROM generations ORDER BY finished_at"""
 """Fits a terminal of 80 columns, as does its answer."""
 

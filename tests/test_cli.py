@@ -10,20 +10,19 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from PIL import Image as Pillow
 
 from fusionflow_nb import errors, session
-from fusionflow_nb.author import Flow, recipe
+from fusionflow_nb.author import Flow
 from fusionflow_nb.cli import main, say
-from fusionflow_nb.media.video import video_facts
 from fusionflow_nb.providers.fake import FOLDER_VARIABLE, Behaviour
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from click.testing import Result
 
     from fusionflow_nb.providers.fake import FakeProvider
@@ -95,57 +94,6 @@ def saved(service: Path, tmp_path: Path) -> Path:
     path = pictures().save(tmp_path / "pictures.flow.json")
     session.use(None)
     return path
-
-
-# --- the demo --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """The installed command, run once."""
-    folder = tmp_path_factory.mktemp("demo")
-    environment = {**os.environ, session.HOME_VARIABLE: str(folder / "home")}
-    done = subprocess.run(
-        [Path(sys.executable).with_name("fusionflow"), "demo", "--folder", folder / "out"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S * 3,
-        check=False,
-    )
-    return done, folder
-
-
-def test_the_demo_makes_what_it_says(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    """The demo ends well and leaves an upscaled still, a film, a contact sheet and the flow that made them."""
-    done, folder = demo
-    assert (done.returncode, done.stderr) == (0, "")
-    out = folder / "out"
-    for name in ("still.png", "sheet.png"):
-        with Pillow.open(out / name) as picture:
-            picture.load()
-            assert min(picture.size) >= 300
-    [film] = out.glob("film.*")
-    facts = video_facts(film)
-    assert facts.duration_s == pytest.approx(3, abs=0.2)
-    assert {str(path) for path in (out / "still.png", out / "sheet.png", film)} <= set(done.stdout.splitlines())
-    assert len(list((out / "all").iterdir())) >= 12
-    assert recipe(out / "still.png").document.nodes.keys() == {"prompt", "still", "moody", "large", "titled"}
-    assert Flow.load(out / "neon-city.flow.json").name == "Neon city"
-
-
-def test_the_demo_pays_once_and_asks_in_sql(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    """SQL lists every generation of the demo, and the second run takes all of it from what is known."""
-    lines = demo[0].stdout.splitlines()
-    answer = lines[lines.index("--- what SQL says") : lines.index("--- second run")]
-    assert sum(line.startswith("sweep ") for line in answer) == 6
-    assert any(line.startswith("large ") and "local/upscale" in line for line in answer)
-    assert "every job says: cached; paid: $0.00" in lines
-
-
-def test_the_demo_leaves_the_home_of_the_user_alone(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    """Nobody's tape gets demo rows."""
-    assert not (demo[1] / "home").exists()
 
 
 # --- run -------------------------------------------------------------------------------------------------------------
