@@ -31,7 +31,8 @@ FusionFlowError
 │   ├── LostAssetError        no store holds these bytes any more
 │   └── CorruptAssetError     stored bytes do not match their name
 ├── JournalError              the durable log could not be used
-│   └── JournalBusyError      another process held it for too long
+│   ├── JournalBusyError      another process held it for too long
+│   └── JournalUnwritableError  the place is at fault: disk full, read-only, damaged
 ├── TapeError                 a query is wrong, or is not a read
 ├── SecretError               a key is missing or could not be stored
 ├── MissingExtraError         an optional package is needed
@@ -299,6 +300,12 @@ class JournalBusyError(JournalError):
     """Another process held the journal for too long."""
 
     code = "journal_busy"
+
+
+class JournalUnwritableError(JournalError):
+    """The place, not the request, is at fault: the disk is full, the file read-only or damaged."""
+
+    code = "journal_unwritable"
 
 
 class TapeError(FusionFlowError):

@@ -394,7 +394,7 @@ def test_sqlite_codes_decide(tmp_path):
     """The class of our error follows SQLite's code, not its text."""
     error = sqlite3.OperationalError("database is locked")
     error.sqlite_errorcode = sqlite3.SQLITE_FULL
-    assert isinstance(failures.translate(error, tmp_path), failures.JournalUnwritableError)
+    assert isinstance(failures.translate(error, tmp_path), errors.JournalUnwritableError)
     error.sqlite_errorcode = sqlite3.SQLITE_BUSY_SNAPSHOT
     assert isinstance(failures.translate(error, tmp_path), errors.JournalBusyError)
     error.sqlite_errorcode = sqlite3.SQLITE_ERROR

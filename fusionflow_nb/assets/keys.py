@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.sniff import extension
+from fusionflow_nb.media import media_types
 
 if TYPE_CHECKING:
     from fusionflow_nb.media.values import Asset
@@ -39,16 +39,17 @@ def file_name(sha256: str, media_type: str) -> str:
     >>> file_name("ab" * 32, "image/png").endswith("abab.png")
     True
     """
-    return f"{checked_sha256(sha256)[:2]}/{sha256}.{extension(media_type)}"
+    return media_types.file_name(checked_sha256(sha256), media_type)
 
 
 def store_key(asset: Asset) -> str:
-    """The key of an asset in any store, the one the tape keeps: `assets/ab/<sha256>.<ext>`.
+    """`asset.store_key`, once its digest is known to be one.
 
     Raises:
         MediaError: no sha256, or no type this house stores.
     """
-    return f"assets/{file_name(asset.sha256, asset.media_type)}"
+    checked_sha256(asset.sha256)
+    return asset.store_key
 
 
 def local_uri(sha256: str) -> str:

@@ -4,35 +4,12 @@
 
 from __future__ import annotations
 
-from fusionflow_nb import errors
+from fusionflow_nb.media.media_types import EXTENSIONS, extension
+
+__all__ = ["DECLARED_TYPES", "EXTENSIONS", "HEAD_BYTES", "extension", "sniff"]
 
 # As many first bytes as `sniff` looks at, at most.
 HEAD_BYTES = 4096
-
-# One extension per type and one type per extension; a store tries them all to find bytes by their digest alone.
-EXTENSIONS = {
-    "image/png": "png",
-    "image/jpeg": "jpg",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "image/avif": "avif",
-    "image/tiff": "tiff",
-    "image/bmp": "bmp",
-    "video/mp4": "mp4",
-    "video/quicktime": "mov",
-    "video/webm": "webm",
-    "video/x-matroska": "mkv",
-    "audio/wav": "wav",
-    "audio/mpeg": "mp3",
-    "audio/ogg": "ogg",
-    "audio/flac": "flac",
-    "audio/mp4": "m4a",
-    "audio/webm": "weba",
-    "audio/x-matroska": "mka",
-    "audio/aac": "aac",
-    "application/json": "json",
-    "text/plain": "txt",
-}
 
 # Text has no magic bytes: it is believed when somebody declares it (and checked to be text).
 DECLARED_TYPES = frozenset({"application/json", "text/plain"})
@@ -59,21 +36,6 @@ def sniff(head: bytes) -> str | None:
     True
     """
     return _picture(head) or _iso_container(head) or _matroska(head) or _sound(head)
-
-
-def extension(media_type: str) -> str:
-    """The file extension of a media type, without the dot.
-
-    Raises:
-        MediaError: this house does not store that type.
-
-    >>> extension("image/jpeg")
-    'jpg'
-    """
-    if media_type not in EXTENSIONS:
-        message = f"{ascii(media_type)[:80]} is no media type that can be stored."
-        raise errors.MediaError(message, hint=f"Known types: {', '.join(EXTENSIONS)}.")
-    return EXTENSIONS[media_type]
 
 
 def _picture(head: bytes) -> str | None:

@@ -26,14 +26,7 @@ _PLACE_CODES = frozenset(
 )
 _PRIMARY_CODE_MASK = 0xFF  # extended result codes carry the primary one in their low byte
 
-
-class JournalUnwritableError(errors.JournalError):
-    """The place, not the request, is at fault (disk full, read-only, damaged): the outbox is tried instead."""
-
-    code = "journal_unwritable"
-
-
-CANNOT_WRITE = (errors.JournalBusyError, JournalUnwritableError)
+CANNOT_WRITE = (errors.JournalBusyError, errors.JournalUnwritableError)
 """Failures of the place: what is already paid for goes to the outbox."""
 
 
@@ -48,17 +41,17 @@ def busy(holder: str | None = None, patience_s: float | None = None) -> errors.J
     )
 
 
-def unusable(path: Path, reason: str) -> JournalUnwritableError:
+def unusable(path: Path, reason: str) -> errors.JournalUnwritableError:
     """The folder or the file cannot be opened or written."""
-    return JournalUnwritableError(
+    return errors.JournalUnwritableError(
         f"The journal {path} cannot be used: {reason}.",
         hint=f"Make room and check the folder's permissions, or {_SETTING}.",
     )
 
 
-def damaged(path: Path, reason: str) -> JournalUnwritableError:
+def damaged(path: Path, reason: str) -> errors.JournalUnwritableError:
     """The file is no SQLite database, or a torn one."""
-    return JournalUnwritableError(
+    return errors.JournalUnwritableError(
         f"The journal {path} is damaged ({reason}). It was left as it is.",
         hint=f"Copy it together with its -wal file to a safe place and restore a backup, or {_SETTING} and go on.",
     )
@@ -90,9 +83,9 @@ def caller_left() -> errors.JournalError:
     return errors.JournalError("The claim was withdrawn: its caller has gone.")
 
 
-def replaced(path: Path) -> JournalUnwritableError:
+def replaced(path: Path) -> errors.JournalUnwritableError:
     """The file was removed or replaced while we had it open: writes would go nowhere."""
-    return JournalUnwritableError(
+    return errors.JournalUnwritableError(
         f"The journal {path} was removed or replaced while it was in use.",
         hint="Put the file back, or restart the kernel to begin a new one.",
     )
@@ -125,9 +118,9 @@ def not_json() -> errors.JournalError:
     )
 
 
-def outbox_unwritable(path: Path, reason: str, first: errors.JournalError) -> JournalUnwritableError:
+def outbox_unwritable(path: Path, reason: str, first: errors.JournalError) -> errors.JournalUnwritableError:
     """Neither the journal nor the outbox took a paid result: only memory and the asset store hold it now."""
-    return JournalUnwritableError(
+    return errors.JournalUnwritableError(
         f"{first.what} The outbox {path} could not take the result either: {reason}.",
         hint="The result is still in memory: make room on the disk, then save it or run the node again.",
     )

@@ -13,6 +13,7 @@ from json.encoder import encode_basestring as encode_text
 from typing import Any, TypeAlias
 
 from fusionflow_nb import errors
+from fusionflow_nb.media import media_types
 
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
@@ -57,6 +58,18 @@ class Asset:
     def digest(self) -> str:
         """What a content key takes of it."""
         return f"asset:{self.sha256}"
+
+    @property
+    def store_key(self) -> str:
+        """Its key in any store, the one the tape keeps: `assets/ab/<sha256>.<ext>`.
+
+        Raises:
+            MediaError: this house does not store its type.
+
+        >>> Asset("ab" * 32, "image/png", 3).store_key[:14]
+        'assets/ab/abab'
+        """
+        return f"assets/{media_types.file_name(self.sha256, self.media_type)}"
 
     def to_json(self) -> dict[str, Any]:
         """Its stored form."""

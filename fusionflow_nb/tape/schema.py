@@ -9,33 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fusionflow_nb.media.media_types import EXTENSIONS
+
 if TYPE_CHECKING:
     import duckdb
-
-# How a store names its files. The tape knows no store; a test holds this table and the store's together.
-_EXTENSIONS = {
-    "image/png": "png",
-    "image/jpeg": "jpg",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "image/avif": "avif",
-    "image/tiff": "tiff",
-    "image/bmp": "bmp",
-    "video/mp4": "mp4",
-    "video/quicktime": "mov",
-    "video/webm": "webm",
-    "video/x-matroska": "mkv",
-    "audio/wav": "wav",
-    "audio/mpeg": "mp3",
-    "audio/ogg": "ogg",
-    "audio/flac": "flac",
-    "audio/mp4": "m4a",
-    "audio/webm": "weba",
-    "audio/x-matroska": "mka",
-    "audio/aac": "aac",
-    "application/json": "json",
-    "text/plain": "txt",
-}
 
 _ASSET = (
     "STRUCT(sha256 VARCHAR, media_type VARCHAR, size_bytes BIGINT, width INTEGER, height INTEGER, duration_s DOUBLE)"
@@ -192,7 +169,7 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"CREATE TABLE internal.runs ({_columns(RUN_COLUMNS)})")
     connection.execute(f"CREATE TABLE internal.projects ({_columns(PROJECT_COLUMNS)}, created_at_us BIGINT)")
     connection.execute("CREATE TABLE internal.extensions (media_type VARCHAR, extension VARCHAR)")
-    connection.executemany("INSERT INTO internal.extensions VALUES (?, ?)", list(_EXTENSIONS.items()))
+    connection.executemany("INSERT INTO internal.extensions VALUES (?, ?)", list(EXTENSIONS.items()))
     for view in (*_VIEWS, *DERIVED_VIEWS):
         connection.execute(view)
 
