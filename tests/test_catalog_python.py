@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusionflow_nb.catalog import Catalog
@@ -74,6 +74,7 @@ PLAIN = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(PLAIN, PLAIN)
 def test_plain_values_from_outside_are_in_the_key(one, two):
     """Two values that a function reads make two digests; one value of one type makes one. NaN equals itself here."""

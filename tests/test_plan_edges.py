@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_sketch import Sketch, answer, catalog, models, only
 
@@ -77,6 +77,7 @@ def test_one_key_for_typed_in_and_over_an_edge(node_type, name, typed, source, p
     assert one == two
 
 
+@settings(deadline=None)
 @given(st.integers(-5, 5) | st.floats(-5, 5))
 def test_a_python_node_takes_numbers_in_its_own_type(value):
     """`factor: float` gets a float and one key, whether 1 or 1.0 was typed in or arrived."""
