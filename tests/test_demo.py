@@ -79,7 +79,7 @@ def test_the_next_step_that_it_names_works(demo: tuple[subprocess.CompletedProce
     out = demo[0].stdout.splitlines()
     command = out[out.index("--- go on with") + 1].split()
     done = subprocess.run(
-        [Path(sys.executable).with_name(command[0]), *command[1:], "--to", "still"],
+        [*command, "--to", "still"],
         env={**os.environ, session.HOME_VARIABLE: str(demo[1] / "next")},
         capture_output=True,
         text=True,

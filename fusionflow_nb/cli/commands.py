@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +61,7 @@ def demo(folder: Path) -> None:
             for path in (saved.still, saved.film, saved.sheet):
                 say.line(path)
             say.heading("go on with")
-            say.line(f"fusionflow run {flow_file} --set time=dawn --out {folder / 'dawn'}")
+            say.line(f"{_this_command()} run {flow_file} --set time=dawn --out {folder / 'dawn'}")
         finally:
             session.use(None)
 
@@ -169,6 +172,13 @@ def doctor(ctx: click.Context) -> None:
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _this_command() -> str:
+    """How to call us again from here: `make demo` leaves no `fusionflow` on the path."""
+    if shutil.which("fusionflow"):
+        return "fusionflow"
+    return sys.argv[0] if os.access(sys.argv[0], os.X_OK) else f"{sys.executable} -m fusionflow_nb"
 
 
 def _shown(running: LiveRun) -> LiveRun:
