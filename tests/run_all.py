@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -27,7 +28,10 @@ def main() -> int:
     for part in chosen:
         print(f"== {part}", flush=True)
         began = time.monotonic()
-        code = subprocess.run([sys.executable, *PARTS[part]], cwd=ROOT, check=False).returncode
+        # A folder of its own: what a killed run left behind in the shared one is not this run's to clear away.
+        with tempfile.TemporaryDirectory(prefix="fusionflow-tests-", ignore_cleanup_errors=True) as folder:
+            own = ["--basetemp", str(Path(folder) / "t")] if "pytest" in PARTS[part] else []
+            code = subprocess.run([sys.executable, *PARTS[part], *own], cwd=ROOT, check=False).returncode
         took[part] = (time.monotonic() - began, code)
     print("\npart       seconds  result")
     for part, (seconds, code) in took.items():

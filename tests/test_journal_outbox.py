@@ -32,7 +32,7 @@ needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="limits of POSI
 
 @pytest.fixture
 def journal(tmp_path):
-    with Journal.open(tmp_path, patience_s=0.2) as opened:
+    with Journal.open(tmp_path, patience_s=1.5) as opened:
         yield opened
 
 

@@ -38,7 +38,7 @@ class Gate:
 
 @pytest.fixture
 def journal(tmp_path):
-    with Journal.open(tmp_path, patience_s=0.3) as opened:
+    with Journal.open(tmp_path, patience_s=2.0) as opened:
         yield opened
 
 
