@@ -28,6 +28,7 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     for names in ENVIRONMENT.values():
         for name in names:
             monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
     monkeypatch.setenv(session.HOME_VARIABLE, str(tmp_path / "home"))
     yield

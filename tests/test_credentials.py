@@ -30,7 +30,7 @@ SECRET = "sk-planted-0123456789"  # noqa: S105 - not one
 class MemoryKeyring(KeyringBackend):
     """A keyring of this test."""
 
-    priority = 1  # type: ignore[assignment]
+    priority = -1  # type: ignore[assignment] # never found by itself
 
     def __init__(self) -> None:
         super().__init__()
