@@ -1,0 +1,204 @@
+/** The canvas itself: React Flow with our nodes and edges, and the panels around it. */
+
+import { Background, type EdgeChange, MiniMap, type NodeChange, ReactFlow, useReactFlow } from "@xyflow/react"
+import { useCallback, useEffect, useRef } from "react"
+import { useBridge, useCanvas } from "../bridge/context"
+import { Card } from "../nodes/card"
+import { Panels } from "../panels/panels"
+import type { Point } from "../state/store"
+import { ConnectionHint, useConnecting } from "./connecting"
+import { FlowEdge } from "./edge"
+import { useFlowEdges, useFlowNodes } from "./flow-nodes"
+import { useClipboard } from "./clipboard"
+import { isTyping, KEYS, middle, pressed } from "./keys"
+
+const nodeTypes = { card: Card }
+const edgeTypes = { flow: FlowEdge }
+const SNAP: [number, number] = [8, 8]
+/** A map of more would cost more than it shows. */
+const MOST_ON_MAP = 1500
+
+export function Canvas() {
+  const bridge = useBridge()
+  const { store, editing } = bridge
+  const flow = useReactFlow()
+  const nodes = useFlowNodes()
+  const edges = useFlowEdges()
+  const { isValidConnection, onConnect, onConnectEnd } = useConnecting()
+  const isMapOpen = useCanvas((state) => state.isMapOpen && state.shared.shown.nodes.size <= MOST_ON_MAP)
+  const isTapeOpen = useCanvas((state) => state.isTapeOpen)
+  const isDragging = useRef(false)
+  useClipboard()
+  useFirstView()
+  useSought()
+
+  const onNodesChange = useCallback(
+    (changes: NodeChange[]) => {
+      const state = store.getState()
+      const selection = new Set(state.selection)
+      const moved = new Map<string, Point>()
+      let isSelecting = false
+      for (const change of changes) {
+        if (change.type === "select") {
+          isSelecting = true
+          if (change.selected) selection.add(change.id)
+          else selection.delete(change.id)
+        }
+        if (change.type === "position" && change.position) moved.set(change.id, change.position)
+      }
+      if (isSelecting) store.setState({ selection })
+      if (moved.size === 0) return
+      // Dragging stays local until it ends; arrow keys move at once.
+      if (isDragging.current) store.setState({ dragged: new Map([...state.dragged, ...moved]) })
+      else editing.move(moved, "move")
+    },
+    [store, editing],
+  )
+
+  const onEdgesChange = useCallback(
+    (changes: EdgeChange[]) => {
+      const edgeSelection = new Set(store.getState().edgeSelection)
+      for (const change of changes) {
+        if (change.type !== "select") continue
+        if (change.selected) edgeSelection.add(change.id)
+        else edgeSelection.delete(change.id)
+      }
+      store.setState({ edgeSelection })
+    },
+    [store],
+  )
+
+  const onNodeDragStop = useCallback(() => {
+    isDragging.current = false
+    editing.move(store.getState().dragged)
+    store.setState({ dragged: new Map() })
+  }, [store, editing])
+
+  const keys = (event: React.KeyboardEvent) => {
+    event.stopPropagation() // nothing leaks into the notebook
+    if (event.defaultPrevented || isTyping(event.target)) return
+    if ((event.target as HTMLElement).closest("[role=dialog], .ff-pop")) return
+    const name = pressed(event.nativeEvent)
+    const key = KEYS.find((one) => one.keys === name)
+    if (!key?.run) return
+    // Tab walks through what can be focused; only on the canvas itself it adds a node.
+    if (name === "Tab" && event.target !== bridge.root.current) return
+    event.preventDefault()
+    key.run(bridge, flow)
+  }
+
+  const openAt = (event: React.MouseEvent, nodeId: string | null) => {
+    event.preventDefault()
+    const frame = bridge.root.current?.getBoundingClientRect()
+    if (nodeId && !store.getState().selection.has(nodeId)) editing.select([nodeId])
+    const at = { x: event.clientX - (frame?.left ?? 0), y: event.clientY - (frame?.top ?? 0) }
+    store.setState({ panel: { kind: "menu", at, nodeId } })
+  }
+
+  const onDoubleClick = (event: React.MouseEvent) => {
+    if (!(event.target as HTMLElement).classList.contains("react-flow__pane")) return
+    const at = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY })
+    store.setState({ panel: { kind: "palette", at, loose: null } })
+  }
+
+  const onDrop = (event: React.DragEvent) => {
+    const generationId = event.dataTransfer.getData("application/x-fusionflow-generation")
+    if (!generationId) return
+    event.preventDefault()
+    const position = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY })
+    bridge.session.send({ type: "restore", generation_id: generationId, position })
+  }
+
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: it is the application's surface; every action has its key
+    <div
+      ref={(element) => {
+        bridge.root.current = element
+      }}
+      className={`ff-root${isTapeOpen ? " has-tape" : ""}`}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: keys need a place to go to
+      tabIndex={0}
+      role="application"
+      aria-label="Flow canvas. Press ? for all keys."
+      data-lm-suppress-shortcuts="true"
+      onKeyDown={keys}
+      onKeyUp={(event) => event.stopPropagation()}
+      onDoubleClick={onDoubleClick}
+      onDragOver={(event) => event.preventDefault()}
+      onDrop={onDrop}
+    >
+      <ReactFlow
+        nodes={nodes}
+        edges={edges}
+        nodeTypes={nodeTypes}
+        edgeTypes={edgeTypes}
+        onNodesChange={onNodesChange}
+        onEdgesChange={onEdgesChange}
+        onNodeDragStart={() => {
+          isDragging.current = true
+        }}
+        onNodeDragStop={onNodeDragStop}
+        onSelectionDragStart={() => {
+          isDragging.current = true
+        }}
+        onSelectionDragStop={onNodeDragStop}
+        onConnect={onConnect}
+        onConnectEnd={onConnectEnd}
+        isValidConnection={isValidConnection}
+        onPaneClick={() => {
+          store.setState({ panel: null })
+          bridge.root.current?.focus({ preventScroll: true })
+        }}
+        onPaneContextMenu={(event) => openAt(event as React.MouseEvent, null)}
+        onNodeContextMenu={(event, node) => openAt(event, node.id)}
+        onlyRenderVisibleElements
+        minZoom={0.05}
+        maxZoom={3}
+        snapToGrid
+        snapGrid={SNAP}
+        zoomOnDoubleClick={false}
+        deleteKeyCode={null}
+        selectionKeyCode="Shift"
+        multiSelectionKeyCode={["Shift", "Meta", "Control"]}
+        connectionRadius={28}
+        nodeDragThreshold={2}
+        elevateNodesOnSelect
+        proOptions={{ hideAttribution: true }}
+      >
+        <Background gap={22} size={1.4} />
+        {isMapOpen && <MiniMap pannable zoomable ariaLabel="Map of the flow" position="bottom-right" />}
+      </ReactFlow>
+      <ConnectionHint />
+      <Panels middle={() => middle(bridge, flow)} />
+    </div>
+  )
+}
+
+/** When the flow first comes, show all of it, not larger than life. */
+function useFirstView(): void {
+  const { derived, store } = useBridge()
+  const flow = useReactFlow()
+  const isReady = useCanvas((state) => state.isReady)
+  useEffect(() => {
+    if (!isReady || derived.boxes(store.getState()).size === 0) return
+    const frame = requestAnimationFrame(() => void flow.fitView({ padding: { top: "84px", bottom: "140px", left: "40px", right: "40px" }, maxZoom: 1 }))
+    return () => cancelAnimationFrame(frame)
+  }, [isReady, derived, store, flow])
+}
+
+/** Bring a node into view that was looked for, and put the focus on it. */
+function useSought(): void {
+  const { store, editing, root } = useBridge()
+  const flow = useReactFlow()
+  const sought = useCanvas((state) => state.sought)
+  useEffect(() => {
+    if (sought === null) return
+    store.setState({ sought: null })
+    const [rect] = editing.rects([sought])
+    if (!rect) return
+    const zoom = Math.max(0.5, flow.getZoom())
+    void flow.setCenter(rect.x + rect.width / 2, rect.y + rect.height / 2, { zoom, duration: 160 })
+    const timer = setTimeout(() => root.current?.querySelector<HTMLElement>(`[data-id="${sought}"]`)?.focus({ preventScroll: true }), 200)
+    return () => clearTimeout(timer)
+  }, [sought, store, editing, flow, root])
+}

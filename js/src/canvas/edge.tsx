@@ -1,0 +1,26 @@
+/** An edge: the colour of what it carries, dashed where nothing fresh has flowed yet. */
+
+import { BaseEdge, type EdgeProps, getBezierPath } from "@xyflow/react"
+import { memo } from "react"
+import { useCanvas } from "../bridge/context"
+import { isRunning } from "../state/card"
+import { outputOf } from "../state/ports"
+
+export const FlowEdge = memo(function FlowEdge(props: EdgeProps) {
+  const { source, sourceHandleId, target, selected } = props
+  const type = useCanvas((state) => {
+    const node = state.shared.shown.nodes.get(source)
+    return outputOf(node && state.catalog.get(node.type), sourceHandleId ?? "")?.type ?? "json"
+  })
+  const isFresh = useCanvas((state) => {
+    const node = state.shared.shown.nodes.get(source)
+    const isValue = node !== undefined && state.catalog.get(node.type)?.kind === "structural"
+    return isValue || state.plan.nodes[source]?.state === "fresh"
+  })
+  const isFlowing = useCanvas((state) =>
+    isRunning({ run: state.runs.nodes.get(target), isAsked: state.runs.asked.has(target) }),
+  )
+  const [path] = getBezierPath({ ...props, curvature: 0.32 })
+  const look = `ff-edge ff-type-${type}${isFresh ? "" : " is-dashed"}${isFlowing ? " is-flowing" : ""}${selected ? " is-selected" : ""}`
+  return <BaseEdge id={props.id} path={path} className={look} interactionWidth={18} />
+})

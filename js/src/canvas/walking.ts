@@ -1,0 +1,31 @@
+/** From node to node by keyboard: the nearest one in a direction. */
+
+import type { Bridge } from "../bridge/context"
+import type { Point } from "../state/store"
+
+/** The nearest node in a direction, from the selected one, or from a point where none is. */
+export function nearest({ editing, store }: Bridge, from: Point, towards: Point): string | null {
+  const state = store.getState()
+  const rects = editing.rects(state.shared.shown.nodes.keys())
+  const here = rects.find((rect) => state.selection.has(rect.id))
+  const center = (rect: { x: number; y: number; width: number; height: number }) => ({
+    x: rect.x + rect.width / 2,
+    y: rect.y + rect.height / 2,
+  })
+  const start = here ? center(here) : from
+  let best: string | null = null
+  let least = Number.POSITIVE_INFINITY
+  for (const rect of rects) {
+    if (rect === here) continue
+    const { x, y } = center(rect)
+    const along = (x - start.x) * towards.x + (y - start.y) * towards.y
+    const across = Math.abs((x - start.x) * towards.y) + Math.abs((y - start.y) * towards.x)
+    if (here && along <= 0) continue
+    const distance = Math.abs(along) + 2 * across
+    if (distance < least) {
+      least = distance
+      best = rect.id
+    }
+  }
+  return best
+}

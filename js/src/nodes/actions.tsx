@@ -1,0 +1,49 @@
+/** What can be done with the one node that is selected, beside it. */
+
+import { useBridge, useCanvas } from "../bridge/context"
+import { isRunning } from "../state/card"
+import type { Card } from "../state/derived"
+import { priceOf, usdRange } from "../state/money"
+
+export function Actions({ id, card }: { id: string; card: Card }) {
+  const { editing, store } = useBridge()
+  const price = useCanvas((state) => {
+    const { low, high, nodes } = priceOf(state.shared.shown, state.plan, [id])
+    return nodes.length > 0 ? usdRange(low, high) : ""
+  })
+  const { facts } = card
+  const isStructural = facts.type?.kind === "structural"
+  return (
+    <div className="ff-actions nodrag" role="toolbar" aria-label={`What to do with ${card.title}`}>
+      {isRunning(facts) ? (
+        <button type="button" onClick={() => editing.cancel(id)}>
+          ■ Cancel
+        </button>
+      ) : (
+        !isStructural && (
+          <>
+            <button type="button" disabled={price === ""} onClick={() => editing.run([id])} title="Run this and what it needs">
+              ▶ Run <span className="ff-mono">{price}</span>
+            </button>
+            <button type="button" onClick={() => editing.again([id])} title="Another take, with another seed unless it is locked">
+              Again
+            </button>
+          </>
+        )
+      )}
+      {!isStructural && (
+        <button type="button" aria-pressed={facts.node.locked !== null} onClick={() => editing.toggleKept([id])} title="Keep this result, whatever changes above (L)">
+          Keep
+        </button>
+      )}
+      <button type="button" aria-pressed={facts.node.isMuted} onClick={() => editing.toggleMuted([id])} title="Leave out of runs (M)">
+        Mute
+      </button>
+      {card.allFields.length > card.fields.length && (
+        <button type="button" aria-pressed={store.getState().isInspectorOpen} onClick={() => store.setState((state) => ({ isInspectorOpen: !state.isInspectorOpen }))} title="All settings (I)">
+          Settings
+        </button>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,175 @@
+/** A node, drawn from the catalog and from what the kernel says; every type looks the same way, none has its own. */
+
+import { useStore as useFlowStore, type NodeProps } from "@xyflow/react"
+import { memo } from "react"
+import { useBridge, useCanvas, useCard } from "../bridge/context"
+import { useNow } from "../bridge/clock"
+import { MediaCell } from "../media/cell"
+import { isMain, MOST_CELLS, type Section } from "../state/anatomy"
+import { brief, isRunning, runningSince, showsMedia } from "../state/card"
+import type { Card as CardData } from "../state/derived"
+import { valueOf } from "../state/form"
+import { seconds } from "../state/money"
+import { Actions } from "./actions"
+import { FieldRow } from "./fields/field"
+import { TextControl } from "./fields/text"
+import { Ports } from "./ports"
+import { Title } from "./title"
+import { Grip } from "./grip"
+
+export type Detail = "full" | "less" | "least"
+
+/** How much a node shows, by the canvas's zoom. */
+export const detailAt = (zoom: number): Detail => (zoom < 0.25 ? "least" : zoom < 0.4 ? "less" : "full")
+
+const detailOf = (state: { transform: [number, number, number] }): Detail => detailAt(state.transform[2])
+
+export const Card = memo(function Card({ id, selected }: NodeProps) {
+  const card = useCard(id)
+  const detail = useFlowStore(detailOf)
+  const isOnly = useCanvas((state) => state.selection.size === 1)
+  if (!card) return null
+  const { facts, box } = card
+  const type = facts.type?.outputs[0]?.type ?? "json"
+  const state = isRunning(facts) ? "running" : (facts.plan?.state ?? "fresh")
+  return (
+    <article
+      className={`ff-card ff-type-${type} is-${state}${selected ? " is-selected" : ""}${facts.node.isMuted ? " is-muted" : ""} at-${detail}`}
+      style={{ width: box.width, height: box.height }}
+      aria-label={`${card.title}: ${card.chips.map((chip) => chip.text).join(", ") || state}`}
+    >
+      <Ports id={id} card={card} />
+      <header className="ff-head">
+        <i className="ff-dot" aria-hidden="true" />
+        <Title id={id} title={card.title} />
+        <Chips card={card} />
+      </header>
+      {detail === "full"
+        ? box.sections.map((section) => <Part key={section.kind + (section.name ?? "")} id={id} card={card} section={section} />)
+        : showsMedia(facts.type) && <Media card={card} style={{ top: box.sections[0]?.y ?? 0, bottom: 8 }} />}
+      {detail !== "full" && !showsMedia(facts.type) && <p className="ff-gist">{gist(card)}</p>}
+      {selected && isOnly && detail === "full" && <Actions id={id} card={card} />}
+      {selected && detail === "full" && <Grip id={id} width={box.width} />}
+    </article>
+  )
+})
+
+function Chips({ card }: { card: CardData }) {
+  const since = runningSince(card.facts.run)
+  return (
+    <span className="ff-chips" aria-live="polite">
+      {card.chips.map((chip) => (
+        <span key={chip.text} className={`ff-chip is-${chip.tone}`} title={chip.title}>
+          {chip.text}
+        </span>
+      ))}
+      {since !== null && <Elapsed since={since} />}
+    </span>
+  )
+}
+
+/** The time since a job began; the only part of a running node that draws ten times a second. */
+function Elapsed({ since }: { since: number }) {
+  const now = useNow()
+  return <span className="ff-chip is-plain" aria-hidden="true">{seconds((now - since / 1000) / 1000)}</span>
+}
+
+function Part({ id, card, section }: { id: string; card: CardData; section: Section }) {
+  const place = { top: section.y, height: section.height }
+  switch (section.kind) {
+    case "media":
+      return <Media card={card} style={place} />
+    case "ports":
+      return null // the ports draw themselves, with their names
+    case "error":
+      return (
+        <div className="ff-part ff-error" style={place} role="alert">
+          <p>
+            {card.error?.message}
+            {card.error?.hint && <span>{card.error.hint}</span>}
+          </p>
+        </div>
+      )
+    case "reason":
+      return (
+        <div className="ff-part ff-reason" style={place}>
+          <p>
+            {card.reasons.map((reason) => (
+              <span key={reason.text} title={reason.text}>
+                {reason.field?.replaceAll("_", " ")}: <s>{brief(reason.old)}</s> → <b>{brief(reason.new)}</b>
+              </span>
+            ))}
+          </p>
+        </div>
+      )
+    case "field": {
+      const field = card.fields.find((one) => one.name === section.name)
+      if (!field) return null
+      const isBare = isMain({ type: card.facts.type, fields: card.fields }, field)
+      return (
+        <div className="ff-part" style={place}>
+          <FieldRow nodeId={id} field={field} value={valueOf(card.facts.node, field)} isBare={isBare} place="card" />
+        </div>
+      )
+    }
+    case "variable":
+      return <Variable id={id} name={section.name ?? ""} style={place} />
+    case "foot":
+      return (
+        <footer className="ff-part ff-foot" style={place}>
+          {card.foot.join(" · ")}
+        </footer>
+      )
+  }
+}
+
+function Media({ card, style }: { card: CardData; style: React.CSSProperties }) {
+  const { facts, cells, box } = card
+  const type = facts.type?.outputs[0]?.type ?? "image"
+  const isStale = facts.plan?.state !== "fresh"
+  const shown = cells.slice(0, MOST_CELLS)
+  const isRunningNow = isRunning(facts)
+  return (
+    <div className="ff-part ff-media" style={{ ...style, gridTemplateColumns: `repeat(${box.columns}, 1fr)` }}>
+      {shown.map((view) => (
+        <MediaCell key={view.key} view={view} type={type} isAlone={cells.length === 1} isStale={isStale && !isRunningNow} />
+      ))}
+      {shown.length === 0 && (
+        <div className={`ff-cell ff-nothing${isRunningNow ? " is-running" : ""}`}>
+          <span>{isRunningNow ? "generating…" : facts.plan?.state === "invalid" ? (facts.plan.reasons?.[0]?.text ?? "incomplete") : "not run yet"}</span>
+        </div>
+      )}
+      {cells.length > MOST_CELLS && <span className="ff-more">+{cells.length - MOST_CELLS}</span>}
+    </div>
+  )
+}
+
+function Variable({ id, name, style }: { id: string; name: string; style: React.CSSProperties }) {
+  const { editing } = useBridge()
+  const value = useCanvas((state) => state.shared.shown.variables[name] ?? null)
+  const fieldId = `ff-variable-${id}-${name}`
+  return (
+    <div className="ff-part" style={style}>
+      <div className="ff-field nodrag">
+        <label htmlFor={fieldId}>
+          <span>{name}</span>
+          <span className="ff-hint ff-mono">flow variable</span>
+        </label>
+        <TextControl
+          id={fieldId}
+          value={value}
+          problem={null}
+          field={{ name, control: "text", label: name }}
+          onChange={(next) => editing.setVariable(name, next)}
+        />
+      </div>
+    </div>
+  )
+}
+
+/** What a value node says when it is too small to be read in full. */
+function gist(card: CardData): string {
+  const field = card.fields[0]
+  const value = field && valueOf(card.facts.node, field)
+  return typeof value === "string" ? value : value === null || value === undefined ? "" : JSON.stringify(value)
+}

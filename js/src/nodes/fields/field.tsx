@@ -1,0 +1,108 @@
+/** The control of a field, drawn from its schema; the same on a node and in the inspector. */
+
+import { memo } from "react"
+import { useBridge } from "../../bridge/context"
+import { problemOf, type Field } from "../../state/form"
+import type { Json } from "../../wire/flow"
+import { ModelControl } from "./model"
+import { NumberControl, SeedControl, SliderControl } from "./numbers"
+import { ListControl, TextControl } from "./text"
+
+interface Props {
+  nodeId: string
+  field: Field
+  value: Json
+  /** The title of the node says what it is. */
+  isBare?: boolean
+  /** Where it stands, so that two views of one field have different ids. */
+  place: "card" | "inspector"
+}
+
+export interface ControlProps {
+  id: string
+  field: Field
+  value: Json
+  onChange: (value: Json) => void
+  problem: string | null
+}
+
+export const FieldRow = memo(function FieldRow({ nodeId, field, value, isBare = false, place }: Props) {
+  const { editing } = useBridge()
+  const id = `ff-${place}-${nodeId}-${field.name}`
+  const problem = problemOf(field, value)
+  const control = { id, field, value, problem, onChange: (next: Json) => editing.set(nodeId, field, next) }
+  return (
+    <div className={`ff-field nodrag${problem ? " is-wrong" : ""}`}>
+      {!isBare && (
+        <label htmlFor={id}>
+          <span>{field.label}</span>
+          <span className="ff-hint">{problem ?? <Beside field={field} value={value} />}</span>
+        </label>
+      )}
+      <Control nodeId={nodeId} {...control} label={isBare ? field.label : undefined} />
+    </div>
+  )
+})
+
+function Beside({ field, value }: { field: Field; value: Json }) {
+  const { store } = useBridge()
+  if (field.control === "model") {
+    const model = typeof value === "string" ? store.getState().models.get(value) : undefined
+    return <>{model ? `${model.provider} · ${model.price_text}` : ""}</>
+  }
+  if (field.control === "slider") return <span className="ff-mono">{value === null ? "default" : String(value)}</span>
+  return field.description.length <= 24 ? <>{field.description}</> : null
+}
+
+function Control({ nodeId, label, ...props }: ControlProps & { nodeId: string; label?: string }) {
+  const { field, id, value, onChange } = props
+  switch (field.control) {
+    case "slider":
+      return <SliderControl {...props} />
+    case "number":
+      return <NumberControl {...props} />
+    case "seed":
+      return <SeedControl nodeId={nodeId} {...props} />
+    case "model":
+      return <ModelControl nodeId={nodeId} {...props} />
+    case "choice":
+      return (
+        <select
+          id={id}
+          className="ff-box nowheel"
+          value={JSON.stringify(value)}
+          onChange={(event) => onChange(JSON.parse(event.currentTarget.value))}
+        >
+          {!field.choices?.includes(value) && <option value={JSON.stringify(value)}>{value === null ? "default" : String(value)}</option>}
+          {field.choices?.map((choice) => (
+            <option key={JSON.stringify(choice)} value={JSON.stringify(choice)}>
+              {String(choice)}
+            </option>
+          ))}
+        </select>
+      )
+    case "toggle":
+      return (
+        <label className="ff-toggle">
+          <input id={id} type="checkbox" checked={value === true} onChange={(event) => onChange(event.currentTarget.checked)} />
+          <span>{value ? "on" : "off"}</span>
+        </label>
+      )
+    case "color":
+      return (
+        <span className="ff-box ff-color">
+          <input
+            type="color"
+            aria-label={`${field.label}, picked`}
+            value={/^#[0-9a-f]{6}$/i.test(String(value)) ? String(value) : "#808080"}
+            onChange={(event) => onChange(event.currentTarget.value)}
+          />
+          <input id={id} type="text" value={String(value ?? "")} onChange={(event) => onChange(event.currentTarget.value)} />
+        </span>
+      )
+    case "text":
+      return <TextControl {...props} label={label} />
+    default:
+      return <ListControl {...props} label={label} />
+  }
+}

@@ -1,0 +1,50 @@
+/** The edge by which a node is made wider; arrow keys do it too. */
+
+import { useReactFlow } from "@xyflow/react"
+import { useRef, useState } from "react"
+import { useBridge } from "../bridge/context"
+import { NARROWEST, WIDEST } from "../state/anatomy"
+
+const STEP = 20
+
+export function Grip({ id, width }: { id: string; width: number }) {
+  const { editing } = useBridge()
+  const { getZoom } = useReactFlow()
+  const start = useRef<{ x: number; width: number } | null>(null)
+  const [wanted, setWanted] = useState<number | null>(null)
+  const fit = (value: number) => Math.min(WIDEST, Math.max(NARROWEST, value))
+  const end = () => {
+    if (wanted !== null && wanted !== width) editing.setWidth(id, wanted)
+    start.current = null
+    setWanted(null)
+  }
+  return (
+    <div
+      className="ff-grip nodrag nopan"
+      role="slider"
+      tabIndex={0}
+      aria-label="Width"
+      aria-valuenow={width}
+      aria-valuemin={NARROWEST}
+      aria-valuemax={WIDEST}
+      style={{ left: wanted ?? width }}
+      onPointerDown={(event) => {
+        event.stopPropagation()
+        event.currentTarget.setPointerCapture(event.pointerId)
+        start.current = { x: event.clientX, width }
+      }}
+      onPointerMove={(event) => {
+        if (start.current) setWanted(fit(start.current.width + (event.clientX - start.current.x) / getZoom()))
+      }}
+      onPointerUp={end}
+      onPointerCancel={end}
+      onKeyDown={(event) => {
+        const by = event.key === "ArrowRight" ? STEP : event.key === "ArrowLeft" ? -STEP : 0
+        if (by === 0) return
+        event.preventDefault()
+        event.stopPropagation()
+        editing.setWidth(id, fit(width + by))
+      }}
+    />
+  )
+}

@@ -1,0 +1,250 @@
+/**
+ * Where everything on a node stands, in canvas pixels, without a page: React Flow is told sizes and ports, so that
+ * nothing is mounted to be measured. The style sheet uses the same numbers.
+ */
+
+import type { InputPort, NodeType, PortType } from "../wire/catalog"
+import type { Json } from "../wire/flow"
+import type { ErrorFacts, NodePlan, Reason } from "../wire/run"
+import type { CellView } from "./card"
+import type { FlowNode, Look } from "./document"
+import { type Field, valueOf } from "./form"
+import { inputOf, isMedia } from "./ports"
+
+export const HEADER = 36
+export const FOOT = 34
+export const PAD = 12
+const MEDIA_PAD = 8
+const CONTROL = 32
+const LABEL = 20
+const GAP = 8
+const LINE = 18
+const PORT_STEP = 26
+const PORT_TOP = 20
+const CHARACTER = 6.9 // of 13 px text, on the wide side: a line too many is better than one that is cut
+const GRID_GAP = 4
+
+export interface Port {
+  name: string
+  side: "left" | "right"
+  y: number
+  type: PortType
+  /** A batch goes through: drawn as a square. */
+  isSquare: boolean
+  isRequired: boolean
+}
+
+export interface Section {
+  kind: "media" | "error" | "reason" | "ports" | "field" | "variable" | "foot"
+  y: number
+  height: number
+  /** Of a field. */
+  name?: string
+}
+
+export interface Box {
+  width: number
+  height: number
+  sections: Section[]
+  ports: Port[]
+  /** Of the media grid. */
+  columns: number
+}
+
+export interface BoxFacts {
+  node: FlowNode
+  type: NodeType | undefined
+  look: Look | undefined
+  plan: NodePlan | undefined
+  fields: readonly Field[]
+  /** Flow variables that the fields read, and what they hold. */
+  variables: readonly [name: string, value: Json][]
+  /** Input ports that an edge feeds, in order of the edges. */
+  connected: readonly string[]
+  /** Output ports that an edge leaves. */
+  leaving: readonly string[]
+  cells: readonly CellView[]
+  reasons: readonly Reason[]
+  error: ErrorFacts | null
+}
+
+export const DEFAULT_WIDTH = 280
+export const VALUE_WIDTH = 260
+export const NARROWEST = 200
+export const WIDEST = 900
+
+/** How wide a node is: as a person made it, else by what it shows. */
+export const widthOf = (look: Look | undefined, isMediaNode: boolean): number =>
+  Math.min(WIDEST, Math.max(NARROWEST, look?.width ?? (isMediaNode ? DEFAULT_WIDTH : VALUE_WIDTH)))
+
+/** Lines that a text needs at a width in pixels. */
+export function linesOf(text: string, width: number): number {
+  const most = Math.max(8, Math.floor(width / CHARACTER))
+  let lines = 0
+  for (const paragraph of text.split("\n")) {
+    let used = 0
+    lines += 1
+    for (const word of paragraph.split(/(?<=\s)/)) {
+      if (used > 0 && used + word.trimEnd().length > most) {
+        lines += 1
+        used = 0
+      }
+      used += word.length
+      while (used > most) {
+        lines += 1
+        used -= most
+      }
+    }
+  }
+  return lines
+}
+
+const MOST_LINES = 12
+
+/** How high the control of a field is. */
+export function controlHeight(field: Field, value: Json, width: number): number {
+  if (field.control === "text" || field.control === "list" || field.control === "json") {
+    const lines = linesOf(textOf(value), width - 2 * PAD - 20)
+    return Math.max(CONTROL, Math.min(MOST_LINES, lines) * LINE + 14)
+  }
+  return CONTROL
+}
+
+/** A value as the text in its field. */
+export function textOf(value: Json): string {
+  if (value === null || value === undefined) return ""
+  if (Array.isArray(value) && value.every((one) => typeof one !== "object")) {
+    return value.every((one) => typeof one === "number") ? value.join(", ") : value.join("\n")
+  }
+  return typeof value === "object" ? JSON.stringify(value, null, 1) : String(value)
+}
+
+export function boxOf(facts: BoxFacts): Box {
+  const { type, plan } = facts
+  const isMediaNode = type?.outputs[0] !== undefined && isMedia(type.outputs[0].type)
+  const width = widthOf(facts.look, isMediaNode)
+  const sections: Section[] = []
+  const ports: Port[] = []
+  let y = HEADER
+  const place = (kind: Section["kind"], height: number, name?: string): number => {
+    sections.push({ kind, y, height, name })
+    y += height
+    return y - height
+  }
+  const stacked = stackedInputs(facts)
+  const shape = gridOf(facts, width)
+  if (isMediaNode) {
+    const needed = PORT_TOP + stacked.length * PORT_STEP
+    const at = place("media", Math.max(shape.height, needed))
+    stacked.forEach((port, index) => void ports.push(left(port, at + PORT_TOP + index * PORT_STEP)))
+  } else if (stacked.length > 0) {
+    const at = place("ports", stacked.length * PORT_STEP)
+    stacked.forEach((port, index) => void ports.push(left(port, at + (index + 0.5) * PORT_STEP)))
+  }
+  const textWidth = width - 2 * PAD - 18
+  if (facts.error) {
+    const said = linesOf(facts.error.message, textWidth) + (facts.error.hint ? linesOf(facts.error.hint, textWidth) : 0)
+    place("error", GAP + said * 17 + 14)
+  }
+  if (facts.reasons.length > 0) place("reason", GAP + facts.reasons.length * 17 + 12)
+  for (const field of facts.fields) {
+    const control = controlHeight(field, valueOf(facts.node, field), width)
+    const label = isMain(facts, field) ? 0 : LABEL
+    const at = place("field", GAP + label + control, field.name)
+    const input = field.isSetting ? null : inputOf(type, field.name)
+    if (input) ports.push(left(input, at + GAP + label + Math.min(control, CONTROL) / 2))
+  }
+  for (const [name, value] of facts.variables) {
+    const lines = Math.min(MOST_LINES, linesOf(textOf(value), width - 2 * PAD - 20))
+    place("variable", GAP + LABEL + Math.max(CONTROL, lines * LINE + 14), name)
+  }
+  place("foot", FOOT)
+  const isBatch = (plan?.axes?.length ?? 0) > 0
+  outputsOf(facts).forEach((output, index) => {
+    const base = isMediaNode ? HEADER + PORT_TOP : HEADER + 24
+    const isSquare = isBatch || output.is_series
+    ports.push({ ...output, side: "right", y: base + index * PORT_STEP, isSquare, isRequired: false })
+  })
+  return {
+    width,
+    height: Math.max(y, ...ports.map((port) => port.y + PORT_TOP)),
+    sections,
+    ports,
+    columns: shape.columns,
+  }
+}
+
+/** The one field of a node that is nothing else needs no label: the title says it. */
+export const isMain = (facts: Pick<BoxFacts, "type" | "fields">, field: Field): boolean =>
+  facts.type?.kind === "structural" && facts.fields[0] === field && field.control !== "slider"
+
+const left = (port: InputPort, y: number): Port => ({
+  name: port.name,
+  side: "left",
+  y,
+  type: port.type,
+  isSquare: port.collects !== "no",
+  isRequired: port.is_required,
+})
+
+/** Inputs that stand in a row of their own: media, and parameters that an edge feeds. */
+function stackedInputs({ type, connected, fields }: BoxFacts): InputPort[] {
+  const onFields = new Set(fields.map((field) => field.name))
+  const declared = (type?.inputs ?? []).filter(
+    (port) => !port.is_parameter || connected.includes(port.name) || (port.is_required && !onFields.has(port.name)),
+  )
+  const names = new Set(declared.map((port) => port.name))
+  const extra = connected.filter((name) => !names.has(name)).map((name) => inputOf(type, name) ?? unknownPort(name))
+  return [...declared, ...extra]
+}
+
+function outputsOf({ type, leaving }: BoxFacts): { name: string; type: PortType; is_series: boolean }[] {
+  const known = type?.outputs ?? []
+  const others = leaving.filter((name) => known.every((one) => one.name !== name))
+  const rest = others.map((name) => ({ name, type: type?.extra_outputs ?? ("json" as const), is_series: false }))
+  return [...known, ...rest]
+}
+
+const unknownPort = (name: string): InputPort => ({
+  name,
+  type: "json",
+  collects: "no",
+  is_required: false,
+  is_parameter: false,
+  default: null,
+})
+
+/** The media grid: columns follow the last axis where there are two, else what looks even. */
+function gridOf(facts: BoxFacts, width: number): { columns: number; height: number } {
+  const count = Math.min(facts.cells.length, MOST_CELLS)
+  const inside = width - 2 * MEDIA_PAD
+  if (facts.type?.outputs[0]?.type === "audio") return { columns: 1, height: Math.max(1, count) * 64 }
+  const axes = facts.plan?.axes ?? []
+  const last = axes[axes.length - 1]?.labels.length ?? 0
+  const columns =
+    count <= 1
+      ? 1
+      : axes.length === 2 && last > 1 && last <= 5
+        ? last
+        : count === 2 || count === 4
+          ? 2
+          : count <= 9
+            ? 3
+            : 4
+  const rows = Math.max(1, Math.ceil(count / columns))
+  const cellWidth = (inside - (columns - 1) * GRID_GAP) / columns
+  const aspect = aspectOf(facts, count)
+  return { columns, height: Math.round((rows * cellWidth) / aspect + (rows - 1) * GRID_GAP) }
+}
+
+export const MOST_CELLS = 16
+
+/** Width by height of a cell: of what is there, else of what was asked for. */
+function aspectOf({ cells, node, type }: BoxFacts, count: number): number {
+  const known = cells.find((one) => one.cell?.width && one.cell.height)?.cell
+  const { width, height } = node.params
+  const asked = typeof width === "number" && typeof height === "number" && height > 0 ? width / height : null
+  const usual = type?.outputs[0]?.type === "video" ? 16 / 9 : 1.5
+  const aspect = known?.width && known.height ? known.width / known.height : (asked ?? usual)
+  return count > 1 ? Math.min(2, Math.max(0.66, aspect)) : Math.min(2.4, Math.max(0.8, aspect))
+}

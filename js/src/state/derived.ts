@@ -1,0 +1,215 @@
+/** What follows from the store for each node, kept as long as nothing it follows from has changed. */
+
+import type { Model, NodeType } from "../wire/catalog"
+import type { Json, JsonObject } from "../wire/flow"
+import type { ErrorFacts, JobResult, NodePlan, Reason } from "../wire/run"
+import { type Box, boxOf } from "./anatomy"
+import { type CardFacts, type CellView, type Chip, cellsOf, chipsOf, errorOf, footOf, reasonsOf } from "./card"
+import type { Document, FlowEdge, FlowNode, Look } from "./document"
+import { type Field, fieldsOf, fieldsOnCard, words } from "./form"
+import type { NodeRun } from "./runs"
+import { tidied } from "./placing"
+import type { CanvasState, Point } from "./store"
+
+/** A node with everything that is drawn of it. */
+export interface Card {
+  facts: CardFacts
+  title: string
+  model: Model | null
+  /** All fields, for the inspector. */
+  allFields: readonly Field[]
+  /** Those on the node itself. */
+  fields: readonly Field[]
+  /** Flow variables that these read. */
+  variables: readonly [name: string, value: Json][]
+  /** Names of input ports that an edge feeds. */
+  connected: ReadonlySet<string>
+  cells: readonly CellView[]
+  chips: readonly Chip[]
+  reasons: readonly Reason[]
+  error: ErrorFacts | null
+  foot: readonly string[]
+  box: Box
+}
+
+type Sources = [
+  FlowNode,
+  NodeType | undefined,
+  Look | undefined,
+  NodePlan | undefined,
+  NodeRun | undefined,
+  readonly JobResult[] | undefined,
+  boolean,
+  Model | null,
+  string,
+  string,
+  /** The flow's variables, where the node reads one. */
+  Readonly<JsonObject> | null,
+]
+
+interface Ends {
+  into: Map<string, string[]>
+  from: Map<string, string[]>
+}
+
+const NOWHERE: ReadonlyMap<string, Point> = new Map()
+const GAP_BELOW = 60
+
+export class Derived {
+  #cards = new Map<string, { sources: Sources; card: Card }>()
+  #ends: { edges: readonly FlowEdge[]; ends: Ends } | null = null
+  #boxes: { map: ReadonlyMap<string, Box> } = { map: new Map() }
+  #boxesOf: CanvasState | null = null
+  #unplaced: {
+    boxes: ReadonlyMap<string, Box>
+    looks: ReadonlyMap<string, Look>
+    edges: readonly FlowEdge[]
+    points: ReadonlyMap<string, Point>
+  } | null = null
+
+  /** The card of a node; null where it is gone. The same object as long as nothing in it changed. */
+  card(state: CanvasState, id: string): Card | null {
+    const document = state.shared.shown
+    const node = document.nodes.get(id)
+    if (!node) return null
+    const ends = this.#endsOf(document)
+    const modelId = node.params.model
+    const sources: Sources = [
+      node,
+      state.catalog.get(node.type),
+      document.looks.get(id),
+      state.plan.nodes[id],
+      state.runs.nodes.get(id),
+      state.runs.results.get(id),
+      state.runs.asked.has(id),
+      typeof modelId === "string" ? (state.models.get(modelId) ?? null) : null,
+      (ends.into.get(id) ?? []).join(" "),
+      (ends.from.get(id) ?? []).join(" "),
+      readsVariables(node) ? document.variables : null,
+    ]
+    const known = this.#cards.get(id)
+    if (known?.sources.every((source, index) => source === sources[index])) return known.card
+    const card = made(sources)
+    // A box that came out equal stays the same object, so that React Flow's nodes stay as they are.
+    if (known && JSON.stringify(known.card.box) === JSON.stringify(card.box)) card.box = known.card.box
+    this.#cards.set(id, { sources, card })
+    return card
+  }
+
+  /** Sizes and ports of all nodes; the same map as long as none changed. */
+  boxes(state: CanvasState): ReadonlyMap<string, Box> {
+    const before = this.#boxesOf
+    const isSame =
+      before !== null &&
+      before.shared.shown === state.shared.shown &&
+      before.plan === state.plan &&
+      before.runs === state.runs &&
+      before.catalog === state.catalog &&
+      before.models === state.models
+    this.#boxesOf = state
+    if (isSame) return this.#boxes.map
+    const { nodes } = state.shared.shown
+    const map = new Map<string, Box>()
+    let isChanged = nodes.size !== this.#boxes.map.size
+    for (const id of nodes.keys()) {
+      const box = this.card(state, id)?.box
+      if (!box) continue
+      map.set(id, box)
+      isChanged ||= this.#boxes.map.get(id) !== box
+    }
+    for (const id of this.#cards.keys()) if (!nodes.has(id)) this.#cards.delete(id)
+    if (isChanged) this.#boxes = { map }
+    return this.#boxes.map
+  }
+
+  /** Where nodes stand that nobody has placed: laid out by their edges, below those that have a place. */
+  unplaced(state: CanvasState): ReadonlyMap<string, Point> {
+    const document = state.shared.shown
+    if (document.looks.size >= document.nodes.size) return NOWHERE
+    const boxes = this.boxes(state)
+    const known = this.#unplaced
+    if (known?.boxes === boxes && known.looks === document.looks && known.edges === document.edges) return known.points
+    const rects = [...document.nodes.keys()].filter((id) => !document.looks.has(id))
+    const found = new Map<string, Point>()
+    let below = 0
+    for (const [id, look] of document.looks) below = Math.max(below, look.y + (boxes.get(id)?.height ?? 0) + GAP_BELOW)
+    const sized = rects.map((id) => ({ id, x: 0, y: below, width: boxes.get(id)?.width ?? 0, height: boxes.get(id)?.height ?? 0 }))
+    for (const rect of sized) found.set(rect.id, { x: rect.x, y: rect.y })
+    for (const edit of tidied(document, sized)) {
+      if (edit.kind === "set_layout") found.set(edit.node_id, { x: edit.fields?.x ?? 0, y: edit.fields?.y ?? below })
+    }
+    this.#unplaced = { boxes, looks: document.looks, edges: document.edges, points: found }
+    return found
+  }
+
+  #endsOf(document: Document): Ends {
+    if (this.#ends?.edges === document.edges) return this.#ends.ends
+    const ends: Ends = { into: new Map(), from: new Map() }
+    const note = (map: Map<string, string[]>, id: string, port: string) => {
+      const known = map.get(id)
+      if (!known) map.set(id, [port])
+      else if (!known.includes(port)) known.push(port)
+    }
+    for (const edge of document.edges) {
+      note(ends.into, edge.target, edge.targetHandle)
+      note(ends.from, edge.source, edge.sourceHandle)
+    }
+    this.#ends = { edges: document.edges, ends }
+    return ends
+  }
+}
+
+function made(sources: Sources): Card {
+  const [node, type, look, plan, run, results, isAsked, model, into, from, variables] = sources
+  const facts: CardFacts = { node, type, plan, run, results, isAsked }
+  const connected = into === "" ? [] : into.split(" ")
+  const isFed = new Set(connected)
+  const allFields = type ? fieldsOf(type, node, model) : []
+  const fields = fieldsOnCard(allFields, node, isFed)
+  const cells = cellsOf(facts)
+  const reasons = reasonsOf(facts)
+  const error = errorOf(facts)
+  const leaving = from === "" ? [] : from.split(" ")
+  const read = variables ? variablesOn(node, fields, variables) : []
+  const box = boxOf({ node, type, look, plan, fields, variables: read, connected, leaving, cells, reasons, error })
+  return {
+    facts,
+    title: titleOf(node, type, look),
+    model,
+    allFields,
+    fields,
+    variables: read,
+    connected: isFed,
+    cells,
+    chips: chipsOf(facts),
+    reasons,
+    error,
+    foot: footOf(facts, model),
+    box,
+  }
+}
+
+/** What a person called the node, else what its type is called. */
+export const titleOf = (node: FlowNode, type: NodeType | undefined, look: Look | undefined): string =>
+  look?.title ?? type?.title ?? words(node.type)
+
+const VARIABLE = /(?<!\\)\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}/g
+
+const readsVariables = (node: FlowNode): boolean =>
+  Object.values(node.params).some((value) => typeof value === "string" && value.includes("{{"))
+
+const MOST_VARIABLES = 3
+
+/** The variables that the fields on a card read, in the order they are named. */
+function variablesOn(node: FlowNode, fields: readonly Field[], variables: Readonly<JsonObject>): [string, Json][] {
+  const names = new Set<string>()
+  for (const field of fields) {
+    const value = node.params[field.name]
+    if (typeof value === "string") for (const found of value.matchAll(VARIABLE)) names.add(found[1] as string)
+  }
+  const known = [...names].flatMap((name): [string, Json][] => {
+    const value = variables[name]
+    return value === undefined ? [] : [[name, value]]
+  })
+  return known.slice(0, MOST_VARIABLES)
+}

@@ -1,0 +1,241 @@
+/** What a person does to the flow, as edits: each a command that keyboard, menus and toolbar share. */
+
+import type { NodeType } from "../wire/catalog"
+import type { Edit, Json, JsonObject } from "../wire/flow"
+import { copied, pasted } from "./clipboard"
+import type { Derived } from "./derived"
+import { edgeKey, type FlowEdge } from "./document"
+import type { Field } from "./form"
+import { priceOf } from "./money"
+import { newNodeId } from "./naming"
+import { type Alignment, aligned, type Rect, tidied } from "./placing"
+import { fitting, refusal, replacedBy } from "./ports"
+import type { Session } from "./session"
+import type { LooseEnd, Point } from "./store"
+
+export class Editing {
+  constructor(
+    readonly session: Session,
+    readonly derived: Derived,
+    private readonly chance: () => number = Math.random,
+  ) {}
+
+  private get state() {
+    return this.session.store.getState()
+  }
+
+  private get document() {
+    return this.state.shared.shown
+  }
+
+  /** Place a node of a type; where it was called by a loose edge, connected to it. Returns its id. */
+  place(type: NodeType, at: Point, loose: LooseEnd | null = null): string | null {
+    const id = newNodeId(this.document, type.name)
+    const edits: Edit[] = [
+      {
+        kind: "add_node",
+        node: { id, type: type.name, params: this.#firstParams(type) },
+        layout: { x: Math.round(at.x), y: Math.round(at.y) },
+      },
+    ]
+    const port = loose && fitting(type, loose)[0]
+    if (loose && port) {
+      const edge: FlowEdge =
+        loose.side === "source"
+          ? { source: loose.nodeId, sourceHandle: loose.port, target: id, targetHandle: port }
+          : { source: id, sourceHandle: port, target: loose.nodeId, targetHandle: loose.port }
+      const old = loose.side === "target" && replacedBy(this.document, this.state.catalog, edge)
+      if (old) edits.push({ kind: "remove_edge", edge: old })
+      edits.push({ kind: "add_edge", edge })
+    }
+    if (!this.session.edit(edits)) return null
+    this.select([id])
+    return id
+  }
+
+  /** A new node draws its seed once, and holds the first model that can do the task and has a key. */
+  #firstParams(type: NodeType): JsonObject {
+    const params: JsonObject = {}
+    const models = [...this.state.models.values()].filter((one) => type.task !== null && one.tasks.includes(type.task))
+    const model = models.find((one) => one.has_key) ?? models[0]
+    if (model) params.model = model.id
+    const hasSeed = type.params_schema.properties?.seed !== undefined && (!model || "seed" in model.parameters)
+    if (hasSeed && type.kind === "provider") params.seed = this.drawSeed()
+    return params
+  }
+
+  drawSeed = (): number => Math.floor(this.chance() * 2 ** 31)
+
+  /** Draw an edge, in the place of the one a port holds already. A refusal is said. */
+  connect(edge: FlowEdge): boolean {
+    const why = refusal(this.document, this.state.catalog, edge)
+    if (why) {
+      this.session.say(why, "bad")
+      return false
+    }
+    const old = replacedBy(this.document, this.state.catalog, edge)
+    return this.session.edit([
+      ...(old ? [{ kind: "remove_edge" as const, edge: old }] : []),
+      { kind: "add_edge", edge },
+    ])
+  }
+
+  /** Set a field; `null` where there is a default takes the parameter away. */
+  set(nodeId: string, field: Field, value: Json): void {
+    const node = this.document.nodes.get(nodeId)
+    if (!node) return
+    const gesture = `${nodeId}.${field.name}`
+    if (field.isSetting) {
+      const settings = { ...(node.params.settings as JsonObject | undefined), [field.name]: value }
+      this.session.edit([{ kind: "set_param", node_id: nodeId, name: "settings", value: settings }], gesture)
+    } else if (value === null) {
+      if (node.params[field.name] !== undefined) {
+        this.session.edit([{ kind: "set_param", node_id: nodeId, name: field.name, is_unset: true }], gesture)
+      }
+    } else {
+      this.session.edit([{ kind: "set_param", node_id: nodeId, name: field.name, value }], gesture)
+    }
+  }
+
+  select(ids: Iterable<string>): void {
+    this.session.store.setState({ selection: new Set(ids), edgeSelection: new Set() })
+  }
+
+  selectAll(): void {
+    this.select(this.document.nodes.keys())
+  }
+
+  /** Remove the selected nodes and edges, as one step. */
+  removeSelected(): void {
+    const { selection, edgeSelection } = this.state
+    const edges = this.document.edges.filter(
+      (edge) => edgeSelection.has(edgeKey(edge)) && !selection.has(edge.source) && !selection.has(edge.target),
+    )
+    const edits: Edit[] = edges.map((edge) => ({ kind: "remove_edge", edge }))
+    for (const id of selection) if (this.document.nodes.has(id)) edits.push({ kind: "remove_node", node_id: id })
+    if (this.session.edit(edits)) this.select([])
+  }
+
+  copy(): string | null {
+    return this.state.selection.size > 0 ? copied(this.document, this.state.selection) : null
+  }
+
+  /** Paste nodes at a place; false where the text holds none. */
+  paste(text: string, at: Point): boolean {
+    const made = pasted(this.document, text, { at })
+    if (!made) return false
+    if (this.session.edit(made.edits)) this.select(made.ids)
+    return true
+  }
+
+  duplicate(): void {
+    const text = this.copy()
+    const made = text && pasted(this.document, text, { x: 32, y: 32 })
+    if (made && this.session.edit(made.edits)) this.select(made.ids)
+  }
+
+  /** Mute the selected nodes, or, where all are, unmute them. */
+  toggleMuted(ids: Iterable<string> = this.state.selection): void {
+    const nodes = [...ids].flatMap((id) => this.document.nodes.get(id) ?? [])
+    const value = nodes.some((node) => !node.isMuted)
+    this.session.edit(nodes.map((node) => ({ kind: "set_node", node_id: node.id, field: "is_muted", value })))
+  }
+
+  /** Keep the results of the selected nodes, or let go of them where all are kept. */
+  toggleKept(ids: Iterable<string> = this.state.selection): void {
+    const nodes = [...ids].flatMap((id) => this.document.nodes.get(id) ?? [])
+    const isKeeping = nodes.some((node) => !node.locked)
+    const edits = nodes.flatMap((node): Edit[] => {
+      const generation = this.state.runs.results.get(node.id)?.find((one) => one.generation_id)?.generation_id
+      if (isKeeping && (node.locked || !generation)) return []
+      return [{ kind: "set_node", node_id: node.id, field: "locked", value: isKeeping ? (generation ?? null) : null }]
+    })
+    if (edits.length === 0) this.session.say("There is no result to keep yet.")
+    else this.session.edit(edits)
+  }
+
+  setVariable(name: string, value: Json): void {
+    this.session.edit([{ kind: "set_variable", name, value }], `variable.${name}`)
+  }
+
+  setWidth(nodeId: string, width: number): void {
+    this.session.edit([{ kind: "set_layout", node_id: nodeId, fields: { width: Math.round(width) } }])
+  }
+
+  setSeedLocked(nodeId: string, isLocked: boolean): void {
+    this.session.edit([{ kind: "set_layout", node_id: nodeId, fields: { is_seed_locked: isLocked || null } }])
+  }
+
+  rename(nodeId: string, title: string): void {
+    const clean = title.trim()
+    this.session.edit([{ kind: "set_layout", node_id: nodeId, fields: { title: clean === "" ? null : clean } }])
+  }
+
+  align(how: Alignment): void {
+    this.session.edit(aligned(this.rects(this.state.selection), how))
+  }
+
+  /** Lay out the selected nodes, or all. */
+  tidy(): void {
+    const { selection } = this.state
+    this.session.edit(tidied(this.document, this.rects(selection.size > 1 ? selection : this.document.nodes.keys())))
+  }
+
+  /** Put nodes where they were dragged. Those that nobody has placed stay where they are drawn: the layout is now fixed. */
+  move(places: ReadonlyMap<string, Point>, gesture?: string): void {
+    const all = new Map([...this.derived.unplaced(this.state), ...places])
+    const edits = [...all].flatMap(([id, { x, y }]): Edit[] => {
+      const look = this.document.looks.get(id)
+      if (!this.document.nodes.has(id) || (look?.x === x && look.y === y)) return []
+      return [{ kind: "set_layout", node_id: id, fields: { x, y } }]
+    })
+    this.session.edit(edits, gesture)
+  }
+
+  /** Where nodes stand and how large they are. */
+  rects(ids: Iterable<string>): Rect[] {
+    const boxes = this.derived.boxes(this.state)
+    const unplaced = this.derived.unplaced(this.state)
+    return [...ids].flatMap((id) => {
+      const box = boxes.get(id)
+      const at = this.document.looks.get(id) ?? unplaced.get(id)
+      return box ? [{ id, x: at?.x ?? 0, y: at?.y ?? 0, width: box.width, height: box.height }] : []
+    })
+  }
+
+  /** Run targets and what they need; null: everything that is not fresh. */
+  run(targets: string[] | null): void {
+    const { nodes } = priceOf(this.document, this.state.plan, targets)
+    if (nodes.length === 0) this.session.say("Everything is fresh: nothing to run.")
+    else this.session.run(targets ?? [], nodes)
+  }
+
+  /** Another take of these nodes, with another seed where it is not locked: one step to undo, then a run. */
+  again(ids: string[]): void {
+    const edits = ids.flatMap((id): Edit[] => {
+      const node = this.document.nodes.get(id)
+      if (!node) return []
+      const take: Edit = { kind: "set_node", node_id: id, field: "take", value: node.take + 1 }
+      const isFree = typeof node.params.seed === "number" && this.document.looks.get(id)?.is_seed_locked !== true
+      return isFree ? [take, { kind: "set_param", node_id: id, name: "seed", value: this.drawSeed() }] : [take]
+    })
+    if (this.session.edit(edits)) this.session.run(ids, ids)
+  }
+
+  runStale(): void {
+    const stale = Object.entries(this.state.plan.nodes).filter(([, node]) => node.state !== "fresh")
+    this.run(stale.map(([id]) => id))
+  }
+
+  cancel(nodeId?: string, branch = false): void {
+    this.session.send({ type: "cancel", ...(nodeId && { node_id: nodeId, branch }) })
+  }
+
+  undo(): void {
+    this.session.send({ type: "undo", client_id: this.session.clientId })
+  }
+
+  redo(): void {
+    this.session.send({ type: "redo", client_id: this.session.clientId })
+  }
+}

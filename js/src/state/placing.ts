@@ -1,0 +1,91 @@
+/** Where nodes go: lining up, spreading out, and a layered layout of the whole. Answers are edits. */
+
+import { layout as dagreLayout, Graph } from "@dagrejs/dagre"
+import type { Edit } from "../wire/flow"
+import type { Document } from "./document"
+
+export interface Rect {
+  id: string
+  x: number
+  y: number
+  width: number
+  height: number
+}
+
+const move = (rect: Rect, x: number, y: number): Edit[] =>
+  Math.round(x) === rect.x && Math.round(y) === rect.y
+    ? []
+    : [{ kind: "set_layout", node_id: rect.id, fields: { x: Math.round(x), y: Math.round(y) } }]
+
+export type Alignment = "left" | "center" | "right" | "top" | "middle" | "bottom" | "row" | "column"
+
+/** Line up nodes on an edge, a middle line, or spread them evenly in a row or a column. */
+export function aligned(rects: readonly Rect[], how: Alignment): Edit[] {
+  if (rects.length < 2) return []
+  const lefts = Math.min(...rects.map((one) => one.x))
+  const rights = Math.max(...rects.map((one) => one.x + one.width))
+  const tops = Math.min(...rects.map((one) => one.y))
+  const bottoms = Math.max(...rects.map((one) => one.y + one.height))
+  if (how === "row" || how === "column") return spread(rects, how)
+  return rects.flatMap((one) => {
+    switch (how) {
+      case "left":
+        return move(one, lefts, one.y)
+      case "center":
+        return move(one, (lefts + rights - one.width) / 2, one.y)
+      case "right":
+        return move(one, rights - one.width, one.y)
+      case "top":
+        return move(one, one.x, tops)
+      case "middle":
+        return move(one, one.x, (tops + bottoms - one.height) / 2)
+      default:
+        return move(one, one.x, bottoms - one.height)
+    }
+  })
+}
+
+const LEAST_GAP = 32
+
+function spread(rects: readonly Rect[], how: "row" | "column"): Edit[] {
+  const [axis, size] = how === "row" ? (["x", "width"] as const) : (["y", "height"] as const)
+  const inOrder = [...rects].sort((a, b) => a[axis] - b[axis])
+  const first = inOrder[0] as Rect
+  const last = inOrder[inOrder.length - 1] as Rect
+  const taken = inOrder.reduce((sum, one) => sum + one[size], 0)
+  const room = last[axis] + last[size] - first[axis] - taken
+  const gap = Math.max(LEAST_GAP, room / (inOrder.length - 1))
+  let at = first[axis]
+  return inOrder.flatMap((one) => {
+    const edits = how === "row" ? move(one, at, one.y) : move(one, one.x, at)
+    at += one[size] + gap
+    return edits
+  })
+}
+
+/** Layers from left to right along the edges; the nodes' upper left corner stays where it is. */
+export function tidied(document: Document, rects: readonly Rect[]): Edit[] {
+  if (rects.length === 0) return []
+  const graph = new Graph()
+  graph.setGraph({
+    rankdir: "LR",
+    nodesep: 44,
+    ranksep: 84,
+    ranker: rects.length > 400 ? "longest-path" : "network-simplex",
+  })
+  graph.setDefaultEdgeLabel(() => ({}))
+  const known = new Set(rects.map((one) => one.id))
+  for (const { id, width, height } of rects) graph.setNode(id, { width, height })
+  for (const edge of document.edges)
+    if (known.has(edge.source) && known.has(edge.target)) graph.setEdge(edge.source, edge.target)
+  dagreLayout(graph)
+  const places = rects.map((rect) => {
+    const { x, y } = graph.node(rect.id) as { x: number; y: number }
+    return { rect, x: x - rect.width / 2, y: y - rect.height / 2 }
+  })
+  const placed = rects.filter((one) => document.looks.has(one.id))
+  const from = placed.length > 0 ? placed : rects
+  const shiftX = Math.min(...from.map((one) => one.x)) - Math.min(...places.map((one) => one.x))
+  const shiftY = Math.min(...from.map((one) => one.y)) - Math.min(...places.map((one) => one.y))
+  return places.flatMap(({ rect, x, y }) => move(rect, x + shiftX, y + shiftY))
+}

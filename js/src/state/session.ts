@@ -1,0 +1,172 @@
+/** Between the channel and the store: what the kernel says goes in, what a person does goes out and is shown at once. */
+
+import type { Edit } from "../wire/flow"
+import { type Channel, type Events, type FromKernel, newId, type Snapshot, type ToKernel } from "../wire/messages"
+import { confirmed, edited, refused, restarted } from "./pending"
+import { EditError } from "./plain"
+import { asking, noRuns, notAsked, reduced, withResults } from "./runs"
+import { beforeDrawing, FrameQueue, verdict } from "./sequence"
+import { type CanvasStore, makeStore } from "./store"
+
+/** How long the kernel may be silent after a question before the view says so. */
+const PATIENCE_MS = 5000
+
+type Sendable<T> = T extends ToKernel ? Omit<T, "id"> : never
+
+export class Session {
+  readonly store: CanvasStore = makeStore()
+  readonly clientId = newId()
+  #seq = -1
+  /** The snapshot we wait for, and our edits since we asked for it. */
+  #asked: { id: string; sentSince: Set<string>; timer: ReturnType<typeof setTimeout> } | null = null
+  readonly #events: FrameQueue<Events["events"]>
+  readonly #stop: () => void
+  #noticeTimer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(
+    private readonly channel: Channel,
+    later: (run: () => void) => void = beforeDrawing,
+  ) {
+    this.#events = new FrameQueue((batches) => {
+      this.store.setState(({ runs }) => ({ runs: reduced(runs, batches.flat()) }))
+    }, later)
+    this.#stop = channel.listen((message) => this.#hear(message))
+    this.#askAgain()
+  }
+
+  /** Leave nothing behind: no listener, no timer. */
+  close(): void {
+    this.#stop()
+    if (this.#asked) clearTimeout(this.#asked.timer)
+    clearTimeout(this.#noticeTimer)
+  }
+
+  /** Send a message; returns its id. */
+  send(message: Sendable<ToKernel>): string {
+    const id = newId()
+    this.channel.send({ ...message, id } as ToKernel)
+    return id
+  }
+
+  /**
+   * Change the document: shown at once, corrected by the kernel. False where it does not fit; a notice says why.
+   * `gesture`: steps under one name are undone together.
+   */
+  edit(edits: Edit[], gesture?: string): boolean {
+    if (edits.length === 0) return true
+    const { shared } = this.store.getState()
+    const id = newId()
+    try {
+      this.store.setState({ shared: edited(shared, { id, edits }) })
+    } catch (error) {
+      if (!(error instanceof EditError)) throw error
+      this.say(error.message, "bad")
+      return false
+    }
+    this.#asked?.sentSince.add(id)
+    this.channel.send({ type: "edits", id, client_id: this.clientId, base_rev: shared.rev, edits, gesture })
+    return true
+  }
+
+  /** Ask for a run; the nodes say so in the frame of the click. */
+  run(targets: string[], nodes: Iterable<string>): void {
+    const id = this.send({ type: "run", targets })
+    this.store.setState(({ runs }) => ({ runs: asking(runs, nodes, id) }))
+  }
+
+  /** A sentence to the person, for a while. */
+  say(text: string, tone: "plain" | "bad" = "plain"): void {
+    this.store.setState({ notice: { text, tone } })
+    clearTimeout(this.#noticeTimer)
+    this.#noticeTimer = setTimeout(() => this.store.setState({ notice: null }), tone === "bad" ? 8000 : 4000)
+  }
+
+  #hear(message: FromKernel): void {
+    if (this.store.getState().isAway) this.store.setState({ isAway: false })
+    switch (message.type) {
+      case "snapshot":
+        this.#begin(message)
+        break
+      case "edits": {
+        if (this.#asked) break // what the snapshot will hold, or what comes after it in order
+        const shared = confirmed(this.store.getState().shared, message)
+        if (shared === "gap") this.#askAgain()
+        else this.store.setState({ shared, history: message.history })
+        break
+      }
+      case "events":
+        if (this.#asked) break
+        switch (verdict(this.#seq, message.seq)) {
+          case "next":
+            this.#seq = message.seq
+            this.#events.push(message.events)
+            break
+          case "gap":
+            this.#askAgain()
+        }
+        break
+      case "plan":
+        this.#events.flush() // results said by events come before those of the plan
+        if (message.plan.rev < this.store.getState().plan.rev) break
+        this.store.setState(({ runs }) => ({
+          plan: message.plan,
+          ...(message.results && { runs: withResults(runs, message.results) }),
+        }))
+        break
+      case "facts": {
+        const { catalog, models, tape, budgets, saved_at_us: savedAtUs } = message
+        this.store.setState({
+          ...(catalog && { catalog: new Map(catalog.map((one) => [one.name, one])) }),
+          ...(models && { models: new Map(models.map((one) => [one.id, one])) }),
+          ...(tape && { tape }),
+          ...(budgets && { budgets }),
+          ...(savedAtUs !== undefined && { savedAtUs }),
+        })
+        break
+      }
+      case "reply":
+        if (!message.error) break
+        this.store.setState(({ shared, runs }) => ({
+          shared: refused(shared, message.id),
+          runs: notAsked(runs, message.id),
+        }))
+        this.say([message.error.message, message.error.hint].filter(Boolean).join(" "), "bad")
+    }
+  }
+
+  #begin(snapshot: Snapshot): void {
+    if (this.#asked && snapshot.id !== undefined && snapshot.id !== this.#asked.id) return
+    const sentSince = this.#asked?.sentSince ?? new Set<string>()
+    if (this.#asked) clearTimeout(this.#asked.timer)
+    this.#asked = null
+    this.#events.flush()
+    this.#seq = snapshot.seq
+    this.store.setState(({ shared }) => ({
+      isReady: true,
+      isAway: false,
+      shared: restarted(shared, snapshot, sentSince),
+      catalog: new Map(snapshot.catalog.map((one) => [one.name, one])),
+      models: new Map(snapshot.models.map((one) => [one.id, one])),
+      templates: snapshot.templates,
+      plan: snapshot.plan,
+      runs: reduced(withResults(noRuns, snapshot.results), snapshot.live),
+      tape: snapshot.tape,
+      budgets: snapshot.budgets,
+      history: snapshot.history,
+      savedAtUs: snapshot.saved_at_us,
+    }))
+  }
+
+  /** Ask for a snapshot; again, where the question or its answer is lost. */
+  #askAgain(): void {
+    if (this.#asked) clearTimeout(this.#asked.timer)
+    const sentSince = new Set<string>()
+    const id = newId()
+    const timer = setTimeout(() => {
+      this.store.setState({ isAway: true })
+      this.#askAgain()
+    }, PATIENCE_MS)
+    this.#asked = { id, sentSince, timer }
+    this.channel.send({ type: "ask", id, what: "snapshot" })
+  }
+}

@@ -1,0 +1,92 @@
+/** Everything a view knows, in one store; who changes it stands in `session.ts`, who draws it selects narrowly. */
+
+import { createStore, type StoreApi } from "zustand/vanilla"
+import type { Model, Template } from "../wire/catalog"
+import type { History } from "../wire/messages"
+import type { Budget, Plan, Tape } from "../wire/run"
+import { nothingShared, type Shared } from "./pending"
+import type { Catalog } from "./ports"
+import { noRuns, type Runs } from "./runs"
+import type { Loose } from "./searching"
+
+export interface Point {
+  x: number
+  y: number
+}
+
+/** The panel that is open over the canvas; one at a time. */
+export type Panel =
+  | { kind: "palette"; at: Point; loose: LooseEnd | null }
+  | { kind: "find" }
+  | { kind: "keys" }
+  | { kind: "menu"; at: Point; nodeId: string | null }
+
+/** An edge that was dropped on empty space: the port it is held by. */
+export interface LooseEnd extends Loose {
+  nodeId: string
+  port: string
+}
+
+export interface Notice {
+  text: string
+  tone: "plain" | "bad"
+}
+
+export interface CanvasState {
+  /** Whether the first snapshot has come. */
+  isReady: boolean
+  /** Whether the kernel has stopped answering: the picture stays, a banner says what to do. */
+  isAway: boolean
+  shared: Shared
+  catalog: Catalog
+  models: ReadonlyMap<string, Model>
+  templates: readonly Template[]
+  plan: Plan
+  runs: Runs
+  tape: Tape
+  budgets: readonly Budget[]
+  history: History
+  savedAtUs: number | null
+
+  // What only this view knows.
+  selection: ReadonlySet<string>
+  edgeSelection: ReadonlySet<string>
+  /** Where nodes are while they are dragged. */
+  dragged: ReadonlyMap<string, Point>
+  panel: Panel | null
+  renaming: string | null
+  /** A node that is to be brought into view. */
+  sought: string | null
+  notice: Notice | null
+  isTapeOpen: boolean
+  isInspectorOpen: boolean
+  isMapOpen: boolean
+}
+
+export type CanvasStore = StoreApi<CanvasState>
+
+export const makeStore = (): CanvasStore =>
+  createStore<CanvasState>(() => ({
+    isReady: false,
+    isAway: false,
+    shared: nothingShared,
+    catalog: new Map(),
+    models: new Map(),
+    templates: [],
+    plan: { rev: -1, nodes: {}, unpriced: [] },
+    runs: noRuns,
+    tape: { frames: [], generations: 0, cost_micro_usd: 0 },
+    budgets: [],
+    history: { can_undo: false, can_redo: false },
+    savedAtUs: null,
+    selection: new Set(),
+    edgeSelection: new Set(),
+    dragged: new Map(),
+    panel: null,
+    renaming: null,
+    sought: null,
+    notice: null,
+    isTapeOpen: true,
+    isInspectorOpen: true,
+    isMapOpen: true,
+  }))

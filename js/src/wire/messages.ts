@@ -1,0 +1,128 @@
+/**
+ * Every message between kernel and view, both ways. Custom messages of one widget; JSON, plus binary buffers for media
+ * where no server extension answers.
+ *
+ * The rules
+ * - The kernel is the truth. A view shows its own edits at once and lays them anew over whatever the kernel says.
+ * - `rev` counts changes of the document, `seq` counts `events` messages; both rise by one. A view that meets a gap
+ *   asks for one `snapshot` and waits; what is older than that snapshot is passed over.
+ * - Every message of a view with an `id` gets a `reply` with it, or a broadcast that carries it; failure included.
+ * - `edits` are applied in the order of arrival, all of a message or none, and broadcast to all views, the sender too,
+ *   under its `client_id` as `origin` and its `id`. Undo belongs to the document: one history for all views.
+ * - At most one `events` message per 33 ms.
+ */
+
+import type { Model, NodeType, Template } from "./catalog"
+import type { Edit, JsonObject, WireFlow } from "./flow"
+import type { Budget, ErrorFacts, JobResult, Plan, RunEvent, Tape } from "./run"
+
+/** Everything a view needs to begin, or to begin again. */
+export interface Snapshot {
+  type: "snapshot"
+  /** Id of the `ask` it answers: all edits that the view sent before asking are in here, or were refused. */
+  id?: string
+  rev: number
+  /** Events up to this one are in here already. */
+  seq: number
+  flow: WireFlow
+  catalog: NodeType[]
+  models: Model[]
+  plan: Plan
+  results: Record<string, JobResult[]>
+  /** Events of the run that goes on, enough to show how it stands; empty when nothing runs. */
+  live: RunEvent[]
+  tape: Tape
+  budgets: Budget[]
+  templates: Template[]
+  history: History
+  /** When the file was last written; null: it has no file yet. */
+  saved_at_us: number | null
+}
+
+export interface History {
+  can_undo: boolean
+  can_redo: boolean
+}
+
+export interface EditsDone {
+  type: "edits"
+  rev: number
+  /** Client id of the view that sent them, or `python`, `undo`, `redo`. */
+  origin: string
+  /** Id of the message they came in, where they came from a view. */
+  id?: string
+  edits: Edit[]
+  history: History
+}
+
+export interface Events {
+  type: "events"
+  seq: number
+  events: RunEvent[]
+}
+
+/** After edits and at the end of jobs, when planning is done; for the newest revision only. */
+export interface Planned {
+  type: "plan"
+  plan: Plan
+  /** Results of nodes whose results changed without a run (an undo, a cached key); absent: as they were. */
+  results?: Record<string, JobResult[]>
+}
+
+/** Small things that change now and then; absent fields are as they were. */
+export interface Facts {
+  type: "facts"
+  catalog?: NodeType[]
+  models?: Model[]
+  tape?: Tape
+  budgets?: Budget[]
+  saved_at_us?: number | null
+}
+
+export interface Reply {
+  type: "reply"
+  id: string
+  /** `gone`: an edit met a node that is no more. */
+  error?: ErrorFacts
+  run_id?: string
+  [more: string]: unknown
+}
+
+export type FromKernel = Snapshot | EditsDone | Events | Planned | Facts | Reply
+
+export type ToKernel =
+  | {
+      type: "edits"
+      id: string
+      client_id: string
+      base_rev: number
+      edits: Edit[]
+      /** Steps of one gesture (a slider being dragged) are undone together. */
+      gesture?: string
+    }
+  | { type: "undo" | "redo"; id: string; client_id: string }
+  /** `targets`: node ids; empty means all. "Again" is an edit of takes and seeds before it. */
+  | { type: "run"; id: string; targets: string[] }
+  /** Everything, one node, or (`branch`) a node and all below it. */
+  | { type: "cancel"; id: string; node_id?: string; branch?: boolean }
+  | { type: "ask"; id: string; what: "snapshot" }
+  /** Place again how a generation was made. */
+  | { type: "restore"; id: string; generation_id: string; position: { x: number; y: number } }
+  /** Insert a cell below that asks the tape. */
+  | { type: "ask_in_sql"; id: string }
+
+/** A two-way pipe of messages, whatever is at the other end. */
+export interface Channel {
+  send(message: ToKernel): void
+  /** Hear messages; returns how to stop. */
+  listen(listener: (message: FromKernel, buffers: DataView[]) => void): () => void
+}
+
+/** A new id for a message or a client; unique enough within one document. */
+export const newId = (): string => Math.random().toString(36).slice(2, 12)
+
+/** Whether something that came over the wire is one of our messages; others are passed over. */
+export function isFromKernel(message: unknown): message is FromKernel {
+  const type = (message as JsonObject | null)?.type
+  return typeof type === "string" && ["snapshot", "edits", "events", "plan", "facts", "reply"].includes(type)
+}

@@ -1,0 +1,141 @@
+/** What the kernel says of plans, runs and results. Money is integer micro-dollars, times are UTC microseconds. */
+
+import type { Json } from "./flow"
+
+/** (axis, label) pairs in axis order; empty for a single job. */
+export type Coordinate = [axis: string, label: string][]
+
+export type JobState =
+  | "queued"
+  | "waiting"
+  | "running"
+  | "succeeded"
+  | "cached"
+  | "failed"
+  | "refused"
+  | "no_funds"
+  | "over_budget"
+  | "skipped"
+  | "cancelled"
+  | "unknown"
+
+export type PlanState = "fresh" | "stale" | "pending" | "lost" | "invalid"
+
+/** Why a node would run. With `field`, a difference that is drawn as one: old -> new. */
+export interface Reason {
+  text: string
+  field?: string
+  old?: Json
+  new?: Json
+}
+
+export interface NodePlan {
+  state: PlanState
+  reasons?: Reason[]
+  /** Of exactly what would run at this node; pending work counts in `high` alone. */
+  low_micro_usd?: number
+  high_micro_usd?: number
+  /** Jobs that would run; null while the length of a batch is not known. */
+  jobs?: number | null
+  /** Axes of what the node gives, with their labels. */
+  axes?: { name: string; labels: string[] }[]
+}
+
+export interface Plan {
+  /** The revision of the document that was planned. */
+  rev: number
+  nodes: Record<string, NodePlan>
+  /** Models without a price rule: a run asks for an allowance. */
+  unpriced: string[]
+}
+
+export interface ErrorFacts {
+  code: string
+  message: string
+  /** What to do next. */
+  hint?: string
+  node_id?: string
+}
+
+/** One thing that a port gave at one coordinate. Media have URLs; nothing large ever travels here. */
+export interface ResultCell {
+  port: string
+  coordinate: Coordinate
+  media_type?: string
+  url?: string
+  /** A small still: of a video its poster, of a picture a thumbnail. */
+  preview_url?: string
+  width?: number | null
+  height?: number | null
+  duration_s?: number | null
+  size_bytes?: number
+  /** Loudness of a sound, 0..1, evenly spaced. */
+  peaks?: number[]
+  /** Set where it is a value instead of media. */
+  value?: Json
+}
+
+/** How a job of a node stands: what the node shows when nothing runs. */
+export interface JobResult {
+  coordinate: Coordinate
+  state: JobState
+  cells: ResultCell[]
+  generation_id?: string | null
+  cost_micro_usd?: number
+  elapsed_s?: number | null
+  finished_at_us?: number | null
+  /** Made by a model of this provider, or `local`. */
+  provider?: string | null
+  error?: ErrorFacts | null
+}
+
+/** One thing that happened. Fields at their default are left out. */
+export interface RunEvent {
+  kind: "run-start" | "job-start" | "job-progress" | "job-end" | "run-end"
+  run_id: string
+  node_id?: string
+  coordinate?: Coordinate
+  /** Job state, or the run's status. */
+  state?: string
+  /** Fraction of real work done, 0..1; null where nobody says. */
+  progress?: number | null
+  queue_position?: number | null
+  waits_for?: string
+  at_us?: number
+  cost_micro_usd?: number
+  generation_id?: string | null
+  error?: ErrorFacts | null
+  preview_url?: string
+  /** At `job-end`: the whole result, so that the view need not ask. */
+  result?: JobResult
+  /** At `run-start`: nodes of the run. */
+  scope?: string[]
+}
+
+/** A frame of the filmstrip. */
+export interface TapeFrame {
+  generation_id: string
+  node_id: string
+  node_type: string
+  title: string
+  state: JobState
+  cell: ResultCell | null
+  cost_micro_usd: number
+  /** A hit: nothing was made for it. */
+  is_cached?: boolean
+  finished_at_us: number
+}
+
+export interface Tape {
+  /** Newest first. */
+  frames: TapeFrame[]
+  generations: number
+  cost_micro_usd: number
+}
+
+/** A cap and what of it is gone, reservations included. */
+export interface Budget {
+  label: string
+  spent_micro_usd: number
+  cap_micro_usd: number
+}

@@ -1,0 +1,23 @@
+/** The channel of an anywidget model. */
+
+import { type Channel, isFromKernel } from "./messages"
+
+/** The part of anywidget's model that we use. */
+export interface WidgetModel {
+  send(content: unknown): void
+  on(event: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void
+  off(event: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void
+}
+
+export function widgetChannel(model: WidgetModel): Channel {
+  return {
+    send: (message) => model.send(message),
+    listen(listener) {
+      const hear = (message: unknown, buffers: DataView[]) => {
+        if (isFromKernel(message)) listener(message, buffers)
+      }
+      model.on("msg:custom", hear)
+      return () => model.off("msg:custom", hear)
+    },
+  }
+}

@@ -1,0 +1,68 @@
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { asking, noRuns, notAsked, reduced } from "../src/state/runs"
+import { FrameQueue, verdict } from "../src/state/sequence"
+import type { RunEvent } from "../src/wire/run"
+import { anyEvent } from "./arbitrary"
+
+describe("run events", () => {
+  it("give the same state however they are batched", () => {
+    fc.assert(
+      fc.property(fc.array(anyEvent, { maxLength: 40 }), fc.array(fc.nat(40), { maxLength: 6 }), (events, cuts) => {
+        const places = [0, ...cuts.map((cut) => Math.min(cut, events.length)).sort((a, b) => a - b), events.length]
+        let batched = noRuns
+        for (let i = 1; i < places.length; i++) batched = reduced(batched, events.slice(places[i - 1], places[i]))
+        expect(batched).toEqual(reduced(noRuns, events))
+      }),
+    )
+  })
+
+  it("leave nodes that they do not name the same objects as before", () => {
+    const before = reduced(noRuns, [
+      { kind: "job-start", run_id: "r", node_id: "a" },
+      { kind: "job-start", run_id: "r", node_id: "b" },
+    ])
+    const after = reduced(before, [{ kind: "job-progress", run_id: "r", node_id: "b", progress: 0.5 }])
+    expect(after.nodes.get("a")).toBe(before.nodes.get("a"))
+    expect(after.nodes.get("b")).not.toBe(before.nodes.get("b"))
+  })
+
+  it("never show progress running backwards within a job", () => {
+    const at = (progress: number): RunEvent => ({
+      kind: "job-progress",
+      run_id: "r",
+      node_id: "a",
+      state: "running",
+      progress,
+    })
+    const after = reduced(noRuns, [at(0.2), at(0.7), at(0.5)])
+    expect(after.nodes.get("a")?.jobs.get("")?.progress).toBe(0.7)
+  })
+
+  it("take the place of the view's own word, and an error takes it back", () => {
+    const asked = asking(noRuns, ["a", "b"], "m1")
+    expect([...reduced(asked, [{ kind: "run-start", run_id: "r", scope: ["a"] }]).asked.keys()]).toEqual(["b"])
+    expect(notAsked(asked, "m1").asked.size).toBe(0)
+    expect(notAsked(asked, "m2")).toBe(asked)
+  })
+})
+
+describe("sequence numbers", () => {
+  it("tell the next message from an old one and from a gap", () => {
+    expect([verdict(4, 5), verdict(4, 4), verdict(4, 6)]).toEqual(["next", "old", "gap"])
+  })
+
+  it("let many messages between two frames cost one drawing, in their order", () => {
+    const drawn: number[][] = []
+    const frames: (() => void)[] = []
+    const queue = new FrameQueue<number>(
+      (items) => drawn.push(items),
+      (run) => frames.push(run),
+    )
+    queue.push(1)
+    queue.push(2, 3)
+    expect(frames).toHaveLength(1)
+    for (const run of frames) run()
+    expect(drawn).toEqual([[1, 2, 3]])
+  })
+})
