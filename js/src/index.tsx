@@ -1,0 +1,55 @@
+/** The widget: one session per model, one drawing per view, and nothing left behind by either. */
+
+import { ReactFlowProvider } from "@xyflow/react"
+import "@xyflow/react/dist/base.css"
+import { createRoot } from "react-dom/client"
+import { type Bridge, BridgeContext, makeBridge } from "./bridge/context"
+import { themeOf, watchTheme } from "./bridge/theme"
+import { Canvas } from "./canvas/canvas"
+import "./styles/canvas.css"
+import { type WidgetModel, widgetChannel } from "./wire/widget-channel"
+import type { Channel } from "./wire/messages"
+
+/** Draw a canvas into an element; returns how to take it away. */
+export function draw(element: HTMLElement, bridge: Bridge, height = "640px"): () => void {
+  const holder = document.createElement("div")
+  holder.className = `ff-holder is-${themeOf()}`
+  holder.style.height = height
+  element.append(holder)
+  const unwatch = watchTheme((theme) => {
+    holder.className = `ff-holder is-${theme}`
+  })
+  const root = createRoot(holder)
+  root.render(
+    <BridgeContext.Provider value={bridge}>
+      <ReactFlowProvider>
+        <Canvas />
+      </ReactFlowProvider>
+    </BridgeContext.Provider>,
+  )
+  return () => {
+    unwatch()
+    root.unmount()
+    holder.remove()
+  }
+}
+
+/** A bridge over any channel: the widget's, or the dev page's. */
+export const bridgeOver = (channel: Channel): Bridge => makeBridge(channel)
+
+/** anywidget calls the factory once per module, `initialize` once per model, `render` once per view. */
+export default () => {
+  const bridges = new WeakMap<WidgetModel, Bridge>()
+  return {
+    initialize({ model }: { model: WidgetModel }) {
+      const bridge = makeBridge(widgetChannel(model))
+      bridges.set(model, bridge)
+      return () => bridge.session.close()
+    },
+    render({ model, el }: { model: WidgetModel; el: HTMLElement }) {
+      const bridge = bridges.get(model)
+      if (!bridge) throw new Error("This canvas was drawn before it was begun.")
+      return draw(el, bridge)
+    },
+  }
+}

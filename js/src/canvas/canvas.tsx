@@ -169,7 +169,7 @@ export function Canvas() {
         {isMapOpen && <MiniMap pannable zoomable ariaLabel="Map of the flow" position="bottom-right" />}
       </ReactFlow>
       <ConnectionHint />
-      <Panels middle={() => middle(bridge, flow)} />
+      <Panels middle={() => middle(bridge, flow)} keys={KEYS} />
     </div>
   )
 }

@@ -1,0 +1,54 @@
+/**
+ * Build the widget into the Python package as one ESM and one CSS file, and print their sizes.
+ *
+ * `--serve [--port N]` serves the dev page instead. `--react` builds the other arm, with React itself where Preact
+ * stands in for it, next to the dev page: it says what the stand-in saves and tells its bugs from ours.
+ */
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { gzipSync } from "node:zlib"
+import { build, context } from "esbuild"
+
+const here = fileURLToPath(new URL(".", import.meta.url))
+const isReact = process.argv.includes("--react")
+const preact = {
+  react: "preact/compat",
+  "react-dom": "preact/compat",
+  "react-dom/client": "preact/compat/client",
+  "react/jsx-runtime": "preact/jsx-runtime",
+}
+
+export const common = {
+  absWorkingDir: here,
+  bundle: true,
+  format: "esm",
+  target: ["es2022"],
+  jsx: "automatic",
+  alias: isReact ? {} : preact,
+  define: { "process.env.NODE_ENV": '"production"' },
+  logLevel: "warning",
+}
+
+async function serve() {
+  const asked = process.argv.indexOf("--port")
+  const port = asked < 0 ? 8711 : Number(process.argv[asked + 1])
+  const page = await context({ ...common, entryPoints: { page: "dev/page.tsx" }, outdir: "dev/built", sourcemap: "inline" })
+  await page.watch()
+  const at = await page.serve({ servedir: "dev", port, host: "127.0.0.1" })
+  console.log(`http://127.0.0.1:${at.port}/?scene=city&theme=dark`)
+}
+
+async function bundle() {
+  const outdir = isReact ? "dev/built" : "../fusionflow_nb/canvas/static"
+  await build({ ...common, entryPoints: { canvas: "src/index.tsx" }, outdir, minify: true, legalComments: "none" })
+  let total = 0
+  for (const name of ["canvas.js", "canvas.css"]) {
+    const bytes = readFileSync(new URL(`${outdir}/${name}`, import.meta.url))
+    const zipped = gzipSync(bytes, { level: 9 }).length
+    total += zipped
+    console.log(`${name}: ${(bytes.length / 1000).toFixed(1)} kB, ${(zipped / 1000).toFixed(1)} kB gzip`)
+  }
+  console.log(`together: ${(total / 1000).toFixed(1)} kB gzip`)
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await (process.argv.includes("--serve") ? serve() : bundle())

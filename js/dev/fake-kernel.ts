@@ -1,0 +1,243 @@
+/** A kernel for the dev page: the same words over a channel, made-up results, no Python, no money. */
+
+import { applyAll } from "../src/state/apply"
+import { type Document, fromWire, reachable, toWire } from "../src/state/document"
+import { EditError } from "../src/state/plain"
+import type { Catalog } from "../src/state/ports"
+import type { Model, NodeType, Template } from "../src/wire/catalog"
+import type { Edit, WireFlow } from "../src/wire/flow"
+import type { Channel, FromKernel, Snapshot, ToKernel } from "../src/wire/messages"
+import type { Budget, Coordinate, JobResult, RunEvent, Tape } from "../src/wire/run"
+import { digest, type Made, type Planned, planned, PRICES } from "./fake-plan"
+
+const BATCH_MS = 33
+
+export interface World {
+  flow: WireFlow
+  node_types: NodeType[]
+  models: Model[]
+  templates: Template[]
+  made: Map<string, Made>
+  tape: Tape
+  budgets: Budget[]
+  /** The result of a job, made up. */
+  result: (node: { id: string; type: string; params: Record<string, unknown> }, coordinate: Coordinate) => JobResult
+  /** How fast time passes in runs; 0: jobs stand still at the progress they have. */
+  speed: number
+}
+
+export class FakeKernel implements Channel {
+  document: Document
+  rev = 0
+  seq = 0
+  isSilent = false
+  readonly sent: ToKernel[] = []
+  #listeners = new Set<(message: FromKernel, buffers: DataView[]) => void>()
+  #undo: Edit[] = []
+  #redo: Edit[] = []
+  #waiting: RunEvent[] = []
+  #live: RunEvent[] = []
+  #timers = new Set<ReturnType<typeof setInterval>>()
+  #catalog: Catalog
+  #run: { id: string; cancelled: Set<string>; isCancelled: boolean } | null = null
+
+  constructor(readonly world: World) {
+    this.document = fromWire(world.flow)
+    this.#catalog = new Map(world.node_types.map((one) => [one.name, one]))
+    this.#every(BATCH_MS, () => this.#flush())
+  }
+
+  close(): void {
+    for (const timer of this.#timers) clearInterval(timer)
+  }
+
+  listen(listener: (message: FromKernel, buffers: DataView[]) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  send(message: ToKernel): void {
+    this.sent.push(message)
+    if (this.isSilent) return
+    setTimeout(() => this.#hear(structuredClone(message)), 15)
+  }
+
+  /** A change from a cell. */
+  edit(edits: Edit[], origin = "python", id?: string): void {
+    const done = applyAll(this.document, edits)
+    this.document = done.document
+    this.#undo.push(done.inverse)
+    this.#redo = []
+    this.#told(edits, origin, id)
+  }
+
+  plan(): Planned {
+    return planned(this.document, this.#catalog, this.rev, this.world.made)
+  }
+
+  #told(edits: Edit[], origin: string, id?: string): void {
+    this.rev += 1
+    this.#say({ type: "edits", rev: this.rev, origin, id, edits, history: this.#history() })
+    this.#say({ type: "plan", plan: this.plan().plan })
+  }
+
+  #history = () => ({ can_undo: this.#undo.length > 0, can_redo: this.#redo.length > 0 })
+
+  #say(message: FromKernel): void {
+    for (const listener of [...this.#listeners]) listener(structuredClone(message), [])
+  }
+
+  #hear(message: ToKernel): void {
+    try {
+      switch (message.type) {
+        case "ask":
+          this.#say(this.snapshot(message.id))
+          break
+        case "edits":
+          this.edit(message.edits, message.client_id, message.id)
+          break
+        case "undo":
+        case "redo":
+          this.#back(message.type)
+          break
+        case "run":
+          this.#start(message.id, message.targets)
+          break
+        case "cancel":
+          this.#cancel(message.node_id, message.branch ?? false)
+          break
+        case "restore":
+          this.#say({ type: "reply", id: message.id, error: { code: "fake", message: "The dev page restores nothing." } })
+          break
+        default:
+          this.#say({ type: "reply", id: message.id })
+      }
+    } catch (error) {
+      if (!(error instanceof EditError)) throw error
+      this.#say({ type: "reply", id: message.id, error: { code: error.code, message: error.message, node_id: error.nodeId } })
+    }
+  }
+
+  snapshot(id?: string): Snapshot {
+    const { node_types: catalog, models, templates, tape, budgets, made } = this.world
+    this.#flush()
+    return {
+      type: "snapshot",
+      id,
+      rev: this.rev,
+      seq: this.seq,
+      flow: toWire(this.document),
+      catalog,
+      models,
+      templates,
+      tape,
+      budgets,
+      plan: this.plan().plan,
+      results: Object.fromEntries([...made].map(([node, one]) => [node, one.jobs])),
+      live: this.#live,
+      history: this.#history(),
+      saved_at_us: Date.now() * 1000,
+    }
+  }
+
+  #back(which: "undo" | "redo"): void {
+    const [from, to] = which === "undo" ? [this.#undo, this.#redo] : [this.#redo, this.#undo]
+    const step = from.pop()
+    if (!step) return
+    const done = applyAll(this.document, [step])
+    this.document = done.document
+    to.push(done.inverse)
+    this.#told([step], which)
+  }
+
+  #start(request: string, targets: string[]): void {
+    const { plan, order, coordinates, ingredients } = this.plan()
+    const wanted = targets.length > 0 ? reachable(this.document, targets, "up") : new Set(order)
+    const scope = order.filter((id) => wanted.has(id) && !["fresh", "invalid"].includes(plan.nodes[id]?.state ?? ""))
+    const run = { id: `run_${request}`, cancelled: new Set<string>(), isCancelled: false }
+    this.#run = run
+    this.#live = []
+    this.#tell({ kind: "run-start", run_id: run.id, scope, at_us: Date.now() * 1000 })
+    for (const id of scope) {
+      for (const coordinate of coordinates.get(id) ?? [[]]) {
+        this.#tell({ kind: "job-start", run_id: run.id, node_id: id, coordinate, state: "queued" })
+      }
+    }
+    const left = [...scope]
+    const next = () => {
+      const id = left.shift()
+      if (id === undefined || run.isCancelled) {
+        this.#tell({ kind: "run-end", run_id: run.id, state: run.isCancelled ? "cancelled" : "succeeded" })
+        this.#live = []
+        this.#flush()
+        this.#say({ type: "plan", plan: this.plan().plan })
+        return
+      }
+      this.#work(run, id, coordinates.get(id) ?? [[]], () => {
+        const node = this.document.nodes.get(id)
+        if (node && !run.cancelled.has(id) && !run.isCancelled) {
+          const jobs = (coordinates.get(id) ?? [[]]).map((one) => this.world.result({ ...node, params: node.params }, one))
+          this.world.made.set(id, { ingredients: ingredients.get(id) ?? {}, jobs })
+        }
+        next()
+      })
+    }
+    next()
+  }
+
+  #work(run: { id: string; cancelled: Set<string>; isCancelled: boolean }, id: string, places: Coordinate[], done: () => void): void {
+    const node = this.document.nodes.get(id)
+    if (!node) return done()
+    const length = (1400 + (Number.parseInt(digest({ id }), 16) % 1200)) / (this.world.speed || 1)
+    const start = Date.now()
+    for (const coordinate of places) {
+      this.#tell({ kind: "job-start", run_id: run.id, node_id: id, coordinate, state: "running", at_us: start * 1000 })
+    }
+    const open = new Map(places.map((place, index) => [place, 0.55 + (0.45 * (index + 1)) / places.length]))
+    const timer = this.#every(60, () => {
+      const passed = this.world.speed === 0 ? 0.62 : (Date.now() - start) / length
+      for (const [coordinate, end] of open) {
+        const isCancelled = run.isCancelled || run.cancelled.has(id)
+        const base = { run_id: run.id, node_id: id, coordinate }
+        if (isCancelled) {
+          open.delete(coordinate)
+          this.#tell({ ...base, kind: "job-end", state: "cancelled" })
+        } else if (passed >= end) {
+          open.delete(coordinate)
+          const result = this.world.result({ ...node, params: node.params }, coordinate)
+          const cost = PRICES[String(node.params.model)] ?? 0
+          this.#tell({ ...base, kind: "job-end", state: result.state, result, error: result.error, cost_micro_usd: cost })
+        } else this.#tell({ ...base, kind: "job-progress", state: "running", progress: Math.min(0.99, passed / end) })
+      }
+      if (open.size > 0) return
+      clearInterval(timer)
+      this.#timers.delete(timer)
+      done()
+    })
+  }
+
+  #cancel(nodeId: string | undefined, isBranch: boolean): void {
+    if (!this.#run) return
+    if (nodeId === undefined) this.#run.isCancelled = true
+    else for (const id of isBranch ? reachable(this.document, [nodeId], "down") : [nodeId]) this.#run.cancelled.add(id)
+  }
+
+  #tell(event: RunEvent): void {
+    this.#waiting.push(event)
+    this.#live.push(event)
+  }
+
+  #flush(): void {
+    if (this.#waiting.length === 0) return
+    const events = this.#waiting
+    this.#waiting = []
+    this.seq += 1
+    this.#say({ type: "events", seq: this.seq, events })
+  }
+
+  #every(ms: number, run: () => void): ReturnType<typeof setInterval> {
+    const timer = setInterval(run, ms)
+    this.#timers.add(timer)
+    return timer
+  }
+}

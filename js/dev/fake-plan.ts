@@ -1,0 +1,131 @@
+/** A small planner for the dev page: enough of the kernel's to make nodes fresh, stale, pending and priced. */
+
+import type { Catalog } from "../src/state/ports"
+import type { Document, FlowNode } from "../src/state/document"
+import type { Json, JsonObject } from "../src/wire/flow"
+import type { Coordinate, JobResult, NodePlan, Plan, Reason } from "../src/wire/run"
+
+export interface Axis {
+  name: string
+  labels: string[]
+}
+
+export interface Made {
+  ingredients: JsonObject
+  jobs: JobResult[]
+}
+
+export interface Planned {
+  plan: Plan
+  order: string[]
+  ingredients: Map<string, JsonObject>
+  /** Where each node's jobs stand. */
+  coordinates: Map<string, Coordinate[]>
+}
+
+/** Made-up prices of the dev page, in micro-dollars a job. */
+export const PRICES: Record<string, number> = { "fal/flux-pro": 40_000, "runway/gen4_turbo": 420_000, "acme/retiring": 25_000 }
+
+export function planned(document: Document, catalog: Catalog, rev: number, made: ReadonlyMap<string, Made>): Planned {
+  const order = sorted(document)
+  const axes = new Map<string, Axis[]>()
+  const ingredients = new Map<string, JsonObject>()
+  const coordinates = new Map<string, Coordinate[]>()
+  const nodes: Record<string, NodePlan> = {}
+  for (const id of order) {
+    const node = document.nodes.get(id) as FlowNode
+    const type = catalog.get(node.type)
+    const into = document.edges.filter((edge) => edge.target === id)
+    const mapped = into.filter((edge) => type?.inputs.find((port) => port.name === edge.targetHandle)?.collects === "no")
+    const inherited = united(mapped.map((edge) => axes.get(edge.source) ?? []))
+    const own = ownAxis(node)
+    axes.set(id, own ? [...inherited, own] : inherited)
+    coordinates.set(id, crossed(inherited))
+    const params = resolved(node.params, document.variables)
+    const inputs = Object.fromEntries(into.map((edge) => [edge.targetHandle, digest(ingredients.get(edge.source) ?? {})]))
+    ingredients.set(id, { params, inputs, take: node.take })
+    const missing = type?.inputs.find(
+      (port) => port.is_required && node.params[port.name] === undefined && !into.some((edge) => edge.targetHandle === port.name),
+    )
+    const sources = into.map((edge) => nodes[edge.source])
+    nodes[id] = { state: "fresh", axes: axes.get(id) }
+    if (missing) nodes[id] = { state: "invalid", reasons: [{ text: `${missing.name} needs an input` }], axes: axes.get(id) }
+    else if (type?.kind !== "structural") {
+      const old = made.get(id)
+      const isFresh = node.locked !== null || (old !== undefined && digest(old.ingredients) === digest(ingredients.get(id) as JsonObject))
+      if (!isFresh) {
+        const above = into.filter((_, index) => sources[index]?.state !== "fresh")
+        const isPending = above.length > 0
+        const count = coordinates.get(id)?.length ?? 1
+        const price = (PRICES[String(node.params.model)] ?? 0) * count
+        const reasons = old ? differences(ingredients.get(id) as JsonObject, old.ingredients) : [{ text: "never ran" }]
+        if (isPending) reasons.push({ text: `waits for ${above.map((edge) => edge.source).join(", ")}` })
+        nodes[id] = {
+          state: isPending ? "pending" : "stale",
+          reasons,
+          low_micro_usd: isPending ? 0 : price,
+          high_micro_usd: price,
+          jobs: count,
+          axes: axes.get(id),
+        }
+      }
+    }
+  }
+  return { plan: { rev, nodes, unpriced: [] }, order, ingredients, coordinates }
+}
+
+/** Nodes in the order of their edges. */
+function sorted(document: Document): string[] {
+  const waiting = new Map([...document.nodes.keys()].map((id) => [id, 0]))
+  for (const edge of document.edges) waiting.set(edge.target, (waiting.get(edge.target) ?? 0) + 1)
+  const free = [...waiting].filter(([, count]) => count === 0).map(([id]) => id)
+  for (const id of free) {
+    for (const edge of document.edges) {
+      if (edge.source !== id) continue
+      const left = (waiting.get(edge.target) ?? 0) - 1
+      waiting.set(edge.target, left)
+      if (left === 0) free.push(edge.target)
+    }
+  }
+  return free
+}
+
+function ownAxis(node: FlowNode): Axis | null {
+  const values = node.params.values
+  if (!Array.isArray(values) || !["prompts", "seeds"].includes(node.type)) return null
+  return { name: node.type === "seeds" ? "seed" : "prompt", labels: values.map(String) }
+}
+
+function united(all: Axis[][]): Axis[] {
+  const found = new Map<string, Axis>()
+  for (const axis of all.flat()) found.set(axis.name, axis)
+  return [...found.values()]
+}
+
+const crossed = (axes: Axis[]): Coordinate[] =>
+  axes.reduce<Coordinate[]>(
+    (places, axis) => places.flatMap((place) => axis.labels.map((label): Coordinate => [...place, [axis.name, label]])),
+    [[]],
+  )
+
+function resolved(params: Readonly<JsonObject>, variables: Readonly<JsonObject>): JsonObject {
+  const one = (value: Json): Json =>
+    typeof value === "string" ? value.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => String(variables[name] ?? "")) : value
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, one(value)]))
+}
+
+export function digest(value: JsonObject): string {
+  let hash = 2166136261
+  for (const letter of JSON.stringify(value)) hash = Math.imul(hash ^ letter.charCodeAt(0), 16777619)
+  return (hash >>> 0).toString(16)
+}
+
+function differences(now: JsonObject, before: JsonObject): Reason[] {
+  const [params, old] = [now.params as JsonObject, (before.params ?? {}) as JsonObject]
+  const names = [...new Set([...Object.keys(params), ...Object.keys(old)])]
+  const found: Reason[] = names
+    .filter((name) => JSON.stringify(params[name]) !== JSON.stringify(old[name]))
+    .map((name) => ({ text: `${name}: ${old[name]} → ${params[name]}`, field: name, old: old[name] ?? null, new: params[name] ?? null }))
+  if (now.take !== before.take) found.push({ text: "another take", field: "take", old: before.take, new: now.take })
+  return found.length > 0 ? found : [{ text: "an input changed" }]
+}

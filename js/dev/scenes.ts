@@ -1,0 +1,282 @@
+/** What the dev page shows: flows with made-up results, in procedural pictures. */
+
+import type { Model, NodeType, Template } from "../src/wire/catalog"
+import type { JsonObject, WireEdge, WireFlow, WireNode } from "../src/wire/flow"
+import type { Coordinate, JobResult, ResultCell, TapeFrame } from "../src/wire/run"
+import catalog from "./catalog.json"
+import { digest, type Made, planned } from "./fake-plan"
+import type { World } from "./fake-kernel"
+import { fromWire } from "../src/state/document"
+
+const PICTURES: Record<string, [width: number, height: number]> = {
+  neon: [1024, 1024],
+  aurora: [1024, 1024],
+  "still-life": [1024, 1024],
+  current: [2048, 1365],
+  butterfly: [1280, 720],
+  opal: [1024, 1024],
+  coral: [1024, 1024],
+  dunes: [1536, 1024],
+  mist: [1536, 1024],
+}
+const NAMES = Object.keys(PICTURES)
+const BY_LABEL: Record<string, string> = { "7": "neon", "21": "aurora", "42": "still-life" }
+const url = (name: string) => `pictures/${name}.webp`
+
+function picture(name: string, coordinate: Coordinate, port = "image"): ResultCell {
+  const [width, height] = PICTURES[name] ?? [1024, 1024]
+  return { port, coordinate, media_type: "image/webp", url: url(name), preview_url: url(name), width, height, size_bytes: 180_000 }
+}
+
+function result(node: { id: string; type: string; params: Record<string, unknown> }, coordinate: Coordinate): JobResult {
+  const label = coordinate[coordinate.length - 1]?.[1] ?? ""
+  const base = { coordinate, generation_id: digest({ id: node.id, label }), finished_at_us: Date.now() * 1000, elapsed_s: 2.3 }
+  const isHosted = String(node.params.model ?? "").startsWith("fal")
+  if (label === "99") {
+    const error = { code: "refused", message: "The model refused this prompt.", hint: "Change the words or the model." }
+    return { ...base, state: "refused", cells: [], error }
+  }
+  if (node.id === "broken") {
+    const error = { code: "timeout", message: "runway did not answer within 120 s.", hint: "Nothing was paid. Run it again, or choose another model." }
+    return { ...base, state: "failed", cells: [], error }
+  }
+  if (node.type === "generate_audio") {
+    const peaks = Array.from({ length: 64 }, (_, at) => Math.abs(Math.sin(at * 0.7) * Math.sin(at * 0.13)))
+    const cell = { port: "audio", coordinate, media_type: "audio/wav", url: "data:,", duration_s: 8, peaks }
+    return { ...base, state: "succeeded", cells: [cell], provider: "local" }
+  }
+  const isVideo = ["generate_video", "ken_burns", "trim"].includes(node.type)
+  const known: Record<string, string> = { upscale: "current", generate_video: "butterfly", contact_sheet: "opal", text_overlay: "dunes" }
+  const name = BY_LABEL[label] ?? known[node.type] ?? NAMES[Number.parseInt(digest({ i: node.id, label }), 16) % NAMES.length] ?? "neon"
+  const cell = picture(name, coordinate, isVideo ? "video" : node.type.startsWith("mask") ? "mask" : "image")
+  if (isVideo) Object.assign(cell, { media_type: "video/webm", url: undefined, duration_s: 5 })
+  const provider = isHosted ? "fal" : isVideo && node.params.model ? "runway" : "local"
+  return { ...base, state: "succeeded", cells: [cell], cost_micro_usd: isHosted ? 40_000 : 0, provider }
+}
+
+const MODELS: Model[] = [
+  hosted("fal/flux-pro", "flux-pro", ["text-to-image", "edit-image"], "$0.04 each", { has_key: true }),
+  hosted("runway/gen4_turbo", "gen4_turbo", ["text-to-video", "image-to-video"], "$0.42 for 5 s", { has_key: true }),
+  hosted("acme/retiring", "Old Faithful", ["text-to-image"], "$0.025 each", { retires_on: "2026-12-31", has_key: false }),
+  ...(catalog.models as unknown as Model[]),
+]
+
+function hosted(id: string, title: string, tasks: string[], price: string, more: Partial<Model>): Model {
+  const guidance = { kind: "number" as const, default: 3.5, minimum: 1, maximum: 8 }
+  const seed = { kind: "integer" as const, minimum: 0, maximum: 2 ** 31 }
+  const duration = { kind: "number" as const, default: 5, minimum: 1, maximum: 10 }
+  const isVideo = tasks[0] === "text-to-video"
+  return {
+    id,
+    provider: id.split("/")[0] ?? "",
+    title,
+    tasks,
+    method: "hosted",
+    says_how: "",
+    parameters: isVideo ? { seed, duration_s: duration } : { guidance, seed, count: { kind: "integer", default: 1, minimum: 1, maximum: 4 } },
+    is_free: false,
+    price_text: price,
+    retires_on: null,
+    successor: null,
+    has_key: true,
+    ...more,
+  }
+}
+
+const at = (id: string, type: string, x: number, y: number, params: JsonObject = {}, title?: string): WireNode => ({
+  id,
+  type,
+  position: { x, y },
+  data: { params },
+  ...(title && { look: { title } }),
+})
+
+const edge = (from: string, to: string): WireEdge => {
+  const [source, sourceHandle] = from.split(".") as [string, string]
+  const [target, targetHandle] = to.split(".") as [string, string]
+  return { source, sourceHandle, target, targetHandle }
+}
+
+const flow = (name: string, nodes: WireNode[], edges: WireEdge[], variables: JsonObject = {}): WireFlow => ({
+  id: "dev",
+  name,
+  variables,
+  graph: { nodes, edges, layout: {} },
+})
+
+const city = () =>
+  flow(
+    "Neon city",
+    [
+      at("prompt", "text", 0, 0, { text: "neon city at {{time}}, wet streets, long lens" }),
+      at("seeds", "seeds", 0, 312, { values: [7, 21, 42, 99] }),
+      at("still", "generate_image", 344, 0, { model: "fal/flux-pro", guidance: 3.5 }),
+      at("large", "upscale", 712, 0, { model: "local/upscale-x4", factor: 4 }, "Upscale ×4"),
+      at("film", "generate_video", 1080, 0, { model: "runway/gen4_turbo", prompt: "slow dolly at {{time}}" }, "Image to video"),
+      at("sheet", "contact_sheet", 712, 344, { title: "Four seeds" }),
+      at("titled", "text_overlay", 1080, 460, { text: "NEON", position: "bottom-right", size: 0.12 }, "Title"),
+    ],
+    [
+      edge("prompt.text", "still.prompt"),
+      edge("seeds.seed", "still.seed"),
+      edge("still.image", "large.image"),
+      edge("still.image", "sheet.images"),
+      edge("large.image", "film.image"),
+      edge("sheet.image", "titled.image"),
+    ],
+    { time: "midnight" },
+  )
+
+/** A world of a scene: `city`, `running`, `empty`, `batch`, `error`, `wide` (five hundred nodes) or a number of nodes. */
+export function worldOf(scene: string): World {
+  const world: World = {
+    flow: flow("Untitled", [], []),
+    node_types: catalog.node_types as unknown as NodeType[],
+    models: MODELS,
+    templates: TEMPLATES,
+    made: new Map(),
+    tape: { frames: TAPE, generations: 1284, cost_micro_usd: 38_100_000 },
+    budgets: [{ label: "today", spent_micro_usd: 1_200_000, cap_micro_usd: 5_000_000 }],
+    result,
+    speed: 1,
+  }
+  if (scene === "city" || scene === "running") {
+    world.flow = city()
+    make(world, ["still", "large", "film", "sheet"])
+    const film = world.made.get("film") as Made
+    film.ingredients = { ...film.ingredients, params: { ...(film.ingredients.params as JsonObject), prompt: "slow dolly at dawn" } }
+    const large = world.made.get("large") as Made
+    large.jobs = large.jobs.map((job) => ({ ...job, state: "cached", cost_micro_usd: 0 }))
+    if (scene === "running") {
+      world.made.delete("still")
+      world.speed = 0
+    }
+  }
+  if (scene === "batch") {
+    world.flow = flow(
+      "Three prompts, three seeds",
+      [
+        at("prompts", "prompts", 0, 0, { values: ["aurora over a pine forest", "desert dunes at sunset", "misty mountains at dawn"] }),
+        at("seeds", "seeds", 0, 240, { values: [7, 21, 42] }),
+        at("sweep", "generate_image", 344, 0, { model: "local/landscape" }),
+        at("music", "generate_audio", 0, 420, { model: "local/ambient", prompt: "slow pads" }),
+      ],
+      [edge("prompts.text", "sweep.prompt"), edge("seeds.seed", "sweep.seed")],
+    )
+    make(world, ["sweep", "music"])
+  }
+  if (scene === "error") {
+    world.flow = flow(
+      "Something went wrong",
+      [
+        at("still", "generate_image", 0, 0, { model: "fal/flux-pro", prompt: "a lighthouse in fog" }),
+        at("broken", "generate_video", 380, 0, { model: "runway/gen4_turbo", prompt: "waves" }),
+        at("loose", "blend", 760, 0, { mode: "screen" }),
+      ],
+      [edge("still.image", "broken.image"), edge("still.image", "loose.base")],
+    )
+    make(world, ["still", "broken"])
+    const broken = world.made.get("broken") as Made
+    broken.ingredients = {}
+  }
+  const count = scene === "wide" ? 500 : Number(scene)
+  if (count > 0) many(world, count)
+  return world
+}
+
+function many(world: World, count: number): void {
+  const rows = Math.ceil(Math.sqrt(count / 2))
+  const types = ["generate_image", "upscale", "grade", "text_overlay", "generate_video"]
+  const nodes = Array.from({ length: count }, (_, i) =>
+    at(`n_${i}`, types[i % types.length] ?? "grade", Math.floor(i / rows) * 360, (i % rows) * 420, i % 5 === 0 ? { model: "local/landscape", prompt: `shot ${i}` } : {}),
+  )
+  const edges = nodes.slice(rows).flatMap((node, i) => {
+    const port = node.type === "generate_image" ? "references" : "image"
+    return i % 7 === 6 ? [] : [edge(`n_${i}.${nodes[i]?.type === "generate_video" ? "video" : "image"}`, `${node.id}.${port}`)]
+  })
+  world.flow = flow(`${count} nodes`, nodes, edges.filter((one) => one.sourceHandle === "image"))
+  for (const node of nodes) {
+    if (Number(node.id.slice(2)) % 11 === 0) continue
+    world.made.set(node.id, { ingredients: {}, jobs: [result({ id: node.id, type: node.type, params: {} }, [])] })
+  }
+  refresh(world)
+}
+
+/** Give nodes results that are fresh. */
+function make(world: World, ids: string[]): void {
+  const { coordinates } = plan(world)
+  for (const id of ids) {
+    const node = world.flow.graph.nodes.find((one) => one.id === id)
+    if (!node) continue
+    const places = coordinates.get(id) ?? [[]]
+    world.made.set(id, { ingredients: {}, jobs: places.map((place) => result({ id, type: node.type, params: node.data.params ?? {} }, place)) })
+  }
+  refresh(world)
+}
+
+const plan = (world: World) =>
+  planned(fromWire(world.flow), new Map(world.node_types.map((one) => [one.name, one])), 0, world.made)
+
+function refresh(world: World): void {
+  const { ingredients } = plan(world)
+  for (const [id, made] of world.made) made.ingredients = ingredients.get(id) ?? {}
+}
+
+const TAPE: TapeFrame[] = [...NAMES, ...NAMES].map((name, index) => ({
+  generation_id: `g${index}`,
+  node_id: "still",
+  node_type: "generate_image",
+  title: name,
+  state: "succeeded",
+  cell: { ...picture(name, []), ...(name === "butterfly" && { duration_s: 5 }) },
+  cost_micro_usd: name === "butterfly" ? 420_000 : index % 3 === 2 ? 0 : 40_000,
+  is_cached: name === "current",
+  finished_at_us: Date.now() * 1000 - index * 1e9,
+}))
+
+const graph = (nodes: WireNode[], edges: WireEdge[] = []): JsonObject => ({ nodes, edges, layout: {} }) as unknown as JsonObject
+
+const TEMPLATES: Template[] = [
+  {
+    id: "still",
+    title: "A still",
+    summary: "A prompt and a picture from it.",
+    graph: graph([at("prompt", "text", 0, 0, { text: "dunes under a full moon" }), at("still", "generate_image", 340, 0, { model: "local/landscape", seed: 7 })], [edge("prompt.text", "still.prompt")]),
+  },
+  {
+    id: "sweep",
+    title: "A sweep",
+    summary: "Two prompts by three seeds: six pictures, one sheet.",
+    graph: graph(
+      [
+        at("prompts", "prompts", 0, 0, { values: ["aurora", "dunes"] }),
+        at("seeds", "seeds", 0, 220, { values: [7, 21, 42] }),
+        at("sweep", "generate_image", 340, 0, { model: "local/landscape" }),
+        at("sheet", "contact_sheet", 700, 0, { title: "Sweep" }),
+      ],
+      [edge("prompts.text", "sweep.prompt"), edge("seeds.seed", "sweep.seed"), edge("sweep.image", "sheet.images")],
+    ),
+  },
+  {
+    id: "film",
+    title: "Image to video",
+    summary: "A still that begins to move.",
+    graph: graph(
+      [at("still", "generate_image", 0, 0, { model: "local/landscape", prompt: "misty mountains at dawn", seed: 9 }), at("film", "generate_video", 360, 0, { model: "local/ken-burns", duration_s: 3 })],
+      [edge("still.image", "film.image")],
+    ),
+  },
+  {
+    id: "python",
+    title: "Light and colour",
+    summary: "A picture, graded live and titled.",
+    graph: graph(
+      [
+        at("still", "generate_image", 0, 0, { model: "local/landscape", prompt: "neon city", seed: 3 }),
+        at("grade", "grade", 360, 0, { exposure: 0.3, saturation: 0.2 }),
+        at("title", "text_overlay", 720, 0, { text: "Dawn" }),
+      ],
+      [edge("still.image", "grade.image"), edge("grade.image", "title.image")],
+    ),
+  },
+]

@@ -1,0 +1,38 @@
+/** Find a node in the flow by its title, its id, its type or its words. */
+
+import { useBridge, useCanvas } from "../bridge/context"
+import { foundNodes } from "../state/searching"
+import { Choices } from "./choices"
+import { Dialog } from "./dialog"
+
+const MOST = 60
+
+export function Find() {
+  const { store, editing, derived } = useBridge()
+  const document = useCanvas((state) => state.shared.shown)
+  const card = (id: string) => derived.card(store.getState(), id)
+  const find = (query: string) =>
+    foundNodes(document, query, (id) => card(id)?.title ?? id)
+      .slice(0, MOST)
+      .map((id) => ({
+        key: id,
+        group: "",
+        content: (
+          <span className={`ff-offer ff-type-${card(id)?.facts.type?.outputs[0]?.type ?? "json"}`}>
+            <i className="ff-dot" aria-hidden="true" />
+            <b>{card(id)?.title ?? id}</b>
+            <span className="ff-muted">{card(id)?.chips[0]?.text ?? ""}</span>
+            <small className="ff-mono">{id}</small>
+          </span>
+        ),
+      }))
+  const choose = (id: string) => {
+    editing.select([id])
+    store.setState({ panel: null, sought: id })
+  }
+  return (
+    <Dialog label="Find a node" className="ff-palette is-centered">
+      <Choices label="Nodes" placeholder="Find in this flow" none="Nothing of that name." find={find} onChoose={choose} />
+    </Dialog>
+  )
+}

@@ -1,0 +1,68 @@
+/** All settings of the selected node, and what is known of it. */
+
+import { useBridge, useCanvas, useCard } from "../bridge/context"
+import { FieldRow } from "../nodes/fields/field"
+import { valueOf } from "../state/form"
+import { usdRange } from "../state/money"
+
+export function Inspector() {
+  const id = useCanvas((state) => (state.isInspectorOpen && state.selection.size === 1 ? ([...state.selection][0] ?? "") : ""))
+  return id === "" ? null : <Sheet key={id} id={id} />
+}
+
+function Sheet({ id }: { id: string }) {
+  const { store } = useBridge()
+  const card = useCard(id)
+  if (!card) return null
+  const { facts, allFields, connected } = card
+  const plan = facts.plan
+  return (
+    <aside className="ff-inspector nowheel" aria-label={`Settings of ${card.title}`}>
+      <header>
+        <b>{card.title}</b>
+        <button type="button" className="ff-icon" aria-label="Close" title="Close (I)" onClick={() => store.setState({ isInspectorOpen: false })}>
+          ✕
+        </button>
+      </header>
+      <p className="ff-muted">{facts.type?.summary ?? "The notebook has not defined this node type."}</p>
+      <div className="ff-sheet">
+        {allFields.map((field) =>
+          connected.has(field.name) ? (
+            <p key={field.name} className="ff-fed">
+              <span>{field.label}</span> comes through its port
+            </p>
+          ) : (
+            <FieldRow key={field.name} nodeId={id} field={field} value={valueOf(facts.node, field)} place="inspector" />
+          ),
+        )}
+      </div>
+      <dl className="ff-facts">
+        <dt>id</dt>
+        <dd className="ff-mono">{id}</dd>
+        {plan && facts.type?.kind !== "structural" && (
+          <>
+            <dt>state</dt>
+            <dd>{plan.state}</dd>
+            {plan.state !== "fresh" && (
+              <>
+                <dt>would cost</dt>
+                <dd className="ff-mono">{usdRange(plan.low_micro_usd ?? 0, plan.high_micro_usd ?? 0)}</dd>
+              </>
+            )}
+          </>
+        )}
+        {facts.node.take > 0 && (
+          <>
+            <dt>take</dt>
+            <dd className="ff-mono">{facts.node.take}</dd>
+          </>
+        )}
+        {(plan?.reasons ?? []).map((reason) => (
+          <dd key={reason.text} className="ff-why">
+            {reason.text}
+          </dd>
+        ))}
+      </dl>
+    </aside>
+  )
+}

@@ -1,0 +1,27 @@
+/** Sentences to the person: what was refused and why, and that the kernel is away. */
+
+import { useBridge, useCanvas } from "../bridge/context"
+
+export function Notices() {
+  const { store } = useBridge()
+  const notice = useCanvas((state) => state.notice)
+  const isAway = useCanvas((state) => state.isAway)
+  const isReady = useCanvas((state) => state.isReady)
+  return (
+    <div className="ff-notices" aria-live="polite">
+      {isAway && (
+        <p className="ff-notice is-warn">
+          {isReady ? "The kernel does not answer. Run this cell again to reconnect; what you see is kept." : "Waiting for the kernel…"}
+        </p>
+      )}
+      {notice && (
+        <p className={`ff-notice is-${notice.tone}`}>
+          {notice.text}
+          <button type="button" className="ff-icon" aria-label="Close" onClick={() => store.setState({ notice: null })}>
+            ✕
+          </button>
+        </p>
+      )}
+    </div>
+  )
+}
