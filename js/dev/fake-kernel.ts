@@ -193,7 +193,7 @@ export class FakeKernel implements Channel {
     for (const coordinate of places) {
       this.#tell({ kind: "job-start", run_id: run.id, node_id: id, coordinate, state: "running", at_us: start * 1000 })
     }
-    const open = new Map(places.map((place, index) => [place, 0.55 + (0.45 * (index + 1)) / places.length]))
+    const open = new Map(places.map((place, index) => [place, 0.35 + (0.65 * (index + 1)) / places.length]))
     const timer = this.#every(60, () => {
       const passed = this.world.speed === 0 ? 0.62 : (Date.now() - start) / length
       for (const [coordinate, end] of open) {
@@ -207,13 +207,18 @@ export class FakeKernel implements Channel {
           const result = this.world.result({ ...node, params: node.params }, coordinate)
           const cost = PRICES[String(node.params.model)] ?? 0
           this.#tell({ ...base, kind: "job-end", state: result.state, result, error: result.error, cost_micro_usd: cost })
-        } else this.#tell({ ...base, kind: "job-progress", state: "running", progress: Math.min(0.99, passed / end) })
+        } else this.#tell({ ...base, kind: "job-progress", state: "running", progress: Math.min(0.99, passed / end), preview_url: this.#preview(node, coordinate) })
       }
       if (open.size > 0) return
       clearInterval(timer)
       this.#timers.delete(timer)
       done()
     })
+  }
+
+  /** What a service shows of a picture in the making. */
+  #preview(node: { id: string; type: string; params: object }, coordinate: Coordinate): string | undefined {
+    return this.world.result({ ...node, params: { ...node.params } }, coordinate).cells[0]?.preview_url
   }
 
   #cancel(nodeId: string | undefined, isBranch: boolean): void {

@@ -9,17 +9,19 @@ import type { World } from "./fake-kernel"
 import { fromWire } from "../src/state/document"
 
 const PICTURES: Record<string, [width: number, height: number]> = {
+  city: [1536, 1024],
+  sheet: [1440, 960],
   neon: [1024, 1024],
   aurora: [1024, 1024],
   "still-life": [1024, 1024],
   current: [2048, 1365],
   butterfly: [1280, 720],
-  opal: [1024, 1024],
+  opal: [1152, 768],
   coral: [1024, 1024],
   dunes: [1536, 1024],
   mist: [1536, 1024],
 }
-const NAMES = Object.keys(PICTURES)
+const NAMES = Object.keys(PICTURES).filter((name) => name !== "sheet")
 const BY_LABEL: Record<string, string> = { "7": "neon", "21": "aurora", "42": "still-life" }
 const url = (name: string) => `pictures/${name}.webp`
 
@@ -46,9 +48,11 @@ function result(node: { id: string; type: string; params: Record<string, unknown
     return { ...base, state: "succeeded", cells: [cell], provider: "local" }
   }
   const isVideo = ["generate_video", "ken_burns", "trim"].includes(node.type)
-  const known: Record<string, string> = { upscale: "current", generate_video: "butterfly", contact_sheet: "opal", text_overlay: "dunes" }
-  const name = BY_LABEL[label] ?? known[node.type] ?? NAMES[Number.parseInt(digest({ i: node.id, label }), 16) % NAMES.length] ?? "neon"
+  const known: Record<string, string> = { contact_sheet: "sheet", text_overlay: "dunes", generate_image: "dunes" }
+  const ofCity = ["hero", "large", "film"].includes(node.id) ? "city" : undefined
+  const name = ofCity ?? BY_LABEL[label] ?? known[node.type] ?? NAMES[Number.parseInt(digest({ i: node.id, label }), 16) % NAMES.length] ?? "neon"
   const cell = picture(name, coordinate, isVideo ? "video" : node.type.startsWith("mask") ? "mask" : "image")
+  if (node.type === "upscale") Object.assign(cell, { width: (cell.width ?? 0) * 4, height: (cell.height ?? 0) * 4 })
   if (isVideo) Object.assign(cell, { media_type: "video/webm", url: undefined, duration_s: 5 })
   const provider = isHosted ? "fal" : isVideo && node.params.model ? "runway" : "local"
   return { ...base, state: "succeeded", cells: [cell], cost_micro_usd: isHosted ? 40_000 : 0, provider }
@@ -109,20 +113,20 @@ const city = () =>
     "Neon city",
     [
       at("prompt", "text", 0, 0, { text: "neon city at {{time}}, wet streets, long lens" }),
-      at("seeds", "seeds", 0, 312, { values: [7, 21, 42, 99] }),
-      at("still", "generate_image", 344, 0, { model: "fal/flux-pro", guidance: 3.5 }),
-      at("large", "upscale", 712, 0, { model: "local/upscale-x4", factor: 4 }, "Upscale ×4"),
-      at("film", "generate_video", 1080, 0, { model: "runway/gen4_turbo", prompt: "slow dolly at {{time}}" }, "Image to video"),
-      at("sheet", "contact_sheet", 712, 344, { title: "Four seeds" }),
-      at("titled", "text_overlay", 1080, 460, { text: "NEON", position: "bottom-right", size: 0.12 }, "Title"),
+      at("hero", "generate_image", 336, 0, { model: "fal/flux-pro", guidance: 3.5 }, "Hero"),
+      at("large", "upscale", 696, 0, { model: "local/upscale-x4" }, "Upscale ×4"),
+      at("film", "generate_video", 1056, 0, { model: "runway/gen4_turbo", duration_s: 5 }, "Image to video"),
+      at("seeds", "seeds", 0, 400, { values: [7, 21, 42, 99] }),
+      at("still", "generate_image", 336, 400, { model: "fal/flux-pro" }, "Variations"),
+      at("sheet", "contact_sheet", 696, 400, { title: "Four seeds" }),
     ],
     [
+      edge("prompt.text", "hero.prompt"),
+      edge("hero.image", "large.image"),
+      edge("large.image", "film.image"),
       edge("prompt.text", "still.prompt"),
       edge("seeds.seed", "still.seed"),
-      edge("still.image", "large.image"),
       edge("still.image", "sheet.images"),
-      edge("large.image", "film.image"),
-      edge("sheet.image", "titled.image"),
     ],
     { time: "midnight" },
   )
@@ -142,9 +146,9 @@ export function worldOf(scene: string): World {
   }
   if (scene === "city" || scene === "running") {
     world.flow = city()
-    make(world, ["still", "large", "film", "sheet"])
+    make(world, ["still", "hero", "large", "film", "sheet"])
     const film = world.made.get("film") as Made
-    film.ingredients = { ...film.ingredients, params: { ...(film.ingredients.params as JsonObject), prompt: "slow dolly at dawn" } }
+    film.ingredients = { ...film.ingredients, params: { ...(film.ingredients.params as JsonObject), duration_s: 3 } }
     const large = world.made.get("large") as Made
     large.jobs = large.jobs.map((job) => ({ ...job, state: "cached", cost_micro_usd: 0 }))
     if (scene === "running") {

@@ -27,6 +27,7 @@ _EDIT: TypeAdapter[edits.Edit] = TypeAdapter(edits.Edit)
 _IDS = ("a", "b", "c", "d", "e")
 _VALUES: tuple[Any, ...] = (1, 2.5, "midnight", None, ["x", 2], {"k": "v"})
 _PICTURES = (
+    ("city", "landscape", "neon city at midnight, wet streets, stars", 23, 480, 320),
     ("neon", "landscape", "neon city at midnight, stars", 7, 360, 360),
     ("aurora", "landscape", "aurora over a pine forest at night", 21, 360, 360),
     ("still-life", "sdf-scene", "sunset, glossy spheres", 42, 360, 360),
@@ -164,6 +165,14 @@ def pictures(folder: Path) -> None:
         small.save(folder / f"{name}.webp", quality=78, method=6)
 
 
+def sheet(folder: Path) -> None:
+    """What a contact sheet of four seeds looks like, one of them a hole."""
+    made = Image.new("RGB", (480, 320), "#14171d")
+    for place, name in zip(((8, 8), (244, 8), (8, 164)), ("neon", "aurora", "still-life"), strict=True):
+        made.paste(Image.open(folder / f"{name}.webp").resize((228, 228)).crop((0, 40, 228, 188)), place)
+    made.save(folder / "sheet.webp", quality=80, method=6)
+
+
 def _write(path: Path, data: Any, indent: int | None = 1) -> None:  # noqa: ANN401 - JSON
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, indent=indent, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
@@ -173,3 +182,4 @@ if __name__ == "__main__":
     _write(JS / "dev" / "catalog.json", {"node_types": catalog(), "models": models()})
     _write(JS / "test" / "fixtures" / "edits.json", [recorded(seed, 60) for seed in range(10)], indent=None)
     pictures(JS / "dev" / "pictures")
+    sheet(JS / "dev" / "pictures")

@@ -14,6 +14,8 @@ import { isTyping, KEYS, middle, pressed } from "./keys"
 
 const nodeTypes = { card: Card }
 const edgeTypes = { flow: FlowEdge }
+/** React Flow computes the map from these. */
+const MAP = { width: 176, height: 108 }
 const SNAP: [number, number] = [8, 8]
 /** A map of more would cost more than it shows. */
 const MOST_ON_MAP = 1500
@@ -25,7 +27,10 @@ export function Canvas() {
   const nodes = useFlowNodes()
   const edges = useFlowEdges()
   const { isValidConnection, onConnect, onConnectEnd } = useConnecting()
-  const isMapOpen = useCanvas((state) => state.isMapOpen && state.shared.shown.nodes.size <= MOST_ON_MAP)
+  const isMapOpen = useCanvas((state) => {
+    const { size } = state.shared.shown.nodes
+    return state.isMapOpen && size > 0 && size <= MOST_ON_MAP
+  })
   const isTapeOpen = useCanvas((state) => state.isTapeOpen)
   const isDragging = useRef(false)
   useClipboard()
@@ -166,7 +171,7 @@ export function Canvas() {
         proOptions={{ hideAttribution: true }}
       >
         <Background gap={22} size={1.4} />
-        {isMapOpen && <MiniMap pannable zoomable ariaLabel="Map of the flow" position="bottom-right" />}
+        {isMapOpen && <MiniMap style={MAP} pannable zoomable nodeBorderRadius={14} maskStrokeWidth={2} ariaLabel="Map of the flow" position="bottom-right" />}
       </ReactFlow>
       <ConnectionHint />
       <Panels middle={() => middle(bridge, flow)} keys={KEYS} />
@@ -181,7 +186,7 @@ function useFirstView(): void {
   const isReady = useCanvas((state) => state.isReady)
   useEffect(() => {
     if (!isReady || derived.boxes(store.getState()).size === 0) return
-    const frame = requestAnimationFrame(() => void flow.fitView({ padding: { top: "84px", bottom: "140px", left: "40px", right: "40px" }, maxZoom: 1 }))
+    const frame = requestAnimationFrame(() => void flow.fitView({ padding: { top: "88px", bottom: "128px", left: "32px", right: "32px" }, maxZoom: 1 }))
     return () => cancelAnimationFrame(frame)
   }, [isReady, derived, store, flow])
 }

@@ -15,7 +15,7 @@ export const FlowEdge = memo(function FlowEdge(props: EdgeProps) {
   const isFresh = useCanvas((state) => {
     const node = state.shared.shown.nodes.get(source)
     const isValue = node !== undefined && state.catalog.get(node.type)?.kind === "structural"
-    return isValue || state.plan.nodes[source]?.state === "fresh"
+    return isValue || (state.plan.nodes[source]?.state === "fresh" && state.plan.nodes[target]?.state === "fresh")
   })
   const isFlowing = useCanvas((state) =>
     isRunning({ run: state.runs.nodes.get(target), isAsked: state.runs.asked.has(target) }),

@@ -13,10 +13,11 @@ interface Props {
   /** Alone on its node: facts instead of a label. */
   isAlone: boolean
   isStale: boolean
-  onOpen?: () => void
+  /** The first of its row: it names what the row has in common. */
+  isFirst: boolean
 }
 
-export const MediaCell = memo(function MediaCell({ view, type, isAlone, isStale }: Props) {
+export const MediaCell = memo(function MediaCell({ view, type, isAlone, isStale, isFirst }: Props) {
   const { cell, hole, progress } = view
   const isRunning = progress !== undefined
   const tone = `ff-cell${isRunning ? " is-running" : ""}${isStale ? " is-stale" : ""}`
@@ -29,16 +30,17 @@ export const MediaCell = memo(function MediaCell({ view, type, isAlone, isStale 
     )
   }
   return (
-    <div className={tone}>
+    <div className={tone} title={view.row ? `${view.row} · ${view.label}` : undefined}>
       {cell?.media_type?.startsWith("video/") && cell.url ? (
         <Film url={cell.url} poster={cell.preview_url} duration={cell.duration_s ?? null} />
       ) : type === "audio" && cell?.url ? (
         <Sound url={cell.url} peaks={cell.peaks ?? []} duration={cell.duration_s ?? null} />
       ) : cell?.preview_url || cell?.url ? (
-        <img src={cell.preview_url ?? cell.url} alt={view.label || type} draggable={false} decoding="async" />
+        <img src={cell.preview_url ?? cell.url} alt={`${type} ${view.row} ${view.label}`.trim()} draggable={false} decoding="async" />
       ) : (
         <span className="ff-empty" aria-hidden="true" />
       )}
+      {isFirst && view.row && <span className="ff-label is-row">{view.row}</span>}
       {!isAlone && view.label && <span className="ff-label">{view.label}</span>}
       {isAlone && !isRunning && cell && !cell.media_type?.startsWith("audio/") && <Size cell={cell} />}
       {isRunning && <Progress value={progress} label={view.label} />}

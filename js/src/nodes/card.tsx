@@ -8,7 +8,7 @@ import { MediaCell } from "../media/cell"
 import { isMain, MOST_CELLS, type Section } from "../state/anatomy"
 import { brief, isRunning, runningSince, showsMedia } from "../state/card"
 import type { Card as CardData } from "../state/derived"
-import { valueOf } from "../state/form"
+import { valueOf, words } from "../state/form"
 import { seconds } from "../state/money"
 import { Actions } from "./actions"
 import { FieldRow } from "./fields/field"
@@ -96,7 +96,7 @@ function Part({ id, card, section }: { id: string; card: CardData; section: Sect
           <p>
             {card.reasons.map((reason) => (
               <span key={reason.text} title={reason.text}>
-                {reason.field?.replaceAll("_", " ")}: <s>{brief(reason.old)}</s> → <b>{brief(reason.new)}</b>
+                {words(reason.field ?? "")}: <s>{brief(reason.old)}</s> → <b>{brief(reason.new)}</b>
               </span>
             ))}
           </p>
@@ -131,8 +131,15 @@ function Media({ card, style }: { card: CardData; style: React.CSSProperties }) 
   const isRunningNow = isRunning(facts)
   return (
     <div className="ff-part ff-media" style={{ ...style, gridTemplateColumns: `repeat(${box.columns}, 1fr)` }}>
-      {shown.map((view) => (
-        <MediaCell key={view.key} view={view} type={type} isAlone={cells.length === 1} isStale={isStale && !isRunningNow} />
+      {shown.map((view, index) => (
+        <MediaCell
+          key={view.key}
+          view={view}
+          type={type}
+          isAlone={cells.length === 1}
+          isStale={isStale && !isRunningNow}
+          isFirst={index % box.columns === 0}
+        />
       ))}
       {shown.length === 0 && (
         <div className={`ff-cell ff-nothing${isRunningNow ? " is-running" : ""}`}>

@@ -44,7 +44,7 @@ function OnePort({ port, isNamedInside, isOpen }: Props) {
         id={port.name}
         type={isLeft ? "target" : "source"}
         position={isLeft ? Position.Left : Position.Right}
-        className={`ff-port ff-type-${port.type}${port.isSquare ? " is-square" : ""}${isOpen ? " is-open" : ""}`}
+        className={`ff-port ff-type-${port.type}${port.isSquare ? " is-square" : ""}${isOpen ? " is-open" : ""}${port.isQuiet ? " is-quiet" : ""}`}
         style={{ top: port.y }}
         aria-label={said}
         title={said}

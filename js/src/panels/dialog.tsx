@@ -1,6 +1,6 @@
 /** A panel over the canvas: Escape and a click outside close it, and the focus goes back where it was. */
 
-import { useEffect, useRef } from "react"
+import { useLayoutEffect, useRef } from "react"
 import { useBridge } from "../bridge/context"
 
 interface Props {
@@ -15,7 +15,7 @@ export function Dialog({ label, className = "", style, children, onKeyDown }: Pr
   const { store, root } = useBridge()
   const element = useRef<HTMLDivElement>(null)
   const close = () => store.setState({ panel: null })
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement
     const first = element.current?.querySelector<HTMLElement>("input, [role=menuitem]:not(:disabled), button")
     ;(first ?? element.current)?.focus({ preventScroll: true })

@@ -32,6 +32,8 @@ export interface Port {
   /** A batch goes through: drawn as a square. */
   isSquare: boolean
   isRequired: boolean
+  /** Of use to few: shown when the pointer or the focus is on the node, or an edge is being drawn. */
+  isQuiet: boolean
 }
 
 export interface Section {
@@ -133,15 +135,17 @@ export function boxOf(facts: BoxFacts): Box {
   }
   const stacked = stackedInputs(facts)
   const shape = gridOf(facts, width)
+  const isQuiet = (port: InputPort, index: number) =>
+    !port.is_required && !facts.connected.includes(port.name) && (index > 0 || port.collects !== "no")
   if (isMediaNode) {
     const needed = PORT_TOP + stacked.length * PORT_STEP
     const at = place("media", Math.max(shape.height, needed))
-    stacked.forEach((port, index) => void ports.push(left(port, at + PORT_TOP + index * PORT_STEP)))
+    stacked.forEach((port, index) => void ports.push(left(port, at + PORT_TOP + index * PORT_STEP, isQuiet(port, index))))
   } else if (stacked.length > 0) {
     const at = place("ports", stacked.length * PORT_STEP)
-    stacked.forEach((port, index) => void ports.push(left(port, at + (index + 0.5) * PORT_STEP)))
+    stacked.forEach((port, index) => void ports.push(left(port, at + (index + 0.5) * PORT_STEP, false)))
   }
-  const textWidth = width - 2 * PAD - 18
+  const textWidth = (width - 2 * PAD - 18) * (13 / 11.5) // errors are said in smaller type
   if (facts.error) {
     const said = linesOf(facts.error.message, textWidth) + (facts.error.hint ? linesOf(facts.error.hint, textWidth) : 0)
     place("error", GAP + said * 17 + 14)
@@ -152,7 +156,7 @@ export function boxOf(facts: BoxFacts): Box {
     const label = isMain(facts, field) ? 0 : LABEL
     const at = place("field", GAP + label + control, field.name)
     const input = field.isSetting ? null : inputOf(type, field.name)
-    if (input) ports.push(left(input, at + GAP + label + Math.min(control, CONTROL) / 2))
+    if (input) ports.push(left(input, at + GAP + label + Math.min(control, CONTROL) / 2, true))
   }
   for (const [name, value] of facts.variables) {
     const lines = Math.min(MOST_LINES, linesOf(textOf(value), width - 2 * PAD - 20))
@@ -163,7 +167,8 @@ export function boxOf(facts: BoxFacts): Box {
   outputsOf(facts).forEach((output, index) => {
     const base = isMediaNode ? HEADER + PORT_TOP : HEADER + 24
     const isSquare = isBatch || output.is_series
-    ports.push({ ...output, side: "right", y: base + index * PORT_STEP, isSquare, isRequired: false })
+    const isUnused = index > 0 && !facts.leaving.includes(output.name)
+    ports.push({ ...output, side: "right", y: base + index * PORT_STEP, isSquare, isRequired: false, isQuiet: isUnused })
   })
   return {
     width,
@@ -178,7 +183,8 @@ export function boxOf(facts: BoxFacts): Box {
 export const isMain = (facts: Pick<BoxFacts, "type" | "fields">, field: Field): boolean =>
   facts.type?.kind === "structural" && facts.fields[0] === field && field.control !== "slider"
 
-const left = (port: InputPort, y: number): Port => ({
+const left = (port: InputPort, y: number, isQuiet: boolean): Port => ({
+  isQuiet,
   name: port.name,
   side: "left",
   y,
@@ -193,9 +199,11 @@ function stackedInputs({ type, connected, fields }: BoxFacts): InputPort[] {
   const declared = (type?.inputs ?? []).filter(
     (port) => !port.is_parameter || connected.includes(port.name) || (port.is_required && !onFields.has(port.name)),
   )
+  const first = (port: InputPort) => (connected.includes(port.name) ? 0 : port.is_required ? 1 : 2)
+  declared.sort((a, b) => first(a) - first(b))
   const names = new Set(declared.map((port) => port.name))
   const extra = connected.filter((name) => !names.has(name)).map((name) => inputOf(type, name) ?? unknownPort(name))
-  return [...declared, ...extra]
+  return [...declared, ...extra].slice(0, MOST_STACKED)
 }
 
 function outputsOf({ type, leaving }: BoxFacts): { name: string; type: PortType; is_series: boolean }[] {
@@ -204,6 +212,8 @@ function outputsOf({ type, leaving }: BoxFacts): { name: string; type: PortType;
   const rest = others.map((name) => ({ name, type: type?.extra_outputs ?? ("json" as const), is_series: false }))
   return [...known, ...rest]
 }
+
+const MOST_STACKED = 12
 
 const unknownPort = (name: string): InputPort => ({
   name,

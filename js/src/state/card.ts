@@ -19,8 +19,10 @@ export interface Chip {
 
 export interface CellView {
   key: string
-  /** What tells it from the others: the labels of its axes. */
+  /** Its label on the last axis. */
   label: string
+  /** Its labels on the axes before: what its row has in common. */
+  row: string
   coordinate: readonly [string, string][]
   cell: ResultCell | null
   /** Of a job that goes on: how far it is; null where nobody says. */
@@ -156,7 +158,8 @@ export function errorOf(facts: CardFacts): ErrorFacts | null {
 
 /** Why it would run again, where there is something that it would replace. */
 export function reasonsOf(facts: CardFacts): Reason[] {
-  if (isRunning(facts) || (facts.results?.length ?? 0) === 0 || facts.plan?.state === "fresh") return []
+  const isSilent = isRunning(facts) || facts.plan?.state === "fresh" || errorOf(facts) !== null
+  if (isSilent || (facts.results?.length ?? 0) === 0) return []
   return (facts.plan?.reasons ?? []).filter((reason) => reason.field !== undefined).slice(0, 2)
 }
 
@@ -197,7 +200,10 @@ function add(
   hole: string | null,
 ): void {
   const key = coordinateKey([...coordinate])
-  found.set(key, { key, label: coordinate.map(([, label]) => label).join(" · "), coordinate, cell, progress, hole })
+  const labels = coordinate.map(([, label]) => label)
+  const row = labels.slice(0, -1).join(" · ")
+  const label = labels[labels.length - 1] ?? ""
+  found.set(key, { key, label, row, coordinate, cell, progress, hole })
 }
 
 function sorted(cells: CellView[], plan: NodePlan | undefined): CellView[] {
@@ -220,10 +226,11 @@ export function footOf(facts: CardFacts, model: Model | null): string[] {
   if (type.kind === "structural") return textFacts(node, type, plan)
   const cells = cellsOf(facts)
   if (cells.length > 1) {
-    const count = (test: (one: CellView) => boolean) => cells.filter(test).length
-    const cached = (results ?? []).filter((one) => one.state === "cached").length
-    const holes = count((one) => one.hole !== null)
-    return [`${cells.length} cells`, ...(cached ? [`${cached} cached`] : []), ...(holes ? [`${holes} missing`] : [])]
+    const states = new Map<JobState, number>()
+    for (const { state } of results ?? []) {
+      if (state !== "succeeded") states.set(state, (states.get(state) ?? 0) + 1)
+    }
+    return [`${cells.length} cells`, ...[...states].map(([state, count]) => `${count} ${SAYS[state]?.[0] ?? state}`)]
   }
   const result = results?.[0]
   const cell = cells[0]?.cell
@@ -248,7 +255,7 @@ function textFacts(node: FlowNode, type: NodeType, plan: NodePlan | undefined): 
 function day(us: number): string {
   const then = new Date(us / 1000)
   const days = Math.floor((Date.now() - then.getTime()) / 86_400_000)
-  if (days < 1) return then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
+  if (days < 1) return then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })
   return days < 7 ? then.toLocaleDateString([], { weekday: "long" }) : then.toLocaleDateString()
 }
 

@@ -5,7 +5,7 @@ import type { Edit, Json, JsonObject } from "../wire/flow"
 import { copied, pasted } from "./clipboard"
 import type { Derived } from "./derived"
 import { edgeKey, type FlowEdge } from "./document"
-import type { Field } from "./form"
+import { type Field, taskOf } from "./form"
 import { priceOf } from "./money"
 import { newNodeId } from "./naming"
 import { type Alignment, aligned, type Rect, tidied } from "./placing"
@@ -34,7 +34,7 @@ export class Editing {
     const edits: Edit[] = [
       {
         kind: "add_node",
-        node: { id, type: type.name, params: this.#firstParams(type) },
+        node: { id, type: type.name, params: this.#firstParams(type, loose) },
         layout: { x: Math.round(at.x), y: Math.round(at.y) },
       },
     ]
@@ -54,9 +54,10 @@ export class Editing {
   }
 
   /** A new node draws its seed once, and holds the first model that can do the task and has a key. */
-  #firstParams(type: NodeType): JsonObject {
+  #firstParams(type: NodeType, loose: LooseEnd | null): JsonObject {
     const params: JsonObject = {}
-    const models = [...this.state.models.values()].filter((one) => type.task !== null && one.tasks.includes(type.task))
+    const task = taskOf(type, new Set(loose?.side === "source" ? fitting(type, loose).slice(0, 1) : []))
+    const models = [...this.state.models.values()].filter((one) => task !== null && one.tasks.includes(task))
     const model = models.find((one) => one.has_key) ?? models[0]
     if (model) params.model = model.id
     const hasSeed = type.params_schema.properties?.seed !== undefined && (!model || "seed" in model.parameters)

@@ -152,3 +152,9 @@ export function problemOf(field: Field, value: Json): string | null {
   }
   return null
 }
+
+/** What a node asks of its model: a video from an image is another task than one from text. The kernel says the same. */
+export function taskOf(type: NodeType | undefined, connected: { has(port: string): boolean }): string | null {
+  if (type?.task !== "text-to-video") return type?.task ?? null
+  return connected.has("video") ? "video-to-video" : connected.has("image") ? "image-to-video" : type.task
+}

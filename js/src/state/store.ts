@@ -87,6 +87,6 @@ export const makeStore = (): CanvasStore =>
     sought: null,
     notice: null,
     isTapeOpen: true,
-    isInspectorOpen: true,
+    isInspectorOpen: false,
     isMapOpen: true,
   }))

@@ -1,8 +1,9 @@
 /** The model picker: who can do the task, for how much, how, until when, and whether a key is there. */
 
-import { useEffect, useId, useRef, useState } from "react"
+import { useLayoutEffect, useId, useRef, useState } from "react"
 import { createPortal } from "react-dom"
 import { useBridge, useCanvas } from "../../bridge/context"
+import { taskOf } from "../../state/form"
 import { score } from "../../state/searching"
 import type { Model } from "../../wire/catalog"
 import type { ControlProps } from "./field"
@@ -49,9 +50,10 @@ function Picker({ nodeId, place, current, onClose, onChange }: PickerProps) {
   const { store, derived, root: holder } = useBridge()
   const list = useId()
   const [query, setQuery] = useState("")
-  const task = derived.card(store.getState(), nodeId)?.facts.type?.task ?? null
+  const card = derived.card(store.getState(), nodeId)
+  const task = card && taskOf(card.facts.type, card.connected)
   const models = useCanvas((state) => state.models)
-  const able = [...models.values()].filter((one) => task !== null && one.tasks.includes(task))
+  const able = [...models.values()].filter((one) => task != null && one.tasks.includes(task))
   const found = able.filter((one) => score(query, `${one.title} ${one.id}`) > 0)
   const [active, setActive] = useState(() => Math.max(0, able.findIndex((one) => one.id === current)))
   const at = Math.min(active, found.length - 1)
@@ -70,7 +72,7 @@ function Picker({ nodeId, place, current, onClose, onChange }: PickerProps) {
     event.preventDefault()
   }
   const field = useRef<HTMLInputElement>(null)
-  useEffect(() => field.current?.focus(), [])
+  useLayoutEffect(() => field.current?.focus(), [])
   const root = holder.current
   if (!root) return null
   const frame = root.getBoundingClientRect()

@@ -1,0 +1,85 @@
+import { describe, expect, it } from "vitest"
+import { boxOf } from "../src/state/anatomy"
+import { nodeFrom } from "../src/state/document"
+import { fieldsOf, fieldsOnCard, problemOf, taskOf } from "../src/state/form"
+import type { JsonObject } from "../src/wire/flow"
+import { catalog, models } from "./catalog"
+
+const typeOf = (name: string) => {
+  const type = catalog.get(name)
+  if (!type) throw new Error(name)
+  return type
+}
+const node = (type: string, params: JsonObject = {}) => nodeFrom({ id: "n", type, params })
+const control = (type: string, name: string) => fieldsOf(typeOf(type), node(type), null).find((one) => one.name === name)?.control
+
+describe("a form", () => {
+  it("draws each parameter of the kernel's catalog by its schema", () => {
+    expect(control("grade", "exposure")).toBe("slider")
+    expect(control("resize", "fit")).toBe("choice")
+    expect(control("resize", "upscale")).toBe("toggle")
+    expect(control("resize", "width")).toBe("number")
+    expect(control("generate_image", "seed")).toBe("seed")
+    expect(control("generate_image", "model")).toBe("model")
+    expect(control("generate_image", "prompt")).toBe("text")
+    expect(control("seeds", "values")).toBe("list")
+    expect(control("generate_image", "settings")).toBe("json")
+  })
+
+  it("has a field for every parameter of every node type", () => {
+    for (const type of catalog.values()) {
+      const names = fieldsOf(type, node(type.name), null).map((one) => one.name)
+      expect(names).toEqual(Object.keys(type.params_schema.properties ?? {}))
+    }
+  })
+
+  it("leaves out what the chosen model does not take, unless it was set, and adds what only it takes", () => {
+    const model = models.get("local/landscape") ?? null
+    const names = (params: JsonObject) => fieldsOf(typeOf("generate_image"), node("generate_image", params), model).map((one) => one.name)
+    expect(model && "guidance" in model.parameters).toBe(false)
+    expect(names({})).not.toContain("guidance")
+    expect(names({ guidance: 2 })).toContain("guidance")
+    for (const name of Object.keys(model?.parameters ?? {})) expect(names({})).toContain(name)
+  })
+
+  it("shows on the node what is required or was set, and no field that an edge feeds", () => {
+    const set = node("generate_image", { prompt: "x", guidance: 3, model: "m" })
+    const fields = fieldsOf(typeOf("generate_image"), set, null)
+    expect(fieldsOnCard(fields, set, new Set()).map((one) => one.name)).toEqual(["prompt", "model", "guidance"])
+    expect(fieldsOnCard(fields, set, new Set(["prompt"])).map((one) => one.name)).toEqual(["model", "guidance"])
+  })
+
+  it("says what is wrong with a value, and leaves variables to the kernel", () => {
+    const field = fieldsOf(typeOf("grade"), node("grade"), null).find((one) => one.name === "exposure")
+    if (!field) throw new Error("no field")
+    expect(problemOf(field, 9)).toBe("At most 4.")
+    expect(problemOf(field, 1)).toBeNull()
+    expect(problemOf(field, "{{stops}}")).toBeNull()
+    expect(problemOf(field, "dark")).toBe("A number is needed here.")
+  })
+
+  it("asks a model for the task that the connected ports make", () => {
+    const type = typeOf("generate_video")
+    expect(taskOf(type, new Set())).toBe("text-to-video")
+    expect(taskOf(type, new Set(["image"]))).toBe("image-to-video")
+    expect(taskOf(type, new Set(["image", "video"]))).toBe("video-to-video")
+  })
+})
+
+describe("a box", () => {
+  it("keeps all sections in order without gaps, and every port inside, for every node type", () => {
+    for (const type of catalog.values()) {
+      const one = node(type.name)
+      const fields = fieldsOnCard(fieldsOf(type, one, null), one, new Set())
+      const facts = { node: one, type, look: undefined, plan: undefined, fields, variables: [], connected: [], leaving: [], cells: [], reasons: [], error: null }
+      const box = boxOf(facts)
+      let y = 36
+      for (const section of box.sections) {
+        expect(section.y).toBe(y)
+        y += section.height
+      }
+      expect(box.height).toBeGreaterThanOrEqual(y)
+      for (const port of box.ports) expect(port.y).toBeLessThan(box.height)
+    }
+  })
+})
