@@ -32,7 +32,12 @@ export const common = {
 async function serve() {
   const asked = process.argv.indexOf("--port")
   const port = asked < 0 ? 8711 : Number(process.argv[asked + 1])
-  const page = await context({ ...common, entryPoints: { page: "dev/page.tsx" }, outdir: "dev/built", sourcemap: "inline" })
+  const page = await context({
+    ...common,
+    entryPoints: { page: "dev/page.tsx" },
+    outdir: "dev/built",
+    sourcemap: "inline",
+  })
   await page.watch()
   const at = await page.serve({ servedir: "dev", port, host: "127.0.0.1" })
   console.log(`http://127.0.0.1:${at.port}/?scene=city&theme=dark`)

@@ -8,7 +8,7 @@ import type { Model, NodeType, Template } from "../src/wire/catalog"
 import type { Edit, WireFlow } from "../src/wire/flow"
 import type { Channel, FromKernel, Snapshot, ToKernel } from "../src/wire/messages"
 import type { Budget, Coordinate, JobResult, RunEvent, Tape } from "../src/wire/run"
-import { digest, type Made, type Planned, planned, PRICES } from "./fake-plan"
+import { digest, type Made, type Planned, PRICES, planned } from "./fake-plan"
 
 const BATCH_MS = 33
 
@@ -107,14 +107,22 @@ export class FakeKernel implements Channel {
           this.#cancel(message.node_id, message.branch ?? false)
           break
         case "restore":
-          this.#say({ type: "reply", id: message.id, error: { code: "fake", message: "The dev page restores nothing." } })
+          this.#say({
+            type: "reply",
+            id: message.id,
+            error: { code: "fake", message: "The dev page restores nothing." },
+          })
           break
         default:
           this.#say({ type: "reply", id: message.id })
       }
     } catch (error) {
       if (!(error instanceof EditError)) throw error
-      this.#say({ type: "reply", id: message.id, error: { code: error.code, message: error.message, node_id: error.nodeId } })
+      this.#say({
+        type: "reply",
+        id: message.id,
+        error: { code: error.code, message: error.message, node_id: error.nodeId },
+      })
     }
   }
 
@@ -176,7 +184,9 @@ export class FakeKernel implements Channel {
       this.#work(run, id, coordinates.get(id) ?? [[]], () => {
         const node = this.document.nodes.get(id)
         if (node && !run.cancelled.has(id) && !run.isCancelled) {
-          const jobs = (coordinates.get(id) ?? [[]]).map((one) => this.world.result({ ...node, params: node.params }, one))
+          const jobs = (coordinates.get(id) ?? [[]]).map((one) =>
+            this.world.result({ ...node, params: node.params }, one),
+          )
           this.world.made.set(id, { ingredients: ingredients.get(id) ?? {}, jobs })
         }
         next()
@@ -185,9 +195,17 @@ export class FakeKernel implements Channel {
     next()
   }
 
-  #work(run: { id: string; cancelled: Set<string>; isCancelled: boolean }, id: string, places: Coordinate[], done: () => void): void {
+  #work(
+    run: { id: string; cancelled: Set<string>; isCancelled: boolean },
+    id: string,
+    places: Coordinate[],
+    done: () => void,
+  ): void {
     const node = this.document.nodes.get(id)
-    if (!node) return done()
+    if (!node) {
+      done()
+      return
+    }
     const length = (1400 + (Number.parseInt(digest({ id }), 16) % 1200)) / (this.world.speed || 1)
     const start = Date.now()
     for (const coordinate of places) {
@@ -206,8 +224,22 @@ export class FakeKernel implements Channel {
           open.delete(coordinate)
           const result = this.world.result({ ...node, params: node.params }, coordinate)
           const cost = PRICES[String(node.params.model)] ?? 0
-          this.#tell({ ...base, kind: "job-end", state: result.state, result, error: result.error, cost_micro_usd: cost })
-        } else this.#tell({ ...base, kind: "job-progress", state: "running", progress: Math.min(0.99, passed / end), preview_url: this.#preview(node, coordinate) })
+          this.#tell({
+            ...base,
+            kind: "job-end",
+            state: result.state,
+            result,
+            error: result.error,
+            cost_micro_usd: cost,
+          })
+        } else
+          this.#tell({
+            ...base,
+            kind: "job-progress",
+            state: "running",
+            progress: Math.min(0.99, passed / end),
+            preview_url: this.#preview(node, coordinate),
+          })
       }
       if (open.size > 0) return
       clearInterval(timer)

@@ -1,7 +1,7 @@
 /** A small planner for the dev page: enough of the kernel's to make nodes fresh, stale, pending and priced. */
 
+import type { Document, FlowEdge, FlowNode } from "../src/state/document"
 import type { Catalog } from "../src/state/ports"
-import type { Document, FlowNode } from "../src/state/document"
 import type { Json, JsonObject } from "../src/wire/flow"
 import type { Coordinate, JobResult, NodePlan, Plan, Reason } from "../src/wire/run"
 
@@ -24,7 +24,11 @@ export interface Planned {
 }
 
 /** Made-up prices of the dev page, in micro-dollars a job. */
-export const PRICES: Record<string, number> = { "fal/flux-pro": 40_000, "runway/gen4_turbo": 420_000, "acme/retiring": 25_000 }
+export const PRICES: Record<string, number> = {
+  "fal/flux-pro": 40_000,
+  "runway/gen4_turbo": 420_000,
+  "acme/retiring": 25_000,
+}
 
 export function planned(document: Document, catalog: Catalog, rev: number, made: ReadonlyMap<string, Made>): Planned {
   const order = sorted(document)
@@ -32,27 +36,39 @@ export function planned(document: Document, catalog: Catalog, rev: number, made:
   const ingredients = new Map<string, JsonObject>()
   const coordinates = new Map<string, Coordinate[]>()
   const nodes: Record<string, NodePlan> = {}
+  const intoOf = new Map<string, FlowEdge[]>()
+  for (const edge of document.edges) intoOf.set(edge.target, [...(intoOf.get(edge.target) ?? []), edge])
   for (const id of order) {
     const node = document.nodes.get(id) as FlowNode
     const type = catalog.get(node.type)
-    const into = document.edges.filter((edge) => edge.target === id)
-    const mapped = into.filter((edge) => type?.inputs.find((port) => port.name === edge.targetHandle)?.collects === "no")
+    const into = intoOf.get(id) ?? []
+    const mapped = into.filter(
+      (edge) => type?.inputs.find((port) => port.name === edge.targetHandle)?.collects === "no",
+    )
     const inherited = united(mapped.map((edge) => axes.get(edge.source) ?? []))
     const own = ownAxis(node)
     axes.set(id, own ? [...inherited, own] : inherited)
     coordinates.set(id, crossed(inherited))
     const params = resolved(node.params, document.variables)
-    const inputs = Object.fromEntries(into.map((edge) => [edge.targetHandle, digest(ingredients.get(edge.source) ?? {})]))
+    const inputs = Object.fromEntries(
+      into.map((edge) => [edge.targetHandle, digest(ingredients.get(edge.source) ?? {})]),
+    )
     ingredients.set(id, { params, inputs, take: node.take })
     const missing = type?.inputs.find(
-      (port) => port.is_required && node.params[port.name] === undefined && !into.some((edge) => edge.targetHandle === port.name),
+      (port) =>
+        port.is_required &&
+        node.params[port.name] === undefined &&
+        !into.some((edge) => edge.targetHandle === port.name),
     )
     const sources = into.map((edge) => nodes[edge.source])
     nodes[id] = { state: "fresh", axes: axes.get(id) }
-    if (missing) nodes[id] = { state: "invalid", reasons: [{ text: `${missing.name} needs an input` }], axes: axes.get(id) }
+    if (missing)
+      nodes[id] = { state: "invalid", reasons: [{ text: `${missing.name} needs an input` }], axes: axes.get(id) }
     else if (type?.kind !== "structural") {
       const old = made.get(id)
-      const isFresh = node.locked !== null || (old !== undefined && digest(old.ingredients) === digest(ingredients.get(id) as JsonObject))
+      const isFresh =
+        node.locked !== null ||
+        (old !== undefined && digest(old.ingredients) === digest(ingredients.get(id) as JsonObject))
       if (!isFresh) {
         const above = into.filter((_, index) => sources[index]?.state !== "fresh")
         const isPending = above.length > 0
@@ -77,14 +93,17 @@ export function planned(document: Document, catalog: Catalog, rev: number, made:
 /** Nodes in the order of their edges. */
 function sorted(document: Document): string[] {
   const waiting = new Map([...document.nodes.keys()].map((id) => [id, 0]))
-  for (const edge of document.edges) waiting.set(edge.target, (waiting.get(edge.target) ?? 0) + 1)
+  const below = new Map<string, string[]>()
+  for (const { source, target } of document.edges) {
+    waiting.set(target, (waiting.get(target) ?? 0) + 1)
+    below.set(source, [...(below.get(source) ?? []), target])
+  }
   const free = [...waiting].filter(([, count]) => count === 0).map(([id]) => id)
   for (const id of free) {
-    for (const edge of document.edges) {
-      if (edge.source !== id) continue
-      const left = (waiting.get(edge.target) ?? 0) - 1
-      waiting.set(edge.target, left)
-      if (left === 0) free.push(edge.target)
+    for (const target of below.get(id) ?? []) {
+      const left = (waiting.get(target) ?? 0) - 1
+      waiting.set(target, left)
+      if (left === 0) free.push(target)
     }
   }
   return free
@@ -110,7 +129,9 @@ const crossed = (axes: Axis[]): Coordinate[] =>
 
 function resolved(params: Readonly<JsonObject>, variables: Readonly<JsonObject>): JsonObject {
   const one = (value: Json): Json =>
-    typeof value === "string" ? value.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => String(variables[name] ?? "")) : value
+    typeof value === "string"
+      ? value.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => String(variables[name] ?? ""))
+      : value
   return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, one(value)]))
 }
 
@@ -125,7 +146,12 @@ function differences(now: JsonObject, before: JsonObject): Reason[] {
   const names = [...new Set([...Object.keys(params), ...Object.keys(old)])]
   const found: Reason[] = names
     .filter((name) => JSON.stringify(params[name]) !== JSON.stringify(old[name]))
-    .map((name) => ({ text: `${name}: ${old[name]} → ${params[name]}`, field: name, old: old[name] ?? null, new: params[name] ?? null }))
+    .map((name) => ({
+      text: `${name}: ${old[name]} → ${params[name]}`,
+      field: name,
+      old: old[name] ?? null,
+      new: params[name] ?? null,
+    }))
   if (now.take !== before.take) found.push({ text: "another take", field: "take", old: before.take, new: now.take })
   return found.length > 0 ? found : [{ text: "an input changed" }]
 }

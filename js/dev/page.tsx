@@ -1,6 +1,9 @@
 /** The dev page: `?scene=city&theme=dark`; everything can be seen and tested without Jupyter. */
 
+import type { ReactFlowInstance } from "@xyflow/react"
 import { bridgeOver, draw } from "../src/index"
+import { reduced } from "../src/state/runs"
+import type { RunEvent } from "../src/wire/run"
 import { FakeKernel } from "./fake-kernel"
 import { worldOf } from "./scenes"
 
@@ -8,6 +11,8 @@ const query = new URLSearchParams(location.search)
 document.body.dataset.theme = query.get("theme") ?? "dark"
 const kernel = new FakeKernel(worldOf(query.get("scene") ?? "city"))
 const bridge = bridgeOver(kernel)
+// The kernel here is JavaScript too: what it takes to make up its words is not the canvas's time.
+kernel.listen((message) => message.type === "snapshot" && performance.mark("begin"))
 const stop = draw(document.body, bridge, "100vh")
 
 /** For journeys and measurements. */
@@ -16,5 +21,10 @@ export interface Dev {
   bridge: typeof bridge
   stop: () => void
   draw: typeof draw
+  flow: () => ReactFlowInstance | null
+  reduce: (events: RunEvent[]) => void
 }
-Object.assign(globalThis, { dev: { kernel, bridge, stop, draw } satisfies Dev })
+const reduce = (events: RunEvent[]) => bridge.store.setState(({ runs }) => ({ runs: reduced(runs, events) }))
+Object.assign(globalThis, {
+  dev: { kernel, bridge, stop, draw, flow: () => bridge.flow.current, reduce } satisfies Dev,
+})

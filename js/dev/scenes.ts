@@ -1,12 +1,12 @@
 /** What the dev page shows: flows with made-up results, in procedural pictures. */
 
+import { fromWire } from "../src/state/document"
 import type { Model, NodeType, Template } from "../src/wire/catalog"
 import type { JsonObject, WireEdge, WireFlow, WireNode } from "../src/wire/flow"
 import type { Coordinate, JobResult, ResultCell, TapeFrame } from "../src/wire/run"
 import catalog from "./catalog.json"
-import { digest, type Made, planned } from "./fake-plan"
 import type { World } from "./fake-kernel"
-import { fromWire } from "../src/state/document"
+import { digest, type Made, planned } from "./fake-plan"
 
 const PICTURES: Record<string, [width: number, height: number]> = {
   city: [1536, 1024],
@@ -27,19 +27,40 @@ const url = (name: string) => `pictures/${name}.webp`
 
 function picture(name: string, coordinate: Coordinate, port = "image"): ResultCell {
   const [width, height] = PICTURES[name] ?? [1024, 1024]
-  return { port, coordinate, media_type: "image/webp", url: url(name), preview_url: url(name), width, height, size_bytes: 180_000 }
+  return {
+    port,
+    coordinate,
+    media_type: "image/webp",
+    url: url(name),
+    preview_url: url(name),
+    width,
+    height,
+    size_bytes: 180_000,
+  }
 }
 
-function result(node: { id: string; type: string; params: Record<string, unknown> }, coordinate: Coordinate): JobResult {
+function result(
+  node: { id: string; type: string; params: Record<string, unknown> },
+  coordinate: Coordinate,
+): JobResult {
   const label = coordinate[coordinate.length - 1]?.[1] ?? ""
-  const base = { coordinate, generation_id: digest({ id: node.id, label }), finished_at_us: Date.now() * 1000, elapsed_s: 2.3 }
+  const base = {
+    coordinate,
+    generation_id: digest({ id: node.id, label }),
+    finished_at_us: Date.now() * 1000,
+    elapsed_s: 2.3,
+  }
   const isHosted = String(node.params.model ?? "").startsWith("fal")
   if (label === "99") {
     const error = { code: "refused", message: "The model refused this prompt.", hint: "Change the words or the model." }
     return { ...base, state: "refused", cells: [], error }
   }
   if (node.id === "broken") {
-    const error = { code: "timeout", message: "runway did not answer within 120 s.", hint: "Nothing was paid. Run it again, or choose another model." }
+    const error = {
+      code: "timeout",
+      message: "runway did not answer within 120 s.",
+      hint: "Nothing was paid. Run it again, or choose another model.",
+    }
     return { ...base, state: "failed", cells: [], error }
   }
   if (node.type === "generate_audio") {
@@ -50,7 +71,12 @@ function result(node: { id: string; type: string; params: Record<string, unknown
   const isVideo = ["generate_video", "ken_burns", "trim"].includes(node.type)
   const known: Record<string, string> = { contact_sheet: "sheet", text_overlay: "dunes", generate_image: "dunes" }
   const ofCity = ["hero", "large", "film"].includes(node.id) ? "city" : undefined
-  const name = ofCity ?? BY_LABEL[label] ?? known[node.type] ?? NAMES[Number.parseInt(digest({ i: node.id, label }), 16) % NAMES.length] ?? "neon"
+  const name =
+    ofCity ??
+    BY_LABEL[label] ??
+    known[node.type] ??
+    NAMES[Number.parseInt(digest({ i: node.id, label }), 16) % NAMES.length] ??
+    "neon"
   const cell = picture(name, coordinate, isVideo ? "video" : node.type.startsWith("mask") ? "mask" : "image")
   if (node.type === "upscale") Object.assign(cell, { width: (cell.width ?? 0) * 4, height: (cell.height ?? 0) * 4 })
   if (isVideo) Object.assign(cell, { media_type: "video/webm", url: undefined, duration_s: 5 })
@@ -61,7 +87,10 @@ function result(node: { id: string; type: string; params: Record<string, unknown
 const MODELS: Model[] = [
   hosted("fal/flux-pro", "flux-pro", ["text-to-image", "edit-image"], "$0.04 each", { has_key: true }),
   hosted("runway/gen4_turbo", "gen4_turbo", ["text-to-video", "image-to-video"], "$0.42 for 5 s", { has_key: true }),
-  hosted("acme/retiring", "Old Faithful", ["text-to-image"], "$0.025 each", { retires_on: "2026-12-31", has_key: false }),
+  hosted("acme/retiring", "Old Faithful", ["text-to-image"], "$0.025 each", {
+    retires_on: "2026-12-31",
+    has_key: false,
+  }),
   ...(catalog.models as unknown as Model[]),
 ]
 
@@ -77,7 +106,9 @@ function hosted(id: string, title: string, tasks: string[], price: string, more:
     tasks,
     method: "hosted",
     says_how: "",
-    parameters: isVideo ? { seed, duration_s: duration } : { guidance, seed, count: { kind: "integer", default: 1, minimum: 1, maximum: 4 } },
+    parameters: isVideo
+      ? { seed, duration_s: duration }
+      : { guidance, seed, count: { kind: "integer", default: 1, minimum: 1, maximum: 4 } },
     is_free: false,
     price_text: price,
     retires_on: null,
@@ -160,7 +191,9 @@ export function worldOf(scene: string): World {
     world.flow = flow(
       "Three prompts, three seeds",
       [
-        at("prompts", "prompts", 0, 0, { values: ["aurora over a pine forest", "desert dunes at sunset", "misty mountains at dawn"] }),
+        at("prompts", "prompts", 0, 0, {
+          values: ["aurora over a pine forest", "desert dunes at sunset", "misty mountains at dawn"],
+        }),
         at("seeds", "seeds", 0, 240, { values: [7, 21, 42] }),
         at("sweep", "generate_image", 344, 0, { model: "local/landscape" }),
         at("music", "generate_audio", 0, 420, { model: "local/ambient", prompt: "slow pads" }),
@@ -192,13 +225,25 @@ function many(world: World, count: number): void {
   const rows = Math.ceil(Math.sqrt(count / 2))
   const types = ["generate_image", "upscale", "grade", "text_overlay", "generate_video"]
   const nodes = Array.from({ length: count }, (_, i) =>
-    at(`n_${i}`, types[i % types.length] ?? "grade", Math.floor(i / rows) * 360, (i % rows) * 420, i % 5 === 0 ? { model: "local/landscape", prompt: `shot ${i}` } : {}),
+    at(
+      `n_${i}`,
+      types[i % types.length] ?? "grade",
+      Math.floor(i / rows) * 360,
+      (i % rows) * 420,
+      i % 5 === 0 ? { model: "local/landscape", prompt: `shot ${i}` } : {},
+    ),
   )
   const edges = nodes.slice(rows).flatMap((node, i) => {
     const port = node.type === "generate_image" ? "references" : "image"
-    return i % 7 === 6 ? [] : [edge(`n_${i}.${nodes[i]?.type === "generate_video" ? "video" : "image"}`, `${node.id}.${port}`)]
+    return i % 7 === 6
+      ? []
+      : [edge(`n_${i}.${nodes[i]?.type === "generate_video" ? "video" : "image"}`, `${node.id}.${port}`)]
   })
-  world.flow = flow(`${count} nodes`, nodes, edges.filter((one) => one.sourceHandle === "image"))
+  world.flow = flow(
+    `${count} nodes`,
+    nodes,
+    edges.filter((one) => one.sourceHandle === "image"),
+  )
   for (const node of nodes) {
     if (Number(node.id.slice(2)) % 11 === 0) continue
     world.made.set(node.id, { ingredients: {}, jobs: [result({ id: node.id, type: node.type, params: {} }, [])] })
@@ -213,7 +258,10 @@ function make(world: World, ids: string[]): void {
     const node = world.flow.graph.nodes.find((one) => one.id === id)
     if (!node) continue
     const places = coordinates.get(id) ?? [[]]
-    world.made.set(id, { ingredients: {}, jobs: places.map((place) => result({ id, type: node.type, params: node.data.params ?? {} }, place)) })
+    world.made.set(id, {
+      ingredients: {},
+      jobs: places.map((place) => result({ id, type: node.type, params: node.data.params ?? {} }, place)),
+    })
   }
   refresh(world)
 }
@@ -238,14 +286,21 @@ const TAPE: TapeFrame[] = [...NAMES, ...NAMES].map((name, index) => ({
   finished_at_us: Date.now() * 1000 - index * 1e9,
 }))
 
-const graph = (nodes: WireNode[], edges: WireEdge[] = []): JsonObject => ({ nodes, edges, layout: {} }) as unknown as JsonObject
+const graph = (nodes: WireNode[], edges: WireEdge[] = []): JsonObject =>
+  ({ nodes, edges, layout: {} }) as unknown as JsonObject
 
 const TEMPLATES: Template[] = [
   {
     id: "still",
     title: "A still",
     summary: "A prompt and a picture from it.",
-    graph: graph([at("prompt", "text", 0, 0, { text: "dunes under a full moon" }), at("still", "generate_image", 340, 0, { model: "local/landscape", seed: 7 })], [edge("prompt.text", "still.prompt")]),
+    graph: graph(
+      [
+        at("prompt", "text", 0, 0, { text: "dunes under a full moon" }),
+        at("still", "generate_image", 340, 0, { model: "local/landscape", seed: 7 }),
+      ],
+      [edge("prompt.text", "still.prompt")],
+    ),
   },
   {
     id: "sweep",
@@ -266,7 +321,10 @@ const TEMPLATES: Template[] = [
     title: "Image to video",
     summary: "A still that begins to move.",
     graph: graph(
-      [at("still", "generate_image", 0, 0, { model: "local/landscape", prompt: "misty mountains at dawn", seed: 9 }), at("film", "generate_video", 360, 0, { model: "local/ken-burns", duration_s: 3 })],
+      [
+        at("still", "generate_image", 0, 0, { model: "local/landscape", prompt: "misty mountains at dawn", seed: 9 }),
+        at("film", "generate_video", 360, 0, { model: "local/ken-burns", duration_s: 3 }),
+      ],
       [edge("still.image", "film.image")],
     ),
   },

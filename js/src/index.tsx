@@ -7,8 +7,8 @@ import { type Bridge, BridgeContext, makeBridge } from "./bridge/context"
 import { themeOf, watchTheme } from "./bridge/theme"
 import { Canvas } from "./canvas/canvas"
 import "./styles/canvas.css"
-import { type WidgetModel, widgetChannel } from "./wire/widget-channel"
 import type { Channel } from "./wire/messages"
+import { type WidgetModel, widgetChannel } from "./wire/widget-channel"
 
 /** Draw a canvas into an element; returns how to take it away. */
 export function draw(element: HTMLElement, bridge: Bridge, height = "640px"): () => void {

@@ -11,7 +11,8 @@ const typeOf = (name: string) => {
   return type
 }
 const node = (type: string, params: JsonObject = {}) => nodeFrom({ id: "n", type, params })
-const control = (type: string, name: string) => fieldsOf(typeOf(type), node(type), null).find((one) => one.name === name)?.control
+const control = (type: string, name: string) =>
+  fieldsOf(typeOf(type), node(type), null).find((one) => one.name === name)?.control
 
 describe("a form", () => {
   it("draws each parameter of the kernel's catalog by its schema", () => {
@@ -35,7 +36,8 @@ describe("a form", () => {
 
   it("leaves out what the chosen model does not take, unless it was set, and adds what only it takes", () => {
     const model = models.get("local/landscape") ?? null
-    const names = (params: JsonObject) => fieldsOf(typeOf("generate_image"), node("generate_image", params), model).map((one) => one.name)
+    const names = (params: JsonObject) =>
+      fieldsOf(typeOf("generate_image"), node("generate_image", params), model).map((one) => one.name)
     expect(model && "guidance" in model.parameters).toBe(false)
     expect(names({})).not.toContain("guidance")
     expect(names({ guidance: 2 })).toContain("guidance")
@@ -71,7 +73,19 @@ describe("a box", () => {
     for (const type of catalog.values()) {
       const one = node(type.name)
       const fields = fieldsOnCard(fieldsOf(type, one, null), one, new Set())
-      const facts = { node: one, type, look: undefined, plan: undefined, fields, variables: [], connected: [], leaving: [], cells: [], reasons: [], error: null }
+      const facts = {
+        node: one,
+        type,
+        look: undefined,
+        plan: undefined,
+        fields,
+        variables: [],
+        connected: [],
+        leaving: [],
+        cells: [],
+        reasons: [],
+        error: null,
+      }
       const box = boxOf(facts)
       let y = 36
       for (const section of box.sections) {

@@ -17,7 +17,12 @@ const document = (nodes: Record<string, string>, edges: WireEdge[] = []): Docume
     },
   })
 
-const edge = (source: string, sourceHandle: string, target: string, targetHandle: string): WireEdge => ({ source, sourceHandle, target, targetHandle })
+const edge = (source: string, sourceHandle: string, target: string, targetHandle: string): WireEdge => ({
+  source,
+  sourceHandle,
+  target,
+  targetHandle,
+})
 
 describe("a connection", () => {
   const nodes = { a: "text", b: "generate_image", c: "upscale", d: "upscale" }
@@ -29,7 +34,9 @@ describe("a connection", () => {
   })
 
   it("is refused with the reason: types, circles, doubles, itself", () => {
-    expect(refusal(document(nodes), catalog, edge("a", "text", "c", "image"))).toBe("image takes image, this gives text.")
+    expect(refusal(document(nodes), catalog, edge("a", "text", "c", "image"))).toBe(
+      "image takes image, this gives text.",
+    )
     const joined = document(nodes, [edge("c", "image", "d", "image")])
     expect(refusal(joined, catalog, edge("d", "image", "c", "image"))).toBe("That would close a circle.")
     expect(refusal(joined, catalog, edge("c", "image", "d", "image"))).toBe("They are connected already.")

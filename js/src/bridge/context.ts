@@ -1,5 +1,6 @@
 /** How components reach the state: one context per canvas, narrow selectors, nothing global. */
 
+import type { ReactFlowInstance } from "@xyflow/react"
 import { createContext, useContext } from "react"
 import { useStore } from "zustand"
 import { type Card, Derived } from "../state/derived"
@@ -15,12 +16,21 @@ export interface Bridge {
   editing: Editing
   /** The element that holds this canvas; panels that must not be cut by it are drawn here. */
   root: { current: HTMLElement | null }
+  /** React Flow's own controls: viewport and coordinates. */
+  flow: { current: ReactFlowInstance | null }
 }
 
 export function makeBridge(channel: Channel): Bridge {
   const session = new Session(channel)
   const derived = new Derived()
-  return { session, store: session.store, derived, editing: new Editing(session, derived), root: { current: null } }
+  return {
+    session,
+    store: session.store,
+    derived,
+    editing: new Editing(session, derived),
+    root: { current: null },
+    flow: { current: null },
+  }
 }
 
 export const BridgeContext = createContext<Bridge | null>(null)

@@ -1,17 +1,29 @@
 /** The canvas itself: React Flow with our nodes and edges, and the panels around it. */
 
-import { Background, type EdgeChange, MiniMap, type NodeChange, ReactFlow, useReactFlow } from "@xyflow/react"
-import { useCallback, useEffect, useRef } from "react"
+import {
+  Background,
+  type EdgeChange,
+  MiniMap,
+  type NodeChange,
+  ReactFlow,
+  useStore as useFlowStore,
+  useReactFlow,
+  type Viewport,
+} from "@xyflow/react"
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
 import { Card } from "../nodes/card"
 import { Panels } from "../panels/panels"
 import type { Point } from "../state/store"
+import { useClipboard } from "./clipboard"
 import { ConnectionHint, useConnecting } from "./connecting"
 import { FlowEdge } from "./edge"
 import { useFlowEdges, useFlowNodes } from "./flow-nodes"
-import { useClipboard } from "./clipboard"
 import { isTyping, KEYS, middle, pressed } from "./keys"
+import { FAR, MANY, Overview } from "./overview"
+import { MAX_ZOOM, MIN_ZOOM, viewportOf } from "./viewport"
 
+const NOTHING: never[] = []
 const nodeTypes = { card: Card }
 const edgeTypes = { flow: FlowEdge }
 /** React Flow computes the map from these. */
@@ -34,7 +46,11 @@ export function Canvas() {
   const isTapeOpen = useCanvas((state) => state.isTapeOpen)
   const isDragging = useRef(false)
   useClipboard()
-  useFirstView()
+  const first = useFirstView()
+  const [isStarted, setStarted] = useState(false)
+  const zoomed = useFlowStore((state) => state.transform[2] < FAR)
+  const isMany = useCanvas((state) => state.shared.shown.nodes.size > MANY)
+  const isFar = isMany && (isStarted ? zoomed : (first?.zoom ?? 1) < FAR)
   useSought()
 
   const onNodesChange = useCallback(
@@ -115,7 +131,6 @@ export function Canvas() {
   }
 
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: it is the application's surface; every action has its key
     <div
       ref={(element) => {
         bridge.root.current = element
@@ -132,63 +147,80 @@ export function Canvas() {
       onDragOver={(event) => event.preventDefault()}
       onDrop={onDrop}
     >
-      <ReactFlow
-        nodes={nodes}
-        edges={edges}
-        nodeTypes={nodeTypes}
-        edgeTypes={edgeTypes}
-        onNodesChange={onNodesChange}
-        onEdgesChange={onEdgesChange}
-        onNodeDragStart={() => {
-          isDragging.current = true
-        }}
-        onNodeDragStop={onNodeDragStop}
-        onSelectionDragStart={() => {
-          isDragging.current = true
-        }}
-        onSelectionDragStop={onNodeDragStop}
-        onConnect={onConnect}
-        onConnectEnd={onConnectEnd}
-        isValidConnection={isValidConnection}
-        onPaneClick={() => {
-          store.setState({ panel: null })
-          bridge.root.current?.focus({ preventScroll: true })
-        }}
-        onPaneContextMenu={(event) => openAt(event as React.MouseEvent, null)}
-        onNodeContextMenu={(event, node) => openAt(event, node.id)}
-        onlyRenderVisibleElements
-        minZoom={0.05}
-        maxZoom={3}
-        snapToGrid
-        snapGrid={SNAP}
-        zoomOnDoubleClick={false}
-        deleteKeyCode={null}
-        selectionKeyCode="Shift"
-        multiSelectionKeyCode={["Shift", "Meta", "Control"]}
-        connectionRadius={28}
-        nodeDragThreshold={2}
-        elevateNodesOnSelect
-        proOptions={{ hideAttribution: true }}
-      >
-        <Background gap={22} size={1.4} />
-        {isMapOpen && <MiniMap style={MAP} pannable zoomable nodeBorderRadius={14} maskStrokeWidth={2} ariaLabel="Map of the flow" position="bottom-right" />}
-      </ReactFlow>
+      {first && (
+        <ReactFlow
+          nodes={isFar ? NOTHING : nodes}
+          edges={isFar ? NOTHING : edges}
+          nodeTypes={nodeTypes}
+          edgeTypes={edgeTypes}
+          onInit={(instance) => {
+            bridge.flow.current = instance
+            setStarted(true)
+          }}
+          onNodesChange={onNodesChange}
+          onEdgesChange={onEdgesChange}
+          onNodeDragStart={() => {
+            isDragging.current = true
+          }}
+          onNodeDragStop={onNodeDragStop}
+          onSelectionDragStart={() => {
+            isDragging.current = true
+          }}
+          onSelectionDragStop={onNodeDragStop}
+          onConnect={onConnect}
+          onConnectEnd={onConnectEnd}
+          isValidConnection={isValidConnection}
+          onPaneClick={() => {
+            store.setState({ panel: null })
+            bridge.root.current?.focus({ preventScroll: true })
+          }}
+          onPaneContextMenu={(event) => openAt(event as React.MouseEvent, null)}
+          onNodeContextMenu={(event, node) => openAt(event, node.id)}
+          onlyRenderVisibleElements
+          defaultViewport={first}
+          minZoom={MIN_ZOOM}
+          maxZoom={MAX_ZOOM}
+          snapToGrid
+          snapGrid={SNAP}
+          zoomOnDoubleClick={false}
+          deleteKeyCode={null}
+          selectionKeyCode="Shift"
+          multiSelectionKeyCode={["Shift", "Meta", "Control"]}
+          connectionRadius={28}
+          nodeDragThreshold={2}
+          elevateNodesOnSelect
+          proOptions={{ hideAttribution: true }}
+        >
+          <Background gap={22} size={1.4} />
+          {isMapOpen && (
+            <MiniMap
+              style={MAP}
+              pannable
+              zoomable
+              nodeBorderRadius={14}
+              maskStrokeWidth={2}
+              ariaLabel="Map of the flow"
+              position="bottom-right"
+            />
+          )}
+        </ReactFlow>
+      )}
+      {isFar && <Overview />}
       <ConnectionHint />
       <Panels middle={() => middle(bridge, flow)} keys={KEYS} />
     </div>
   )
 }
 
-/** When the flow first comes, show all of it, not larger than life. */
-function useFirstView(): void {
-  const { derived, store } = useBridge()
-  const flow = useReactFlow()
+/** Where the view stands when the flow first comes; null until it has come. */
+function useFirstView(): Viewport | null {
+  const bridge = useBridge()
   const isReady = useCanvas((state) => state.isReady)
-  useEffect(() => {
-    if (!isReady || derived.boxes(store.getState()).size === 0) return
-    const frame = requestAnimationFrame(() => void flow.fitView({ padding: { top: "88px", bottom: "128px", left: "32px", right: "32px" }, maxZoom: 1 }))
-    return () => cancelAnimationFrame(frame)
-  }, [isReady, derived, store, flow])
+  const [first, setFirst] = useState<Viewport | null>(null)
+  useLayoutEffect(() => {
+    if (isReady) setFirst((known) => known ?? viewportOf(bridge) ?? { x: 0, y: 0, zoom: 1 })
+  }, [isReady, bridge])
+  return first
 }
 
 /** Bring a node into view that was looked for, and put the focus on it. */
@@ -203,7 +235,10 @@ function useSought(): void {
     if (!rect) return
     const zoom = Math.max(0.5, flow.getZoom())
     void flow.setCenter(rect.x + rect.width / 2, rect.y + rect.height / 2, { zoom, duration: 160 })
-    const timer = setTimeout(() => root.current?.querySelector<HTMLElement>(`[data-id="${sought}"]`)?.focus({ preventScroll: true }), 200)
+    const timer = setTimeout(
+      () => root.current?.querySelector<HTMLElement>(`[data-id="${sought}"]`)?.focus({ preventScroll: true }),
+      200,
+    )
     return () => clearTimeout(timer)
   }, [sought, store, editing, flow, root])
 }

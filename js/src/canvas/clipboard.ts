@@ -11,7 +11,9 @@ export function useClipboard(): void {
   useEffect(() => {
     const { root, editing } = bridge
     const isOurs = (event: ClipboardEvent) =>
-      !isTyping(event.target) && root.current?.contains(document.activeElement) === true && String(getSelection()) === ""
+      !isTyping(event.target) &&
+      root.current?.contains(document.activeElement) === true &&
+      String(getSelection()) === ""
     const copy = (event: ClipboardEvent) => {
       const text = isOurs(event) ? editing.copy() : null
       if (text === null) return

@@ -3,14 +3,18 @@
 import { type Connection, type FinalConnectionState, useConnection, useReactFlow } from "@xyflow/react"
 import { useCallback, useEffect } from "react"
 import { type Bridge, useBridge } from "../bridge/context"
+import type { FlowEdge } from "../state/document"
 import { accepts, fitting, inputOf, outputOf, refusal } from "../state/ports"
 import type { LooseEnd } from "../state/store"
 import type { PortType } from "../wire/catalog"
-import type { FlowEdge } from "../state/document"
 
 const TYPES: PortType[] = ["image", "mask", "video", "audio", "text", "number", "json"]
 
-const edgeFrom = (connection: Connection | { source: string; target: string; sourceHandle?: string | null; targetHandle?: string | null }): FlowEdge => ({
+const edgeFrom = (
+  connection:
+    | Connection
+    | { source: string; target: string; sourceHandle?: string | null; targetHandle?: string | null },
+): FlowEdge => ({
   source: connection.source,
   sourceHandle: connection.sourceHandle ?? "",
   target: connection.target,
@@ -66,7 +70,8 @@ function toNode({ store }: Bridge, loose: LooseEnd, nodeId: string, hit: string 
   const { shared, catalog } = store.getState()
   const type = catalog.get(shared.shown.nodes.get(nodeId)?.type ?? "")
   const ports = type ? fitting(type, loose) : []
-  const isFree = (port: string) => !shared.shown.edges.some((edge) => edge.target === nodeId && edge.targetHandle === port)
+  const isFree = (port: string) =>
+    !shared.shown.edges.some((edge) => edge.target === nodeId && edge.targetHandle === port)
   const port = hit ?? ports.find(isFree) ?? ports[0] ?? type?.inputs[0]?.name ?? ""
   return loose.side === "source"
     ? { source: loose.nodeId, sourceHandle: loose.port, target: nodeId, targetHandle: port }
@@ -86,7 +91,11 @@ export function ConnectionHint() {
     if (!root || drawn === "") return
     const [from, type] = drawn.split(" ") as [string, PortType]
     const fits = TYPES.filter((other) => (from === "source" ? accepts(other, type) : accepts(type, other)))
-    const classes = ["is-connecting", from === "source" ? "wants-target" : "wants-source", ...fits.map((one) => `fits-${one}`)]
+    const classes = [
+      "is-connecting",
+      from === "source" ? "wants-target" : "wants-source",
+      ...fits.map((one) => `fits-${one}`),
+    ]
     root.classList.add(...classes)
     return () => root.classList.remove(...classes)
   }, [bridge, drawn])

@@ -2,6 +2,7 @@
 
 import type { ReactFlowInstance } from "@xyflow/react"
 import type { Bridge } from "../bridge/context"
+import { show } from "./viewport"
 import { nearest } from "./walking"
 
 export interface Key {
@@ -35,8 +36,16 @@ export const KEYS: Key[] = [
     keys: "Tab",
     says: "Add a node (or double click)",
     group: "Add",
-    run: (bridge, flow) =>
-      bridge.store.setState({ panel: { kind: "palette", at: middle(bridge, flow), loose: null } }),
+    run: (bridge, flow) => bridge.store.setState({ panel: { kind: "palette", at: middle(bridge, flow), loose: null } }),
+  },
+  {
+    keys: "C",
+    says: "Connect the selected node",
+    group: "Add",
+    run: (bridge) => {
+      const [nodeId] = selected(bridge)
+      if (nodeId) bridge.store.setState({ panel: { kind: "connect", nodeId } })
+    },
   },
   { keys: "Mod+C", says: "Copy", group: "Edit", isListed: true },
   { keys: "Mod+X", says: "Cut", group: "Edit", isListed: true },
@@ -64,7 +73,12 @@ export const KEYS: Key[] = [
   { keys: "Shift+ArrowDown", says: "Align bottoms", group: "Arrange", run: ({ editing }) => editing.align("bottom") },
   { keys: "Shift+H", says: "Spread in a row", group: "Arrange", run: ({ editing }) => editing.align("row") },
   { keys: "Shift+V", says: "Spread in a column", group: "Arrange", run: ({ editing }) => editing.align("column") },
-  { keys: "Mod+Enter", says: "Run everything that is not fresh", group: "Run", run: ({ editing }) => editing.run(null) },
+  {
+    keys: "Mod+Enter",
+    says: "Run everything that is not fresh",
+    group: "Run",
+    run: ({ editing }) => editing.run(null),
+  },
   {
     keys: "Shift+Enter",
     says: "Run the selected nodes and what they need",
@@ -74,7 +88,12 @@ export const KEYS: Key[] = [
   { keys: "R", says: "Again: another take", group: "Run", run: (bridge) => bridge.editing.again(selected(bridge)) },
   { keys: "Mod+.", says: "Cancel everything", group: "Run", run: ({ editing }) => editing.cancel() },
   { keys: "Mod+F", says: "Find a node", group: "See", run: ({ store }) => store.setState({ panel: { kind: "find" } }) },
-  { keys: "F", says: "Fit everything", group: "See", run: (_, flow) => void flow.fitView({ duration: 160, padding: 0.12 }) },
+  {
+    keys: "F",
+    says: "Fit everything",
+    group: "See",
+    run: (bridge, flow) => show(bridge, flow),
+  },
   { keys: "+", says: "Zoom in", group: "See", run: (_, flow) => void flow.zoomIn({ duration: 120 }) },
   { keys: "-", says: "Zoom out", group: "See", run: (_, flow) => void flow.zoomOut({ duration: 120 }) },
   { keys: "Alt+ArrowLeft", says: "Go to the node on the left", group: "See", run: walk(-1, 0) },
@@ -87,7 +106,12 @@ export const KEYS: Key[] = [
     group: "See",
     run: ({ store }) => store.setState((state) => ({ isInspectorOpen: !state.isInspectorOpen })),
   },
-  { keys: "T", says: "Fold the tape away", group: "See", run: ({ store }) => store.setState((state) => ({ isTapeOpen: !state.isTapeOpen })) },
+  {
+    keys: "T",
+    says: "Fold the tape away",
+    group: "See",
+    run: ({ store }) => store.setState((state) => ({ isTapeOpen: !state.isTapeOpen })),
+  },
   { keys: "?", says: "This list", group: "See", run: ({ store }) => store.setState({ panel: { kind: "keys" } }) },
   {
     keys: "Escape",

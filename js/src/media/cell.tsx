@@ -1,8 +1,8 @@
 /** One result on a node: picture, video, sound or value, with its label, its progress, or the hole where it is not. */
 
 import { memo } from "react"
-import { clock } from "../state/money"
 import type { CellView } from "../state/card"
+import { clock } from "../state/money"
 import type { PortType } from "../wire/catalog"
 import { Film } from "./film"
 import { Sound } from "./sound"
@@ -36,7 +36,12 @@ export const MediaCell = memo(function MediaCell({ view, type, isAlone, isStale,
       ) : type === "audio" && cell?.url ? (
         <Sound url={cell.url} peaks={cell.peaks ?? []} duration={cell.duration_s ?? null} />
       ) : cell?.preview_url || cell?.url ? (
-        <img src={cell.preview_url ?? cell.url} alt={`${type} ${view.row} ${view.label}`.trim()} draggable={false} decoding="async" />
+        <img
+          src={cell.preview_url ?? cell.url}
+          alt={`${type} ${view.row} ${view.label}`.trim()}
+          draggable={false}
+          decoding="async"
+        />
       ) : (
         <span className="ff-empty" aria-hidden="true" />
       )}

@@ -14,7 +14,6 @@ export function Film({ url, poster, duration }: { url: string; poster?: string; 
   }
   return (
     <span className="ff-film" onPointerMove={seek} onPointerLeave={() => setAt(null)}>
-      {/* biome-ignore lint/a11y/useMediaCaption: generated clips have no words to caption */}
       <video ref={video} src={at === null ? undefined : url} poster={poster} muted playsInline preload="none" />
       {at !== null && <i className="ff-scrub" style={{ left: `${at * 100}%` }} />}
     </span>

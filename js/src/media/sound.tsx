@@ -19,8 +19,12 @@ export function Sound({ url, peaks, duration }: { url: string; peaks: number[]; 
       </button>
       <span className="ff-wave" aria-hidden="true">
         {peaks.map((peak, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a peak is its place
-          <i key={index} className={index / peaks.length < at ? "is-past" : ""} style={{ height: `${8 + peak * 92}%` }} />
+          <i
+            // biome-ignore lint/suspicious/noArrayIndexKey: a peak is its place
+            key={index}
+            className={index / peaks.length < at ? "is-past" : ""}
+            style={{ height: `${8 + peak * 92}%` }}
+          />
         ))}
       </span>
       <span className="ff-mono">{clock(length)}</span>

@@ -22,25 +22,49 @@ export function Actions({ id, card }: { id: string; card: Card }) {
       ) : (
         !isStructural && (
           <>
-            <button type="button" disabled={price === ""} onClick={() => editing.run([id])} title="Run this and what it needs">
+            <button
+              type="button"
+              disabled={price === ""}
+              onClick={() => editing.run([id])}
+              title="Run this and what it needs"
+            >
               ▶ Run <span className="ff-mono">{price}</span>
             </button>
-            <button type="button" onClick={() => editing.again([id])} title="Another take, with another seed unless it is locked">
+            <button
+              type="button"
+              onClick={() => editing.again([id])}
+              title="Another take, with another seed unless it is locked"
+            >
               Again
             </button>
           </>
         )
       )}
       {!isStructural && (
-        <button type="button" aria-pressed={facts.node.locked !== null} onClick={() => editing.toggleKept([id])} title="Keep this result, whatever changes above (L)">
+        <button
+          type="button"
+          aria-pressed={facts.node.locked !== null}
+          onClick={() => editing.toggleKept([id])}
+          title="Keep this result, whatever changes above (L)"
+        >
           Keep
         </button>
       )}
-      <button type="button" aria-pressed={facts.node.isMuted} onClick={() => editing.toggleMuted([id])} title="Leave out of runs (M)">
+      <button
+        type="button"
+        aria-pressed={facts.node.isMuted}
+        onClick={() => editing.toggleMuted([id])}
+        title="Leave out of runs (M)"
+      >
         Mute
       </button>
       {card.allFields.length > card.fields.length && (
-        <button type="button" aria-pressed={store.getState().isInspectorOpen} onClick={() => store.setState((state) => ({ isInspectorOpen: !state.isInspectorOpen }))} title="All settings (I)">
+        <button
+          type="button"
+          aria-pressed={store.getState().isInspectorOpen}
+          onClick={() => store.setState((state) => ({ isInspectorOpen: !state.isInspectorOpen }))}
+          title="All settings (I)"
+        >
           Settings
         </button>
       )}

@@ -1,21 +1,21 @@
 /** A node, drawn from the catalog and from what the kernel says; every type looks the same way, none has its own. */
 
-import { useStore as useFlowStore, type NodeProps } from "@xyflow/react"
+import { type NodeProps, useStore as useFlowStore } from "@xyflow/react"
 import { memo } from "react"
-import { useBridge, useCanvas, useCard } from "../bridge/context"
 import { useNow } from "../bridge/clock"
+import { useBridge, useCanvas, useCard } from "../bridge/context"
 import { MediaCell } from "../media/cell"
 import { isMain, MOST_CELLS, type Section } from "../state/anatomy"
 import { brief, isRunning, runningSince, showsMedia } from "../state/card"
 import type { Card as CardData } from "../state/derived"
-import { valueOf, words } from "../state/form"
+import { shownValue, words } from "../state/form"
 import { seconds } from "../state/money"
 import { Actions } from "./actions"
 import { FieldRow } from "./fields/field"
 import { TextControl } from "./fields/text"
+import { Grip } from "./grip"
 import { Ports } from "./ports"
 import { Title } from "./title"
-import { Grip } from "./grip"
 
 export type Detail = "full" | "less" | "least"
 
@@ -45,7 +45,9 @@ export const Card = memo(function Card({ id, selected }: NodeProps) {
         <Chips card={card} />
       </header>
       {detail === "full"
-        ? box.sections.map((section) => <Part key={section.kind + (section.name ?? "")} id={id} card={card} section={section} />)
+        ? box.sections.map((section) => (
+            <Part key={section.kind + (section.name ?? "")} id={id} card={card} section={section} />
+          ))
         : showsMedia(facts.type) && <Media card={card} style={{ top: box.sections[0]?.y ?? 0, bottom: 8 }} />}
       {detail !== "full" && !showsMedia(facts.type) && <p className="ff-gist">{gist(card)}</p>}
       {selected && isOnly && detail === "full" && <Actions id={id} card={card} />}
@@ -71,7 +73,11 @@ function Chips({ card }: { card: CardData }) {
 /** The time since a job began; the only part of a running node that draws ten times a second. */
 function Elapsed({ since }: { since: number }) {
   const now = useNow()
-  return <span className="ff-chip is-plain" aria-hidden="true">{seconds((now - since / 1000) / 1000)}</span>
+  return (
+    <span className="ff-chip is-plain" aria-hidden="true">
+      {seconds((now - since / 1000) / 1000)}
+    </span>
+  )
 }
 
 function Part({ id, card, section }: { id: string; card: CardData; section: Section }) {
@@ -108,7 +114,7 @@ function Part({ id, card, section }: { id: string; card: CardData; section: Sect
       const isBare = isMain({ type: card.facts.type, fields: card.fields }, field)
       return (
         <div className="ff-part" style={place}>
-          <FieldRow nodeId={id} field={field} value={valueOf(card.facts.node, field)} isBare={isBare} place="card" />
+          <FieldRow nodeId={id} field={field} value={shownValue(card.facts.node, field)} isBare={isBare} place="card" />
         </div>
       )
     }
@@ -143,7 +149,13 @@ function Media({ card, style }: { card: CardData; style: React.CSSProperties }) 
       ))}
       {shown.length === 0 && (
         <div className={`ff-cell ff-nothing${isRunningNow ? " is-running" : ""}`}>
-          <span>{isRunningNow ? "generating…" : facts.plan?.state === "invalid" ? (facts.plan.reasons?.[0]?.text ?? "incomplete") : "not run yet"}</span>
+          <span>
+            {isRunningNow
+              ? "generating…"
+              : facts.plan?.state === "invalid"
+                ? (facts.plan.reasons?.[0]?.text ?? "incomplete")
+                : "not run yet"}
+          </span>
         </div>
       )}
       {cells.length > MOST_CELLS && <span className="ff-more">+{cells.length - MOST_CELLS}</span>}
@@ -177,6 +189,6 @@ function Variable({ id, name, style }: { id: string; name: string; style: React.
 /** What a value node says when it is too small to be read in full. */
 function gist(card: CardData): string {
   const field = card.fields[0]
-  const value = field && valueOf(card.facts.node, field)
+  const value = field && shownValue(card.facts.node, field)
   return typeof value === "string" ? value : value === null || value === undefined ? "" : JSON.stringify(value)
 }

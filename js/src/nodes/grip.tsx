@@ -12,7 +12,7 @@ export function Grip({ id, width }: { id: string; width: number }) {
   const { getZoom } = useReactFlow()
   const start = useRef<{ x: number; width: number } | null>(null)
   const [wanted, setWanted] = useState<number | null>(null)
-  const fit = (value: number) => Math.min(WIDEST, Math.max(NARROWEST, value))
+  const bounded = (value: number) => Math.min(WIDEST, Math.max(NARROWEST, value))
   const end = () => {
     if (wanted !== null && wanted !== width) editing.setWidth(id, wanted)
     start.current = null
@@ -34,7 +34,7 @@ export function Grip({ id, width }: { id: string; width: number }) {
         start.current = { x: event.clientX, width }
       }}
       onPointerMove={(event) => {
-        if (start.current) setWanted(fit(start.current.width + (event.clientX - start.current.x) / getZoom()))
+        if (start.current) setWanted(bounded(start.current.width + (event.clientX - start.current.x) / getZoom()))
       }}
       onPointerUp={end}
       onPointerCancel={end}
@@ -43,7 +43,7 @@ export function Grip({ id, width }: { id: string; width: number }) {
         if (by === 0) return
         event.preventDefault()
         event.stopPropagation()
-        editing.setWidth(id, fit(width + by))
+        editing.setWidth(id, bounded(width + by))
       }}
     />
   )

@@ -46,10 +46,15 @@ function OnePort({ port, isNamedInside, isOpen }: Props) {
         position={isLeft ? Position.Left : Position.Right}
         className={`ff-port ff-type-${port.type}${port.isSquare ? " is-square" : ""}${isOpen ? " is-open" : ""}${port.isQuiet ? " is-quiet" : ""}`}
         style={{ top: port.y }}
+        role="img"
         aria-label={said}
         title={said}
       />
-      <span className={`ff-port-name ${isNamedInside ? "is-inside" : isLeft ? "is-left" : "is-right"}`} style={{ top: port.y }} aria-hidden="true">
+      <span
+        className={`ff-port-name ${isNamedInside ? "is-inside" : isLeft ? "is-left" : "is-right"}`}
+        style={{ top: port.y }}
+        aria-hidden="true"
+      >
         {words(port.name)}
       </span>
     </>

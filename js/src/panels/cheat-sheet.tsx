@@ -3,7 +3,14 @@
 import { Dialog } from "./dialog"
 import type { KeyLine } from "./panels"
 
-const SYMBOLS: Record<string, string> = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc", Delete: "Del" }
+const SYMBOLS: Record<string, string> = {
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  Escape: "Esc",
+  Delete: "Del",
+}
 
 export function CheatSheet({ keys }: { keys: readonly KeyLine[] }) {
   const isMac = navigator.platform.startsWith("Mac")

@@ -91,7 +91,15 @@ function Line({ id, heading, isActive, onChoose, onHover, children }: LineProps)
         </span>
       )}
       {/* biome-ignore lint/a11y/useKeyWithClickEvents: the combobox holds the keys */}
-      <div id={id} role="option" tabIndex={-1} aria-selected={isActive} className="ff-option" onClick={onChoose} onPointerMove={onHover}>
+      <div
+        id={id}
+        role="option"
+        tabIndex={-1}
+        aria-selected={isActive}
+        className="ff-option"
+        onClick={onChoose}
+        onPointerMove={onHover}
+      >
         {children}
       </div>
     </>

@@ -20,7 +20,8 @@ export function Dialog({ label, className = "", style, children, onKeyDown }: Pr
     const first = element.current?.querySelector<HTMLElement>("input, [role=menuitem]:not(:disabled), button")
     ;(first ?? element.current)?.focus({ preventScroll: true })
     return () => {
-      const back = before instanceof HTMLElement && before.isConnected && root.current?.contains(before) ? before : root.current
+      const back =
+        before instanceof HTMLElement && before.isConnected && root.current?.contains(before) ? before : root.current
       back?.focus({ preventScroll: true })
     }
   }, [root])
@@ -32,7 +33,15 @@ export function Dialog({ label, className = "", style, children, onKeyDown }: Pr
   return (
     <>
       <button type="button" className="ff-veil" tabIndex={-1} aria-label="Close" onClick={close} />
-      <div ref={element} role="dialog" aria-label={label} tabIndex={-1} className={`ff-pop ${className}`} style={style} onKeyDown={keys}>
+      <div
+        ref={element}
+        role="dialog"
+        aria-label={label}
+        tabIndex={-1}
+        className={`ff-pop ${className}`}
+        style={style}
+        onKeyDown={keys}
+      >
         {children}
       </div>
     </>

@@ -32,7 +32,13 @@ export function Find() {
   }
   return (
     <Dialog label="Find a node" className="ff-palette is-centered">
-      <Choices label="Nodes" placeholder="Find in this flow" none="Nothing of that name." find={find} onChoose={choose} />
+      <Choices
+        label="Nodes"
+        placeholder="Find in this flow"
+        none="Nothing of that name."
+        find={find}
+        onChoose={choose}
+      />
     </Dialog>
   )
 }

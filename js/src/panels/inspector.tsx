@@ -2,11 +2,13 @@
 
 import { useBridge, useCanvas, useCard } from "../bridge/context"
 import { FieldRow } from "../nodes/fields/field"
-import { valueOf } from "../state/form"
+import { shownValue } from "../state/form"
 import { usdRange } from "../state/money"
 
 export function Inspector() {
-  const id = useCanvas((state) => (state.isInspectorOpen && state.selection.size === 1 ? ([...state.selection][0] ?? "") : ""))
+  const id = useCanvas((state) =>
+    state.isInspectorOpen && state.selection.size === 1 ? ([...state.selection][0] ?? "") : "",
+  )
   return id === "" ? null : <Sheet key={id} id={id} />
 }
 
@@ -20,7 +22,13 @@ function Sheet({ id }: { id: string }) {
     <aside className="ff-inspector nowheel" aria-label={`Settings of ${card.title}`}>
       <header>
         <b>{card.title}</b>
-        <button type="button" className="ff-icon" aria-label="Close" title="Close (I)" onClick={() => store.setState({ isInspectorOpen: false })}>
+        <button
+          type="button"
+          className="ff-icon"
+          aria-label="Close"
+          title="Close (I)"
+          onClick={() => store.setState({ isInspectorOpen: false })}
+        >
           ✕
         </button>
       </header>
@@ -32,7 +40,13 @@ function Sheet({ id }: { id: string }) {
               <span>{field.label}</span> comes through its port
             </p>
           ) : (
-            <FieldRow key={field.name} nodeId={id} field={field} value={valueOf(facts.node, field)} place="inspector" />
+            <FieldRow
+              key={field.name}
+              nodeId={id}
+              field={field}
+              value={shownValue(facts.node, field)}
+              place="inspector"
+            />
           ),
         )}
       </div>

@@ -32,6 +32,7 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
       null,
       ["Keep this result", "L", () => editing.toggleKept()],
       ["Mute", "M", () => editing.toggleMuted()],
+      ["Connect…", "C", () => store.setState({ panel: { kind: "connect", nodeId: ids[0] ?? "" } }), !isOne],
       ["Rename", "F2", () => store.setState({ renaming: nodeId }), !isOne],
       ["All settings", "I", () => store.setState({ isInspectorOpen: true }), !isOne],
       null,
@@ -40,7 +41,14 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
       ["Remove", "Del", () => editing.removeSelected()],
       ...(isOne
         ? []
-        : ([null, ["Align left", "⇧←", () => editing.align("left")], ["Align tops", "⇧↑", () => editing.align("top")], ["Spread in a row", "⇧H", () => editing.align("row")], ["Spread in a column", "⇧V", () => editing.align("column")], ["Tidy", "⇧T", () => editing.tidy()]] as Item[])),
+        : ([
+            null,
+            ["Align left", "⇧←", () => editing.align("left")],
+            ["Align tops", "⇧↑", () => editing.align("top")],
+            ["Spread in a row", "⇧H", () => editing.align("row")],
+            ["Spread in a column", "⇧V", () => editing.align("column")],
+            ["Tidy", "⇧T", () => editing.tidy()],
+          ] as Item[])),
     ]
   }
 
@@ -67,7 +75,12 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
   }
 
   return (
-    <Dialog label={nodeId ? "What to do with this node" : "What to do"} className="ff-menu" style={{ left, top, width: WIDTH }} onKeyDown={walk}>
+    <Dialog
+      label={nodeId ? "What to do with this node" : "What to do"}
+      className="ff-menu"
+      style={{ left, top, width: WIDTH }}
+      onKeyDown={walk}
+    >
       <div role="menu">
         {items.map((item, index) =>
           item === null ? (

@@ -11,7 +11,9 @@ export function Notices() {
     <div className="ff-notices" aria-live="polite">
       {isAway && (
         <p className="ff-notice is-warn">
-          {isReady ? "The kernel does not answer. Run this cell again to reconnect; what you see is kept." : "Waiting for the kernel…"}
+          {isReady
+            ? "The kernel does not answer. Run this cell again to reconnect; what you see is kept."
+            : "Waiting for the kernel…"}
         </p>
       )}
       {notice && (

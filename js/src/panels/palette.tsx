@@ -27,7 +27,13 @@ export function Palette({ at, loose }: { at: Point; loose: LooseEnd | null }) {
         <span className={`ff-offer ff-type-${type.outputs[0]?.type ?? "json"}`}>
           <i className="ff-dot" aria-hidden="true" />
           <b>{type.title}</b>
-          <span className="ff-muted">{port ? `${loose?.side === "source" ? "into" : "from"} ${words(port)}` : type.kind === "provider" ? "model" : ""}</span>
+          <span className="ff-muted">
+            {port
+              ? `${loose?.side === "source" ? "into" : "from"} ${words(port)}`
+              : type.kind === "provider"
+                ? "model"
+                : ""}
+          </span>
           <small>{type.summary}</small>
         </span>
       ),
@@ -42,7 +48,11 @@ export function Palette({ at, loose }: { at: Point; loose: LooseEnd | null }) {
       <Choices
         label="Node types"
         placeholder={loose ? `What ${loose.side === "source" ? "takes" : "gives"} ${loose.type}?` : "Add a node"}
-        none={loose ? `Nothing of that name ${loose.side === "source" ? "takes" : "gives"} ${loose.type}.` : "No node of that name."}
+        none={
+          loose
+            ? `Nothing of that name ${loose.side === "source" ? "takes" : "gives"} ${loose.type}.`
+            : "No node of that name."
+        }
         find={find}
         onChoose={choose}
       />

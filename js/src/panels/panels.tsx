@@ -3,6 +3,7 @@
 import { useCanvas } from "../bridge/context"
 import type { Point } from "../state/store"
 import { CheatSheet } from "./cheat-sheet"
+import { Connect } from "./connect"
 import { Find } from "./find"
 import { Inspector } from "./inspector"
 import { Menu } from "./menu"
@@ -24,6 +25,7 @@ export function Panels({ middle, keys }: { middle: () => Point; keys: readonly K
       <Notices />
       {panel?.kind === "palette" && <Palette key={`${panel.at.x} ${panel.at.y}`} at={panel.at} loose={panel.loose} />}
       {panel?.kind === "find" && <Find />}
+      {panel?.kind === "connect" && <Connect nodeId={panel.nodeId} />}
       {panel?.kind === "keys" && <CheatSheet keys={keys} />}
       {panel?.kind === "menu" && <Menu at={panel.at} nodeId={panel.nodeId} middle={middle} />}
     </>

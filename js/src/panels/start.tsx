@@ -14,8 +14,8 @@ export function Start({ middle }: { middle: () => Point }) {
     <section className="ff-start" aria-label="How to begin">
       <h2>An empty canvas</h2>
       <p>
-        Double click, or press <kbd>Tab</kbd>, to add a node. Drag from a port to connect. Or begin with one of these, which run
-        without a key:
+        Double click, or press <kbd>Tab</kbd>, to add a node. Drag from a port to connect. Or begin with one of these,
+        which run without a key:
       </p>
       <div className="ff-templates">
         {templates.map((template) => (
@@ -25,7 +25,11 @@ export function Start({ middle }: { middle: () => Point }) {
           </button>
         ))}
       </div>
-      <button type="button" className="ff-button" onClick={() => store.setState({ panel: { kind: "palette", at: middle(), loose: null } })}>
+      <button
+        type="button"
+        className="ff-button"
+        onClick={() => store.setState({ panel: { kind: "palette", at: middle(), loose: null } })}
+      >
         + Add a node
       </button>
     </section>
@@ -37,7 +41,9 @@ function editsOf(graph: WireGraph, name: string): Edit[] {
   const { nodes, looks, edges } = fromWire({ id: "", name, variables: {}, graph })
   return [
     { kind: "set_flow", field: "name", value: name },
-    ...[...nodes.values()].map((node): Edit => ({ kind: "add_node", node: nodeTo(node), layout: looks.get(node.id) ?? null })),
+    ...[...nodes.values()].map(
+      (node): Edit => ({ kind: "add_node", node: nodeTo(node), layout: looks.get(node.id) ?? null }),
+    ),
     ...edges.map((edge): Edit => ({ kind: "add_edge", edge })),
   ]
 }

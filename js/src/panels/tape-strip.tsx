@@ -20,10 +20,17 @@ export function TapeStrip({ middle }: { middle: () => Point }) {
       </button>
     )
   }
-  const restore = (frame: TapeFrame) => session.send({ type: "restore", generation_id: frame.generation_id, position: middle() })
+  const restore = (frame: TapeFrame) =>
+    session.send({ type: "restore", generation_id: frame.generation_id, position: middle() })
   return (
     <section className="ff-tape" aria-label="Tape">
-      <button type="button" className="ff-tape-label" aria-expanded="true" onClick={toggle} title="Fold the tape away (T)">
+      <button
+        type="button"
+        className="ff-tape-label"
+        aria-expanded="true"
+        onClick={toggle}
+        title="Fold the tape away (T)"
+      >
         <b>Tape</b>
         <span>{tape.generations.toLocaleString("en")} takes</span>
         <span>{usd(tape.cost_micro_usd)} in all</span>
@@ -32,9 +39,16 @@ export function TapeStrip({ middle }: { middle: () => Point }) {
         {tape.frames.map((frame) => (
           <Frame key={frame.generation_id} frame={frame} onRestore={restore} />
         ))}
-        {tape.frames.length === 0 && <p className="ff-none">Nothing was made yet. What you run is kept here, with its recipe and its price.</p>}
+        {tape.frames.length === 0 && (
+          <p className="ff-none">Nothing was made yet. What you run is kept here, with its recipe and its price.</p>
+        )}
       </div>
-      <button type="button" className="ff-button" onClick={() => session.send({ type: "ask_in_sql" })} title="Insert a cell that asks the tape">
+      <button
+        type="button"
+        className="ff-button"
+        onClick={() => session.send({ type: "ask_in_sql" })}
+        title="Insert a cell that asks the tape"
+      >
         Ask in SQL
       </button>
     </section>
@@ -66,7 +80,11 @@ const Frame = memo(function Frame({ frame, onRestore }: { frame: TapeFrame; onRe
         if (event.key === "Enter") onRestore(frame)
       }}
     >
-      {still ? <img src={still} alt="" draggable={false} loading="lazy" decoding="async" /> : <span className="ff-gist">{cell?.value !== undefined ? String(cell.value) : frame.state}</span>}
+      {still ? (
+        <img src={still} alt="" draggable={false} loading="lazy" decoding="async" />
+      ) : (
+        <span className="ff-gist">{cell?.value !== undefined ? String(cell.value) : frame.state}</span>
+      )}
       <span className="ff-label">{cost}</span>
     </button>
   )

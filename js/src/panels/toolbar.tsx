@@ -12,19 +12,48 @@ export function Toolbar({ middle }: { middle: () => Point }) {
     <div className="ff-bar" role="toolbar" aria-label="Flow">
       <Name />
       <div className="ff-group">
-        <button type="button" className="ff-button" onClick={() => store.setState({ panel: { kind: "palette", at: middle(), loose: null } })}>
+        <button
+          type="button"
+          className="ff-button"
+          onClick={() => store.setState({ panel: { kind: "palette", at: middle(), loose: null } })}
+        >
           + Add <kbd>Tab</kbd>
         </button>
-        <button type="button" className="ff-button" aria-label="Undo" title="Undo" disabled={!history.can_undo} onClick={() => editing.undo()}>
+        <button
+          type="button"
+          className="ff-button"
+          aria-label="Undo"
+          title="Undo"
+          disabled={!history.can_undo}
+          onClick={() => editing.undo()}
+        >
           ↶
         </button>
-        <button type="button" className="ff-button" aria-label="Redo" title="Redo" disabled={!history.can_redo} onClick={() => editing.redo()}>
+        <button
+          type="button"
+          className="ff-button"
+          aria-label="Redo"
+          title="Redo"
+          disabled={!history.can_redo}
+          onClick={() => editing.redo()}
+        >
           ↷
         </button>
-        <button type="button" className="ff-button" title="Lay out all, or what is selected (Shift+T)" onClick={() => editing.tidy()}>
+        <button
+          type="button"
+          className="ff-button"
+          title="Lay out all, or what is selected (Shift+T)"
+          onClick={() => editing.tidy()}
+        >
           Tidy
         </button>
-        <button type="button" className="ff-button" aria-label="All keys" title="All keys (?)" onClick={() => store.setState({ panel: { kind: "keys" } })}>
+        <button
+          type="button"
+          className="ff-button"
+          aria-label="All keys"
+          title="All keys (?)"
+          onClick={() => store.setState({ panel: { kind: "keys" } })}
+        >
           ?
         </button>
       </div>
@@ -41,9 +70,13 @@ function Name() {
   const savedAtUs = useCanvas((state) => state.savedAtUs)
   const isPending = useCanvas((state) => state.shared.pending.length > 0)
   const [draft, setDraft] = useState<string | null>(null)
-  const saved = savedAtUs === null ? "not saved" : `saved ${new Date(savedAtUs / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}`
+  const saved =
+    savedAtUs === null
+      ? "not saved"
+      : `saved ${new Date(savedAtUs / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}`
   const take = () => {
-    if (draft !== null && draft.trim() !== "" && draft !== name) session.edit([{ kind: "set_flow", field: "name", value: draft.trim() }])
+    if (draft !== null && draft.trim() !== "" && draft !== name)
+      session.edit([{ kind: "set_flow", field: "name", value: draft.trim() }])
     setDraft(null)
   }
   return (
@@ -76,7 +109,14 @@ function Budgets() {
         return (
           <span key={label} className="ff-budget">
             <span className="ff-muted">{label}</span>
-            <meter className={`ff-meter ${tone}`} aria-label={`Spent ${label}`} min={0} max={cap} value={Math.min(spent, cap)} style={{ "--filled": `${share * 100}%` } as React.CSSProperties} />
+            <meter
+              className={`ff-meter ${tone}`}
+              aria-label={`Spent ${label}`}
+              min={0}
+              max={cap}
+              value={Math.min(spent, cap)}
+              style={{ "--filled": `${share * 100}%` } as React.CSSProperties}
+            />
             <span className="ff-mono">
               {usd(spent)} / {usd(cap)}
             </span>
@@ -97,13 +137,23 @@ function Run() {
   return (
     <div className="ff-group">
       {isLive ? (
-        <button type="button" className="ff-button is-cancel" title="Cancel everything (Ctrl+.)" onClick={() => editing.cancel()}>
+        <button
+          type="button"
+          className="ff-button is-cancel"
+          title="Cancel everything (Ctrl+.)"
+          onClick={() => editing.cancel()}
+        >
           ■ Cancel
         </button>
       ) : (
         <span className="ff-button is-quiet">{stale === 0 ? "all fresh" : `${stale} to run`}</span>
       )}
-      <button type="button" className="ff-button is-primary" title="Run everything that is not fresh (Ctrl+Enter)" onClick={() => editing.run(null)}>
+      <button
+        type="button"
+        className="ff-button is-primary"
+        title="Run everything that is not fresh (Ctrl+Enter)"
+        onClick={() => editing.run(null)}
+      >
         ▶ Run {stale > 0 && <span className="ff-mono">{usdRange(price.low, price.high)}</span>}
       </button>
     </div>

@@ -8,7 +8,7 @@ import type { Json } from "../wire/flow"
 import type { ErrorFacts, NodePlan, Reason } from "../wire/run"
 import type { CellView } from "./card"
 import type { FlowNode, Look } from "./document"
-import { type Field, valueOf } from "./form"
+import { type Field, shownValue } from "./form"
 import { inputOf, isMedia } from "./ports"
 
 export const HEADER = 36
@@ -140,7 +140,9 @@ export function boxOf(facts: BoxFacts): Box {
   if (isMediaNode) {
     const needed = PORT_TOP + stacked.length * PORT_STEP
     const at = place("media", Math.max(shape.height, needed))
-    stacked.forEach((port, index) => void ports.push(left(port, at + PORT_TOP + index * PORT_STEP, isQuiet(port, index))))
+    stacked.forEach(
+      (port, index) => void ports.push(left(port, at + PORT_TOP + index * PORT_STEP, isQuiet(port, index))),
+    )
   } else if (stacked.length > 0) {
     const at = place("ports", stacked.length * PORT_STEP)
     stacked.forEach((port, index) => void ports.push(left(port, at + (index + 0.5) * PORT_STEP, false)))
@@ -152,7 +154,7 @@ export function boxOf(facts: BoxFacts): Box {
   }
   if (facts.reasons.length > 0) place("reason", GAP + facts.reasons.length * 17 + 12)
   for (const field of facts.fields) {
-    const control = controlHeight(field, valueOf(facts.node, field), width)
+    const control = controlHeight(field, shownValue(facts.node, field), width)
     const label = isMain(facts, field) ? 0 : LABEL
     const at = place("field", GAP + label + control, field.name)
     const input = field.isSetting ? null : inputOf(type, field.name)
@@ -168,7 +170,14 @@ export function boxOf(facts: BoxFacts): Box {
     const base = isMediaNode ? HEADER + PORT_TOP : HEADER + 24
     const isSquare = isBatch || output.is_series
     const isUnused = index > 0 && !facts.leaving.includes(output.name)
-    ports.push({ ...output, side: "right", y: base + index * PORT_STEP, isSquare, isRequired: false, isQuiet: isUnused })
+    ports.push({
+      ...output,
+      side: "right",
+      y: base + index * PORT_STEP,
+      isSquare,
+      isRequired: false,
+      isQuiet: isUnused,
+    })
   })
   return {
     width,

@@ -7,8 +7,8 @@ import { type Box, boxOf } from "./anatomy"
 import { type CardFacts, type CellView, type Chip, cellsOf, chipsOf, errorOf, footOf, reasonsOf } from "./card"
 import type { Document, FlowEdge, FlowNode, Look } from "./document"
 import { type Field, fieldsOf, fieldsOnCard, words } from "./form"
-import type { NodeRun } from "./runs"
 import { tidied } from "./placing"
+import type { NodeRun } from "./runs"
 import type { CanvasState, Point } from "./store"
 
 /** A node with everything that is drawn of it. */
@@ -47,9 +47,10 @@ type Sources = [
   Readonly<JsonObject> | null,
 ]
 
+/** Ports of each node that edges end in, and leave, apart by spaces. */
 interface Ends {
-  into: Map<string, string[]>
-  from: Map<string, string[]>
+  into: Map<string, string>
+  from: Map<string, string>
 }
 
 const NOWHERE: ReadonlyMap<string, Point> = new Map()
@@ -83,8 +84,8 @@ export class Derived {
       state.runs.results.get(id),
       state.runs.asked.has(id),
       typeof modelId === "string" ? (state.models.get(modelId) ?? null) : null,
-      (ends.into.get(id) ?? []).join(" "),
-      (ends.from.get(id) ?? []).join(" "),
+      ends.into.get(id) ?? "",
+      ends.from.get(id) ?? "",
       readsVariables(node) ? document.variables : null,
     ]
     const known = this.#cards.get(id)
@@ -109,6 +110,14 @@ export class Derived {
     this.#boxesOf = state
     if (isSame) return this.#boxes.map
     const { nodes } = state.shared.shown
+    // While something runs, only runs change: nodes that they do not touch are not looked at.
+    const isRunOnly =
+      before !== null &&
+      before.shared.shown === state.shared.shown &&
+      before.plan === state.plan &&
+      before.catalog === state.catalog &&
+      before.models === state.models
+    if (isRunOnly) return this.#touched(before, state)
     const map = new Map<string, Box>()
     let isChanged = nodes.size !== this.#boxes.map.size
     for (const id of nodes.keys()) {
@@ -119,6 +128,27 @@ export class Derived {
     }
     for (const id of this.#cards.keys()) if (!nodes.has(id)) this.#cards.delete(id)
     if (isChanged) this.#boxes = { map }
+    return this.#boxes.map
+  }
+
+  /** Boxes of nodes whose run or results changed. */
+  #touched(before: CanvasState, state: CanvasState): ReadonlyMap<string, Box> {
+    let map: Map<string, Box> | null = null
+    const { nodes, results, asked } = state.runs
+    const look = (id: string) => {
+      const box = this.card(state, id)?.box
+      if (!box || this.#boxes.map.get(id) === box) return
+      map ??= new Map(this.#boxes.map)
+      map.set(id, box)
+    }
+    for (const id of state.shared.shown.nodes.keys()) {
+      const isSame =
+        nodes.get(id) === before.runs.nodes.get(id) &&
+        results.get(id) === before.runs.results.get(id) &&
+        asked.has(id) === before.runs.asked.has(id)
+      if (!isSame) look(id)
+    }
+    if (map) this.#boxes = { map }
     return this.#boxes.map
   }
 
@@ -133,7 +163,13 @@ export class Derived {
     const found = new Map<string, Point>()
     let below = 0
     for (const [id, look] of document.looks) below = Math.max(below, look.y + (boxes.get(id)?.height ?? 0) + GAP_BELOW)
-    const sized = rects.map((id) => ({ id, x: 0, y: below, width: boxes.get(id)?.width ?? 0, height: boxes.get(id)?.height ?? 0 }))
+    const sized = rects.map((id) => ({
+      id,
+      x: 0,
+      y: below,
+      width: boxes.get(id)?.width ?? 0,
+      height: boxes.get(id)?.height ?? 0,
+    }))
     for (const rect of sized) found.set(rect.id, { x: rect.x, y: rect.y })
     for (const edit of tidied(document, sized)) {
       if (edit.kind === "set_layout") found.set(edit.node_id, { x: edit.fields?.x ?? 0, y: edit.fields?.y ?? below })
@@ -145,10 +181,10 @@ export class Derived {
   #endsOf(document: Document): Ends {
     if (this.#ends?.edges === document.edges) return this.#ends.ends
     const ends: Ends = { into: new Map(), from: new Map() }
-    const note = (map: Map<string, string[]>, id: string, port: string) => {
+    const note = (map: Map<string, string>, id: string, port: string) => {
       const known = map.get(id)
-      if (!known) map.set(id, [port])
-      else if (!known.includes(port)) known.push(port)
+      if (known === undefined) map.set(id, port)
+      else if (!known.split(" ").includes(port)) map.set(id, `${known} ${port}`)
     }
     for (const edge of document.edges) {
       note(ends.into, edge.target, edge.targetHandle)

@@ -117,7 +117,7 @@ const stepOf = (range: number): number => (range <= 2 ? 0.01 : range <= 25 ? 0.1
 export const words = (name: string): string => name.replace(/_(s|px|usd)$/, "").replaceAll("_", " ")
 
 /** What a field shows: what is set, or its default. */
-export function valueOf(node: FlowNode, field: Field): Json {
+export function shownValue(node: FlowNode, field: Field): Json {
   const from = field.isSetting ? (node.params.settings as JsonObject | undefined) : node.params
   return from?.[field.name] ?? field.default
 }

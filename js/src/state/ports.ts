@@ -55,7 +55,7 @@ export function refusal(document: Document, catalog: Catalog, edge: FlowEdge): s
 export function replacedBy(document: Document, catalog: Catalog, edge: FlowEdge): FlowEdge | null {
   const target = document.nodes.get(edge.target)
   const input = target && inputOf(catalog.get(target.type), edge.targetHandle)
-  if (!input || input.collects !== "no") return null
+  if (input?.collects !== "no") return null
   return document.edges.find((one) => one.target === edge.target && one.targetHandle === edge.targetHandle) ?? null
 }
 
@@ -68,4 +68,27 @@ export function fitting(type: NodeType, loose: { type: PortType; side: "source" 
     .filter((port) => accepts(port.type, loose.type))
     .sort((a, b) => rank(a) - rank(b))
     .map((port) => port.name)
+}
+
+/** Every edge that could be drawn to or from a node. */
+export function connections(document: Document, catalog: Catalog, nodeId: string): FlowEdge[] {
+  const node = document.nodes.get(nodeId)
+  const type = node && catalog.get(node.type)
+  if (!type) return []
+  const found: FlowEdge[] = []
+  for (const other of document.nodes.values()) {
+    const otherType = catalog.get(other.type)
+    if (!otherType || other.id === nodeId) continue
+    for (const [source, from, target, to] of [
+      [nodeId, type, other.id, otherType],
+      [other.id, otherType, nodeId, type],
+    ] as const) {
+      for (const output of from.outputs) {
+        for (const targetHandle of fitting(to, { type: output.type, side: "source" })) {
+          found.push({ source, sourceHandle: output.name, target, targetHandle })
+        }
+      }
+    }
+  }
+  return found.filter((edge) => refusal(document, catalog, edge) === null)
 }

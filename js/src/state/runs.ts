@@ -50,8 +50,10 @@ export function reduced(runs: Runs, events: readonly RunEvent[]): Runs {
   if (events.length === 0) return runs
   const live = new Map(runs.live)
   const nodes = new Map(runs.nodes)
-  const results = new Map(runs.results)
-  const asked = new Map(runs.asked)
+  const results = events.some((event) => event.result)
+    ? new Map(runs.results)
+    : (runs.results as Map<string, readonly JobResult[]>)
+  const asked = runs.asked.size > 0 ? new Map(runs.asked) : (runs.asked as Map<string, string>)
   for (const event of events) {
     switch (event.kind) {
       case "run-start":

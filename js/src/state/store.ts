@@ -18,6 +18,7 @@ export interface Point {
 export type Panel =
   | { kind: "palette"; at: Point; loose: LooseEnd | null }
   | { kind: "find" }
+  | { kind: "connect"; nodeId: string }
   | { kind: "keys" }
   | { kind: "menu"; at: Point; nodeId: string | null }
 

@@ -2,7 +2,7 @@
 
 import { memo } from "react"
 import { useBridge } from "../../bridge/context"
-import { problemOf, type Field } from "../../state/form"
+import { type Field, problemOf } from "../../state/form"
 import type { Json } from "../../wire/flow"
 import { ModelControl } from "./model"
 import { NumberControl, SeedControl, SliderControl } from "./numbers"
@@ -51,7 +51,7 @@ function Beside({ field, value }: { field: Field; value: Json }) {
     return <>{model ? `${model.provider} · ${model.price_text}` : ""}</>
   }
   if (field.control === "slider") return <span className="ff-mono">{value === null ? "default" : String(value)}</span>
-  return field.description.length <= 24 ? <>{field.description}</> : null
+  return field.description.length <= 24 ? field.description : null
 }
 
 function Control({ nodeId, label, ...props }: ControlProps & { nodeId: string; label?: string }) {
@@ -73,7 +73,9 @@ function Control({ nodeId, label, ...props }: ControlProps & { nodeId: string; l
           value={JSON.stringify(value)}
           onChange={(event) => onChange(JSON.parse(event.currentTarget.value))}
         >
-          {!field.choices?.includes(value) && <option value={JSON.stringify(value)}>{value === null ? "default" : String(value)}</option>}
+          {!field.choices?.includes(value) && (
+            <option value={JSON.stringify(value)}>{value === null ? "default" : String(value)}</option>
+          )}
           {field.choices?.map((choice) => (
             <option key={JSON.stringify(choice)} value={JSON.stringify(choice)}>
               {String(choice)}
@@ -84,7 +86,12 @@ function Control({ nodeId, label, ...props }: ControlProps & { nodeId: string; l
     case "toggle":
       return (
         <label className="ff-toggle">
-          <input id={id} type="checkbox" checked={value === true} onChange={(event) => onChange(event.currentTarget.checked)} />
+          <input
+            id={id}
+            type="checkbox"
+            checked={value === true}
+            onChange={(event) => onChange(event.currentTarget.checked)}
+          />
           <span>{value ? "on" : "off"}</span>
         </label>
       )
@@ -97,7 +104,12 @@ function Control({ nodeId, label, ...props }: ControlProps & { nodeId: string; l
             value={/^#[0-9a-f]{6}$/i.test(String(value)) ? String(value) : "#808080"}
             onChange={(event) => onChange(event.currentTarget.value)}
           />
-          <input id={id} type="text" value={String(value ?? "")} onChange={(event) => onChange(event.currentTarget.value)} />
+          <input
+            id={id}
+            type="text"
+            value={String(value ?? "")}
+            onChange={(event) => onChange(event.currentTarget.value)}
+          />
         </span>
       )
     case "text":

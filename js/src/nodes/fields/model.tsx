@@ -1,6 +1,6 @@
 /** The model picker: who can do the task, for how much, how, until when, and whether a key is there. */
 
-import { useLayoutEffect, useId, useRef, useState } from "react"
+import { useId, useLayoutEffect, useRef, useState } from "react"
 import { createPortal } from "react-dom"
 import { useBridge, useCanvas } from "../../bridge/context"
 import { taskOf } from "../../state/form"
@@ -31,7 +31,9 @@ export function ModelControl({ nodeId, id, value, onChange }: ControlProps & { n
         {model && !model.has_key && <span className="ff-chip is-warn">no key</span>}
         <span aria-hidden="true">▾</span>
       </button>
-      {place && <Picker nodeId={nodeId} place={place} current={String(value ?? "")} onClose={close} onChange={onChange} />}
+      {place && (
+        <Picker nodeId={nodeId} place={place} current={String(value ?? "")} onClose={close} onChange={onChange} />
+      )}
     </>
   )
 }
@@ -55,7 +57,12 @@ function Picker({ nodeId, place, current, onClose, onChange }: PickerProps) {
   const models = useCanvas((state) => state.models)
   const able = [...models.values()].filter((one) => task != null && one.tasks.includes(task))
   const found = able.filter((one) => score(query, `${one.title} ${one.id}`) > 0)
-  const [active, setActive] = useState(() => Math.max(0, able.findIndex((one) => one.id === current)))
+  const [active, setActive] = useState(() =>
+    Math.max(
+      0,
+      able.findIndex((one) => one.id === current),
+    ),
+  )
   const at = Math.min(active, found.length - 1)
   const choose = (model: Model | undefined) => {
     if (!model) return
@@ -82,6 +89,7 @@ function Picker({ nodeId, place, current, onClose, onChange }: PickerProps) {
   return createPortal(
     <>
       <button type="button" className="ff-veil" tabIndex={-1} aria-label="Close" onClick={onClose} />
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: it hears the keys of the combobox within */}
       <div className="ff-pop ff-models" style={{ left, top, maxHeight: HEIGHT }} onKeyDown={keys}>
         <input
           ref={field}
@@ -97,7 +105,15 @@ function Picker({ nodeId, place, current, onClose, onChange }: PickerProps) {
         />
         <div id={list} role="listbox" aria-label="Models" className="ff-list">
           {found.map((model, index) => (
-            <Row key={model.id} id={`${list}-${index}`} model={model} isActive={index === at} isChosen={model.id === current} onChoose={() => choose(model)} onHover={() => setActive(index)} />
+            <Row
+              key={model.id}
+              id={`${list}-${index}`}
+              model={model}
+              isActive={index === at}
+              isChosen={model.id === current}
+              onChoose={() => choose(model)}
+              onHover={() => setActive(index)}
+            />
           ))}
           {found.length === 0 && <p className="ff-none">No model does this under that name.</p>}
         </div>
@@ -119,7 +135,15 @@ interface RowProps {
 function Row({ id, model, isActive, isChosen, onChoose, onHover }: RowProps) {
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the combobox holds the keys
-    <div id={id} role="option" tabIndex={-1} aria-selected={isActive} className="ff-model" onClick={onChoose} onPointerMove={onHover}>
+    <div
+      id={id}
+      role="option"
+      tabIndex={-1}
+      aria-selected={isActive}
+      className="ff-model"
+      onClick={onChoose}
+      onPointerMove={onHover}
+    >
       <span className="ff-model-name">
         {isChosen && <span aria-hidden="true">✓ </span>}
         {model.title}

@@ -65,7 +65,13 @@ export function SeedControl({ nodeId, ...props }: ControlProps & { nodeId: strin
   return (
     <span className="ff-seed">
       <NumberControl {...props} />
-      <button type="button" className="ff-icon" title="Draw another seed" aria-label="Draw another seed" onClick={() => props.onChange(editing.drawSeed())}>
+      <button
+        type="button"
+        className="ff-icon"
+        title="Draw another seed"
+        aria-label="Draw another seed"
+        onClick={() => props.onChange(editing.drawSeed())}
+      >
         <svg viewBox="0 0 16 16" aria-hidden="true">
           <rect x="2.5" y="2.5" width="11" height="11" rx="2.5" fill="none" stroke="currentColor" strokeWidth="1.4" />
           <circle cx="5.7" cy="5.7" r="1.1" />
@@ -83,7 +89,12 @@ export function SeedControl({ nodeId, ...props }: ControlProps & { nodeId: strin
       >
         <svg viewBox="0 0 16 16" aria-hidden="true">
           <rect x="3" y="7" width="10" height="7" rx="1.8" />
-          <path d={isLocked ? "M5 7V5a3 3 0 0 1 6 0v2" : "M5 7V5a3 3 0 0 1 5.6-1.5"} fill="none" stroke="currentColor" strokeWidth="1.5" />
+          <path
+            d={isLocked ? "M5 7V5a3 3 0 0 1 6 0v2" : "M5 7V5a3 3 0 0 1 5.6-1.5"}
+            fill="none"
+            stroke="currentColor"
+            strokeWidth="1.5"
+          />
         </svg>
       </button>
     </span>

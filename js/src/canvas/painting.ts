@@ -1,0 +1,119 @@
+/** The overview's picture: edges, blocks in the colour of their type, thumbnails, states. */
+
+import type { Bridge } from "../bridge/context"
+import type { Box } from "../state/anatomy"
+import { isRunning } from "../state/card"
+import type { CanvasState } from "../state/store"
+
+export type Thumbnails = (url: string) => HTMLImageElement | null
+
+const MOST_THUMBNAILS = 2000
+
+/** Small pictures by address, loaded when first asked for; `onLoad` tells that there is more to draw. */
+export function thumbnails(onLoad: () => void): Thumbnails {
+  const known = new Map<string, HTMLImageElement>()
+  return (url) => {
+    let image = known.get(url)
+    if (!image) {
+      if (known.size >= MOST_THUMBNAILS) known.clear()
+      image = new Image()
+      image.crossOrigin = "anonymous"
+      image.onload = onLoad
+      image.src = url
+      known.set(url, image)
+    }
+    return image.complete && image.naturalWidth > 0 ? image : null
+  }
+}
+
+interface View {
+  x: number
+  y: number
+  zoom: number
+}
+
+export function paint(canvas: HTMLCanvasElement, bridge: Bridge, view: View, images: Thumbnails): void {
+  const { clientWidth: width, clientHeight: height } = canvas
+  const ratio = Math.min(2, devicePixelRatio)
+  if (canvas.width !== width * ratio || canvas.height !== height * ratio) {
+    canvas.width = width * ratio
+    canvas.height = height * ratio
+  }
+  const context = canvas.getContext("2d")
+  if (!context) return
+  const style = getComputedStyle(canvas)
+  const color = (name: string) => style.getPropertyValue(`--ff-${name}`)
+  const state = bridge.store.getState()
+  const boxes = bridge.derived.boxes(state)
+  const places = placesOf(bridge, state, boxes)
+  context.setTransform(ratio, 0, 0, ratio, 0, 0)
+  context.clearRect(0, 0, width, height)
+  const seen = (x: number, y: number, w: number, h: number) => x + w > 0 && y + h > 0 && x < width && y < height
+
+  context.lineWidth = 1
+  context.strokeStyle = color("line2")
+  context.beginPath()
+  for (const edge of state.shared.shown.edges) {
+    const [from, to] = [places.get(edge.source), places.get(edge.target)]
+    const fromBox = boxes.get(edge.source)
+    if (!from || !to || !fromBox) continue
+    const [x1, y1] = [from.x + fromBox.width, from.y + 56].map((one, i) => one * view.zoom + (i ? view.y : view.x)) as [
+      number,
+      number,
+    ]
+    const [x2, y2] = [to.x * view.zoom + view.x, (to.y + 56) * view.zoom + view.y]
+    if (!seen(Math.min(x1, x2), Math.min(y1, y2), Math.abs(x2 - x1) + 1, Math.abs(y2 - y1) + 1)) continue
+    context.moveTo(x1, y1)
+    context.lineTo(x2, y2)
+  }
+  context.stroke()
+
+  const colors = new Map<string, string>()
+  for (const [id, box] of boxes) {
+    const at = places.get(id)
+    if (!at) continue
+    const [x, y] = [at.x * view.zoom + view.x, at.y * view.zoom + view.y]
+    const [w, h] = [box.width * view.zoom, box.height * view.zoom]
+    if (!seen(x, y, w, h)) continue
+    const card = bridge.derived.card(state, id)
+    const type = card?.facts.type?.outputs[0]?.type ?? "json"
+    if (!colors.has(type)) colors.set(type, color(type))
+    context.globalAlpha = card?.facts.node.isMuted ? 0.3 : 0.75
+    context.fillStyle = colors.get(type) ?? ""
+    context.fillRect(x, y, w, h)
+    context.globalAlpha = 1
+    const still = card?.cells[0]?.cell
+    const image = still?.preview_url && h > 8 ? images(still.preview_url) : null
+    if (image) drawCovering(context, image, x + 1, y + 1, w - 2, h - 2)
+    const isOn = card && isRunning(card.facts)
+    if (isOn || state.selection.has(id)) {
+      context.lineWidth = 2
+      context.strokeStyle = color(isOn ? "run" : "accent")
+      context.strokeRect(x - 1, y - 1, w + 2, h + 2)
+    }
+  }
+}
+
+function drawCovering(
+  context: CanvasRenderingContext2D,
+  image: HTMLImageElement,
+  x: number,
+  y: number,
+  w: number,
+  h: number,
+): void {
+  const scale = Math.max(w / image.naturalWidth, h / image.naturalHeight)
+  const [sw, sh] = [w / scale, h / scale]
+  context.drawImage(image, (image.naturalWidth - sw) / 2, (image.naturalHeight - sh) / 2, sw, sh, x, y, w, h)
+}
+
+function placesOf(bridge: Bridge, state: CanvasState, boxes: ReadonlyMap<string, Box>) {
+  const { looks } = state.shared.shown
+  const unplaced = bridge.derived.unplaced(state)
+  const found = new Map<string, { x: number; y: number }>()
+  for (const id of boxes.keys()) {
+    const at = state.dragged.get(id) ?? looks.get(id) ?? unplaced.get(id)
+    if (at) found.set(id, at)
+  }
+  return found
+}

@@ -1,0 +1,29 @@
+/** Where the view stands: all of the flow, a node; always by declared sizes, so that nothing must be mounted for it. */
+
+import { getViewportForBounds, type ReactFlowInstance, type Viewport } from "@xyflow/react"
+import type { Bridge } from "../bridge/context"
+
+const PADDING = { top: "88px", bottom: "128px", left: "32px", right: "32px" } as const
+export const MIN_ZOOM = 0.02
+export const MAX_ZOOM = 3
+
+/** The viewport that shows these nodes (all by default), not larger than life; null where there are none. */
+export function viewportOf({ editing, store, root }: Bridge, ids?: Iterable<string>): Viewport | null {
+  const rects = editing.rects(ids ?? store.getState().shared.shown.nodes.keys())
+  const frame = root.current?.getBoundingClientRect()
+  if (rects.length === 0 || !frame || frame.width === 0) return null
+  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity]
+  for (const { x, y, width, height } of rects) {
+    left = Math.min(left, x)
+    top = Math.min(top, y)
+    right = Math.max(right, x + width)
+    bottom = Math.max(bottom, y + height)
+  }
+  const bounds = { x: left, y: top, width: right - left, height: bottom - top }
+  return getViewportForBounds(bounds, frame.width, frame.height, MIN_ZOOM, 1, PADDING)
+}
+
+export function show(bridge: Bridge, flow: ReactFlowInstance, ids?: Iterable<string>): void {
+  const viewport = viewportOf(bridge, ids)
+  if (viewport) void flow.setViewport(viewport, { duration: 160 })
+}

@@ -1,0 +1,65 @@
+/** Draw an edge without a pointer: every connection this node could have, found by a few letters. */
+
+import { useBridge } from "../bridge/context"
+import type { FlowEdge } from "../state/document"
+import { edgeKey } from "../state/document"
+import { words } from "../state/form"
+import { connections, outputOf } from "../state/ports"
+import { score } from "../state/searching"
+import { Choices } from "./choices"
+import { Dialog } from "./dialog"
+
+const MOST = 80
+
+export function Connect({ nodeId }: { nodeId: string }) {
+  const { store, editing, derived } = useBridge()
+  const state = store.getState()
+  const { shown } = state.shared
+  const titleOf = (id: string) => derived.card(state, id)?.title ?? id
+  const typeOf = (edge: FlowEdge) => {
+    const node = shown.nodes.get(edge.source)
+    return outputOf(node && state.catalog.get(node.type), edge.sourceHandle)?.type ?? "json"
+  }
+  const edges = new Map(connections(shown, state.catalog, nodeId).map((edge) => [edgeKey(edge), edge]))
+  const find = (query: string) =>
+    [...edges]
+      .map(([key, edge]) => {
+        const isOut = edge.source === nodeId
+        const there = isOut ? edge.target : edge.source
+        const text = `${titleOf(there)} ${words(isOut ? edge.targetHandle : edge.sourceHandle)} ${there}`
+        return { key, edge, isOut, there, rank: score(query, text) }
+      })
+      .filter((one) => one.rank > 0)
+      .sort((a, b) => Number(b.isOut) - Number(a.isOut) || b.rank - a.rank)
+      .slice(0, MOST)
+      .map(({ key, edge, isOut, there }) => ({
+        key,
+        group: isOut ? "To" : "From",
+        content: (
+          <span className={`ff-offer ff-type-${typeOf(edge)}`}>
+            <i className="ff-dot" aria-hidden="true" />
+            <b>{titleOf(there)}</b>
+            <span className="ff-muted">{words(isOut ? edge.targetHandle : edge.sourceHandle)}</span>
+            <small>
+              {words(edge.sourceHandle)} → {words(edge.targetHandle)}
+            </small>
+          </span>
+        ),
+      }))
+  const choose = (key: string) => {
+    const edge = edges.get(key)
+    store.setState({ panel: null })
+    if (edge) editing.connect(edge)
+  }
+  return (
+    <Dialog label={`Connect ${titleOf(nodeId)}`} className="ff-palette is-centered">
+      <Choices
+        label="Connections"
+        placeholder={`Connect ${titleOf(nodeId)} to…`}
+        none="Nothing here fits."
+        find={find}
+        onChoose={choose}
+      />
+    </Dialog>
+  )
+}

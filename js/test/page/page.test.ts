@@ -1,0 +1,273 @@
+/** Journeys on the dev page, by mouse and keyboard, in a real browser. Skipped where there is none. */
+
+import { existsSync } from "node:fs"
+import { createRequire } from "node:module"
+import { type Browser, chromium, type Page } from "playwright-core"
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import type { Dev } from "../../dev/page"
+import { FLAGS, served } from "../../dev/served.mjs"
+
+const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium"
+declare const dev: Dev
+
+describe.skipIf(!existsSync(executablePath))("the canvas in a browser", () => {
+  let browser: Browser
+  let page: Page
+  let server: Awaited<ReturnType<typeof served>>
+  const problems: string[] = []
+
+  beforeAll(async () => {
+    server = await served()
+    browser = await chromium.launch({ executablePath, args: FLAGS })
+  }, 60_000)
+  afterAll(async () => {
+    await browser?.close()
+    await server?.stop()
+  })
+  afterEach(async () => {
+    await page.close()
+    expect(problems.splice(0)).toEqual([])
+  })
+
+  const open = async (scene: string, theme = "dark") => {
+    page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
+    page.on("pageerror", (error) => problems.push(error.message))
+    await page.goto(`${server.url}?scene=${scene}&theme=${theme}`)
+    await page.waitForSelector(".ff-tape")
+    if (scene !== "empty") await page.waitForSelector(".ff-card, .ff-overview")
+    await page.waitForTimeout(150)
+  }
+  const kernel = () =>
+    page.evaluate(() => ({
+      nodes: [...dev.kernel.document.nodes.keys()],
+      edges: dev.kernel.document.edges.map(
+        (one) => `${one.source}.${one.sourceHandle}->${one.target}.${one.targetHandle}`,
+      ),
+    }))
+  const focusCanvas = () => page.evaluate(() => dev.bridge.root.current?.focus())
+  const handle = (node: string, port: string, side: string) =>
+    page.locator(`[data-id=${node}] .ff-port.${side}[data-handleid=${port}]`)
+  const drag = async (from: { x: number; y: number }, to: { x: number; y: number }) => {
+    await page.mouse.move(from.x, from.y)
+    await page.mouse.down()
+    await page.mouse.move((from.x + to.x) / 2, (from.y + to.y) / 2, { steps: 4 })
+    await page.mouse.move(to.x, to.y, { steps: 6 })
+  }
+  const center = async (locator: ReturnType<Page["locator"]>) => {
+    const box = await locator.boundingBox()
+    if (!box) throw new Error("not on the page")
+    return { x: box.x + box.width / 2, y: box.y + box.height / 2 }
+  }
+
+  it("adds a node from the palette by keyboard alone, renames it, and undoes both", async () => {
+    await open("empty")
+    await focusCanvas()
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("genim")
+    await page.keyboard.press("Enter")
+    await page.waitForSelector("[data-id=generate_image_1]")
+    await page.keyboard.press("F2")
+    await page.waitForSelector("input.ff-title")
+    await page.keyboard.type("Sky")
+    await page.keyboard.press("Enter")
+    await page.waitForFunction(() => dev.kernel.document.looks.get("generate_image_1")?.title === "Sky")
+    await focusCanvas()
+    await page.keyboard.press("Control+z")
+    await page.keyboard.press("Control+z")
+    await page.waitForFunction(() => dev.kernel.document.nodes.size === 0)
+  })
+
+  it("connects two nodes by keyboard alone", async () => {
+    await open("city")
+    await page.evaluate(() => dev.bridge.editing.select(["hero"]))
+    await focusCanvas()
+    await page.keyboard.press("c")
+    await page.keyboard.type("contact")
+    await page.keyboard.press("Enter")
+    await page.waitForFunction(() => dev.kernel.document.edges.length === 7)
+    expect((await kernel()).edges).toContain("hero.image->sheet.images")
+  })
+
+  it("connects ports by mouse, and refuses with the reason what does not fit", async () => {
+    await open("city")
+    await drag(await center(handle("hero", "image", "source")), await center(handle("sheet", "images", "target")))
+    await page.mouse.up()
+    await page.waitForFunction(() => dev.kernel.document.edges.length === 7)
+    await drag(await center(handle("prompt", "text", "source")), await center(handle("large", "image", "target")))
+    expect(await page.locator(".ff-refusal").textContent()).toBe("image takes image, this gives text.")
+    await page.mouse.up()
+    expect((await kernel()).edges).toHaveLength(7)
+  })
+
+  it("offers only what fits where an edge is dropped on empty space, and connects what is chosen", async () => {
+    await open("city")
+    await drag(await center(handle("film", "video", "source")), { x: 1100, y: 600 })
+    await page.mouse.up()
+    await page.waitForSelector("[role=dialog]")
+    const offered = await page.locator("[role=option] b").allTextContents()
+    expect(offered).toContain("Trim")
+    expect(offered).not.toContain("Upscale")
+    await page.keyboard.type("trim")
+    await page.keyboard.press("Enter")
+    await page.waitForFunction(() => dev.kernel.document.nodes.has("trim_1"))
+    expect((await kernel()).edges).toContain("film.video->trim_1.video")
+  })
+
+  it("saves a drag once, when it ends", async () => {
+    await open("city")
+    const from = await center(page.locator("[data-id=seeds] .ff-title"))
+    await drag(from, { x: from.x + 90, y: from.y + 60 })
+    expect(await page.evaluate(() => dev.kernel.sent.filter((one) => one.type === "edits").length)).toBe(0)
+    await page.mouse.up()
+    await page.waitForFunction(() => (dev.kernel.document.looks.get("seeds")?.x ?? 0) > 0)
+    expect(await page.evaluate(() => dev.kernel.sent.filter((one) => one.type === "edits").length)).toBe(1)
+  })
+
+  it("edits a parameter, shows why the node is stale and what a run would cost, runs, and is fresh", async () => {
+    await open("city")
+    await page.locator("#ff-variable-prompt-time").fill("dawn")
+    await page.waitForFunction(() => dev.kernel.document.variables.time === "dawn")
+    await page.waitForFunction(() => document.querySelector(".ff-button.is-primary")?.textContent?.includes("–"))
+    await page.locator(".ff-button.is-primary").click()
+    await page.waitForSelector(".ff-chip.is-run")
+    await page.waitForSelector("[role=progressbar]")
+    await page.waitForFunction(() => document.querySelector(".ff-button.is-quiet")?.textContent === "all fresh", null, {
+      timeout: 20_000,
+    })
+  }, 30_000)
+
+  it("cancels everything by one key while it runs", async () => {
+    await open("city")
+    await focusCanvas()
+    await page.keyboard.press("Control+Enter")
+    await page.waitForSelector(".ff-button.is-cancel")
+    await page.keyboard.press("Control+.")
+    await page.waitForSelector(".ff-button.is-quiet")
+    expect(await page.locator("[data-id=film] .ff-chip").first().textContent()).toBe("cancelled")
+  })
+
+  it("copies and pastes by the browser's own clipboard", async () => {
+    await open("city")
+    await page.evaluate(() => dev.bridge.editing.select(["prompt", "hero"]))
+    await focusCanvas()
+    await page.keyboard.press("Control+c")
+    await page.keyboard.press("Control+v")
+    await page.waitForFunction(() => dev.kernel.document.nodes.size === 9)
+    expect((await kernel()).edges).toHaveLength(7)
+  })
+
+  it("lets no key press out to the notebook", async () => {
+    await open("city")
+    await page.evaluate(() => {
+      Object.assign(globalThis, { leaked: [] as string[] })
+      document.body.addEventListener("keydown", (event) =>
+        (globalThis as unknown as { leaked: string[] }).leaked.push(event.key),
+      )
+    })
+    await focusCanvas()
+    for (const key of ["a", "b", "d", "Shift+Enter", "Escape", "m", "ArrowDown"]) await page.keyboard.press(key)
+    await page.locator("#ff-variable-prompt-time").press("x")
+    expect(await page.evaluate(() => (globalThis as unknown as { leaked: string[] }).leaked)).toEqual([])
+    expect(await page.locator("[data-lm-suppress-shortcuts=true]").count()).toBe(1)
+  })
+
+  it("stands where it was declared to stand: nothing need be measured", async () => {
+    await open("city")
+    await page.evaluate(() => dev.bridge.store.setState({ isTapeOpen: true }))
+    const off = await page.evaluate(() => {
+      const zoom = Number(
+        /scale\(([\d.]+)\)/.exec(
+          document.querySelector<HTMLElement>(".react-flow__viewport")?.style.transform ?? "",
+        )?.[1] ?? 1,
+      )
+      const boxes = dev.bridge.derived.boxes(dev.bridge.store.getState())
+      const found: string[] = []
+      for (const [id, box] of boxes) {
+        const element = document.querySelector<HTMLElement>(`[data-id="${id}"]`)
+        const frame = element?.getBoundingClientRect()
+        if (!element || !frame) continue
+        if (Math.abs(frame.height / zoom - box.height) > 1 || Math.abs(frame.width / zoom - box.width) > 1)
+          found.push(`${id}: size`)
+        for (const port of box.ports) {
+          const at = element
+            .querySelector(`.ff-port[data-handleid="${port.name}"].${port.side === "left" ? "target" : "source"}`)
+            ?.getBoundingClientRect()
+          if (!at) found.push(`${id}.${port.name}: no port`)
+          else if (Math.abs((at.top + at.height / 2 - frame.top) / zoom - port.y) > 1)
+            found.push(`${id}.${port.name}: y`)
+        }
+        for (const part of element.querySelectorAll<HTMLElement>(".ff-part")) {
+          if (part.scrollHeight > part.clientHeight + 1)
+            found.push(`${id}: ${part.className} overflows by ${part.scrollHeight - part.clientHeight}`)
+        }
+      }
+      return found
+    })
+    expect(off).toEqual([])
+  })
+
+  it("shows 5,000 nodes from afar as one picture, mounts only what is seen up close, and moves nodes in both", async () => {
+    await open("5000")
+    await page.waitForSelector(".ff-overview")
+    expect(await page.locator(".ff-card").count()).toBe(0)
+    const place = () =>
+      page.evaluate(() => {
+        const [rect] = dev.bridge.editing.rects(["n_0"])
+        const at = rect && dev.flow()?.flowToScreenPosition({ x: rect.x + rect.width / 2, y: rect.y + rect.height / 2 })
+        return at ?? { x: 0, y: 0 }
+      })
+    const from = await place()
+    await drag(from, { x: from.x + 30, y: from.y + 20 })
+    await page.mouse.up()
+    await page.waitForFunction(() => (dev.kernel.document.looks.get("n_0")?.x ?? 0) !== 0)
+    const now = await place()
+    await page.mouse.dblclick(now.x, now.y)
+    await page.waitForSelector(".ff-card")
+    await page.waitForTimeout(300)
+    expect(await page.locator(".ff-card").count()).toBeLessThan(40)
+    expect(await page.locator(".ff-overview").count()).toBe(0)
+  }, 60_000)
+
+  it("takes everything away again", async () => {
+    await open("city")
+    await page.evaluate(() => {
+      dev.stop()
+      dev.bridge.session.close()
+    })
+    expect(await page.locator(".ff-holder").count()).toBe(0)
+    await page.evaluate(() => dev.kernel.edit([{ kind: "set_variable", name: "time", value: "dawn" }]))
+    await page.keyboard.press("Control+c")
+  })
+
+  const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js")
+  for (const theme of ["dark", "light"]) {
+    for (const scene of ["city", "error", "empty", "batch"]) {
+      it(`has no serious accessibility violation: ${scene}, ${theme}`, async () => {
+        await open(scene, theme)
+        await page.addScriptTag({ path: axe })
+        const found = await page.evaluate(async () => {
+          const run = (
+            globalThis as unknown as {
+              axe: {
+                run: (root: unknown) => Promise<{
+                  violations: { id: string; impact: string; nodes: { target: string[]; failureSummary: string }[] }[]
+                }>
+              }
+            }
+          ).axe
+          const { violations } = await run.run(document.querySelector(".ff-holder"))
+          return violations
+            .filter((one) => one.impact === "serious" || one.impact === "critical")
+            .map(
+              (one) =>
+                `${one.id}: ${one.nodes
+                  .slice(0, 3)
+                  .map((node) => `${node.target} ${node.failureSummary.split("\n")[1]}`)
+                  .join(" | ")}`,
+            )
+        })
+        expect(found).toEqual([])
+      }, 20_000)
+    }
+  }
+})

@@ -1,0 +1,175 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
+import { FakeKernel } from "../dev/fake-kernel"
+import { worldOf } from "../dev/scenes"
+import { Derived } from "../src/state/derived"
+import { toWire } from "../src/state/document"
+import { Editing } from "../src/state/editing"
+import { Session } from "../src/state/session"
+import type { Channel, FromKernel } from "../src/wire/messages"
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const opened = (scene = "city") => {
+  const kernel = new FakeKernel(worldOf(scene))
+  const session = new Session(kernel, (run) => void setTimeout(run, 16))
+  vi.advanceTimersByTime(100)
+  const editing = new Editing(session, new Derived(), () => 0.5)
+  const state = () => session.store.getState()
+  return { kernel, session, editing, state }
+}
+
+describe("a session", () => {
+  it("shows an edit at once, and has nothing pending when the kernel has confirmed it", () => {
+    const { kernel, session, state } = opened()
+    session.edit([{ kind: "set_param", node_id: "hero", name: "guidance", value: 5 }])
+    expect(state().shared.shown.nodes.get("hero")?.params.guidance).toBe(5)
+    expect(state().shared.pending).toHaveLength(1)
+    vi.advanceTimersByTime(50)
+    expect(state().shared.pending).toHaveLength(0)
+    expect(toWire(state().shared.shown)).toEqual(toWire(kernel.document))
+  })
+
+  it("keeps two views of one kernel in step, and undo is theirs together", () => {
+    const { kernel, session, state, editing } = opened()
+    const other = new Session(kernel, (run) => void setTimeout(run, 16))
+    vi.advanceTimersByTime(100)
+    session.edit([{ kind: "remove_node", node_id: "hero" }])
+    other.edit([{ kind: "set_param", node_id: "hero", name: "guidance", value: 5 }])
+    vi.advanceTimersByTime(100)
+    for (const one of [session, other])
+      expect(toWire(one.store.getState().shared.shown)).toEqual(toWire(kernel.document))
+    expect(other.store.getState().notice?.tone).toBe("bad")
+    editing.undo()
+    vi.advanceTimersByTime(100)
+    expect(state().shared.shown.edges).toHaveLength(6)
+    expect(other.store.getState().shared.shown.nodes.has("hero")).toBe(true)
+  })
+
+  it("says so in the frame of the click, follows the run, and ends with what the kernel gave", () => {
+    const { state, editing } = opened()
+    editing.run(["film"])
+    expect(state().runs.asked.has("film")).toBe(true)
+    vi.advanceTimersByTime(600)
+    expect(state().runs.asked.size).toBe(0)
+    expect(state().runs.nodes.get("film")?.jobs.get("")?.progress).toBeGreaterThan(0)
+    vi.advanceTimersByTime(6000)
+    expect(state().plan.nodes.film?.state).toBe("fresh")
+    expect(state().runs.live.size).toBe(0)
+  })
+
+  it("cancels a run, and what was finished stays", () => {
+    const { state, editing } = opened()
+    editing.again(["film"])
+    vi.advanceTimersByTime(300)
+    editing.cancel()
+    vi.advanceTimersByTime(1000)
+    expect(state().runs.nodes.get("film")?.jobs.get("")?.state).toBe("cancelled")
+    expect(state().plan.nodes.hero?.state).toBe("fresh")
+  })
+
+  it("asks for one snapshot when an events message is missing, and shows the run as it stands", () => {
+    const { kernel, editing, state } = opened()
+    const asked = () => kernel.sent.filter((one) => one.type === "ask").length
+    editing.run(["film"])
+    vi.advanceTimersByTime(200)
+    kernel.seq += 1 // one was lost on the way
+    vi.advanceTimersByTime(400)
+    expect(asked()).toBe(2)
+    expect(state().runs.nodes.get("film")?.jobs.size).toBe(1)
+    vi.advanceTimersByTime(6000)
+    expect(state().plan.nodes.film?.state).toBe("fresh")
+  })
+
+  it("says that the kernel is away, keeps the picture, and goes on when it answers again", () => {
+    const { kernel, state, editing } = opened()
+    kernel.isSilent = true
+    kernel.seq += 5
+    kernel.edit([{ kind: "set_variable", name: "time", value: "dawn" }])
+    editing.run(["film"])
+    kernel.rev += 1
+    kernel.edit([{ kind: "set_variable", name: "time", value: "noon" }]) // a gap: the view asks, nobody answers
+    vi.advanceTimersByTime(6000)
+    expect(state().isAway).toBe(true)
+    expect(state().shared.shown.nodes.size).toBe(7)
+    kernel.isSilent = false
+    vi.advanceTimersByTime(6000)
+    expect(state().isAway).toBe(false)
+    expect(state().shared.shown.variables.time).toBe("noon")
+  })
+
+  it("leaves no listener and no timer behind", () => {
+    const listeners = new Set<unknown>()
+    const channel: Channel = {
+      send: () => undefined,
+      listen(listener: (message: FromKernel, buffers: DataView[]) => void) {
+        listeners.add(listener)
+        return () => listeners.delete(listener)
+      },
+    }
+    const session = new Session(channel)
+    session.say("hello")
+    session.close()
+    expect(listeners.size).toBe(0)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe("editing", () => {
+  it("places a node at a loose edge, connected, with the model for the task and a seed drawn once", () => {
+    const { editing, state } = opened()
+    const type = state().catalog.get("generate_video")
+    if (!type) throw new Error("no type")
+    const id = editing.place(type, { x: 0, y: 0 }, { nodeId: "hero", port: "image", side: "source", type: "image" })
+    const node = state().shared.shown.nodes.get(id ?? "")
+    expect(state().models.get(String(node?.params.model))?.tasks).toContain("image-to-video")
+    expect(node?.params.seed).toBe(2 ** 30)
+    expect(
+      state().shared.shown.edges.some(
+        (one) => one.source === "hero" && one.target === id && one.targetHandle === "image",
+      ),
+    ).toBe(true)
+  })
+
+  it("copies nodes as text that another flow can paste, edges among them included", () => {
+    const one = opened()
+    const two = opened("empty")
+    one.editing.select(["prompt", "hero"])
+    const text = one.editing.copy() ?? ""
+    expect(two.editing.paste(text, { x: 50, y: 60 })).toBe(true)
+    vi.advanceTimersByTime(50)
+    const { nodes, edges, looks } = two.state().shared.shown
+    expect([...nodes.keys()]).toEqual(["text_1", "generate_image_1"])
+    expect(edges).toHaveLength(1)
+    expect(looks.get("text_1")).toMatchObject({ x: 50, y: 60 })
+    expect(two.editing.paste("something else", { x: 0, y: 0 })).toBe(false)
+  })
+
+  it("redraws an unlocked seed with another take, and keeps a locked one", () => {
+    const { editing, session, state } = opened()
+    session.edit([{ kind: "set_param", node_id: "hero", name: "seed", value: 7 }])
+    editing.setSeedLocked("hero", true)
+    editing.again(["hero"])
+    expect(state().shared.shown.nodes.get("hero")).toMatchObject({ take: 1, params: { seed: 7 } })
+    editing.setSeedLocked("hero", false)
+    editing.again(["hero"])
+    expect(state().shared.shown.nodes.get("hero")).toMatchObject({ take: 2, params: { seed: 2 ** 30 } })
+  })
+
+  it("tidies so that every edge goes from left to right and no nodes overlap", () => {
+    const { editing, state } = opened()
+    editing.tidy()
+    const rects = editing.rects(state().shared.shown.nodes.keys())
+    const by = new Map(rects.map((rect) => [rect.id, rect]))
+    for (const edge of state().shared.shown.edges) {
+      const [from, to] = [by.get(edge.source), by.get(edge.target)]
+      expect((from?.x ?? 0) + (from?.width ?? 0)).toBeLessThan(to?.x ?? 0)
+    }
+    for (const a of rects)
+      for (const b of rects) {
+        const isApart =
+          a === b || a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y
+        expect(isApart, `${a.id} ${b.id}`).toBe(true)
+      }
+  })
+})
