@@ -4,13 +4,13 @@
  * `--serve [--port N]` serves the dev page instead. `--react` builds the other arm, with React itself where Preact
  * stands in for it, next to the dev page: it says what the stand-in saves and tells its bugs from ours.
  */
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 import { build, context } from "esbuild"
 
 const here = fileURLToPath(new URL(".", import.meta.url))
-const isReact = process.argv.includes("--react")
+const isReact = process.argv.includes("--react") || process.env.CANVAS_REACT === "1"
 const preact = {
   react: "preact/compat",
   "react-dom": "preact/compat",
@@ -43,9 +43,29 @@ async function serve() {
   console.log(`http://127.0.0.1:${at.port}/?scene=city&theme=dark`)
 }
 
+/** The licences of all packages that went into the bundle, which their authors ask to come along. */
+function licenses({ inputs }) {
+  const found = Object.keys(inputs).map((path) => /^(node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1])
+  const parts = [...new Set(found.filter(Boolean))].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(
+      readFileSync(new URL(`${folder}/package.json`, import.meta.url), "utf8"),
+    )
+    const file = ["LICENSE", "LICENSE.md", "license", "LICENSE.txt"].find((one) =>
+      existsSync(new URL(`${folder}/${one}`, import.meta.url)),
+    )
+    const text = file
+      ? readFileSync(new URL(`${folder}/${file}`, import.meta.url), "utf8").trim()
+      : "(its package holds no licence text)"
+    return `${name} ${version} (${license})\n\n${text}\n`
+  })
+  return parts.join(`\n${"-".repeat(80)}\n\n`)
+}
+
 async function bundle() {
   const outdir = isReact ? "dev/built" : "../fusionflow_nb/canvas/static"
-  await build({ ...common, entryPoints: { canvas: "src/index.tsx" }, outdir, minify: true, legalComments: "none" })
+  const made = { entryPoints: { canvas: "src/index.tsx" }, outdir, minify: true, legalComments: "none", metafile: true }
+  const { metafile } = await build({ ...common, ...made })
+  writeFileSync(new URL(`${outdir}/licenses.txt`, import.meta.url), licenses(metafile))
   let total = 0
   for (const name of ["canvas.js", "canvas.css"]) {
     const bytes = readFileSync(new URL(`${outdir}/${name}`, import.meta.url))

@@ -1,6 +1,7 @@
 /** The dev page: `?scene=city&theme=dark`; everything can be seen and tested without Jupyter. */
 
 import type { ReactFlowInstance } from "@xyflow/react"
+import type widget from "../src/index"
 import { bridgeOver, draw } from "../src/index"
 import { reduced } from "../src/state/runs"
 import type { RunEvent } from "../src/wire/run"
@@ -23,8 +24,18 @@ export interface Dev {
   draw: typeof draw
   flow: () => ReactFlowInstance | null
   reduce: (events: RunEvent[]) => void
+  /** The widget as anywidget has it: a module from a blob. */
+  load: (url: string) => Promise<{ default: typeof widget }>
 }
 const reduce = (events: RunEvent[]) => bridge.store.setState(({ runs }) => ({ runs: reduced(runs, events) }))
 Object.assign(globalThis, {
-  dev: { kernel, bridge, stop, draw, flow: () => bridge.flow.current, reduce } satisfies Dev,
+  dev: {
+    kernel,
+    bridge,
+    stop,
+    draw,
+    flow: () => bridge.flow.current,
+    reduce,
+    load: (url) => import(url),
+  } satisfies Dev,
 })

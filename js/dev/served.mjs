@@ -21,6 +21,7 @@ const folder = fileURLToPath(new URL(".", import.meta.url))
 /** Serve it; `url` ends in a slash, `stop` ends the server. */
 export async function served() {
   await build({ ...common, entryPoints: { page: "dev/page.tsx" }, outdir: "dev/built", sourcemap: "inline" })
+  await build({ ...common, entryPoints: { canvas: "src/index.tsx" }, outdir: "dev/built", minify: true })
   const server = createServer(async (request, response) => {
     const path = new URL(request.url, "http://x").pathname
     const file = normalize(join(folder, path === "/" ? "index.html" : path))

@@ -98,6 +98,16 @@ describe("a session", () => {
     expect(state().shared.shown.variables.time).toBe("noon")
   })
 
+  it("says that the kernel is away when nobody confirms an edit", () => {
+    const { kernel, session, state } = opened()
+    kernel.isSilent = true
+    session.edit([{ kind: "set_variable", name: "time", value: "dawn" }])
+    vi.advanceTimersByTime(4000)
+    expect(state().isAway).toBe(false)
+    vi.advanceTimersByTime(2000)
+    expect(state().isAway).toBe(true)
+  })
+
   it("leaves no listener and no timer behind", () => {
     const listeners = new Set<unknown>()
     const channel: Channel = {
@@ -109,6 +119,7 @@ describe("a session", () => {
     }
     const session = new Session(channel)
     session.say("hello")
+    session.edit([{ kind: "set_variable", name: "time", value: "dawn" }])
     session.close()
     expect(listeners.size).toBe(0)
     expect(vi.getTimerCount()).toBe(0)

@@ -192,7 +192,7 @@ export function Canvas() {
           proOptions={{ hideAttribution: true }}
         >
           <Background gap={22} size={1.4} />
-          {isMapOpen && (
+          {isMapOpen && !isFar && (
             <MiniMap
               style={MAP}
               pannable

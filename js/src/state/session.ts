@@ -21,6 +21,7 @@ export class Session {
   #asked: { id: string; sentSince: Set<string>; timer: ReturnType<typeof setTimeout> } | null = null
   readonly #events: FrameQueue<Events["events"]>
   readonly #stop: () => void
+  #watched: ReturnType<typeof setTimeout> | null = null
   #noticeTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(
@@ -39,6 +40,7 @@ export class Session {
     this.#stop()
     if (this.#asked) clearTimeout(this.#asked.timer)
     clearTimeout(this.#noticeTimer)
+    if (this.#watched !== null) clearTimeout(this.#watched)
   }
 
   /** Send a message; returns its id. */
@@ -64,8 +66,19 @@ export class Session {
       return false
     }
     this.#asked?.sentSince.add(id)
+    this.#watch(id)
     this.channel.send({ type: "edits", id, client_id: this.clientId, base_rev: shared.rev, edits, gesture })
     return true
+  }
+
+  /** An edit that nobody confirms says that the kernel is away. */
+  #watch(id: string): void {
+    if (this.#watched !== null) return
+    const isPending = () => this.store.getState().shared.pending.some((batch) => batch.id === id)
+    this.#watched = setTimeout(() => {
+      this.#watched = null
+      if (isPending()) this.store.setState({ isAway: true })
+    }, PATIENCE_MS)
   }
 
   /** Ask for a run; the nodes say so in the frame of the click. */

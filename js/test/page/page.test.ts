@@ -228,6 +228,46 @@ describe.skipIf(!existsSync(executablePath))("the canvas in a browser", () => {
     expect(await page.locator(".ff-overview").count()).toBe(0)
   }, 60_000)
 
+  it("works as anywidget loads it: one module from a blob, a factory, and nothing left when it is taken away", async () => {
+    await open("empty")
+    const kept = await page.evaluate(async () => {
+      const text = await (await fetch("built/canvas.js")).text()
+      const module = await dev.load(URL.createObjectURL(new Blob([text], { type: "text/javascript" })))
+      const heard = new Set<unknown>()
+      const sent: { type: string }[] = []
+      const model = {
+        send: (message: { type: string }) => sent.push(message),
+        on: (_: string, callback: unknown) => heard.add(callback),
+        off: (_: string, callback: unknown) => heard.delete(callback),
+      }
+      const widget = module.default()
+      const close = widget.initialize({ model })
+      const elements = [document.createElement("div"), document.createElement("div")]
+      document.body.append(...elements)
+      const removes = elements.map((el) => widget.render({ model, el }))
+      await new Promise((done) => setTimeout(done, 100))
+      const begun = {
+        views: document.querySelectorAll(".ff-holder").length,
+        listeners: heard.size,
+        asked: sent.map((one) => one.type),
+      }
+      for (const remove of removes) remove()
+      close()
+      return {
+        begun,
+        views: document.querySelectorAll(".ff-holder").length,
+        listeners: heard.size,
+        left: elements.map((el) => el.childElementCount),
+      }
+    })
+    expect(kept).toEqual({
+      begun: { views: 3, listeners: 1, asked: ["ask"] },
+      views: 1,
+      listeners: 0,
+      left: [0, 0],
+    })
+  })
+
   it("takes everything away again", async () => {
     await open("city")
     await page.evaluate(() => {
