@@ -144,7 +144,8 @@ export class FakeKernel implements Channel {
       results: Object.fromEntries([...made].map(([node, one]) => [node, one.jobs])),
       live: this.#live,
       history: this.#history(),
-      saved_at_us: Date.now() * 1000,
+      file: { path: "neon-city.flow.json", saved_at_us: Date.now() * 1000, is_conflicting: false },
+      bytes: { nonce: "0".repeat(32), answer: "" },
     }
   }
 

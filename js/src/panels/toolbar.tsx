@@ -67,7 +67,7 @@ export function Toolbar({ middle }: { middle: () => Point }) {
 function Name() {
   const { session } = useBridge()
   const name = useCanvas((state) => state.shared.shown.name)
-  const savedAtUs = useCanvas((state) => state.savedAtUs)
+  const savedAtUs = useCanvas((state) => state.file.saved_at_us)
   const isPending = useCanvas((state) => state.shared.pending.length > 0)
   const [draft, setDraft] = useState<string | null>(null)
   const saved =

@@ -1,7 +1,16 @@
 /** Between the channel and the store: what the kernel says goes in, what a person does goes out and is shown at once. */
 
 import type { Edit } from "../wire/flow"
-import { type Channel, type Events, type FromKernel, newId, type Snapshot, type ToKernel } from "../wire/messages"
+import {
+  type Channel,
+  type Events,
+  type FromKernel,
+  newId,
+  type Reply,
+  type Snapshot,
+  type ToKernel,
+} from "../wire/messages"
+import type { ErrorFacts } from "../wire/run"
 import { confirmed, edited, refused, restarted } from "./pending"
 import { EditError } from "./plain"
 import { asking, noRuns, notAsked, reduced, withResults } from "./runs"
@@ -13,6 +22,18 @@ const PATIENCE_MS = 5000
 
 type Sendable<T> = T extends ToKernel ? Omit<T, "id"> : never
 
+export interface Answer {
+  reply: Reply
+  buffers: DataView[]
+}
+
+/** A question that the kernel did not answer as hoped. */
+export class KernelError extends Error {
+  constructor(readonly facts: ErrorFacts) {
+    super([facts.message, facts.hint].filter(Boolean).join(" "))
+  }
+}
+
 export class Session {
   readonly store: CanvasStore = makeStore()
   readonly clientId = newId()
@@ -22,6 +43,7 @@ export class Session {
   readonly #events: FrameQueue<Events["events"]>
   readonly #stop: () => void
   #watched: ReturnType<typeof setTimeout> | null = null
+  readonly #questions = new Map<string, (answer: Answer) => void>()
   #noticeTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(
@@ -31,7 +53,7 @@ export class Session {
     this.#events = new FrameQueue((batches) => {
       this.store.setState(({ runs }) => ({ runs: reduced(runs, batches.flat()) }))
     }, later)
-    this.#stop = channel.listen((message) => this.#hear(message))
+    this.#stop = channel.listen((message, buffers) => this.#hear(message, buffers))
     this.#askAgain()
   }
 
@@ -40,7 +62,32 @@ export class Session {
     this.#stop()
     if (this.#asked) clearTimeout(this.#asked.timer)
     clearTimeout(this.#noticeTimer)
+    const closed = { code: "closed", message: "The canvas was closed." }
+    for (const asked of this.#questions.values())
+      asked({ reply: { type: "reply", id: "", error: closed }, buffers: [] })
     if (this.#watched !== null) clearTimeout(this.#watched)
+  }
+
+  /**
+   * Ask the kernel something that only this view wants to know.
+   *
+   * Rejects with a `KernelError` where the kernel says no, and where it says nothing for `patienceMs`.
+   */
+  ask(message: Sendable<ToKernel>, buffers?: ArrayBuffer[], patienceMs = 60_000): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const id = newId()
+      const timer = setTimeout(() => {
+        this.#questions.delete(id)
+        reject(new KernelError({ code: "silence", message: "The kernel does not answer.", hint: "Try again." }))
+      }, patienceMs)
+      this.#questions.set(id, (answer) => {
+        clearTimeout(timer)
+        this.#questions.delete(id)
+        if (answer.reply.error) reject(new KernelError(answer.reply.error))
+        else resolve(answer)
+      })
+      this.channel.send({ ...message, id } as ToKernel, buffers)
+    })
   }
 
   /** Send a message; returns its id. */
@@ -94,7 +141,7 @@ export class Session {
     this.#noticeTimer = setTimeout(() => this.store.setState({ notice: null }), tone === "bad" ? 8000 : 4000)
   }
 
-  #hear(message: FromKernel): void {
+  #hear(message: FromKernel, buffers: DataView[]): void {
     if (this.store.getState().isAway) this.store.setState({ isAway: false })
     switch (message.type) {
       case "snapshot":
@@ -127,23 +174,26 @@ export class Session {
         }))
         break
       case "facts": {
-        const { catalog, models, tape, budgets, saved_at_us: savedAtUs } = message
+        const { catalog, models, tape, budgets, file } = message
         this.store.setState({
           ...(catalog && { catalog: new Map(catalog.map((one) => [one.name, one])) }),
           ...(models && { models: new Map(models.map((one) => [one.id, one])) }),
           ...(tape && { tape }),
           ...(budgets && { budgets }),
-          ...(savedAtUs !== undefined && { savedAtUs }),
+          ...(file && { file }),
         })
         break
       }
-      case "reply":
-        if (!message.error) break
+      case "reply": {
+        const asked = this.#questions.get(message.id)
+        if (asked) asked({ reply: message, buffers })
+        if (asked || !message.error) break
         this.store.setState(({ shared, runs }) => ({
           shared: refused(shared, message.id),
           runs: notAsked(runs, message.id),
         }))
         this.say([message.error.message, message.error.hint].filter(Boolean).join(" "), "bad")
+      }
     }
   }
 
@@ -166,7 +216,8 @@ export class Session {
       tape: snapshot.tape,
       budgets: snapshot.budgets,
       history: snapshot.history,
-      savedAtUs: snapshot.saved_at_us,
+      file: snapshot.file,
+      bytes: snapshot.bytes,
     }))
   }
 

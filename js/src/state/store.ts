@@ -2,7 +2,7 @@
 
 import { createStore, type StoreApi } from "zustand/vanilla"
 import type { Model, Template } from "../wire/catalog"
-import type { History } from "../wire/messages"
+import type { BytesFacts, FileFacts, History } from "../wire/messages"
 import type { Budget, Plan, Tape } from "../wire/run"
 import { nothingShared, type Shared } from "./pending"
 import type { Catalog } from "./ports"
@@ -47,7 +47,9 @@ export interface CanvasState {
   tape: Tape
   budgets: readonly Budget[]
   history: History
-  savedAtUs: number | null
+  file: FileFacts
+  /** How to ask the Jupyter server for bytes; null: not known yet. */
+  bytes: BytesFacts | null
 
   // What only this view knows.
   selection: ReadonlySet<string>
@@ -79,7 +81,8 @@ export const makeStore = (): CanvasStore =>
     tape: { frames: [], generations: 0, cost_micro_usd: 0 },
     budgets: [],
     history: { can_undo: false, can_redo: false },
-    savedAtUs: null,
+    file: { path: null, saved_at_us: null, is_conflicting: false },
+    bytes: null,
     selection: new Set(),
     edgeSelection: new Set(),
     dragged: new Map(),

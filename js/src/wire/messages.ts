@@ -14,7 +14,7 @@
 
 import type { Model, NodeType, Template } from "./catalog"
 import type { Edit, JsonObject, WireFlow } from "./flow"
-import type { Budget, ErrorFacts, JobResult, Plan, RunEvent, Tape } from "./run"
+import type { Budget, Coordinate, ErrorFacts, JobResult, Plan, RunEvent, Tape } from "./run"
 
 /** Everything a view needs to begin, or to begin again. */
 export interface Snapshot {
@@ -35,8 +35,27 @@ export interface Snapshot {
   budgets: Budget[]
   templates: Template[]
   history: History
-  /** When the file was last written; null: it has no file yet. */
+  file: FileFacts
+  bytes: BytesFacts
+}
+
+/** How the document stands against its file. */
+export interface FileFacts {
+  /** As the person gave it; null: it has no file yet. */
+  path: string | null
+  /** When it was last written; null: never. */
   saved_at_us: number | null
+  /** Somebody else changed it on disk since: nothing is written until the person has chosen. */
+  is_conflicting: boolean
+}
+
+/**
+ * How to find out whether bytes can be had from the Jupyter server: `GET <base>/fusionflow/probe?nonce=<nonce>` answers
+ * `{"answer": <answer>}` there. Where it does not, bytes come as binary buffers from the kernel (`media`, `upload`).
+ */
+export interface BytesFacts {
+  nonce: string
+  answer: string
 }
 
 export interface History {
@@ -76,7 +95,7 @@ export interface Facts {
   models?: Model[]
   tape?: Tape
   budgets?: Budget[]
-  saved_at_us?: number | null
+  file?: FileFacts
 }
 
 export interface Reply {
@@ -102,10 +121,29 @@ export type ToKernel =
     }
   | { type: "undo" | "redo"; id: string; client_id: string }
   /** `targets`: node ids; empty means all. "Again" is an edit of takes and seeds before it. */
-  | { type: "run"; id: string; targets: string[] }
+  /** A large run is answered with the error code `unconfirmed` and its price; `is_confirmed` is the person's yes. */
+  | { type: "run"; id: string; targets: string[]; is_confirmed?: boolean }
   /** Everything, one node, or (`branch`) a node and all below it. */
   | { type: "cancel"; id: string; node_id?: string; branch?: boolean }
   | { type: "ask"; id: string; what: "snapshot" }
+  /** The filmstrip of this flow or of all: `{tape}`. `before`: frames older than this generation. */
+  | { type: "ask"; id: string; what: "tape"; of: "flow" | "all"; before?: string }
+  /** How a generation was made: `{generation}`. */
+  | { type: "ask"; id: string; what: "generation"; generation_id: string }
+  /** Python that rebuilds the flow: `{python}`. */
+  | { type: "ask"; id: string; what: "python" }
+  /** New addresses, where old ones have expired: `{urls: {sha256: {url, preview_url}}}`. */
+  | { type: "sign"; id: string; sha256: string[] }
+  /** Bytes of a result where the server gives none: `{media_type}` and one buffer. */
+  | { type: "media"; id: string; sha256: string; use: "asset" | "preview" }
+  /** Where to PUT these very bytes: `{url}`; the server's answer to the PUT is the asset, for a file node. */
+  | { type: "place_upload"; id: string; sha256: string; media_type: string; size_bytes: number }
+  /** Bytes for the store where the server takes none, in one buffer: `{asset}`. */
+  | { type: "upload"; id: string; media_type: string }
+  /** A result as a file with its recipe inside: `{name, media_type}` and one buffer, or `{url}` where it is large. */
+  | { type: "download"; id: string; sha256: string; node_id?: string; coordinate?: Coordinate }
+  /** Write the file now; on a conflict: read what is on disk, write over it, or write a copy beside it. */
+  | { type: "save"; id: string; how: "save" | "reload" | "keep_mine" | "copy" }
   /** Place again how a generation was made. */
   | { type: "restore"; id: string; generation_id: string; position: { x: number; y: number } }
   /** Insert a cell below that asks the tape. */
@@ -113,7 +151,7 @@ export type ToKernel =
 
 /** A two-way pipe of messages, whatever is at the other end. */
 export interface Channel {
-  send(message: ToKernel): void
+  send(message: ToKernel, buffers?: ArrayBuffer[]): void
   /** Hear messages; returns how to stop. */
   listen(listener: (message: FromKernel, buffers: DataView[]) => void): () => void
 }

@@ -62,6 +62,8 @@ export interface ResultCell {
   port: string
   coordinate: Coordinate
   media_type?: string
+  sha256?: string
+  /** Relative to the server's base URL, signed, for some hours; absent where nothing can serve it. */
   url?: string
   /** A small still: of a video its poster, of a picture a thumbnail. */
   preview_url?: string
@@ -110,6 +112,37 @@ export interface RunEvent {
   result?: JobResult
   /** At `run-start`: nodes of the run. */
   scope?: string[]
+}
+
+/** How a generation was made, as it was at that moment. */
+export interface GenerationFacts {
+  generation_id: string
+  node_id: string
+  node_type: string
+  status: string
+  provider: string | null
+  model: string | null
+  prompt: string | null
+  seed: number | null
+  take: number
+  settings: { [name: string]: Json }
+  coordinate: Coordinate
+  cost_micro_usd: number | null
+  cost_is_exact: boolean
+  queued_at_us: number | null
+  started_at_us: number | null
+  finished_at_us: number | null
+  flow_name: string | null
+  error: ErrorFacts | null
+  cells: ResultCell[]
+  /** What it was made of: earlier generations and files, by port. */
+  inputs: {
+    port: string
+    index: number
+    sha256: string
+    source_generation_id: string | null
+    cell: ResultCell | null
+  }[]
 }
 
 /** A frame of the filmstrip. */

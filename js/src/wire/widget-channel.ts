@@ -4,14 +4,14 @@ import { type Channel, isFromKernel } from "./messages"
 
 /** The part of anywidget's model that we use. */
 export interface WidgetModel {
-  send(content: unknown): void
+  send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void
   on(event: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void
   off(event: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void
 }
 
 export function widgetChannel(model: WidgetModel): Channel {
   return {
-    send: (message) => model.send(message),
+    send: (message, buffers) => model.send(message, undefined, buffers),
     listen(listener) {
       const hear = (message: unknown, buffers: DataView[]) => {
         if (isFromKernel(message)) listener(message, buffers)
