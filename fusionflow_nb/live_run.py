@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.journal.records import Coordinate
     from fusionflow_nb.media.ports import PortType
     from fusionflow_nb.media.values import Item
+    from fusionflow_nb.plan.job import Job
     from fusionflow_nb.session import Session
 
 CAUSES_SAID = 3
@@ -98,6 +99,20 @@ class LiveRun:
         """Seconds since its start, or that it took."""
         ended = self._run.finished_at_us or self._session.services.clock()
         return max(0.0, (ended - self._run.started_at_us) / 1e6) if self._run.started_at_us else 0.0
+
+    @property
+    def scope(self) -> frozenset[str]:
+        """Ids of the nodes it may run."""
+        return self._run.scope
+
+    def job(self, node_id: str, coordinate: Coordinate) -> tuple[Job | None, JobStatus | None]:
+        """One job as it is planned, with what it gave, and how it stands."""
+        planned = self._run.plan.nodes[node_id]
+        return planned.jobs.get(tuple([label for _, label in coordinate])), self._run.jobs.get((node_id, coordinate))
+
+    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Hear every event from now on, on the loop thread: be quick. Returns how to stop."""
+        return self._run.subscribe(listener)
 
     def on_change(self, listener: Callable[[], None], *, at_most_every_s: float) -> None:
         """Call a function when something has changed, and once more at the end.

@@ -31,7 +31,7 @@ from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from fusionflow_nb.journal.records import ProjectRecord
     from fusionflow_nb.plan.plan import Plan
@@ -126,6 +126,7 @@ class Session:
         flow_hash: str | None = None,
         unpriced_usd: float | None = None,
         confirmed: bool = False,
+        announce: Callable[[Run], None] | None = None,
     ) -> Run:
         """Begin a run and return at once.
 
@@ -136,6 +137,7 @@ class Session:
             flow_hash: of the flow's logic as it is now.
             unpriced_usd: allowance per call to a model without a known price.
             confirmed: the person has seen the price of a large run.
+            announce: called with the run before it begins, so that who listens misses nothing.
 
         Raises:
             FlowError, ModelError: a node in scope cannot run; nothing was started.
@@ -152,6 +154,8 @@ class Session:
             _ask_first(cost)
         allowance = None if unpriced_usd is None else round(unpriced_usd * 1e6)
         run = Run(plan, scope, Facts(new_id(), project.id, flow_hash, targets, allowance), self.services, self._loop)
+        if announce is not None:
+            announce(run)
 
         async def begin() -> None:
             if self._written.get(project.id) is not project:

@@ -9,7 +9,8 @@ from fusionflow_nb import errors
 from fusionflow_nb.flow import edits
 from fusionflow_nb.media.values import Series
 from fusionflow_nb.plan.job import JobState
-from fusionflow_nb.plan.price import ingredients, price, stale_reasons
+from fusionflow_nb.plan.price import price
+from fusionflow_nb.plan.reasons import ingredients, stale_reasons
 
 REFUSED = errors.RefusedError("No.")
 
@@ -131,7 +132,7 @@ def test_lost_bytes_are_made_again_before_who_needs_them():
     assert plan.nodes["still"].state == "lost"
     assert plan.nodes["done"].state == "fresh"
     assert price(plan, ["still"]).high_micro_usd == 40_000
-    assert stale_reasons(plan, {})["still"] == ["its stored bytes are gone"]
+    assert list(map(str, stale_reasons(plan, {})["still"])) == ["its stored bytes are gone"]
     plan.succeed(only(plan, "other"), outputs_of(only(plan, "other")))
     assert only(plan, "waiting").state is only(plan, "open").state is JobState.PENDING
     assert plan.take_ready() == [lost]
@@ -161,7 +162,7 @@ def test_a_split_that_failed_is_tried_again_whatever_its_length():
     sketch.add("grain", "each", image="@parts.image")
     sketch.add("contact_sheet", "sheet", images="@each.image")
     plan = sketch.plan()
-    assert stale_reasons(plan, {})["each"] == ["waits for parts"]
+    assert list(map(str, stale_reasons(plan, {})["each"])) == ["waits for parts"]
     answer(plan, refuse("parts"))
     assert [job.state for job in plan.nodes["each"].jobs.values()] == [JobState.HOLE]
     assert only(plan, "sheet").state is JobState.HOLE
@@ -199,9 +200,9 @@ def test_an_answer_is_asked_for_even_where_nothing_seems_to_differ():
     sketch.add("generate_image", "still", model="fake/image", prompt="x", seed=1)
     plan = sketch.plan()
     shown = {("still", ()): ingredients(only(plan, "still"))}
-    assert stale_reasons(plan, shown)["still"] == ["its result is not kept"]
+    assert list(map(str, stale_reasons(plan, shown)["still"])) == ["its result is not kept"]
     sketch.set("still", prompt="y", seed=2)
-    assert stale_reasons(sketch.plan(), shown)["still"] == ["prompt: 'x' → 'y'", "seed: 1 → 2"]
+    assert list(map(str, stale_reasons(sketch.plan(), shown)["still"])) == ["prompt: 'x' → 'y'", "seed: 1 → 2"]
 
 
 def test_a_repeated_edit_leaves_nothing_behind():

@@ -7,7 +7,8 @@ from plan_kit import document, edge, finish, node, plan_of
 
 from fusionflow_nb import errors
 from fusionflow_nb.plan.job import JobState
-from fusionflow_nb.plan.price import changes, price, stale_reasons
+from fusionflow_nb.plan.price import price
+from fusionflow_nb.plan.reasons import changes, stale_reasons
 
 GOOD = node("good", "generate_image", prompt="x", model="fake/image", seed=1)
 
@@ -170,7 +171,8 @@ class TestReasons:
         plan = plan_of(
             document([GOOD, node("big", "upscale", model="fake/edit", seed=1)], [edge("good", "image", "big", "image")])
         )
-        assert stale_reasons(plan, {}) == {"good": ["never ran"], "big": ["waits for good"]}
+        reasons = {node_id: list(map(str, said)) for node_id, said in stale_reasons(plan, {}).items()}
+        assert reasons == {"good": ["never ran"], "big": ["waits for good"]}
 
 
 def test_a_failed_job_is_tried_again_with_what_fell_with_it():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,12 +17,14 @@ from fusionflow_nb.flow.document import FlowDocument
 from fusionflow_nb.journal.records import ProjectRecord
 from fusionflow_nb.live_run import LiveRun
 from fusionflow_nb.plan.plan import Plan
-from fusionflow_nb.plan.price import Price, price, stale_reasons
+from fusionflow_nb.plan.price import Price, price
+from fusionflow_nb.plan.reasons import stale_reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from fusionflow_nb.author.placed import Output
+    from fusionflow_nb.engine.run import Run
 
 
 class _Snapshot(NamedTuple):
@@ -63,11 +66,12 @@ class Flow(Drawing):
         super().__init__(document)
         self.path: Path | None = None
         self._plan: Plan | None = None
-        self._touched: set[str] = set()
-        self._is_structural = False
+        self._planning = threading.RLock()
+        """Cells and canvases plan and run the same flow from threads of their own."""
+        self._watch = self.history.watch()
         self._catalog_rev = -1
         self._snapshot: _Snapshot | None = None
-        self.history.subscribe(self._follow)
+        self._run_listeners: list[Callable[[LiveRun], None]] = []
 
     @classmethod
     def from_document(cls, document: FlowDocument) -> Flow:
@@ -134,20 +138,20 @@ class Flow(Drawing):
         """
         living = session.current()
         living.catalog.refresh()
-        if self._plan is None or self._catalog_rev != living.catalog.rev:
-            self._plan, self._catalog_rev = None, living.catalog.rev
-            self._plan = Plan(self.document, living.catalog, living.registry)
-            self._touched.clear()
-        elif self._touched:
-            touched, self._touched = self._touched, set()
-            is_structural, self._is_structural = self._is_structural, False
-            try:
-                self._plan.update(self.document, touched, is_structural=is_structural)
-            except errors.FlowError:
-                self._plan = None
-                raise
-        living.look_up(self._plan)
-        return self._plan
+        with self._planning:
+            with self.history.held() as document:
+                replanned, is_structural = self._watch.take()
+                if self._plan is None or self._catalog_rev != living.catalog.rev:
+                    self._plan, self._catalog_rev = None, living.catalog.rev
+                    self._plan = Plan(document, living.catalog, living.registry)
+                elif replanned:
+                    try:
+                        self._plan.update(document, _touched(document, replanned), is_structural=is_structural)
+                    except errors.FlowError:
+                        self._plan = None
+                        raise
+            living.look_up(self._plan)
+            return self._plan
 
     def estimate(self, *targets: Output | str) -> Price:
         """Low and high price of exactly what a run to these targets (all by default) would do."""
@@ -157,7 +161,8 @@ class Flow(Drawing):
     def stale(self) -> dict[str, list[str]]:
         """Why each node that is not fresh would run: what changed, old → new."""
         plan = self.plan()
-        return stale_reasons(plan, session.current().shown(self.id))
+        reasons = stale_reasons(plan, session.current().shown(self.id))
+        return {node_id: list(map(str, said)) for node_id, said in reasons.items()}
 
     def states(self) -> dict[str, str]:
         """Each node's state: fresh, stale, pending, lost or invalid."""
@@ -184,16 +189,37 @@ class Flow(Drawing):
         """
         living = session.current()
         wanted = self._targets(targets)
-        plan = self.plan()
-        plan.retry(
-            job for node_id in plan.unfresh for job in plan.nodes[node_id].jobs.values() if job.error is not None
-        )
-        living.look_up(plan)
-        # The run owns this plan: edits made meanwhile are planned anew.
-        self._plan = None
-        now = self._now()
-        run = living.start(plan, now.project, wanted, flow_hash=now.hash, unpriced_usd=unpriced, confirmed=confirmed)
-        return LiveRun(run, now.document, living)
+        with self._planning:
+            plan = self.plan()
+            plan.retry(
+                job for node_id in plan.unfresh for job in plan.nodes[node_id].jobs.values() if job.error is not None
+            )
+            living.look_up(plan)
+            # The run owns this plan: edits made meanwhile are planned anew.
+            self._plan = None
+            now = self._now()
+            runs: list[LiveRun] = []
+
+            def announce(begun: Run) -> None:
+                runs.append(LiveRun(begun, now.document, living))
+                for listener in tuple(self._run_listeners):
+                    listener(runs[0])
+
+            living.start(
+                plan,
+                now.project,
+                wanted,
+                flow_hash=now.hash,
+                unpriced_usd=unpriced,
+                confirmed=confirmed,
+                announce=announce,
+            )
+        return runs[0]
+
+    def on_run(self, listener: Callable[[LiveRun], None]) -> Callable[[], None]:
+        """Hear of every run of this flow before it begins, whoever begins it; returns how to stop."""
+        self._run_listeners.append(listener)
+        return lambda: self._run_listeners.remove(listener)
 
     def _targets(self, targets: Iterable[Output | str]) -> tuple[str, ...]:
         chosen = tuple(id_of(target) for target in targets)
@@ -211,18 +237,13 @@ class Flow(Drawing):
 
     def _now(self) -> _Snapshot:
         """The flow as it stands, taken once per revision: runs and recipes tell what was run, not what came later."""
-        if self._snapshot is None or self._snapshot.rev != self.history.rev:
-            document = self.document.model_copy(deep=True)
-            project = ProjectRecord(document.id, document.name, file.to_wire(document), dict(document.variables))
-            self._snapshot = _Snapshot(self.history.rev, document, file.flow_hash(document), project)
+        with self.history.held() as living:
+            if self._snapshot is not None and self._snapshot.rev == self.history.rev:
+                return self._snapshot
+            rev, document = self.history.rev, living.model_copy(deep=True)
+        project = ProjectRecord(document.id, document.name, file.to_wire(document), dict(document.variables))
+        self._snapshot = _Snapshot(rev, document, file.flow_hash(document), project)
         return self._snapshot
-
-    def _follow(self, _rev: int, _origin: str, changes: list[Any], replanned: frozenset[str]) -> None:
-        self._is_structural = self._is_structural or any(map(edits.is_structural, changes))
-        if edits.VARIABLES in replanned:
-            used = [node_id for node_id, node in self.document.nodes.items() if checks.variables_used(node.params)]
-            self._touched.update(used)
-        self._touched.update(replanned - {edits.VARIABLES})
 
 
 def recipe(path: str | Path) -> Flow:
@@ -232,6 +253,14 @@ def recipe(path: str | Path) -> Flow:
         MediaError: the file carries no recipe.
     """
     return Flow.from_document(recipes.read(path))
+
+
+def _touched(document: FlowDocument, replanned: set[str]) -> set[str]:
+    """Ids of the nodes to plan again, those that read a variable among them where one changed."""
+    if edits.VARIABLES not in replanned:
+        return replanned
+    readers = {node_id for node_id, node in document.nodes.items() if checks.variables_used(node.params)}
+    return (replanned - {edits.VARIABLES}) | readers
 
 
 def _file_name(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fusionflow_nb import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from fusionflow_nb.catalog.node_type import NodeType
 
@@ -24,6 +24,12 @@ class Catalog:
         self._declared: dict[str, NodeType] = {}
         self.rev = 0
         """Raised at each declaration, so that plans know when to look again."""
+        self._listeners: list[Callable[[], None]] = []
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Hear that a node type was declared, on the thread that declared it; returns how to stop."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def declare(self, node_type: NodeType) -> None:
         """Add or replace a notebook's own node type.
@@ -37,6 +43,8 @@ class Catalog:
             )
         self._declared[node_type.name] = node_type
         self.rev += 1
+        for listener in tuple(self._listeners):
+            listener()
 
     def refresh(self) -> None:
         """Notice what Python nodes read from outside and other cells have changed since."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb.journal.records import Generation, InputRecord, JobRecord, RunRecord
 from fusionflow_nb.media.values import assets_of
-from fusionflow_nb.plan.price import ingredients
+from fusionflow_nb.plan.reasons import ingredients
 
 if TYPE_CHECKING:
     from fusionflow_nb import errors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,7 +12,7 @@ from fusionflow_nb.flow import edits as edit_forms
 from fusionflow_nb.flow.edit_forms import parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from fusionflow_nb.flow.document import FlowDocument
     from fusionflow_nb.flow.edits import Edit
@@ -28,6 +28,23 @@ class _Step:
     inverse: Edit
     gesture: tuple[str, str] | None
     """Origin and gesture of an edit that the next one may join."""
+
+
+class Watch:
+    """What has to be planned again since somebody last looked; filled in the same breath as the document changes."""
+
+    def __init__(self) -> None:
+        self.replanned: set[str] = set()
+        self.is_structural = False
+
+    def take(self) -> tuple[set[str], bool]:
+        """The nodes to plan again (as `edits.replanned` names them), and whether nodes or edges came or went.
+
+        Call it while the document is held, so that it tells of exactly the document that is read then.
+        """
+        taken = self.replanned, self.is_structural
+        self.replanned, self.is_structural = set(), False
+        return taken
 
 
 class History:
@@ -47,6 +64,7 @@ class History:
         self._undo: list[_Step] = []
         self._redo: list[Edit] = []
         self._listeners: list[Listener] = []
+        self._watches: list[Watch] = []
         self._news: deque[tuple[int, str, list[Edit], frozenset[str]]] = deque()
         self._lock = threading.RLock()
         self._telling = threading.RLock()
@@ -61,6 +79,19 @@ class History:
     def can_redo(self) -> bool:
         """Whether a step was taken back that can be done again."""
         return bool(self._redo)
+
+    @contextmanager
+    def held(self) -> Iterator[FlowDocument]:
+        """The document, which nobody changes meanwhile. Keep it short: who edits waits."""
+        with self._lock:
+            yield self.document
+
+    def watch(self) -> Watch:
+        """Note from now on what has to be planned again."""
+        with self._lock:
+            watch = Watch()
+            self._watches.append(watch)
+        return watch
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Hear (rev, origin, edits, replanned) of every change, in order; returns how to stop.
@@ -132,6 +163,9 @@ class History:
         """Queue the news of a change while the document's lock is held, so that news keep the order of changes."""
         self.rev += 1
         self._news.append((self.rev, origin, edits, replanned))
+        for watch in self._watches:
+            watch.replanned |= replanned
+            watch.is_structural = watch.is_structural or any(map(edit_forms.is_structural, edits))
         return self.rev
 
     def _tell(self) -> None:
