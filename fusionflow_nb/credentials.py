@@ -105,6 +105,11 @@ def where(provider: str) -> str | None:
     return None if None in places else " and ".join(dict.fromkeys(str(place) for place in places))
 
 
+def has_key(provider: str) -> bool:
+    """Whether a service can be called: its key is there, or it needs none."""
+    return provider not in ENVIRONMENT or where(provider) is not None
+
+
 def trouble() -> str | None:
     """What is wrong with how keys are kept, in words; None where nothing is."""
     try:

@@ -25,6 +25,7 @@ FusionFlowError
 │   ├── UnknownOutcomeError   nobody knows whether the service took the job; never resent blindly
 │   └── UpstreamError         skipped, because an input did not arrive
 ├── OverBudgetError           the next submit would pass a cap, or an unpriced model has no allowance
+│   └── UnconfirmedError      a large run that nobody has confirmed yet
 ├── StoreError                bytes could not be stored or found
 │   ├── DiskFullError
 │   ├── UnwritableError
@@ -36,6 +37,7 @@ FusionFlowError
 ├── TapeError                 a query is wrong, or is not a read
 ├── SecretError               a key is missing or could not be stored
 ├── MissingExtraError         an optional package is needed
+├── CanvasNotBuiltError       this copy of the package came without the built canvas
 └── RunFailedError            a run ended with failed jobs; carries the run
 """
 
@@ -260,6 +262,12 @@ class OverBudgetError(FusionFlowError):
     code = "over_budget"
 
 
+class UnconfirmedError(OverBudgetError):
+    """A large run that nobody has confirmed yet; nothing was started."""
+
+    code = "unconfirmed"
+
+
 class StoreError(FusionFlowError):
     """Bytes could not be stored or found."""
 
@@ -335,6 +343,18 @@ class MissingExtraError(FusionFlowError):
             hint=f"Install it with: pip install 'fusionflow-nb[{extra}]'",
         )
         self.extra = extra
+
+
+class CanvasNotBuiltError(FusionFlowError):
+    """This copy of the package came without the built canvas."""
+
+    code = "not_built"
+
+    def __init__(self, folder: object) -> None:
+        super().__init__(
+            f"The canvas is not built: {folder} holds no canvas.js.",
+            hint="In a checkout, run `make js` (it needs node 20 and npm); wheels bring it along.",
+        )
 
 
 class RunFailedError(FusionFlowError):

@@ -1,19 +1,13 @@
-"""The card that follows a run in a cell: shown once, replaced while the run goes on, and left there as it ended.
-
-It is no widget. A widget lives in the kernel, and leaves "model not found" behind in a notebook opened without one; an
-output that is updated under its `display_id` stays in the notebook as it last looked, for everybody who opens it.
-"""
+"""The card that follows a run in a cell: shown once, replaced while the run goes on, and left there as it ended."""
 
 from __future__ import annotations
 
-import contextvars
-import sys
 import threading
 import time
-import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fusionflow_nb import display
+from fusionflow_nb.cell_output import CellOutput
 
 if TYPE_CHECKING:
     from fusionflow_nb.live_run import LiveRun
@@ -28,13 +22,9 @@ def show(run: LiveRun) -> Card:
     Raises:
         NotImplementedError: there is no kernel, or nothing will change any more; IPython then shows the static form.
     """
-    kernel = _kernel()
-    if kernel is None or run.is_done:
+    if run.is_done:
         raise NotImplementedError
-    from IPython.display import display as show_in_cell  # noqa: PLC0415 - only in a notebook
-
-    card = Card(run, kernel)
-    show_in_cell(display.bundle(run), raw=True, display_id=card.display_id)  # type: ignore[no-untyped-call]
+    card = Card(run)
     run.on_change(card.changed.set, at_most_every_s=0)
     # A thread of its own: neither the loop nor the nodes' workers wait for a preview, nor it for them.
     threading.Thread(target=card.follow, name="fusionflow-card", daemon=True).start()
@@ -42,13 +32,16 @@ def show(run: LiveRun) -> Card:
 
 
 class Card:
-    """One output of one cell."""
+    """The output of one run.
 
-    def __init__(self, run: LiveRun, kernel: Any) -> None:  # noqa: ANN401 - an ipykernel Kernel
-        self.display_id = uuid.uuid4().hex
+    Raises:
+        NotImplementedError: there is no kernel.
+    """
+
+    def __init__(self, run: LiveRun) -> None:
         self.changed = threading.Event()
         self._run = run
-        self._kernel = kernel
+        self._output = CellOutput(display.bundle(run))
         self._lock = threading.Lock()
 
     def follow(self) -> None:
@@ -64,24 +57,4 @@ class Card:
     def draw(self) -> None:
         """Draw it as it stands now; from any thread."""
         with self._lock:  # what is sent last was read last
-            content = {"data": display.bundle(self._run), "metadata": {}, "transient": {"display_id": self.display_id}}
-            # A plain send on IOPub is safe off the main thread; IPython's display() is not.
-            self._kernel.session.send(
-                self._kernel.iopub_socket,
-                "update_display_data",
-                content,
-                parent=_latest_request(),
-                ident=b"display_data",
-            )
-
-
-def _kernel() -> Any:  # noqa: ANN401 - an ipykernel Kernel, or None
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
-    return getattr(shell, "kernel", None)
-
-
-def _latest_request() -> Any:  # noqa: ANN401 - a message header
-    """The request the kernel is at: front ends go by the display_id, but nbclient hears its current cell alone."""
-    publisher = sys.modules["IPython"].get_ipython().display_pub
-    return contextvars.Context().run(lambda: publisher.parent_header)
+            self._output.replace(display.bundle(self._run))

@@ -141,7 +141,7 @@ class Session:
 
         Raises:
             FlowError, ModelError: a node in scope cannot run; nothing was started.
-            OverBudgetError: a large run that nobody confirmed.
+            UnconfirmedError: a large run that nobody confirmed.
         """
         scope = scope_of(plan, targets)
         for node_id in scope:
@@ -286,7 +286,7 @@ def _make_home(home: Path) -> None:
 
 def _ask_first(cost: Price) -> None:
     if cost.paid_jobs > ASK_ABOVE_JOBS or cost.high_micro_usd > ASK_ABOVE_MICRO_USD:
-        raise errors.OverBudgetError(
+        raise errors.UnconfirmedError(
             f"This run would make {cost.paid_jobs} paid calls for {cost}.",
             hint="If that is what you want: run(confirmed=True).",
         )

@@ -185,7 +185,7 @@ class Flow(Drawing):
 
         Raises:
             FlowError, ModelError: a node cannot run; nothing was started and nothing spent.
-            OverBudgetError: a large run that was not confirmed.
+            UnconfirmedError: a large run that was not confirmed.
         """
         living = session.current()
         wanted = self._targets(targets)

@@ -4,6 +4,7 @@ import { ReactFlowProvider } from "@xyflow/react"
 import "@xyflow/react/dist/base.css"
 import { createRoot } from "react-dom/client"
 import { type Bridge, BridgeContext, makeBridge } from "./bridge/context"
+import { hideStill } from "./bridge/still"
 import { themeOf, watchTheme } from "./bridge/theme"
 import { Canvas } from "./canvas/canvas"
 import "./styles/canvas.css"
@@ -49,7 +50,12 @@ export default () => {
     render({ model, el }: { model: WidgetModel; el: HTMLElement }) {
       const bridge = bridges.get(model)
       if (!bridge) throw new Error("This canvas was drawn before it was begun.")
-      return draw(el, bridge)
+      const unhide = hideStill(String(model.get("snapshot_id") ?? ""))
+      const remove = draw(el, bridge, String(model.get("height") ?? "640px"))
+      return () => {
+        remove()
+        unhide()
+      }
     },
   }
 }

@@ -224,8 +224,8 @@ export class Editing {
   }
 
   runStale(): void {
-    const stale = Object.entries(this.state.plan.nodes).filter(([, node]) => node.state !== "fresh")
-    this.run(stale.map(([id]) => id))
+    const { nodes } = this.state.plan
+    this.run([...this.document.nodes.keys()].filter((id) => nodes[id] && nodes[id].state !== "fresh"))
   }
 
   cancel(nodeId?: string, branch = false): void {

@@ -168,13 +168,16 @@ export class Session {
       case "plan":
         this.#events.flush() // results said by events come before those of the plan
         if (message.plan.rev < this.store.getState().plan.rev) break
-        this.store.setState(({ runs }) => ({
-          plan: message.plan,
+        this.store.setState(({ runs, plan }) => ({
+          plan: message.is_partial
+            ? { ...message.plan, nodes: { ...plan.nodes, ...message.plan.nodes } }
+            : message.plan,
           ...(message.results && { runs: withResults(runs, message.results) }),
         }))
         break
       case "facts": {
-        const { catalog, models, tape, budgets, file } = message
+        const { catalog, models, tape, budgets, file, notice } = message
+        if (notice) this.say([notice.message, notice.hint].filter(Boolean).join(" "), "bad")
         this.store.setState({
           ...(catalog && { catalog: new Map(catalog.map((one) => [one.name, one])) }),
           ...(models && { models: new Map(models.map((one) => [one.id, one])) }),

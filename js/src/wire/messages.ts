@@ -84,6 +84,8 @@ export interface Events {
 export interface Planned {
   type: "plan"
   plan: Plan
+  /** Only nodes that differ from before are named; those that the document no longer has are forgotten. */
+  is_partial?: boolean
   /** Results of nodes whose results changed without a run (an undo, a cached key); absent: as they were. */
   results?: Record<string, JobResult[]>
 }
@@ -96,6 +98,8 @@ export interface Facts {
   tape?: Tape
   budgets?: Budget[]
   file?: FileFacts
+  /** Something went wrong that nobody asked for: said to every view. */
+  notice?: ErrorFacts
 }
 
 export interface Reply {
@@ -146,7 +150,7 @@ export type ToKernel =
   | { type: "save"; id: string; how: "save" | "reload" | "keep_mine" | "copy" }
   /** Place again how a generation was made. */
   | { type: "restore"; id: string; generation_id: string; position: { x: number; y: number } }
-  /** Insert a cell below that asks the tape. */
+  /** The source of a cell that asks the tape: `{source}`. */
   | { type: "ask_in_sql"; id: string }
 
 /** A two-way pipe of messages, whatever is at the other end. */

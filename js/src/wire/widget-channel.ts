@@ -4,6 +4,7 @@ import { type Channel, isFromKernel } from "./messages"
 
 /** The part of anywidget's model that we use. */
 export interface WidgetModel {
+  get(name: string): unknown
   send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void
   on(event: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void
   off(event: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void

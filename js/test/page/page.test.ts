@@ -236,6 +236,7 @@ describe.skipIf(!existsSync(executablePath))("the canvas in a browser", () => {
       const heard = new Set<unknown>()
       const sent: { type: string }[] = []
       const model = {
+        get: (name: string) => ({ height: "480px", snapshot_id: "ff-snapshot-test" })[name],
         send: (message: { type: string }) => sent.push(message),
         on: (_: string, callback: unknown) => heard.add(callback),
         off: (_: string, callback: unknown) => heard.delete(callback),

@@ -1,0 +1,168 @@
+"""What views ask for, one at a time and on the worker: tape, recipes, bytes, uploads, the file."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from fusionflow_nb import errors, recipes, session
+from fusionflow_nb.canvas import messages
+from fusionflow_nb.media import media_types
+from fusionflow_nb.media.values import Asset
+
+if TYPE_CHECKING:
+    from fusionflow_nb.author import Flow
+    from fusionflow_nb.canvas.addresses import Addresses
+    from fusionflow_nb.canvas.autosave import Autosave
+    from fusionflow_nb.canvas.surroundings import Surroundings
+    from fusionflow_nb.journal.records import Coordinate
+
+Answer: TypeAlias = tuple[dict[str, Any], list[bytes]]
+
+MAX_BUFFER_BYTES = 64 << 20
+"""More than that never goes through the kernel's socket in one piece."""
+TAPE_CELL = """%%tape
+SELECT finished_at, node_id, model, prompt_snapshot, seed, cost_computation, output_url
+FROM generations
+WHERE project_id = '{project_id}'
+ORDER BY finished_at DESC
+LIMIT 50
+"""
+_TYPES = {suffix: kind for kind, suffix in media_types.EXTENSIONS.items()}
+
+
+class Answers:
+    """Answers of one canvas.
+
+    Args:
+        flow: what is asked about.
+        file: writes it.
+        addresses: where the browser finds bytes.
+        surroundings: what stands around the flow.
+    """
+
+    def __init__(self, flow: Flow, file: Autosave, addresses: Addresses, surroundings: Surroundings) -> None:
+        self._flow = flow
+        self._file = file
+        self._addresses = addresses
+        self._surroundings = surroundings
+
+    def to(self, said: messages.Message, buffers: list[Any]) -> Answer:
+        """The answer's facts and buffers.
+
+        Raises:
+            FusionFlowError: what went wrong, in words for the person.
+        """
+        match said:
+            case messages.Ask():
+                return self._told(said), []
+            case messages.Restore():
+                at = said.position
+                placed = self._flow.restore(said.generation_id, position=(at.get("x", 0.0), at.get("y", 0.0)))
+                return {"node_id": placed.node_id}, []
+            case messages.AskInSql():
+                return {"source": TAPE_CELL.format(project_id=self._flow.id)}, []
+            case messages.Sign():
+                return {"urls": {sha256: self._signed(sha256) for sha256 in said.sha256}}, []
+            case messages.GiveBytes():
+                return self._bytes(said)
+            case messages.PlaceUpload():
+                address = self._addresses.upload(
+                    said.sha256, media_type=said.media_type, size_bytes=said.size_bytes
+                )
+                return {"url": address}, []
+            case messages.Upload():
+                return {"asset": _stored(said, buffers)}, []
+            case messages.Download():
+                return self._file_of(said)
+            case messages.Save():
+                return self._save(said.how), []
+            case _:
+                raise errors.EditError(f"The canvas cannot be asked for {said.type!r}.", hint="Reload the page.")
+
+    def _told(self, said: messages.Ask) -> dict[str, Any]:
+        if said.what == "tape":
+            return {"tape": self._surroundings.tape(said.of, said.before)}
+        if said.what == "generation":
+            return {"generation": self._surroundings.generation(said.generation_id)}
+        return {"python": self._flow.to_python(layout=True)}
+
+    def _signed(self, sha256: str) -> dict[str, str]:
+        self._addresses.forget(sha256)
+        return self._addresses.of(_asset(session.current().store.path(sha256)))
+
+    def _bytes(self, said: messages.GiveBytes) -> Answer:
+        store = session.current().store
+        path = store.path(said.sha256)
+        asset = _asset(path)
+        if said.use == "preview":
+            data = store.preview(asset)
+            if data is None:
+                raise errors.MediaError(f"Asset {said.sha256[:12]} has no preview.", hint="Open the result itself.")
+            return {"media_type": "image/webp"}, [data]
+        return {"media_type": asset.media_type}, [_read(path)]
+
+    def _file_of(self, said: messages.Download) -> Answer:
+        """The bytes as a file with its recipe inside; too large a one is fetched as it is."""
+        path = session.current().store.path(said.sha256)
+        asset = _asset(path)
+        name = f"{said.node_id or said.sha256[:12]}.{path.suffix[1:]}"
+        if asset.size_bytes > MAX_BUFFER_BYTES:
+            return {"name": name, "media_type": asset.media_type, **self._addresses.of(asset)}, []
+        data = self._with_recipe(path, said.node_id, said.coordinate)
+        return {"name": name, "media_type": asset.media_type}, [data]
+
+    def _with_recipe(self, path: Path, node_id: str | None, coordinate: Coordinate) -> bytes:
+        with self._flow.history.held() as document:
+            snapshot = document.model_copy(deep=True)
+        if node_id not in snapshot.nodes:
+            return _read(path)
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / path.name
+            recipes.writer(snapshot, node_id, coordinate)(path, target)
+            return target.read_bytes()
+
+    def _save(self, how: str) -> dict[str, Any]:
+        if how == "reload":
+            self._file.reload()
+        elif how == "keep_mine":
+            self._file.keep_mine()
+        elif how == "copy":
+            self._file.copy()
+        else:
+            self._file.save()
+        return {"file": self._file.facts()}
+
+
+def _stored(said: messages.Upload, buffers: list[Any]) -> dict[str, Any]:
+    if len(buffers) != 1:
+        raise errors.MediaError("The upload came without its bytes.", hint="Drop the file again.")
+    return session.current().store.put(bytes(buffers[0]), media_type=said.media_type).to_json()
+
+
+def _read(path: Path) -> bytes:
+    size_bytes = path.stat().st_size
+    if size_bytes > MAX_BUFFER_BYTES:
+        raise errors.MediaError(
+            f"These {size_bytes >> 20} MB are too much to send through the kernel.",
+            hint="Start JupyterLab with the server extension fusionflow_nb.lab on the kernel's machine.",
+        )
+    return path.read_bytes()
+
+
+def _asset(path: Path) -> Asset:
+    """As much of a stored file as its name and size tell."""
+    return Asset(path.stem, _TYPES[path.suffix[1:]], path.stat().st_size)
+
+
+@lru_cache(maxsize=4096)
+def loudness(sha256: str) -> tuple[float, ...] | None:
+    """The peaks of a stored sound, 0..1; None where they cannot be had."""
+    from fusionflow_nb.media.audio import waveform  # noqa: PLC0415 - numpy only where there is sound
+
+    try:
+        return tuple(waveform(session.current().store.path(sha256), buckets=160))
+    except errors.FusionFlowError:
+        return None

@@ -1,0 +1,153 @@
+"""What a view may say: the messages of `js/src/wire/messages.ts`, checked at the door."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from fusionflow_nb import errors
+from fusionflow_nb.flow.edit_forms import Edit
+
+Coordinate: TypeAlias = tuple[tuple[str, str], ...]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+MAX_EDITS = 100_000
+MAX_SIGNED = 1000
+
+
+class Said(BaseModel):
+    """A message of a view; `id` comes back with its reply."""
+
+    id: str = Field(max_length=64)
+
+
+class Edits(Said):
+    """Change the document."""
+
+    type: Literal["edits"]
+    client_id: str = Field(max_length=64)
+    base_rev: int = 0
+    edits: list[Edit] = Field(max_length=MAX_EDITS)
+    gesture: str | None = None
+
+
+class Undo(Said):
+    """Take the last step back, or do it again."""
+
+    type: Literal["undo", "redo"]
+    client_id: str = Field(max_length=64)
+
+
+class StartRun(Said):
+    """Run targets and what they need; none means all."""
+
+    type: Literal["run"]
+    targets: list[str] = []
+    is_confirmed: bool = False
+
+
+class Cancel(Said):
+    """Cancel everything, a node, or a node and all below it."""
+
+    type: Literal["cancel"]
+    node_id: str | None = None
+    branch: bool = False
+
+
+class Ask(Said):
+    """Say something that only this view wants to know."""
+
+    type: Literal["ask"]
+    what: Literal["snapshot", "tape", "generation", "python"]
+    of: Literal["flow", "all"] = "flow"
+    before: str | None = None
+    generation_id: str = ""
+
+
+class Restore(Said):
+    """Place again how a generation was made."""
+
+    type: Literal["restore"]
+    generation_id: str
+    position: dict[Literal["x", "y"], float]
+
+
+class AskInSql(Said):
+    """Insert a cell that asks the tape."""
+
+    type: Literal["ask_in_sql"]
+
+
+class Sign(Said):
+    """New addresses for bytes."""
+
+    type: Literal["sign"]
+    sha256: list[Sha256] = Field(max_length=MAX_SIGNED)
+
+
+class GiveBytes(Said):
+    """Bytes as a buffer, where no server gives them."""
+
+    type: Literal["media"]
+    sha256: Sha256
+    use: Literal["asset", "preview"]
+
+
+class PlaceUpload(Said):
+    """Where to PUT bytes."""
+
+    type: Literal["place_upload"]
+    sha256: Sha256
+    media_type: str
+    size_bytes: int
+
+
+class Upload(Said):
+    """Bytes in a buffer, where no server takes them."""
+
+    type: Literal["upload"]
+    media_type: str
+
+
+class Download(Said):
+    """A result as a file with its recipe inside."""
+
+    type: Literal["download"]
+    sha256: Sha256
+    node_id: str | None = None
+    coordinate: Coordinate = ()
+
+
+class Save(Said):
+    """Write the file; on a conflict, the way out."""
+
+    type: Literal["save"]
+    how: Literal["save", "reload", "keep_mine", "copy"]
+
+
+Message: TypeAlias = Annotated[
+    Edits | Undo | StartRun | Cancel | Ask | Restore | AskInSql | Sign | GiveBytes | PlaceUpload | Upload | Download
+    | Save,
+    Field(discriminator="type"),
+]  # fmt: skip
+_MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
+
+
+def read_message(content: Any) -> Message:  # noqa: ANN401 - whatever came over the wire
+    """A view's message.
+
+    Raises:
+        EditError: it is none; says what is wrong with it.
+
+    >>> read_message({"type": "cancel", "id": "a"}).node_id is None
+    True
+    """
+    try:
+        return _MESSAGE.validate_python(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise errors.EditError(
+            f"The canvas sent something unreadable ({where}: {first['msg']}).",
+            hint="Save your work, then reload the page: canvas and kernel may be of different versions.",
+        ) from error

@@ -1,0 +1,82 @@
+"""The runs of a flow as views see them: events in the wire's words, and how it all stands for a view that comes late."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb.canvas.shown import error_facts
+
+if TYPE_CHECKING:
+    from fusionflow_nb.canvas.news import News
+    from fusionflow_nb.canvas.shown import Shown
+    from fusionflow_nb.engine.events import Event
+    from fusionflow_nb.live_run import LiveRun
+
+
+class Running:
+    """Follows every run of a flow.
+
+    Args:
+        news: takes their events, on the loop thread.
+    """
+
+    def __init__(self, news: News) -> None:
+        self._news = news
+        self._runs: dict[str, LiveRun] = {}
+        self._standing: dict[str, dict[Any, dict[str, Any]]] = {}
+        """By run: the newest word about each job, in the order in which they began."""
+
+    def follow(self, run: LiveRun) -> None:
+        """Hear a run that is about to begin."""
+        self._runs[run.id] = run
+        run.subscribe(self._news.add)
+
+    def cancel(self, node_id: str | None, *, branch: bool) -> None:
+        """Cancel everything that runs, a node's jobs, or a branch; what does not run is not touched."""
+        for run in list(self._runs.values()):
+            if not run.is_done and (node_id is None or node_id in run.scope):
+                run.cancel(node_id, branch=branch)
+
+    def told(self, events: list[Event], shown: Shown) -> list[dict[str, Any]]:
+        """Events as the views get them; results come along with the end of a job."""
+        return [self._told(event, shown) for event in events if event.run_id in self._runs]
+
+    def live(self) -> list[dict[str, Any]]:
+        """Events that bring a view to where the runs are that go on."""
+        return [told for standing in self._standing.values() for told in standing.values()]
+
+    def _told(self, event: Event, shown: Shown) -> dict[str, Any]:
+        run = self._runs[event.run_id]
+        told: dict[str, Any] = {"kind": event.kind, "run_id": event.run_id, "state": event.state, "at_us": event.at_us}
+        if event.kind == "run-start":
+            told["scope"] = sorted(run.scope)
+            self._standing[run.id] = {None: told}
+            return told
+        if event.kind == "run-end":
+            del self._runs[run.id]
+            self._standing.pop(run.id, None)
+            told["cost_micro_usd"] = event.cost_micro_usd
+            return told
+        told["node_id"] = event.node_id
+        if event.coordinate:
+            told["coordinate"] = event.coordinate
+        optional = {
+            "progress": event.progress,
+            "queue_position": event.queue_position,
+            "waits_for": event.waits_for or None,
+            "cost_micro_usd": event.cost_micro_usd or None,
+            "generation_id": event.generation_id,
+        }
+        told.update({name: value for name, value in optional.items() if value is not None})
+        if event.kind == "job-end":
+            job, status = run.job(event.node_id, event.coordinate)
+            if status is not None and status.error is not None:
+                told["error"] = error_facts(status.error)
+            if job is not None and status is not None:
+                told["result"] = shown.ended(job, status)
+        standing = self._standing.setdefault(run.id, {})
+        before = standing.get((event.node_id, event.coordinate))
+        # A late view must know since when a job runs.
+        kept = {**told, "at_us": before["at_us"]} if before is not None and event.kind == "job-progress" else told
+        standing[event.node_id, event.coordinate] = kept
+        return told

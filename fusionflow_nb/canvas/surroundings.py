@@ -1,0 +1,76 @@
+"""What views show around the flow: node types, models, templates, the tape's last frames, today's budget."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb import session
+from fusionflow_nb.canvas import facts
+from fusionflow_nb.canvas.templates import templates
+from fusionflow_nb.credentials import has_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fusionflow_nb.media.values import Asset
+
+FRAMES = 60
+"""Of the filmstrip, at a time."""
+
+
+class Surroundings:
+    """Facts that change now and then; read from the session.
+
+    Args:
+        project_id: of the flow.
+        address: where the browser finds bytes.
+    """
+
+    def __init__(self, project_id: str, address: Callable[[Asset], dict[str, str]]) -> None:
+        self._project_id = project_id
+        self._address = address
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything, for a view that begins."""
+        return {
+            "catalog": self.catalog(),
+            "models": self.models(),
+            "templates": templates(),
+            "tape": self.tape("flow"),
+            "budgets": self.budgets(),
+        }
+
+    def catalog(self) -> list[dict[str, Any]]:
+        """Every node type."""
+        known = session.current().catalog
+        return [facts.node_type_facts(known.get(name)) for name in known]
+
+    def models(self) -> list[dict[str, Any]]:
+        """Every model that a person may choose."""
+        return [facts.model_facts(entry, has_key=has_key(entry.provider)) for entry in session.current().registry.entries()]
+
+    def tape(self, of: str, before: str | None = None) -> dict[str, Any]:
+        """Frames of the filmstrip, newest first, and what there is in all."""
+        return facts.tape_facts(
+            session.current().tape,
+            project_id=self._project_id if of == "flow" else None,
+            before=before,
+            limit=FRAMES,
+            address=self._address,
+        )
+
+    def generation(self, generation_id: str) -> dict[str, Any]:
+        """How a generation was made."""
+        return facts.generation_facts(session.current().tape, generation_id, self._address)
+
+    def budgets(self) -> list[dict[str, Any]]:
+        """What of today's cap is gone, reservations included."""
+        living = session.current()
+        cap = living.services.caps_micro_usd.get("day")
+        if cap is None:
+            return []
+        scope = f"day:{time.strftime('%Y-%m-%d', time.gmtime())}"
+        used = living.call(living.journal.spending([scope]))[scope]
+        spent = used.spent_micro_usd + used.reserved_micro_usd
+        return [{"label": "today", "spent_micro_usd": spent, "cap_micro_usd": cap}]

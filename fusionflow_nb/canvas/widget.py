@@ -1,0 +1,130 @@
+"""`ff.Canvas`: an anywidget around a conversation, and a still picture of it for whoever opens the notebook later."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+import weakref
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from fusionflow_nb import errors, session
+from fusionflow_nb.author import Flow
+from fusionflow_nb.canvas.autosave import Autosave
+from fusionflow_nb.canvas.conversation import Conversation
+from fusionflow_nb.canvas.snapshot import snapshot_html
+from fusionflow_nb.cell_output import CellOutput
+
+STATIC = Path(__file__).parent / "static"
+_open: weakref.WeakValueDictionary[Path, Flow] = weakref.WeakValueDictionary()
+"""Flows that this kernel has open, by file: two canvases on one file show one flow."""
+_opening = threading.Lock()
+
+
+class Canvas(anywidget.AnyWidget):
+    """A node canvas in a notebook cell.
+
+    Args:
+        flow: a flow, or the path of a `.flow.json` (made at the first edit where there is none). None: a new flow,
+            kept beside the notebook as `untitled.flow.json`.
+        height: of the canvas in the cell, as CSS has it.
+
+    Raises:
+        FlowFileError: the file is unreadable, corrupt or from a newer version.
+        MissingExtraError: this copy was installed without the built canvas.
+
+    In a notebook: `ff.Canvas("city.flow.json")`, or `ff.Canvas(flow)` to see and edit a flow that Python made.
+    """
+
+    _esm = STATIC / "canvas.js"
+    _css = STATIC / "canvas.css"
+
+    height = traitlets.Unicode("640px").tag(sync=True)
+    snapshot_id = traitlets.Unicode().tag(sync=True)
+    """Class of the still picture, which the living view hides."""
+
+    def __init__(self, flow: Flow | str | Path | None = None, *, height: str = "640px") -> None:
+        if not (STATIC / "canvas.js").is_file():
+            raise errors.CanvasNotBuiltError(STATIC)
+        super().__init__(height=height, snapshot_id=f"ff-snapshot-{uuid.uuid4().hex[:12]}")
+        self.flow = flow if isinstance(flow, Flow) else _flow_at(None if flow is None else Path(flow))
+        self._still: CellOutput | None = None
+        file = Autosave(self.flow, self.flow.path, on_change=self._file_changed)
+        self._conversation = Conversation(self.flow, self._say, file)
+        self.on_msg(self._heard)
+
+    def save(self, path: str | Path | None = None) -> Path:
+        """Write the flow to its file (or this one) now, and keep it there from now on."""
+        return self._conversation.file.save(None if path is None else Path(path))
+
+    def close(self) -> None:
+        """Take the canvas away; the flow, its runs and its file stay."""
+        conversation = getattr(self, "_conversation", None)
+        if conversation is not None:
+            conversation.close()
+        super().close()
+
+    def snapshot(self) -> str:
+        """The canvas as a still picture: HTML without scripts, whole in a notebook without a kernel."""
+        return snapshot_html(
+            self.flow, self._conversation.shown.all(), session.current().preview, css_class=self.snapshot_id
+        )
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display  # noqa: PLC0415 - only in a notebook
+
+        display(self._repr_mimebundle_(), raw=True)  # type: ignore[no-untyped-call]
+        self._still = CellOutput(self._picture())
+
+    def _picture(self) -> dict[str, str]:
+        return {"text/html": self.snapshot(), "text/plain": repr(self.flow)}
+
+    def _file_changed(self, facts: dict[str, Any]) -> None:
+        self._conversation.file_changed(facts)
+        if self._still is not None:
+            self._still.replace(self._picture())
+
+    def _heard(self, _widget: Any, content: Any, buffers: list[Any]) -> None:  # noqa: ANN401 - ipywidgets' callback
+        self._conversation.hear(content, buffers)
+
+    def _say(self, message: dict[str, Any], buffers: list[bytes]) -> None:
+        if self.comm is not None:
+            self.send(message, buffers)
+
+    def __repr__(self) -> str:
+        return f"<Canvas of {self.flow!r}>"
+
+
+def _flow_at(path: Path | None) -> Flow:
+    """The flow of a file: the one this kernel has open already, else as it is on disk, else a new one for it."""
+    with _opening:
+        if path is None:
+            flow = Flow()
+            flow.path = _free_path(Path.cwd())
+            _open[flow.path] = flow
+            return flow
+        place = path.expanduser().absolute()
+        found = _open.get(place)
+        if found is None:
+            found = Flow.load(place) if place.exists() else Flow(_title(place))
+            found.path = path
+            _open[place] = found
+        return found
+
+
+def _free_path(folder: Path) -> Path:
+    taken = {other.name for other in _open}
+    number = 1
+    while True:
+        name = f"untitled{'' if number == 1 else f'-{number}'}.flow.json"
+        if name not in taken and not (folder / name).exists():
+            return folder / name
+        number += 1
+
+
+def _title(path: Path) -> str:
+    words = path.name.removesuffix(".json").removesuffix(".flow").replace("-", " ").replace("_", " ").strip()
+    return words[:1].upper() + words[1:] or "Untitled"
