@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         upscale,
     )
     from fusionflow_nb.author import Flow, node, random, recipe
+    from fusionflow_nb.canvas.widget import Canvas
     from fusionflow_nb.catalog.context import Context
     from fusionflow_nb.credentials import connect
     from fusionflow_nb.errors import FusionFlowError
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Audio": "media.handles",
     "Batch": "media.batch",
+    "Canvas": "canvas.widget",
     "Context": "catalog.context",
     "Flow": "author",
     "FusionFlowError": "errors",
@@ -62,6 +64,7 @@ _HOMES = {
 __all__ = [
     "Audio",
     "Batch",
+    "Canvas",
     "Context",
     "Flow",
     "FusionFlowError",

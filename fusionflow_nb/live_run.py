@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import display, errors, live_card, recipes
+from fusionflow_nb.engine.events import Event
 from fusionflow_nb.media.batch import Batch, Cell
 from fusionflow_nb.media.handles import Media, handle
 from fusionflow_nb.media.values import Asset, Series
@@ -16,7 +17,6 @@ from fusionflow_nb.media.values import Asset, Series
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from fusionflow_nb.engine.events import Event
     from fusionflow_nb.engine.run import JobStatus, Run
     from fusionflow_nb.errors import FusionFlowError
     from fusionflow_nb.flow.document import FlowDocument
@@ -113,6 +113,33 @@ class LiveRun:
     def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Hear every event from now on, on the loop thread: be quick. Returns how to stop."""
         return self._run.subscribe(listener)
+
+    def standing(self) -> list[Event]:
+        """Events that bring who listens from now on to where the run is: its start, and the newest of each job."""
+        run = self._run
+        if run.status == "queued":
+            return []
+        events = [Event("run-start", run.id, state="running", at_us=run.started_at_us)]
+        for (node_id, coordinate), job in list(run.jobs.items()):
+            if not job.finished_at_us:
+                events.append(Event("job-start", run.id, node_id, coordinate, job.state, at_us=job.started_at_us))
+            at_us = job.finished_at_us or job.started_at_us
+            events.append(
+                Event(
+                    "job-end" if job.finished_at_us else "job-progress",
+                    run.id,
+                    node_id,
+                    coordinate,
+                    job.state,
+                    job.progress,
+                    job.queue_position,
+                    job.waits_for,
+                    at_us,
+                    job.cost_micro_usd,
+                    job.generation_id,
+                )
+            )
+        return events
 
     def on_change(self, listener: Callable[[], None], *, at_most_every_s: float) -> None:
         """Call a function when something has changed, and once more at the end.

@@ -38,10 +38,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recipes": TOP | {"assets", "journal"},
     "credentials": {"errors", "session"},
     "display": {"errors", "media", "flow", "assets", "engine", "author", "live_run"},
-    "live_card": {"display", "live_run"},
+    "cell_output": set(),
+    "live_card": {"display", "live_run", "cell_output"},
     "live_run": TOP | {"session", "display", "live_card", "recipes", "journal", "assets"},
     "author": TOP | {"session", "live_run", "display", "recipes", "journal.records"},
     "api": TOP | {"session", "author", "live_run"},
+    # The widget sees all that a person can do, and signs addresses for the server extension; it never serves bytes.
+    "canvas": TOP
+    | {"session", "author", "live_run", "assets", "journal", "tape", "display", "recipes", "credentials"}
+    | {"model_table", "cell_output", "providers.model", "lab.signing", "lab.secret"},
     "model_table": {"errors", "session", "credentials", "providers"},
     "magics": {"errors", "session", "tape"},
     "demo": {"author", "live_run", "display"},

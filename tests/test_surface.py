@@ -12,6 +12,7 @@ import fusionflow_nb as ff
 PUBLIC = [
     "Audio",
     "Batch",
+    "Canvas",
     "Context",
     "Flow",
     "FusionFlowError",

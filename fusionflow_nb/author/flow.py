@@ -72,6 +72,8 @@ class Flow(Drawing):
         self._catalog_rev = -1
         self._snapshot: _Snapshot | None = None
         self._run_listeners: list[Callable[[LiveRun], None]] = []
+        self._runs: list[LiveRun] = []
+        """Those that have not ended, as far as is known."""
 
     @classmethod
     def from_document(cls, document: FlowDocument) -> Flow:
@@ -198,12 +200,10 @@ class Flow(Drawing):
             # The run owns this plan: edits made meanwhile are planned anew.
             self._plan = None
             now = self._now()
-            runs: list[LiveRun] = []
-
             def announce(begun: Run) -> None:
-                runs.append(LiveRun(begun, now.document, living))
+                self._runs = [*(run for run in self._runs if not run.is_done), LiveRun(begun, now.document, living)]
                 for listener in tuple(self._run_listeners):
-                    listener(runs[0])
+                    listener(self._runs[-1])
 
             living.start(
                 plan,
@@ -214,11 +214,15 @@ class Flow(Drawing):
                 confirmed=confirmed,
                 announce=announce,
             )
-        return runs[0]
+            return self._runs[-1]
 
     def on_run(self, listener: Callable[[LiveRun], None]) -> Callable[[], None]:
-        """Hear of every run of this flow before it begins, whoever begins it; returns how to stop."""
-        self._run_listeners.append(listener)
+        """Hear of every run of this flow: at once of those that go on, of others before they begin; returns how to stop."""
+        with self._planning:
+            self._run_listeners.append(listener)
+            for run in self._runs:
+                if not run.is_done:
+                    listener(run)
         return lambda: self._run_listeners.remove(listener)
 
     def _targets(self, targets: Iterable[Output | str]) -> tuple[str, ...]:

@@ -69,9 +69,7 @@ class Answers:
             case messages.GiveBytes():
                 return self._bytes(said)
             case messages.PlaceUpload():
-                address = self._addresses.upload(
-                    said.sha256, media_type=said.media_type, size_bytes=said.size_bytes
-                )
+                address = self._addresses.upload(said.sha256, media_type=said.media_type, size_bytes=said.size_bytes)
                 return {"url": address}, []
             case messages.Upload():
                 return {"asset": _stored(said, buffers)}, []

@@ -90,7 +90,8 @@ class Conversation:
         for stop in self._stops:
             stop()
         self._events.set()
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        # Waited for: what it does must not find another session, or none.
+        self._worker.shutdown(wait=True, cancel_futures=True)
         self.file.close()
 
     # --- hearing -----------------------------------------------------------------------------------------------------

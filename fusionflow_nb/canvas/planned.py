@@ -53,9 +53,7 @@ class Planned:
         return changed
 
 
-def _facts(
-    node: NodePlan, plan: Plan, cost: Price, shown: Mapping[tuple[str, Any], dict[str, Any]]
-) -> dict[str, Any]:
+def _facts(node: NodePlan, plan: Plan, cost: Price, shown: Mapping[tuple[str, Any], dict[str, Any]]) -> dict[str, Any]:
     facts: dict[str, Any] = {"state": node.state}
     if node.id in plan.unfresh and not node.is_muted:
         facts["reasons"] = [_reason(reason) for reason in reasons_of(node, plan, shown)[:MAX_REASONS]]

@@ -27,9 +27,11 @@ class Running:
         """By run: the newest word about each job, in the order in which they began."""
 
     def follow(self, run: LiveRun) -> None:
-        """Hear a run that is about to begin."""
+        """Hear a run from its beginning, or from where it stands."""
         self._runs[run.id] = run
         run.subscribe(self._news.add)
+        for event in run.standing():
+            self._news.add(event)
 
     def cancel(self, node_id: str | None, *, branch: bool) -> None:
         """Cancel everything that runs, a node's jobs, or a branch; what does not run is not touched."""

@@ -48,7 +48,8 @@ class Surroundings:
 
     def models(self) -> list[dict[str, Any]]:
         """Every model that a person may choose."""
-        return [facts.model_facts(entry, has_key=has_key(entry.provider)) for entry in session.current().registry.entries()]
+        entries = session.current().registry.entries()
+        return [facts.model_facts(entry, has_key=has_key(entry.provider)) for entry in entries]
 
     def tape(self, of: str, before: str | None = None) -> dict[str, Any]:
         """Frames of the filmstrip, newest first, and what there is in all."""

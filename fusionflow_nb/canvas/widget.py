@@ -76,7 +76,10 @@ class Canvas(anywidget.AnyWidget):
     def _ipython_display_(self) -> None:
         from IPython.display import display  # noqa: PLC0415 - only in a notebook
 
-        display(self._repr_mimebundle_(), raw=True)  # type: ignore[no-untyped-call]
+        bundle = self._repr_mimebundle_()
+        if bundle is not None:
+            data, metadata = bundle
+            display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         self._still = CellOutput(self._picture())
 
     def _picture(self) -> dict[str, str]:

@@ -38,17 +38,19 @@ export function draw(element: HTMLElement, bridge: Bridge, height = "640px"): ()
 /** A bridge over any channel: the widget's, or the dev page's. */
 export const bridgeOver = (channel: Channel): Bridge => makeBridge(channel)
 
-/** anywidget calls the factory once per module, `initialize` once per model, `render` once per view. */
+/**
+ * anywidget calls the factory and `initialize` once per model, `render` once per view. The model that a view gets is
+ * another object than the one of the beginning, so the bridge is held here.
+ */
 export default () => {
-  const bridges = new WeakMap<WidgetModel, Bridge>()
+  let bridge: Bridge | null = null
   return {
     initialize({ model }: { model: WidgetModel }) {
-      const bridge = makeBridge(widgetChannel(model))
-      bridges.set(model, bridge)
-      return () => bridge.session.close()
+      const begun = makeBridge(widgetChannel(model))
+      bridge = begun
+      return () => begun.session.close()
     },
     render({ model, el }: { model: WidgetModel; el: HTMLElement }) {
-      const bridge = bridges.get(model)
       if (!bridge) throw new Error("This canvas was drawn before it was begun.")
       const unhide = hideStill(String(model.get("snapshot_id") ?? ""))
       const remove = draw(el, bridge, String(model.get("height") ?? "640px"))
