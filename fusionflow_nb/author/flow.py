@@ -200,6 +200,7 @@ class Flow(Drawing):
             # The run owns this plan: edits made meanwhile are planned anew.
             self._plan = None
             now = self._now()
+
             def announce(begun: Run) -> None:
                 self._runs = [*(run for run in self._runs if not run.is_done), LiveRun(begun, now.document, living)]
                 for listener in tuple(self._run_listeners):
@@ -217,7 +218,11 @@ class Flow(Drawing):
             return self._runs[-1]
 
     def on_run(self, listener: Callable[[LiveRun], None]) -> Callable[[], None]:
-        """Hear of every run of this flow: at once of those that go on, of others before they begin; returns how to stop."""
+        """Hear of every run of this flow: of those that go on at once, of others before they begin.
+
+        Returns:
+            How to stop.
+        """
         with self._planning:
             self._run_listeners.append(listener)
             for run in self._runs:

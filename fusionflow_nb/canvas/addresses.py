@@ -1,4 +1,4 @@
-"""Where the browser finds bytes: signed addresses of the Jupyter server, relative to its base URL, reused for a while."""
+"""Where the browser finds bytes: signed addresses of the Jupyter server, relative to its base URL, used for a while."""
 
 from __future__ import annotations
 

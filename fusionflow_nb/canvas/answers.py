@@ -55,30 +55,33 @@ class Answers:
         Raises:
             FusionFlowError: what went wrong, in words for the person.
         """
+        buffer: bytes | None = None
+        facts: dict[str, Any] = {}
         match said:
             case messages.Ask():
-                return self._told(said), []
+                facts = self._told(said)
             case messages.Restore():
                 at = said.position
                 placed = self._flow.restore(said.generation_id, position=(at.get("x", 0.0), at.get("y", 0.0)))
-                return {"node_id": placed.node_id}, []
+                facts = {"node_id": placed.node_id}
             case messages.AskInSql():
-                return {"source": TAPE_CELL.format(project_id=self._flow.id)}, []
+                facts = {"source": TAPE_CELL.format(project_id=self._flow.id)}
             case messages.Sign():
-                return {"urls": {sha256: self._signed(sha256) for sha256 in said.sha256}}, []
+                facts = {"urls": {sha256: self._signed(sha256) for sha256 in said.sha256}}
             case messages.GiveBytes():
-                return self._bytes(said)
+                facts, buffer = self._bytes(said)
             case messages.PlaceUpload():
                 address = self._addresses.upload(said.sha256, media_type=said.media_type, size_bytes=said.size_bytes)
-                return {"url": address}, []
+                facts = {"url": address}
             case messages.Upload():
-                return {"asset": _stored(said, buffers)}, []
+                facts = {"asset": _stored(said, buffers)}
             case messages.Download():
-                return self._file_of(said)
+                facts, buffer = self._file_of(said)
             case messages.Save():
-                return self._save(said.how), []
+                facts = self._save(said.how)
             case _:
                 raise errors.EditError(f"The canvas cannot be asked for {said.type!r}.", hint="Reload the page.")
+        return facts, [] if buffer is None else [buffer]
 
     def _told(self, said: messages.Ask) -> dict[str, Any]:
         if said.what == "tape":
@@ -91,7 +94,7 @@ class Answers:
         self._addresses.forget(sha256)
         return self._addresses.of(_asset(session.current().store.path(sha256)))
 
-    def _bytes(self, said: messages.GiveBytes) -> Answer:
+    def _bytes(self, said: messages.GiveBytes) -> tuple[dict[str, Any], bytes]:
         store = session.current().store
         path = store.path(said.sha256)
         asset = _asset(path)
@@ -99,18 +102,18 @@ class Answers:
             data = store.preview(asset)
             if data is None:
                 raise errors.MediaError(f"Asset {said.sha256[:12]} has no preview.", hint="Open the result itself.")
-            return {"media_type": "image/webp"}, [data]
-        return {"media_type": asset.media_type}, [_read(path)]
+            return {"media_type": "image/webp"}, data
+        return {"media_type": asset.media_type}, _read(path)
 
-    def _file_of(self, said: messages.Download) -> Answer:
+    def _file_of(self, said: messages.Download) -> tuple[dict[str, Any], bytes | None]:
         """The bytes as a file with its recipe inside; too large a one is fetched as it is."""
         path = session.current().store.path(said.sha256)
         asset = _asset(path)
         name = f"{said.node_id or said.sha256[:12]}.{path.suffix[1:]}"
         if asset.size_bytes > MAX_BUFFER_BYTES:
-            return {"name": name, "media_type": asset.media_type, **self._addresses.of(asset)}, []
+            return {"name": name, "media_type": asset.media_type, **self._addresses.of(asset)}, None
         data = self._with_recipe(path, said.node_id, said.coordinate)
-        return {"name": name, "media_type": asset.media_type}, [data]
+        return {"name": name, "media_type": asset.media_type}, data
 
     def _with_recipe(self, path: Path, node_id: str | None, coordinate: Coordinate) -> bytes:
         with self._flow.history.held() as document:

@@ -1,4 +1,4 @@
-"""The runs of a flow as views see them: events in the wire's words, and how it all stands for a view that comes late."""
+"""The runs of a flow as views see them: events in the wire's words, and how all stands for a view that comes late."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each node shows: the result of its last run, or of an earlier one, or what the plan found; as the wire has it."""
+"""What each node shows: the result of its last run, of an earlier one, or what the plan found; as the wire has it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FACTOR = 4
-MAX_PIXELS = 512 * 512
+MAX_PIXELS = 1024 * 1024
 
 _TILE = 128
 # What a pixel depends on reaches 18 pixels (18 convolutions of 3 x 3): less overlap shows seams.
@@ -54,7 +54,7 @@ def upscale_neural(pixels: NDArray[np.uint8], *, tick: Callable[[float], None]) 
     height, width = pixels.shape[:2]
     if height * width > MAX_PIXELS:
         message = f"A picture of {width} x {height} is too large for the neural upscaler."
-        raise errors.MediaError(message, hint="Crop or resize it to 512 x 512 pixels in all, or use Lanczos.")
+        raise errors.MediaError(message, hint="Crop or resize it to 1024 x 1024 pixels in all, or use Lanczos.")
     network = _network()
     padded = np.pad(pixels, ((_OVERLAP, _OVERLAP), (_OVERLAP, _OVERLAP), (0, 0)), mode="symmetric")
     # symmetric rather than reflect: it also serves pictures smaller than the overlap.
