@@ -44,7 +44,10 @@ export default () => {
     initialize({ model }: { model: WidgetModel }) {
       const bridge = makeBridge(widgetChannel(model))
       bridges.set(model, bridge)
-      return () => bridge.session.close()
+      return () => {
+        bridge.bytes.close()
+        bridge.session.close()
+      }
     },
     render({ model, el }: { model: WidgetModel; el: HTMLElement }) {
       const bridge = bridges.get(model)

@@ -8,12 +8,15 @@ import { Editing } from "../state/editing"
 import { Session } from "../state/session"
 import type { CanvasState, CanvasStore } from "../state/store"
 import type { Channel } from "../wire/messages"
+import { Bytes } from "./bytes"
 
 export interface Bridge {
   session: Session
   store: CanvasStore
   derived: Derived
   editing: Editing
+  /** Where the bytes of results come from. */
+  bytes: Bytes
   /** The element that holds this canvas; panels that must not be cut by it are drawn here. */
   root: { current: HTMLElement | null }
   /** React Flow's own controls: viewport and coordinates. */
@@ -28,6 +31,7 @@ export function makeBridge(channel: Channel): Bridge {
     store: session.store,
     derived,
     editing: new Editing(session, derived),
+    bytes: new Bytes(session),
     root: { current: null },
     flow: { current: null },
   }
