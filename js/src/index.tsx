@@ -3,7 +3,7 @@
 import { ReactFlowProvider } from "@xyflow/react"
 import "@xyflow/react/dist/base.css"
 import { createRoot } from "react-dom/client"
-import { type Bridge, BridgeContext, makeBridge } from "./bridge/context"
+import { type Bridge, BridgeContext, closeBridge, makeBridge } from "./bridge/context"
 import { themeOf, watchTheme } from "./bridge/theme"
 import { Canvas } from "./canvas/canvas"
 import "./styles/canvas.css"
@@ -44,10 +44,7 @@ export default () => {
     initialize({ model }: { model: WidgetModel }) {
       const bridge = makeBridge(widgetChannel(model))
       bridges.set(model, bridge)
-      return () => {
-        bridge.bytes.close()
-        bridge.session.close()
-      }
+      return () => closeBridge(bridge)
     },
     render({ model, el }: { model: WidgetModel; el: HTMLElement }) {
       const bridge = bridges.get(model)
