@@ -5,6 +5,7 @@
  * stands in for it, next to the dev page: it says what the stand-in saves and tells its bugs from ours.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 import { build, context } from "esbuild"
@@ -18,12 +19,49 @@ const preact = {
   "react/jsx-runtime": "preact/jsx-runtime",
 }
 
+/** A module and all it imports, as one text. */
+export async function textOf(path) {
+  const made = await build({
+    entryPoints: [path],
+    bundle: true,
+    format: "esm",
+    target: ["es2022"],
+    minify: true,
+    legalComments: "none",
+    metafile: true,
+    write: false,
+    logLevel: "warning",
+    absWorkingDir: here,
+  })
+  for (const input of Object.keys(made.metafile.inputs)) inTexts.add(input)
+  return made.outputFiles[0].text
+}
+
+/** `bundled-text:./module.ts`: for a worker that begins from a blob. */
+const bundledText = {
+  name: "bundled-text",
+  setup(builder) {
+    builder.onResolve({ filter: /^bundled-text:/ }, ({ path, resolveDir }) => ({
+      path: resolve(resolveDir, path.slice("bundled-text:".length)),
+      namespace: "bundled-text",
+    }))
+    builder.onLoad({ filter: /.*/, namespace: "bundled-text" }, async ({ path }) => ({
+      contents: await textOf(path),
+      loader: "text",
+      watchFiles: [path],
+    }))
+  },
+}
+/** What went into such texts: its licences come along too. */
+const inTexts = new Set()
+
 export const common = {
   absWorkingDir: here,
   bundle: true,
   format: "esm",
   target: ["es2022"],
   jsx: "automatic",
+  plugins: [bundledText],
   alias: isReact ? {} : preact,
   define: { "process.env.NODE_ENV": '"production"' },
   logLevel: "warning",
@@ -31,7 +69,6 @@ export const common = {
 
 async function serve() {
   const asked = process.argv.indexOf("--port")
-  const port = asked < 0 ? 8711 : Number(process.argv[asked + 1])
   const page = await context({
     ...common,
     entryPoints: { page: "dev/page.tsx" },
@@ -39,13 +76,16 @@ async function serve() {
     sourcemap: "inline",
   })
   await page.watch()
-  const at = await page.serve({ servedir: "dev", port, host: "127.0.0.1" })
-  console.log(`http://127.0.0.1:${at.port}/?scene=city&theme=dark`)
+  const { listening } = await import("./dev/served.mjs")
+  const { url } = await listening(asked < 0 ? 8711 : Number(process.argv[asked + 1]))
+  console.log(`${url}?scene=city&theme=dark`)
 }
 
 /** The licences of all packages that went into the bundle, which their authors ask to come along. */
 function licenses({ inputs }) {
-  const found = Object.keys(inputs).map((path) => /^(node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1])
+  const found = [...Object.keys(inputs), ...inTexts].map(
+    (path) => /^(node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1],
+  )
   const parts = [...new Set(found.filter(Boolean))].sort().map((folder) => {
     const { name, version, license } = JSON.parse(
       readFileSync(new URL(`${folder}/package.json`, import.meta.url), "utf8"),

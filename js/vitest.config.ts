@@ -1,3 +1,20 @@
+import { dirname, resolve } from "node:path"
 import { defineConfig } from "vitest/config"
+import { textOf } from "./build.mjs"
 
-export default defineConfig({ test: { include: ["test/**/*.test.ts"], environment: "node", testTimeout: 15_000, hookTimeout: 60_000 } })
+const MARK = "bundled-text:"
+
+/** What `build.mjs` does for esbuild. */
+const bundledText = {
+  name: "bundled-text",
+  enforce: "pre" as const,
+  resolveId: (id: string, importer?: string) =>
+    id.startsWith(MARK) ? `\0${MARK}${resolve(dirname(importer ?? ""), id.slice(MARK.length))}` : null,
+  load: async (id: string) =>
+    id.startsWith(`\0${MARK}`) ? `export default ${JSON.stringify(await textOf(id.slice(MARK.length + 1)))}` : null,
+}
+
+export default defineConfig({
+  plugins: [bundledText],
+  test: { include: ["test/**/*.test.ts"], environment: "node", testTimeout: 15_000, hookTimeout: 60_000 },
+})

@@ -8,6 +8,7 @@ import type { Model, NodeType, Template } from "../src/wire/catalog"
 import type { Edit, WireFlow } from "../src/wire/flow"
 import type { Channel, FromKernel, Snapshot, ToKernel } from "../src/wire/messages"
 import type { Budget, Coordinate, JobResult, RunEvent, Tape } from "../src/wire/run"
+import { FakeBytes } from "./fake-bytes"
 import { digest, type Made, type Planned, PRICES, planned } from "./fake-plan"
 
 const BATCH_MS = 33
@@ -24,6 +25,8 @@ export interface World {
   result: (node: { id: string; type: string; params: Record<string, unknown> }, coordinate: Coordinate) => JobResult
   /** How fast time passes in runs; 0: jobs stand still at the progress they have. */
   speed: number
+  /** Who gives bytes: the dev server by address, or this kernel as buffers. */
+  bytes: "server" | "kernel"
 }
 
 export class FakeKernel implements Channel {
@@ -33,6 +36,7 @@ export class FakeKernel implements Channel {
   isSilent = false
   readonly sent: ToKernel[] = []
   #listeners = new Set<(message: FromKernel, buffers: DataView[]) => void>()
+  readonly #bytes = new FakeBytes()
   #undo: Edit[] = []
   #redo: Edit[] = []
   #waiting: RunEvent[] = []
@@ -56,10 +60,10 @@ export class FakeKernel implements Channel {
     return () => this.#listeners.delete(listener)
   }
 
-  send(message: ToKernel): void {
+  send(message: ToKernel, buffers: ArrayBuffer[] = []): void {
     this.sent.push(message)
     if (this.isSilent) return
-    setTimeout(() => this.#hear(structuredClone(message)), 15)
+    setTimeout(() => this.#hear(structuredClone(message), buffers), 15)
   }
 
   /** A change from a cell. */
@@ -83,11 +87,16 @@ export class FakeKernel implements Channel {
 
   #history = () => ({ can_undo: this.#undo.length > 0, can_redo: this.#redo.length > 0 })
 
-  #say(message: FromKernel): void {
-    for (const listener of [...this.#listeners]) listener(structuredClone(message), [])
+  #say(message: FromKernel, buffers: DataView[] = []): void {
+    for (const listener of [...this.#listeners]) listener(structuredClone(message), buffers)
   }
 
-  #hear(message: ToKernel): void {
+  async #hear(message: ToKernel, buffers: ArrayBuffer[]): Promise<void> {
+    const said = await this.#bytes.answer(message, buffers)
+    if (said) {
+      this.#say({ type: "reply", id: message.id, ...said.fields }, said.buffers)
+      return
+    }
     try {
       switch (message.type) {
         case "ask":
@@ -145,7 +154,7 @@ export class FakeKernel implements Channel {
       live: this.#live,
       history: this.#history(),
       file: { path: "neon-city.flow.json", saved_at_us: Date.now() * 1000, is_conflicting: false },
-      bytes: { nonce: "0".repeat(32), answer: "" },
+      bytes: { nonce: "0".repeat(32), answer: this.world.bytes === "kernel" ? "another disk" : "dev" },
     }
   }
 

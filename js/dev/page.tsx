@@ -10,7 +10,9 @@ import { worldOf } from "./scenes"
 
 const query = new URLSearchParams(location.search)
 document.body.dataset.theme = query.get("theme") ?? "dark"
-const kernel = new FakeKernel(worldOf(query.get("scene") ?? "city"))
+const world = worldOf(query.get("scene") ?? "city")
+if (query.get("bytes") === "kernel") world.bytes = "kernel"
+const kernel = new FakeKernel(world)
 const bridge = bridgeOver(kernel)
 // The kernel here is JavaScript too: what it takes to make up its words is not the canvas's time.
 kernel.listen((message) => message.type === "snapshot" && performance.mark("begin"))

@@ -5,6 +5,7 @@ import type { Model, NodeType, Template } from "../src/wire/catalog"
 import type { JsonObject, WireEdge, WireFlow, WireNode } from "../src/wire/flow"
 import type { Coordinate, JobResult, ResultCell, TapeFrame } from "../src/wire/run"
 import catalog from "./catalog.json"
+import { tone } from "./fake-bytes"
 import type { World } from "./fake-kernel"
 import { digest, type Made, planned } from "./fake-plan"
 
@@ -65,7 +66,8 @@ function result(
   }
   if (node.type === "generate_audio") {
     const peaks = Array.from({ length: 64 }, (_, at) => Math.abs(Math.sin(at * 0.7) * Math.sin(at * 0.13)))
-    const cell = { port: "audio", coordinate, media_type: "audio/wav", url: "data:,", duration_s: 8, peaks }
+    const heard = URL.createObjectURL(tone(8))
+    const cell = { port: "audio", coordinate, media_type: "audio/wav", url: heard, duration_s: 8, peaks }
     return { ...base, state: "succeeded", cells: [cell], provider: "local" }
   }
   const isVideo = ["generate_video", "ken_burns", "trim"].includes(node.type)
@@ -79,7 +81,7 @@ function result(
     "neon"
   const cell = picture(name, coordinate, isVideo ? "video" : node.type.startsWith("mask") ? "mask" : "image")
   if (node.type === "upscale") Object.assign(cell, { width: (cell.width ?? 0) * 4, height: (cell.height ?? 0) * 4 })
-  if (isVideo) Object.assign(cell, { media_type: "video/webm", url: undefined, duration_s: 5 })
+  if (isVideo) Object.assign(cell, { media_type: "video/webm", url: "pictures/drift.webm", duration_s: 3 })
   const provider = isHosted ? "fal" : isVideo && node.params.model ? "runway" : "local"
   return { ...base, state: "succeeded", cells: [cell], cost_micro_usd: isHosted ? 40_000 : 0, provider }
 }
@@ -162,7 +164,7 @@ const city = () =>
     { time: "midnight" },
   )
 
-/** A world of a scene: `city`, `running`, `empty`, `batch`, `error`, `wide` (five hundred nodes) or a number of nodes. */
+/** A world of a scene: `city`, `running`, `empty`, `batch`, `error`, `media`, `wide` (five hundred nodes) or a number of nodes. */
 export function worldOf(scene: string): World {
   const world: World = {
     flow: flow("Untitled", [], []),
@@ -174,6 +176,7 @@ export function worldOf(scene: string): World {
     budgets: [{ label: "today", spent_micro_usd: 1_200_000, cap_micro_usd: 5_000_000 }],
     result,
     speed: 1,
+    bytes: "server",
   }
   if (scene === "city" || scene === "running") {
     world.flow = city()
@@ -215,6 +218,21 @@ export function worldOf(scene: string): World {
     make(world, ["still", "broken"])
     const broken = world.made.get("broken") as Made
     broken.ingredients = {}
+  }
+  if (scene === "media") {
+    world.flow = flow(
+      "Media in and out",
+      [
+        at("still", "generate_image", 0, 0, { model: "fal/flux-pro", prompt: "a lighthouse in fog" }, "Still"),
+        at("edit", "edit_image", 360, 0, { model: "local/landscape", prompt: "a red boat in the water" }),
+        at("film", "generate_video", 720, 0, { model: "runway/gen4_turbo", prompt: "waves" }),
+        at("music", "generate_audio", 720, 400, { model: "local/ambient", prompt: "slow pads" }),
+        at("file", "load_image", 0, 400),
+        at("bigger", "upscale", 360, 480, { model: "local/upscale-x4" }),
+      ],
+      [edge("still.image", "edit.image")],
+    )
+    make(world, ["still", "edit", "film", "music"])
   }
   const count = scene === "wide" ? 500 : Number(scene)
   if (count > 0) many(world, count)

@@ -3,7 +3,7 @@
 import { ReactFlowProvider } from "@xyflow/react"
 import "@xyflow/react/dist/base.css"
 import { createRoot } from "react-dom/client"
-import { type Bridge, BridgeContext, makeBridge } from "./bridge/context"
+import { type Bridge, BridgeContext, closeBridge, makeBridge } from "./bridge/context"
 import { hideStill } from "./bridge/still"
 import { themeOf, watchTheme } from "./bridge/theme"
 import { Canvas } from "./canvas/canvas"
@@ -48,7 +48,7 @@ export default () => {
     initialize({ model }: { model: WidgetModel }) {
       const begun = makeBridge(widgetChannel(model))
       bridge = begun
-      return () => begun.session.close()
+      return () => closeBridge(begun)
     },
     render({ model, el }: { model: WidgetModel; el: HTMLElement }) {
       if (!bridge) throw new Error("This canvas was drawn before it was begun.")

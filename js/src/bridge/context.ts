@@ -8,12 +8,18 @@ import { Editing } from "../state/editing"
 import { Session } from "../state/session"
 import type { CanvasState, CanvasStore } from "../state/store"
 import type { Channel } from "../wire/messages"
+import { Bytes } from "./bytes"
+import { Uploader } from "./uploader"
 
 export interface Bridge {
   session: Session
   store: CanvasStore
   derived: Derived
   editing: Editing
+  /** Where the bytes of results come from. */
+  bytes: Bytes
+  /** How files of a person's own come into the store. */
+  uploader: Uploader
   /** The element that holds this canvas; panels that must not be cut by it are drawn here. */
   root: { current: HTMLElement | null }
   /** React Flow's own controls: viewport and coordinates. */
@@ -23,14 +29,25 @@ export interface Bridge {
 export function makeBridge(channel: Channel): Bridge {
   const session = new Session(channel)
   const derived = new Derived()
+  const editing = new Editing(session, derived)
+  const bytes = new Bytes(session)
   return {
     session,
     store: session.store,
     derived,
-    editing: new Editing(session, derived),
+    editing,
+    bytes,
+    uploader: new Uploader(session, editing, bytes),
     root: { current: null },
     flow: { current: null },
   }
+}
+
+/** Leave nothing behind of a bridge. */
+export function closeBridge({ session, bytes, uploader }: Bridge): void {
+  uploader.close()
+  bytes.close()
+  session.close()
 }
 
 export const BridgeContext = createContext<Bridge | null>(null)

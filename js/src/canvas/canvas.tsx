@@ -17,10 +17,13 @@ import { Panels } from "../panels/panels"
 import type { Point } from "../state/store"
 import { useClipboard } from "./clipboard"
 import { ConnectionHint, useConnecting } from "./connecting"
+import { DropHint } from "./drop-hint"
+import { fileDrops } from "./dropping"
 import { FlowEdge } from "./edge"
 import { useFlowEdges, useFlowNodes } from "./flow-nodes"
 import { isTyping, KEYS, middle, pressed } from "./keys"
 import { FAR, MANY, Overview } from "./overview"
+import { Uploads } from "./uploads"
 import { MAX_ZOOM, MIN_ZOOM, viewportOf } from "./viewport"
 
 const NOTHING: never[] = []
@@ -122,7 +125,9 @@ export function Canvas() {
     store.setState({ panel: { kind: "palette", at, loose: null } })
   }
 
+  const files = fileDrops(bridge, flow)
   const onDrop = (event: React.DragEvent) => {
+    if (files.drop(event)) return
     const generationId = event.dataTransfer.getData("application/x-fusionflow-generation")
     if (!generationId) return
     event.preventDefault()
@@ -144,7 +149,8 @@ export function Canvas() {
       onKeyDown={keys}
       onKeyUp={(event) => event.stopPropagation()}
       onDoubleClick={onDoubleClick}
-      onDragOver={(event) => event.preventDefault()}
+      onDragOver={files.over}
+      onDragLeave={files.leave}
       onDrop={onDrop}
     >
       {first && (
@@ -192,6 +198,7 @@ export function Canvas() {
           proOptions={{ hideAttribution: true }}
         >
           <Background gap={22} size={1.4} />
+          <Uploads />
           {isMapOpen && !isFar && (
             <MiniMap
               style={MAP}
@@ -207,6 +214,7 @@ export function Canvas() {
       )}
       {isFar && <Overview />}
       <ConnectionHint />
+      <DropHint />
       <Panels middle={() => middle(bridge, flow)} keys={KEYS} />
     </div>
   )

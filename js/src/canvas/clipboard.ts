@@ -2,7 +2,9 @@
 
 import { useReactFlow } from "@xyflow/react"
 import { useEffect } from "react"
-import { useBridge } from "../bridge/context"
+import { type Bridge, useBridge } from "../bridge/context"
+import { fileKindOf } from "../state/files"
+import { takeFiles } from "./dropping"
 import { isTyping, middle } from "./keys"
 
 export function useClipboard(): void {
@@ -24,6 +26,16 @@ export function useClipboard(): void {
     }
     const paste = (event: ClipboardEvent) => {
       if (!isOurs(event)) return
+      const files = [...(event.clipboardData?.files ?? [])]
+      if (files.length > 0) {
+        event.preventDefault()
+        event.stopPropagation()
+        const [selected, ...others] = bridge.store.getState().selection
+        const nodeId = others.length === 0 ? (selected ?? null) : null
+        const isInto = nodeId !== null && fileKindOf(typeOf(bridge, nodeId)) !== null
+        takeFiles(bridge, files, middle(bridge, flow), { nodeId: isInto ? nodeId : null, port: null })
+        return
+      }
       const text = event.clipboardData?.getData("text/plain") ?? ""
       const at = middle(bridge, flow)
       if (!editing.paste(text, { x: Math.round(at.x), y: Math.round(at.y) })) return
@@ -39,4 +51,9 @@ export function useClipboard(): void {
       document.removeEventListener("paste", paste)
     }
   }, [bridge, flow])
+}
+
+function typeOf({ store }: Bridge, nodeId: string) {
+  const { shared, catalog } = store.getState()
+  return catalog.get(shared.shown.nodes.get(nodeId)?.type ?? "")
 }

@@ -35,7 +35,7 @@ export function Overview() {
     const plan = () => {
       frame ||= requestAnimationFrame(draw)
     }
-    images.current ??= thumbnails(plan)
+    images.current ??= thumbnails(bridge.bytes, plan)
     plan()
     const stop = bridge.store.subscribe(plan)
     return () => {

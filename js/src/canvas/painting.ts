@@ -1,26 +1,42 @@
 /** The overview's picture: edges, blocks in the colour of their type, thumbnails, states. */
 
+import { type Bytes, keyOf, offeredBy } from "../bridge/bytes"
 import type { Bridge } from "../bridge/context"
 import type { Box } from "../state/anatomy"
 import { isRunning } from "../state/card"
 import type { CanvasState } from "../state/store"
+import type { ResultCell } from "../wire/run"
 
-export type Thumbnails = (url: string) => HTMLImageElement | null
+export type Thumbnails = (cell: ResultCell) => HTMLImageElement | null
 
 const MOST_THUMBNAILS = 2000
 
-/** Small pictures by address, loaded when first asked for; `onLoad` tells that there is more to draw. */
-export function thumbnails(onLoad: () => void): Thumbnails {
+/** Small pictures of results, loaded when first asked for; `onLoad` tells that there is more to draw. */
+export function thumbnails(bytes: Bytes, onLoad: () => void): Thumbnails {
   const known = new Map<string, HTMLImageElement>()
-  return (url) => {
-    let image = known.get(url)
+  const load = (cell: ResultCell): HTMLImageElement => {
+    const image = new Image()
+    image.crossOrigin = "anonymous"
+    image.onload = onLoad
+    const show = (url: string) => {
+      image.src = url
+    }
+    // A thumbnail that cannot be had is a block of colour, as before it came.
+    const leave = () => undefined
+    image.onerror = () => {
+      image.onerror = null
+      bytes.renew(cell, "preview", image.src).then(show, leave)
+    }
+    bytes.find(cell, "preview").then(show, leave)
+    return image
+  }
+  return (cell) => {
+    const key = keyOf(cell, "preview")
+    let image = known.get(key)
     if (!image) {
       if (known.size >= MOST_THUMBNAILS) known.clear()
-      image = new Image()
-      image.crossOrigin = "anonymous"
-      image.onload = onLoad
-      image.src = url
-      known.set(url, image)
+      image = load(cell)
+      known.set(key, image)
     }
     return image.complete && image.naturalWidth > 0 ? image : null
   }
@@ -83,7 +99,7 @@ export function paint(canvas: HTMLCanvasElement, bridge: Bridge, view: View, ima
     context.fillRect(x, y, w, h)
     context.globalAlpha = 1
     const still = card?.cells[0]?.cell
-    const image = still?.preview_url && h > 8 ? images(still.preview_url) : null
+    const image = still && h > 8 && offeredBy(still, "preview") ? images(still) : null
     if (image) drawCovering(context, image, x + 1, y + 1, w - 2, h - 2)
     const isOn = card && isRunning(card.facts)
     if (isOn || state.selection.has(id)) {

@@ -4,8 +4,10 @@ import { memo } from "react"
 import type { CellView } from "../state/card"
 import { clock } from "../state/money"
 import type { PortType } from "../wire/catalog"
+import type { ResultCell } from "../wire/run"
 import { Film } from "./film"
 import { Sound } from "./sound"
+import { Still } from "./still"
 
 interface Props {
   view: CellView
@@ -20,6 +22,7 @@ interface Props {
 export const MediaCell = memo(function MediaCell({ view, type, isAlone, isStale, isFirst }: Props) {
   const { cell, hole, progress } = view
   const isRunning = progress !== undefined
+  const name = `${type} ${view.row} ${view.label}`.replace(/ +/g, " ").trim()
   const tone = `ff-cell${isRunning ? " is-running" : ""}${isStale ? " is-stale" : ""}`
   if (hole !== null) {
     return (
@@ -31,17 +34,14 @@ export const MediaCell = memo(function MediaCell({ view, type, isAlone, isStale,
   }
   return (
     <div className={tone} title={view.row ? `${view.row} · ${view.label}` : undefined}>
-      {cell?.media_type?.startsWith("video/") && cell.url ? (
-        <Film url={cell.url} poster={cell.preview_url} duration={cell.duration_s ?? null} />
-      ) : type === "audio" && cell?.url ? (
-        <Sound url={cell.url} peaks={cell.peaks ?? []} duration={cell.duration_s ?? null} />
-      ) : cell?.preview_url || cell?.url ? (
-        <img
-          src={cell.preview_url ?? cell.url}
-          alt={`${type} ${view.row} ${view.label}`.trim()}
-          draggable={false}
-          decoding="async"
-        />
+      {cell && hasBytes(cell) ? (
+        cell.media_type?.startsWith("video/") ? (
+          <Film cell={cell} name={name} />
+        ) : cell.media_type?.startsWith("audio/") ? (
+          <Sound cell={cell} name={name} />
+        ) : (
+          <Still cell={cell} name={name} />
+        )
       ) : (
         <span className="ff-empty" aria-hidden="true" />
       )}
@@ -53,8 +53,11 @@ export const MediaCell = memo(function MediaCell({ view, type, isAlone, isStale,
   )
 })
 
+const hasBytes = (cell: ResultCell): boolean =>
+  cell.sha256 !== undefined || cell.url !== undefined || cell.preview_url !== undefined
+
 function Size({ cell }: { cell: NonNullable<CellView["cell"]> }) {
-  if (cell.duration_s) return <span className="ff-label">{clock(cell.duration_s)}</span>
+  if (cell.duration_s) return <span className="ff-label is-length">{clock(cell.duration_s)}</span>
   return cell.width && cell.height ? <span className="ff-label">{`${cell.width} × ${cell.height}`}</span> : null
 }
 

@@ -3,7 +3,10 @@
 import { useBridge, useCanvas } from "../bridge/context"
 import { isRunning } from "../state/card"
 import type { Card } from "../state/derived"
+import { fileKindOf } from "../state/files"
+import { words } from "../state/form"
 import { priceOf, usdRange } from "../state/money"
+import { ChooseFile } from "./choose-file"
 
 export function Actions({ id, card }: { id: string; card: Card }) {
   const { editing, store } = useBridge()
@@ -13,6 +16,7 @@ export function Actions({ id, card }: { id: string; card: Card }) {
   })
   const { facts } = card
   const isStructural = facts.type?.kind === "structural"
+  const masks = facts.type?.inputs.filter((port) => port.type === "mask") ?? []
   return (
     <div className="ff-actions nodrag" role="toolbar" aria-label={`What to do with ${card.title}`}>
       {isRunning(facts) ? (
@@ -58,6 +62,17 @@ export function Actions({ id, card }: { id: string; card: Card }) {
       >
         Mute
       </button>
+      {fileKindOf(facts.type) !== null && <ChooseFile id={id} card={card} text="Choose file" />}
+      {masks.map((port) => (
+        <button
+          key={port.name}
+          type="button"
+          onClick={() => store.setState({ panel: { kind: "mask", nodeId: id, port: port.name } })}
+          title={`Paint what ${words(port.name)} takes, over the picture`}
+        >
+          Paint {words(port.name)}
+        </button>
+      ))}
       {card.allFields.length > card.fields.length && (
         <button
           type="button"

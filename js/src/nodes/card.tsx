@@ -8,9 +8,11 @@ import { MediaCell } from "../media/cell"
 import { isMain, MOST_CELLS, type Section } from "../state/anatomy"
 import { brief, isRunning, runningSince, showsMedia } from "../state/card"
 import type { Card as CardData } from "../state/derived"
+import { fileKindOf } from "../state/files"
 import { shownValue, words } from "../state/form"
 import { seconds } from "../state/money"
 import { Actions } from "./actions"
+import { ChooseFile } from "./choose-file"
 import { FieldRow } from "./fields/field"
 import { TextControl } from "./fields/text"
 import { Grip } from "./grip"
@@ -48,7 +50,7 @@ export const Card = memo(function Card({ id, selected }: NodeProps) {
         ? box.sections.map((section) => (
             <Part key={section.kind + (section.name ?? "")} id={id} card={card} section={section} />
           ))
-        : showsMedia(facts.type) && <Media card={card} style={{ top: box.sections[0]?.y ?? 0, bottom: 8 }} />}
+        : showsMedia(facts.type) && <Media id={id} card={card} style={{ top: box.sections[0]?.y ?? 0, bottom: 8 }} />}
       {detail !== "full" && !showsMedia(facts.type) && <p className="ff-gist">{gist(card)}</p>}
       {selected && isOnly && detail === "full" && <Actions id={id} card={card} />}
       {selected && detail === "full" && <Grip id={id} width={box.width} />}
@@ -84,7 +86,7 @@ function Part({ id, card, section }: { id: string; card: CardData; section: Sect
   const place = { top: section.y, height: section.height }
   switch (section.kind) {
     case "media":
-      return <Media card={card} style={place} />
+      return <Media id={id} card={card} style={place} />
     case "ports":
       return null // the ports draw themselves, with their names
     case "error":
@@ -129,7 +131,7 @@ function Part({ id, card, section }: { id: string; card: CardData; section: Sect
   }
 }
 
-function Media({ card, style }: { card: CardData; style: React.CSSProperties }) {
+function Media({ id, card, style }: { id: string; card: CardData; style: React.CSSProperties }) {
   const { facts, cells, box } = card
   const type = facts.type?.outputs[0]?.type ?? "image"
   const isStale = facts.plan?.state !== "fresh"
@@ -147,7 +149,13 @@ function Media({ card, style }: { card: CardData; style: React.CSSProperties }) 
           isFirst={index % box.columns === 0}
         />
       ))}
-      {shown.length === 0 && (
+      {shown.length === 0 && fileKindOf(facts.type) !== null && (
+        <div className="ff-cell ff-nothing">
+          <ChooseFile id={id} card={card} text="Choose file" />
+          <span>or drop one here</span>
+        </div>
+      )}
+      {shown.length === 0 && fileKindOf(facts.type) === null && (
         <div className={`ff-cell ff-nothing${isRunningNow ? " is-running" : ""}`}>
           <span>
             {isRunningNow

@@ -1,7 +1,9 @@
 /** The tape along the bottom: what was made lately. Drag a frame onto the canvas; double click restores how it was made. */
 
 import { memo } from "react"
+import { offeredBy } from "../bridge/bytes"
 import { useBridge, useCanvas } from "../bridge/context"
+import { useBytes } from "../bridge/use-bytes"
 import { seconds, usd } from "../state/money"
 import type { Point } from "../state/store"
 import type { TapeFrame } from "../wire/run"
@@ -63,7 +65,7 @@ const Frame = memo(function Frame({ frame, onRestore }: { frame: TapeFrame; onRe
   const { cell } = frame
   const length = cell?.duration_s ? `${seconds(cell.duration_s).replace(".0", "")} ` : ""
   const cost = frame.is_cached ? "cached" : `${length}${usd(frame.cost_micro_usd)}`
-  const still = cell?.preview_url ?? (cell?.media_type?.startsWith("image/") ? cell.url : undefined)
+  const still = useBytes(cell, "preview", cell !== null && offeredBy(cell, "preview") !== undefined)
   return (
     <button
       type="button"
@@ -80,8 +82,8 @@ const Frame = memo(function Frame({ frame, onRestore }: { frame: TapeFrame; onRe
         if (event.key === "Enter") onRestore(frame)
       }}
     >
-      {still ? (
-        <img src={still} alt="" draggable={false} loading="lazy" decoding="async" />
+      {still.url !== undefined ? (
+        <img src={still.url} alt="" draggable={false} loading="lazy" decoding="async" onError={still.onError} />
       ) : (
         <span className="ff-gist">{cell?.value !== undefined ? String(cell.value) : frame.state}</span>
       )}

@@ -4,7 +4,8 @@ import type { Model, NodeType } from "../wire/catalog"
 import type { Json } from "../wire/flow"
 import type { ErrorFacts, JobResult, JobState, NodePlan, Reason, ResultCell } from "../wire/run"
 import type { FlowNode } from "./document"
-import { seconds, usd, usdRange } from "./money"
+import { fileCell, fileKindOf, megabytes } from "./files"
+import { clock, seconds, usd, usdRange } from "./money"
 import { isMedia } from "./ports"
 import { coordinateKey, isActive, type JobRun, type NodeRun } from "./runs"
 
@@ -173,7 +174,13 @@ export const brief = (value: Json | undefined): string =>
 export function cellsOf(facts: CardFacts): CellView[] {
   const port = facts.type?.outputs[0]?.name
   const found = new Map<string, CellView>()
-  for (const result of facts.results ?? []) {
+  const own = fileCell(facts.node, facts.type)
+  const results = facts.results ?? []
+  // What the kernel says of a file says more (loudness, addresses), but is of the file before until it has planned.
+  const isSaid = results.some((result) => result.cells.some((cell) => cell.sha256 === own?.sha256))
+  if (own && !isSaid)
+    return [{ key: "", label: "", row: "", coordinate: [], cell: own, progress: undefined, hole: null }]
+  for (const result of results) {
     const cells = result.cells.filter((cell) => cell.port === port)
     if (cells.length === 0 && result.state in HOLES) {
       add(found, result.coordinate, null, undefined, HOLES[result.state] ?? null)
@@ -223,6 +230,7 @@ function sorted(cells: CellView[], plan: NodePlan | undefined): CellView[] {
 export function footOf(facts: CardFacts, model: Model | null): string[] {
   const { node, type, plan, results } = facts
   if (!type) return ["unknown node type: run the cell that defines it"]
+  if (fileKindOf(type) !== null) return fileFacts(facts)
   if (type.kind === "structural") return textFacts(node, type, plan)
   const cells = cellsOf(facts)
   if (cells.length > 1) {
@@ -238,6 +246,17 @@ export function footOf(facts: CardFacts, model: Model | null): string[] {
   const size = cell.width && cell.height ? [`${cell.width} × ${cell.height}`] : []
   const made = [result.provider ?? "", ...size, cell.duration_s ? `${Number(cell.duration_s.toFixed(1))} s` : ""]
   return [...made.filter(Boolean), ...(result.finished_at_us ? [day(result.finished_at_us)] : [])]
+}
+
+/** Its name, and what is known of its bytes. */
+function fileFacts(facts: CardFacts): string[] {
+  const cell = cellsOf(facts)[0]?.cell
+  if (!cell) return ["no file yet"]
+  const { name } = facts.node.params
+  const size = cell.width && cell.height ? [`${cell.width} × ${cell.height}`] : []
+  const length = cell.duration_s ? [clock(cell.duration_s)] : []
+  const bytes = cell.size_bytes ? [megabytes(cell.size_bytes)] : []
+  return [...(typeof name === "string" && name !== "" ? [name] : []), ...size, ...length, ...bytes]
 }
 
 function textFacts(node: FlowNode, type: NodeType, plan: NodePlan | undefined): string[] {

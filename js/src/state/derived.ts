@@ -6,6 +6,7 @@ import type { ErrorFacts, JobResult, NodePlan, Reason } from "../wire/run"
 import { type Box, boxOf } from "./anatomy"
 import { type CardFacts, type CellView, type Chip, cellsOf, chipsOf, errorOf, footOf, reasonsOf } from "./card"
 import type { Document, FlowEdge, FlowNode, Look } from "./document"
+import { fileKindOf } from "./files"
 import { type Field, fieldsOf, fieldsOnCard, words } from "./form"
 import { tidied } from "./placing"
 import type { NodeRun } from "./runs"
@@ -200,8 +201,10 @@ function made(sources: Sources): Card {
   const facts: CardFacts = { node, type, plan, run, results, isAsked }
   const connected = into === "" ? [] : into.split(" ")
   const isFed = new Set(connected)
-  const allFields = type ? fieldsOf(type, node, model) : []
-  const fields = fieldsOnCard(allFields, node, isFed)
+  const isFile = fileKindOf(type) !== null
+  // A file is chosen, not typed.
+  const allFields = type ? fieldsOf(type, node, model).filter((field) => !isFile || field.name !== "asset") : []
+  const fields = isFile ? [] : fieldsOnCard(allFields, node, isFed)
   const cells = cellsOf(facts)
   const reasons = reasonsOf(facts)
   const error = errorOf(facts)

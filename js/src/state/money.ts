@@ -24,8 +24,10 @@ export function seconds(value: number): string {
 }
 
 /** `0:05`, as players write it. */
-export const clock = (value: number): string =>
-  `${Math.floor(value / 60)}:${String(Math.round(value % 60)).padStart(2, "0")}`
+export const clock = (value: number): string => {
+  const whole = Math.round(value)
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`
+}
 
 export interface Price {
   low: number

@@ -8,6 +8,7 @@ import { nothingShared, type Shared } from "./pending"
 import type { Catalog } from "./ports"
 import { noRuns, type Runs } from "./runs"
 import type { Loose } from "./searching"
+import type { Uploads } from "./uploads"
 
 export interface Point {
   x: number
@@ -21,6 +22,8 @@ export type Panel =
   | { kind: "connect"; nodeId: string }
   | { kind: "keys" }
   | { kind: "menu"; at: Point; nodeId: string | null }
+  /** The painter of what a mask port takes. */
+  | { kind: "mask"; nodeId: string; port: string }
 
 /** An edge that was dropped on empty space: the port it is held by. */
 export interface LooseEnd extends Loose {
@@ -61,6 +64,10 @@ export interface CanvasState {
   /** A node that is to be brought into view. */
   sought: string | null
   notice: Notice | null
+  /** Files on their way into the store. */
+  uploads: Uploads
+  /** Where a file that is held over the canvas would go; null: none is. */
+  dropping: { nodeId: string | null; port: string | null } | null
   isTapeOpen: boolean
   isInspectorOpen: boolean
   isMapOpen: boolean
@@ -90,6 +97,8 @@ export const makeStore = (): CanvasStore =>
     renaming: null,
     sought: null,
     notice: null,
+    uploads: new Map(),
+    dropping: null,
     isTapeOpen: true,
     isInspectorOpen: false,
     isMapOpen: true,

@@ -1,0 +1,274 @@
+/**
+ * Where the bytes of a result come from: the Jupyter server by address, or the kernel as a buffer.
+ *
+ * One question (`BytesFacts`) decides for a session. An address that has expired is signed again, once; many that expire
+ * together are signed by one message. What the kernel gives becomes an object URL; those that nobody shows any more are
+ * revoked, the oldest first, when they grow too many.
+ */
+
+import type { Session } from "../state/session"
+import type { ResultCell } from "../wire/run"
+import { atBase, baseOf, isAbsolute, thisPage } from "./server"
+
+export type Use = "asset" | "preview"
+export type Source = "server" | "kernel"
+/** What of a result says where its bytes are. */
+export type Addressed = Pick<ResultCell, "sha256" | "url" | "preview_url" | "media_type">
+
+/** Nobody has these bytes, or nobody said so in time. */
+export class LostBytesError extends Error {}
+
+const MOST_KEPT_BYTES = 256 << 20
+const MOST_ADDRESSES = 5000
+/** Signed so lately and failing all the same: it is not the signature. */
+const FRESH_MS = 60_000
+const MEDIA_PATIENCE_MS = 180_000
+
+interface Kept {
+  url: string
+  size: number
+  users: number
+}
+
+type Signed = Record<string, { url?: string; preview_url?: string }>
+
+export class Bytes {
+  readonly base: string
+  #probe: { nonce: string; source: Promise<Source>; found: Source | null } | null = null
+  /** Addresses in use, by digest and use: the first that was seen stays, so that no picture is loaded twice. */
+  readonly #addresses = new Map<string, string>()
+  readonly #signedAt = new Map<string, number>()
+  #signing: { sha256: Set<string>; answer: Promise<Signed> } | null = null
+  /** Object URLs over the kernel's buffers, the least recently used first. */
+  readonly #kept = new Map<string, Kept>()
+  readonly #coming = new Map<string, Promise<Kept>>()
+  #isClosed = false
+
+  constructor(
+    private readonly session: Session,
+    private readonly fetcher: typeof fetch = (...asked) => fetch(...asked),
+    base?: string,
+    private readonly clock: () => number = Date.now,
+    private readonly mostKeptBytes = MOST_KEPT_BYTES,
+  ) {
+    this.base = base ?? (typeof document === "undefined" ? "" : baseOf(thisPage()))
+  }
+
+  /** Who gives bytes; asked once for each nonce, and the kernel wherever the server does not answer as it says. */
+  source(): Promise<Source> {
+    const facts = this.session.store.getState().bytes
+    if (!facts) return this.#whenReady().then(() => this.source())
+    if (this.#probe?.nonce === facts.nonce) return this.#probe.source
+    const probe = { nonce: facts.nonce, source: this.#asked(facts.nonce, facts.answer), found: null as Source | null }
+    this.#probe = probe
+    void probe.source.then((found) => {
+      probe.found = found
+    })
+    return probe.source
+  }
+
+  async #asked(nonce: string, answer: string): Promise<Source> {
+    try {
+      const response = await this.fetcher(`${this.base}fusionflow/probe?nonce=${encodeURIComponent(nonce)}`, {
+        credentials: "same-origin",
+        cache: "no-store",
+      })
+      if (!response.ok) return "kernel"
+      const said = ((await response.json()) as { answer?: unknown }).answer
+      return answer !== "" && said === answer ? "server" : "kernel"
+    } catch {
+      return "kernel" // no server, a page of somebody else's, no JSON: whatever it is, it does not have our bytes
+    }
+  }
+
+  #whenReady(): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = this.session.store.subscribe((state) => {
+        if (!state.bytes) return
+        stop()
+        resolve()
+      })
+    })
+  }
+
+  /** The address that is known now, without asking anybody; null where somebody must be asked. */
+  now(cell: Addressed, use: Use): string | null {
+    const offered = offeredBy(cell, use)
+    if (offered && isAbsolute(offered)) return offered
+    const key = keyOf(cell, use)
+    const kept = this.#kept.get(key)
+    if (kept) return kept.url
+    if (!offered && !this.#addresses.has(key)) return null
+    // Without a digest nobody could be asked: the address is all there is.
+    if (this.#probe?.found === "server" || !cell.sha256) return atBase(this.base, this.#remember(key, offered))
+    return null
+  }
+
+  /**
+   * An address for these bytes, asked for where need be. Keep it with `hold` while it is shown.
+   *
+   * Rejects with `LostBytesError` where nobody gives any.
+   */
+  async find(cell: Addressed, use: Use): Promise<string> {
+    const known = this.now(cell, use)
+    if (known !== null) return known
+    if (!cell.sha256) throw new LostBytesError("This result has no bytes.")
+    if ((await this.source()) === "server") {
+      const found = this.now(cell, use) ?? (await this.#signed(cell.sha256, use))
+      if (found !== null) return found
+    }
+    return (await this.#fromKernel(cell.sha256, use)).url
+  }
+
+  /** Another address where this one failed: a newer one, one that is signed again, else the kernel's bytes. */
+  async renew(cell: Addressed, use: Use, failed: string): Promise<string> {
+    const { sha256 } = cell
+    if (!sha256 || failed.startsWith("blob:")) throw new LostBytesError("These bytes cannot be shown.")
+    const key = keyOf(cell, use)
+    const inUse = this.#addresses.get(key)
+    const offered = offeredBy(cell, use)
+    for (const other of [inUse, offered]) {
+      if (!other || atBase(this.base, other) === failed) continue
+      this.#addresses.set(key, other)
+      return atBase(this.base, other)
+    }
+    this.#addresses.delete(key)
+    const isFresh = this.clock() - (this.#signedAt.get(key) ?? Number.NEGATIVE_INFINITY) < FRESH_MS
+    const found = isFresh ? null : await this.#signed(sha256, use)
+    if (found !== null && found !== failed) return found
+    return (await this.#fromKernel(sha256, use)).url
+  }
+
+  /** The bytes themselves. */
+  async read(cell: Addressed, use: Use = "asset"): Promise<Blob> {
+    const url = await this.find(cell, use)
+    let response = await this.#got(url)
+    if (!response?.ok) {
+      response = await this.#got(await this.renew(cell, use, url))
+      if (!response?.ok) throw new LostBytesError("The bytes of this result are not to be had.")
+    }
+    return response.blob()
+  }
+
+  async #got(url: string): Promise<Response | null> {
+    try {
+      return await this.fetcher(url, { credentials: "same-origin" })
+    } catch (error) {
+      if (error instanceof TypeError) return null // as fetch says that nobody answered
+      throw error
+    }
+  }
+
+  /** Say that an address is shown; returns how to say that it is no more. */
+  hold(url: string): () => void {
+    const entry = [...this.#kept].find(([, kept]) => kept.url === url)
+    if (!entry) return () => undefined
+    const [key, kept] = entry
+    kept.users += 1
+    this.#kept.delete(key)
+    this.#kept.set(key, kept)
+    let isHeld = true
+    return () => {
+      if (!isHeld) return
+      isHeld = false
+      kept.users -= 1
+      this.#trim()
+    }
+  }
+
+  /** Revoke everything. */
+  close(): void {
+    this.#isClosed = true
+    for (const kept of this.#kept.values()) URL.revokeObjectURL(kept.url)
+    this.#kept.clear()
+  }
+
+  #remember(key: string, offered: string | undefined): string {
+    const known = this.#addresses.get(key)
+    if (known !== undefined) return known
+    const address = offered ?? ""
+    this.#addresses.set(key, address)
+    if (this.#addresses.size > MOST_ADDRESSES) {
+      for (const oldest of this.#addresses.keys()) {
+        this.#addresses.delete(oldest)
+        break
+      }
+    }
+    return address
+  }
+
+  async #signed(sha256: string, use: Use): Promise<string | null> {
+    const signed = (await this.#sign(sha256))[sha256]
+    for (const one of ["asset", "preview"] as const) {
+      const address = one === "asset" ? signed?.url : signed?.preview_url
+      if (!address) continue
+      this.#addresses.set(`${one} ${sha256}`, address)
+      this.#signedAt.set(`${one} ${sha256}`, this.clock())
+    }
+    const address = use === "preview" ? (signed?.preview_url ?? signed?.url) : signed?.url
+    return address ? atBase(this.base, address) : null
+  }
+
+  /** Everything that is to be signed before the next task goes in one message. */
+  #sign(sha256: string): Promise<Signed> {
+    if (!this.#signing) {
+      const wanted = new Set<string>()
+      const answer = new Promise<void>((go) => setTimeout(go)).then(async () => {
+        this.#signing = null
+        const { reply } = await this.session.ask({ type: "sign", sha256: [...wanted] })
+        return (reply.urls ?? {}) as Signed
+      })
+      this.#signing = { sha256: wanted, answer }
+    }
+    this.#signing.sha256.add(sha256)
+    return this.#signing.answer
+  }
+
+  #fromKernel(sha256: string, use: Use): Promise<Kept> {
+    const key = `${use} ${sha256}`
+    const kept = this.#kept.get(key)
+    if (kept) return Promise.resolve(kept)
+    const known = this.#coming.get(key)
+    if (known) return known
+    const coming = this.#asBuffer(sha256, use)
+      .then((blob) => {
+        const made = { url: URL.createObjectURL(blob), size: blob.size, users: 0 }
+        if (this.#isClosed) URL.revokeObjectURL(made.url)
+        else this.#kept.set(key, made)
+        this.#trim(made)
+        return made
+      })
+      .finally(() => this.#coming.delete(key))
+    this.#coming.set(key, coming)
+    return coming
+  }
+
+  async #asBuffer(sha256: string, use: Use): Promise<Blob> {
+    const { reply, buffers } = await this.session.ask({ type: "media", sha256, use }, undefined, MEDIA_PATIENCE_MS)
+    const [buffer] = buffers
+    if (!buffer) throw new LostBytesError("The kernel gave no bytes.")
+    return new Blob([buffer as DataView<ArrayBuffer>], { type: String(reply.media_type ?? "") })
+  }
+
+  /** Let the oldest go that nobody shows, until what is kept is little enough. */
+  #trim(newest?: Kept): void {
+    let size = 0
+    for (const kept of this.#kept.values()) size += kept.size
+    for (const [key, kept] of this.#kept) {
+      if (size <= this.mostKeptBytes) return
+      if (kept.users > 0 || kept === newest) continue
+      URL.revokeObjectURL(kept.url)
+      this.#kept.delete(key)
+      size -= kept.size
+    }
+  }
+}
+
+/** The address that came with a result. Of a picture without a preview the picture itself; of nothing else. */
+export function offeredBy(cell: Addressed, use: Use): string | undefined {
+  if (use === "asset") return cell.url
+  return cell.preview_url ?? (cell.media_type?.startsWith("image/") ? cell.url : undefined)
+}
+
+/** What the same bytes are known by. */
+export const keyOf = (cell: Addressed, use: Use): string => `${use} ${cell.sha256 ?? offeredBy(cell, use) ?? ""}`

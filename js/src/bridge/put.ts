@@ -1,0 +1,77 @@
+/** One PUT with its progress; `fetch` does not say how much of a body has gone. */
+
+import type { JsonObject } from "../wire/flow"
+import { xsrfOf } from "./server"
+
+/** Somebody said no, or nobody said anything; the message says what to do next. */
+export class RefusedError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+/**
+ * Send bytes; resolves with what the server answers.
+ *
+ * Rejects with `RefusedError`, or the signal's reason.
+ */
+export function put(
+  url: string,
+  file: Blob,
+  mediaType: string,
+  onProgress: (fraction: number) => void,
+  signal: AbortSignal,
+): Promise<JsonObject> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest()
+    const stop = () => request.abort()
+    signal.addEventListener("abort", stop)
+    request.open("PUT", url)
+    request.responseType = "text"
+    request.setRequestHeader("Content-Type", mediaType)
+    // Only the server of this page is to hear its token.
+    const token = new URL(url, location.href).origin === location.origin ? xsrfOf(document.cookie) : null
+    if (token !== null) request.setRequestHeader("X-XSRFToken", token)
+    request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total)
+    request.onabort = () => reject(signal.reason)
+    request.onerror = () =>
+      reject(new RefusedError("offline", "The server does not answer. Check the connection and try again."))
+    request.onload = () => {
+      const said = parsed(request.responseText)
+      if (request.status >= 200 && request.status < 300 && said) resolve(said)
+      else reject(refusalOf(request.status, said))
+    }
+    request.onloadend = () => signal.removeEventListener("abort", stop)
+    request.send(file)
+  })
+}
+
+/** Why a server said no: in its own words where they are ours, else by what its status means. */
+export function refusalOf(status: number, said: JsonObject | null): RefusedError {
+  const error = said?.error as { code?: string; message?: string; hint?: string } | undefined
+  if (error?.message)
+    return new RefusedError(error.code ?? "refused", [error.message, error.hint].filter(Boolean).join(" "))
+  switch (status) {
+    case 413:
+      return new RefusedError("too_large", "Too large for a server on the way. Load it from a cell by its path.")
+    case 401:
+    case 403:
+      return new RefusedError("not_allowed", "Jupyter does not allow it. Reload the page to log in again.")
+    case 507:
+      return new RefusedError("disk_full", "The disk is full. Make room and try again.")
+    default:
+      return new RefusedError("refused", `The server refused it (${status}). Try again.`)
+  }
+}
+
+function parsed(text: string): JsonObject | null {
+  try {
+    return JSON.parse(text) as JsonObject
+  } catch (error) {
+    if (error instanceof SyntaxError) return null
+    throw error
+  }
+}

@@ -1,0 +1,228 @@
+/** Brings files into the store: hashed, sent to the Jupyter server or else to the kernel, then placed by one edit. */
+
+import type { Editing } from "../state/editing"
+import { type FileTarget, fileEdits, kindOf, mediaTypeOf, megabytes, misfit } from "../state/files"
+import { KernelError, type Session } from "../state/session"
+import { type Step, stepped, type Upload } from "../state/uploads"
+import type { JsonObject } from "../wire/flow"
+import { newId } from "../wire/messages"
+import type { Bytes } from "./bytes"
+import { NoDigestError, sha256Of, UnreadableError } from "./digest"
+import { put, RefusedError } from "./put"
+import { atBase } from "./server"
+
+const AT_ONCE = 3
+/** The server extension takes no more. */
+const MOST_BYTES = 2 * 2 ** 30
+/** Jupyter closes the connection to the kernel at a message of 10 MiB; with it would go the whole session. */
+const MOST_BYTES_BY_KERNEL = 9 * 2 ** 20
+const KERNEL_PATIENCE_MS = 180_000
+
+/** What a session of uploads needs of the page; a test brings its own. */
+export interface Ways {
+  digest: typeof sha256Of
+  put: typeof put
+}
+
+interface Job {
+  file: Blob
+  stop: AbortController
+  /** What happens with the stored asset. */
+  place: (asset: JsonObject) => void
+}
+
+export class Uploader {
+  readonly #jobs = new Map<string, Job>()
+  readonly #waiting: string[] = []
+  #busy = 0
+
+  constructor(
+    private readonly session: Session,
+    private readonly editing: Editing,
+    private readonly bytes: Bytes,
+    private readonly ways: Ways = { digest: sha256Of, put },
+  ) {}
+
+  /** Take files in; what is no picture, video or sound, or does not fit, is refused in words. Returns ids of the others. */
+  add(files: readonly File[], targetOf: (kind: Upload["kind"], index: number) => FileTarget): string[] {
+    const ids: string[] = []
+    for (const file of files) {
+      const mediaType = mediaTypeOf(file.name, file.type)
+      const kind = kindOf(mediaType)
+      const problem = kind === null ? `${file.name} is no picture, video or sound.` : sizeProblem(file)
+      if (kind === null || problem !== null) {
+        this.session.say(problem ?? "", "bad")
+        continue
+      }
+      const target = targetOf(kind, ids.length)
+      const { shared, catalog } = this.session.store.getState()
+      const why = misfit(shared.shown, catalog, kind, target)
+      if (why !== null) {
+        this.session.say(why, "bad")
+        continue
+      }
+      const place = (asset: JsonObject) => this.#place(kind, asset, file.name, target)
+      ids.push(this.#begin(file, { name: file.name, kind, mediaType, target }, place))
+    }
+    return ids
+  }
+
+  /** Store bytes that the page made itself, and let the caller place them. */
+  store(file: Blob, name: string, target: FileTarget, place: (asset: JsonObject) => void): string {
+    return this.#begin(file, { name, kind: kindOf(file.type) ?? "image", mediaType: file.type, target }, place)
+  }
+
+  cancel(id: string): void {
+    this.#jobs.get(id)?.stop.abort()
+    this.#jobs.delete(id)
+    this.#step(id, { kind: "end" })
+  }
+
+  retry(id: string): void {
+    const job = this.#jobs.get(id)
+    if (!job) return
+    job.stop = new AbortController()
+    this.#step(id, { kind: "retry" })
+    this.#waiting.push(id)
+    this.#next()
+  }
+
+  /** Nothing goes on after this. */
+  close(): void {
+    for (const job of this.#jobs.values()) job.stop.abort()
+    this.#jobs.clear()
+  }
+
+  #begin(
+    file: Blob,
+    facts: Pick<Upload, "name" | "kind" | "mediaType" | "target">,
+    place: (asset: JsonObject) => void,
+  ): string {
+    const id = newId()
+    const upload: Upload = {
+      ...facts,
+      id,
+      sizeBytes: file.size,
+      phase: "waiting",
+      progress: null,
+      problem: null,
+    }
+    this.#jobs.set(id, { file, stop: new AbortController(), place })
+    this.session.store.setState(({ uploads }) => ({ uploads: new Map(uploads).set(id, upload) }))
+    this.#waiting.push(id)
+    this.#next()
+    return id
+  }
+
+  /** The bytes of an upload that goes on, for whoever wants to show them meanwhile. */
+  fileOf = (id: string): Blob | null => this.#jobs.get(id)?.file ?? null
+
+  #next(): void {
+    while (this.#busy < AT_ONCE) {
+      const id = this.#waiting.shift()
+      if (id === undefined) return
+      const job = this.#jobs.get(id)
+      const upload = this.session.store.getState().uploads.get(id)
+      if (!job || upload?.phase !== "waiting") continue
+      this.#busy += 1
+      void this.#carry(upload, job).finally(() => {
+        this.#busy -= 1
+        this.#next()
+      })
+    }
+  }
+
+  async #carry(upload: Upload, job: Job): Promise<void> {
+    const { id } = upload
+    const { signal } = job.stop
+    try {
+      this.#step(id, { kind: "begin" })
+      const asset = await this.#stored(upload, job.file, signal)
+      if (signal.aborted) return
+      this.#jobs.delete(id)
+      this.#step(id, { kind: "end" })
+      job.place(asset)
+    } catch (error) {
+      if (signal.aborted) return
+      this.#step(id, { kind: "fail", problem: problemOf(error) })
+    }
+  }
+
+  async #stored(upload: Upload, file: Blob, signal: AbortSignal): Promise<JsonObject> {
+    if ((await this.bytes.source()) === "server") {
+      try {
+        return await this.#byServer(upload, file, signal)
+      } catch (error) {
+        if (!(error instanceof NoDigestError)) throw error // the kernel hashes by itself
+      }
+    }
+    return await this.#byKernel(upload, file, signal)
+  }
+
+  async #byServer(upload: Upload, file: Blob, signal: AbortSignal): Promise<JsonObject> {
+    const onProgress = (fraction: number) => this.#step(upload.id, { kind: "progress", fraction })
+    const media_type = upload.mediaType
+    const sha256 = await this.ways.digest(file, onProgress, signal)
+    this.#step(upload.id, { kind: "send" })
+    for (let isAgain = false; ; isAgain = true) {
+      const question = { type: "place_upload", sha256, media_type, size_bytes: file.size } as const
+      const { reply } = await this.session.ask(question)
+      signal.throwIfAborted()
+      try {
+        const asset = await this.ways.put(
+          atBase(this.bytes.base, String(reply.url)),
+          file,
+          media_type,
+          onProgress,
+          signal,
+        )
+        this.#step(upload.id, { kind: "store" })
+        return asset
+      } catch (error) {
+        // The address had expired before the last of several was begun.
+        if (!(error instanceof RefusedError) || error.code !== "expired_link" || isAgain) throw error
+      }
+    }
+  }
+
+  async #byKernel(upload: Upload, file: Blob, signal: AbortSignal): Promise<JsonObject> {
+    if (file.size > MOST_BYTES_BY_KERNEL) {
+      const most = megabytes(MOST_BYTES_BY_KERNEL)
+      throw new RefusedError(
+        "too_large",
+        `Too large: without the Jupyter server extension at most ${most} can be sent. Load it from a cell by its path.`,
+      )
+    }
+    this.#step(upload.id, { kind: "send" })
+    const buffer = await file.arrayBuffer()
+    signal.throwIfAborted()
+    const question = { type: "upload", media_type: upload.mediaType } as const
+    const { reply } = await this.session.ask(question, [buffer], KERNEL_PATIENCE_MS)
+    return reply.asset as JsonObject
+  }
+
+  #place(kind: Upload["kind"], asset: JsonObject, name: string, target: FileTarget): void {
+    const { shared, catalog } = this.session.store.getState()
+    // The node may have gone meanwhile: what was uploaded still comes onto the canvas.
+    const isGone = target.kind !== "place" && !shared.shown.nodes.has(target.nodeId)
+    const there: FileTarget = isGone ? { kind: "place", at: "at" in target ? target.at : { x: 0, y: 0 } } : target
+    const { edits, id } = fileEdits(shared.shown, catalog, { kind, asset, name }, there)
+    if (this.session.edit(edits)) this.editing.select([id])
+  }
+
+  #step(id: string, step: Step): void {
+    this.session.store.setState(({ uploads }) => ({ uploads: stepped(uploads, id, step) }))
+  }
+}
+
+function sizeProblem(file: File): string | null {
+  if (file.size === 0) return `${file.name} is empty.`
+  return file.size > MOST_BYTES ? `${file.name} has ${megabytes(file.size)}; at most 2 GB can be uploaded.` : null
+}
+
+/** What went wrong, and what to do next. */
+function problemOf(error: unknown): string {
+  if (error instanceof RefusedError || error instanceof KernelError) return error.message
+  if (error instanceof UnreadableError) return "The file could not be read. It may have moved: choose it again."
+  throw error
+}

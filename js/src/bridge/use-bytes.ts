@@ -1,0 +1,51 @@
+/** The address of a result's bytes for a component: found when it is wanted, renewed where it fails, let go at the end. */
+
+import { useCallback, useEffect, useState } from "react"
+import { type Addressed, keyOf, type Use } from "./bytes"
+import { useBridge } from "./context"
+
+export interface Shown {
+  /** Absent until it is known, and where there is none. */
+  url: string | undefined
+  /** Nobody gives these bytes. */
+  isLost: boolean
+  /** For the element that shows it: it could not. */
+  onError: () => void
+}
+
+interface Found {
+  key: string
+  url: string | null
+}
+
+/** `isWanted`: false asks for nothing yet, as for a video that nobody looks at. */
+export function useBytes(cell: Addressed | null | undefined, use: Use, isWanted = true): Shown {
+  const { bytes } = useBridge()
+  const key = cell && isWanted ? keyOf(cell, use) : ""
+  const [found, setFound] = useState<Found | null>(null)
+  const mine = found?.key === key ? found : null
+  const url = key === "" || !cell ? undefined : mine ? (mine.url ?? undefined) : (bytes.now(cell, use) ?? undefined)
+  const isAsking = key !== "" && url === undefined && mine === null
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says all of the cell that matters
+  useEffect(() => {
+    if (!isAsking || !cell) return
+    let isOn = true
+    const tell = (url: string | null) => isOn && setFound({ key, url })
+    bytes.find(cell, use).then(tell, () => tell(null))
+    return () => {
+      isOn = false
+    }
+  }, [bytes, key, use, isAsking])
+
+  useEffect(() => (url === undefined ? undefined : bytes.hold(url)), [bytes, url])
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says all of the cell that matters
+  const onError = useCallback(() => {
+    if (!cell || url === undefined) return
+    const tell = (next: string | null) => setFound({ key, url: next })
+    bytes.renew(cell, use, url).then(tell, () => tell(null))
+  }, [bytes, key, use, url])
+
+  return { url, isLost: mine?.url === null, onError }
+}

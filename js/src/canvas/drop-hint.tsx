@@ -1,0 +1,30 @@
+/** While a file is held over the canvas: what lies under it is marked, and a sentence says what a drop would do. */
+
+import { useEffect } from "react"
+import { useBridge, useCanvas } from "../bridge/context"
+import { fileKindOf } from "../state/files"
+import { words } from "../state/form"
+
+export function DropHint() {
+  const { root, store, derived } = useBridge()
+  const dropping = useCanvas((state) => state.dropping)
+  const nodeId = dropping?.nodeId ?? null
+  useEffect(() => {
+    const element = nodeId === null ? null : root.current?.querySelector(`[data-id="${CSS.escape(nodeId)}"] .ff-card`)
+    element?.classList.add("is-drop-target")
+    return () => element?.classList.remove("is-drop-target")
+  }, [root, nodeId])
+  if (!dropping) return null
+  const card = nodeId === null ? null : derived.card(store.getState(), nodeId)
+  return (
+    <p className="ff-drop-hint" role="status">
+      {!card
+        ? "Drop to place it here"
+        : dropping.port !== null
+          ? `Drop to feed ${words(dropping.port)} of ${card.title}`
+          : fileKindOf(card.facts.type) !== null
+            ? `Drop to replace the file of ${card.title}`
+            : `Drop to use it in ${card.title}`}
+    </p>
+  )
+}

@@ -1,0 +1,72 @@
+/** Files that are dropped on the canvas, on a node or on a port: what lies under the pointer, and where each goes. */
+
+import type { ReactFlowInstance } from "@xyflow/react"
+import type { Bridge } from "../bridge/context"
+import { DEFAULT_WIDTH } from "../state/anatomy"
+import { type FileKind, type FileTarget, targetOn } from "../state/files"
+import type { Point } from "../state/store"
+
+/** Several files stand in rows of so many. */
+const COLUMNS = 4
+const STEP = { x: DEFAULT_WIDTH + 40, y: 280 }
+
+export interface Hit {
+  nodeId: string | null
+  port: string | null
+}
+
+export const holdsFiles = (event: React.DragEvent): boolean => event.dataTransfer.types.includes("Files")
+
+/** The node and the input port under the pointer. */
+export function hitBy(event: { target: EventTarget | null }): Hit {
+  const element = event.target instanceof Element ? event.target : null
+  const port = element?.closest<HTMLElement>(".react-flow__handle.target")
+  const node = element?.closest<HTMLElement>(".react-flow__node")
+  return { nodeId: node?.dataset.id ?? null, port: port?.dataset.handleid ?? null }
+}
+
+/** Take files in where they fell; the first goes into what lies there, the others beside it. */
+export function takeFiles(bridge: Bridge, files: readonly File[], at: Point, hit: Hit): void {
+  const place = (index: number): FileTarget => ({
+    kind: "place",
+    at: { x: at.x + (index % COLUMNS) * STEP.x, y: at.y + Math.floor(index / COLUMNS) * STEP.y },
+  })
+  const { uploader, store, editing } = bridge
+  uploader.add(files, (kind: FileKind, index) => {
+    const { shared, catalog } = store.getState()
+    const node = hit.nodeId === null ? undefined : shared.shown.nodes.get(hit.nodeId)
+    if (!node || index > 0) return place(index)
+    const [rect] = editing.rects([node.id])
+    const before = rect ? { x: rect.x - STEP.x, y: rect.y } : at
+    if (hit.port !== null) return { kind: "port", nodeId: node.id, port: hit.port, at: before }
+    return targetOn(shared.shown, catalog, kind, node, before) ?? place(index)
+  })
+}
+
+/** Handlers of drags for the canvas's element. */
+export function fileDrops(bridge: Bridge, flow: ReactFlowInstance) {
+  const { store } = bridge
+  return {
+    over(event: React.DragEvent): void {
+      event.preventDefault()
+      if (!holdsFiles(event)) return
+      event.dataTransfer.dropEffect = "copy"
+      const hit = hitBy(event)
+      const old = store.getState().dropping
+      if (old?.nodeId !== hit.nodeId || old?.port !== hit.port) store.setState({ dropping: hit })
+    },
+    leave(event: React.DragEvent): void {
+      if (event.currentTarget.contains(event.relatedTarget as Node | null)) return
+      store.setState({ dropping: null })
+    },
+    /** Whether it was files. */
+    drop(event: React.DragEvent): boolean {
+      store.setState({ dropping: null })
+      const files = [...event.dataTransfer.files]
+      if (files.length === 0) return false
+      event.preventDefault()
+      takeFiles(bridge, files, flow.screenToFlowPosition({ x: event.clientX, y: event.clientY }), hitBy(event))
+      return true
+    },
+  }
+}

@@ -1,0 +1,86 @@
+/** Files on their way: a card where each will stand, with its picture, how far it is, and a way out. */
+
+import { ViewportPortal } from "@xyflow/react"
+import { useEffect, useState } from "react"
+import { useBridge, useCanvas } from "../bridge/context"
+import { DEFAULT_WIDTH } from "../state/anatomy"
+import { megabytes } from "../state/files"
+import type { Point } from "../state/store"
+import { phaseText, type Upload } from "../state/uploads"
+
+export function Uploads() {
+  const uploads = useCanvas((state) => state.uploads)
+  if (uploads.size === 0) return null
+  return (
+    <ViewportPortal>
+      {[...uploads.values()].map((upload) => (
+        <OnItsWay key={upload.id} upload={upload} />
+      ))}
+    </ViewportPortal>
+  )
+}
+
+function OnItsWay({ upload }: { upload: Upload }) {
+  const { uploader, editing } = useBridge()
+  const still = useStill(upload)
+  const { target, phase, progress } = upload
+  const [rect] = target.kind === "replace" ? editing.rects([target.nodeId]) : []
+  const at: Point = rect ?? ("at" in target ? target.at : { x: 0, y: 0 })
+  return (
+    <article
+      className={`ff-upload nodrag nopan ff-type-${upload.kind}${phase === "failed" ? " is-failed" : ""}`}
+      style={{ transform: `translate(${at.x}px, ${at.y}px)`, width: rect?.width ?? DEFAULT_WIDTH }}
+      aria-label={`${upload.name}: ${phaseText(upload)}`}
+    >
+      <header>
+        <i className="ff-dot" aria-hidden="true" />
+        <b title={upload.name}>{upload.name}</b>
+        <span className="ff-mono ff-muted">{megabytes(upload.sizeBytes)}</span>
+      </header>
+      {still && <img src={still} alt="" draggable={false} />}
+      {upload.problem && <p role="alert">{upload.problem}</p>}
+      <footer>
+        <span aria-live="polite">{phaseText(upload)}</span>
+        {phase === "failed" && (
+          <button type="button" className="ff-button" onClick={() => uploader.retry(upload.id)}>
+            Try again
+          </button>
+        )}
+        <button
+          type="button"
+          className="ff-button"
+          aria-label={`Cancel ${upload.name}`}
+          onClick={() => uploader.cancel(upload.id)}
+        >
+          {phase === "failed" ? "Leave it" : "Cancel"}
+        </button>
+      </footer>
+      {phase !== "failed" && (
+        <span
+          className={`ff-progress${progress === null ? " is-unknown" : ""}`}
+          role="progressbar"
+          aria-label={upload.name}
+          aria-valuenow={progress === null ? undefined : Math.round(progress * 100)}
+          aria-valuemin={0}
+          aria-valuemax={100}
+        >
+          <i style={{ transform: `scaleX(${progress ?? 1})` }} />
+        </span>
+      )}
+    </article>
+  )
+}
+
+/** The picture itself, straight from the file. */
+function useStill({ id, kind }: Upload): string | null {
+  const { uploader } = useBridge()
+  const [url, setUrl] = useState<string | null>(null)
+  useEffect(() => {
+    const file = kind === "image" ? uploader.fileOf(id) : null
+    if (!file) return
+    const made = URL.createObjectURL(file)
+    setUrl(made)
+    return () => URL.revokeObjectURL(made)
+  }, [uploader, id, kind])
+  return url
+}

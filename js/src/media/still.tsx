@@ -1,0 +1,14 @@
+/** A picture small enough for a node: its preview, and a word where nobody has it any more. */
+
+import { useBytes } from "../bridge/use-bytes"
+import type { ResultCell } from "../wire/run"
+
+export function Still({ cell, name }: { cell: ResultCell; name: string }) {
+  const { url, isLost, onError } = useBytes(cell, "preview")
+  if (isLost) return <Gone />
+  if (url === undefined) return <span className="ff-empty" aria-hidden="true" />
+  return <img src={url} alt={name} draggable={false} decoding="async" onError={onError} />
+}
+
+/** Said in place of bytes that cannot be had. */
+export const Gone = () => <span className="ff-gone">not to be had</span>

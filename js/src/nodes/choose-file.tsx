@@ -1,0 +1,32 @@
+/** The button that gives a file node its file. */
+
+import { useRef } from "react"
+import { useBridge } from "../bridge/context"
+import type { Card } from "../state/derived"
+import { fileKindOf } from "../state/files"
+
+export function ChooseFile({ id, card, text }: { id: string; card: Card; text: string }) {
+  const { uploader } = useBridge()
+  const field = useRef<HTMLInputElement>(null)
+  const kind = fileKindOf(card.facts.type)
+  return (
+    <>
+      <button type="button" className="ff-choose nodrag" onClick={() => field.current?.click()}>
+        {text}
+      </button>
+      <input
+        ref={field}
+        type="file"
+        hidden
+        accept={`${kind}/*`}
+        aria-label={`File of ${card.title}`}
+        onChange={(event) => {
+          const files = [...(event.currentTarget.files ?? [])]
+          // The same file may be chosen again after it has changed.
+          event.currentTarget.value = ""
+          uploader.add(files, () => ({ kind: "replace", nodeId: id }))
+        }}
+      />
+    </>
+  )
+}

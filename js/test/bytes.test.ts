@@ -1,0 +1,179 @@
+import { describe, expect, it } from "vitest"
+import { type Addressed, Bytes, LostBytesError } from "../src/bridge/bytes"
+import { atBase, baseOf, xsrfOf } from "../src/bridge/server"
+import { Session } from "../src/state/session"
+import type { Channel, FromKernel, Snapshot, ToKernel } from "../src/wire/messages"
+
+const BASE = "https://hub.example/user/ada/"
+const page = { config: null, bodyBase: null, href: "https://hub.example/user/ada/lab/tree/x.ipynb" }
+const SNAPSHOT: Snapshot = {
+  type: "snapshot",
+  rev: 0,
+  seq: 0,
+  flow: { id: "f", name: "f", variables: {}, graph: { nodes: [], edges: [], layout: {} } },
+  catalog: [],
+  models: [],
+  plan: { rev: 0, nodes: {}, unpriced: [] },
+  results: {},
+  live: [],
+  tape: { frames: [], generations: 0, cost_micro_usd: 0 },
+  budgets: [],
+  templates: [],
+  history: { can_undo: false, can_redo: false },
+  file: { path: null, saved_at_us: null, is_conflicting: false },
+  bytes: { nonce: "ab".repeat(16), answer: "yes" },
+}
+
+type Answers = (message: ToKernel) => { more?: object; buffer?: Uint8Array } | null
+
+/** A session over a kernel that answers as told, and a server that answers as told. */
+function bench(answers: Answers, server: (url: string) => Response | null, mostKeptBytes?: number) {
+  const sent: ToKernel[] = []
+  const asked: string[] = []
+  let tell: (message: FromKernel, buffers: DataView[]) => void = () => undefined
+  const channel: Channel = {
+    listen(listener) {
+      tell = listener
+      return () => undefined
+    },
+    send(message) {
+      sent.push(message)
+      if (message.type === "ask") queueMicrotask(() => tell({ ...SNAPSHOT, id: message.id }, []))
+      const answer = answers(message)
+      if (!answer) return
+      const buffers = answer.buffer ? [new DataView(answer.buffer.buffer as ArrayBuffer)] : []
+      queueMicrotask(() => tell({ type: "reply", id: message.id, ...answer.more }, buffers))
+    },
+  }
+  const fetcher = (async (url: string) => {
+    asked.push(url)
+    const response = server(url)
+    if (!response) throw new TypeError("nobody there")
+    return response
+  }) as typeof fetch
+  let now = 1e6
+  const bytes = new Bytes(new Session(channel), fetcher, BASE, () => now, mostKeptBytes)
+  return { bytes, sent, asked, pass: (ms: number) => (now += ms) }
+}
+
+const probes = (answer: string) => (url: string) =>
+  url.includes("/probe?") ? Response.json({ answer }) : new Response("ok")
+const cell = (name: string): Addressed => ({ sha256: name, url: `fusionflow/assets/${name}.png?signature=1` })
+const ofType = (sent: ToKernel[], type: string) => sent.filter((one) => one.type === type)
+
+describe("addresses", () => {
+  it("begin at the base URL that the page says, else at the root of its origin", () => {
+    expect(baseOf({ ...page, config: '{"baseUrl": "/user/ada/"}' })).toBe(BASE)
+    expect(baseOf({ ...page, config: '{"baseUrl": "/user/ada"}' })).toBe(BASE)
+    expect(baseOf({ ...page, bodyBase: "/nb/" })).toBe("https://hub.example/nb/")
+    expect(baseOf({ ...page, config: "no JSON" })).toBe("https://hub.example/")
+    expect(baseOf(page)).toBe("https://hub.example/")
+  })
+
+  it("stay as they are where they are absolute", () => {
+    expect(atBase(BASE, "fusionflow/assets/a.png")).toBe(`${BASE}fusionflow/assets/a.png`)
+    for (const whole of ["https://bucket.example/a", "blob:x", "data:,", "//cdn.example/a"]) {
+      expect(atBase(BASE, whole)).toBe(whole)
+    }
+  })
+
+  it("carry Jupyter's token from its cookie", () => {
+    expect(xsrfOf("a=1; _xsrf=2%7Cabc; b=2")).toBe("2|abc")
+    expect(xsrfOf("my_xsrf=1")).toBeNull()
+  })
+})
+
+describe("bytes", () => {
+  it("come from the server where it answers the probe as the kernel expects, after one probe", async () => {
+    const { bytes, asked, sent } = bench(() => null, probes("yes"))
+    expect(await bytes.find(cell("a"), "asset")).toBe(`${BASE}fusionflow/assets/a.png?signature=1`)
+    await bytes.find(cell("b"), "asset")
+    expect(asked.filter((url) => url.includes("probe"))).toEqual([`${BASE}fusionflow/probe?nonce=${"ab".repeat(16)}`])
+    expect(ofType(sent, "media")).toEqual([])
+  })
+
+  for (const [what, server] of [
+    ["another answer", probes("no")],
+    ["404", () => new Response("", { status: 404 })],
+    ["a page that is no JSON", () => new Response("<html>")],
+    ["nobody", () => null],
+  ] as const) {
+    it(`come from the kernel where the probe meets ${what}, each only once`, async () => {
+      const { bytes, sent } = bench(
+        (message) =>
+          message.type === "media" ? { more: { media_type: "image/png" }, buffer: new Uint8Array([1, 2, 3]) } : null,
+        server,
+      )
+      const [url, again] = await Promise.all([bytes.find(cell("a"), "preview"), bytes.find(cell("a"), "preview")])
+      expect(url).toMatch(/^blob:/)
+      expect(again).toBe(url)
+      expect(ofType(sent, "media")).toHaveLength(1)
+      bytes.close()
+    })
+  }
+
+  it("that fail are signed again once, many by one message, and are given up when that fails too", async () => {
+    const { bytes, sent, pass } = bench((message) => {
+      if (message.type === "media") return { more: { error: { code: "lost", message: "They are gone." } } }
+      if (message.type !== "sign") return null
+      const signed = message.sha256.map((one) => [one, { url: `fusionflow/assets/${one}.png?signature=2` }])
+      return { more: { urls: Object.fromEntries(signed) } }
+    }, probes("yes"))
+    const old = await Promise.all([bytes.find(cell("a"), "asset"), bytes.find(cell("b"), "asset")])
+    const fresh = await Promise.all([bytes.renew(cell("a"), "asset", old[0]), bytes.renew(cell("b"), "asset", old[1])])
+    expect(fresh).toEqual(["a", "b"].map((one) => `${BASE}fusionflow/assets/${one}.png?signature=2`))
+    expect(ofType(sent, "sign")).toMatchObject([{ sha256: ["a", "b"] }])
+    // Another view of the same bytes that still has the old address takes the new one without asking.
+    expect(await bytes.renew(cell("a"), "asset", old[0])).toBe(fresh[0])
+    const dead: Addressed = { sha256: "a" }
+    await expect(bytes.renew(dead, "asset", fresh[0] as string)).rejects.toThrow("They are gone.")
+    expect(ofType(sent, "sign")).toHaveLength(1)
+    pass(120_000)
+    await bytes.renew(dead, "asset", fresh[0] as string).catch(() => undefined)
+    expect(ofType(sent, "sign")).toHaveLength(2)
+  })
+
+  it("are signed at their first use where only their digest is known", async () => {
+    const { bytes } = bench(
+      (message) => (message.type === "sign" ? { more: { urls: { a: { preview_url: "fusionflow/p" } } } } : null),
+      probes("yes"),
+    )
+    expect(await bytes.find({ sha256: "a" }, "preview")).toBe(`${BASE}fusionflow/p`)
+    await expect(bytes.find({}, "asset")).rejects.toThrow(LostBytesError)
+  })
+
+  it("of the kernel that nobody shows are let go, the oldest first, and those that are shown are kept", async () => {
+    const revoked: string[] = []
+    const revoke = URL.revokeObjectURL
+    URL.revokeObjectURL = (url) => void revoked.push(url)
+    try {
+      const { bytes } = bench(
+        (message) => (message.type === "media" ? { buffer: new Uint8Array(100) } : null),
+        () => null,
+        250,
+      )
+      const a = await bytes.find({ sha256: "a" }, "asset")
+      const release = bytes.hold(a)
+      const b = await bytes.find({ sha256: "b" }, "asset")
+      await bytes.find({ sha256: "c" }, "asset")
+      expect(revoked).toEqual([b])
+      const d = await bytes.find({ sha256: "d" }, "asset")
+      expect(revoked).not.toContain(a)
+      release()
+      await bytes.find({ sha256: "e" }, "asset")
+      expect(revoked).toContain(a)
+      expect(revoked).not.toContain(d)
+    } finally {
+      URL.revokeObjectURL = revoke
+    }
+  })
+
+  it("are read whole, with a new address where the old one has expired", async () => {
+    const { bytes } = bench(
+      (message) =>
+        message.type === "sign" ? { more: { urls: { a: { url: "fusionflow/assets/a.png?signature=2" } } } } : null,
+      (url) => (url.endsWith("signature=1") ? new Response("", { status: 403 }) : probes("yes")(url)),
+    )
+    expect(await (await bytes.read(cell("a"))).text()).toBe("ok")
+  })
+})
