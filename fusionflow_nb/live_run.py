@@ -110,6 +110,10 @@ class LiveRun:
         planned = self._run.plan.nodes[node_id]
         return planned.jobs.get(tuple([label for _, label in coordinate])), self._run.jobs.get((node_id, coordinate))
 
+    def is_fresh(self, node_id: str) -> bool:
+        """Whether every job of a node has its result, as the flow was when the run began."""
+        return node_id not in self._run.plan.unfresh
+
     def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Hear every event from now on, on the loop thread: be quick. Returns how to stop."""
         return self._run.subscribe(listener)

@@ -172,6 +172,27 @@ def test_a_run_begun_in_a_cell_shows_on_the_canvas(flow: Flow, view: View) -> No
     assert [event["state"] for event in events if event["kind"] == "job-end"] == ["succeeded"]
 
 
+def test_what_a_run_makes_is_fresh_before_the_run_has_ended(flow: Flow, view: View) -> None:
+    """A node that has its result is told to be fresh at once, while others of the run go on."""
+    release = threading.Event()
+
+    def slow(text: str) -> str:
+        release.wait(60)
+        return text
+
+    still = flow.generate_image("dawn", model="fake/image", seed=1, name="still")
+    flow.add(slow, "dusk", name="slow")
+    run = flow.run()
+    view.until(lambda one: one["type"] == "plan" and one["plan"]["nodes"].get("still") == {"state": "fresh"})
+    assert not run.is_done
+    # An edit meanwhile makes a plan of its own; it learns of what the run makes afterwards.
+    flow.remove_background(still, model="fake/cutout", name="alone")
+    assert flow.states()["slow"] == "stale"
+    release.set()
+    run.wait()
+    assert flow.states()["slow"] == "fresh"
+
+
 def test_a_late_view_sees_how_a_run_stands_and_can_cancel_it(flow: Flow, view: View) -> None:
     """Its snapshot holds the events of what goes on; its Cancel ends it."""
     begun, release = threading.Event(), threading.Event()

@@ -152,6 +152,10 @@ class Flow(Drawing):
                     except errors.FlowError:
                         self._plan = None
                         raise
+            if self._runs:
+                # A plan made while they went on does not know what they have made since.
+                self._plan.ask_again()
+                self._runs = [run for run in self._runs if not run.is_done]
             living.look_up(self._plan)
             return self._plan
 

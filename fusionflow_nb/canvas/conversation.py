@@ -65,6 +65,7 @@ class Conversation:
         """Client id -> id of the message that is being applied for it."""
         self._planned = Planned()
         self._planned_rev = -1
+        self._is_edited_since_run = False
         self._ingredients: dict[tuple[str, Any], dict[str, Any]] = {}
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fusionflow-canvas")
         self._is_plan_due = False
@@ -158,9 +159,11 @@ class Conversation:
         self._tell(told)
         self.file.changed()
         if replanned:
+            self._is_edited_since_run = True
             self.plan_soon()
 
     def _run_begins(self, run: LiveRun) -> None:
+        self._is_edited_since_run = False
         self.running.follow(run)
 
     def _declared(self) -> None:
@@ -208,16 +211,9 @@ class Conversation:
         with self._telling:
             self.shown.follow(plan.nodes.values())
             self.shown.keep_only(plan.nodes)
-            told: dict[str, Any] = {
-                "type": "plan",
-                "plan": {"rev": rev, "nodes": changed, "unpriced": self._planned.unpriced},
-                "is_partial": True,
-            }
             results = self.shown.take_changed()
-            if results:
-                told["results"] = results
             self._planned_rev = rev
-            self._tell(told)
+            self._tell_plan(changed, **({"results": results} if results else {}))
 
     def _after_run(self) -> None:
         living = session.current()
@@ -241,12 +237,22 @@ class Conversation:
 
     def _tell_events(self) -> None:
         with self._telling:
-            events = self.running.told(self.news.take(), self.shown)
+            taken = self.news.take()
+            fresh: dict[str, Any] = {}
+            events = self.running.told(taken, self.shown)
             if events:
                 self._seq += 1
                 self._tell({"type": "events", "seq": self._seq, "events": events})
+                if not self._is_edited_since_run:
+                    fresh = self._planned.freshen(self.running.done(events))
+            if fresh:
+                self._tell_plan(fresh)
         if any(event["kind"] == "run-end" for event in events):
             self._later(self._after_run)
+
+    def _tell_plan(self, nodes: dict[str, Any], **more: Any) -> None:  # noqa: ANN401 - results come along
+        plan = {"rev": self._planned_rev, "nodes": nodes, "unpriced": self._planned.unpriced}
+        self._tell({"type": "plan", "plan": plan, "is_partial": True, **more})
 
     def tell_snapshot(self, message_id: str) -> None:
         """Everything a view needs to begin, in step with what is told before and after."""

@@ -9,7 +9,7 @@ from fusionflow_nb.plan.price import price
 from fusionflow_nb.plan.reasons import reasons_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from fusionflow_nb.plan.job import NodePlan
     from fusionflow_nb.plan.plan import Plan
@@ -50,6 +50,17 @@ class Planned:
         for gone in self.nodes.keys() - plan.nodes.keys():
             del self.nodes[gone]
             self._jobs.pop(gone, None)
+        return changed
+
+    def freshen(self, node_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Nodes that a run has just made fresh, told before the next plan says so; returns what changed."""
+        changed = {}
+        for node_id in node_ids:
+            before = self.nodes.get(node_id)
+            if before is None or before["state"] == "fresh":
+                continue
+            after = {name: value for name, value in before.items() if name == "axes"}
+            self.nodes[node_id] = changed[node_id] = {"state": "fresh", **after}
         return changed
 
 

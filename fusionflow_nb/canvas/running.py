@@ -43,6 +43,11 @@ class Running:
         """Events as the views get them; results come along with the end of a job."""
         return [self._told(event, shown) for event in events if event.run_id in self._runs]
 
+    def done(self, events: list[dict[str, Any]]) -> set[str]:
+        """Nodes that the ends among these events have made fresh, as their run planned them."""
+        ended = {(event["run_id"], event["node_id"]) for event in events if event["kind"] == "job-end"}
+        return {node_id for run_id, node_id in ended if run_id in self._runs and self._runs[run_id].is_fresh(node_id)}
+
     def live(self) -> list[dict[str, Any]]:
         """Events that bring a view to where the runs are that go on."""
         return [told for standing in self._standing.values() for told in standing.values()]

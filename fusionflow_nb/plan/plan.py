@@ -155,6 +155,11 @@ class Plan:
         self._ready = []
         return ready
 
+    def ask_again(self) -> None:
+        """Let `take_ready` hand out what would run once more: its result may have been made meanwhile."""
+        for node_id in self.unfresh:
+            self._ready += [job for job in self.nodes[node_id].jobs.values() if job.state is JobState.READY]
+
     def succeed(self, job: Job, outputs: Outputs, generation_id: str | None = None) -> None:
         """A job's outputs are known, from a store of results or from work just done. Late answers are ignored."""
         if job.state is not JobState.READY:
