@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from canvas_kit import View, talk
 
+import fusionflow_nb as ff
 from fusionflow_nb.canvas.messages import read_message
 from fusionflow_nb.errors import EditError
 from fusionflow_nb.flow.wire import to_wire
@@ -176,6 +177,7 @@ def test_what_a_run_makes_is_fresh_before_the_run_has_ended(flow: Flow, view: Vi
     """A node that has its result is told to be fresh at once, while others of the run go on."""
     release = threading.Event()
 
+    @ff.node(version=1)  # what it closes over would make it volatile
     def slow(text: str) -> str:
         release.wait(60)
         return text
