@@ -111,10 +111,22 @@ class Session:
         return {place: shown.ingredients for place, shown in found.items()}
 
     def find_lost(self, plan: Plan, scope: Iterable[str]) -> None:
-        """Mark results whose bytes a run would need and no store holds any more."""
+        """Mark results whose bytes a run would need and no store holds any more.
+
+        Raises:
+            LostAssetError: a locked node keeps such a result, and is not to make another.
+        """
         from fusionflow_nb.engine.lost import lost_jobs  # noqa: PLC0415
 
-        for job in lost_jobs(plan, scope, self.store):
+        lost = lost_jobs(plan, scope, self.store)
+        for job in lost:
+            if job.node.is_locked:
+                raise errors.LostAssetError(
+                    "The bytes of the result it keeps are gone.",
+                    node_id=job.node.id,
+                    hint="Unlock the node to make it anew.",
+                )
+        for job in lost:
             plan.lose(job)
 
     def start(
@@ -140,7 +152,7 @@ class Session:
             announce: called with the run before it begins, so that who listens misses nothing.
 
         Raises:
-            FlowError, ModelError: a node in scope cannot run; nothing was started.
+            FlowError, ModelError, LostAssetError: a node in scope cannot run; nothing was started.
             UnconfirmedError: a large run that nobody confirmed.
         """
         scope = scope_of(plan, targets)

@@ -104,6 +104,35 @@ class Flow(Drawing):
                 changes.append(edits.SetParam(node_id=node_id, name="seed", value=planned.params["seed"]))
         self._do(*changes, edits.RenameNode(old=node_id, new=name))
 
+    def lock(self, node: Output | str, generation_id: str | None = None) -> None:
+        """Keep a result: from now on the node gives exactly this, never runs, and needs nothing above it.
+
+        Args:
+            node: one that gives one result, not a batch of cells.
+            generation_id: what to keep; by default what the node shows now.
+
+        Raises:
+            EditError: it has no result to keep, or one for each cell of a batch.
+        """
+        node_id = id_of(node)
+        self.node_type(node_id)
+        if generation_id is None:
+            jobs = list(self.plan().nodes[node_id].jobs.values())
+            if len(jobs) > 1 or (jobs and jobs[0].coordinate):
+                raise errors.EditError(
+                    f"It has {len(jobs)} cells; only a node with one result can be locked.",
+                    node_id=node_id,
+                    hint="Choose a cell with a pick node below it.",
+                )
+            generation_id = jobs[0].generation_id if jobs and not jobs[0].is_lost else None
+            if generation_id is None:
+                raise errors.EditError("It has no result to keep.", node_id=node_id, hint="Run it first.")
+        self._do(edits.SetNode(node_id=node_id, field="locked", value=generation_id))
+
+    def unlock(self, node: Output | str) -> None:
+        """Let go of a kept result: the node follows its settings and what is above it again."""
+        self._do(edits.SetNode(node_id=id_of(node), field="locked", value=None))
+
     @property
     def name(self) -> str:
         """Its title."""
@@ -186,7 +215,7 @@ class Flow(Drawing):
             confirmed: go ahead with more than 100 paid calls or $10.
 
         Raises:
-            FlowError, ModelError: a node cannot run; nothing was started and nothing spent.
+            FlowError, ModelError, LostAssetError: a node cannot run; nothing was started and nothing spent.
             UnconfirmedError: a large run that was not confirmed.
         """
         living = session.current()
