@@ -56,6 +56,8 @@ class Plan:
         self.nodes: dict[str, NodePlan] = {}
         self.unfresh: set[str] = set()
         """Nodes with a job that is not done: what a run would touch."""
+        self.computed: list[Job] | None = None
+        """Structural jobs as they get their values, for a run that tells of them; None: nobody listens."""
         self._ready: list[Job] = []
         self._to_read: dict[str, None] = {}
         self._to_wire: dict[str, None] = {}
@@ -326,7 +328,9 @@ class Plan:
                 self._ended.append((job, JobState.HOLE))
                 return
             if node.type is not None and node.type.kind is Kind.STRUCTURAL and not node.type.is_async:
-                job.outputs = structural_outputs(job)
+                job.outputs, job.items, job.is_lost = structural_outputs(job), {}, False
+                if self.computed is not None:
+                    self.computed.append(job)
                 self._ended.append((job, JobState.DONE))
                 return
         except errors.FusionFlowError as error:
