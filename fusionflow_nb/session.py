@@ -31,9 +31,9 @@ from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from fusionflow_nb.journal.records import ProjectRecord
+    from fusionflow_nb.journal.records import Generation, ProjectRecord
     from fusionflow_nb.plan.plan import Plan
     from fusionflow_nb.tape.query import Tape
 
@@ -109,6 +109,16 @@ class Session:
         """Ingredients of what each node of a project last showed."""
         found = self.call(self.journal.shown(project_id))
         return {place: shown.ingredients for place, shown in found.items()}
+
+    def generations(self, generation_ids: Sequence[str]) -> dict[str, Generation]:
+        """Generations of this machine's log by id; unknown ids are absent."""
+        if self.services.records:
+            self.call(self.services.flush())
+        return self.call(self.journal.generations(generation_ids))
+
+    def projects_before(self, generation_id: str, *, most: int) -> list[ProjectRecord]:
+        """The latest states of a generation's flow that were logged before it ended, the newest first."""
+        return self.call(self.journal.projects_before(generation_id, most=most))
 
     def find_lost(self, plan: Plan, scope: Iterable[str]) -> None:
         """Mark results whose bytes a run would need and no store holds any more.

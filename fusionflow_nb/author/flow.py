@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fusionflow_nb import errors, recipes, session
+from fusionflow_nb.author import restoring
 from fusionflow_nb.author.drawing import Drawing
 from fusionflow_nb.author.form import Form
-from fusionflow_nb.author.placed import id_of
+from fusionflow_nb.author.placed import PlacedNode, id_of
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.engine.run import scope_of
 from fusionflow_nb.flow import checks, edits, file, python_form
@@ -132,6 +133,26 @@ class Flow(Drawing):
     def unlock(self, node: Output | str) -> None:
         """Let go of a kept result: the node follows its settings and what is above it again."""
         self._do(edits.SetNode(node_id=id_of(node), field="locked", value=None))
+
+    def restore(self, generation_id: str, position: tuple[float, float] | None = None) -> PlacedNode:
+        """Place again how a generation was made: its node as it was, with what it needs above, as one undoable edit.
+
+        The placed node shows that very result, and running it submits nothing.
+
+        Args:
+            generation_id: as `ff.tape` has it.
+            position: where the node goes on the canvas, in pixels; below everything by default.
+
+        Raises:
+            TapeError: there is no such generation.
+            UnknownNodeTypeError: nothing here declares what made it.
+            LostAssetError: what went into it is gone.
+        """
+        part = restoring.part_of(generation_id)
+        changes, node_id = restoring.edits_for(self.document, part, position)
+        self._do(*changes)
+        declared = session.current().catalog.find(self.document.nodes[node_id].type)
+        return PlacedNode(self, node_id, declared.first_output if declared is not None else "")
 
     @property
     def name(self) -> str:
