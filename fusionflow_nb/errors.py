@@ -3,7 +3,8 @@
 FusionFlowError
 ├── FlowError                 the document cannot be used as it stands
 │   ├── FlowFileError         a flow file is unreadable, corrupt or from a newer version
-│   ├── EditError             an edit does not fit the document (unknown node, taken id ...)
+│   ├── EditError             an edit does not fit the document (taken id, no name ...)
+│   │   └── GoneError         what it is about is not there (any more)
 │   ├── CycleError            edges form a circle; names its nodes
 │   ├── PortError             a port is unknown, missing, or given the wrong type
 │   ├── UnknownNodeTypeError  no declaration for this node type
@@ -117,6 +118,12 @@ class EditError(FlowError):
     """An edit does not fit the document."""
 
     code = "edit"
+
+
+class GoneError(EditError):
+    """An edit is about a node that is not there (any more): somebody else may have removed it."""
+
+    code = "gone"
 
 
 class CycleError(FlowError):

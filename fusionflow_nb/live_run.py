@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import display, errors, live_card, recipes
+from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.engine.events import Event
 from fusionflow_nb.media.batch import Batch, Cell
 from fusionflow_nb.media.handles import Media, handle
@@ -279,8 +280,8 @@ class LiveRun:
             if node_id not in self._run.scope:
                 continue
             planned = self._run.plan.nodes[node_id]
-            if planned.type is None or planned.type.name.startswith("load_"):
-                continue
+            if planned.type is None or planned.type.kind is Kind.STRUCTURAL:
+                continue  # files that were put in, and what another node made
             for port in planned.type.outputs:
                 stem = node_id if port.name == planned.type.first_output else f"{node_id} {port.name}"
                 for cell in self._cells(node_id, port.name):

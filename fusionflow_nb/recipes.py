@@ -21,12 +21,22 @@ if TYPE_CHECKING:
 
 def recipe_of(document: FlowDocument, node_id: str, coordinate: Coordinate = ()) -> dict[str, Any]:
     """What made a node's result: the nodes above it with their parameters as they are, and the cell it stands in."""
+    return {
+        "fusionflow": 1,
+        "node_id": node_id,
+        "coordinate": dict(coordinate),
+        "flow": dumps(part_above(document, node_id)),
+    }
+
+
+def part_above(document: FlowDocument, node_id: str) -> FlowDocument:
+    """A node and everything above it, with the variables that these read, as a flow of its own."""
     above = _above(document, node_id)
     nodes = {name: node for name, node in document.nodes.items() if name in above}
     looks = {name: look for name, look in document.layout.nodes.items() if name in above}
     edges = [edge for edge in document.edges if edge.target in above]
     used = {name for node in nodes.values() for name in variables_used(node.params)}
-    part = FlowDocument(
+    return FlowDocument(
         id=document.id,
         name=document.name,
         nodes=nodes,
@@ -34,7 +44,6 @@ def recipe_of(document: FlowDocument, node_id: str, coordinate: Coordinate = ())
         variables={name: value for name, value in document.variables.items() if name in used},
         layout=Layout(nodes=looks),
     )
-    return {"fusionflow": 1, "node_id": node_id, "coordinate": dict(coordinate), "flow": dumps(part)}
 
 
 def writer(document: FlowDocument, node_id: str, coordinate: Coordinate) -> Callable[[Path, Path], None]:

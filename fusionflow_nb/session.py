@@ -31,9 +31,9 @@ from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from fusionflow_nb.journal.records import ProjectRecord
+    from fusionflow_nb.journal.records import Generation, ProjectRecord
     from fusionflow_nb.plan.plan import Plan
     from fusionflow_nb.tape.query import Tape
 
@@ -110,11 +110,33 @@ class Session:
         found = self.call(self.journal.shown(project_id))
         return {place: shown.ingredients for place, shown in found.items()}
 
+    def generations(self, generation_ids: Sequence[str]) -> dict[str, Generation]:
+        """Generations of this machine's log by id; unknown ids are absent."""
+        if self.services.records:
+            self.call(self.services.flush())
+        return self.call(self.journal.generations(generation_ids))
+
+    def projects_before(self, generation_id: str, *, most: int) -> list[ProjectRecord]:
+        """The latest states of a generation's flow that were logged before it ended, the newest first."""
+        return self.call(self.journal.projects_before(generation_id, most=most))
+
     def find_lost(self, plan: Plan, scope: Iterable[str]) -> None:
-        """Mark results whose bytes a run would need and no store holds any more."""
+        """Mark results whose bytes a run would need and no store holds any more.
+
+        Raises:
+            LostAssetError: a locked node keeps such a result, and is not to make another.
+        """
         from fusionflow_nb.engine.lost import lost_jobs  # noqa: PLC0415
 
-        for job in lost_jobs(plan, scope, self.store):
+        lost = lost_jobs(plan, scope, self.store)
+        for job in lost:
+            if job.node.is_locked:
+                raise errors.LostAssetError(
+                    "The bytes of the result it keeps are gone.",
+                    node_id=job.node.id,
+                    hint="Unlock the node to make it anew.",
+                )
+        for job in lost:
             plan.lose(job)
 
     def start(
@@ -140,7 +162,7 @@ class Session:
             announce: called with the run before it begins, so that who listens misses nothing.
 
         Raises:
-            FlowError, ModelError: a node in scope cannot run; nothing was started.
+            FlowError, ModelError, LostAssetError: a node in scope cannot run; nothing was started.
             UnconfirmedError: a large run that nobody confirmed.
         """
         scope = scope_of(plan, targets)

@@ -191,7 +191,7 @@ def test_json_is_alone_on_stdout(saved: Path) -> None:
     assert said["saved"] == ["out/still.png", "out/large.png"]
     assert {job["node"]: job["state"] for job in said["jobs"]}["large"] == "succeeded"
     wrong = child("run", str(saved), "--json", "--to", "nobody")
-    assert (wrong.returncode, json.loads(wrong.stdout)["error"]["code"]) == (2, "edit")
+    assert (wrong.returncode, json.loads(wrong.stdout)["error"]["code"]) == (2, "gone")
 
 
 def test_python_nodes_come_from_the_file_that_is_named(service: Path, tmp_path: Path) -> None:

@@ -270,7 +270,7 @@ def test_the_card_escapes_whatever_it_shows(flow: Flow, fake: FakeProvider) -> N
 def test_the_card_says_states_in_words_and_holes_with_their_reason(mixed: LiveRun) -> None:
     """Colour is never alone; a refused cell is a hole that says so; what was skipped below is not repeated."""
     seen = Seen(display.run_html(mixed))
-    for word in ("failed", "cached", "refused", "skipped", "2/4 · 2 refused", "The service refuses this prompt."):
+    for word in ("failed", "succeeded", "refused", "skipped", "2/4 · 2 refused", "The service refuses this prompt."):
         assert word in seen.words
     titles = [figure["title"] for figure in seen.of("figure")]
     assert titles.count("stills: 1 · forbidden") == 1
@@ -289,6 +289,8 @@ def test_the_card_of_a_large_sweep_stays_small(flow: Flow) -> None:
         max(sum(f"n{at}:" in str(one["title"]) for one in seen.of("figure")) for at in range(5))
         == MAX_SHOWN_OF_ONE_NODE
     )
+    assert seen.words.split().count("+5") == 3, "a node whose pictures are not all shown says how many are not"
+    assert "n4: 5 more" in [one.get("title") for one in seen.of("div")]
 
 
 def test_a_card_under_way_has_bars_and_no_pictures(tmp_path: Path) -> None:

@@ -306,3 +306,12 @@ def test_our_own_work_stays_off_the_loop(flow: Flow, living: Session, monkeypatc
     flow.run().result(PATIENCE_S)
     assert len(threads) >= 5
     assert living._thread not in threads
+
+
+def test_structural_work_is_done_once_and_known_then(flow: Flow) -> None:
+    """A text computed now reads `succeeded`, the next time `cached`, and `succeeded` again once it has changed."""
+    flow.generate_image(flow.text("dawn", name="prompt"), model="fake/image", name="still")
+    assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 2}
+    assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 2}
+    flow.set("prompt", text="noon")
+    assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 2}

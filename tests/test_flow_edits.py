@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from fusionflow_nb import errors
 from fusionflow_nb.flow import edits
-from fusionflow_nb.flow.document import FlowDocument, Node, NodeLayout
+from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
 from fusionflow_nb.flow.plain import MAX_DEPTH
 
 edit_form = TypeAdapter(edits.Edit)
@@ -256,3 +256,24 @@ def test_small_edits_do_not_walk_the_flow(edit):
         edits.apply(document, edits.AddEdge(edge=edge("t_0", "out", "t_1", "other")))
     in_small = steps(small, edit)
     assert 0 < steps(large, edit) <= in_small
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        edits.RemoveNode(node_id="t_9"),
+        edits.RenameNode(old="t_9", new="t_10"),
+        edits.SetParam(node_id="t_9", name="x", value=0),
+        edits.SetNode(node_id="t_9", field="take", value=1),
+        edits.SetLayout(node_id="t_9", fields={"x": 1.0}),
+        edits.AddEdge(edge=Edge(source="t_0", source_port="out", target="t_9", target_port="in")),
+        edits.RemoveEdge(edge=Edge(source="t_0", source_port="out", target="t_9", target_port="in")),
+    ],
+    ids=lambda edit: edit.kind,
+)
+def test_an_edit_of_a_node_that_is_no_more_is_answered_gone(edit):
+    """A view that edits what somebody else has removed must tell that from an edit that was wrong."""
+    with pytest.raises(errors.GoneError) as caught:
+        edits.apply(chain(3), edit)
+    assert caught.value.to_payload()["code"] == "gone"
+    assert caught.value.node_id == "t_9"

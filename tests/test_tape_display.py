@@ -65,8 +65,15 @@ def test_thumbnails_are_inside_and_at_most_so_many(asked):
     sources = re.findall(r'src="([^"]*)"', html)
     assert len(sources) == 48
     assert all(source.startswith("data:image/webp;base64,") for source in sources)
-    assert html.count("<td>fusionflow:") == 12
+    assert html.count('<td style="text-align:left">fusionflow:') == 12
     assert "http" not in html
+
+
+def test_cells_say_their_side_themselves(asked):
+    """A notebook that is not trusted loses the style sheet, and Lab would set every cell flush right."""
+    seen = Tags(asked.sql("SELECT 'word' AS word, 7 AS number, NULL::VARCHAR AS none")._repr_mimebundle_()["text/html"])
+    sides = [attributes.get("style") for tag, attributes in seen.tags if tag in {"th", "td"}]
+    assert sides == ["text-align:left", "text-align:right", "text-align:left"] * 2
 
 
 def test_content_key_is_no_picture(asked):
@@ -82,7 +89,7 @@ def test_picture_without_preview_is_text(tmp_path):
         opened = Tape(journal.path, preview=lambda _sha256: None)
         html = opened.sql("SELECT sha256 FROM outputs")._repr_mimebundle_()["text/html"]
         opened.close()
-    assert f"<td>{picture('a').sha256}</td>" in html
+    assert f">{picture('a').sha256}</td>" in html
 
 
 def test_table_says_how_much_it_shows(asked):
@@ -93,10 +100,10 @@ def test_table_says_how_much_it_shows(asked):
     assert "the first 40 of 1,000 rows" in many["text/plain"]
     empty = asked.sql("SELECT id FROM generations WHERE FALSE")._repr_mimebundle_()
     assert "0 rows" in empty["text/html"]
-    assert "<th>id</th>" in empty["text/html"]
+    assert ">id</th>" in empty["text/html"]
     html = asked.sql("SELECT NULL AS nothing, 'NULL' AS word")._repr_mimebundle_()["text/html"]
     assert html.count('<span class="null">NULL</span>') == 1
-    assert "<td>NULL</td>" in html
+    assert ">NULL</td>" in html
 
 
 def test_colours_are_inherited(asked):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
@@ -468,3 +470,37 @@ def test_module_asks_the_bound_tape(asked, monkeypatch):
     assert tape.sql("SELECT $x", x=4).rows() == [(4,)]
     assert tape.current() is asked
     assert "one" in repr(tape.sql("SELECT 1 AS one"))
+
+
+FORMS = ["rows", "df", "pl", "arrow"]
+
+
+# DuckDB's own call of pandas, which pandas 3.1 warns of.
+@pytest.mark.filterwarnings("ignore:The inplace keyword:DeprecationWarning")
+@pytest.mark.parametrize("form", FORMS)
+def test_times_with_a_zone_come_in_every_form(asked, form):
+    """`now()` is what people ask first: it needs no package that the project does not bring."""
+    assert len(getattr(asked.sql("SELECT now() AS at"), form)()) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "form"),
+    [("SELECT INTERVAL '9999999 years' AS x", "rows"), ("SELECT DATE 'infinity' AS x", "df")],
+    ids=["overflow", "conversion"],
+)
+def test_a_value_without_such_a_form_is_an_error_of_the_tape(asked, query, form):
+    """What breaks while a result takes its form is said like what breaks in the query."""
+    with pytest.raises(errors.TapeError):
+        getattr(asked.sql(query), form)()
+
+
+def test_a_missing_package_is_an_error_of_the_tape():
+    """An environment that lost a package is told which; in a process of its own, as DuckDB imports it once."""
+    code = (
+        "import sys; sys.modules['pytz'] = None\n"
+        "import fusionflow_nb as ff\n"
+        "try: ff.tape.sql('SELECT now()').rows()\n"
+        "except ff.errors.TapeError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pytz" in done.stdout

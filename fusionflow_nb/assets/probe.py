@@ -1,6 +1,7 @@
 """What stored bytes show: their size and length from the header, and a small picture of them.
 
-Making the picture decodes the bytes, so it is also the proof that a picture or video is one.
+Making the picture decodes the bytes, so it is also the proof that a picture or video is one. What decodes is imported
+when there is something to decode: NumPy and Pillow are most of what opening a session would cost.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.intake import Arrival, check_text
-from fusionflow_nb.assets.waveform import draw_waveform
-from fusionflow_nb.media import audio, picture, video
 from fusionflow_nb.media.container import open_media
 from fusionflow_nb.media.values import Asset
 
@@ -87,12 +86,18 @@ def read_facts(path: Path, media_type: str) -> Facts:
     try:
         match media_type.partition("/")[0]:
             case "image":
+                from fusionflow_nb.media import picture  # noqa: PLC0415
+
                 seen = picture.picture_facts(path)
                 return Facts(seen.width, seen.height)
             case "video":
+                from fusionflow_nb.media import video  # noqa: PLC0415
+
                 film = video.video_facts(path)
                 return Facts(film.width, film.height, film.duration_s)
             case "audio":
+                from fusionflow_nb.media import audio  # noqa: PLC0415
+
                 with _damage(path):
                     return Facts(duration_s=audio.audio_facts(path).duration_s)
             case _:
@@ -107,6 +112,12 @@ def prove_and_picture(path: Path, media_type: str) -> bytes | None:
     Raises:
         MediaError: the bytes are not what their type promises: truncated, hostile or damaged.
     """
+    if not media_type.startswith(("image/", "video/", "audio/")):
+        check_text(path, media_type)
+        return None
+    from fusionflow_nb.assets.waveform import draw_waveform  # noqa: PLC0415
+    from fusionflow_nb.media import audio, picture, video  # noqa: PLC0415
+
     try:
         match media_type.partition("/")[0]:
             case "image":
@@ -115,12 +126,9 @@ def prove_and_picture(path: Path, media_type: str) -> bytes | None:
                 return picture.thumbnail(
                     picture.from_array(video.poster(path, max_pixels=_POSTER_PIXELS)), PREVIEW_SIDE
                 )
-            case "audio":
+            case _:
                 with _damage(path):
                     return picture.thumbnail(draw_waveform(audio.waveform(path, _BARS)), PREVIEW_SIDE)
-            case _:
-                check_text(path, media_type)
-                return None
     except errors.MissingExtraError:
         return None
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from fusionflow_nb import errors, session
 from fusionflow_nb.author.placed import random
 from fusionflow_nb.catalog.node_type import Kind
+from fusionflow_nb.flow.document import Node
 from fusionflow_nb.plan.keys import SEED_BITS, derived_seed
 from fusionflow_nb.plan.prepare import task_of
 
 if TYPE_CHECKING:
     from fusionflow_nb.catalog.node_type import NodeType
+
+_NODE_FIELDS = {
+    "take": "Use a whole number from 0 on.",
+    "is_muted": "Use True or False.",
+    "locked": "Use the id of a generation.",
+}
 
 
 def by_name(declared: NodeType, args: tuple[Any, ...], params: dict[str, Any]) -> dict[str, Any]:
@@ -55,6 +64,25 @@ def pin(declared: NodeType, values: dict[str, Any], node_id: str, connected: fro
     is_set = "seed" in connected or values.get("seed") is not None or "seed" in (values.get("settings") or {})
     if seed is not None and "seed" in declared.by_name and not is_set:
         values["seed"] = derived_seed(node_id, *([take] if take else []), maximum=seed.maximum)
+
+
+def new_node(**fields: Any) -> Node:  # noqa: ANN401 - the fields of a node
+    """A node made of what a person gave.
+
+    Raises:
+        EditError: a name that is none, a take below 0.
+    """
+    try:
+        return Node(**fields)
+    except ValidationError as error:
+        name = error.errors()[0]["loc"][0]
+        if name == "id":
+            raise errors.EditError(
+                f"{fields['id']!r} is no name for a node.", hint="Use letters, digits and _, a letter first."
+            ) from None
+        raise errors.EditError(
+            f"{name} cannot be {fields[str(name)]!r}.", node_id=fields["id"], hint=_NODE_FIELDS.get(str(name))
+        ) from None
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - a parameter as a person gives it

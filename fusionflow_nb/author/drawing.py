@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors, session
-from fusionflow_nb.author.arguments import by_name, pin, plain
+from fusionflow_nb.author.arguments import by_name, new_node, pin, plain
 from fusionflow_nb.author.placed import Output, PlacedNode, id_of
 from fusionflow_nb.author.rows import rows_of
 from fusionflow_nb.catalog.edges import check_edge
@@ -64,7 +64,7 @@ class Drawing:
             UnknownNodeTypeError, PortError, ParameterError, ModelError: what is wrong and what there is instead.
         """
         if isinstance(node_type, str) and params is not None and session.current().catalog.find(node_type) is None:
-            placeholder = Node(
+            placeholder = new_node(
                 id=name or edits.new_node_id(self.document, node_type),
                 type=node_type,
                 params={**named, **params},
@@ -89,7 +89,7 @@ class Drawing:
         if declared.kind is Kind.PROVIDER and params is None:
             pin(declared, values, node_id, connected, take)
         values.update(params or {})
-        node = Node(id=node_id, type=declared.name, params=values, take=take, is_muted=muted, locked=locked)
+        node = new_node(id=node_id, type=declared.name, params=values, take=take, is_muted=muted, locked=locked)
         if declared.source_digest is not None:
             node.__pydantic_extra__ = {"source": declared.source_digest}
         for edge in edges:
@@ -160,6 +160,7 @@ class Drawing:
     def again(self, node: Output | str) -> None:
         """Ask for another result of the same settings: the next take."""
         node_id = id_of(node)
+        self.node_type(node_id)
         take = self.document.nodes[node_id].take + 1
         changes: list[Any] = [edits.SetNode(node_id=node_id, field="take", value=take)]
         if "seed" in self.document.nodes[node_id].params:
@@ -198,13 +199,13 @@ class Drawing:
         """The declaration of a placed node.
 
         Raises:
-            EditError: there is no such node.
+            GoneError: there is no such node.
             UnknownNodeTypeError: nothing declares its type.
         """
         placed = self.document.nodes.get(node_id)
         if placed is None:
             known = ", ".join(self.document.nodes) or "none"
-            raise errors.EditError(f"There is no node {node_id!r}.", hint=f"Nodes: {known}.")
+            raise errors.GoneError(f"There is no node {node_id!r}.", hint=f"Nodes: {known}.")
         return session.current().catalog.get(placed.type, node_id=node_id)
 
     def _do(self, *changes: Any) -> None:  # noqa: ANN401 - edits

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fusionflow_nb import errors, recipes, session
+from fusionflow_nb.author import restoring
 from fusionflow_nb.author.drawing import Drawing
 from fusionflow_nb.author.form import Form
-from fusionflow_nb.author.placed import id_of
+from fusionflow_nb.author.placed import PlacedNode, id_of
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.engine.run import scope_of
 from fusionflow_nb.flow import checks, edits, file, python_form
@@ -104,6 +105,55 @@ class Flow(Drawing):
                 changes.append(edits.SetParam(node_id=node_id, name="seed", value=planned.params["seed"]))
         self._do(*changes, edits.RenameNode(old=node_id, new=name))
 
+    def lock(self, node: Output | str, generation_id: str | None = None) -> None:
+        """Keep a result: from now on the node gives exactly this, never runs, and needs nothing above it.
+
+        Args:
+            node: one that gives one result, not a batch of cells.
+            generation_id: what to keep; by default what the node shows now.
+
+        Raises:
+            EditError: it has no result to keep, or one for each cell of a batch.
+        """
+        node_id = id_of(node)
+        self.node_type(node_id)
+        if generation_id is None:
+            jobs = list(self.plan().nodes[node_id].jobs.values())
+            if len(jobs) > 1 or (jobs and jobs[0].coordinate):
+                raise errors.EditError(
+                    f"It has {len(jobs)} cells; only a node with one result can be locked.",
+                    node_id=node_id,
+                    hint="Choose a cell with a pick node below it.",
+                )
+            generation_id = jobs[0].generation_id if jobs and not jobs[0].is_lost else None
+            if generation_id is None:
+                raise errors.EditError("It has no result to keep.", node_id=node_id, hint="Run it first.")
+        self._do(edits.SetNode(node_id=node_id, field="locked", value=generation_id))
+
+    def unlock(self, node: Output | str) -> None:
+        """Let go of a kept result: the node follows its settings and what is above it again."""
+        self._do(edits.SetNode(node_id=id_of(node), field="locked", value=None))
+
+    def restore(self, generation_id: str, position: tuple[float, float] | None = None) -> PlacedNode:
+        """Place again how a generation was made: its node as it was, with what it needs above, as one undoable edit.
+
+        The placed node shows that very result, and running it submits nothing.
+
+        Args:
+            generation_id: as `ff.tape` has it.
+            position: where the node goes on the canvas, in pixels; below everything by default.
+
+        Raises:
+            TapeError: there is no such generation.
+            UnknownNodeTypeError: nothing here declares what made it.
+            LostAssetError: what went into it is gone.
+        """
+        part = restoring.part_of(generation_id)
+        changes, node_id = restoring.edits_for(self.document, part, position)
+        self._do(*changes)
+        declared = session.current().catalog.find(self.document.nodes[node_id].type)
+        return PlacedNode(self, node_id, declared.first_output if declared is not None else "")
+
     @property
     def name(self) -> str:
         """Its title."""
@@ -190,7 +240,7 @@ class Flow(Drawing):
             confirmed: go ahead with more than 100 paid calls or $10.
 
         Raises:
-            FlowError, ModelError: a node cannot run; nothing was started and nothing spent.
+            FlowError, ModelError, LostAssetError: a node cannot run; nothing was started and nothing spent.
             UnconfirmedError: a large run that was not confirmed.
         """
         living = session.current()

@@ -17,9 +17,9 @@ class Catalog:
     """Node types by name. Built-in names cannot be taken; a notebook may redefine its own."""
 
     def __init__(self) -> None:
-        from fusionflow_nb.catalog import audio, files, image, sweep, text, transform, video  # noqa: PLC0415
+        from fusionflow_nb.catalog import audio, files, image, pick, sweep, text, transform, video  # noqa: PLC0415
 
-        families = (text, image, video, audio, transform, sweep, files)
+        families = (text, image, video, audio, transform, sweep, pick, files)
         self._built_in = {node.name: node for family in families for node in family.node_types()}
         self._declared: dict[str, NodeType] = {}
         self.rev = 0

@@ -159,6 +159,7 @@ def _row(*cells: str) -> str:
 def _pictures(run: LiveRun) -> str:
     """Previews of what the nodes gave, in the flow's order; of too many, those of the last nodes. A hole says why."""
     shown: list[str] = []
+    left = MAX_SHOWN_PICTURES
     for node_id in reversed(list(run.node_states())):
         given = run[node_id]
         cells: list[_Place] = (
@@ -166,18 +167,29 @@ def _pictures(run: LiveRun) -> str:
             if isinstance(given, Batch)
             else [(given, (), "")]
         )
+        cells = [cell for cell in cells if _is_shown(cell)]
+        chosen = _chosen(cells, min(MAX_SHOWN_OF_ONE_NODE, left))
         strip: list[str] = []
-        for value, labels, note in _chosen(cells, min(MAX_SHOWN_OF_ONE_NODE, MAX_SHOWN_PICTURES - len(shown))):
+        for value, labels, note in chosen:
             text = " · ".join(label for _, label in reversed(labels)) or node_id
             title = f"{node_id}: {text}" if labels else node_id
             if isinstance(value, Media):
                 strip.append(_figure(value, text, title))
-            elif value is None and labels and note != "skipped":  # that only repeats the hole above
+            else:
                 strip.append(_hole(note, text, title))
+        left -= len(chosen)
+        if strip and len(chosen) < len(cells):
+            strip.append(_more(len(cells) - len(chosen), node_id))
         shown = [*filter(None, strip), *shown]
     if not shown:
         return ""
     return f'<div style="display:flex;flex-wrap:wrap;gap:8px;margin-top:12px">{"".join(shown)}</div>'
+
+
+def _is_shown(cell: _Place) -> bool:
+    """Whether a place has a picture, or a hole of its own: one that was skipped only repeats the hole above."""
+    value, labels, note = cell
+    return isinstance(value, Media) or (value is None and bool(labels) and note != "skipped")
 
 
 def _chosen(cells: list[_Place], count: int) -> list[_Place]:
@@ -207,6 +219,15 @@ def _hole(note: str, text: str, title: str) -> str:
         f"border:1px dashed rgba(128,128,128,.6);border-radius:6px;font-size:12px;{_QUIET}"
     )
     return _framed(f'<div style="{look}">{escape(note)}</div>', text, title)
+
+
+def _more(count: int, node_id: str) -> str:
+    """How many there are beside those shown."""
+    look = (
+        "display:flex;align-items:center;justify-content:center;min-width:56px;height:112px;border-radius:6px;"
+        f"background:rgba(128,128,128,.12);{_MONO}"
+    )
+    return f'<div style="{look}" title="{escape(node_id, quote=True)}: {count} more">+{count}</div>'
 
 
 def _framed(what: str, text: str, title: str) -> str:

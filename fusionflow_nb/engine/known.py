@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fusionflow_nb.engine.kept import answer_kept
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -12,20 +14,22 @@ if TYPE_CHECKING:
 
 
 def scope_of(plan: Plan, targets: Iterable[str]) -> frozenset[str]:
-    """The targets and everything above them."""
+    """The targets and everything above them that they need; a locked node needs nothing."""
     found: set[str] = set()
     stack = list(targets)
     while stack:
         node_id = stack.pop()
         if node_id not in found:
             found.add(node_id)
-            stack.extend(link.source.id for link in plan.nodes[node_id].links)
+            node = plan.nodes[node_id]
+            stack.extend(link.source.id for link in (() if node.is_locked else node.links))
     return frozenset(found)
 
 
 async def look_up(plan: Plan, services: Services) -> None:
     """Answer everything a plan can know without running: results by key, in batches, hit by hit downstream."""
     while ready := plan.take_ready():
+        await answer_kept([job for job in ready if job.node.is_locked], plan, services)
         keyed = {
             job.key: job
             for job in ready

@@ -49,6 +49,10 @@ def _has_result(node: NodePlan) -> bool:
 
 
 def _is_whole(job: Job, store: AssetStore) -> bool:
+    """Whether the bytes of a result are there, or are no concern of this job (a file that was put in)."""
     assets: list[Asset] = assets_of(job.outputs or {})
-    is_made_here = job.node.type is not None and job.node.type.kind is not Kind.STRUCTURAL
-    return not is_made_here or all(store.has(asset.sha256) for asset in assets)
+    if job.node.type is None or job.node.type.kind is Kind.STRUCTURAL:
+        # What a pick node passes on is made above it: it waits until that is there again.
+        passed_on = {digest for _, _, digest, _ in job.digests}
+        assets = [asset for asset in assets if asset.digest in passed_on]
+    return all(store.has(asset.sha256) for asset in assets)

@@ -192,6 +192,7 @@ class Run:
                     elif job.state is JobState.READY:
                         waiting.append(job)
         self.plan.take_ready()
+        self.plan.computed = []
         async with asyncio.TaskGroup() as group:
             self._group = group
             self._breathed_at = self._loop.time()
@@ -249,7 +250,7 @@ class Run:
                 self._breathed_at = self._loop.time()
 
     def _follow(self) -> None:
-        """Sort the jobs that became ready: known, to be asked for in the journal, or to be run."""
+        """Sort the jobs that became ready: known, to be asked for, or to be run; tell of those the plan computed."""
         memo = self.services.memo
         while ready := self.plan.take_ready():
             for job in ready:
@@ -266,6 +267,10 @@ class Run:
                     self._asked.append(job)
                 else:
                     self._enqueue(job)
+        computed, self.plan.computed = self.plan.computed or (), []
+        for job in computed:
+            if job.node.id in self.scope and job.state is JobState.DONE:
+                self._known(job)
 
     async def _answer_asked(self) -> None:
         """Look up, together, the jobs whose keys came up since the last time; run what is not known."""
@@ -373,10 +378,12 @@ class Run:
         self._ended(job, status)
 
     def _known(self, job: Job) -> None:
-        """A job whose result was there before."""
-        status = self.jobs[job.node.id, job.coordinate] = JobStatus(
-            "cached", 1.0, generation_id=job.generation_id or None
-        )
+        """A job whose result was there before; structural work that this kernel sees for the first time is done now."""
+        state = "cached"
+        if _is_structural(job) and job.key is not None and job.key not in self.services.memo:
+            state = "succeeded"
+            self.services.remember(job.key, Stored("", job.outputs or {}))
+        status = self.jobs[job.node.id, job.coordinate] = JobStatus(state, 1.0, generation_id=job.generation_id or None)
         self._ended(job, status)
 
     def _fell(self, job: Job) -> None:
@@ -470,3 +477,8 @@ class Run:
                 "run-end", self.id, state=self.status, at_us=self.finished_at_us, cost_micro_usd=self.spent_micro_usd()
             )
         )
+
+
+def _is_structural(job: Job) -> bool:
+    """Whether the plan itself computed it."""
+    return job.node.type is not None and job.node.type.kind is Kind.STRUCTURAL

@@ -176,6 +176,8 @@ def _add_edge(document: FlowDocument, edit: AddEdge) -> Edit:
 
 def _remove_edge(document: FlowDocument, edit: RemoveEdge) -> Edit:
     key, target = edge_key(edit.edge), edit.edge.target
+    _node(document, edit.edge.source)
+    _node(document, target)
     for at, edge in enumerate(document.edges):
         if edge.target == target and edge_key(edge) == key:
             document.index.edges(document.edges).discard(key)
@@ -216,7 +218,7 @@ def _several(document: FlowDocument, edit: Several) -> Edit:
 def _node(document: FlowDocument, node_id: str) -> Node:
     node = document.nodes.get(node_id)
     if node is None:
-        raise errors.EditError("There is no such node.", node_id=node_id, hint="It may have been removed meanwhile.")
+        raise errors.GoneError("There is no such node.", node_id=node_id, hint="It may have been removed meanwhile.")
     return node
 
 

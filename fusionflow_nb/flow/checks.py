@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.flow.document import FlowDocument
 
 _VARIABLE = re.compile(r"(\\?)\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+_BRACES = re.compile(r"\{\{\s*[A-Za-z_][A-Za-z0-9_]*\s*\}\}")
 _STARTS = 200
 """Nodes of a circle from which a shorter one is looked for: naming a circle of 10,000 must not take minutes."""
 
@@ -87,6 +88,27 @@ def substitute(value: Any, variables: Mapping[str, Any], *, where: str) -> Any: 
     return _VARIABLE.sub(
         lambda found: found[0][1:] if found[1] else _text(_variable(found[2], variables, where)), value
     )
+
+
+def filled_in(value: Any, variables: Mapping[str, Any], *, where: str) -> Any:  # noqa: ANN401 - any parameter
+    r"""A parameter that reads no variable any more, and means what it meant with these.
+
+    Raises:
+        ParameterError: a variable that is not there.
+
+    >>> filled_in(r"{{n}} of \{{m}}", {"n": 3}, where="text_1")
+    '3 of \\{{m}}'
+    """
+    return escaped(substitute(value, variables, where=where))
+
+
+def escaped(value: Any) -> Any:  # noqa: ANN401 - any parameter
+    """A value as a parameter has it: what looks like a variable in it stays text."""
+    if isinstance(value, dict):
+        return {key: escaped(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [escaped(one) for one in value]
+    return _BRACES.sub(lambda found: f"\\{found[0]}", value) if isinstance(value, str) else value
 
 
 def _variable(name: str, variables: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - any parameter

@@ -117,6 +117,11 @@ def project_to_json(project: ProjectRecord) -> dict[str, Any]:
     }
 
 
+def project_from_json(data: dict[str, Any]) -> ProjectRecord:
+    """The project of a stored form."""
+    return ProjectRecord(data["id"], data["name"], data["graph_state"], data["variables"])
+
+
 def outputs_text(outputs: Outputs) -> str:
     """Outputs as the look-up tables keep them."""
     return dumps(outputs_to_json(outputs))

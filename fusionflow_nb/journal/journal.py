@@ -151,6 +151,14 @@ class Journal:
         """What each node of a project last showed."""
         return await self._read(lambda cursor: reading.shown(cursor, project_id))
 
+    async def generations(self, generation_ids: Sequence[str]) -> dict[str, Generation]:
+        """Generations by id; unknown ids are absent."""
+        return await self._read(lambda cursor: reading.generations(cursor, generation_ids))
+
+    async def projects_before(self, generation_id: str, *, most: int) -> list[ProjectRecord]:
+        """The latest states of a generation's project that were logged before it ended, the newest first."""
+        return await self._read(lambda cursor: reading.projects_before(cursor, generation_id, most))
+
     async def ended(self, job_id: str) -> Ended | None:
         """How a job ended; None while it goes on."""
         return await self._read(lambda cursor: reading.ended(cursor, job_id))

@@ -148,6 +148,10 @@ class Journal(Protocol):
         """What each node of a project last showed."""
         ...
 
+    async def generations(self, generation_ids: Sequence[str]) -> dict[str, Generation]:
+        """Generations by id; unknown ids are absent."""
+        ...
+
     async def claim(self, intents: Sequence[Intent], caps: Mapping[str, int]) -> list[Claim]:
         """Write intents ahead, in one commit; one answer each, in order. `caps`: scope -> cap in micro-dollars."""
         ...

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fusionflow_nb.journal.protocol import Spending
-    from fusionflow_nb.journal.records import Coordinate
+    from fusionflow_nb.journal.records import Coordinate, Generation, ProjectRecord
 
 _MEMO_LIMIT = 50_000
 
@@ -49,6 +49,33 @@ def lookup(cursor: sqlite3.Cursor, keys: Sequence[bytes], memo: ResultMemo) -> d
     finally:
         cursor.execute("COMMIT")
     return found
+
+
+def generations(cursor: sqlite3.Cursor, generation_ids: Sequence[str]) -> dict[str, Generation]:
+    """Generations by id, as they were last written; unknown ids are absent."""
+    statement = "SELECT payload FROM events WHERE kind = 'generation' AND entity_id = ? ORDER BY seq DESC LIMIT 1"
+    found: dict[str, Generation] = {}
+    for generation_id in generation_ids:
+        row = cursor.execute(statement, (generation_id,)).fetchone()
+        if row is not None:
+            found[generation_id] = codec.generation_from_json(json.loads(row[0]))
+    return found
+
+
+def projects_before(cursor: sqlite3.Cursor, generation_id: str, most: int) -> list[ProjectRecord]:
+    """The latest states of a generation's project that were logged before it ended, the newest first."""
+    row = cursor.execute(
+        "SELECT seq, payload FROM events WHERE kind = 'generation' AND entity_id = ? ORDER BY seq LIMIT 1",
+        (generation_id,),
+    ).fetchone()
+    if row is None:
+        return []
+    seq, project_id = row[0], json.loads(row[1])["project_id"]
+    states = cursor.execute(
+        "SELECT payload FROM events WHERE kind = 'project' AND entity_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+        (project_id, seq, most),
+    )
+    return [codec.project_from_json(json.loads(payload)) for (payload,) in states]
 
 
 def shown(cursor: sqlite3.Cursor, project_id: str) -> dict[tuple[str, Coordinate], Shown]:

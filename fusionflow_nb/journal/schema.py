@@ -127,6 +127,15 @@ def _step_6_projects(cursor: sqlite3.Cursor) -> None:
     cursor.execute("CREATE TABLE projects (project_id TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID")
 
 
+def _step_7_generations_by_id(cursor: sqlite3.Cursor) -> None:
+    """A generation by its id (a kept result, a restore), and the states of a project by theirs.
+
+    Both partial, and new ids come last: an insert only ever touches the end.
+    """
+    cursor.execute("CREATE INDEX generations_by_id ON events (entity_id) WHERE kind = 'generation'")
+    cursor.execute("CREATE INDEX projects_by_id ON events (entity_id, seq) WHERE kind = 'project'")
+
+
 STEPS: tuple[Callable[[sqlite3.Cursor], None], ...] = (
     _step_1_events,
     _step_2_jobs,
@@ -134,6 +143,7 @@ STEPS: tuple[Callable[[sqlite3.Cursor], None], ...] = (
     _step_4_money,
     _step_5_waiting,
     _step_6_projects,
+    _step_7_generations_by_id,
 )
 
 

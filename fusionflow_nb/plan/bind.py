@@ -12,7 +12,7 @@ from fusionflow_nb.plan.fit import fitted, fitted_list
 from fusionflow_nb.plan.job import Bound
 from fusionflow_nb.plan.keys import content_key, key_part, key_tail, list_digest
 from fusionflow_nb.plan.prepare import COMMON, check_model, key_parts, settle_settings, task_of
-from fusionflow_nb.plan.reach import mapped_item
+from fusionflow_nb.plan.reach import maker_of, mapped_item
 
 if TYPE_CHECKING:
     from fusionflow_nb.catalog.node_type import InputPort, NodeType
@@ -62,7 +62,7 @@ def _received(job: Job, node_type: NodeType, port: InputPort, links: list[Link])
         if found is None:
             return None
         item = fitted(found[0], links[0], node_type, node_id=node_id)
-        job.digests.append((port.name, 0, item.digest, found[1].generation_id))
+        job.digests.append((port.name, 0, item.digest, maker_of(found[1], found[0])))
         return _plain(item), item.digest
     if port.collects is Collects.ALL:
         items = fitted_list(listed(job, links) or (), port, node_type, node_id=node_id)

@@ -9,7 +9,7 @@ from fusionflow_nb.media.batch import Batch, Cell
 from fusionflow_nb.media.values import Item, json_digest
 from fusionflow_nb.plan import axes as axes_of
 from fusionflow_nb.plan.fit import carried
-from fusionflow_nb.plan.reach import port_item, root_code
+from fusionflow_nb.plan.reach import maker_of, port_item, root_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def listed(job: Job, links: list[Link]) -> list[Item] | None:
             if item is None or source is None:
                 return None
             item = carried(item, link, node_id=job.node.id)  # noqa: PLW2901 - the same item in the port's form
-            job.digests.append((link.port.name, len(items), item.digest, source.generation_id))
+            job.digests.append((link.port.name, len(items), item.digest, maker_of(source, item)))
             items.append(item)
     return items
 
@@ -45,7 +45,7 @@ def batched(job: Job, links: list[Link]) -> Batch[Item]:
         for labels, source, item, note in _cells(job, link):
             if item is not None and source is not None:
                 item = carried(item, link, node_id=job.node.id)  # noqa: PLW2901
-                job.digests.append((link.port.name, len(cells), item.digest, source.generation_id))
+                job.digests.append((link.port.name, len(cells), item.digest, maker_of(source, item)))
             cells.append(Cell((*edge, *labels), item, note))
             axis_names.update(dict.fromkeys(name for name, _ in cells[-1].labels))
     return Batch(tuple(axis_names), cells)

@@ -158,10 +158,19 @@ class NodePlan:
     """False: it cannot run at all, and stands as one hole."""
     is_muted: bool = False
     take: int = 0
+    locked: str | None = None
+    """Id of the generation whose outputs it keeps: neither its settings nor what is above it count."""
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether it keeps a result; what nothing declares has no outputs that could be passed on."""
+        return self.locked is not None and self.type is not None
 
     @property
     def problem(self) -> errors.FusionFlowError | None:
         """Why a run could not do this node; None where it can, or need not."""
+        if self.is_locked:
+            return self.finding
         if self.misfit or self.fault or self.finding:
             return self.misfit or self.fault or self.finding
         if self.prepared is None or self.prepared.retired is None:
@@ -179,8 +188,9 @@ class NodePlan:
 
     @property
     def grows(self) -> bool:
-        """Whether it adds an axis whose length is known only when it has run."""
-        return self.varies or (self.type is not None and any(port.is_series for port in self.type.outputs))
+        """Whether it adds an axis whose length is known only when its outputs are."""
+        is_open_ended = self.type is not None and any(port.is_series for port in self.type.outputs)
+        return self.is_locked or self.varies or is_open_ended
 
     @property
     def state(self) -> str:

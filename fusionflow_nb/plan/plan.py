@@ -1,7 +1,8 @@
 """The plan: what a run would do, held as a state machine and moved on by results and edits.
 
 `take_ready()` hands out jobs whose inputs are known, with their content keys. Whoever holds the plan looks the keys up
-and answers each with `succeed` (cached or computed, the plan does not care), `fail`, or nothing (it stays stale). So
+and answers each with `succeed` (cached or computed, the plan does not care), `fail`, or nothing (it stays stale). The
+job of a locked node has no inputs and no key: it is answered with the outputs that the node keeps, or refused. So
 the same machine prices a flow, explains it, and drives a run, and no walk is done twice: an edit touches what lies
 below it.
 
@@ -55,6 +56,8 @@ class Plan:
         self.nodes: dict[str, NodePlan] = {}
         self.unfresh: set[str] = set()
         """Nodes with a job that is not done: what a run would touch."""
+        self.computed: list[Job] | None = None
+        """Structural jobs as they get their values, for a run that tells of them; None: nobody listens."""
         self._ready: list[Job] = []
         self._to_read: dict[str, None] = {}
         self._to_wire: dict[str, None] = {}
@@ -135,7 +138,7 @@ class Plan:
         if node.prepared is not None:
             node.fault = None
         node.unended = 0
-        node.unshaped = sum([source.out_axes is None for source in node.sources])
+        node.unshaped = 0 if node.is_locked else sum([source.out_axes is None for source in node.sources])
         self.unfresh.add(node.id)
 
     def _drop_jobs(self, node: NodePlan) -> None:
@@ -177,6 +180,12 @@ class Plan:
         self._ended.append((job, JobState.HOLE))
         return [other for other in self._settle() if other is not job]
 
+    def refuse(self, job: Job, error: errors.FusionFlowError) -> None:
+        """A job's node is found to be impossible: like `fail`, and a run to it does not begin."""
+        if job.state in _OPEN:
+            job.node.finding = error
+            self.fail(job, error)
+
     def lose(self, job: Job) -> None:
         """A job's bytes are gone: it would have to run again. Its digests stay known, so results below stay."""
         if job.state is not JobState.DONE:
@@ -214,6 +223,8 @@ class Plan:
         self._settle()
 
     def _stands_on(self, job: Job, others: set[Job]) -> bool:
+        if job.node.is_locked:
+            return False
         return job.node.has_cells and any(source in others for link in job.node.links for source in upstream(link, job))
 
     def _put_back(self, job: Job) -> None:
@@ -253,11 +264,11 @@ class Plan:
 
     def _shape(self, node: NodePlan) -> None:
         """All axes above are known: make the node's jobs."""
-        if node.prepared is None:
+        if node.prepared is None and not node.is_locked:
             self._no_cells(node)
             return
         try:
-            axes = shape.own_axes(node)
+            axes = () if node.is_locked else shape.own_axes(node)
         except errors.AxisError as error:
             node.fault = error
             self._no_cells(node)
@@ -279,7 +290,7 @@ class Plan:
     def _await(self, job: Job) -> None:
         """Ask the upstream jobs that have not ended to tell; none: the job can have its inputs."""
         waits: dict[Job, bool] = {}
-        for link in job.node.links:
+        for link in () if job.node.is_locked else job.node.links:
             is_tolerant = link.port.collects is Collects.CELLS
             for source in upstream(link, job):
                 if source.state in _OPEN:
@@ -296,6 +307,8 @@ class Plan:
             return
         node.out_axes = out_axes
         for child in node.children:
+            if child.is_locked:
+                continue
             child.unshaped -= 1
             if child.unshaped == 0:
                 self._shapes.append(child)
@@ -310,13 +323,19 @@ class Plan:
 
     def _bind(self, job: Job) -> None:
         node = job.node
+        if node.is_locked and not node.is_muted:
+            job.state = JobState.READY
+            self._ready.append(job)
+            return
         try:
             if node.is_muted or not bind(job, self.models):
                 job.error = _missing_input(job)
                 self._ended.append((job, JobState.HOLE))
                 return
             if node.type is not None and node.type.kind is Kind.STRUCTURAL and not node.type.is_async:
-                job.outputs = structural_outputs(job)
+                job.outputs, job.items, job.is_lost = structural_outputs(job), {}, False
+                if self.computed is not None:
+                    self.computed.append(job)
                 self._ended.append((job, JobState.DONE))
                 return
         except errors.FusionFlowError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
-from fusionflow_nb.catalog.node_type import Collects
+from fusionflow_nb.catalog.node_type import Collects, Kind
 from fusionflow_nb.plan.job import JobState
 
 if TYPE_CHECKING:
@@ -64,6 +64,13 @@ def port_item(source: Job, link: Link, label: str | None, *, node_id: str) -> It
             hint="Choose a model that gives it, or connect another output.",
         )
     return source.item(link.source_port, label)
+
+
+def maker_of(job: Job, item: Item) -> str | None:
+    """The generation that made what a job gave; a structural node only passes on what was made above it."""
+    if job.generation_id or job.node.type is None or job.node.type.kind is not Kind.STRUCTURAL:
+        return job.generation_id
+    return next((made_by for _, _, digest, made_by in job.digests if digest == item.digest and made_by), None)
 
 
 def root_code(job: Job) -> str:

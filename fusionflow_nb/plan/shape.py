@@ -71,7 +71,7 @@ def late_axis(node: NodePlan) -> tuple[Axis, ...]:
             if isinstance(value, Series):
                 found, name, is_shared = True, value.axis, value.is_shared
                 labels.update(dict.fromkeys(value.labels))
-    if (node.varies and not found) or (node.jobs and not done):
+    if ((node.varies or node.is_locked) and not found) or (node.jobs and not done):
         return ()  # one picture each after all; or nothing at all, and what lies below falls with it
     if node.varies:
         labels = {FIRST: None, **labels}

@@ -72,8 +72,8 @@ def read_form(node: NodePlan, document: FlowDocument, models: Models) -> None:
     """Read a wired node's parameters again; what is wrong with them becomes its `fault`."""
     placed = document.nodes[node.id]
     node.prepared = node.fault = None
-    node.is_muted, node.take = placed.is_muted, placed.take
-    if node.misfit is not None or node.type is None:
+    node.is_muted, node.take, node.locked = placed.is_muted, placed.take, placed.locked
+    if node.misfit is not None or node.type is None or node.is_locked:
         return
     try:
         node.prepared = prepare(

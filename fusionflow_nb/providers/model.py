@@ -66,12 +66,14 @@ class Parameter(Entry):
 
         >>> Parameter(kind="integer", minimum=1, maximum=4).says()
         'a whole number from 1 to 4'
+        >>> Parameter(kind="integer", minimum=0, maximum=2147483647).says()
+        'a whole number from 0 to 2147483647'
         """
         if self.kind == "choice":
             return "one of " + ", ".join(str(choice) for choice in self.choices or ())
         words = {"number": "a number", "integer": "a whole number", "text": "text", "boolean": "true or false"}
         low, high = self.minimum, self.maximum
-        between = f" from {low:g} to {high:g}" if low is not None and high is not None else ""
+        between = f" from {low:.15g} to {high:.15g}" if low is not None and high is not None else ""
         return words[self.kind] + between
 
 

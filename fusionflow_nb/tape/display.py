@@ -38,7 +38,8 @@ _STYLE = """<style>
 .ff-tape p{margin:4px 0;opacity:.65;font-size:11px}
 </style>"""
 
-# On the picture itself: a notebook that is not trusted yet loses the style sheet.
+# On the cells and pictures themselves: a notebook that is not trusted yet loses the style sheet.
+_LEFT = ' style="text-align:left"'
 _THUMBNAIL = "display:block;max-width:128px;max-height:96px;margin:0;border-radius:4px"
 
 
@@ -87,9 +88,7 @@ def as_text(shown: Shown) -> str:
 def as_html(shown: Shown, preview: Callable[[str], bytes | None] | None) -> str:
     """A static table: every value escaped, thumbnails inside, nothing fetched, no script."""
     thumbnails = _Thumbnails(preview)
-    head = "".join(
-        f"<th{_class(shown, place)}>{html.escape(column)}</th>" for place, column in enumerate(shown.columns)
-    )
+    head = "".join(f"<th{_look(shown, place)}>{html.escape(column)}</th>" for place, column in enumerate(shown.columns))
     body = "".join(
         "<tr>" + "".join(_cell(shown, place, value, thumbnails) for place, value in enumerate(row)) + "</tr>"
         for row in shown.rows
@@ -126,17 +125,18 @@ class _Thumbnails:
 
 def _cell(shown: Shown, place: int, value: Any, thumbnails: _Thumbnails) -> str:  # noqa: ANN401 - any SQL value
     if value is None:
-        return f'<td{_class(shown, place)}><span class="null">NULL</span></td>'
+        return f'<td{_look(shown, place)}><span class="null">NULL</span></td>'
     text = _plain(value)
     if isinstance(value, str) and _PICTURE_COLUMNS.search(shown.columns[place].lower()):
         picture = thumbnails.of(text)
         if picture is not None:
-            return f"<td>{picture}</td>"
-    return f"<td{_class(shown, place)}>{html.escape(_shortened(text))}</td>"
+            return f"<td{_LEFT}>{picture}</td>"
+    return f"<td{_look(shown, place)}>{html.escape(_shortened(text))}</td>"
 
 
-def _class(shown: Shown, place: int) -> str:
-    return ' class="n"' if shown.is_number(place) else ""
+def _look(shown: Shown, place: int) -> str:
+    """Which side a cell's text stands on, said on the cell itself: without a sheet, Lab sets all flush right."""
+    return ' class="n" style="text-align:right"' if shown.is_number(place) else _LEFT
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - any SQL value

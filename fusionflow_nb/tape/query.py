@@ -6,9 +6,7 @@ A .duckdb file cannot be shared between processes, so none is the truth: this on
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -18,10 +16,11 @@ from fusionflow_nb.tape import guard, schema
 from fusionflow_nb.tape.exporting import export_to
 from fusionflow_nb.tape.feed import Feed
 from fusionflow_nb.tape.kinship import Kinship
+from fusionflow_nb.tape.own_words import in_our_words
 from fusionflow_nb.tape.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -51,7 +50,7 @@ class Tape:
         self._preview = preview
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        with _in_our_words():
+        with in_our_words():
             self._feed = Feed(journal)
             self._connection = duckdb.connect(":memory:", config=_SETTINGS)
             schema.create(self._connection)
@@ -74,7 +73,7 @@ class Tape:
         if os.getpid() != self._pid:
             message = "This tape was opened before this process was forked."
             raise errors.TapeError(message, hint="Open a session of its own in the child process.")
-        with self._lock, _in_our_words():
+        with self._lock, in_our_words():
             self._feed.pull(self._connection)
 
     def sql(
@@ -95,7 +94,7 @@ class Tape:
             TapeError: the query is wrong (in DuckDB's words), or is not a read.
         """
         self.refresh()
-        with _in_our_words():
+        with in_our_words():
             cursor = self._connection.cursor()
             statement = guard.only_read(cursor, query)
             values = guard.params_for(statement, {**dict(params or {}), **named} if named else params)
@@ -115,7 +114,7 @@ class Tape:
             TapeError: another suffix, or the file cannot be written.
         """
         self.refresh()
-        with _in_our_words():
+        with in_our_words():
             return export_to(self._connection.cursor(), path)
 
     def lineage(self, generation_id: str) -> Result:
@@ -125,7 +124,7 @@ class Tape:
             TapeError: there is no such generation.
         """
         self.refresh()
-        with self._lock, _in_our_words():
+        with self._lock, in_our_words():
             cursor = self._connection.cursor()
             if not cursor.execute("SELECT 1 FROM generations WHERE id = ?", [generation_id]).fetchall():
                 message = f"There is no generation {generation_id}."
@@ -138,13 +137,13 @@ class Tape:
     def ancestors(self, generation_id: str) -> list[str]:
         """Ids of all that a generation was made of, nearest first; each once, also where paths meet."""
         self.refresh()
-        with self._lock, _in_our_words():
+        with self._lock, in_our_words():
             return [found for _, found in self._kinship.ancestors(generation_id)]
 
     def descendants(self, generation_id: str) -> list[str]:
         """Ids of all that was made of a generation, nearest first; each once, also where paths meet."""
         self.refresh()
-        with self._lock, _in_our_words():
+        with self._lock, in_our_words():
             return [found for _, found in self._kinship.descendants(generation_id)]
 
     def _explained(self, cursor: duckdb.DuckDBPyConnection, query: str, values: guard.Params) -> Result:
@@ -165,18 +164,3 @@ def _fill_with_steps(cursor: duckdb.DuckDBPyConnection, steps: list[tuple[int, s
         SELECT step, id, node_id, node_type, model, status, prompt_snapshot, output_url, cost_computation, finished_at
         FROM steps LEFT JOIN generations USING (id) ORDER BY step, id
         """)
-
-
-@contextmanager
-def _in_our_words() -> Iterator[None]:
-    """What DuckDB says about a query is for the reader; what else goes wrong is said plainly."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise errors.TapeError(str(error).strip()) from None
-    except sqlite3.Error as error:
-        message = f"The journal could not be read: {error}."
-        raise errors.TapeError(message, hint="Run `fusionflow doctor`.") from error
-    except OSError as error:
-        message = f"The tape needs a temporary file, or could not write one: {error}."
-        raise errors.TapeError(message, hint="Make room on the disk and ask again.") from error

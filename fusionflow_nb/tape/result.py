@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fusionflow_nb import errors
 from fusionflow_nb.tape import display
+from fusionflow_nb.tape.own_words import in_our_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ _TABLE = "this_result"
 
 class Result:
     """A snapshot: later events do not change it. Keeps its types whichever form is asked for, as often as one likes.
+
+    A value that has no such form is a TapeError.
 
     >>> import fusionflow_nb as ff
     >>> ff.tape.sql("SELECT 1 AS one, 'x' AS letter").rows()
@@ -40,26 +43,32 @@ class Result:
 
     def rows(self) -> list[Row]:
         """All rows as tuples of Python values."""
-        with self._lock:
+        with self._lock, in_our_words():
             return list(self._cursor.table(_TABLE).fetchall())
 
     def df(self) -> pd.DataFrame:
         """As a pandas DataFrame."""
         _need("pandas", "A pandas DataFrame")
-        with self._lock:
+        with self._lock, in_our_words():
             return self._cursor.table(_TABLE).df()
 
     def pl(self) -> pl.DataFrame:
         """As a polars DataFrame."""
         _need("polars", "A polars DataFrame")
         _need("pyarrow", "A polars DataFrame")
-        with self._lock:
-            return cast("pl.DataFrame", self._cursor.table(_TABLE).pl())
+        from polars.exceptions import PolarsError  # noqa: PLC0415
+
+        with self._lock, in_our_words():
+            try:
+                return cast("pl.DataFrame", self._cursor.table(_TABLE).pl())
+            except PolarsError as error:
+                message = f"Polars has no form for this result: {error}."
+                raise errors.TapeError(message, hint="Cast the column to text: SELECT x::VARCHAR.") from None
 
     def arrow(self) -> pa.Table:
         """As a pyarrow Table."""
         _need("pyarrow", "An Arrow table")
-        with self._lock:
+        with self._lock, in_our_words():
             return self._cursor.table(_TABLE).to_arrow_table()
 
     def __len__(self) -> int:
@@ -83,7 +92,7 @@ class Result:
         return display.Shown(self.columns, self.types, self._head("FROM this_result LIMIT ?", [limit]), self._length)
 
     def _head(self, query: str, values: list[int]) -> list[Row]:
-        with self._lock:
+        with self._lock, in_our_words():
             return list(self._cursor.execute(query, values).fetchall())
 
 
