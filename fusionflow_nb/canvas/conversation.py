@@ -74,7 +74,7 @@ class Conversation:
         self.news = News(self._events.set)
         self.running = Running(self.news)
         self.surroundings = Surroundings(flow.id, self.addresses.of)
-        self._answers = Answers(flow, file, self.addresses, self.surroundings)
+        self._answers = Answers(flow, file, self.addresses, self.surroundings.filmstrip)
         self._stops = [
             flow.history.subscribe(self._edited),
             flow.on_run(self._run_begins),
@@ -223,7 +223,13 @@ class Conversation:
         self._tell_of_tape()
 
     def _tell_of_tape(self) -> None:
-        self._tell({"type": "facts", "tape": self.surroundings.tape("flow"), "budgets": self.surroundings.budgets()})
+        self._tell(
+            {
+                "type": "facts",
+                "tape": self.surroundings.filmstrip.frames("flow"),
+                "budgets": self.surroundings.budgets(),
+            }
+        )
 
     # --- telling -----------------------------------------------------------------------------------------------------
 
