@@ -28,7 +28,26 @@ export interface Dev {
   reduce: (events: RunEvent[]) => void
   /** The widget as anywidget has it: a module from a blob. */
   load: (url: string) => Promise<{ default: typeof widget }>
+  /** Drop pictures of the dev page's where a pointer would, with what a browser tells then. */
+  drop: (names: string[], at: { x: number; y: number }, kind?: "drop" | "paste") => Promise<void>
 }
+
+async function drop(names: string[], at: { x: number; y: number }, kind: "drop" | "paste" = "drop"): Promise<void> {
+  const held = new DataTransfer()
+  for (const name of names) {
+    const bytes = await (await fetch(`pictures/${name}.webp`)).blob()
+    held.items.add(new File([bytes], `${name}.webp`, { type: "image/webp" }))
+  }
+  const about = { bubbles: true, cancelable: true, clientX: at.x, clientY: at.y, dataTransfer: held }
+  const element = document.elementFromPoint(at.x, at.y)
+  if (kind === "paste") {
+    document.dispatchEvent(new ClipboardEvent("paste", { bubbles: true, cancelable: true, clipboardData: held }))
+    return
+  }
+  element?.dispatchEvent(new DragEvent("dragover", about))
+  element?.dispatchEvent(new DragEvent("drop", about))
+}
+
 const reduce = (events: RunEvent[]) => bridge.store.setState(({ runs }) => ({ runs: reduced(runs, events) }))
 Object.assign(globalThis, {
   dev: {
@@ -39,5 +58,6 @@ Object.assign(globalThis, {
     flow: () => bridge.flow.current,
     reduce,
     load: (url) => import(url),
+    drop,
   } satisfies Dev,
 })

@@ -53,6 +53,52 @@ const SCENES = {
       await page.locator("[data-id=large] .ff-head").click({ button: "right" })
     },
   ],
+  media: [
+    "media",
+    async (page) => {
+      const at = await page.locator("[data-id=film] .ff-film").boundingBox()
+      await page.locator("[data-id=music] .ff-wave").click({ position: { x: 60, y: 10 } })
+      await page.mouse.move(at.x + at.width / 2, at.y + at.height / 2)
+      await page.waitForTimeout(300)
+      await page.mouse.move(at.x + at.width * 0.7, at.y + at.height / 2)
+    },
+  ],
+  uploading: [
+    "media",
+    async (page) => {
+      let isFirst = true // goes on for ever; the second is refused
+      await page.route("**/uploads/**", (route) => {
+        if (!isFirst) return route.fulfill({ status: 413, body: "" })
+        isFirst = false
+      })
+
+      await page.evaluate(() => dev.drop(["coral", "opal"], { x: 40, y: 330 }))
+      await page.waitForSelector(".ff-upload.is-failed")
+    },
+  ],
+  mask: [
+    "media",
+    async (page) => {
+      await page.evaluate(() => dev.bridge.store.setState({ panel: { kind: "mask", nodeId: "edit", port: "mask" } }))
+      await page.waitForSelector(".ff-stage canvas")
+      const draw = async (points) => {
+        await page.mouse.move(...points[0])
+        await page.mouse.down()
+        for (const point of points.slice(1)) await page.mouse.move(...point, { steps: 8 })
+        await page.mouse.up()
+      }
+      await draw([
+        [520, 420],
+        [640, 350],
+        [780, 380],
+      ])
+      await page.getByLabel("Feather").fill("0.6")
+      await draw([
+        [560, 640],
+        [900, 610],
+      ])
+    },
+  ],
   batch: ["batch"],
   error: ["error"],
   wide: ["wide", press("f")],

@@ -12,6 +12,7 @@ import {
 } from "@xyflow/react"
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
+import { MaskPanel } from "../mask/mask-panel"
 import { Card } from "../nodes/card"
 import { Panels } from "../panels/panels"
 import type { Point } from "../state/store"
@@ -216,6 +217,7 @@ export function Canvas() {
       <ConnectionHint />
       <DropHint />
       <Panels middle={() => middle(bridge, flow)} keys={KEYS} />
+      <MaskPanel />
     </div>
   )
 }

@@ -25,6 +25,7 @@ function OnItsWay({ upload }: { upload: Upload }) {
   const still = useStill(upload)
   const { target, phase, progress } = upload
   const [rect] = target.kind === "replace" ? editing.rects([target.nodeId]) : []
+  const leave = phase === "failed" ? "Leave out" : "Cancel"
   const at: Point = rect ?? ("at" in target ? target.at : { x: 0, y: 0 })
   return (
     <article
@@ -49,10 +50,10 @@ function OnItsWay({ upload }: { upload: Upload }) {
         <button
           type="button"
           className="ff-button"
-          aria-label={`Cancel ${upload.name}`}
+          aria-label={`${leave} ${upload.name}`}
           onClick={() => uploader.cancel(upload.id)}
         >
-          {phase === "failed" ? "Leave it" : "Cancel"}
+          {leave}
         </button>
       </footer>
       {phase !== "failed" && (

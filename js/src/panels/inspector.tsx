@@ -2,7 +2,7 @@
 
 import { useBridge, useCanvas, useCard } from "../bridge/context"
 import { FieldRow } from "../nodes/fields/field"
-import { shownValue } from "../state/form"
+import { shownValue, words } from "../state/form"
 import { usdRange } from "../state/money"
 
 export function Inspector() {
@@ -18,6 +18,7 @@ function Sheet({ id }: { id: string }) {
   if (!card) return null
   const { facts, allFields, connected } = card
   const plan = facts.plan
+  const masks = facts.type?.inputs.filter((port) => port.type === "mask") ?? []
   return (
     <aside className="ff-inspector nowheel" aria-label={`Settings of ${card.title}`}>
       <header>
@@ -50,6 +51,20 @@ function Sheet({ id }: { id: string }) {
           ),
         )}
       </div>
+      {masks.length > 0 && (
+        <div className="ff-sheet">
+          {masks.map((port) => (
+            <button
+              key={port.name}
+              type="button"
+              className="ff-button ff-paint"
+              onClick={() => store.setState({ panel: { kind: "mask", nodeId: id, port: port.name } })}
+            >
+              Paint {words(port.name)}…
+            </button>
+          ))}
+        </div>
+      )}
       <dl className="ff-facts">
         <dt>id</dt>
         <dd className="ff-mono">{id}</dd>

@@ -2,6 +2,7 @@
 
 import { Fragment } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
+import { words } from "../state/form"
 import { priceOf, usdRange } from "../state/money"
 import type { Point } from "../state/store"
 import { Dialog } from "./dialog"
@@ -34,6 +35,14 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
       ["Mute", "M", () => editing.toggleMuted()],
       ["Connect…", "C", () => store.setState({ panel: { kind: "connect", nodeId: ids[0] ?? "" } }), !isOne],
       ["Rename", "F2", () => store.setState({ renaming: nodeId }), !isOne],
+      ...masks().map(
+        (port): Item => [
+          `Paint ${words(port)}…`,
+          "",
+          () => store.setState({ panel: { kind: "mask", nodeId: nodeId ?? "", port } }),
+          !isOne,
+        ],
+      ),
       ["All settings", "I", () => store.setState({ isInspectorOpen: true }), !isOne],
       null,
       ["Copy", "Ctrl C", () => void navigator.clipboard?.writeText(editing.copy() ?? "")],
@@ -50,6 +59,13 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
             ["Tidy", "⇧T", () => editing.tidy()],
           ] as Item[])),
     ]
+  }
+
+  /** The mask ports of the node. */
+  function masks(): string[] {
+    const { shared, catalog } = store.getState()
+    const type = catalog.get(shared.shown.nodes.get(nodeId ?? "")?.type ?? "")
+    return (type?.inputs ?? []).filter((port) => port.type === "mask").map((port) => port.name)
   }
 
   function paneItems(): Item[] {

@@ -1,0 +1,72 @@
+/** The picture and the mask that the painter begins with, as pixels. */
+
+import { useEffect, useState } from "react"
+import { useBridge } from "../bridge/context"
+import type { MaskBasis } from "../state/masking"
+
+export interface Loaded {
+  /** Address of the picture; null where there is none to paint over. */
+  url: string | null
+  width: number
+  height: number
+  /** The mask that is wired there already. */
+  start: ImageBitmap | null
+  /** To show the mask in: the one that the picture has least of. */
+  color: string
+}
+
+const COLORS: [color: string, red: number, green: number, blue: number][] = [
+  ["#ff3d6e", 255, 61, 110],
+  ["#21e6c1", 33, 230, 193],
+  ["#4d7dff", 77, 125, 255],
+]
+
+function colorOver(picture: ImageBitmap | null): string {
+  const context = document.createElement("canvas").getContext("2d")
+  if (!picture || !context) return COLORS[0]?.[0] ?? ""
+  context.drawImage(picture, 0, 0, 8, 8)
+  const { data } = context.getImageData(0, 0, 8, 8)
+  const nearness = ([, ...color]: (typeof COLORS)[number]) => {
+    let sum = 0
+    for (let at = 0; at < data.length; at += 4) {
+      sum += 1 / (1 + Math.hypot(...color.map((one, index) => one - (data[at + index] ?? 0))))
+    }
+    return sum
+  }
+  return COLORS.reduce((best, one) => (nearness(one) < nearness(best) ? one : best))[0]
+}
+
+export type Loading = { kind: "loading" } | { kind: "failed"; why: string } | { kind: "loaded"; loaded: Loaded }
+
+export function usePixels(basis: MaskBasis): Loading {
+  const { bytes } = useBridge()
+  const [loading, setLoading] = useState<Loading>({ kind: "loading" })
+  const [first] = useState(basis) // what changes on the canvas meanwhile does not disturb the strokes
+  useEffect(() => {
+    let isOn = true
+    let url: string | null = null
+    let start: ImageBitmap | null = null
+    const load = async () => {
+      const picture = first.picture && (await bytes.read(first.picture))
+      const size = picture && (await createImageBitmap(picture))
+      start = first.mask ? await createImageBitmap(await bytes.read(first.mask)) : null
+      const { width, height } = size ?? start ?? { width: 0, height: 0 }
+      const color = colorOver(size)
+      size?.close()
+      if (width === 0) throw new Error("There is no picture to paint over yet.")
+      url = picture && URL.createObjectURL(picture)
+      if (isOn) setLoading({ kind: "loaded", loaded: { url, width, height, start, color } })
+      else free()
+    }
+    const free = () => {
+      if (url !== null) URL.revokeObjectURL(url)
+      start?.close()
+    }
+    load().catch((error: Error) => isOn && setLoading({ kind: "failed", why: error.message }))
+    return () => {
+      isOn = false
+      free()
+    }
+  }, [bytes, first])
+  return loading
+}

@@ -1,0 +1,68 @@
+/** The mask painter over the canvas: loads, paints, and hands the mask to the store and into the port. */
+
+import { useBridge, useCanvas } from "../bridge/context"
+import { Dialog } from "../panels/dialog"
+import { words } from "../state/form"
+import { freeBelow, MASK_NAME, maskBasis, maskEdits } from "../state/masking"
+import { type Loaded, usePixels } from "./loading"
+import { Painter } from "./painter"
+import { greyPng } from "./png"
+import type { Sheet } from "./sheet"
+
+export function MaskPanel() {
+  const panel = useCanvas((state) => state.panel)
+  return panel?.kind === "mask" ? <Open key={`${panel.nodeId}.${panel.port}`} {...panel} /> : null
+}
+
+function Open({ nodeId, port }: { nodeId: string; port: string }) {
+  const { store, derived, session, editing, uploader } = useBridge()
+  const basis = maskBasis(store.getState(), nodeId, port)
+  const loading = usePixels(basis)
+  const title = `${derived.card(store.getState(), nodeId)?.title ?? nodeId}: ${words(port)}`
+  const close = () => store.setState({ panel: null })
+
+  const use = async (sheet: Sheet) => {
+    const file = await greyPng(sheet.grey(), sheet.width, sheet.height)
+    close()
+    const [rect] = editing.rects([nodeId])
+    const all = editing.rects(store.getState().shared.shown.nodes.keys())
+    const at = freeBelow(all, { x: (rect?.x ?? 0) - 320, y: rect?.y ?? 0 })
+    uploader.store(file, MASK_NAME, { kind: "port", nodeId, port, at }, (asset) => {
+      const edits = maskEdits(store.getState(), nodeId, port, asset, at)
+      if (edits.length === 0) session.say("The node that the mask was for is gone.", "bad")
+      else session.edit(edits)
+    })
+  }
+
+  return (
+    <Dialog label={`Paint ${title}`} className="ff-mask">
+      {loading.kind === "loaded" ? (
+        <Painter title={title} note={noteOf(basis.pictures, loading.loaded)} {...loading} onUse={use} onClose={close} />
+      ) : (
+        <div className="ff-mask-wait">
+          <p role="status">
+            {loading.kind === "loading"
+              ? "Loading the picture…"
+              : basis.picture || basis.mask
+                ? loading.why
+                : basis.picturePort === null
+                  ? "This node takes no picture that a mask could be painted over."
+                  : `There is no picture yet: connect one to ${words(basis.picturePort)} and run what makes it.`}
+          </p>
+          <button type="button" className="ff-button" onClick={close}>
+            Close
+          </button>
+        </div>
+      )}
+    </Dialog>
+  )
+}
+
+const noteOf = (pictures: number, { url, start }: Loaded): string =>
+  [
+    pictures > 1 ? `over the first of ${pictures} pictures; it counts for all` : "",
+    url === null ? "without a picture beneath" : "",
+    start ? "goes on from the mask there" : "",
+  ]
+    .filter(Boolean)
+    .join(" · ")

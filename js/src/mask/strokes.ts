@@ -1,0 +1,59 @@
+/** What was painted, as data: steps that can be taken back, and the outline of a stroke. */
+
+import { getStroke } from "perfect-freehand"
+
+/** In the picture's own pixels; pressure is 0..1. */
+export type Spot = [x: number, y: number, pressure: number]
+
+export interface Stroke {
+  kind: "stroke"
+  spots: Spot[]
+  /** Diameter, in the picture's pixels. */
+  size: number
+  /** Width of the soft edge, as a part of the size, 0..1. */
+  feather: number
+  isEraser: boolean
+  /** The pen says how hard it is pressed. */
+  hasPressure: boolean
+}
+
+export type Mark = Stroke | { kind: "invert" } | { kind: "clear" }
+
+/** Marks up to `at` count; those after it were taken back and can come again. */
+export interface Marks {
+  readonly all: readonly Mark[]
+  readonly at: number
+}
+
+export const noMarks: Marks = { all: [], at: 0 }
+
+export const marked = ({ all, at }: Marks, mark: Mark): Marks => ({ all: [...all.slice(0, at), mark], at: at + 1 })
+export const undone = (marks: Marks): Marks => ({ ...marks, at: Math.max(0, marks.at - 1) })
+export const redone = (marks: Marks): Marks => ({ ...marks, at: Math.min(marks.all.length, marks.at + 1) })
+export const current = ({ all, at }: Marks): readonly Mark[] => all.slice(0, at)
+
+export const SMALLEST = 2
+export const LARGEST = 800
+
+/** The next size up or down: a fifth, as the eye sees steps. */
+export function resized(size: number, direction: 1 | -1): number {
+  const next = direction > 0 ? Math.max(size + 1, size * 1.2) : Math.min(size - 1, size / 1.2)
+  return Math.round(Math.min(LARGEST, Math.max(SMALLEST, next)))
+}
+
+/** The outline of a stroke as a closed polygon. */
+export function outline({ spots, size, hasPressure }: Stroke): [x: number, y: number][] {
+  const options = {
+    size,
+    thinning: hasPressure ? 0.6 : 0,
+    smoothing: 0.5,
+    streamline: 0.4,
+    simulatePressure: false,
+    last: true,
+  }
+  return getStroke(spots, options) as [number, number][]
+}
+
+/** Brightness 0..255 of a pixel that is seen over black: white is where the picture is to change. */
+export const brightness = (red: number, green: number, blue: number, alpha: number): number =>
+  Math.round(((0.299 * red + 0.587 * green + 0.114 * blue) * alpha) / 255)

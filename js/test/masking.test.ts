@@ -1,0 +1,157 @@
+import { inflateSync } from "node:zlib"
+import { describe, expect, it } from "vitest"
+import { greyPng } from "../src/mask/png"
+import {
+  brightness,
+  current,
+  LARGEST,
+  marked,
+  noMarks,
+  outline,
+  redone,
+  resized,
+  SMALLEST,
+  undone,
+} from "../src/mask/strokes"
+import { fitted, toPicture, zoomed } from "../src/mask/view"
+import { applyAll } from "../src/state/apply"
+import { emptyDocument } from "../src/state/document"
+import { freeBelow, maskBasis, maskEdits } from "../src/state/masking"
+import { noRuns, withResults } from "../src/state/runs"
+import { type CanvasState, makeStore } from "../src/state/store"
+import type { Edit } from "../src/wire/flow"
+import { catalog } from "./catalog"
+
+const ASSET = { sha256: "cd".repeat(32), media_type: "image/png", size_bytes: 9 }
+const OTHER = { ...ASSET, sha256: "ef".repeat(32) }
+const SETUP: Edit[] = [
+  { kind: "add_node", node: { id: "still", type: "generate_image" } },
+  { kind: "add_node", node: { id: "edit", type: "edit_image" } },
+  { kind: "add_edge", edge: { source: "still", sourceHandle: "image", target: "edit", targetHandle: "image" } },
+]
+
+function stateAfter(edits: Edit[], pictures: number): CanvasState {
+  const state = makeStore().getState()
+  const jobs = Array.from({ length: pictures }, (_, at) => ({
+    coordinate: [["seed", String(at)]] as [string, string][],
+    state: "succeeded" as const,
+    cells: [{ port: "image", coordinate: [["seed", String(at)]] as [string, string][], sha256: `p${at}` }],
+  }))
+  return {
+    ...state,
+    catalog,
+    runs: withResults(noRuns, { still: jobs }),
+    shared: { ...state.shared, shown: applyAll(emptyDocument, edits).document },
+  }
+}
+
+describe("a mask", () => {
+  it("begins over the node's own picture: the first of a batch, and nothing where there is none", () => {
+    expect(maskBasis(stateAfter(SETUP, 2), "edit", "mask")).toMatchObject({
+      picture: { sha256: "p0" },
+      pictures: 2,
+      mask: null,
+    })
+    expect(maskBasis(stateAfter(SETUP, 0), "edit", "mask")).toMatchObject({ picture: null, picturePort: "image" })
+  })
+
+  it("is wired into its port by one step, and painted again it goes into the same node", () => {
+    const first = maskEdits(stateAfter(SETUP, 1), "edit", "mask", ASSET, { x: 0, y: 0 })
+    const after = stateAfter([...SETUP, ...first], 1)
+    expect(after.shared.shown.edges).toContainEqual(expect.objectContaining({ target: "edit", targetHandle: "mask" }))
+    expect(maskBasis(after, "edit", "mask").mask).toMatchObject({ sha256: ASSET.sha256 })
+    const again = applyAll(after.shared.shown, maskEdits(after, "edit", "mask", OTHER, { x: 0, y: 0 })).document
+    expect(again.nodes.size).toBe(after.shared.shown.nodes.size)
+    expect([...again.nodes.values()].at(-1)?.params).toMatchObject({ name: "mask", asset: OTHER })
+  })
+
+  it("never changes a picture of the person's own, nor a mask that another node uses too", () => {
+    const wire = (target: string): Edit => ({
+      kind: "add_edge",
+      edge: { source: "own", sourceHandle: "image", target, targetHandle: "mask" },
+    })
+    const holder = (name: string): Edit => ({
+      kind: "add_node",
+      node: { id: "own", type: "load_image", params: { asset: ASSET, name } },
+    })
+    const second: Edit = { kind: "add_node", node: { id: "second", type: "apply_mask" } }
+    for (const setup of [
+      [...SETUP, holder("holiday.png"), wire("edit")],
+      [...SETUP, second, holder("mask"), wire("edit"), wire("second")],
+    ]) {
+      const state = stateAfter(setup, 1)
+      const done = applyAll(state.shared.shown, maskEdits(state, "edit", "mask", OTHER, { x: 0, y: 0 })).document
+      expect(done.nodes.get("own")?.params.asset).toEqual(ASSET)
+      expect(done.edges.filter((one) => one.target === "edit" && one.targetHandle === "mask")).toHaveLength(1)
+    }
+  })
+
+  it("is placed where it covers nothing", () => {
+    const rects = [
+      { id: "a", x: 0, y: 0, width: 280, height: 300 },
+      { id: "b", x: 100, y: 350, width: 280, height: 300 },
+    ]
+    const at = freeBelow(rects, { x: 20, y: 10 })
+    expect(at.y).toBeGreaterThanOrEqual(650)
+    expect(freeBelow(rects, { x: 2000, y: 0 })).toEqual({ x: 2000, y: 0 })
+  })
+
+  it("is a PNG of one grey byte a pixel that others can read", async () => {
+    const grey = Uint8Array.from([0, 128, 255, 7, 8, 9])
+    const bytes = Buffer.from(await (await greyPng(grey, 3, 2)).arrayBuffer())
+    expect(bytes.subarray(0, 8).toString("latin1")).toBe("\x89PNG\r\n\x1a\n")
+    expect([bytes.readUInt32BE(16), bytes.readUInt32BE(20), bytes[24], bytes[25]]).toEqual([3, 2, 8, 0])
+    const length = bytes.readUInt32BE(33)
+    expect([...inflateSync(bytes.subarray(41, 41 + length))]).toEqual([0, 0, 128, 255, 0, 7, 8, 9])
+    expect(bytes.subarray(-12).toString("hex")).toBe("0000000049454e44ae426082")
+  })
+})
+
+describe("marks", () => {
+  it("are taken back and come again, and a new one ends what could come again", () => {
+    const two = marked(marked(noMarks, { kind: "invert" }), { kind: "clear" })
+    expect(current(undone(two))).toEqual([{ kind: "invert" }])
+    expect(current(redone(undone(two)))).toEqual(current(two))
+    const other = marked(undone(two), { kind: "invert" })
+    expect(current(redone(other))).toEqual([{ kind: "invert" }, { kind: "invert" }])
+    expect(undone(noMarks)).toEqual(noMarks)
+  })
+
+  it("have an outline as wide as the brush, thinner where a pen is pressed less", () => {
+    const heightOf = (hasPressure: boolean, pressure: number) => {
+      const spots = Array.from({ length: 30 }, (_, at): [number, number, number] => [at * 10, 0, pressure])
+      const ys = outline({ kind: "stroke", spots, size: 40, feather: 0, isEraser: false, hasPressure })
+        .filter(([x]) => x > 100 && x < 200)
+        .map(([, y]) => y)
+      return Math.max(...ys) - Math.min(...ys)
+    }
+    expect(heightOf(false, 0.1)).toBeCloseTo(40, 0)
+    expect(heightOf(true, 0.1)).toBeLessThan(heightOf(true, 0.9))
+  })
+
+  it("grow and shrink in steps, within bounds", () => {
+    expect(resized(100, 1)).toBe(120)
+    expect(resized(SMALLEST, -1)).toBe(SMALLEST)
+    expect(resized(LARGEST, 1)).toBe(LARGEST)
+    expect(resized(3, 1)).toBe(4)
+  })
+
+  it("are read from pictures by brightness, seen over black", () => {
+    expect(brightness(255, 255, 255, 255)).toBe(255)
+    expect(brightness(255, 255, 255, 0)).toBe(0)
+    expect(brightness(0, 255, 0, 255)).toBe(150)
+  })
+})
+
+describe("the painter's view", () => {
+  it("shows all of a picture, and keeps what is under the pointer there", () => {
+    const view = fitted({ width: 1000, height: 500 }, { width: 4000, height: 1000 })
+    expect(toPicture(view, { x: 500, y: 250 })).toEqual({ x: 2000, y: 500 })
+    const at = { x: 120, y: 300 }
+    const before = toPicture(view, at)
+    const after = toPicture(zoomed(view, 3, at), at)
+    expect(after.x).toBeCloseTo(before.x)
+    expect(after.y).toBeCloseTo(before.y)
+    expect(fitted({ width: 1000, height: 500 }, { width: 10, height: 10 }).zoom).toBe(2)
+  })
+})

@@ -1,0 +1,276 @@
+/** Journeys of media into and out of the page: files, masks, players; with a server that gives bytes and without. */
+
+import { existsSync } from "node:fs"
+import { createRequire } from "node:module"
+import { fileURLToPath } from "node:url"
+import { type Browser, chromium, type Page } from "playwright-core"
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest"
+import type { Dev } from "../../dev/page"
+import { FLAGS, served } from "../../dev/served.mjs"
+
+const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium"
+declare const dev: Dev
+
+vi.setConfig({ testTimeout: 30_000 })
+
+describe.skipIf(!existsSync(executablePath))("media in a browser", () => {
+  let browser: Browser
+  let page: Page
+  let server: Awaited<ReturnType<typeof served>>
+  const problems: string[] = []
+
+  beforeAll(async () => {
+    server = await served()
+    browser = await chromium.launch({ executablePath, args: FLAGS })
+  }, 60_000)
+  afterAll(async () => {
+    await browser?.close()
+    await server?.stop()
+  })
+  afterEach(async () => {
+    await page.close()
+    expect(problems.splice(0)).toEqual([])
+  })
+
+  const open = async (query = "", theme = "dark") => {
+    page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
+    page.on("pageerror", (error) => problems.push(error.message))
+    await page.goto(`${server.url}?scene=media&theme=${theme}${query}`)
+    await page.waitForSelector(".ff-card")
+    await page.waitForTimeout(150)
+  }
+  const center = async (selector: string) => {
+    const box = await page.locator(selector).first().boundingBox()
+    if (!box) throw new Error(`${selector} is not on the page`)
+    return { x: box.x + box.width / 2, y: box.y + box.height / 2 }
+  }
+  const drop = (names: string[], at: { x: number; y: number }, kind?: "drop" | "paste") =>
+    page.evaluate(([names, at, kind]) => dev.drop(names, at, kind), [names, at, kind] as const as [
+      string[],
+      { x: number; y: number },
+      "drop" | "paste" | undefined,
+    ])
+  const has = (id: string) => page.waitForFunction((id) => dev.kernel.document.nodes.has(id), id)
+  const isSeen = (id: string) =>
+    page.waitForFunction(
+      (id) => (document.querySelector<HTMLImageElement>(`[data-id="${id}"] .ff-cell img`)?.naturalWidth ?? 0) > 0,
+      id,
+    )
+  const EMPTY = { x: 30, y: 300 }
+
+  for (const bytes of ["server", "kernel"]) {
+    it(`takes several files that are dropped, through the ${bytes}, shows them, and undoes each`, async () => {
+      await open(`&bytes=${bytes}`)
+      await drop(["coral", "opal"], EMPTY)
+      await has("load_image_2")
+      await isSeen("load_image_1")
+      const sent = await page.evaluate(() => dev.kernel.sent.map((one) => one.type))
+      expect(sent.filter((one) => one === (bytes === "server" ? "place_upload" : "upload"))).toHaveLength(2)
+      expect(sent).not.toContain(bytes === "server" ? "upload" : "place_upload")
+      await page.evaluate(() => dev.bridge.editing.undo())
+      await page.evaluate(() => dev.bridge.editing.undo())
+      await page.waitForFunction(() => dev.kernel.document.nodes.size === 6)
+    })
+  }
+
+  it("puts a file into the file node and the port that it falls on, and one that is pasted into the middle", async () => {
+    await open()
+    await drop(["dunes"], await center("[data-id=file] .ff-card"))
+    await page.waitForFunction(() => dev.kernel.document.nodes.get("file")?.params.name === "dunes.webp")
+    await isSeen("file")
+    await drop(["mist"], await center("[data-id=bigger] .ff-port.target"))
+    await page.waitForFunction(() => dev.kernel.document.edges.some((one) => one.target === "bigger"))
+    await page.evaluate(() => {
+      dev.bridge.editing.select([])
+      dev.bridge.root.current?.focus()
+    })
+    await drop(["opal"], EMPTY, "paste")
+    await has("load_image_2")
+  })
+
+  it("chooses a file by the button of a file node", async () => {
+    await open()
+    await page
+      .locator("[data-id=file] input[type=file]")
+      .setInputFiles(fileURLToPath(new URL("../../dev/pictures/opal.webp", import.meta.url)))
+    await page.waitForFunction(() => dev.kernel.document.nodes.get("file")?.params.name === "opal.webp")
+  })
+
+  it("says why an upload failed, tries again, and gives up when told to", async () => {
+    await open()
+    await page.route("**/uploads/**", (route) => route.abort())
+    await drop(["coral"], EMPTY)
+    await page.getByText("Check the connection").waitFor()
+    await page.unroute("**/uploads/**")
+    await page.getByRole("button", { name: "Try again" }).click()
+    await has("load_image_1")
+    await page.route("**/uploads/**", () => undefined)
+    await drop(["opal"], { x: 1190, y: 300 })
+    await page.getByRole("button", { name: "Cancel opal.webp" }).click()
+    await page.waitForFunction(() => !document.querySelector(".ff-upload"))
+    expect(await page.evaluate(() => dev.kernel.document.nodes.has("load_image_2"))).toBe(false)
+  })
+
+  it("refuses in words what is no medium and what does not fit", async () => {
+    await open()
+    const box = await center("[data-id=music] .ff-port.target")
+    await drop(["coral"], box)
+    await page.getByText("takes text, this is an image").waitFor()
+  })
+
+  it("hashes where workers are refused", async () => {
+    await open()
+    await page.evaluate(() => {
+      Object.assign(globalThis, {
+        Worker: class {
+          constructor() {
+            throw new Error("refused by the page")
+          }
+        },
+      })
+    })
+    await drop(["coral"], EMPTY)
+    await has("load_image_1")
+  })
+
+  it("asks for a video's bytes only when it is looked at, and shows the moment under the pointer", async () => {
+    await open()
+    const asked: string[] = []
+    page.on("request", (request) => asked.push(request.url()))
+    expect(await page.locator("[data-id=film] video").count()).toBe(0)
+    const at = await page.locator("[data-id=film] .ff-film").boundingBox()
+    if (!at) throw new Error("no film")
+    await page.mouse.move(at.x + at.width * 0.5, at.y + at.height / 2)
+    await page.waitForFunction(
+      () => (document.querySelector<HTMLVideoElement>("[data-id=film] video")?.readyState ?? 0) >= 2,
+    )
+    await page.mouse.move(at.x + at.width * 0.75, at.y + at.height / 2)
+    await page.waitForFunction(() => {
+      const video = document.querySelector<HTMLVideoElement>("[data-id=film] video")
+      return video && !video.seeking && Math.abs(video.currentTime / video.duration - 0.75) < 0.05
+    })
+    expect(asked.some((url) => url.endsWith("drift.webm"))).toBe(true)
+    await page.mouse.move(10, 400)
+    expect(await page.locator("[data-id=film] video.is-shown").count()).toBe(0)
+  })
+
+  it("goes to the place in a sound that is clicked, and by arrow keys", async () => {
+    await open()
+    const wave = page.locator("[data-id=music] .ff-wave")
+    const at = await wave.boundingBox()
+    if (!at) throw new Error("no wave")
+    await page.mouse.click(at.x + at.width / 2, at.y + at.height / 2)
+    const time = () => document.querySelector<HTMLAudioElement>("[data-id=music] audio")?.currentTime ?? 0
+    await page.waitForFunction(`Math.abs((${time})() - 4) < 0.2`)
+    await wave.press("ArrowRight")
+    await page.waitForFunction(`Math.abs((${time})() - 5) < 0.2`)
+  })
+
+  const paint = async () => {
+    await page.evaluate(() => dev.bridge.editing.select(["edit"]))
+    await page.getByRole("button", { name: "Paint mask" }).click()
+    await page.waitForSelector(".ff-stage canvas")
+  }
+  /** How much is painted, 0..1. */
+  const painted = () =>
+    page.evaluate(() => {
+      const canvas = document.querySelector<HTMLCanvasElement>(".ff-stage canvas")
+      const data = canvas?.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height).data ?? []
+      let sum = 0
+      for (let at = 3; at < data.length; at += 4) sum += data[at] ?? 0
+      return sum / 255 / (data.length / 4)
+    })
+
+  it("paints a mask by mouse and keys, wires it into the port by one step, and goes on from it", async () => {
+    await open()
+    await paint()
+    const at = await center(".ff-stage")
+    await page.mouse.move(at.x - 150, at.y)
+    await page.mouse.down()
+    await page.mouse.move(at.x + 150, at.y, { steps: 8 })
+    await page.mouse.up()
+    const line = await painted()
+    expect(line).toBeGreaterThan(0.01)
+    await page.keyboard.press("x")
+    await page.keyboard.press("]")
+    await page.mouse.move(at.x, at.y - 80)
+    await page.mouse.down()
+    await page.mouse.move(at.x, at.y + 80, { steps: 8 })
+    await page.mouse.up()
+    const cut = await painted()
+    expect(cut).toBeLessThan(line)
+    await page.keyboard.press("Control+z")
+    expect(await painted()).toBeCloseTo(line, 6)
+    await page.keyboard.press("Control+Shift+z")
+    expect(await painted()).toBeCloseTo(cut, 6)
+    await page.keyboard.press("i")
+    expect(await painted()).toBeCloseTo(1 - cut, 3)
+    await page.keyboard.press("i")
+    await page.keyboard.press("Control+Enter")
+    await has("load_image_1")
+    const edges = await page.evaluate(() => dev.kernel.document.edges.map((one) => `${one.source}>${one.targetHandle}`))
+    expect(edges).toContain("load_image_1>mask")
+    expect(await page.evaluate(() => dev.kernel.document.nodes.get("load_image_1")?.params.name)).toBe("mask")
+    await paint()
+    expect(await painted()).toBeCloseTo(cut, 3)
+    await page.keyboard.press("Escape")
+    await page.waitForFunction(() => !document.querySelector(".ff-mask"))
+    await page.evaluate(() => dev.bridge.editing.undo())
+    await page.waitForFunction(() => dev.kernel.document.nodes.size === 6)
+  })
+
+  it("paints by keyboard alone, and asks before strokes are thrown away", async () => {
+    await open()
+    await paint()
+    await page.keyboard.press("Enter")
+    for (let i = 0; i < 4; i++) await page.keyboard.press("Shift+ArrowRight")
+    expect(await painted()).toBeGreaterThan(0)
+    await page.keyboard.press("Escape")
+    await page.getByText("Throw the strokes away?").waitFor()
+    await page.getByRole("button", { name: "Go on" }).click()
+    expect(await page.locator(".ff-mask").count()).toBe(1)
+    await page.locator(".ff-stage").focus()
+    await page.keyboard.press("Delete")
+    expect(await painted()).toBe(0)
+  })
+
+  it("says what is missing where there is no picture to paint over", async () => {
+    await open()
+    await page.evaluate(() => {
+      dev.kernel.edit([{ kind: "add_node", node: { id: "cut", type: "apply_mask" } }])
+    })
+    await page.waitForSelector("[data-id=cut]", { state: "attached" })
+    await page.evaluate(() => dev.bridge.store.setState({ panel: { kind: "mask", nodeId: "cut", port: "mask" } }))
+    await page.getByText("There is no picture yet: connect one to image").waitFor()
+  })
+
+  const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js")
+  for (const theme of ["dark", "light"]) {
+    for (const what of ["canvas", "mask"]) {
+      it(`has no serious accessibility violation: ${what}, ${theme}`, async () => {
+        await open("", theme)
+        if (what === "mask") await paint()
+        else {
+          await page.route("**/uploads/**", (route) => route.abort())
+          await drop(["coral"], EMPTY)
+          await page.waitForSelector(".ff-upload.is-failed")
+        }
+        await page.addScriptTag({ path: axe })
+        const found = await page.evaluate(
+          async (root) => {
+            type Violation = { id: string; impact: string; nodes: { target: string[] }[] }
+            const { axe } = globalThis as unknown as {
+              axe: { run: (root: unknown) => Promise<{ violations: Violation[] }> }
+            }
+            const { violations } = await axe.run(document.querySelector(root))
+            return violations
+              .filter((one) => one.impact === "serious" || one.impact === "critical")
+              .map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(" | ")}`)
+          },
+          what === "mask" ? ".ff-mask" : ".ff-holder",
+        )
+        expect(found).toEqual([])
+      }, 20_000)
+    }
+  }
+})

@@ -1,0 +1,234 @@
+import { createHash } from "node:crypto"
+import { describe, expect, it } from "vitest"
+import { Bytes } from "../src/bridge/bytes"
+import { digest } from "../src/bridge/digest-worker"
+import { RefusedError, refusalOf } from "../src/bridge/put"
+import { Uploader, type Ways } from "../src/bridge/uploader"
+import { applyAll } from "../src/state/apply"
+import { Derived } from "../src/state/derived"
+import { emptyDocument } from "../src/state/document"
+import { Editing } from "../src/state/editing"
+import { fileEdits, kindOf, mediaTypeOf, misfit, targetOn } from "../src/state/files"
+import { Session } from "../src/state/session"
+import { phaseText, stepped, type Upload, type Uploads } from "../src/state/uploads"
+import type { Edit, JsonObject } from "../src/wire/flow"
+import type { Channel, FromKernel, ToKernel } from "../src/wire/messages"
+import { catalog } from "./catalog"
+
+const ASSET = { sha256: "ab".repeat(32), media_type: "image/png", size_bytes: 3 }
+const node = (id: string, type: string, params: JsonObject = {}): Edit => ({
+  kind: "add_node",
+  node: { id, type, params },
+})
+const { document } = applyAll(emptyDocument, [
+  node("still", "generate_image"),
+  node("edit", "edit_image"),
+  node("film", "load_video"),
+  { kind: "add_edge", edge: { source: "still", sourceHandle: "image", target: "edit", targetHandle: "image" } },
+])
+const HERE = { x: 1.4, y: 2 }
+
+describe("the digest of a file", () => {
+  it("is that of node's crypto, for files of no, one and several slices, and tells how far it is", async () => {
+    for (const size of [0, 3, (4 << 20) + 1, 9 << 20]) {
+      const bytes = new Uint8Array(size).map((_, at) => (at * 31) & 255)
+      const heard: number[] = []
+      const found = await digest(new Blob([bytes]), (fraction) => heard.push(fraction))
+      expect(found).toBe(createHash("sha256").update(bytes).digest("hex"))
+      if (size > 0) expect(heard.at(-1)).toBe(1)
+    }
+  })
+})
+
+describe("a file", () => {
+  it("is known by its type, else by its extension", () => {
+    expect(kindOf(mediaTypeOf("a.bin", "image/PNG"))).toBe("image")
+    expect(kindOf(mediaTypeOf("a.MOV", ""))).toBe("video")
+    expect(kindOf(mediaTypeOf("a.flac", ""))).toBe("audio")
+    expect(kindOf(mediaTypeOf("notes", ""))).toBeNull()
+    expect(kindOf(mediaTypeOf("notes.txt", "text/plain"))).toBeNull()
+  })
+
+  it("goes where it fits, and is refused with the reason where it does not", () => {
+    const fits = (kind: "image" | "video" | "audio", nodeId: string, port: string) =>
+      misfit(document, catalog, kind, { kind: "port", nodeId, port, at: HERE })
+    expect(fits("image", "edit", "mask")).toBeNull()
+    expect(fits("audio", "edit", "image")).toBe("image takes image, this is sound.")
+    expect(misfit(document, catalog, "image", { kind: "replace", nodeId: "film" })).toBe(
+      "film holds a video, this is an image.",
+    )
+    expect(misfit(document, catalog, "image", { kind: "replace", nodeId: "gone" })).toBe("The node is gone.")
+  })
+
+  it("that falls on a node goes into its best free port, or replaces the file that it holds", () => {
+    const on = (id: string, kind: "image" | "video") => {
+      const found = document.nodes.get(id)
+      return found ? targetOn(document, catalog, kind, found, HERE) : null
+    }
+    expect(on("film", "video")).toEqual({ kind: "replace", nodeId: "film" })
+    expect(on("edit", "image")).toMatchObject({ kind: "port", port: expect.not.stringMatching(/^image$/) })
+    expect(on("edit", "video")).toBeNull()
+  })
+
+  it("becomes one edit: a node, and the edge that takes the place of the one before", () => {
+    const file = { kind: "image" as const, asset: ASSET, name: "a.png" }
+    const { edits, id } = fileEdits(document, catalog, file, { kind: "port", nodeId: "edit", port: "image", at: HERE })
+    const after = applyAll(document, edits)
+    expect(after.document.nodes.get(id)?.params).toEqual({ asset: ASSET, name: "a.png" })
+    expect(after.document.edges).toEqual([{ source: id, sourceHandle: "image", target: "edit", targetHandle: "image" }])
+    expect(applyAll(after.document, [after.inverse]).document.nodes.has(id)).toBe(false)
+  })
+})
+
+describe("an upload", () => {
+  const upload: Upload = {
+    id: "u",
+    name: "a.png",
+    kind: "image",
+    mediaType: "image/png",
+    sizeBytes: 3,
+    target: { kind: "place", at: HERE },
+    phase: "waiting",
+    progress: null,
+    problem: null,
+  }
+  const from: Uploads = new Map([["u", upload]])
+
+  it("goes from phase to phase in order, can fail and be tried again, and late steps change nothing", () => {
+    let now = stepped(from, "u", { kind: "begin" })
+    now = stepped(now, "u", { kind: "progress", fraction: 0.424 })
+    expect(phaseText(now.get("u") as Upload)).toBe("reading 42 %")
+    expect(stepped(now, "u", { kind: "progress", fraction: 0.4241 })).toBe(now)
+    now = stepped(now, "u", { kind: "send" })
+    expect(now.get("u")?.progress).toBeNull()
+    now = stepped(now, "u", { kind: "fail", problem: "No." })
+    expect(stepped(now, "u", { kind: "progress", fraction: 1 })).toBe(now)
+    expect(stepped(now, "u", { kind: "store" })).toBe(now)
+    now = stepped(now, "u", { kind: "retry" })
+    expect(now.get("u")).toEqual(upload)
+    now = stepped(now, "u", { kind: "end" })
+    expect(now.size).toBe(0)
+    expect(stepped(now, "u", { kind: "begin" })).toBe(now)
+  })
+
+  it("says why it was refused: in the server's words, else by the status", () => {
+    expect(refusalOf(400, { error: { code: "wrong_length", message: "Short.", hint: "Again." } })).toMatchObject({
+      code: "wrong_length",
+      message: "Short. Again.",
+    })
+    expect(refusalOf(413, null).message).toMatch(/Too large/)
+    expect(refusalOf(403, null).message).toMatch(/log in again/)
+    expect(refusalOf(502, null).message).toMatch(/502/)
+  })
+
+  /** A session with its uploader, over a kernel and a server that answer as told. */
+  async function bench(how: { hasServer: boolean; put?: Ways["put"] }) {
+    const sent: ToKernel[] = []
+    const buffers: number[] = []
+    let tell: (message: FromKernel, buffers: DataView[]) => void = () => undefined
+    const channel: Channel = {
+      listen(listener) {
+        tell = listener
+        return () => undefined
+      },
+      send(message, with_ = []) {
+        sent.push(message)
+        for (const one of with_) buffers.push(one.byteLength)
+        const fields =
+          message.type === "place_upload"
+            ? { url: "fusionflow/uploads/x" }
+            : message.type === "upload"
+              ? { asset: ASSET }
+              : null
+        if (fields) queueMicrotask(() => tell({ type: "reply", id: message.id, ...fields }, []))
+      },
+    }
+    const session = new Session(channel)
+    session.store.setState({
+      catalog,
+      shared: { ...session.store.getState().shared, shown: document },
+      bytes: { nonce: "n", answer: "yes" },
+    })
+    const fetcher = (async () => Response.json({ answer: how.hasServer ? "yes" : "no" })) as unknown as typeof fetch
+    const puts: string[] = []
+    const ways: Ways = {
+      digest: (file, onProgress) => digest(file, onProgress),
+      put: (...asked) => {
+        puts.push(`${asked[0]} ${asked[2]}`)
+        return how.put ? how.put(...asked) : Promise.resolve(ASSET)
+      },
+    }
+    const bytes = new Bytes(session, fetcher, "https://hub.example/")
+    const uploader = new Uploader(session, new Editing(session, new Derived()), bytes, ways)
+    const until = (is: (uploads: Uploads) => boolean) =>
+      new Promise<void>((done) => {
+        const look = () => {
+          if (!is(session.store.getState().uploads)) return
+          stop()
+          done()
+        }
+        const stop = session.store.subscribe(look)
+        look()
+      })
+    return { session, uploader, sent, puts, buffers, until }
+  }
+  const file = (name: string, size: number, type = "image/png") => new File([new Uint8Array(size)], name, { type })
+  const place = () => ({ kind: "place", at: HERE }) as const
+  const edits = (sent: ToKernel[]) => sent.filter((one) => one.type === "edits")
+
+  it("asks where to put the bytes by their digest, puts them with their type, and places a node", async () => {
+    const { uploader, sent, puts, until } = await bench({ hasServer: true })
+    uploader.add([file("a.png", 3)], place)
+    await until((uploads) => uploads.size === 0)
+    const sha256 = createHash("sha256").update(new Uint8Array(3)).digest("hex")
+    expect(sent).toContainEqual(expect.objectContaining({ type: "place_upload", sha256, size_bytes: 3 }))
+    expect(puts).toEqual(["https://hub.example/fusionflow/uploads/x image/png"])
+    expect(edits(sent)).toMatchObject([{ edits: [{ kind: "add_node", node: { type: "load_image" } }] }])
+  })
+
+  it("goes to the kernel as one buffer where no server answers, but never one that would cut the connection", async () => {
+    const { uploader, sent, buffers, puts, until } = await bench({ hasServer: false })
+    uploader.add([file("a.png", 3)], place)
+    await until((uploads) => uploads.size === 0)
+    expect(buffers).toEqual([3])
+    expect(edits(sent)).toHaveLength(1)
+    uploader.add([file("b.png", 10 << 20)], place)
+    await until((uploads) => [...uploads.values()][0]?.phase === "failed")
+    expect(buffers).toEqual([3])
+    expect(puts).toEqual([])
+  })
+
+  it("is placed again once where its address has expired, and fails in words where that fails too", async () => {
+    const expired = () => Promise.reject(new RefusedError("expired_link", "This address has expired."))
+    const { session, uploader, puts, sent, until } = await bench({ hasServer: true, put: expired })
+    const [id] = uploader.add([file("a.png", 3)], place)
+    await until((uploads) => [...uploads.values()][0]?.phase === "failed")
+    expect(puts).toHaveLength(2)
+    expect(session.store.getState().uploads.get(id ?? "")?.problem).toBe("This address has expired.")
+    expect(edits(sent)).toEqual([])
+    uploader.cancel(id ?? "")
+    expect(session.store.getState().uploads.size).toBe(0)
+  })
+
+  it("that was cancelled places nothing, whatever the server answers then", async () => {
+    let answer: (asset: JsonObject) => void = () => undefined
+    const put = () =>
+      new Promise<JsonObject>((resolve) => {
+        answer = resolve
+      })
+    const { uploader, sent, until } = await bench({ hasServer: true, put })
+    const [id] = uploader.add([file("a.png", 3)], place)
+    await until((uploads) => uploads.get(id ?? "")?.phase === "sending")
+    await new Promise((done) => setTimeout(done))
+    uploader.cancel(id ?? "")
+    answer(ASSET)
+    await new Promise((done) => setTimeout(done))
+    expect(edits(sent)).toEqual([])
+  })
+
+  it("of what is no medium, or empty, is refused before anything is read", async () => {
+    const { session, uploader } = await bench({ hasServer: true })
+    expect(uploader.add([file("notes.txt", 3, "text/plain"), file("a.png", 0)], place)).toEqual([])
+    expect(session.store.getState().notice?.text).toBe("a.png is empty.")
+  })
+})
