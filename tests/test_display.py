@@ -290,7 +290,7 @@ def test_the_card_of_a_large_sweep_stays_small(flow: Flow) -> None:
         == MAX_SHOWN_OF_ONE_NODE
     )
     assert seen.words.split().count("+5") == 3, "a node whose pictures are not all shown says how many are not"
-    assert "n4: 5 more" in [one.get("title") for one in seen.of("div")]
+    assert "n4: 5 more" in [one.get("title") for one in seen.of("span")]
 
 
 def test_a_card_under_way_has_bars_and_no_pictures(tmp_path: Path) -> None:

@@ -250,7 +250,7 @@ def test_the_extension_brings_the_tape_magic(kernel: Kernel) -> None:
     messages = kernel.run(query)
     shown = [message for message in messages if message["msg_type"] in {"execute_result", "display_data", "stream"}]
     assert [message["msg_type"] for message in shown] == ["execute_result"]
-    assert "<td>waits</td>" in shown[0]["content"]["data"]["text/html"]
+    assert ">waits</td>" in shown[0]["content"]["data"]["text/html"]
     kernel.run(query.replace("%%tape", "%%tape kept <<"))
     assert kernel.value("kept.rows()") == "[('waits', 'succeeded')]"
     assert kernel.error("%%tape\nDELETE FROM generations")["ename"] == "TapeError"

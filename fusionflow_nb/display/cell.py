@@ -179,7 +179,7 @@ def _pictures(run: LiveRun) -> str:
                 strip.append(_hole(note, text, title))
         left -= len(chosen)
         if strip and len(chosen) < len(cells):
-            strip.append(_more(len(cells) - len(chosen), node_id))
+            strip[-1] = _with_more(strip[-1], len(cells) - len(chosen), node_id)
         shown = [*filter(None, strip), *shown]
     if not shown:
         return ""
@@ -221,13 +221,14 @@ def _hole(note: str, text: str, title: str) -> str:
     return _framed(f'<div style="{look}">{escape(note)}</div>', text, title)
 
 
-def _more(count: int, node_id: str) -> str:
-    """How many there are beside those shown."""
-    look = (
-        "display:flex;align-items:center;justify-content:center;min-width:56px;height:112px;border-radius:6px;"
-        f"background:rgba(128,128,128,.12);{_MONO}"
+def _with_more(last: str, count: int, node_id: str) -> str:
+    """The last of those shown, and in its corner how many there are besides."""
+    look = "position:absolute;right:6px;top:6px;padding:0 7px;border-radius:4px;background:rgba(0,0,0,.6);color:#fff"
+    title = f"{escape(node_id, quote=True)}: {count} more"
+    return (
+        f'<div style="position:relative">{last}'
+        f'<span style="{look};{_MONO};font-size:11px" title="{title}">+{count}</span></div>'
     )
-    return f'<div style="{look}" title="{escape(node_id, quote=True)}: {count} more">+{count}</div>'
 
 
 def _framed(what: str, text: str, title: str) -> str:
