@@ -379,7 +379,7 @@ WRONG = {
     "cut-out": lambda: cut_out(np.zeros((32, 32, 4), np.uint8), tick=ignore),
     "lanczos": lambda: upscale.upscale_lanczos(np.zeros((32, 32, 3), np.float32), 2, tick=ignore),
     "lanczos size": lambda: upscale.upscale_lanczos(np.zeros((8, 4096, 3), np.uint8), 8, tick=ignore),
-    "neural size": lambda: upscale.upscale_neural(np.zeros((520, 520, 3), np.uint8), tick=ignore),
+    "neural size": lambda: upscale.upscale_neural(np.zeros((1032, 1032, 3), np.uint8), tick=ignore),
 }
 
 

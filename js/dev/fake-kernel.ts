@@ -8,7 +8,7 @@ import type { Model, NodeType, Template } from "../src/wire/catalog"
 import type { Edit, WireFlow } from "../src/wire/flow"
 import type { Channel, FromKernel, Snapshot, ToKernel } from "../src/wire/messages"
 import type { Budget, Coordinate, JobResult, RunEvent, Tape } from "../src/wire/run"
-import { FakeBytes } from "./fake-bytes"
+import { FakeBytes, isAboutBytes } from "./fake-bytes"
 import { digest, type Made, type Planned, PRICES, planned } from "./fake-plan"
 
 const BATCH_MS = 33
@@ -91,12 +91,17 @@ export class FakeKernel implements Channel {
     for (const listener of [...this.#listeners]) listener(structuredClone(message), buffers)
   }
 
-  async #hear(message: ToKernel, buffers: ArrayBuffer[]): Promise<void> {
+  #hear(message: ToKernel, buffers: ArrayBuffer[]): void {
+    if (isAboutBytes(message)) void this.#answerAboutBytes(message, buffers)
+    else this.#obey(message)
+  }
+
+  async #answerAboutBytes(message: ToKernel, buffers: ArrayBuffer[]): Promise<void> {
     const said = await this.#bytes.answer(message, buffers)
-    if (said) {
-      this.#say({ type: "reply", id: message.id, ...said.fields }, said.buffers)
-      return
-    }
+    if (said) this.#say({ type: "reply", id: message.id, ...said.fields }, said.buffers)
+  }
+
+  #obey(message: ToKernel): void {
     try {
       switch (message.type) {
         case "ask":
