@@ -157,7 +157,6 @@ class Conversation:
         if origin in self._ids:
             told["id"] = self._ids[origin]
         self._tell(told)
-        self.file.changed()
         if replanned:
             self._is_edited_since_run = True
             self.plan_soon()
