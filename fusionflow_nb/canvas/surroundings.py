@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import session
 from fusionflow_nb.canvas import facts
+from fusionflow_nb.canvas.tape_facts import generation_facts, tape_facts
 from fusionflow_nb.canvas.templates import templates
 from fusionflow_nb.credentials import has_key
 
@@ -53,7 +54,7 @@ class Surroundings:
 
     def tape(self, of: str, before: str | None = None) -> dict[str, Any]:
         """Frames of the filmstrip, newest first, and what there is in all."""
-        return facts.tape_facts(
+        return tape_facts(
             session.current().tape,
             project_id=self._project_id if of == "flow" else None,
             before=before,
@@ -63,7 +64,7 @@ class Surroundings:
 
     def generation(self, generation_id: str) -> dict[str, Any]:
         """How a generation was made."""
-        return facts.generation_facts(session.current().tape, generation_id, self._address)
+        return generation_facts(session.current().tape, generation_id, self._address)
 
     def budgets(self) -> list[dict[str, Any]]:
         """What of today's cap is gone, reservations included."""
