@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import session
 from fusionflow_nb.canvas import facts
 from fusionflow_nb.canvas.tape_facts import generation_facts, tape_facts
-from fusionflow_nb.canvas.templates import templates
+from fusionflow_nb.canvas.templates import declare_examples, templates
 from fusionflow_nb.credentials import has_key
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Surroundings:
     def __init__(self, project_id: str, address: Callable[[Asset], dict[str, str]]) -> None:
         self._project_id = project_id
         self._address = address
+        declare_examples(session.current().catalog)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything, for a view that begins."""
