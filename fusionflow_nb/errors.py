@@ -3,6 +3,7 @@
 FusionFlowError
 ├── FlowError                 the document cannot be used as it stands
 │   ├── FlowFileError         a flow file is unreadable, corrupt or from a newer version
+│   │   └── FileChangedError  somebody else changed it since; it was not written over
 │   ├── EditError             an edit does not fit the document (taken id, no name ...)
 │   │   └── GoneError         what it is about is not there (any more)
 │   ├── CycleError            edges form a circle; names its nodes
@@ -112,6 +113,12 @@ class FlowFileError(FlowError):
     """A flow file is unreadable, corrupt or from a newer version."""
 
     code = "flow_file"
+
+
+class FileChangedError(FlowFileError):
+    """Somebody else changed a flow file since it was read or written; it was not written over."""
+
+    code = "file_changed"
 
 
 class EditError(FlowError):

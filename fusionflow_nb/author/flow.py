@@ -14,6 +14,7 @@ from fusionflow_nb.author.placed import PlacedNode, id_of
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.engine.run import scope_of
 from fusionflow_nb.flow import checks, edits, file, python_form
+from fusionflow_nb.flow.disk import Disk
 from fusionflow_nb.flow.document import FlowDocument
 from fusionflow_nb.journal.records import ProjectRecord
 from fusionflow_nb.live_run import LiveRun
@@ -66,6 +67,7 @@ class Flow(Drawing):
     def _hold(self, document: FlowDocument) -> None:
         super().__init__(document)
         self.path: Path | None = None
+        self.disk = Disk(self.history)
         self._plan: Plan | None = None
         self._planning = threading.RLock()
         """Cells and canvases plan and run the same flow from threads of their own."""
@@ -90,8 +92,10 @@ class Flow(Drawing):
         Raises:
             FlowFileError: unreadable, corrupt or from a newer version.
         """
-        flow = cls.from_document(file.load(Path(path)))
+        data = file.read(Path(path))
+        flow = cls.from_document(file.decoded(data, Path(path)))
         flow.path = Path(path)
+        flow.disk.holds(flow.path, data, rev=0)
         return flow
 
     def rename(self, node: Output | str, name: str) -> None:
@@ -171,10 +175,14 @@ class Flow(Drawing):
 
     def save(self, path: str | Path | None = None) -> Path:
         """Write the flow to `name.flow.json` (atomically) and return the path."""
-        target = Path(path) if path is not None else self.path or Path(f"{_file_name(self.name)}.flow.json")
-        file.save(self.document, target)
+        target = Path(path) if path is not None else self.path or self.default_path()
+        self.disk.write(target, over_others=True)
         self.path = target
         return target
+
+    def default_path(self) -> Path:
+        """Where it is saved if nobody says where: under its name, in the working folder."""
+        return Path(f"{_file_name(self.name)}.flow.json")
 
     def to_python(self, *, layout: bool = False) -> str:
         """Python that rebuilds this flow, with the same hash."""

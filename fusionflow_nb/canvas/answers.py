@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.author import Flow
     from fusionflow_nb.canvas.addresses import Addresses
     from fusionflow_nb.canvas.autosave import Autosave
-    from fusionflow_nb.canvas.filmstrip import Filmstrip
+    from fusionflow_nb.canvas.surroundings import Surroundings
     from fusionflow_nb.journal.records import Coordinate
 
 Answer: TypeAlias = tuple[dict[str, Any], list[bytes]]
@@ -40,14 +40,14 @@ class Answers:
         flow: what is asked about.
         file: writes it.
         addresses: where the browser finds bytes.
-        filmstrip: reads the tape.
+        surroundings: what stands around the flow.
     """
 
-    def __init__(self, flow: Flow, file: Autosave, addresses: Addresses, filmstrip: Filmstrip) -> None:
+    def __init__(self, flow: Flow, file: Autosave, addresses: Addresses, surroundings: Surroundings) -> None:
         self._flow = flow
         self._file = file
         self._addresses = addresses
-        self._filmstrip = filmstrip
+        self._surroundings = surroundings
 
     def to(self, said: messages.Message, buffers: list[Any]) -> Answer:
         """The answer's facts and buffers.
@@ -85,9 +85,9 @@ class Answers:
 
     def _told(self, said: messages.Ask) -> dict[str, Any]:
         if said.what == "tape":
-            return {"tape": self._filmstrip.frames(said.of, said.before)}
+            return {"tape": self._surroundings.tape(said.of, said.before)}
         if said.what == "generation":
-            return {"generation": self._filmstrip.generation(said.generation_id)}
+            return {"generation": self._surroundings.generation(said.generation_id)}
         return {"python": self._flow.to_python(layout=True)}
 
     def _signed(self, sha256: str) -> dict[str, str]:

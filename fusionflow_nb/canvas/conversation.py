@@ -74,7 +74,7 @@ class Conversation:
         self.news = News(self._events.set)
         self.running = Running(self.news)
         self.surroundings = Surroundings(flow.id, self.addresses.of)
-        self._answers = Answers(flow, file, self.addresses, self.surroundings.filmstrip)
+        self._answers = Answers(flow, file, self.addresses, self.surroundings)
         self._stops = [
             flow.history.subscribe(self._edited),
             flow.on_run(self._run_begins),
@@ -157,7 +157,6 @@ class Conversation:
         if origin in self._ids:
             told["id"] = self._ids[origin]
         self._tell(told)
-        self.file.changed()
         if replanned:
             self._is_edited_since_run = True
             self.plan_soon()

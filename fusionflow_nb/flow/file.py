@@ -21,10 +21,22 @@ from fusionflow_nb.flow.wire import from_wire, to_wire
 from fusionflow_nb.media.values import canonical_json, json_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["MAX_BYTES", "dumps", "flow_hash", "from_wire", "load", "loads", "save", "to_wire"]
+__all__ = [
+    "MAX_BYTES",
+    "decoded",
+    "dumps",
+    "flow_hash",
+    "from_wire",
+    "load",
+    "loads",
+    "read",
+    "save",
+    "to_wire",
+    "write",
+]
 
 MAX_BYTES = 64 * 1024 * 1024
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -125,24 +137,43 @@ def _too_large(where: str) -> errors.FlowFileError:
 
 
 def load(path: Path) -> FlowDocument:
-    """Read a flow file.
+    """Read a flow file. Nothing in it is executed.
 
     Raises:
         FlowFileError: it cannot be read or is no flow.
     """
+    return decoded(read(path), path)
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a flow file.
+
+    Raises:
+        FlowFileError: it cannot be read, or is too large for one.
+    """
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise _too_large(str(path))
-        # Some editors put a byte order mark in front.
-        text = data.decode("utf-8-sig")
     except OSError as error:
         raise errors.FlowFileError(f"{path} cannot be read: {error.strerror}.", hint="Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise errors.FlowFileError(f"{path} is no text file.", hint="Choose a .flow.json file.") from error
     except ValueError as error:  # a path that no system takes
         raise errors.FlowFileError(f"{str(path)!r} is no path.", hint="Check the path.") from error
+    if len(data) > MAX_BYTES:
+        raise _too_large(str(path))
+    return data
+
+
+def decoded(data: bytes, path: Path) -> FlowDocument:
+    """The flow in the bytes of a file.
+
+    Raises:
+        FlowFileError: they hold none; names the path.
+    """
+    try:
+        # Some editors put a byte order mark in front.
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise errors.FlowFileError(f"{path} is no text file.", hint="Choose a .flow.json file.") from error
     return loads(text, where=str(path))
 
 
@@ -153,7 +184,20 @@ def save(document: FlowDocument, path: Path) -> None:
         DiskFullError, UnwritableError: the file that was there before is untouched.
         MediaError: a parameter that JSON cannot hold.
     """
-    data = dumps(document).encode()
+    write(dumps(document).encode(), path)
+
+
+def write(data: bytes, path: Path, *, check: Callable[[], None] | None = None) -> None:
+    """Put bytes in the place of a file, as `save` does.
+
+    Args:
+        data: what it shall hold.
+        path: a link stays a link.
+        check: asked when all is written but the file not yet replaced; an error of it leaves the file as it is.
+
+    Raises:
+        DiskFullError, UnwritableError: the file that was there before is untouched.
+    """
     with _errors_of_saving(path):
         target = path.resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -165,6 +209,8 @@ def save(document: FlowDocument, path: Path) -> None:
                 os.fsync(stream.fileno())
             if target.exists():
                 temporary.chmod(target.stat().st_mode)
+            if check is not None:
+                check()
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)

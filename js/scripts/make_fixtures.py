@@ -14,8 +14,8 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from fusionflow_nb import errors
+from fusionflow_nb.canvas.facts import model_facts, node_type_facts
 from fusionflow_nb.catalog import Catalog
-from fusionflow_nb.catalog.node_type import NodeType
 from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
 from fusionflow_nb.flow.wire import to_wire
@@ -43,57 +43,12 @@ _PICTURES = (
 def catalog() -> list[dict[str, Any]]:
     """The node types as the canvas receives them."""
     known = Catalog()
-    return [_wired(known.get(name)) for name in known]
-
-
-def _wired(node_type: NodeType) -> dict[str, Any]:
-    return {
-        "name": node_type.name,
-        "title": node_type.title,
-        "category": node_type.category,
-        "summary": node_type.summary,
-        "kind": node_type.kind.value,
-        "task": node_type.task,
-        "inputs": [
-            {
-                "name": port.name,
-                "type": port.type.value,
-                "collects": port.collects.value,
-                "is_required": port.is_required,
-                "is_parameter": port.is_parameter,
-                "default": port.default,
-            }
-            for port in node_type.inputs
-        ],
-        "outputs": [
-            {"name": port.name, "type": port.type.value, "is_series": port.is_series} for port in node_type.outputs
-        ],
-        "extra_inputs": node_type.extra_inputs.value if node_type.extra_inputs else None,
-        "extra_outputs": node_type.extra_outputs.value if node_type.extra_outputs else None,
-        "params_schema": node_type.params.model_json_schema(),
-        "volatile": node_type.volatile,
-    }
+    return [node_type_facts(known.get(name)) for name in known]
 
 
 def models() -> list[dict[str, Any]]:
     """The embedded models as the picker receives them."""
-    return [
-        {
-            "id": entry.id,
-            "provider": entry.provider,
-            "title": entry.title,
-            "tasks": list(entry.tasks),
-            "method": entry.method,
-            "says_how": entry.says_how,
-            "parameters": {name: one.model_dump(mode="json") for name, one in entry.parameters.items()},
-            "is_free": entry.is_free,
-            "price_text": "free",
-            "retires_on": None,
-            "successor": None,
-            "has_key": True,
-        }
-        for entry in MODELS
-    ]
+    return [model_facts(entry, has_key=True) for entry in MODELS]
 
 
 def recorded(seed: int, steps: int) -> dict[str, Any]:
@@ -123,7 +78,10 @@ def _random_edit(chance: random.Random, document: FlowDocument, depth: int = 0) 
     pick, value = chance.choice, chance.choice(_VALUES)
     known = tuple(document.nodes) or _IDS
     some, other = pick((*_IDS, *known, *known)), pick((*_IDS, *known, *known))
-    edges = [*document.edges, Edge(source=some, sourceHandle="image", target=other, targetHandle=pick(("image", "top")))]
+    edges = [
+        *document.edges,
+        Edge(source=some, sourceHandle="image", target=other, targetHandle=pick(("image", "top"))),
+    ]
     place = pick((None, None, 0, 1))
     forms = [
         lambda: edits.AddNode(

@@ -95,4 +95,6 @@ export interface Template {
   title: string
   summary: string
   graph: JsonObject
+  /** Source of a cell that makes its Python node the notebook's own; it runs without, too. */
+  cell?: string
 }

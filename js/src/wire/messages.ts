@@ -47,6 +47,8 @@ export interface FileFacts {
   saved_at_us: number | null
   /** Somebody else changed it on disk since: nothing is written until the person has chosen. */
   is_conflicting: boolean
+  /** Why it could not be written; it is tried again until it can. */
+  error?: ErrorFacts
 }
 
 /**
