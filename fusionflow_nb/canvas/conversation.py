@@ -225,7 +225,7 @@ class Conversation:
         self._tell(
             {
                 "type": "facts",
-                "tape": self.surroundings.filmstrip.frames("flow"),
+                "tape": self.surroundings.tape("flow"),
                 "budgets": self.surroundings.budgets(),
             }
         )

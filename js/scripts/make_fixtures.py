@@ -1,6 +1,6 @@
 """Write what the canvas is held to and shown with: the kernel's catalog, recorded edits, procedural pictures.
 
-Run it from the repository's root when the catalog, the edits or their laws change: `python js/scripts/make_fixtures.py`.
+Run it when the catalog, the edits or their laws change: `python js/scripts/make_fixtures.py`.
 """
 
 from __future__ import annotations
