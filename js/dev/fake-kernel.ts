@@ -91,12 +91,12 @@ export class FakeKernel implements Channel {
     for (const listener of [...this.#listeners]) listener(structuredClone(message), buffers)
   }
 
-  async #hear(message: ToKernel, buffers: ArrayBuffer[]): Promise<void> {
+  async #giveBytes(message: ToKernel, buffers: ArrayBuffer[]): Promise<void> {
     const said = await this.#bytes.answer(message, buffers)
-    if (said) {
-      this.#say({ type: "reply", id: message.id, ...said.fields }, said.buffers)
-      return
-    }
+    this.#say({ type: "reply", id: message.id, ...said?.fields }, said?.buffers)
+  }
+
+  #hear(message: ToKernel, buffers: ArrayBuffer[]): void {
     try {
       switch (message.type) {
         case "ask":
@@ -114,6 +114,12 @@ export class FakeKernel implements Channel {
           break
         case "cancel":
           this.#cancel(message.node_id, message.branch ?? false)
+          break
+        case "place_upload":
+        case "sign":
+        case "upload":
+        case "media":
+          void this.#giveBytes(message, buffers)
           break
         case "restore":
           this.#say({
