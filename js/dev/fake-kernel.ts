@@ -8,7 +8,7 @@ import type { Model, NodeType, Template } from "../src/wire/catalog"
 import type { Edit, WireFlow } from "../src/wire/flow"
 import type { Channel, FromKernel, Snapshot, ToKernel } from "../src/wire/messages"
 import type { Budget, Coordinate, JobResult, RunEvent, Tape } from "../src/wire/run"
-import { FakeBytes, isAboutBytes } from "./fake-bytes"
+import { FakeBytes } from "./fake-bytes"
 import { digest, type Made, type Planned, PRICES, planned } from "./fake-plan"
 
 const BATCH_MS = 33
@@ -91,17 +91,12 @@ export class FakeKernel implements Channel {
     for (const listener of [...this.#listeners]) listener(structuredClone(message), buffers)
   }
 
-  #hear(message: ToKernel, buffers: ArrayBuffer[]): void {
-    if (isAboutBytes(message)) void this.#answerAboutBytes(message, buffers)
-    else this.#obey(message)
-  }
-
-  async #answerAboutBytes(message: ToKernel, buffers: ArrayBuffer[]): Promise<void> {
+  async #giveBytes(message: ToKernel, buffers: ArrayBuffer[]): Promise<void> {
     const said = await this.#bytes.answer(message, buffers)
-    if (said) this.#say({ type: "reply", id: message.id, ...said.fields }, said.buffers)
+    this.#say({ type: "reply", id: message.id, ...said?.fields }, said?.buffers)
   }
 
-  #obey(message: ToKernel): void {
+  #hear(message: ToKernel, buffers: ArrayBuffer[]): void {
     try {
       switch (message.type) {
         case "ask":
@@ -119,6 +114,12 @@ export class FakeKernel implements Channel {
           break
         case "cancel":
           this.#cancel(message.node_id, message.branch ?? false)
+          break
+        case "place_upload":
+        case "sign":
+        case "upload":
+        case "media":
+          void this.#giveBytes(message, buffers)
           break
         case "restore":
           this.#say({

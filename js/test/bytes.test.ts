@@ -133,6 +133,21 @@ describe("bytes", () => {
     expect(ofType(sent, "sign")).toHaveLength(2)
   })
 
+  it("are signed although another of the same message is lost", async () => {
+    const { bytes } = bench((message) => {
+      if (message.type === "media") return { more: { error: { code: "lost", message: "They are gone." } } }
+      if (message.type !== "sign") return null
+      if (message.sha256.includes("gone")) return { more: { error: { code: "lost", message: "They are gone." } } }
+      return { more: { urls: Object.fromEntries(message.sha256.map((one) => [one, { url: `fusionflow/${one}` }])) } }
+    }, probes("yes"))
+    const found = await Promise.allSettled(["a", "gone", "b"].map((one) => bytes.find({ sha256: one }, "asset")))
+    expect(found.map((one) => (one.status === "fulfilled" ? one.value : "lost"))).toEqual([
+      `${BASE}fusionflow/a`,
+      "lost",
+      `${BASE}fusionflow/b`,
+    ])
+  })
+
   it("are signed at their first use where only their digest is known", async () => {
     const { bytes } = bench(
       (message) => (message.type === "sign" ? { more: { urls: { a: { preview_url: "fusionflow/p" } } } } : null),

@@ -6,7 +6,7 @@
  * revoked, the oldest first, when they grow too many.
  */
 
-import type { Session } from "../state/session"
+import { KernelError, type Session } from "../state/session"
 import type { ResultCell } from "../wire/run"
 import { atBase, baseOf, isAbsolute, thisPage } from "./server"
 
@@ -22,6 +22,8 @@ const MOST_KEPT_BYTES = 256 << 20
 const MOST_ADDRESSES = 5000
 /** Signed so lately and failing all the same: it is not the signature. */
 const FRESH_MS = 60_000
+/** The kernel signs no more by one message. */
+const MOST_SIGNED = 500
 const MEDIA_PATIENCE_MS = 180_000
 
 interface Kept {
@@ -209,19 +211,34 @@ export class Bytes {
     return address ? atBase(this.base, address) : null
   }
 
-  /** Everything that is to be signed before the next task goes in one message. */
+  /** What is to be signed before the next task goes in one message. */
   #sign(sha256: string): Promise<Signed> {
-    if (!this.#signing) {
+    if (!this.#signing || this.#signing.sha256.size >= MOST_SIGNED) {
       const wanted = new Set<string>()
-      const answer = new Promise<void>((go) => setTimeout(go)).then(async () => {
-        this.#signing = null
-        const { reply } = await this.session.ask({ type: "sign", sha256: [...wanted] })
-        return (reply.urls ?? {}) as Signed
-      })
-      this.#signing = { sha256: wanted, answer }
+      const mine = {
+        sha256: wanted,
+        answer: new Promise<void>((go) => setTimeout(go)).then(() => {
+          if (this.#signing === mine) this.#signing = null
+          return this.#signedAll([...wanted])
+        }),
+      }
+      this.#signing = mine
     }
     this.#signing.sha256.add(sha256)
     return this.#signing.answer
+  }
+
+  /** One that is lost makes the kernel refuse all: then each is asked for by itself. Lost ones are left out. */
+  async #signedAll(sha256: string[]): Promise<Signed> {
+    try {
+      const { reply } = await this.session.ask({ type: "sign", sha256 })
+      return (reply.urls ?? {}) as Signed
+    } catch (error) {
+      // A kernel that says nothing says nothing of each by itself either.
+      if (!(error instanceof KernelError) || ["silence", "closed"].includes(error.facts.code)) throw error
+      if (sha256.length === 1) return {}
+      return Object.assign({}, ...(await Promise.all(sha256.map((one) => this.#signedAll([one])))))
+    }
   }
 
   #fromKernel(sha256: string, use: Use): Promise<Kept> {
