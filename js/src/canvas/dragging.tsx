@@ -31,7 +31,7 @@ export function useDragging() {
         editing.move(moved, "move")
         return
       }
-      const all = editing.withMembers(new Map([...store.getState().dragged, ...moved]))
+      const all = editing.withMembers(moved)
       const everything = editing.everything()
       others.current ??= everything.length > MOST ? [] : everything.filter((one) => !all.has(one.id))
       const rect = bounds(everything, moved)
@@ -40,10 +40,8 @@ export function useDragging() {
       if (found.dx !== 0 || found.dy !== 0) {
         moved = new Map([...moved].map(([id, { x, y }]) => [id, { x: x + found.dx, y: y + found.dy }]))
       }
-      store.setState({
-        dragged: editing.withMembers(new Map([...store.getState().dragged, ...moved])),
-        guides: found.guides,
-      })
+      const dragged = new Map([...store.getState().dragged, ...editing.withMembers(moved)])
+      store.setState({ dragged, guides: found.guides })
     },
     [store, editing, flow, isFree],
   )

@@ -3,8 +3,9 @@
  * click restores how it was made.
  */
 
-import { memo } from "react"
+import { memo, useCallback, useEffect, useRef } from "react"
 import { offeredBy } from "../bridge/bytes"
+
 import { useBridge, useCanvas } from "../bridge/context"
 import { useBytes } from "../bridge/use-bytes"
 import { seconds, usd } from "../state/money"
@@ -21,7 +22,7 @@ const SCOPES: [TapeOf, string][] = [
   ["all", "All"],
 ]
 /** So near to the end, older frames are asked for. */
-const NEAR_END = 400
+const NEAR_END = 200
 
 export function TapeStrip({ middle }: { middle: () => Point }) {
   const bridge = useBridge()
@@ -30,6 +31,14 @@ export function TapeStrip({ middle }: { middle: () => Point }) {
   const isOpen = useCanvas((state) => state.isTapeOpen)
   const isReady = useCanvas((state) => state.isReady)
   const toggle = () => store.setState({ isTapeOpen: !isOpen })
+  const strip = useRef<HTMLDivElement>(null)
+  const lookFurther = useCallback(() => {
+    if (!strip.current) return
+    const { scrollLeft, clientWidth, scrollWidth } = strip.current
+    if (scrollLeft + clientWidth > scrollWidth - NEAR_END) void loadOlder()
+  }, [loadOlder])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: where few frames leave room, there is nothing to scroll
+  useEffect(lookFurther, [lookFurther, frames.length, isOpen])
   if (!isReady) return null
   if (!isOpen) {
     return (
@@ -46,10 +55,6 @@ export function TapeStrip({ middle }: { middle: () => Point }) {
   const use = (frame: TapeFrame) => {
     const at = middle()
     if (!placeFrame(editing, frame, editing.freePlace(at))) session.say("This frame holds no file to place.")
-  }
-  const onScroll = (event: React.UIEvent<HTMLElement>) => {
-    const { scrollLeft, clientWidth, scrollWidth } = event.currentTarget
-    if (scrollLeft + clientWidth > scrollWidth - NEAR_END) void loadOlder()
   }
   return (
     <section className="ff-tape" aria-label="Tape">
@@ -75,7 +80,7 @@ export function TapeStrip({ middle }: { middle: () => Point }) {
         </fieldset>
       </div>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: it hears the keys of the frames within */}
-      <div className="ff-frames nowheel" onWheel={scrollSideways} onScroll={onScroll} onKeyDown={walk}>
+      <div ref={strip} className="ff-frames nowheel" onWheel={scrollSideways} onScroll={lookFurther} onKeyDown={walk}>
         {frames.map((frame) => (
           <Frame key={frame.generation_id} frame={frame} onRestore={restore} onUse={use} />
         ))}

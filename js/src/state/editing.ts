@@ -8,18 +8,7 @@ import { edgeKey, type FlowEdge } from "./document"
 import { type Field, taskOf } from "./form"
 import { priceOf } from "./money"
 import { newNodeId } from "./naming"
-import {
-  added,
-  COLORS,
-  changed,
-  frameAround,
-  isNoteId,
-  membersOf,
-  type Note,
-  noteOf,
-  notesOf,
-  withMembers,
-} from "./notes"
+import { changed, frameAround, isNoteId, membersOf, type Note, noteOf, notesOf, withMembers } from "./notes"
 import { type Alignment, aligned, type Rect, tidied } from "./placing"
 import { fitting, refusal, replacedBy } from "./ports"
 import type { Session } from "./session"
