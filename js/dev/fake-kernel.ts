@@ -12,6 +12,7 @@ import { FakeBytes } from "./fake-bytes"
 import { digest, type Made, type Planned, PRICES, planned } from "./fake-plan"
 
 const BATCH_MS = 33
+const OF_BYTES = new Set<ToKernel["type"]>(["sign", "media", "place_upload", "upload"])
 /** Of the tape, in one answer. */
 const FRAMES = 12
 const PYTHON = `import fusionflow_nb as ff
@@ -108,10 +109,12 @@ export class FakeKernel implements Channel {
     for (const listener of [...this.#listeners]) listener(structuredClone(message), buffers)
   }
 
-  async #hear(message: ToKernel, buffers: ArrayBuffer[]): Promise<void> {
-    const said = await this.#bytes.answer(message, buffers)
-    if (said) {
-      this.#say({ type: "reply", id: message.id, ...said.fields }, said.buffers)
+  /** Bytes take their time; everything else is answered in the order it came. */
+  #hear(message: ToKernel, buffers: ArrayBuffer[]): void {
+    if (OF_BYTES.has(message.type)) {
+      void this.#bytes.answer(message, buffers).then((said) => {
+        if (said) this.#say({ type: "reply", id: message.id, ...said.fields }, said.buffers)
+      })
       return
     }
     try {
