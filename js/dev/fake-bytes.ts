@@ -8,10 +8,6 @@ export interface Said {
   buffers?: DataView[]
 }
 
-const ABOUT_BYTES = new Set<ToKernel["type"]>(["place_upload", "sign", "upload", "media"])
-
-export const isAboutBytes = (message: ToKernel): boolean => ABOUT_BYTES.has(message.type)
-
 export class FakeBytes {
   readonly #stored = new Map<string, { type: string; bytes: ArrayBuffer }>()
 

@@ -6,12 +6,27 @@ import { EditError } from "../src/state/plain"
 import type { Catalog } from "../src/state/ports"
 import type { Model, NodeType, Template } from "../src/wire/catalog"
 import type { Edit, WireFlow } from "../src/wire/flow"
-import type { Channel, FromKernel, Snapshot, ToKernel } from "../src/wire/messages"
+import type { Channel, FileFacts, FromKernel, Snapshot, ToKernel } from "../src/wire/messages"
 import type { Budget, Coordinate, JobResult, RunEvent, Tape } from "../src/wire/run"
 import { FakeBytes } from "./fake-bytes"
 import { digest, type Made, type Planned, PRICES, planned } from "./fake-plan"
 
 const BATCH_MS = 33
+const OF_BYTES = new Set<ToKernel["type"]>(["sign", "media", "place_upload", "upload"])
+/** Of the tape, in one answer. */
+const FRAMES = 12
+const PYTHON = `import fusionflow_nb as ff
+
+flow = ff.Flow("Neon city")
+prompt = flow.text("neon city at {{time}}, wet streets, long lens", name="prompt")
+hero = flow.generate_image(prompt, model="fal/flux-pro", guidance=3.5, name="hero")
+large = flow.upscale(hero, model="local/upscale-x4", name="large")
+`
+const SQL = `%%tape
+SELECT model, count(*) AS takes, sum(cost_computation) AS usd
+FROM generations WHERE project_id = 'dev'
+GROUP BY model ORDER BY usd DESC
+`
 
 export interface World {
   flow: WireFlow
@@ -27,6 +42,8 @@ export interface World {
   speed: number
   /** Who gives bytes: the dev server by address, or this kernel as buffers. */
   bytes: "server" | "kernel"
+  /** Whether it wants a yes before it runs. */
+  asksFirst?: boolean
 }
 
 export class FakeKernel implements Channel {
@@ -34,6 +51,7 @@ export class FakeKernel implements Channel {
   rev = 0
   seq = 0
   isSilent = false
+  file: FileFacts = { path: "neon-city.flow.json", saved_at_us: Date.now() * 1000, is_conflicting: false }
   readonly sent: ToKernel[] = []
   #listeners = new Set<(message: FromKernel, buffers: DataView[]) => void>()
   readonly #bytes = new FakeBytes()
@@ -91,16 +109,27 @@ export class FakeKernel implements Channel {
     for (const listener of [...this.#listeners]) listener(structuredClone(message), buffers)
   }
 
-  async #giveBytes(message: ToKernel, buffers: ArrayBuffer[]): Promise<void> {
-    const said = await this.#bytes.answer(message, buffers)
-    this.#say({ type: "reply", id: message.id, ...said?.fields }, said?.buffers)
-  }
-
+  /** Bytes take their time; everything else is answered in the order it came. */
   #hear(message: ToKernel, buffers: ArrayBuffer[]): void {
+    if (OF_BYTES.has(message.type)) {
+      void this.#bytes.answer(message, buffers).then((said) => {
+        if (said) this.#say({ type: "reply", id: message.id, ...said.fields }, said.buffers)
+      })
+      return
+    }
     try {
       switch (message.type) {
         case "ask":
-          this.#say(this.snapshot(message.id))
+          if (message.what === "snapshot") this.#say(this.snapshot(message.id))
+          else this.#answer(message)
+          break
+        case "ask_in_sql":
+          this.#say({ type: "reply", id: message.id, source: SQL })
+          break
+        case "save":
+          this.file = { ...this.file, saved_at_us: Date.now() * 1000, is_conflicting: false }
+          this.#say({ type: "facts", file: this.file })
+          this.#say({ type: "reply", id: message.id })
           break
         case "edits":
           this.edit(message.edits, message.client_id, message.id)
@@ -110,16 +139,17 @@ export class FakeKernel implements Channel {
           this.#back(message.type)
           break
         case "run":
-          this.#start(message.id, message.targets)
+          if (this.world.asksFirst && !message.is_confirmed) {
+            const said = "This run is large: more than 100 paid calls, or more than $10."
+            const error = { code: "unconfirmed", message: said, hint: "Run it anyway, or run less." }
+            this.#say({ type: "reply", id: message.id, error })
+          } else {
+            this.#say({ type: "reply", id: message.id, run_id: `run_${message.id}` })
+            this.#start(message.id, message.targets)
+          }
           break
         case "cancel":
           this.#cancel(message.node_id, message.branch ?? false)
-          break
-        case "place_upload":
-        case "sign":
-        case "upload":
-        case "media":
-          void this.#giveBytes(message, buffers)
           break
         case "restore":
           this.#say({
@@ -159,9 +189,29 @@ export class FakeKernel implements Channel {
       results: Object.fromEntries([...made].map(([node, one]) => [node, one.jobs])),
       live: this.#live,
       history: this.#history(),
-      file: { path: "neon-city.flow.json", saved_at_us: Date.now() * 1000, is_conflicting: false },
+      file: this.file,
       bytes: { nonce: "0".repeat(32), answer: this.world.bytes === "kernel" ? "another disk" : "dev" },
     }
+  }
+
+  #answer(message: Extract<ToKernel, { type: "ask" }>): void {
+    if (message.what === "python") this.#say({ type: "reply", id: message.id, python: PYTHON })
+    else if (message.what === "tape") {
+      const { frames } = this.world.tape
+      const from = message.before ? frames.findIndex((one) => one.generation_id === message.before) + 1 : 0
+      const page = message.of === "all" ? frames.slice(from, from + FRAMES) : message.before ? [] : frames
+      const tape = { ...this.world.tape, frames: page, generations: message.of === "all" ? 9210 : 1284 }
+      this.#say({ type: "reply", id: message.id, tape })
+    } else {
+      const error = { code: "fake", message: "The dev page knows no recipes." }
+      this.#say({ type: "reply", id: message.id, error })
+    }
+  }
+
+  /** Somebody else writes the file. */
+  conflict(): void {
+    this.file = { ...this.file, is_conflicting: true }
+    this.#say({ type: "facts", file: this.file })
   }
 
   #back(which: "undo" | "redo"): void {

@@ -164,11 +164,35 @@ const city = () =>
     { time: "midnight" },
   )
 
+/** The city with groups and comments. */
+function noted(): WireFlow {
+  const noted = city()
+  noted.graph.layout = {
+    groups: [
+      { id: "g1", title: "Hero shot", color: "#5b86e5", x: 316, y: -56, width: 1080, height: 430 },
+      { id: "g2", title: "Variations", color: "#2f9e75", x: -20, y: 404, width: 1020, height: 560 },
+    ],
+    comments: [
+      {
+        id: "c1",
+        text: "Ask Mira whether the skyline may be this pink.\nSeed 7 is the favourite.",
+        color: "#c98a1b",
+        x: 1060,
+        y: 440,
+        width: 260,
+        height: 110,
+      },
+    ],
+  }
+  for (const node of noted.graph.nodes) if (["seeds", "still", "sheet"].includes(node.id)) node.position.y += 60
+  return noted
+}
+
 /** A world of a scene: `city`, `running`, `empty`, `batch`, `error`, `media`, `wide` (five hundred nodes) or a number of nodes. */
 export function worldOf(scene: string): World {
   const world: World = {
     flow: flow("Untitled", [], []),
-    node_types: catalog.node_types as unknown as NodeType[],
+    node_types: [...(catalog.node_types as unknown as NodeType[]), ...PICKS],
     models: MODELS,
     templates: TEMPLATES,
     made: new Map(),
@@ -204,6 +228,30 @@ export function worldOf(scene: string): World {
       [edge("prompts.text", "sweep.prompt"), edge("seeds.seed", "sweep.seed")],
     )
     make(world, ["sweep", "music"])
+  }
+  if (scene === "notes") {
+    world.flow = noted()
+    make(world, ["still", "hero", "large", "sheet"])
+  }
+  if (scene === "large") {
+    world.flow = city()
+    world.asksFirst = true
+  }
+  if (scene === "many") {
+    const values = Array.from({ length: 7 }, (_, i) => i + 1)
+    world.flow = flow(
+      "Seven seeds, six moods",
+      [
+        at("moods", "prompts", 0, 0, { values: ["dawn", "noon", "dusk", "midnight", "storm", "snow"] }),
+        at("seeds", "seeds", 0, 240, { values }),
+        at("sweep", "generate_image", 344, 0, { model: "local/landscape" }),
+        at("strip", "generate_image", 700, 0, { model: "local/landscape" }),
+      ],
+      [edge("moods.text", "sweep.prompt"), edge("seeds.seed", "sweep.seed"), edge("seeds.seed", "strip.seed")],
+    )
+    const strip = world.flow.graph.nodes[3]
+    if (strip) Object.assign(strip, { look: { is_strip: true }, data: { params: { prompt: "harbour" } } })
+    make(world, ["sweep", "strip"])
   }
   if (scene === "error") {
     world.flow = flow(
@@ -292,13 +340,37 @@ function refresh(world: World): void {
   for (const [id, made] of world.made) made.ingredients = ingredients.get(id) ?? {}
 }
 
+/** Until the catalog of the kernel holds them. */
+const PICKS = ["image", "video", "audio", "text"]
+  .filter((medium) => !catalog.node_types.some((one) => one.name === `pick_${medium}`))
+  .map(
+    (medium) =>
+      ({
+        name: `pick_${medium}`,
+        title: `Pick ${medium}`,
+        category: "Batch",
+        summary: "One cell of a batch, by its label.",
+        kind: "structural",
+        task: null,
+        inputs: [
+          { name: "items", type: medium, collects: "cells", is_required: true, is_parameter: false, default: null },
+          { name: "label", type: "text", collects: "no", is_required: false, is_parameter: true, default: "" },
+        ],
+        outputs: [{ name: medium, type: medium, is_series: false }],
+        extra_inputs: null,
+        extra_outputs: null,
+        params_schema: { type: "object", properties: { label: { type: "string", default: "", title: "Label" } } },
+        volatile: null,
+      }) as NodeType,
+  )
+
 const TAPE: TapeFrame[] = [...NAMES, ...NAMES].map((name, index) => ({
   generation_id: `g${index}`,
   node_id: "still",
   node_type: "generate_image",
   title: name,
   state: "succeeded",
-  cell: { ...picture(name, []), ...(name === "butterfly" && { duration_s: 5 }) },
+  cell: { ...picture(name, []), sha256: `${index}`.padStart(64, "0"), ...(name === "butterfly" && { duration_s: 5 }) },
   cost_micro_usd: name === "butterfly" ? 420_000 : index % 3 === 2 ? 0 : 40_000,
   is_cached: name === "current",
   finished_at_us: Date.now() * 1000 - index * 1e9,

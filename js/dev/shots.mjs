@@ -100,6 +100,33 @@ const SCENES = {
     },
   ],
   batch: ["batch"],
+  many: ["many", (page) => page.evaluate(() => dev.bridge.editing.select(["strip"]))],
+  notes: ["notes"],
+  group: ["notes", (page) => page.evaluate(() => dev.bridge.editing.select(["group/g2"]))],
+  run: [
+    "city",
+    async (page) => {
+      await page.evaluate(() => dev.bridge.editing.select(["still"]))
+      await page.getByRole("button", { name: "What to run" }).click()
+    },
+  ],
+  confirm: ["large", (page) => page.locator(".ff-button.is-primary").first().click()],
+  conflict: ["city", (page) => page.evaluate(() => dev.kernel.conflict())],
+  full: [
+    "city",
+    async (page) => {
+      await page.evaluate(() => dev.bridge.root.current.focus())
+      await page.keyboard.press("Shift+F")
+    },
+  ],
+  file: ["city", (page) => page.locator(".ff-saved").click()],
+  python: [
+    "city",
+    async (page) => {
+      await page.evaluate(() => dev.bridge.root.current.focus())
+      await page.keyboard.press("p")
+    },
+  ],
   error: ["error"],
   wide: ["wide", press("f")],
   least: [

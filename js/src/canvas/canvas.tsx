@@ -10,14 +10,16 @@ import {
   useReactFlow,
   type Viewport,
 } from "@xyflow/react"
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
+import { useCallback, useEffect, useLayoutEffect, useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
 import { MaskPanel } from "../mask/mask-panel"
 import { Card } from "../nodes/card"
+import { Comment, Region } from "../nodes/notes"
+import { dropFrame } from "../panels/drop-frame"
 import { Panels } from "../panels/panels"
-import type { Point } from "../state/store"
 import { useClipboard } from "./clipboard"
 import { ConnectionHint, useConnecting } from "./connecting"
+import { Guides, useDragging } from "./dragging"
 import { DropHint } from "./drop-hint"
 import { fileDrops } from "./dropping"
 import { FlowEdge } from "./edge"
@@ -28,11 +30,12 @@ import { Uploads } from "./uploads"
 import { MAX_ZOOM, MIN_ZOOM, viewportOf } from "./viewport"
 
 const NOTHING: never[] = []
-const nodeTypes = { card: Card }
+const nodeTypes = { card: Card, group: Region, comment: Comment }
 const edgeTypes = { flow: FlowEdge }
 /** React Flow computes the map from these. */
 const MAP = { width: 176, height: 108 }
 const SNAP: [number, number] = [8, 8]
+const mapClass = (node: { type?: string }) => `is-${node.type}`
 /** A map of more would cost more than it shows. */
 const MOST_ON_MAP = 1500
 
@@ -48,7 +51,7 @@ export function Canvas() {
     return state.isMapOpen && size > 0 && size <= MOST_ON_MAP
   })
   const isTapeOpen = useCanvas((state) => state.isTapeOpen)
-  const isDragging = useRef(false)
+  const dragging = useDragging()
   useClipboard()
   const first = useFirstView()
   const [isStarted, setStarted] = useState(false)
@@ -57,27 +60,21 @@ export function Canvas() {
   const isFar = isMany && (isStarted ? zoomed : (first?.zoom ?? 1) < FAR)
   useSought()
 
+  const { onMoved } = dragging
   const onNodesChange = useCallback(
     (changes: NodeChange[]) => {
-      const state = store.getState()
-      const selection = new Set(state.selection)
-      const moved = new Map<string, Point>()
+      const selection = new Set(store.getState().selection)
       let isSelecting = false
       for (const change of changes) {
-        if (change.type === "select") {
-          isSelecting = true
-          if (change.selected) selection.add(change.id)
-          else selection.delete(change.id)
-        }
-        if (change.type === "position" && change.position) moved.set(change.id, change.position)
+        if (change.type !== "select") continue
+        isSelecting = true
+        if (change.selected) selection.add(change.id)
+        else selection.delete(change.id)
       }
       if (isSelecting) store.setState({ selection })
-      if (moved.size === 0) return
-      // Dragging stays local until it ends; arrow keys move at once.
-      if (isDragging.current) store.setState({ dragged: new Map([...state.dragged, ...moved]) })
-      else editing.move(moved, "move")
+      onMoved(changes)
     },
-    [store, editing],
+    [store, onMoved],
   )
 
   const onEdgesChange = useCallback(
@@ -92,12 +89,6 @@ export function Canvas() {
     },
     [store],
   )
-
-  const onNodeDragStop = useCallback(() => {
-    isDragging.current = false
-    editing.move(store.getState().dragged)
-    store.setState({ dragged: new Map() })
-  }, [store, editing])
 
   const keys = (event: React.KeyboardEvent) => {
     event.stopPropagation() // nothing leaks into the notebook
@@ -129,11 +120,8 @@ export function Canvas() {
   const files = fileDrops(bridge, flow)
   const onDrop = (event: React.DragEvent) => {
     if (files.drop(event)) return
-    const generationId = event.dataTransfer.getData("application/x-fusionflow-generation")
-    if (!generationId) return
-    event.preventDefault()
-    const position = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY })
-    bridge.session.send({ type: "restore", generation_id: generationId, position })
+    const at = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY })
+    if (dropFrame(bridge, event.dataTransfer, at)) event.preventDefault()
   }
 
   return (
@@ -152,6 +140,7 @@ export function Canvas() {
       onDoubleClick={onDoubleClick}
       onDragOver={files.over}
       onDragLeave={files.leave}
+      onPointerMoveCapture={dragging.onPointerMove}
       onDrop={onDrop}
     >
       {first && (
@@ -166,14 +155,10 @@ export function Canvas() {
           }}
           onNodesChange={onNodesChange}
           onEdgesChange={onEdgesChange}
-          onNodeDragStart={() => {
-            isDragging.current = true
-          }}
-          onNodeDragStop={onNodeDragStop}
-          onSelectionDragStart={() => {
-            isDragging.current = true
-          }}
-          onSelectionDragStop={onNodeDragStop}
+          onNodeDragStart={dragging.begin}
+          onNodeDragStop={dragging.end}
+          onSelectionDragStart={dragging.begin}
+          onSelectionDragStop={dragging.end}
           onConnect={onConnect}
           onConnectEnd={onConnectEnd}
           isValidConnection={isValidConnection}
@@ -187,7 +172,7 @@ export function Canvas() {
           defaultViewport={first}
           minZoom={MIN_ZOOM}
           maxZoom={MAX_ZOOM}
-          snapToGrid
+          snapToGrid={!dragging.isFree}
           snapGrid={SNAP}
           zoomOnDoubleClick={false}
           deleteKeyCode={null}
@@ -200,6 +185,7 @@ export function Canvas() {
         >
           <Background gap={22} size={1.4} />
           <Uploads />
+          <Guides />
           {isMapOpen && !isFar && (
             <MiniMap
               style={MAP}
@@ -208,6 +194,7 @@ export function Canvas() {
               nodeBorderRadius={14}
               maskStrokeWidth={2}
               ariaLabel="Map of the flow"
+              nodeClassName={mapClass}
               position="bottom-right"
             />
           )}

@@ -9,14 +9,16 @@ import { useBridge, useCanvas } from "../bridge/context"
 import { PORT_SIZE } from "../nodes/ports"
 import type { Box } from "../state/anatomy"
 import { edgeKey, type FlowEdge } from "../state/document"
+import { type Note, notesOf } from "../state/notes"
 import type { Point } from "../state/store"
 
 interface Known {
   at: Point
-  box: Box
+  box: Box | null
   isSelected: boolean
   label: string
   node: Node
+  note?: Note
 }
 
 const NOTHING = {}
@@ -54,7 +56,7 @@ export function useFlowNodes(): Node[] {
   const { known } = cache.current
   const unplaced = derived.unplaced(store.getState())
   const fresh = new Map<string, Known>()
-  let isSame = document.nodes.size === known.size
+  let isSame = true
   for (const id of document.nodes.keys()) {
     const box = boxes.get(id)
     if (!box) continue
@@ -75,10 +77,42 @@ export function useFlowNodes(): Node[] {
       fresh.set(id, { at, box, isSelected, label, node: flowNode(id, at, box, isSelected, label) })
     }
   }
+  for (const note of [...notesOf(document, "group"), ...notesOf(document, "comment")]) {
+    const at = dragged.get(note.id) ?? note
+    const isSelected = selection.has(note.id)
+    const old = known.get(note.id)
+    const isKept = old?.note === note && old.isSelected === isSelected && old.at.x === at.x && old.at.y === at.y
+    isSame &&= isKept
+    fresh.set(note.id, isKept ? old : knownNote(note, at, isSelected))
+  }
   if (!isSame || fresh.size !== known.size) {
     cache.current = { known: fresh, nodes: [...fresh.values()].map((one) => one.node) }
   }
   return cache.current.nodes
+}
+
+/** Behind edges and nodes, also while it is selected: React Flow lifts what is selected by a thousand. */
+const BEHIND = -1001
+
+function knownNote(note: Note, at: Point, selected: boolean): Known {
+  const { id, kind, width, height, text } = note
+  const isGroup = kind === "group"
+  const node: Node = {
+    id,
+    type: kind,
+    position: { x: at.x, y: at.y },
+    data: NOTHING,
+    selected,
+    width,
+    height,
+    measured: { width, height },
+    connectable: false,
+    dragHandle: isGroup ? ".ff-region-head" : ".ff-comment",
+    ariaLabel: `${isGroup ? "Group" : "Comment"}: ${text}`,
+    // Inside a group the canvas is as it is outside: it pans, selects, and is right clicked.
+    ...(isGroup && { zIndex: BEHIND, style: { pointerEvents: "none" as const } }),
+  }
+  return { at, box: null, isSelected: selected, label: text, node, note }
 }
 
 function flowNode(id: string, at: Point, box: Box, selected: boolean, label: string): Node {

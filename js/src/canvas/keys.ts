@@ -2,6 +2,10 @@
 
 import type { ReactFlowInstance } from "@xyflow/react"
 import type { Bridge } from "../bridge/context"
+import { save, toggleFull, toggleTall } from "../panels/file"
+import { showPython } from "../panels/source"
+import { drawGroup, writeComment } from "../state/noting"
+import { staleNodes } from "../state/running"
 import { show } from "./viewport"
 import { nearest } from "./walking"
 
@@ -15,7 +19,7 @@ export interface Key {
   run?: (bridge: Bridge, flow: ReactFlowInstance) => void
 }
 
-const selected = (bridge: Bridge): string[] => [...bridge.store.getState().selection]
+const selected = (bridge: Bridge): string[] => bridge.editing.selectedNodes()
 
 /** The middle of what is seen. */
 export function middle(bridge: Bridge, flow: ReactFlowInstance): { x: number; y: number } {
@@ -47,6 +51,18 @@ export const KEYS: Key[] = [
       if (nodeId) bridge.store.setState({ panel: { kind: "connect", nodeId } })
     },
   },
+  {
+    keys: "G",
+    says: "Group the selected nodes",
+    group: "Add",
+    run: (bridge, flow) => drawGroup(bridge.editing, middle(bridge, flow)),
+  },
+  {
+    keys: "Shift+C",
+    says: "Write a comment",
+    group: "Add",
+    run: (bridge, flow) => writeComment(bridge.editing, middle(bridge, flow)),
+  },
   { keys: "Mod+C", says: "Copy", group: "Edit", isListed: true },
   { keys: "Mod+X", says: "Cut", group: "Edit", isListed: true },
   { keys: "Mod+V", says: "Paste, also from another notebook", group: "Edit", isListed: true },
@@ -59,16 +75,18 @@ export const KEYS: Key[] = [
   { keys: "Backspace", says: "Remove", group: "Edit", run: ({ editing }) => editing.removeSelected() },
   {
     keys: "F2",
-    says: "Rename",
+    says: "Rename, or write in a comment",
     group: "Edit",
-    run: (bridge) => bridge.store.setState({ renaming: selected(bridge)[0] ?? null }),
+    run: ({ store }) => store.setState(({ selection }) => ({ renaming: [...selection][0] ?? null })),
   },
   { keys: "M", says: "Mute: leave out of runs", group: "Edit", run: ({ editing }) => editing.toggleMuted() },
   { keys: "L", says: "Keep this result", group: "Edit", run: ({ editing }) => editing.toggleKept() },
-  { keys: "Arrows", says: "Move the selected nodes", group: "Arrange", isListed: true },
+  { keys: "Arrows", says: "Move what is selected", group: "Arrange", isListed: true },
+  { keys: "Alt", says: "While dragging: nothing snaps", group: "Arrange", isListed: true },
   { keys: "Shift+T", says: "Tidy the selected nodes, or all", group: "Arrange", run: ({ editing }) => editing.tidy() },
   { keys: "Shift+ArrowLeft", says: "Align left", group: "Arrange", run: ({ editing }) => editing.align("left") },
   { keys: "Shift+ArrowRight", says: "Align right", group: "Arrange", run: ({ editing }) => editing.align("right") },
+  { keys: "Shift+M", says: "Align on a middle line", group: "Arrange", run: ({ editing }) => editing.align("middle") },
   { keys: "Shift+ArrowUp", says: "Align tops", group: "Arrange", run: ({ editing }) => editing.align("top") },
   { keys: "Shift+ArrowDown", says: "Align bottoms", group: "Arrange", run: ({ editing }) => editing.align("bottom") },
   { keys: "Shift+H", says: "Spread in a row", group: "Arrange", run: ({ editing }) => editing.align("row") },
@@ -85,7 +103,25 @@ export const KEYS: Key[] = [
     group: "Run",
     run: (bridge) => bridge.editing.run(selected(bridge)),
   },
+  {
+    keys: "Shift+R",
+    says: "Run what is stale",
+    group: "Run",
+    run: ({ store, editing }) => editing.run(staleNodes(store.getState())),
+  },
+  {
+    keys: "Shift+Space",
+    says: "Everything that can be run",
+    group: "Run",
+    run: ({ store }) => store.setState({ panel: { kind: "run" } }),
+  },
   { keys: "R", says: "Again: another take", group: "Run", run: (bridge) => bridge.editing.again(selected(bridge)) },
+  {
+    keys: ".",
+    says: "Cancel the selected nodes",
+    group: "Run",
+    run: (bridge) => selected(bridge).forEach((id) => void bridge.editing.cancel(id)),
+  },
   { keys: "Mod+.", says: "Cancel everything", group: "Run", run: ({ editing }) => editing.cancel() },
   { keys: "Mod+F", says: "Find a node", group: "See", run: ({ store }) => store.setState({ panel: { kind: "find" } }) },
   {
@@ -106,6 +142,10 @@ export const KEYS: Key[] = [
     group: "See",
     run: ({ store }) => store.setState((state) => ({ isInspectorOpen: !state.isInspectorOpen })),
   },
+  { keys: "Mod+S", says: "Save now", group: "Edit", run: (bridge) => save(bridge) },
+  { keys: "P", says: "This flow as Python", group: "See", run: (bridge) => void showPython(bridge) },
+  { keys: "H", says: "Full height", group: "See", run: toggleTall },
+  { keys: "Shift+F", says: "Full screen", group: "See", run: toggleFull },
   {
     keys: "T",
     says: "Fold the tape away",
@@ -126,8 +166,8 @@ export const KEYS: Key[] = [
 
 /** A key press as the table writes it. */
 export function pressed(event: KeyboardEvent): string {
-  const key = event.key.length === 1 ? event.key.toUpperCase() : event.key
-  const isSymbol = event.key.length === 1 && !/[a-z]/i.test(event.key)
+  const key = event.key === " " ? "Space" : event.key.length === 1 ? event.key.toUpperCase() : event.key
+  const isSymbol = event.key.length === 1 && !/[a-z ]/i.test(event.key)
   const parts = [
     event.ctrlKey || event.metaKey ? "Mod" : "",
     event.altKey ? "Alt" : "",

@@ -4,6 +4,7 @@ import { type Bytes, keyOf, offeredBy } from "../bridge/bytes"
 import type { Bridge } from "../bridge/context"
 import type { Box } from "../state/anatomy"
 import { isRunning } from "../state/card"
+import { notesOf } from "../state/notes"
 import type { CanvasState } from "../state/store"
 import type { ResultCell } from "../wire/run"
 
@@ -65,6 +66,19 @@ export function paint(canvas: HTMLCanvasElement, bridge: Bridge, view: View, ima
   context.setTransform(ratio, 0, 0, ratio, 0, 0)
   context.clearRect(0, 0, width, height)
   const seen = (x: number, y: number, w: number, h: number) => x + w > 0 && y + h > 0 && x < width && y < height
+
+  for (const group of notesOf(state.shared.shown, "group")) {
+    const at = state.dragged.get(group.id) ?? group
+    const [x, y] = [at.x * view.zoom + view.x, at.y * view.zoom + view.y]
+    const [w, h] = [group.width * view.zoom, group.height * view.zoom]
+    if (!seen(x, y, w, h)) continue
+    context.fillStyle = `${group.color}2e`
+    context.fillRect(x, y, w, h)
+    if (w < 60) continue
+    context.fillStyle = color("ink2")
+    context.font = "600 12px system-ui, sans-serif"
+    context.fillText(group.text, x + 6, y - 5, w)
+  }
 
   context.lineWidth = 1
   context.strokeStyle = color("line2")

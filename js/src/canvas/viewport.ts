@@ -8,8 +8,8 @@ export const MIN_ZOOM = 0.02
 export const MAX_ZOOM = 3
 
 /** The viewport that shows these nodes (all by default), not larger than life; null where there are none. */
-export function viewportOf({ editing, store, root }: Bridge, ids?: Iterable<string>): Viewport | null {
-  const rects = editing.rects(ids ?? store.getState().shared.shown.nodes.keys())
+export function viewportOf({ editing, root }: Bridge, ids?: Iterable<string>): Viewport | null {
+  const rects = ids ? editing.rects(ids) : editing.everything()
   const frame = root.current?.getBoundingClientRect()
   if (rects.length === 0 || !frame || frame.width === 0) return null
   let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity]

@@ -1,6 +1,7 @@
 /** What can be done with the one node that is selected, beside it. */
 
 import { useBridge, useCanvas } from "../bridge/context"
+import { setStrip } from "../state/batches"
 import { isRunning } from "../state/card"
 import type { Card } from "../state/derived"
 import { fileKindOf } from "../state/files"
@@ -14,15 +15,21 @@ export function Actions({ id, card }: { id: string; card: Card }) {
     const { low, high, nodes } = priceOf(state.shared.shown, state.plan, [id])
     return nodes.length > 0 ? usdRange(low, high) : ""
   })
+  const isStrip = useCanvas((state) => state.shared.shown.looks.get(id)?.is_strip === true)
   const { facts } = card
   const isStructural = facts.type?.kind === "structural"
   const masks = facts.type?.inputs.filter((port) => port.type === "mask") ?? []
   return (
     <div className="ff-actions nodrag" role="toolbar" aria-label={`What to do with ${card.title}`}>
       {isRunning(facts) ? (
-        <button type="button" onClick={() => editing.cancel(id)}>
-          ■ Cancel
-        </button>
+        <>
+          <button type="button" onClick={() => editing.cancel(id)} title="Cancel this node (.)">
+            ■ Cancel
+          </button>
+          <button type="button" onClick={() => editing.cancel(id, true)} title="Cancel this and everything below it">
+            and below
+          </button>
+        </>
       ) : (
         !isStructural && (
           <>
@@ -73,6 +80,16 @@ export function Actions({ id, card }: { id: string; card: Card }) {
           Paint {words(port.name)}
         </button>
       ))}
+      {card.cells.length > 1 && (
+        <button
+          type="button"
+          aria-pressed={isStrip}
+          onClick={() => setStrip(editing, id, !isStrip)}
+          title="All cells in one row, to scroll along"
+        >
+          Strip
+        </button>
+      )}
       {card.allFields.length > card.fields.length && (
         <button
           type="button"

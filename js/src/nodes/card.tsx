@@ -4,15 +4,13 @@ import { type NodeProps, useStore as useFlowStore } from "@xyflow/react"
 import { memo } from "react"
 import { useNow } from "../bridge/clock"
 import { useBridge, useCanvas, useCard } from "../bridge/context"
-import { MediaCell } from "../media/cell"
-import { isMain, MOST_CELLS, type Section } from "../state/anatomy"
+import { isMain, type Section } from "../state/anatomy"
 import { brief, isRunning, runningSince, showsMedia } from "../state/card"
 import type { Card as CardData } from "../state/derived"
-import { fileKindOf } from "../state/files"
 import { shownValue, words } from "../state/form"
 import { seconds } from "../state/money"
 import { Actions } from "./actions"
-import { ChooseFile } from "./choose-file"
+import { Batch } from "./batch"
 import { FieldRow } from "./fields/field"
 import { TextControl } from "./fields/text"
 import { Grip } from "./grip"
@@ -50,7 +48,7 @@ export const Card = memo(function Card({ id, selected }: NodeProps) {
         ? box.sections.map((section) => (
             <Part key={section.kind + (section.name ?? "")} id={id} card={card} section={section} />
           ))
-        : showsMedia(facts.type) && <Media id={id} card={card} style={{ top: box.sections[0]?.y ?? 0, bottom: 8 }} />}
+        : showsMedia(facts.type) && <Batch id={id} card={card} style={{ top: box.sections[0]?.y ?? 0, bottom: 8 }} />}
       {detail !== "full" && !showsMedia(facts.type) && <p className="ff-gist">{gist(card)}</p>}
       {selected && isOnly && detail === "full" && <Actions id={id} card={card} />}
       {selected && detail === "full" && <Grip id={id} width={box.width} />}
@@ -86,7 +84,7 @@ function Part({ id, card, section }: { id: string; card: CardData; section: Sect
   const place = { top: section.y, height: section.height }
   switch (section.kind) {
     case "media":
-      return <Media id={id} card={card} style={place} />
+      return <Batch id={id} card={card} style={place} />
     case "ports":
       return null // the ports draw themselves, with their names
     case "error":
@@ -95,6 +93,7 @@ function Part({ id, card, section }: { id: string; card: CardData; section: Sect
           <p>
             {card.error?.message}
             {card.error?.hint && <span>{card.error.hint}</span>}
+            <Retry id={id} />
           </p>
         </div>
       )
@@ -131,43 +130,12 @@ function Part({ id, card, section }: { id: string; card: CardData; section: Sect
   }
 }
 
-function Media({ id, card, style }: { id: string; card: CardData; style: React.CSSProperties }) {
-  const { facts, cells, box } = card
-  const type = facts.type?.outputs[0]?.type ?? "image"
-  const isStale = facts.plan?.state !== "fresh"
-  const shown = cells.slice(0, MOST_CELLS)
-  const isRunningNow = isRunning(facts)
+function Retry({ id }: { id: string }) {
+  const { editing } = useBridge()
   return (
-    <div className="ff-part ff-media" style={{ ...style, gridTemplateColumns: `repeat(${box.columns}, 1fr)` }}>
-      {shown.map((view, index) => (
-        <MediaCell
-          key={view.key}
-          view={view}
-          type={type}
-          isAlone={cells.length === 1}
-          isStale={isStale && !isRunningNow}
-          isFirst={index % box.columns === 0}
-        />
-      ))}
-      {shown.length === 0 && fileKindOf(facts.type) !== null && (
-        <div className="ff-cell ff-nothing">
-          <ChooseFile id={id} card={card} text="Choose file" />
-          <span>or drop one here</span>
-        </div>
-      )}
-      {shown.length === 0 && fileKindOf(facts.type) === null && (
-        <div className={`ff-cell ff-nothing${isRunningNow ? " is-running" : ""}`}>
-          <span>
-            {isRunningNow
-              ? "generating…"
-              : facts.plan?.state === "invalid"
-                ? (facts.plan.reasons?.[0]?.text ?? "incomplete")
-                : "not run yet"}
-          </span>
-        </div>
-      )}
-      {cells.length > MOST_CELLS && <span className="ff-more">+{cells.length - MOST_CELLS}</span>}
-    </div>
+    <button type="button" className="ff-retry nodrag" onClick={() => editing.run([id])}>
+      Retry
+    </button>
   )
 }
 

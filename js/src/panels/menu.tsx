@@ -1,11 +1,13 @@
 /** What a right click offers; the same commands as the keys. */
 
-import { Fragment } from "react"
-import { useBridge, useCanvas } from "../bridge/context"
+import { useBridge } from "../bridge/context"
 import { words } from "../state/form"
 import { priceOf, usdRange } from "../state/money"
+import { isNoteId } from "../state/notes"
+import { drawGroup, writeComment } from "../state/noting"
 import type { Point } from "../state/store"
 import { Dialog } from "./dialog"
+import { Rows } from "./rows"
 
 type Item = [says: string, keys: string, run: () => void, isOff?: boolean] | null
 
@@ -13,15 +15,17 @@ const WIDTH = 236
 const ROW = 30
 
 export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null; middle: () => Point }) {
-  const { store, editing, root } = useBridge()
-  const selection = useCanvas((state) => state.selection)
+  const { store, editing, root, flow } = useBridge()
   const items = nodeId ? nodeItems() : paneItems()
   const frame = root.current?.getBoundingClientRect() ?? new DOMRect()
   const left = Math.min(at.x, frame.width - WIDTH - 8)
   const top = Math.max(8, Math.min(at.y, frame.height - items.length * ROW - 16))
 
+  const here = () => ({ x: at.x + frame.left, y: at.y + frame.top })
+
   function nodeItems(): Item[] {
-    const ids = [...selection]
+    const ids = editing.selectedNodes()
+    if (nodeId && isNoteId(nodeId) && ids.length === 0) return noteItems(nodeId)
     const { shared, plan, runs } = store.getState()
     const price = priceOf(shared.shown, plan, ids)
     const cost = price.nodes.length > 0 ? ` ${usdRange(price.low, price.high)}` : ""
@@ -29,6 +33,7 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
     return [
       [`Run to here${cost}`, "⇧↵", () => editing.run(ids), price.nodes.length === 0],
       ["Again: another take", "R", () => editing.again(ids)],
+      ["Cancel this", ".", () => ids.forEach((id) => void editing.cancel(id)), runs.live.size === 0],
       ["Cancel this and below", "", () => ids.forEach((id) => void editing.cancel(id, true)), runs.live.size === 0],
       null,
       ["Keep this result", "L", () => editing.toggleKept()],
@@ -45,6 +50,7 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
       ),
       ["All settings", "I", () => store.setState({ isInspectorOpen: true }), !isOne],
       null,
+      ["Group", "G", () => drawGroup(editing, middle())],
       ["Copy", "Ctrl C", () => void navigator.clipboard?.writeText(editing.copy() ?? "")],
       ["Duplicate", "Ctrl D", () => editing.duplicate()],
       ["Remove", "Del", () => editing.removeSelected()],
@@ -52,6 +58,8 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
         ? []
         : ([
             null,
+            ["Align right", "⇧→", () => editing.align("right")],
+            ["Align bottoms", "⇧↓", () => editing.align("bottom")],
             ["Align left", "⇧←", () => editing.align("left")],
             ["Align tops", "⇧↑", () => editing.align("top")],
             ["Spread in a row", "⇧H", () => editing.align("row")],
@@ -68,9 +76,20 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
     return (type?.inputs ?? []).filter((port) => port.type === "mask").map((port) => port.name)
   }
 
+  function noteItems(id: string): Item[] {
+    return [
+      ["Rename, or write", "F2", () => store.setState({ renaming: id })],
+      ["Copy", "Ctrl C", () => void navigator.clipboard?.writeText(editing.copy() ?? "")],
+      ["Duplicate", "Ctrl D", () => editing.duplicate()],
+      ["Remove", "Del", () => editing.removeSelected()],
+    ]
+  }
+
   function paneItems(): Item[] {
     return [
       ["Add a node…", "Tab", () => store.setState({ panel: { kind: "palette", at: middle(), loose: null } })],
+      ["Write a comment", "⇧C", () => writeComment(editing, flow.current?.screenToFlowPosition(here()) ?? middle())],
+      ["Draw a group", "G", () => drawGroup(editing, flow.current?.screenToFlowPosition(here()) ?? middle())],
       ["Find…", "Ctrl F", () => store.setState({ panel: { kind: "find" } })],
       ["Select all", "Ctrl A", () => editing.selectAll()],
       ["Tidy", "⇧T", () => editing.tidy()],
@@ -81,45 +100,13 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
     ]
   }
 
-  const walk = (event: React.KeyboardEvent) => {
-    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0
-    if (step === 0) return
-    event.preventDefault()
-    const rows = [...event.currentTarget.querySelectorAll<HTMLElement>("[role=menuitem]:not(:disabled)")]
-    const here = rows.indexOf(document.activeElement as HTMLElement)
-    rows[(here + step + rows.length) % rows.length]?.focus()
-  }
-
   return (
     <Dialog
-      label={nodeId ? "What to do with this node" : "What to do"}
+      label={nodeId ? "What to do with this" : "What to do"}
       className="ff-menu"
       style={{ left, top, width: WIDTH }}
-      onKeyDown={walk}
     >
-      <div role="menu">
-        {items.map((item, index) =>
-          item === null ? (
-            // biome-ignore lint/suspicious/noArrayIndexKey: a line is its place
-            <hr key={index} />
-          ) : (
-            <Fragment key={item[0]}>
-              <button
-                type="button"
-                role="menuitem"
-                disabled={item[3]}
-                onClick={() => {
-                  store.setState({ panel: null })
-                  item[2]()
-                }}
-              >
-                <span>{item[0]}</span>
-                <kbd>{item[1]}</kbd>
-              </button>
-            </Fragment>
-          ),
-        )}
-      </div>
+      <Rows rows={items.map((item) => item && { says: item[0], keys: item[1], run: item[2], isOff: item[3] })} />
     </Dialog>
   )
 }

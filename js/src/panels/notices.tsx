@@ -1,6 +1,7 @@
 /** Sentences to the person: what was refused and why, and that the kernel is away. */
 
 import { useBridge, useCanvas } from "../bridge/context"
+import { Conflict } from "./file"
 
 export function Notices() {
   const { store } = useBridge()
@@ -12,10 +13,11 @@ export function Notices() {
       {isAway && (
         <p className="ff-notice is-warn">
           {isReady
-            ? "The kernel does not answer. Run this cell again to reconnect; what you see is kept."
+            ? "The kernel is away. Run this cell to reconnect; what you see is kept."
             : "Waiting for the kernel…"}
         </p>
       )}
+      <Conflict />
       {notice && (
         <p className={`ff-notice is-${notice.tone}`}>
           {notice.text}

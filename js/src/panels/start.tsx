@@ -2,6 +2,7 @@
 
 import { useBridge, useCanvas } from "../bridge/context"
 import { fromWire, nodeTo } from "../state/document"
+import { sketchOf } from "../state/sketch"
 import type { Point } from "../state/store"
 import type { Template } from "../wire/catalog"
 import type { Edit, WireGraph } from "../wire/flow"
@@ -14,12 +15,14 @@ export function Start({ middle }: { middle: () => Point }) {
     <section className="ff-start" aria-label="How to begin">
       <h2>An empty canvas</h2>
       <p>
-        Double click, or press <kbd>Tab</kbd>, to add a node. Drag from a port to connect. Or begin with one of these,
-        which run without a key:
+        Double click, or press <kbd>Tab</kbd>, to add a node. Drag from a port to connect, paste what you copied in
+        another notebook, or press <kbd>?</kbd> for all keys.
       </p>
+      <p>Or begin with one of these, which run without an API key:</p>
       <div className="ff-templates">
         {templates.map((template) => (
           <button key={template.id} type="button" onClick={() => open(template)}>
+            <Picture template={template} />
             <b>{template.title}</b>
             <span>{template.summary}</span>
           </button>
@@ -33,6 +36,34 @@ export function Start({ middle }: { middle: () => Point }) {
         + Add a node
       </button>
     </section>
+  )
+}
+
+/** The template's own graph, drawn small. */
+function Picture({ template }: { template: Template }) {
+  const catalog = useCanvas((state) => state.catalog)
+  const { width, height, blocks, curves } = sketchOf(template.graph as unknown as WireGraph, catalog)
+  return (
+    <svg className="ff-sketch" viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+      {curves.map(({ key, path, type }) => (
+        <path key={key} d={path} className={`ff-type-${type}`} />
+      ))}
+      {blocks.map(({ id, x, y, type, isMedia, ...size }) => (
+        <g key={id} className={`ff-type-${type}`} transform={`translate(${x} ${y})`}>
+          <rect {...size} rx="22" className="is-node" />
+          <circle cx="32" cy="34" r="12" />
+          <rect x="58" y="25" width="110" height="18" rx="9" className="is-line" />
+          <rect
+            x="18"
+            y="64"
+            width={size.width - 36}
+            height={size.height - 82}
+            rx="12"
+            className={isMedia ? "is-media" : "is-well"}
+          />
+        </g>
+      ))}
+    </svg>
   )
 }
 

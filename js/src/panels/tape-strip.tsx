@@ -1,19 +1,44 @@
-/** The tape along the bottom: what was made lately. Drag a frame onto the canvas; double click restores how it was made. */
+/**
+ * The tape along the bottom: what was made lately, here or anywhere. Drag a frame onto the canvas to use it; double
+ * click restores how it was made.
+ */
 
-import { memo } from "react"
+import { memo, useCallback, useEffect, useRef } from "react"
 import { offeredBy } from "../bridge/bytes"
+
 import { useBridge, useCanvas } from "../bridge/context"
 import { useBytes } from "../bridge/use-bytes"
 import { seconds, usd } from "../state/money"
 import type { Point } from "../state/store"
+import { placeFrame } from "../state/tape"
 import type { TapeFrame } from "../wire/run"
+import { showSql } from "./source"
+import { type TapeOf, useTape } from "./tape-frames"
+
+/** What a dragged frame is known by; its value is the frame. */
+export const FRAME_TYPE = "application/x-fusionflow-frame"
+const SCOPES: [TapeOf, string][] = [
+  ["flow", "This flow"],
+  ["all", "All"],
+]
+/** So near to the end, older frames are asked for. */
+const NEAR_END = 200
 
 export function TapeStrip({ middle }: { middle: () => Point }) {
-  const { session, store } = useBridge()
-  const tape = useCanvas((state) => state.tape)
+  const bridge = useBridge()
+  const { session, store, editing } = bridge
+  const { of, show, tape, frames, loadOlder } = useTape()
   const isOpen = useCanvas((state) => state.isTapeOpen)
   const isReady = useCanvas((state) => state.isReady)
   const toggle = () => store.setState({ isTapeOpen: !isOpen })
+  const strip = useRef<HTMLDivElement>(null)
+  const lookFurther = useCallback(() => {
+    if (!strip.current) return
+    const { scrollLeft, clientWidth, scrollWidth } = strip.current
+    if (scrollLeft + clientWidth > scrollWidth - NEAR_END) void loadOlder()
+  }, [loadOlder])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: where few frames leave room, there is nothing to scroll
+  useEffect(lookFurther, [lookFurther, frames.length, isOpen])
   if (!isReady) return null
   if (!isOpen) {
     return (
@@ -22,34 +47,52 @@ export function TapeStrip({ middle }: { middle: () => Point }) {
       </button>
     )
   }
-  const restore = (frame: TapeFrame) =>
-    session.send({ type: "restore", generation_id: frame.generation_id, position: middle() })
+  const restore = (frame: TapeFrame) => {
+    const at = middle()
+    const position = { x: Math.round(at.x), y: Math.round(at.y) }
+    void session.request({ type: "restore", generation_id: frame.generation_id, position })
+  }
+  const use = (frame: TapeFrame) => {
+    const at = middle()
+    if (!placeFrame(editing, frame, editing.freePlace(at))) session.say("This frame holds no file to place.")
+  }
   return (
     <section className="ff-tape" aria-label="Tape">
-      <button
-        type="button"
-        className="ff-tape-label"
-        aria-expanded="true"
-        onClick={toggle}
-        title="Fold the tape away (T)"
-      >
-        <b>Tape</b>
-        <span>{tape.generations.toLocaleString("en")} takes</span>
-        <span>{usd(tape.cost_micro_usd)} in all</span>
-      </button>
-      <div className="ff-frames nowheel" onWheel={scrollSideways}>
-        {tape.frames.map((frame) => (
-          <Frame key={frame.generation_id} frame={frame} onRestore={restore} />
+      <div className="ff-tape-side">
+        <button
+          type="button"
+          className="ff-tape-label"
+          aria-expanded="true"
+          onClick={toggle}
+          title="Fold the tape away (T)"
+        >
+          <b>Tape</b>
+          <span>{tape.generations.toLocaleString("en")} takes</span>
+          <span>{usd(tape.cost_micro_usd)} in all</span>
+        </button>
+        <fieldset className="ff-scopes">
+          <legend className="ff-unseen">Of</legend>
+          {SCOPES.map(([scope, says]) => (
+            <button key={scope} type="button" aria-pressed={of === scope} onClick={() => show(scope)}>
+              {says}
+            </button>
+          ))}
+        </fieldset>
+      </div>
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: it hears the keys of the frames within */}
+      <div ref={strip} className="ff-frames nowheel" onWheel={scrollSideways} onScroll={lookFurther} onKeyDown={walk}>
+        {frames.map((frame) => (
+          <Frame key={frame.generation_id} frame={frame} onRestore={restore} onUse={use} />
         ))}
-        {tape.frames.length === 0 && (
+        {frames.length === 0 && (
           <p className="ff-none">Nothing was made yet. What you run is kept here, with its recipe and its price.</p>
         )}
       </div>
       <button
         type="button"
         className="ff-button"
-        onClick={() => session.send({ type: "ask_in_sql" })}
-        title="Insert a cell that asks the tape"
+        onClick={() => void showSql(bridge)}
+        title="A cell that asks the tape about this flow"
       >
         Ask in SQL
       </button>
@@ -61,7 +104,24 @@ const scrollSideways = (event: React.WheelEvent<HTMLElement>) => {
   if (Math.abs(event.deltaY) > Math.abs(event.deltaX)) event.currentTarget.scrollLeft += event.deltaY
 }
 
-const Frame = memo(function Frame({ frame, onRestore }: { frame: TapeFrame; onRestore: (frame: TapeFrame) => void }) {
+/** Arrow keys walk from frame to frame. */
+const walk = (event: React.KeyboardEvent<HTMLElement>) => {
+  const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0
+  const frames = [...event.currentTarget.querySelectorAll<HTMLElement>(".ff-frame")]
+  const next = frames[frames.indexOf(document.activeElement as HTMLElement) + step]
+  if (step === 0 || !next) return
+  event.preventDefault()
+  event.stopPropagation()
+  next.focus()
+}
+
+interface FrameProps {
+  frame: TapeFrame
+  onRestore: (frame: TapeFrame) => void
+  onUse: (frame: TapeFrame) => void
+}
+
+const Frame = memo(function Frame({ frame, onRestore, onUse }: FrameProps) {
   const { cell } = frame
   const length = cell?.duration_s ? `${seconds(cell.duration_s).replace(".0", "")} ` : ""
   const cost = frame.is_cached ? "cached" : `${length}${usd(frame.cost_micro_usd)}`
@@ -71,15 +131,18 @@ const Frame = memo(function Frame({ frame, onRestore }: { frame: TapeFrame; onRe
       type="button"
       className="ff-frame"
       draggable
-      title={`${frame.title}: double click, or Enter, restores how it was made`}
+      title={`${frame.title}: drag it onto the canvas (Shift+Enter), or double click to restore how it was made (Enter)`}
       aria-label={`${frame.title}, ${cost}`}
       onDragStart={(event) => {
-        event.dataTransfer.setData("application/x-fusionflow-generation", frame.generation_id)
+        event.dataTransfer.setData(FRAME_TYPE, JSON.stringify(frame))
         event.dataTransfer.effectAllowed = "copy"
       }}
       onDoubleClick={() => onRestore(frame)}
       onKeyDown={(event) => {
-        if (event.key === "Enter") onRestore(frame)
+        if (event.key !== "Enter") return
+        event.stopPropagation()
+        if (event.shiftKey) onUse(frame)
+        else onRestore(frame)
       }}
     >
       {still.url !== undefined ? (

@@ -2,11 +2,14 @@
 
 import { useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
-import { priceOf, usd, usdRange } from "../state/money"
+import { usd } from "../state/money"
 import type { Point } from "../state/store"
+import { FileButton, toggleFull } from "./file"
+import { Run } from "./run"
 
 export function Toolbar({ middle }: { middle: () => Point }) {
-  const { store, editing } = useBridge()
+  const bridge = useBridge()
+  const { store, editing } = bridge
   const history = useCanvas((state) => state.history)
   return (
     <div className="ff-bar" role="toolbar" aria-label="Flow">
@@ -50,6 +53,22 @@ export function Toolbar({ middle }: { middle: () => Point }) {
         <button
           type="button"
           className="ff-button"
+          aria-label="Full screen"
+          title="Full screen (Shift+F); H: full height"
+          onClick={() => toggleFull(bridge)}
+        >
+          <svg viewBox="0 0 16 16" aria-hidden="true">
+            <path
+              d="M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10"
+              fill="none"
+              stroke="currentColor"
+              strokeWidth="1.6"
+            />
+          </svg>
+        </button>
+        <button
+          type="button"
+          className="ff-button"
           aria-label="All keys"
           title="All keys (?)"
           onClick={() => store.setState({ panel: { kind: "keys" } })}
@@ -67,20 +86,14 @@ export function Toolbar({ middle }: { middle: () => Point }) {
 function Name() {
   const { session } = useBridge()
   const name = useCanvas((state) => state.shared.shown.name)
-  const savedAtUs = useCanvas((state) => state.file.saved_at_us)
-  const isPending = useCanvas((state) => state.shared.pending.length > 0)
   const [draft, setDraft] = useState<string | null>(null)
-  const saved =
-    savedAtUs === null
-      ? "not saved"
-      : `saved ${new Date(savedAtUs / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}`
   const take = () => {
     if (draft !== null && draft.trim() !== "" && draft !== name)
       session.edit([{ kind: "set_flow", field: "name", value: draft.trim() }])
     setDraft(null)
   }
   return (
-    <div className="ff-group is-padded">
+    <div className="ff-group is-name">
       <input
         className="ff-name"
         aria-label="Name of the flow"
@@ -93,7 +106,7 @@ function Name() {
           if (event.key === "Escape") setDraft(null)
         }}
       />
-      <span className="ff-muted">{isPending ? "…" : saved}</span>
+      <FileButton />
     </div>
   )
 }
@@ -123,39 +136,6 @@ function Budgets() {
           </span>
         )
       })}
-    </div>
-  )
-}
-
-function Run() {
-  const { editing } = useBridge()
-  const isLive = useCanvas((state) => state.runs.live.size > 0 || state.runs.asked.size > 0)
-  const document = useCanvas((state) => state.shared.shown)
-  const plan = useCanvas((state) => state.plan)
-  const price = priceOf(document, plan, null)
-  const stale = price.nodes.length
-  return (
-    <div className="ff-group">
-      {isLive ? (
-        <button
-          type="button"
-          className="ff-button is-cancel"
-          title="Cancel everything (Ctrl+.)"
-          onClick={() => editing.cancel()}
-        >
-          ■ Cancel
-        </button>
-      ) : (
-        <span className="ff-button is-quiet">{stale === 0 ? "all fresh" : `${stale} to run`}</span>
-      )}
-      <button
-        type="button"
-        className="ff-button is-primary"
-        title="Run everything that is not fresh (Ctrl+Enter)"
-        onClick={() => editing.run(null)}
-      >
-        ▶ Run {stale > 0 && <span className="ff-mono">{usdRange(price.low, price.high)}</span>}
-      </button>
     </div>
   )
 }

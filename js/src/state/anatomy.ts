@@ -9,6 +9,7 @@ import type { ErrorFacts, NodePlan, Reason } from "../wire/run"
 import type { CellView } from "./card"
 import type { FlowNode, Look } from "./document"
 import { type Field, shownValue } from "./form"
+import { type Grid, gridOf } from "./grid"
 import { inputOf, isMedia } from "./ports"
 
 export const HEADER = 36
@@ -22,7 +23,8 @@ const LINE = 18
 const PORT_STEP = 26
 const PORT_TOP = 20
 const CHARACTER = 6.9 // of 13 px text, on the wide side: a line too many is better than one that is cut
-const GRID_GAP = 4
+/** The row of the button that tries again. */
+const RETRY = 32
 
 export interface Port {
   name: string
@@ -49,8 +51,7 @@ export interface Box {
   height: number
   sections: Section[]
   ports: Port[]
-  /** Of the media grid. */
-  columns: number
+  grid: Grid
 }
 
 export interface BoxFacts {
@@ -134,12 +135,19 @@ export function boxOf(facts: BoxFacts): Box {
     return y - height
   }
   const stacked = stackedInputs(facts)
-  const shape = gridOf(facts, width)
+  const grid = gridOf({
+    cells: facts.cells,
+    axes: plan?.axes ?? [],
+    isStrip: facts.look?.is_strip === true,
+    isSound: type?.outputs[0]?.type === "audio",
+    width: width - 2 * MEDIA_PAD,
+    aspect: aspectOf(facts, facts.cells.length),
+  })
   const isQuiet = (port: InputPort, index: number) =>
     !port.is_required && !facts.connected.includes(port.name) && (index > 0 || port.collects !== "no")
   if (isMediaNode) {
     const needed = PORT_TOP + stacked.length * PORT_STEP
-    const at = place("media", Math.max(shape.height, needed))
+    const at = place("media", Math.max(grid.height, needed))
     stacked.forEach(
       (port, index) => void ports.push(left(port, at + PORT_TOP + index * PORT_STEP, isQuiet(port, index))),
     )
@@ -150,7 +158,7 @@ export function boxOf(facts: BoxFacts): Box {
   const textWidth = (width - 2 * PAD - 18) * (13 / 11.5) // errors are said in smaller type
   if (facts.error) {
     const said = linesOf(facts.error.message, textWidth) + (facts.error.hint ? linesOf(facts.error.hint, textWidth) : 0)
-    place("error", GAP + said * 17 + 14)
+    place("error", GAP + said * 17 + 14 + RETRY)
   }
   if (facts.reasons.length > 0) place("reason", GAP + facts.reasons.length * 17 + 12)
   for (const field of facts.fields) {
@@ -184,7 +192,7 @@ export function boxOf(facts: BoxFacts): Box {
     height: Math.max(y, ...ports.map((port) => port.y + PORT_TOP)),
     sections,
     ports,
-    columns: shape.columns,
+    grid,
   }
 }
 
@@ -232,31 +240,6 @@ const unknownPort = (name: string): InputPort => ({
   is_parameter: false,
   default: null,
 })
-
-/** The media grid: columns follow the last axis where there are two, else what looks even. */
-function gridOf(facts: BoxFacts, width: number): { columns: number; height: number } {
-  const count = Math.min(facts.cells.length, MOST_CELLS)
-  const inside = width - 2 * MEDIA_PAD
-  if (facts.type?.outputs[0]?.type === "audio") return { columns: 1, height: Math.max(1, count) * 64 }
-  const axes = facts.plan?.axes ?? []
-  const last = axes[axes.length - 1]?.labels.length ?? 0
-  const columns =
-    count <= 1
-      ? 1
-      : axes.length === 2 && last > 1 && last <= 5
-        ? last
-        : count === 2 || count === 4
-          ? 2
-          : count <= 9
-            ? 3
-            : 4
-  const rows = Math.max(1, Math.ceil(count / columns))
-  const cellWidth = (inside - (columns - 1) * GRID_GAP) / columns
-  const aspect = aspectOf(facts, count)
-  return { columns, height: Math.round((rows * cellWidth) / aspect + (rows - 1) * GRID_GAP) }
-}
-
-export const MOST_CELLS = 16
 
 /** Width by height of a cell: of what is there, else of what was asked for. */
 function aspectOf({ cells, node, type }: BoxFacts, count: number): number {

@@ -7,6 +7,7 @@ import type { FlowNode } from "./document"
 import { fileCell, fileKindOf, megabytes } from "./files"
 import { clock, seconds, usd, usdRange } from "./money"
 import { isMedia } from "./ports"
+import { runningFacts } from "./progress"
 import { coordinateKey, isActive, type JobRun, type NodeRun } from "./runs"
 
 export type Tone = "plain" | "run" | "ok" | "warn" | "bad"
@@ -231,6 +232,7 @@ export function footOf(facts: CardFacts, model: Model | null): string[] {
   const { node, type, plan, results } = facts
   if (!type) return ["unknown node type: run the cell that defines it"]
   if (fileKindOf(type) !== null) return fileFacts(facts)
+  if (isRunning(facts)) return runningFacts(jobsOf(facts.run), facts)
   if (type.kind === "structural") return textFacts(node, type, plan)
   const cells = cellsOf(facts)
   if (cells.length > 1) {

@@ -3,6 +3,7 @@
 import type { Edit, EditLook, EditNode, JsonObject, WireEdge } from "../wire/flow"
 import { type Document, nodeFrom, nodeTo } from "./document"
 import { newNodeId } from "./naming"
+import { added, type Note, noteOf } from "./notes"
 
 const MARK = "fusionflow/nodes"
 
@@ -11,6 +12,7 @@ interface Copied {
   nodes: EditNode[]
   edges: WireEdge[]
   looks: Record<string, EditLook>
+  notes?: Note[]
 }
 
 /** These nodes and the edges among them, as text. */
@@ -20,7 +22,8 @@ export function copied(document: Document, ids: ReadonlySet<string>): string {
     nodes.flatMap(({ id }) => (document.looks.has(id) ? [[id, document.looks.get(id)]] : [])),
   )
   const edges = document.edges.filter((edge) => ids.has(edge.source) && ids.has(edge.target))
-  return JSON.stringify({ format: MARK, nodes: nodes.map(nodeTo), edges, looks }, null, 1)
+  const notes = [...ids].flatMap((id) => noteOf(document, id) ?? [])
+  return JSON.stringify({ format: MARK, nodes: nodes.map(nodeTo), edges, looks, notes }, null, 1)
 }
 
 /** Edits that place copied nodes under new ids, and those ids; null where the text holds none. */
@@ -31,9 +34,10 @@ export function pasted(
 ): { edits: Edit[]; ids: string[] } | null {
   const copy = read(text)
   if (!copy) return null
+  const notes = (copy.notes ?? []).filter((one) => one.kind === "group" || one.kind === "comment")
   const names = new Map<string, string>()
   for (const node of copy.nodes) names.set(node.id, newNodeId(document, node.type, new Set(names.values())))
-  const by = "at" in shift ? toPlace(copy.looks, shift.at) : shift
+  const by = "at" in shift ? toPlace([...Object.values(copy.looks), ...notes], shift.at) : shift
   const edits: Edit[] = copy.nodes.map((node) => {
     const look = copy.looks[node.id]
     const layout = { ...look, x: (look?.x ?? 0) + by.x, y: (look?.y ?? 0) + by.y }
@@ -44,11 +48,14 @@ export function pasted(
     const target = names.get(edge.target)
     if (source && target) edits.push({ kind: "add_edge", edge: { ...edge, source, target } })
   }
-  return { edits, ids: [...names.values()] }
+  const more = added(
+    document,
+    notes.map((one) => ({ ...one, x: one.x + by.x, y: one.y + by.y })),
+  )
+  return { edits: [...edits, ...more.edits], ids: [...names.values(), ...more.ids] }
 }
 
-function toPlace(looks: Record<string, EditLook>, at: { x: number; y: number }): { x: number; y: number } {
-  const all = Object.values(looks)
+function toPlace(all: readonly { x?: number; y?: number }[], at: { x: number; y: number }): { x: number; y: number } {
   if (all.length === 0) return at
   return { x: at.x - Math.min(...all.map((one) => one.x ?? 0)), y: at.y - Math.min(...all.map((one) => one.y ?? 0)) }
 }

@@ -8,6 +8,7 @@ import { edgeKey, type FlowEdge } from "./document"
 import { type Field, taskOf } from "./form"
 import { priceOf } from "./money"
 import { newNodeId } from "./naming"
+import { changed, frameAround, isNoteId, membersOf, type Note, noteOf, notesOf, withMembers } from "./notes"
 import { type Alignment, aligned, type Rect, tidied } from "./placing"
 import { fitting, refusal, replacedBy } from "./ports"
 import type { Session } from "./session"
@@ -29,12 +30,12 @@ export class Editing {
   }
 
   /** Place a node of a type; where it was called by a loose edge, connected to it. Returns its id. */
-  place(type: NodeType, at: Point, loose: LooseEnd | null = null): string | null {
+  place(type: NodeType, at: Point, loose: LooseEnd | null = null, params: JsonObject = {}): string | null {
     const id = newNodeId(this.document, type.name)
     const edits: Edit[] = [
       {
         kind: "add_node",
-        node: { id, type: type.name, params: this.#firstParams(type, loose) },
+        node: { id, type: type.name, params: { ...this.#firstParams(type, loose), ...params } },
         layout: { x: Math.round(at.x), y: Math.round(at.y) },
       },
     ]
@@ -103,7 +104,23 @@ export class Editing {
   }
 
   selectAll(): void {
-    this.select(this.document.nodes.keys())
+    const notes = (["group", "comment"] as const).flatMap((kind) => notesOf(this.document, kind).map((one) => one.id))
+    this.select([...this.document.nodes.keys(), ...notes])
+  }
+
+  /** The selected nodes, and those in selected groups. */
+  selectedNodes(): string[] {
+    const { selection } = this.state
+    const groups = [...selection].flatMap((id) => noteOf(this.document, id) ?? []).filter((one) => one.kind === "group")
+    const inside = groups.length > 0 ? groups.flatMap((group) => this.membersOf(group)) : []
+    return [...new Set([...selection, ...inside])].filter((id) => this.document.nodes.has(id))
+  }
+
+  membersOf = (group: Rect): string[] => membersOf(group, this.everything())
+
+  /** Change a group or comment; `gesture`: steps that are undone together. */
+  setNote(id: string, change: Partial<Note>, gesture?: string): void {
+    this.session.edit(changed(this.document, new Map([[id, change]])), gesture)
   }
 
   /** Remove the selected nodes and edges, as one step. */
@@ -114,11 +131,14 @@ export class Editing {
     )
     const edits: Edit[] = edges.map((edge) => ({ kind: "remove_edge", edge }))
     for (const id of selection) if (this.document.nodes.has(id)) edits.push({ kind: "remove_node", node_id: id })
+    edits.push(...changed(this.document, new Map([...selection].filter(isNoteId).map((id) => [id, null]))))
     if (this.session.edit(edits)) this.select([])
   }
 
   copy(): string | null {
-    return this.state.selection.size > 0 ? copied(this.document, this.state.selection) : null
+    const { selection } = this.state
+    if (selection.size === 0) return null
+    return copied(this.document, new Set([...selection, ...this.selectedNodes()]))
   }
 
   /** Paste nodes at a place; false where the text holds none. */
@@ -136,14 +156,14 @@ export class Editing {
   }
 
   /** Mute the selected nodes, or, where all are, unmute them. */
-  toggleMuted(ids: Iterable<string> = this.state.selection): void {
+  toggleMuted(ids: Iterable<string> = this.selectedNodes()): void {
     const nodes = [...ids].flatMap((id) => this.document.nodes.get(id) ?? [])
     const value = nodes.some((node) => !node.isMuted)
     this.session.edit(nodes.map((node) => ({ kind: "set_node", node_id: node.id, field: "is_muted", value })))
   }
 
   /** Keep the results of the selected nodes, or let go of them where all are kept. */
-  toggleKept(ids: Iterable<string> = this.state.selection): void {
+  toggleKept(ids: Iterable<string> = this.selectedNodes()): void {
     const nodes = [...ids].flatMap((id) => this.document.nodes.get(id) ?? [])
     const isKeeping = nodes.some((node) => !node.locked)
     const edits = nodes.flatMap((node): Edit[] => {
@@ -169,28 +189,75 @@ export class Editing {
 
   rename(nodeId: string, title: string): void {
     const clean = title.trim()
-    this.session.edit([{ kind: "set_layout", node_id: nodeId, fields: { title: clean === "" ? null : clean } }])
+    if (isNoteId(nodeId)) this.setNote(nodeId, { text: clean })
+    else this.session.edit([{ kind: "set_layout", node_id: nodeId, fields: { title: clean === "" ? null : clean } }])
   }
 
   align(how: Alignment): void {
-    this.session.edit(aligned(this.rects(this.state.selection), how))
+    const { selection } = this.state
+    const edits = aligned(
+      this.everything().filter((one) => selection.has(one.id)),
+      how,
+    )
+    const places = edits.flatMap((edit) => {
+      if (edit.kind !== "set_layout") return []
+      return [[edit.node_id, { x: edit.fields?.x ?? 0, y: edit.fields?.y ?? 0 }] as const]
+    })
+    if (places.length > 0) this.move(new Map(places))
   }
 
   /** Lay out the selected nodes, or all. */
   tidy(): void {
-    const { selection } = this.state
-    this.session.edit(tidied(this.document, this.rects(selection.size > 1 ? selection : this.document.nodes.keys())))
+    const selected = this.selectedNodes()
+    const rects = this.rects(selected.length > 1 ? selected : this.document.nodes.keys())
+    const groups = notesOf(this.document, "group").map((group) => ({ group, members: membersOf(group, rects) }))
+    const edits = tidied(
+      this.document,
+      rects,
+      groups.map((one) => one.members),
+    )
+    const moved = new Map(edits.flatMap((edit) => (edit.kind === "set_layout" ? [[edit.node_id, edit.fields]] : [])))
+    const frames = groups.flatMap(({ group, members }) => {
+      const inside = rects.filter((one) => members.includes(one.id))
+      const frame = frameAround(inside.map((one) => ({ ...one, ...(moved.get(one.id) as Point | undefined) })))
+      return frame ? [[group.id, frame] as const] : []
+    })
+    this.session.edit([...edits, ...changed(this.document, new Map(frames))])
   }
 
   /** Put nodes where they were dragged. Those that nobody has placed stay where they are drawn: the layout is now fixed. */
   move(places: ReadonlyMap<string, Point>, gesture?: string): void {
-    const all = new Map([...this.derived.unplaced(this.state), ...places])
+    const moved = this.withMembers(places)
+    const all = new Map([...this.derived.unplaced(this.state), ...moved])
+    const notes = changed(this.document, new Map([...moved].filter(([id]) => isNoteId(id))))
     const edits = [...all].flatMap(([id, { x, y }]): Edit[] => {
       const look = this.document.looks.get(id)
       if (!this.document.nodes.has(id) || (look?.x === x && look.y === y)) return []
       return [{ kind: "set_layout", node_id: id, fields: { x, y } }]
     })
-    this.session.edit(edits, gesture)
+    this.session.edit([...edits, ...notes], gesture)
+  }
+
+  /** What moves along: groups take their members. */
+  withMembers(places: ReadonlyMap<string, Point>): ReadonlyMap<string, Point> {
+    const hasGroup = [...places.keys()].some((id) => id.startsWith("group/"))
+    return hasGroup ? withMembers(this.document, this.everything(), places) : places
+  }
+
+  /** A place near this one that no node covers: below what stands there. */
+  freePlace(at: Point): Point {
+    const rects = this.rects(this.document.nodes.keys())
+    const place = { ...at }
+    const covers = (one: Rect) =>
+      place.x < one.x + one.width && place.x + 260 > one.x && place.y < one.y + one.height && place.y + 120 > one.y
+    for (let hit = rects.find(covers); hit; hit = rects.find(covers)) place.y = hit.y + hit.height + 40
+    return place
+  }
+
+  /** Nodes, groups and comments, as rectangles. */
+  everything(): Rect[] {
+    const notes = (["group", "comment"] as const).flatMap((kind) => notesOf(this.document, kind))
+    return [...this.rects(this.document.nodes.keys()), ...notes]
   }
 
   /** Where nodes stand and how large they are. */
@@ -221,11 +288,6 @@ export class Editing {
       return isFree ? [take, { kind: "set_param", node_id: id, name: "seed", value: this.drawSeed() }] : [take]
     })
     if (this.session.edit(edits)) this.session.run(ids, ids)
-  }
-
-  runStale(): void {
-    const { nodes } = this.state.plan
-    this.run([...this.document.nodes.keys()].filter((id) => nodes[id] && nodes[id].state !== "fresh"))
   }
 
   cancel(nodeId?: string, branch = false): void {

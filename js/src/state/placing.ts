@@ -63,10 +63,11 @@ function spread(rects: readonly Rect[], how: "row" | "column"): Edit[] {
   })
 }
 
-/** Layers from left to right along the edges; the nodes' upper left corner stays where it is. */
-export function tidied(document: Document, rects: readonly Rect[]): Edit[] {
+/** Layers from left to right along the edges, groups together; the nodes' upper left corner stays where it is. */
+export function tidied(document: Document, rects: readonly Rect[], groups: readonly string[][] = []): Edit[] {
   if (rects.length === 0) return []
-  const graph = new Graph()
+  const isGrouped = groups.some((members) => members.length > 0)
+  const graph = new Graph({ compound: isGrouped })
   graph.setGraph({
     rankdir: "LR",
     nodesep: 44,
@@ -78,6 +79,18 @@ export function tidied(document: Document, rects: readonly Rect[]): Edit[] {
   for (const { id, width, height } of rects) graph.setNode(id, { width, height })
   for (const edge of document.edges)
     if (known.has(edge.source) && known.has(edge.target)) graph.setEdge(edge.source, edge.target)
+  // What stands in one group stays together; a node in several counts for the first.
+  if (isGrouped) {
+    const taken = new Set<string>()
+    groups.forEach((members, index) => {
+      for (const id of members) {
+        if (!known.has(id) || taken.has(id)) continue
+        taken.add(id)
+        graph.setNode(`/${index}`, {})
+        graph.setParent(id, `/${index}`)
+      }
+    })
+  }
   dagreLayout(graph)
   const places = rects.map((rect) => {
     const { x, y } = graph.node(rect.id) as { x: number; y: number }

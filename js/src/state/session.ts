@@ -73,9 +73,8 @@ export class Session {
    *
    * Rejects with a `KernelError` where the kernel says no, and where it says nothing for `patienceMs`.
    */
-  ask(message: Sendable<ToKernel>, buffers?: ArrayBuffer[], patienceMs = 60_000): Promise<Answer> {
+  ask(message: Sendable<ToKernel>, buffers?: ArrayBuffer[], patienceMs = 60_000, id = newId()): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const id = newId()
       const timer = setTimeout(() => {
         this.#questions.delete(id)
         reject(new KernelError({ code: "silence", message: "The kernel does not answer.", hint: "Try again." }))
@@ -128,10 +127,33 @@ export class Session {
     }, PATIENCE_MS)
   }
 
-  /** Ask for a run; the nodes say so in the frame of the click. */
-  run(targets: string[], nodes: Iterable<string>): void {
-    const id = this.send({ type: "run", targets })
-    this.store.setState(({ runs }) => ({ runs: asking(runs, nodes, id) }))
+  /** Ask for a run; the nodes say so in the frame of the click. A large one is confirmed first. */
+  run(targets: string[], nodes: Iterable<string>, isConfirmed = false): void {
+    const id = newId()
+    const wanted = [...nodes]
+    this.store.setState(({ runs }) => ({ runs: asking(runs, wanted, id) }))
+    const message = { type: "run" as const, targets, ...(isConfirmed && { is_confirmed: true }) }
+    this.ask(message, undefined, 60_000, id).catch((error) => {
+      if (!(error instanceof KernelError)) throw error
+      this.store.setState(({ runs }) => ({ runs: notAsked(runs, id) }))
+      if (error.facts.code !== "unconfirmed") this.#complain(error.facts)
+      else this.store.setState({ panel: { kind: "confirm", targets, nodes: wanted, why: error.facts } })
+    })
+  }
+
+  /** Ask for something to be done; what goes wrong is said. Answers null where it does. */
+  async request(message: Sendable<ToKernel>): Promise<Reply | null> {
+    try {
+      return (await this.ask(message)).reply
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error
+      this.#complain(error.facts)
+      return null
+    }
+  }
+
+  #complain({ code, message, hint }: ErrorFacts): void {
+    if (code !== "closed") this.say([message, hint].filter(Boolean).join(" "), "bad")
   }
 
   /** A sentence to the person, for a while. */

@@ -3,7 +3,8 @@
 import { createStore, type StoreApi } from "zustand/vanilla"
 import type { Model, Template } from "../wire/catalog"
 import type { BytesFacts, FileFacts, History } from "../wire/messages"
-import type { Budget, Plan, Tape } from "../wire/run"
+import type { Budget, ErrorFacts, Plan, Tape } from "../wire/run"
+import type { Guide } from "./guides"
 import { nothingShared, type Shared } from "./pending"
 import type { Catalog } from "./ports"
 import { noRuns, type Runs } from "./runs"
@@ -24,6 +25,12 @@ export type Panel =
   | { kind: "menu"; at: Point; nodeId: string | null }
   /** The painter of what a mask port takes. */
   | { kind: "mask"; nodeId: string; port: string }
+  | { kind: "run" }
+  | { kind: "file" }
+  /** A run that the kernel will not begin unasked. */
+  | { kind: "confirm"; targets: string[]; nodes: string[]; why: ErrorFacts }
+  /** Source to take into the notebook. */
+  | { kind: "source"; title: string; says: string; source: string }
 
 /** An edge that was dropped on empty space: the port it is held by. */
 export interface LooseEnd extends Loose {
@@ -59,6 +66,8 @@ export interface CanvasState {
   edgeSelection: ReadonlySet<string>
   /** Where nodes are while they are dragged. */
   dragged: ReadonlyMap<string, Point>
+  /** What it lines up with there. */
+  guides: readonly Guide[]
   panel: Panel | null
   renaming: string | null
   /** A node that is to be brought into view. */
@@ -93,6 +102,7 @@ export const makeStore = (): CanvasStore =>
     selection: new Set(),
     edgeSelection: new Set(),
     dragged: new Map(),
+    guides: [],
     panel: null,
     renaming: null,
     sought: null,

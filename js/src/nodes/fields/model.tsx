@@ -3,7 +3,7 @@
 import { useId, useLayoutEffect, useRef, useState } from "react"
 import { createPortal } from "react-dom"
 import { useBridge, useCanvas } from "../../bridge/context"
-import { taskOf } from "../../state/form"
+import { taskOf, words } from "../../state/form"
 import { score } from "../../state/searching"
 import type { Model } from "../../wire/catalog"
 import type { ControlProps } from "./field"
@@ -99,7 +99,7 @@ function Picker({ nodeId, place, current, onClose, onChange }: PickerProps) {
           aria-controls={list}
           aria-activedescendant={found[at] && `${list}-${at}`}
           aria-label="Find a model"
-          placeholder="Find a model"
+          placeholder={task ? `Find a model for ${words(task)}` : "Find a model"}
           value={query}
           onChange={(event) => setQuery(event.currentTarget.value)}
         />
@@ -151,9 +151,20 @@ function Row({ id, model, isActive, isChosen, onChoose, onHover }: RowProps) {
       <span className="ff-mono">{model.price_text}</span>
       <span className="ff-muted">
         {model.provider} · {model.method}
-        {model.retires_on && ` · until ${model.retires_on}`}
+        {model.retires_on && (
+          <b className="ff-warn">
+            {" "}
+            · until {model.retires_on}
+            {model.successor && `, then ${model.successor}`}
+          </b>
+        )}
       </span>
-      {!model.has_key && <span className="ff-warn">needs a key</span>}
+      <span className="ff-can">{model.tasks.map((one) => words(one)).join(", ")}</span>
+      {!model.has_key && (
+        <span className="ff-connect ff-warn">
+          needs a key: run <code>ff.connect("{model.provider}")</code>
+        </span>
+      )}
     </div>
   )
 }

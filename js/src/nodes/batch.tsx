@@ -1,0 +1,122 @@
+/** The media of a node: one result, a table labelled by its axes, a grid, or a strip to scroll along. */
+
+import { memo } from "react"
+import { useBridge, useCanvas } from "../bridge/context"
+import { MediaCell } from "../media/cell"
+import { passOn, pickTypeOf } from "../state/batches"
+import { type CellView, isRunning } from "../state/card"
+import type { Card } from "../state/derived"
+import { fileKindOf } from "../state/files"
+import { type Grid, LABEL_HEIGHT, pickLabel, shownCells } from "../state/grid"
+import { ChooseFile } from "./choose-file"
+
+export function Batch({ id, card, style }: { id: string; card: Card; style: React.CSSProperties }) {
+  const { facts, cells, box } = card
+  const { grid } = box
+  const type = facts.type?.outputs[0]?.type ?? "image"
+  const isRunningNow = isRunning(facts)
+  const isStale = facts.plan?.state !== "fresh" && !isRunningNow
+  const canPick = useCanvas((state) => cells.length > 1 && pickTypeOf(state, id) !== null)
+  const shown = shownCells(grid, cells)
+  const slot = (view: CellView | null, index: number) =>
+    view === null ? (
+      <div key={`none ${index}`} className="ff-cell ff-hole" role="img" aria-label="not made">
+        <span>not made</span>
+      </div>
+    ) : (
+      <Slot key={view.key} id={id} view={view} canPick={canPick && view.cell !== null}>
+        <MediaCell view={view} type={type} isAlone={cells.length === 1} isStale={isStale} isFirst={false} />
+        {grid.more > 0 && index === shown.length - 1 && (
+          <span className="ff-more" title={`${grid.more} more: the strip shows all`}>
+            +{grid.more}
+          </span>
+        )}
+      </Slot>
+    )
+  return (
+    <div
+      className={`ff-part ff-media is-${grid.kind}${grid.kind === "strip" ? " nowheel nodrag" : ""}`}
+      style={{ ...style, ...tracks(grid) }}
+    >
+      {shown.length === 0 && fileKindOf(facts.type) !== null && (
+        <div className="ff-cell ff-nothing">
+          <ChooseFile id={id} card={card} text="Choose file" />
+          <span>or drop one here</span>
+        </div>
+      )}
+      {shown.length === 0 && fileKindOf(facts.type) === null && (
+        <div className={`ff-cell ff-nothing${isRunningNow ? " is-running" : ""}`}>
+          <span>
+            {isRunningNow
+              ? "generating…"
+              : facts.plan?.state === "invalid"
+                ? (facts.plan.reasons?.[0]?.text ?? "incomplete")
+                : "not run yet"}
+          </span>
+        </div>
+      )}
+      {grid.kind === "table" && <Headers grid={grid} />}
+      {grid.kind === "table"
+        ? grid.sides.flatMap((side, row) => [
+            <span key={`side ${side}`} className="ff-side" title={side}>
+              {side}
+            </span>,
+            ...shown
+              .slice(row * grid.columns, (row + 1) * grid.columns)
+              .map((view, at) => slot(view, row * grid.columns + at)),
+          ])
+        : shown.map(slot)}
+    </div>
+  )
+}
+
+function tracks({ kind, columns, rows, rowHeight }: Grid): React.CSSProperties {
+  const gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`
+  if (kind === "strip") return { gridAutoColumns: `${rowHeight}px` }
+  if (kind !== "table") return { gridTemplateColumns }
+  return {
+    gridTemplateColumns,
+    gridTemplateRows: `${LABEL_HEIGHT}px repeat(${rows}, ${LABEL_HEIGHT}px ${rowHeight}px)`,
+  }
+}
+
+const Headers = memo(function Headers({ grid }: { grid: Grid }) {
+  return (
+    <>
+      {grid.headers.map((label, index) => (
+        <span key={label} className="ff-header" title={`${grid.axis} ${label}`}>
+          {index === 0 && <i>{grid.axis}</i>} {label}
+        </span>
+      ))}
+    </>
+  )
+})
+
+interface SlotProps {
+  id: string
+  view: CellView
+  canPick: boolean
+  children: React.ReactNode
+}
+
+function Slot({ id, view, canPick, children }: SlotProps) {
+  const { editing } = useBridge()
+  return (
+    <div className="ff-slot">
+      {children}
+      {canPick && (
+        <button
+          type="button"
+          className="ff-pick nodrag"
+          title={`Pass this one on: ${pickLabel(view)}`}
+          aria-label={`Pass on ${pickLabel(view)}`}
+          onClick={() => passOn(editing, id, view)}
+        >
+          <svg viewBox="0 0 16 16" aria-hidden="true">
+            <path d="M3 8h9M8.5 4.5 12 8l-3.5 3.5" fill="none" stroke="currentColor" strokeWidth="1.8" />
+          </svg>
+        </button>
+      )}
+    </div>
+  )
+}

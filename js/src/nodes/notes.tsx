@@ -1,0 +1,113 @@
+/** Groups and comments on the canvas: moved by their title or their paper, resized by a corner, coloured, renamed. */
+
+import { type NodeProps, useStore as useFlowStore } from "@xyflow/react"
+import { memo } from "react"
+import { useBridge, useCanvas } from "../bridge/context"
+import { priceOf, usdRange } from "../state/money"
+import { COLORS, type Note, noteOf } from "../state/notes"
+import { detailAt } from "./card"
+import { Corner } from "./corner"
+import { Title } from "./title"
+
+const useNote = (id: string) => useCanvas((state) => noteOf(state.shared.shown, id))
+
+/** A frame around nodes; what stands in it moves along. */
+export const Region = memo(function Region({ id, selected }: NodeProps) {
+  const note = useNote(id)
+  const detail = useFlowStore((state) => detailAt(state.transform[2]))
+  const isOnly = useCanvas((state) => state.selection.size === 1)
+  if (!note) return null
+  return (
+    <section
+      className={`ff-region at-${detail}${selected ? " is-selected" : ""}`}
+      style={{ "--ff-c": note.color } as React.CSSProperties}
+      aria-label={`Group ${note.text}`}
+    >
+      <header className="ff-region-head">
+        <Title id={id} title={note.text} />
+      </header>
+      {selected && isOnly && <NoteActions note={note} />}
+      {selected && isOnly && <Corner note={note} />}
+    </section>
+  )
+})
+
+/** A few words beside the nodes. */
+export const Comment = memo(function Comment({ id, selected }: NodeProps) {
+  const { store, editing } = useBridge()
+  const note = useNote(id)
+  const isWriting = useCanvas((state) => state.renaming === id)
+  const isOnly = useCanvas((state) => state.selection.size === 1)
+  if (!note) return null
+  const take = (text: string) => {
+    if (store.getState().renaming !== id) return
+    store.setState({ renaming: null })
+    if (text !== note.text) editing.setNote(id, { text })
+  }
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: F2 does the same from the keyboard
+    <div
+      className={`ff-comment${selected ? " is-selected" : ""}`}
+      style={{ "--ff-c": note.color } as React.CSSProperties}
+      onDoubleClick={(event) => {
+        event.stopPropagation()
+        store.setState({ renaming: id })
+      }}
+    >
+      {isWriting ? (
+        <textarea
+          className="nodrag nowheel"
+          aria-label="Comment"
+          defaultValue={note.text}
+          placeholder="Write a comment…"
+          ref={(field) => field?.focus()}
+          onBlur={(event) => take(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            event.stopPropagation()
+            if (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey))) {
+              take(event.currentTarget.value)
+            }
+          }}
+        />
+      ) : (
+        <p>{note.text || <span className="ff-muted">Double click, or F2, to write.</span>}</p>
+      )}
+      {selected && isOnly && <NoteActions note={note} />}
+      {selected && isOnly && <Corner note={note} />}
+    </div>
+  )
+})
+
+function NoteActions({ note }: { note: Note }) {
+  const { editing } = useBridge()
+  const isGroup = note.kind === "group"
+  const price = useCanvas((state) => {
+    const ids = isGroup ? editing.membersOf(note).filter((id) => state.shared.shown.nodes.has(id)) : []
+    const { low, high, nodes } = priceOf(state.shared.shown, state.plan, ids)
+    return nodes.length > 0 ? usdRange(low, high) : ""
+  })
+  return (
+    <div className="ff-actions nodrag" role="toolbar" aria-label={`What to do with this ${note.kind}`}>
+      {isGroup && (
+        <button type="button" disabled={price === ""} onClick={() => editing.run(editing.selectedNodes())}>
+          ▶ Run <span className="ff-mono">{price}</span>
+        </button>
+      )}
+      {COLORS.map(([name, color]) => (
+        <button
+          key={name}
+          type="button"
+          className="ff-swatch"
+          aria-pressed={note.color === color}
+          aria-label={name}
+          title={name}
+          style={{ "--ff-c": color } as React.CSSProperties}
+          onClick={() => editing.setNote(note.id, { color })}
+        />
+      ))}
+      <button type="button" onClick={() => editing.removeSelected()} title="Remove (Del); what is in a group stays">
+        Remove
+      </button>
+    </div>
+  )
+}

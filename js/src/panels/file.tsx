@@ -1,0 +1,118 @@
+/** The flow and its file: when it was saved, what to do where somebody else wrote it, and how large it is seen. */
+
+import { type Bridge, useBridge, useCanvas } from "../bridge/context"
+import { Dialog } from "./dialog"
+import { Rows } from "./rows"
+import { showPython } from "./source"
+
+export function FileButton() {
+  const { store } = useBridge()
+  const file = useCanvas((state) => state.file)
+  const isPending = useCanvas((state) => state.shared.pending.length > 0)
+  const isOpen = useCanvas((state) => state.panel?.kind === "file")
+  return (
+    <button
+      type="button"
+      className="ff-button ff-saved"
+      aria-haspopup="menu"
+      aria-expanded={isOpen}
+      title={file.path ?? "This flow has no file yet"}
+      onClick={() => store.setState({ panel: { kind: "file" } })}
+    >
+      {isPending ? "saving…" : said(file)} <span aria-hidden="true">▾</span>
+    </button>
+  )
+}
+
+function said({ saved_at_us: savedAtUs, path, is_conflicting: isConflicting }: ReturnType<typeof fileOf>): string {
+  if (isConflicting) return "changed on disk"
+  if (savedAtUs === null) return path === null ? "no file yet" : "not saved yet"
+  const time = new Date(savedAtUs / 1000)
+  return `saved ${time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}`
+}
+
+const fileOf = (bridge: Bridge) => bridge.store.getState().file
+
+/** Write the file now. */
+export const save = ({ session }: Bridge, how: "save" | "reload" | "keep_mine" | "copy" = "save") =>
+  void session.request({ type: "save", how })
+
+export function FileMenu() {
+  const bridge = useBridge()
+  const hasFile = fileOf(bridge).path !== null
+  const holder = holderOf(bridge)
+  return (
+    <Dialog label="The flow and its view" className="ff-menu ff-file-menu">
+      <Rows
+        rows={[
+          { says: "Save now", keys: "Ctrl S", isOff: !hasFile, run: () => save(bridge) },
+          { says: "Save a copy beside it", isOff: !hasFile, run: () => save(bridge, "copy") },
+          { says: "This flow as Python", keys: "P", run: () => void showPython(bridge) },
+          null,
+          {
+            says: holder?.dataset.tall === undefined ? "Full height" : "Usual height",
+            keys: "H",
+            run: () => toggleTall(bridge),
+          },
+          { says: isFull(bridge) ? "Leave full screen" : "Full screen", keys: "⇧F", run: () => toggleFull(bridge) },
+        ]}
+      />
+    </Dialog>
+  )
+}
+
+/** Somebody else wrote the file: nothing is saved until a person has chosen. */
+export function Conflict() {
+  const bridge = useBridge()
+  const file = useCanvas((state) => state.file)
+  if (!file.is_conflicting) return null
+  const name = file.path?.split("/").pop() ?? "The file"
+  return (
+    <div className="ff-notice is-warn ff-conflict" role="alert">
+      <span>
+        <b>{name}</b> was changed on disk. Nothing is saved until you choose.
+      </span>
+      <button type="button" className="ff-button is-plain" onClick={() => save(bridge, "reload")}>
+        Reload
+      </button>
+      <button type="button" className="ff-button is-plain" onClick={() => save(bridge, "keep_mine")}>
+        Keep mine
+      </button>
+      <button type="button" className="ff-button is-plain" onClick={() => save(bridge, "copy")}>
+        Save a copy
+      </button>
+    </div>
+  )
+}
+
+const holderOf = ({ root }: Bridge): HTMLElement | null => root.current?.closest<HTMLElement>(".ff-holder") ?? null
+
+/** As high as the window, or as it was. */
+export function toggleTall(bridge: Bridge): void {
+  const holder = holderOf(bridge)
+  if (!holder) return
+  if (holder.dataset.tall === undefined) {
+    holder.dataset.tall = ""
+    holder.scrollIntoView({ block: "nearest" })
+  } else delete holder.dataset.tall
+}
+
+const isFull = (bridge: Bridge): boolean => {
+  const holder = holderOf(bridge)
+  return holder !== null && (document.fullscreenElement === holder || holder.dataset.full !== undefined)
+}
+
+/** The whole screen; where the browser refuses that, the whole window. */
+export function toggleFull(bridge: Bridge): void {
+  const holder = holderOf(bridge)
+  if (!holder) return
+  if (document.fullscreenElement === holder) void document.exitFullscreen()
+  else if (holder.dataset.full !== undefined) delete holder.dataset.full
+  else {
+    const fill = () => {
+      holder.dataset.full = ""
+    }
+    if (holder.requestFullscreen) holder.requestFullscreen().catch(fill)
+    else fill()
+  }
+}

@@ -1,0 +1,50 @@
+/** Python or SQL to take into the notebook: shown, and copied by one key. */
+
+import { useState } from "react"
+import type { Bridge } from "../bridge/context"
+import { useBridge } from "../bridge/context"
+import type { Panel } from "../state/store"
+import { Dialog } from "./dialog"
+
+export function Source({ panel }: { panel: Extract<Panel, { kind: "source" }> }) {
+  const { store } = useBridge()
+  const [isCopied, setCopied] = useState(false)
+  const copy = async () => {
+    await navigator.clipboard?.writeText(panel.source)
+    setCopied(true)
+  }
+  return (
+    <Dialog label={panel.title} className="ff-source is-centered">
+      <h2>{panel.title}</h2>
+      <p className="ff-muted">{panel.says}</p>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a long one is scrolled by keys */}
+      <pre tabIndex={0} className="nowheel">
+        {panel.source}
+      </pre>
+      <div className="ff-buttons">
+        <button type="button" className="ff-button is-plain" onClick={() => store.setState({ panel: null })}>
+          Close
+        </button>
+        <button type="button" className="ff-button is-primary" onClick={() => void copy()}>
+          {isCopied ? "Copied ✓" : "Copy"}
+        </button>
+      </div>
+    </Dialog>
+  )
+}
+
+/** The flow as Python that rebuilds it. */
+export async function showPython({ session, store }: Bridge): Promise<void> {
+  const reply = await session.request({ type: "ask", what: "python" })
+  if (typeof reply?.python !== "string") return
+  const says = "Paste this into a cell: it builds this flow again, without the canvas."
+  store.setState({ panel: { kind: "source", title: "This flow as Python", says, source: reply.python } })
+}
+
+/** A cell that asks the tape about this flow. */
+export async function showSql({ session, store }: Bridge): Promise<void> {
+  const reply = await session.request({ type: "ask_in_sql" })
+  if (typeof reply?.source !== "string") return
+  const says = "Paste this into a cell and run it: everything that was ever made is on the tape."
+  store.setState({ panel: { kind: "source", title: "Ask the tape in SQL", says, source: reply.source } })
+}

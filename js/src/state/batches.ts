@@ -1,0 +1,31 @@
+/** What is done with one cell of a batch. */
+
+import type { CellView } from "./card"
+import type { Editing } from "./editing"
+import { pickLabel } from "./grid"
+import type { CanvasState } from "./store"
+
+/** The node type that picks one of what a node gives; null where the kernel has none. */
+export function pickTypeOf(state: CanvasState, nodeId: string): string | null {
+  const node = state.shared.shown.nodes.get(nodeId)
+  const output = node && state.catalog.get(node.type)?.outputs[0]
+  const name = output && `pick_${output.type === "mask" ? "image" : output.type}`
+  return name && state.catalog.has(name) ? name : null
+}
+
+/** Put a node after this one that passes on this cell alone; one step to undo. */
+export function passOn(editing: Editing, nodeId: string, view: CellView): void {
+  const state = editing.session.store.getState()
+  const type = state.catalog.get(pickTypeOf(state, nodeId) ?? "")
+  const output = state.catalog.get(state.shared.shown.nodes.get(nodeId)?.type ?? "")?.outputs[0]
+  const [rect] = editing.rects([nodeId])
+  if (!type || !output || !rect) return
+  const at = editing.freePlace({ x: rect.x + rect.width + 72, y: rect.y })
+  const loose = { nodeId, port: output.name, side: "source" as const, type: output.type }
+  editing.place(type, at, loose, { label: pickLabel(view) })
+}
+
+/** How the cells of a node stand: as a grid, or as a strip. */
+export function setStrip(editing: Editing, nodeId: string, isStrip: boolean): void {
+  editing.session.edit([{ kind: "set_layout", node_id: nodeId, fields: { is_strip: isStrip || null } }])
+}

@@ -1,0 +1,54 @@
+/** A flow as a small drawing: blocks and curves, as its nodes and edges stand. */
+
+import type { PortType } from "../wire/catalog"
+import type { WireGraph } from "../wire/flow"
+import { type Catalog, isMedia, outputOf } from "./ports"
+
+export interface Sketch {
+  width: number
+  height: number
+  blocks: { id: string; x: number; y: number; width: number; height: number; type: PortType; isMedia: boolean }[]
+  curves: { key: string; path: string; type: PortType }[]
+}
+
+const WIDTH = 260
+const HEIGHTS = { media: 250, value: 110 }
+const MARGIN = 24
+
+export function sketchOf(graph: WireGraph, catalog: Catalog): Sketch {
+  const typeOf = (id: string, port?: string): PortType => {
+    const type = catalog.get(graph.nodes.find((one) => one.id === id)?.type ?? "")
+    return (port ? outputOf(type, port)?.type : type?.outputs[0]?.type) ?? "json"
+  }
+  const left = Math.min(...graph.nodes.map((one) => one.position.x))
+  const top = Math.min(...graph.nodes.map((one) => one.position.y))
+  const blocks = graph.nodes.map(({ id, position }) => {
+    const type = typeOf(id)
+    const showsMedia = isMedia(type)
+    const height = showsMedia ? HEIGHTS.media : HEIGHTS.value
+    return {
+      id,
+      x: position.x - left + MARGIN,
+      y: position.y - top + MARGIN,
+      width: WIDTH,
+      height,
+      type,
+      isMedia: showsMedia,
+    }
+  })
+  const byId = new Map(blocks.map((one) => [one.id, one]))
+  const curves = graph.edges.flatMap(({ source, sourceHandle, target, targetHandle }) => {
+    const [from, to] = [byId.get(source), byId.get(target)]
+    if (!from || !to) return []
+    const [x1, y1, x2, y2] = [from.x + WIDTH, from.y + 56, to.x, to.y + 56]
+    const bend = Math.max(40, (x2 - x1) / 2)
+    const path = `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`
+    return [{ key: `${source}.${sourceHandle} ${target}.${targetHandle}`, path, type: typeOf(source, sourceHandle) }]
+  })
+  return {
+    width: Math.max(...blocks.map((one) => one.x + one.width)) + MARGIN,
+    height: Math.max(...blocks.map((one) => one.y + one.height)) + MARGIN,
+    blocks,
+    curves,
+  }
+}

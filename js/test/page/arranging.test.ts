@@ -1,0 +1,107 @@
+/** Groups, comments, lining up. */
+
+import { describe, expect, it } from "vitest"
+import type { Dev } from "../../dev/page"
+import { hasBrowser, journeys } from "./harness"
+
+declare const dev: Dev
+
+describe.skipIf(!hasBrowser)("arranging", () => {
+  const { open, drag, center } = journeys()
+
+  it("groups what is selected by one key, names it, and undoes both", async () => {
+    const page = await open("city")
+    await page.evaluate(() => dev.bridge.editing.select(["hero", "large"]))
+    await page.keyboard.press("g")
+    await page.waitForSelector(".ff-region input")
+    await page.keyboard.type("Shots")
+    await page.keyboard.press("Enter")
+    const titles = () =>
+      page.evaluate(() => ((dev.kernel.document.layout.groups ?? []) as { title: string }[]).map((one) => one.title))
+    await page.waitForFunction(
+      () => ((dev.kernel.document.layout.groups ?? []) as { title: string }[])[0]?.title === "Shots",
+    )
+    await page.evaluate(() => dev.bridge.root.current?.focus())
+    await page.keyboard.press("Control+z")
+    await page.keyboard.press("Control+z")
+    await page.waitForFunction(() => (dev.kernel.document.layout.groups as unknown[]).length === 0)
+    expect(await titles()).toEqual([])
+  })
+
+  it("moves a group with what stands in it, as one edit", async () => {
+    const page = await open("notes")
+    await drag(await center(page.locator('[data-id="group/g2"] .ff-title')), { x: 0, y: 64 })
+    await page.mouse.up()
+    await page.waitForFunction(() => (dev.kernel.document.layout.groups as { y: number }[])[1]?.y !== 404)
+    const [sent, by, hero] = await page.evaluate(() => {
+      const group = (dev.kernel.document.layout.groups as { x: number; y: number }[])[1]
+      const sheet = dev.kernel.document.looks.get("sheet")
+      return [
+        dev.kernel.sent.filter((one) => one.type === "edits").length,
+        [(group?.x ?? 0) + 20, (group?.y ?? 0) - 404, (sheet?.x ?? 0) - 696, (sheet?.y ?? 0) - 460],
+        dev.kernel.document.looks.get("hero")?.y,
+      ]
+    })
+    expect(sent).toBe(1)
+    expect(hero).toBe(0)
+    expect([by[2], by[3]]).toEqual([by[0], by[1]])
+  })
+
+  it("resizes and colours a group from the keyboard, and removes it without its nodes", async () => {
+    const page = await open("notes")
+    await page.evaluate(() => dev.bridge.editing.select(["group/g2"]))
+    await page.locator(".ff-corner").focus()
+    await page.keyboard.press("ArrowRight")
+    await page.waitForFunction(() => (dev.kernel.document.layout.groups as { width: number }[])[1]?.width === 1040)
+    await page.getByRole("button", { name: "rose" }).click()
+    await page.waitForFunction(() => (dev.kernel.document.layout.groups as { color: string }[])[1]?.color === "#d1577f")
+    await page.evaluate(() => dev.bridge.root.current?.focus())
+    await page.keyboard.press("Delete")
+    await page.waitForFunction(() => (dev.kernel.document.layout.groups as unknown[]).length === 1)
+    expect(await page.evaluate(() => dev.kernel.document.nodes.size)).toBe(7)
+  })
+
+  it("writes a comment from the keyboard", async () => {
+    const page = await open("city")
+    await page.keyboard.press("Shift+C")
+    await page.keyboard.type("Ask Mira.")
+    await page.keyboard.press("Control+Enter")
+    await page.waitForFunction(
+      () => (dev.kernel.document.layout.comments as { text: string }[])[0]?.text === "Ask Mira.",
+    )
+    expect(await page.locator(".ff-comment p").textContent()).toBe("Ask Mira.")
+  })
+
+  it("lines up what is dragged with what is near, and lets go of that while Alt is held", async () => {
+    const page = await open("city")
+    const from = await center(page.locator("[data-id=seeds] .ff-title"))
+    const zoom = await page.evaluate(() => dev.flow()?.getZoom() ?? 1)
+    await drag(from, { x: 3 * zoom, y: 60 })
+    await page.waitForSelector(".ff-guide.is-x")
+    await page.mouse.up()
+    await page.waitForFunction(() => (dev.kernel.document.looks.get("seeds")?.y ?? 0) > 400)
+    expect(await page.evaluate(() => dev.kernel.document.looks.get("seeds")?.x)).toBe(0)
+    expect(await page.locator(".ff-guide").count()).toBe(0)
+    await page.keyboard.down("Alt")
+    await drag(await center(page.locator("[data-id=seeds] .ff-title")), { x: 3 * zoom, y: 40 })
+    await page.mouse.up()
+    await page.keyboard.up("Alt")
+    await page.waitForFunction(() => (dev.kernel.document.looks.get("seeds")?.x ?? 0) !== 0)
+    const x = await page.evaluate(() => dev.kernel.document.looks.get("seeds")?.x ?? 0)
+    expect(x).toBeGreaterThan(1) // neither the line at 0 nor the grid's 8
+    expect(x).toBeLessThan(5)
+  })
+
+  it("copies groups and comments along", async () => {
+    const page = await open("notes")
+    await page.evaluate(() => dev.bridge.editing.select(["group/g1", "comment/c1"]))
+    await page.keyboard.press("Control+c")
+    await page.keyboard.press("Control+v")
+    await page.waitForFunction(() => (dev.kernel.document.layout.groups as unknown[]).length === 3)
+    const counts = await page.evaluate(() => [
+      (dev.kernel.document.layout.comments as unknown[]).length,
+      dev.kernel.document.nodes.size,
+    ])
+    expect(counts).toEqual([2, 10])
+  })
+})

@@ -1,0 +1,73 @@
+/** The dev page in a real browser, for journeys; they are skipped where there is none. */
+
+import { existsSync } from "node:fs"
+import { createRequire } from "node:module"
+import { type Browser, chromium, type Locator, type Page } from "playwright-core"
+import { afterAll, afterEach, beforeAll, expect } from "vitest"
+import type { Dev } from "../../dev/page"
+import { FLAGS, served } from "../../dev/served.mjs"
+
+const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium"
+export const hasBrowser = existsSync(executablePath)
+declare const dev: Dev
+
+interface Axe {
+  run: (root: unknown) => Promise<{
+    violations: { id: string; impact: string; nodes: { target: string[]; failureSummary: string }[] }[]
+  }>
+}
+
+/** One browser for a file of journeys, a fresh page for each; an error on the page fails the journey. */
+export function journeys() {
+  let browser: Browser
+  let server: Awaited<ReturnType<typeof served>>
+  const problems: string[] = []
+  const at = { page: null as unknown as Page }
+
+  beforeAll(async () => {
+    server = await served()
+    browser = await chromium.launch({ executablePath, args: FLAGS })
+  }, 60_000)
+  afterAll(async () => {
+    await browser?.close()
+    await server?.stop()
+  })
+  afterEach(async () => {
+    await at.page.close()
+    expect(problems.splice(0)).toEqual([])
+  })
+
+  return {
+    open: async (scene: string, theme = "dark"): Promise<Page> => {
+      at.page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
+      at.page.on("pageerror", (error) => problems.push(error.message))
+      await at.page.goto(`${server.url}?scene=${scene}&theme=${theme}`)
+      await at.page.waitForSelector(".ff-tape")
+      if (scene !== "empty") await at.page.waitForSelector(".ff-card, .ff-overview")
+      await at.page.evaluate(() => dev.bridge.root.current?.focus())
+      return at.page
+    },
+    drag: async (from: { x: number; y: number }, by: { x: number; y: number }): Promise<void> => {
+      await at.page.mouse.move(from.x, from.y)
+      await at.page.mouse.down()
+      await at.page.mouse.move(from.x + by.x / 2, from.y + by.y / 2, { steps: 4 })
+      await at.page.mouse.move(from.x + by.x, from.y + by.y, { steps: 6 })
+    },
+    center: async (locator: Locator): Promise<{ x: number; y: number }> => {
+      const box = await locator.boundingBox()
+      if (!box) throw new Error("not on the page")
+      return { x: box.x + box.width / 2, y: box.y + box.height / 2 }
+    },
+    /** What axe finds serious on the canvas. */
+    violations: async (): Promise<string[]> => {
+      await at.page.addScriptTag({ path: createRequire(import.meta.url).resolve("axe-core/axe.min.js") })
+      return at.page.evaluate(async () => {
+        const { axe } = globalThis as unknown as { axe: Axe }
+        const { violations } = await axe.run(document.querySelector(".ff-holder"))
+        return violations
+          .filter((one) => one.impact === "serious" || one.impact === "critical")
+          .map((one) => `${one.id}: ${one.nodes.map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`)
+      })
+    },
+  }
+}

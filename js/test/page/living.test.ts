@@ -1,0 +1,111 @@
+/** The tape, the file, the size of the view, the empty canvas; and that all of it can be used by everybody. */
+
+import { describe, expect, it } from "vitest"
+import type { Dev } from "../../dev/page"
+import { hasBrowser, journeys } from "./harness"
+
+declare const dev: Dev
+
+describe.skipIf(!hasBrowser)("living with the canvas", () => {
+  const { open, drag, center, violations } = journeys()
+
+  it("places a frame of the tape as a file by dragging, and by keyboard", async () => {
+    const page = await open("city")
+    await drag(await center(page.locator(".ff-frame").nth(2)), { x: 500, y: -160 })
+    await page.mouse.up()
+    await page.waitForFunction(() => dev.kernel.document.nodes.has("load_image_1"))
+    const asset = await page.evaluate(() => dev.kernel.document.nodes.get("load_image_1")?.params.asset)
+    expect(asset).toMatchObject({ sha256: "2".padStart(64, "0"), media_type: "image/webp", size_bytes: 180_000 })
+    await page.locator(".ff-frame").first().focus()
+    await page.keyboard.press("ArrowRight")
+    await page.keyboard.press("Shift+Enter")
+    await page.waitForFunction(() => dev.kernel.document.nodes.has("load_image_2"))
+  })
+
+  it("restores how a frame was made by a double click, where one looks", async () => {
+    const page = await open("city")
+    await page.locator(".ff-frame").nth(1).dblclick()
+    await page.waitForFunction(() => dev.kernel.sent.some((one) => one.type === "restore"))
+    const sent = await page.evaluate(() => dev.kernel.sent.find((one) => one.type === "restore"))
+    expect(sent).toMatchObject({ generation_id: "g1" })
+    await page.waitForSelector(".ff-notice.is-bad") // the dev page restores nothing, and says so
+  })
+
+  it("shows the tape of all flows, and loads what is older when one scrolls there", async () => {
+    const page = await open("city")
+    await page.getByRole("button", { name: "All", exact: true }).click()
+    await page.waitForFunction(() => document.querySelector(".ff-tape-label")?.textContent?.includes("9,210"))
+    await page.locator(".ff-frames").evaluate((frames) => frames.scrollTo({ left: 9999 }))
+    await page.waitForFunction(() => document.querySelectorAll(".ff-frame").length === 20)
+  })
+
+  it("gives SQL and Python to take into the notebook", async () => {
+    const page = await open("city")
+    await page.getByRole("button", { name: "Ask in SQL" }).click()
+    expect(await page.locator(".ff-source pre").textContent()).toContain("%%tape")
+    await page.keyboard.press("Escape")
+    await page.evaluate(() => dev.bridge.root.current?.focus())
+    await page.keyboard.press("p")
+    await page.waitForFunction(() => document.querySelector(".ff-source pre")?.textContent?.includes("ff.Flow"))
+  })
+
+  it("says that the file was changed on disk, and saves nothing until somebody has chosen", async () => {
+    const page = await open("city")
+    await page.evaluate(() => dev.kernel.conflict())
+    await page.waitForSelector(".ff-conflict")
+    expect(await page.locator(".ff-saved").textContent()).toContain("changed on disk")
+    await page.getByRole("button", { name: "Keep mine" }).click()
+    await page.waitForSelector(".ff-conflict", { state: "detached" })
+    const how = await page.evaluate(() => dev.kernel.sent.flatMap((one) => (one.type === "save" ? [one.how] : [])))
+    expect(how).toEqual(["keep_mine"])
+  })
+
+  it("fills the height and the screen, and goes back", async () => {
+    const page = await open("city")
+    const height = () => page.locator(".ff-holder").evaluate((one) => one.getBoundingClientRect().height)
+    const before = await height()
+    await page.keyboard.press("h")
+    expect(await height()).toBe(before - 110)
+    await page.keyboard.press("h")
+    expect(await height()).toBe(before)
+    const isFull = () => document.fullscreenElement !== null || document.querySelector(".ff-holder[data-full]") !== null
+    await page.keyboard.press("Shift+F")
+    await page.waitForFunction(isFull)
+    await page.keyboard.press("Shift+F")
+    await page.waitForFunction(`!(${isFull})()`)
+  })
+
+  it("begins with a template, drawn from its own graph, and undoes it in one step", async () => {
+    const page = await open("empty")
+    expect(await page.locator(".ff-sketch").count()).toBe(4)
+    expect(await page.locator(".ff-sketch").nth(1).locator("g").count()).toBe(4)
+    await page.getByRole("button", { name: /^A sweep/ }).click()
+    await page.waitForFunction(() => dev.kernel.document.nodes.size === 4)
+    await page.evaluate(() => dev.bridge.root.current?.focus())
+    await page.keyboard.press("Control+z")
+    await page.waitForSelector(".ff-start")
+  })
+
+  const panels: [string, string, () => void][] = [
+    ["groups and comments", "notes", () => dev.bridge.editing.select(["group/g2"])],
+    ["the run menu", "city", () => dev.bridge.store.setState({ panel: { kind: "run" } })],
+    ["the file menu and a conflict", "city", () => dev.kernel.conflict()],
+    ["the model picker", "city", () => document.querySelector<HTMLElement>("[data-id=still] .ff-select")?.click()],
+    ["the yes to a run", "large", () => document.querySelector<HTMLElement>(".ff-button.is-primary")?.click()],
+    ["a large batch", "many", () => undefined],
+  ]
+  for (const [name, scene, act] of panels) {
+    it(`has no serious accessibility violation: ${name}, in both themes`, async () => {
+      const page = await open(scene)
+      await page.evaluate(act)
+      await page.waitForTimeout(250) // what rises has risen
+      expect(await violations()).toEqual([])
+      await page.evaluate(() => {
+        document.body.dataset.theme = "light"
+      })
+      await page.waitForSelector(".ff-holder.is-light")
+      await page.waitForTimeout(250)
+      expect(await violations()).toEqual([])
+    }, 20_000)
+  }
+})

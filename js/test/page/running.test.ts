@@ -1,0 +1,80 @@
+/** What can be run, the yes to a large run, and batches. */
+
+import { describe, expect, it } from "vitest"
+import type { Dev } from "../../dev/page"
+import { hasBrowser, journeys } from "./harness"
+
+declare const dev: Dev
+
+describe.skipIf(!hasBrowser)("running", () => {
+  const { open } = journeys()
+  const runs = () =>
+    dev.kernel.sent.flatMap((one) => (one.type === "run" ? [{ targets: one.targets, yes: one.is_confirmed }] : []))
+
+  it("offers what can be run with its price, by keyboard alone", async () => {
+    const page = await open("city")
+    await page.keyboard.press("Shift+Space")
+    const rows = await page.locator("[role=menuitem]").allTextContents()
+    expect(rows[0]).toContain("Run everything$0.42")
+    expect(rows[2]).toContain("nothing is selected")
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Enter")
+    await page.waitForSelector(".ff-button.is-cancel")
+    expect(await page.evaluate(runs)).toEqual([{ targets: ["film"], yes: undefined }])
+  })
+
+  it("asks before a large run, says its price and its calls, and runs after the yes", async () => {
+    const page = await open("large")
+    await page.locator(".ff-button.is-primary").click()
+    const dialog = page.getByRole("dialog", { name: "Run anyway?" })
+    await dialog.waitFor()
+    // A hero and four variations at $0.04, at most a film at $0.42; the local nodes cost nothing.
+    expect(await dialog.locator("dd").allTextContents()).toEqual(["$0.20–0.62", "6"])
+    expect(await page.locator(".ff-chip.is-run").count()).toBe(0)
+    await dialog.getByRole("button", { name: /^Run anyway/ }).click()
+    await page.waitForSelector(".ff-button.is-cancel")
+    expect((await page.evaluate(runs)).map((one) => one.yes)).toEqual([undefined, true])
+  })
+
+  it("does not run where the answer is no", async () => {
+    const page = await open("large")
+    await page.locator(".ff-button.is-primary").click()
+    await page.getByRole("button", { name: "Do not run" }).click()
+    expect(await page.locator(".ff-chip.is-run").count()).toBe(0)
+    expect(await page.evaluate(runs)).toHaveLength(1)
+  })
+
+  it("tries again from the node that failed", async () => {
+    const page = await open("error")
+    await page.locator("[data-id=broken]").getByRole("button", { name: "Retry" }).click()
+    await page.waitForSelector("[data-id=broken] .ff-chip.is-run")
+    expect(await page.evaluate(runs)).toEqual([{ targets: ["broken"], yes: undefined }])
+  })
+
+  it("labels a batch by its axes, and passes one cell on by a node that undo takes away again", async () => {
+    const page = await open("batch")
+    expect(await page.locator("[data-id=sweep] .ff-header").allTextContents()).toEqual(["seed 7", " 21", " 42"])
+    expect(await page.locator("[data-id=sweep] .ff-side").count()).toBe(3)
+    await page.getByRole("button", { name: "Pass on desert dunes at sunset / 21" }).focus()
+    await page.keyboard.press("Enter")
+    await page.waitForFunction(() => dev.kernel.document.nodes.has("pick_image_1"))
+    const made = await page.evaluate(() => [
+      dev.kernel.document.nodes.get("pick_image_1")?.params.label,
+      dev.kernel.document.edges.some(
+        (one) => one.source === "sweep" && one.target === "pick_image_1" && one.targetHandle === "items",
+      ),
+    ])
+    expect(made).toEqual(["desert dunes at sunset / 21", true])
+    await page.evaluate(() => dev.bridge.root.current?.focus())
+    await page.keyboard.press("Control+z")
+    await page.waitForFunction(() => !dev.kernel.document.nodes.has("pick_image_1"))
+  })
+
+  it("shows all cells of a batch in a strip", async () => {
+    const page = await open("many")
+    expect(await page.locator("[data-id=sweep] .ff-more").textContent()).toBe("+22")
+    await page.evaluate(() => dev.bridge.editing.select(["sweep"]))
+    await page.getByRole("button", { name: "Strip" }).click()
+    await page.waitForFunction(() => document.querySelectorAll("[data-id=sweep] .ff-slot").length === 42)
+  })
+})
