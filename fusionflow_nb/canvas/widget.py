@@ -15,7 +15,7 @@ from fusionflow_nb import errors, session
 from fusionflow_nb.author import Flow
 from fusionflow_nb.canvas.autosave import Autosave
 from fusionflow_nb.canvas.conversation import Conversation
-from fusionflow_nb.canvas.snapshot import snapshot_html
+from fusionflow_nb.canvas.snapshot import snapshot_html, snapshot_text
 from fusionflow_nb.cell_output import CellOutput
 
 STATIC = Path(__file__).parent / "static"
@@ -85,7 +85,7 @@ class Canvas(anywidget.AnyWidget):
         self._still = CellOutput(self._picture())
 
     def _picture(self) -> dict[str, str]:
-        return {"text/html": self.snapshot(), "text/plain": repr(self.flow)}
+        return {"text/html": self.snapshot(), "text/plain": snapshot_text(self.flow, self._conversation.shown.all())}
 
     def _file_changed(self, facts: dict[str, Any]) -> None:
         self._conversation.file_changed(facts)

@@ -50,7 +50,7 @@ _THUMBNAIL = (
 
 # Of one lightness, so that they read on white and on black.
 _OK, _KNOWN, _RUN, _WARN, _BAD, _REST = "#27a06a", "#2a93b0", "#5b82f5", "#c8881c", "#e0525f", "#8a919d"
-_STATE_COLORS = {
+STATE_COLORS = {
     "succeeded": _OK,
     "cached": _KNOWN,
     "running": _RUN,
@@ -63,7 +63,7 @@ _STATE_COLORS = {
     "cancelled": _REST,
 }
 _STATUS_COLORS = {"queued": _REST, "running": _RUN, "succeeded": _OK, "cancelled": _REST}
-_PORT_COLORS = {
+PORT_COLORS = {
     "text": "#d0942f",
     "image": "#8b7bff",
     "video": "#f0629a",
@@ -95,7 +95,7 @@ def run_html(run: LiveRun) -> str:
     found = lines(run)
     rows = []
     for line in found:
-        color = _STATE_COLORS.get(line.state, _BAD)
+        color = STATE_COLORS.get(line.state, _BAD)
         bar = _bar(_shares([line.statuses], line.jobs)) if line.is_moving else ""
         cells = (
             f'<td style="{_CELL}">{_dot(color)}{escape(line.node_id)}</td>',
@@ -119,7 +119,7 @@ def _shares(nodes: Iterable[Sequence[JobStatus]], total: int) -> dict[str, float
     counts: dict[str, float] = {}
     for statuses in nodes:
         for status in statuses:
-            color = _STATE_COLORS.get(status.state, _BAD)
+            color = STATE_COLORS.get(status.state, _BAD)
             share = 1.0 if status.state in WELL or status.finished_at_us else status.progress or 0.0
             counts[color] = counts.get(color, 0.0) + share
     order = (_KNOWN, _OK, _BAD, _WARN, _REST, _RUN)
@@ -280,4 +280,4 @@ def _type_color(flow: Flow, node: Node) -> str:
         kind = declared.output(declared.first_output).type.value if declared.first_output else ""
     except errors.FlowError:
         return _BAD  # nothing declares it here
-    return _PORT_COLORS.get(kind, _REST)
+    return PORT_COLORS.get(kind, _REST)
