@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,13 +12,37 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = {
-    "ruff": ["-m", "ruff", "check", "."],
-    "format": ["-m", "ruff", "format", "--check", "."],
-    "mypy": ["-m", "mypy"],
-    "doctest": ["-m", "pytest", "-q", "--doctest-modules", "fusionflow_nb"],
-    "tests": ["-m", "pytest", "-q", "--durations=12"],
+_PYTHON = (sys.executable, "-m")
+_JS = ("npx", "--no-install")  # what is in js/node_modules, or nothing
+PARTS: dict[str, tuple[str, ...]] = {
+    "ruff": (*_PYTHON, "ruff", "check", "."),
+    "format": (*_PYTHON, "ruff", "format", "--check", "."),
+    "mypy": (*_PYTHON, "mypy"),
+    "js types": (*_JS, "tsc", "--noEmit"),
+    "js lint": (*_JS, "biome", "check", "."),
+    "js tests": (*_JS, "vitest", "run"),
+    "doctest": (*_PYTHON, "pytest", "-q", "--doctest-modules", "fusionflow_nb"),
+    "tests": (*_PYTHON, "pytest", "-q", "--durations=12"),
 }
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def run(part: str) -> int:
+    """Run one part where it belongs, and say how it ended: 0 is well."""
+    command, environment = list(PARTS[part]), dict(os.environ)
+    if not part.startswith("js "):
+        # A folder of its own: what a killed run left behind in the shared one is not this run's to clear away.
+        with tempfile.TemporaryDirectory(prefix="fusionflow-tests-", ignore_cleanup_errors=True) as folder:
+            command += ["--basetemp", str(Path(folder) / "t")] if "pytest" in command else []
+            return subprocess.run(command, cwd=ROOT, check=False).returncode
+    if not (ROOT / "js" / "node_modules").is_dir() or shutil.which("npx") is None:
+        print("What the canvas is checked with is not installed: run `make js` (it needs Node.js 20.19 and npm).")
+        return 1
+    if CHROMIUM:
+        environment.setdefault("CHROMIUM", CHROMIUM)
+    elif part == "js tests":
+        print("There is no Chromium: the canvas's journeys in a browser are skipped.", flush=True)
+    return subprocess.run(command, cwd=ROOT / "js", env=environment, check=False).returncode
 
 
 def main() -> int:
@@ -28,10 +54,7 @@ def main() -> int:
     for part in chosen:
         print(f"== {part}", flush=True)
         began = time.monotonic()
-        # A folder of its own: what a killed run left behind in the shared one is not this run's to clear away.
-        with tempfile.TemporaryDirectory(prefix="fusionflow-tests-", ignore_cleanup_errors=True) as folder:
-            own = ["--basetemp", str(Path(folder) / "t")] if "pytest" in PARTS[part] else []
-            code = subprocess.run([sys.executable, *PARTS[part], *own], cwd=ROOT, check=False).returncode
+        code = run(part)
         took[part] = (time.monotonic() - began, code)
     print("\npart       seconds  result")
     for part, (seconds, code) in took.items():
