@@ -1,34 +1,59 @@
-# Every target sets up what it needs on a fresh machine with python3, node and npm.
+# Every target sets up what it needs on a fresh machine with python3, and with Node.js and npm for the canvas.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lab bench check browser clean
+# The licences are written last, so they stand for a whole build. Folders count too: a file taken away changes its folder.
+BUILT     := fusionflow_nb/canvas/static/licenses.txt
+INSTALLED := js/node_modules/.installed
+SOURCES   := $(shell find js/src) js/build.mjs js/package.json js/tsconfig.json
 
-demo: $(VENV)/.all
+.PHONY: demo test lab bench check js node browser clean
+
+demo: $(VENV)/.all js
 	$(BIN)/fusionflow demo --folder out
 
-test: $(VENV)/.test browser
+test: $(VENV)/.test js browser
 	$(BIN)/python tests/run_all.py
 
-# The tests in JupyterLab need Chromium; without it they are skipped, and say so.
+# The journeys in a browser need Chromium; without it they are skipped, and say so.
 browser:
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium \
-	    || echo "Chromium could not be installed: the tests in JupyterLab will be skipped."; \
+	    || echo "Chromium could not be installed: the tests in a browser will be skipped."; \
 	else \
-	  echo "No Chromium: the tests in JupyterLab will be skipped. To run them: sudo apt-get install chromium"; \
+	  echo "No Chromium: the tests in a browser will be skipped. To run them: sudo apt-get install chromium"; \
 	fi
 
-bench: $(VENV)/.test
+bench: $(VENV)/.test js browser
 	$(BIN)/python tests/benchmarks/run_all.py
 
-lab: $(VENV)/.all
+lab: $(VENV)/.all js
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb
 
-check: $(VENV)/.test
-	$(BIN)/python tests/run_all.py --only ruff mypy
+check: $(VENV)/.test js
+	$(BIN)/python tests/run_all.py --only ruff format mypy "js types" "js lint"
+
+# The canvas. It is built where its sources or the packages it is made of have changed.
+js: $(BUILT)
+
+$(BUILT): $(SOURCES) $(INSTALLED)
+	@$(MAKE) --no-print-directory node
+	cd js && npm run --silent build
+
+$(INSTALLED): js/package-lock.json
+	@$(MAKE) --no-print-directory node
+	cd js && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+node:
+	@found=$$(node --version 2>/dev/null || echo none); \
+	node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' \
+	  2>/dev/null && command -v npm >/dev/null && exit 0; \
+	echo "The canvas is built with Node.js 20.19 or newer and its npm; node here: $$found, npm: $$(npm --version 2>/dev/null || echo none)." >&2; \
+	echo "Get them from https://nodejs.org or your system's packages, then run make again." >&2; \
+	exit 1
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "FusionFlow needs Python 3.11 or newer: make PYTHON=python3.12")'
@@ -45,3 +70,4 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 
 clean:
 	rm -rf $(VENV) out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf js/node_modules js/dev/built fusionflow_nb/canvas/static

@@ -367,7 +367,7 @@ class CanvasNotBuiltError(FusionFlowError):
     def __init__(self, folder: object) -> None:
         super().__init__(
             f"The canvas is not built: {folder} holds no canvas.js.",
-            hint="In a checkout, run `make js` (it needs node 20 and npm); wheels bring it along.",
+            hint="In a checkout, run `make js` (it needs Node.js), then restart the kernel; wheels bring it along.",
         )
 
 

@@ -19,6 +19,8 @@ from fusionflow_nb.canvas.snapshot import snapshot_html
 from fusionflow_nb.cell_output import CellOutput
 
 STATIC = Path(__file__).parent / "static"
+_IS_BUILT = (STATIC / "canvas.js").is_file()
+"""Editable installs are made without Node.js and so without the canvas; importing this must not fail there."""
 _open: weakref.WeakValueDictionary[Path, Flow] = weakref.WeakValueDictionary()
 """Flows that this kernel has open, by file: two canvases on one file show one flow."""
 _opening = threading.Lock()
@@ -39,15 +41,15 @@ class Canvas(anywidget.AnyWidget):
     In a notebook: `ff.Canvas("city.flow.json")`, or `ff.Canvas(flow)` to see and edit a flow that Python made.
     """
 
-    _esm = STATIC / "canvas.js"
-    _css = STATIC / "canvas.css"
+    _esm = STATIC / "canvas.js" if _IS_BUILT else ""
+    _css = STATIC / "canvas.css" if _IS_BUILT else ""
 
     height = traitlets.Unicode("640px").tag(sync=True)
     snapshot_id = traitlets.Unicode().tag(sync=True)
     """Class of the still picture, which the living view hides."""
 
     def __init__(self, flow: Flow | str | Path | None = None, *, height: str = "640px") -> None:
-        if not (STATIC / "canvas.js").is_file():
+        if not _IS_BUILT:
             raise errors.CanvasNotBuiltError(STATIC)
         super().__init__(height=height, snapshot_id=f"ff-snapshot-{uuid.uuid4().hex[:12]}")
         self.flow = flow if isinstance(flow, Flow) else _flow_at(None if flow is None else Path(flow))

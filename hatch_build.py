@@ -1,0 +1,61 @@
+"""No wheel and no source archive leaves without the canvas: build it where it is missing or older than its sources.
+
+An editable install needs no Node.js: it is made without the canvas, and `ff.Canvas` says how to build it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+STATIC = Path("fusionflow_nb", "canvas", "static")
+BUILT = ("canvas.js", "canvas.css", "licenses.txt")
+SOURCES = ("src", "build.mjs", "package.json", "package-lock.json")
+
+
+class CanvasHook(BuildHookInterface[Any]):
+    """What hatchling calls before it packs."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
+        """See to the canvas. `version` is `editable` or `standard`."""
+        if version != "editable":
+            see_to_canvas(Path(self.root))
+
+
+def see_to_canvas(root: Path) -> None:
+    """Leave a canvas in this tree that is as new as its sources.
+
+    Raises:
+        SystemExit: it cannot be built here, and why.
+    """
+    if _is_new(root):
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        raise SystemExit(
+            f"{root / STATIC} holds no canvas as new as its sources, and npm is not here to build it. "
+            "Install Node.js 20.19 or newer, or install a released wheel, which brings the canvas along."
+        )
+    for step in (("ci", "--no-audit", "--no-fund"), ("run", "build")):
+        done = subprocess.run([npm, *step], cwd=root / "js", check=False)  # noqa: S603 - npm, with words of our own
+        if done.returncode:
+            raise SystemExit(
+                f"The canvas could not be built: `npm {' '.join(step)}` failed in {root / 'js'}, see above."
+            )
+    if not _is_new(root):
+        raise SystemExit(f"The canvas was built, but {root / STATIC} lacks one of {', '.join(BUILT)}.")
+
+
+def _is_new(root: Path) -> bool:
+    built = [root / STATIC / name for name in BUILT]
+    if not all(path.is_file() for path in built):
+        return False
+    # Folders count too: a source that is taken away changes only its folder.
+    sources = [root / "js" / name for name in SOURCES]
+    sources += [path for source in sources for path in source.rglob("*")]
+    newest = max((path.stat().st_mtime for path in sources if path.exists()), default=0.0)
+    return min(path.stat().st_mtime for path in built) >= newest
