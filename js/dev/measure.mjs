@@ -1,75 +1,83 @@
-/** How long many nodes take: `node dev/measure.mjs [count...]`; first render, pan near, pan fit, updates a second. */
+/**
+ * How our canvas and plain React Flow bear many nodes, in turn, in one browser: `node dev/measure.mjs [--count 5000]
+ * [--rounds 3] [--seconds 4] [--arms ours,card,label]`. Prints one JSON object a line, as measured; nobody rounds or judges here.
+ */
+import { build } from "esbuild"
 import { chromium } from "playwright-core"
-import { FLAGS, served } from "./served.mjs"
+import { common } from "../build.mjs"
+import { FLAGS, listening } from "./served.mjs"
 
-const counts = process.argv
-  .slice(2)
-  .filter((one) => !one.startsWith("--"))
-  .map(Number)
-const { url, stop } = await served()
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [...FLAGS, "--disable-frame-rate-limit"],
-})
-try {
-  for (const count of counts.length > 0 ? counts : [500, 5000]) {
-    const page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
-    await page.goto(`${url}?scene=${count}`)
-    await page.waitForFunction(() => document.querySelector(".ff-card, .ff-overview"))
-    const first = await page.evaluate(() => performance.now() - performance.getEntriesByName("begin").at(-1).startTime)
-    await page.waitForTimeout(1500)
-    const pan = (zoom) =>
-      page.evaluate(async (zoom) => {
-        const { flow, bridge } = dev
-        if (zoom !== null) await flow().setViewport({ x: 0, y: 0, zoom })
-        else {
-          document.querySelector(".ff-root").dispatchEvent(new KeyboardEvent("keydown", { key: "f", bubbles: true }))
-          await new Promise((done) => setTimeout(done, 500))
-        }
-        const frame = () => new Promise((done) => requestAnimationFrame(done))
-        await frame()
-        await frame()
-        const gaps = []
-        let last = performance.now()
-        for (let i = 0; i < 40; i++) {
-          const at = flow().getViewport()
-          flow().setViewport({ ...at, x: at.x - 12 })
-          await frame()
-          const now = performance.now()
-          gaps.push(now - last)
-          last = now
-        }
-        gaps.sort((a, b) => a - b)
-        return {
-          median: gaps[20].toFixed(1),
-          worst: gaps[39].toFixed(1),
-          mounted: document.querySelectorAll(".ff-card").length,
-          of: bridge.store.getState().shared.shown.nodes.size,
-        }
-      }, zoom)
-    const near = await pan(1)
-    const far = await pan(null)
-    const update = await page.evaluate(() => {
-      const { store, derived } = dev.bridge
-      const ids = [...store.getState().shared.shown.nodes.keys()]
-      const start = performance.now()
-      for (let i = 0; i < 100; i++) {
-        dev.reduce([
-          {
-            kind: "job-progress",
-            run_id: "m",
-            node_id: ids[(i * 37) % ids.length],
-            state: "running",
-            progress: (i % 10) / 10,
-          },
-        ])
-        derived.boxes(store.getState())
-      }
-      return ((performance.now() - start) / 100).toFixed(2)
-    })
-    console.log(count, { first_ms: Math.round(first), near, far, update_ms: update })
-    await page.close()
+const given = (name, otherwise) => {
+  const at = process.argv.indexOf(`--${name}`)
+  return at < 0 ? otherwise : process.argv[at + 1]
+}
+const count = Number(given("count", 5000))
+const rounds = Number(given("rounds", 3))
+const seconds = Number(given("seconds", 4))
+const PER_SECOND = 100
+/** Of the updates, those of nodes that are seen up close. */
+const IN_VIEW = 0.25
+const ARMS = { ours: "arm=ours", card: "arm=plain&node=card", label: "arm=plain&node=label" }
+const arms = given("arms", "ours,card,label").split(",")
+
+const options = { ...common, outdir: "dev/built/measure", minify: true }
+await build({ ...options, entryPoints: { ours: "dev/measure/ours.tsx" } })
+// React itself for the other arm, whatever ours is built with.
+await build({ ...options, alias: {}, entryPoints: { plain: "dev/measure/plain.tsx" } })
+const { url, stop } = await listening(0)
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS })
+const say = (facts) => console.log(JSON.stringify(facts))
+
+/** What `work` gave, and the CPU time it took of the page's main thread: what others do on the machine is not in it. */
+async function cpu(devtools, work) {
+  const used = async () => {
+    const { metrics } = await devtools.send("Performance.getMetrics")
+    return metrics.find((one) => one.name === "TaskDuration").value * 1000
   }
+  const [before, began] = [await used(), performance.now()]
+  const gave = await work()
+  const cpu_ms = (await used()) - before
+  return { gave, cpu_ms, share: cpu_ms / (performance.now() - began) }
+}
+
+async function round(arm) {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
+  page.setDefaultTimeout(180_000)
+  const problems = []
+  page.on("pageerror", (error) => problems.push(error.message))
+  const devtools = await page.context().newCDPSession(page)
+  await devtools.send("Performance.enable", { timeDomain: "threadTicks" })
+  await page.goto(`${url}measure/index.html?${ARMS[arm]}&count=${count}`)
+  await page.waitForFunction(() => "measured" in globalThis)
+  const first = await cpu(devtools, () => page.evaluate(() => measured.first()))
+  say({ arm, what: "first", ms: first.gave, cpu_ms: first.cpu_ms })
+  await page.waitForTimeout(2000) // pictures come in
+  for (const view of ["near", "far"]) {
+    await page.evaluate((view) => (view === "near" ? measured.moveTo({ x: 0, y: 0, zoom: 1 }) : measured.fit()), view)
+    await page.waitForTimeout(1000)
+    const rest = () => page.waitForTimeout(seconds * 1000)
+    const idle = (await cpu(devtools, rest)).share
+    await page.evaluate(
+      ([per, near]) => {
+        globalThis.hush = measured.say(per, near)
+      },
+      [PER_SECOND, IN_VIEW],
+    )
+    // Counting frames asks for frames, so the share is taken while nobody counts.
+    const busy = (await cpu(devtools, rest)).share
+    const fps = await page.evaluate((ms) => measured.frames(ms), seconds * 1000)
+    const said = await page.evaluate(() => hush())
+    const progress =
+      view === "near" ? await page.evaluate(() => measured.shown().filter((text) => /\d %/.test(text)).length) : null
+    say({ arm, what: "updates", view, idle, busy, fps, said, progress })
+  }
+  if (problems.length > 0) throw new Error(`${arm}: ${problems.join("; ")}`)
+  await page.close()
+}
+
+try {
+  say({ what: "setting", count, rounds, seconds, browser: browser.version() })
+  for (let taken = 0; taken < rounds; taken++) for (const arm of arms) await round(arm)
 } finally {
   await browser.close()
   await stop()

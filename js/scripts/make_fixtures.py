@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from pydantic import TypeAdapter
@@ -21,6 +21,9 @@ from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
 from fusionflow_nb.flow.wire import to_wire
 from fusionflow_nb.providers.local.models import MODELS
 from fusionflow_nb.providers.local.styles import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 JS = Path(__file__).parent.parent
 _EDIT: TypeAdapter[edits.Edit] = TypeAdapter(edits.Edit)
@@ -78,12 +81,10 @@ def _random_edit(chance: random.Random, document: FlowDocument, depth: int = 0) 
     pick, value = chance.choice, chance.choice(_VALUES)
     known = tuple(document.nodes) or _IDS
     some, other = pick((*_IDS, *known, *known)), pick((*_IDS, *known, *known))
-    edges = [
-        *document.edges,
-        Edge(source=some, sourceHandle="image", target=other, targetHandle=pick(("image", "top"))),
-    ]
+    drawn = Edge(source=some, source_port="image", target=other, target_port=pick(("image", "top")))
+    edges = [*document.edges, drawn]
     place = pick((None, None, 0, 1))
-    forms = [
+    forms: list[Callable[[], edits.Edit]] = [
         lambda: edits.AddNode(
             node=Node(id=some, type="blend", params={"mode": value, "opacity": 1}, take=pick((0, 2))),
             layout=pick((None, NodeLayout(x=3, y=4, title="Titled"))),
@@ -100,8 +101,8 @@ def _random_edit(chance: random.Random, document: FlowDocument, depth: int = 0) 
         lambda: edits.SetLayout(node_id=some, fields={"x": 12.5, "title": pick((None, "T")), "later": value}),
         lambda: edits.SetLayout(node_id=some, fields={"y": 1, "width": pick(("wide", 300))}, mode="replace"),
         lambda: edits.SetLayout(node_id=some, mode="remove"),
-        lambda: edits.AddEdge(edge=edges[-1], index=place),
-        lambda: edits.AddEdge(edge=edges[-1]),
+        lambda: edits.AddEdge(edge=drawn, index=place),
+        lambda: edits.AddEdge(edge=drawn),
         lambda: edits.RemoveEdge(edge=pick(edges)),
         lambda: edits.SetVariable(name=pick(("time", "city")), value=value, index=place),
         lambda: edits.SetVariable(name=pick(("time", "city")), is_unset=True),

@@ -15,6 +15,8 @@ import { show } from "./viewport"
 export const FAR = 0.25
 /** So few nodes need no overview. */
 export const MANY = 120
+/** Runs change what is seen from afar only now and then, but say something in every frame. */
+const RUNS_MS = 100
 
 export function Overview() {
   const bridge = useBridge()
@@ -35,11 +37,24 @@ export function Overview() {
     const plan = () => {
       frame ||= requestAnimationFrame(draw)
     }
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const later = () => {
+      timer ??= setTimeout(() => {
+        timer = undefined
+        plan()
+      }, RUNS_MS)
+    }
     images.current ??= thumbnails(bridge.bytes, plan)
     plan()
-    const stop = bridge.store.subscribe(plan)
+    const stop = bridge.store.subscribe((now, before) => {
+      const { shared, selection, dragged } = now
+      // What a hand does is seen in its own frame.
+      if (shared !== before.shared || selection !== before.selection || dragged !== before.dragged) plan()
+      else later()
+    })
     return () => {
       stop()
+      clearTimeout(timer)
       cancelAnimationFrame(frame)
     }
   }, [bridge])

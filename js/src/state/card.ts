@@ -273,11 +273,16 @@ function textFacts(node: FlowNode, type: NodeType, plan: NodePlan | undefined): 
   ]
 }
 
+/** Made once: finding the locale again for each of thousands of nodes took most of the first frame. */
+const TIME = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hour12: false })
+const WEEKDAY = new Intl.DateTimeFormat([], { weekday: "long" })
+const DATE = new Intl.DateTimeFormat()
+
 function day(us: number): string {
   const then = new Date(us / 1000)
   const days = Math.floor((Date.now() - then.getTime()) / 86_400_000)
-  if (days < 1) return then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })
-  return days < 7 ? then.toLocaleDateString([], { weekday: "long" }) : then.toLocaleDateString()
+  if (days < 1) return TIME.format(then)
+  return (days < 7 ? WEEKDAY : DATE).format(then)
 }
 
 /** Whether the node shows media at all. */
