@@ -10,8 +10,8 @@ import {
   useReactFlow,
   type Viewport,
 } from "@xyflow/react"
-import { useCallback, useEffect, useLayoutEffect, useState } from "react"
-import { useBridge, useCanvas } from "../bridge/context"
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
+import { type Bridge, useBridge, useCanvas } from "../bridge/context"
 import { MaskPanel } from "../mask/mask-panel"
 import { Card } from "../nodes/card"
 import { Comment, Region } from "../nodes/notes"
@@ -27,7 +27,7 @@ import { useFlowEdges, useFlowNodes } from "./flow-nodes"
 import { isTyping, KEYS, middle, pressed } from "./keys"
 import { FAR, MANY, Overview } from "./overview"
 import { Uploads } from "./uploads"
-import { MAX_ZOOM, MIN_ZOOM, viewportOf } from "./viewport"
+import { MAX_ZOOM, MIN_ZOOM, show, viewportOf } from "./viewport"
 
 const NOTHING: never[] = []
 const nodeTypes = { card: Card, group: Region, comment: Comment }
@@ -59,6 +59,7 @@ export function Canvas() {
   const isMany = useCanvas((state) => state.shared.shown.nodes.size > MANY)
   const isFar = isMany && (isStarted ? zoomed : (first?.zoom ?? 1) < FAR)
   useSought()
+  useBegun(bridge)
 
   const { onMoved } = dragging
   const onNodesChange = useCallback(
@@ -221,6 +222,17 @@ function useFirstView(): Viewport | null {
 }
 
 /** Bring a node into view that was looked for, and put the focus on it. */
+/** Show all of what an empty canvas was filled with: a template, or a flow that was pasted. */
+function useBegun(bridge: Bridge): void {
+  const flow = useReactFlow()
+  const isEmpty = useCanvas((state) => state.isReady && state.shared.shown.nodes.size === 0)
+  const wasEmpty = useRef(isEmpty)
+  useEffect(() => {
+    if (wasEmpty.current && !isEmpty && bridge.store.getState().shared.shown.nodes.size > 1) show(bridge, flow)
+    wasEmpty.current = isEmpty
+  }, [isEmpty, bridge, flow])
+}
+
 function useSought(): void {
   const { store, editing, root } = useBridge()
   const flow = useReactFlow()
