@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import session
 from fusionflow_nb.canvas import facts
-from fusionflow_nb.canvas.filmstrip import Filmstrip
+from fusionflow_nb.canvas.tape_facts import generation_facts, tape_facts
 from fusionflow_nb.canvas.templates import declare_examples, templates
 from fusionflow_nb.credentials import has_key
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusionflow_nb.media.values import Asset
+
+FRAMES = 60
+"""Of the filmstrip, at a time."""
 
 
 class Surroundings:
@@ -26,7 +29,8 @@ class Surroundings:
     """
 
     def __init__(self, project_id: str, address: Callable[[Asset], dict[str, str]]) -> None:
-        self.filmstrip = Filmstrip(project_id, address)
+        self._project_id = project_id
+        self._address = address
         declare_examples(session.current().catalog)
 
     def snapshot(self) -> dict[str, Any]:
@@ -35,7 +39,7 @@ class Surroundings:
             "catalog": self.catalog(),
             "models": self.models(),
             "templates": templates(),
-            "tape": self.filmstrip.frames("flow"),
+            "tape": self.tape("flow"),
             "budgets": self.budgets(),
         }
 
@@ -48,6 +52,20 @@ class Surroundings:
         """Every model that a person may choose."""
         entries = session.current().registry.entries()
         return [facts.model_facts(entry, has_key=has_key(entry.provider)) for entry in entries]
+
+    def tape(self, of: str, before: str | None = None) -> dict[str, Any]:
+        """Frames of the filmstrip, newest first, and what there is in all."""
+        return tape_facts(
+            session.current().tape,
+            project_id=self._project_id if of == "flow" else None,
+            before=before,
+            limit=FRAMES,
+            address=self._address,
+        )
+
+    def generation(self, generation_id: str) -> dict[str, Any]:
+        """How a generation was made."""
+        return generation_facts(session.current().tape, generation_id, self._address)
 
     def budgets(self) -> list[dict[str, Any]]:
         """What of today's cap is gone, reservations included."""

@@ -48,6 +48,7 @@ GENERATION_COLUMNS = {
     "error_code": "VARCHAR",
     "error_message": "VARCHAR",
     "flow_hash": "VARCHAR",
+    "cost_is_exact": "BOOLEAN",
 }
 OPERATION_COLUMNS = {"id": "VARCHAR", "operation": "JSON"}
 RUN_COLUMNS = {
