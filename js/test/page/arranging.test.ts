@@ -13,7 +13,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     const page = await open("city")
     await page.evaluate(() => dev.bridge.editing.select(["hero", "large"]))
     await page.keyboard.press("g")
-    await page.waitForSelector(".ff-region input")
+    await page.waitForSelector(".ff-region input:focus")
     await page.keyboard.type("Shots")
     await page.keyboard.press("Enter")
     const titles = () =>
@@ -64,6 +64,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
   it("writes a comment from the keyboard", async () => {
     const page = await open("city")
     await page.keyboard.press("Shift+C")
+    await page.waitForSelector(".ff-comment textarea:focus")
     await page.keyboard.type("Ask Mira.")
     await page.keyboard.press("Control+Enter")
     await page.waitForFunction(
