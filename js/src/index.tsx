@@ -1,4 +1,4 @@
-/** The widget: one session per model, one drawing per view, and nothing left behind by either. */
+/** The widget: one session and one drawing per view, and nothing left behind by either. */
 
 import { ReactFlowProvider } from "@xyflow/react"
 import "@xyflow/react/dist/base.css"
@@ -38,26 +38,16 @@ export function draw(element: HTMLElement, bridge: Bridge, height = "640px"): ()
 /** A bridge over any channel: the widget's, or the dev page's. */
 export const bridgeOver = (channel: Channel): Bridge => makeBridge(channel)
 
-/**
- * anywidget calls the factory and `initialize` once per model, `render` once per view. The model that a view gets is
- * another object than the one of the beginning, so the bridge is held here.
- */
-export default () => {
-  let bridge: Bridge | null = null
-  return {
-    initialize({ model }: { model: WidgetModel }) {
-      const begun = makeBridge(widgetChannel(model))
-      bridge = begun
-      return () => closeBridge(begun)
-    },
-    render({ model, el }: { model: WidgetModel; el: HTMLElement }) {
-      if (!bridge) throw new Error("This canvas was drawn before it was begun.")
-      const unhide = hideStill(String(model.get("snapshot_id") ?? ""))
-      const remove = draw(el, bridge, String(model.get("height") ?? "640px"))
-      return () => {
-        remove()
-        unhide()
-      }
-    },
-  }
+/** anywidget calls `render` once per view; each has a session of its own, so that what one selects is not the other's. */
+export default {
+  render({ model, el }: { model: WidgetModel; el: HTMLElement }) {
+    const bridge = makeBridge(widgetChannel(model))
+    const unhide = hideStill(String(model.get("snapshot_id") ?? ""))
+    const remove = draw(el, bridge, String(model.get("height") ?? "640px"))
+    return () => {
+      remove()
+      unhide()
+      closeBridge(bridge)
+    }
+  },
 }

@@ -43,6 +43,8 @@ export class Session {
   readonly #events: FrameQueue<Events["events"]>
   readonly #stop: () => void
   #watched: ReturnType<typeof setTimeout> | null = null
+  /** Messages that nobody waits for, until they are answered: other views' replies are none of ours. */
+  readonly #sent = new Set<string>()
   readonly #questions = new Map<string, (answer: Answer) => void>()
   #noticeTimer: ReturnType<typeof setTimeout> | undefined
 
@@ -92,6 +94,7 @@ export class Session {
   /** Send a message; returns its id. */
   send(message: Sendable<ToKernel>): string {
     const id = newId()
+    this.#sent.add(id)
     this.channel.send({ ...message, id } as ToKernel)
     return id
   }
@@ -112,6 +115,7 @@ export class Session {
       return false
     }
     this.#asked?.sentSince.add(id)
+    this.#sent.add(id)
     this.#watch(id)
     this.channel.send({ type: "edits", id, client_id: this.clientId, base_rev: shared.rev, edits, gesture })
     return true
@@ -170,6 +174,7 @@ export class Session {
         this.#begin(message)
         break
       case "edits": {
+        if (message.id !== undefined) this.#sent.delete(message.id)
         if (this.#asked) break // what the snapshot will hold, or what comes after it in order
         const shared = confirmed(this.store.getState().shared, message)
         if (shared === "gap") this.#askAgain()
@@ -212,7 +217,7 @@ export class Session {
       case "reply": {
         const asked = this.#questions.get(message.id)
         if (asked) asked({ reply: message, buffers })
-        if (asked || !message.error) break
+        if (!this.#sent.delete(message.id) || !message.error) break
         this.store.setState(({ shared, runs }) => ({
           shared: refused(shared, message.id),
           runs: notAsked(runs, message.id),
@@ -223,7 +228,7 @@ export class Session {
   }
 
   #begin(snapshot: Snapshot): void {
-    if (this.#asked && snapshot.id !== undefined && snapshot.id !== this.#asked.id) return
+    if (snapshot.id !== undefined && snapshot.id !== this.#asked?.id) return // another view's, or an old one
     const sentSince = this.#asked?.sentSince ?? new Set<string>()
     if (this.#asked) clearTimeout(this.#asked.timer)
     this.#asked = null

@@ -228,7 +228,7 @@ describe.skipIf(!existsSync(executablePath))("the canvas in a browser", () => {
     expect(await page.locator(".ff-overview").count()).toBe(0)
   }, 60_000)
 
-  it("works as anywidget loads it: one module from a blob, a factory, and nothing left when it is taken away", async () => {
+  it("works as anywidget loads it: one module from a blob, a session per view, and nothing left when they are taken away", async () => {
     await open("empty")
     const kept = await page.evaluate(async () => {
       const text = await (await fetch("built/canvas.js")).text()
@@ -241,8 +241,7 @@ describe.skipIf(!existsSync(executablePath))("the canvas in a browser", () => {
         on: (_: string, callback: unknown) => heard.add(callback),
         off: (_: string, callback: unknown) => heard.delete(callback),
       }
-      const widget = module.default()
-      const close = widget.initialize({ model })
+      const widget = module.default
       const elements = [document.createElement("div"), document.createElement("div")]
       document.body.append(...elements)
       const removes = elements.map((el) => widget.render({ model, el }))
@@ -253,7 +252,6 @@ describe.skipIf(!existsSync(executablePath))("the canvas in a browser", () => {
         asked: sent.map((one) => one.type),
       }
       for (const remove of removes) remove()
-      close()
       return {
         begun,
         views: document.querySelectorAll(".ff-holder").length,
@@ -262,7 +260,7 @@ describe.skipIf(!existsSync(executablePath))("the canvas in a browser", () => {
       }
     })
     expect(kept).toEqual({
-      begun: { views: 3, listeners: 1, asked: ["ask"] },
+      begun: { views: 3, listeners: 2, asked: ["ask", "ask"] },
       views: 1,
       listeners: 0,
       left: [0, 0],
