@@ -106,6 +106,14 @@ def test_frames_of_a_flow_are_its_own(journal, tape):
     assert (found["generations"], found["cost_micro_usd"]) == (1, 0)
 
 
+def test_what_was_cancelled_is_no_frame(journal, tape):
+    """Somebody took it back: it counts among the calls, and the filmstrip shows what came before."""
+    record(journal, a_generation("a"), a_generation("b", status="cancelled", outputs=None))
+    found = frames(tape)
+    assert [one["node_id"] for one in found["frames"]] == ["node_a"]
+    assert found["generations"] == 2
+
+
 def test_a_frame_shows_the_first_result_and_says_what_failed(journal, tape):
     """Of four pictures the first, with its addresses; of a value the value; of a failure its state and no cell."""
     four = Series("variant", ("1", "2"), (picture("x"), picture("y")))

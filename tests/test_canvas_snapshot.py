@@ -127,7 +127,7 @@ def test_nodes_that_nothing_declares_and_pictures_that_are_gone_are_shown_as_suc
         [edits.AddEdge(edge={"source": "theirs", "sourceHandle": "x", "target": "other", "targetHandle": "text"})],
         origin="test",
     )
-    kept = result("ab")
+    kept = result("lost")
     kept["cells"][0]["media_type"] = "image/png"
     for preview in (lambda _: None, lambda _: b"no picture"):
         html = snapshot_html(flow, {"theirs": [kept]}, preview)

@@ -31,7 +31,7 @@ WITH ended AS (
 since AS (SELECT at_us, id FROM ended WHERE id = $before),
 frames AS (
     SELECT * FROM ended
-    WHERE $before IS NULL OR (at_us, id) < (SELECT (at_us, id) FROM since)
+    WHERE status <> 'cancelled' AND ($before IS NULL OR (at_us, id) < (SELECT (at_us, id) FROM since))
     ORDER BY at_us DESC, id DESC LIMIT $limit
 )
 SELECT count, cost, frames.* FROM
