@@ -52,7 +52,7 @@ async function round(arm) {
   await page.waitForTimeout(2000) // pictures come in
   for (const view of ["near", "far"]) {
     await page.evaluate((view) => (view === "near" ? measured.moveTo({ x: 0, y: 0, zoom: 1 }) : measured.fit()), view)
-    await page.waitForTimeout(1000)
+    await page.waitForTimeout(4000) // what coming here costs is not what staying costs
     const rest = () => page.waitForTimeout(seconds * 1000)
     const idle = (await cpu(devtools, rest)).share
     await page.evaluate((per) => {
