@@ -28,8 +28,8 @@ export interface Measured {
   first: () => Promise<number>
   moveTo: (viewport: Viewport) => Promise<void>
   fit: () => Promise<void>
-  /** Start to say progress; returns how to stop and how many updates were said. */
-  say: (perSecond: number, inView: number) => () => number
+  /** Let a hundred nodes say progress, those near the origin among them; returns how to stop, which says how often they did. */
+  say: (perSecond: number) => () => number
   /** Frames a second that the page reaches in that time; counting them keeps the page drawing. */
   frames: (ms: number) => Promise<number>
   /** What the page shows of the progress of nodes in view: that updates arrive is seen, not assumed. */
@@ -38,6 +38,8 @@ export interface Measured {
 
 /** As the coalescer of the kernel has it. */
 const BUNDLE_MS = 33
+/** Nodes at work at a time. */
+const RUNNING = 100
 
 export const query = new URLSearchParams(location.search)
 export const count = Number(query.get("count") ?? 5000)
@@ -77,6 +79,9 @@ const near = world.flow.graph.nodes.filter((node) => node.position.x < 1280 && n
 export function measure(arm: Arm): void {
   const ids = world.flow.graph.nodes.map((node) => node.id)
   const close = near.map((node) => node.id)
+  const far = ids.filter((id) => !close.includes(id))
+  const step = Math.max(1, Math.floor(far.length / (RUNNING - close.length)))
+  const running = [...close, ...far.filter((_, at) => at % step === 0)].slice(0, RUNNING)
   const measured: Measured = {
     async first() {
       const place = document.querySelector<HTMLElement>("#place")
@@ -96,16 +101,16 @@ export function measure(arm: Arm): void {
       arm.fit()
       await painted()
     },
-    say(perSecond, inView) {
+    say(perSecond) {
       const began = performance.now()
       let said = 0
       const timer = setInterval(() => {
         const due = Math.floor(((performance.now() - began) / 1000) * perSecond)
         const events: RunEvent[] = []
         for (; said < due; said++) {
-          const isNear = said % 100 < inView * 100
-          const node_id = isNear ? close[said % close.length] : ids[(said * 37) % ids.length]
-          events.push({ kind: "job-progress", run_id: "m", node_id, state: "running", progress: (said % 100) / 100 })
+          const node_id = running[said % running.length]
+          const progress = (Math.floor(said / running.length) % 100) / 100
+          events.push({ kind: "job-progress", run_id: "m", node_id, state: "running", progress })
         }
         if (events.length > 0) arm.hear(events)
       }, BUNDLE_MS)

@@ -6,8 +6,9 @@
 import { useStore as useFlowStore, useReactFlow } from "@xyflow/react"
 import { useEffect, useRef } from "react"
 import { useBridge } from "../bridge/context"
+import { isRunning } from "../state/card"
 import type { Rect } from "../state/placing"
-import type { Point } from "../state/store"
+import type { CanvasState, Point } from "../state/store"
 import { paint, type Thumbnails, thumbnails } from "./painting"
 import { show } from "./viewport"
 
@@ -15,7 +16,7 @@ import { show } from "./viewport"
 export const FAR = 0.25
 /** So few nodes need no overview. */
 export const MANY = 120
-/** Runs change what is seen from afar only now and then, but say something in every frame. */
+/** Runs say something in every frame; from afar one sees of it which nodes run and what they gave, and that can wait. */
 const RUNS_MS = 100
 
 export function Overview() {
@@ -38,10 +39,13 @@ export function Overview() {
       frame ||= requestAnimationFrame(draw)
     }
     let timer: ReturnType<typeof setTimeout> | undefined
+    let seen = ofRuns(bridge.store.getState())
     const later = () => {
       timer ??= setTimeout(() => {
         timer = undefined
-        plan()
+        const before = seen
+        seen = ofRuns(bridge.store.getState())
+        if (seen.some((one, index) => one !== before[index])) plan()
       }, RUNS_MS)
     }
     images.current ??= thumbnails(bridge.bytes, plan)
@@ -128,4 +132,10 @@ export function Overview() {
   }, [bridge, flow])
 
   return <canvas ref={canvas} className="ff-overview" role="img" aria-label="All nodes from afar" />
+}
+
+/** What the overview shows of runs and plans: the same values as long as it need not be painted again. */
+function ofRuns({ runs, plan, catalog }: CanvasState): readonly unknown[] {
+  const running = [...runs.nodes].filter(([, run]) => isRunning({ run, isAsked: false })).map(([id]) => id)
+  return [running.join(" "), runs.asked, runs.results, plan, catalog]
 }
