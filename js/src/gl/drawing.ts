@@ -143,6 +143,7 @@ export class Drawing {
     }
     this.#program = program
     this.#places.clear()
+    // biome-ignore lint/correctness/useHookAtTopLevel: it is WebGL's, no hook
     gl.useProgram(program)
     for (let i = 0; i < 4; i++) gl.uniform1i(this.#at(`picture${i}`), i)
     gl.uniform1i(this.#at("table"), 4)
@@ -199,18 +200,7 @@ export class Drawing {
       gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MAG_FILTER, gl.LINEAR)
     }
     // Half floats: every card interpolates them, and their steps are far below one of 255.
-    gl.texImage3D(
-      gl.TEXTURE_3D,
-      0,
-      gl.RGB16F,
-      TABLE_SIZE,
-      TABLE_SIZE,
-      TABLE_SIZE,
-      0,
-      gl.RGB,
-      gl.FLOAT,
-      table,
-    )
+    gl.texImage3D(gl.TEXTURE_3D, 0, gl.RGB16F, TABLE_SIZE, TABLE_SIZE, TABLE_SIZE, 0, gl.RGB, gl.FLOAT, table)
     this.#table = { of: table, texture }
   }
 
