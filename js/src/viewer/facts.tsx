@@ -87,7 +87,7 @@ function Made({ facts }: { facts: GenerationFacts }) {
       {!facts.model && facts.provider && <Row says="made by">{facts.provider}</Row>}
       {facts.seed !== null && <Row says="seed">{facts.seed}</Row>}
       {facts.take > 0 && <Row says="take">{facts.take}</Row>}
-      {facts.coordinate.map(([axis, label]) => (
+      {facts.coordinate.filter(isNews(facts)).map(([axis, label]) => (
         <Row key={axis} says={axis}>
           {label}
         </Row>
@@ -110,6 +110,12 @@ function Made({ facts }: { facts: GenerationFacts }) {
     </>
   )
 }
+
+/** A label that neither the seed nor the prompt says already. */
+const isNews =
+  ({ seed, prompt }: GenerationFacts) =>
+  ([, label]: [string, string]): boolean =>
+    label !== String(seed) && label !== prompt
 
 function Row({ says, children }: { says: string; children: React.ReactNode }) {
   return (

@@ -76,6 +76,11 @@ export function Pictures({ shown, comparing, onDivide, zoom: held, onPercent, is
           {coming.includes("lost") ? "The bytes of this picture are not to be had." : "loading…"}
         </p>
       )}
+      {graded && isAll && (
+        <p className="ff-against">
+          <span className="ff-tag is-plain">live: the kernel has not made it yet</span>
+        </p>
+      )}
       {shown.length > 1 && isAll && <Labels shown={shown} mode={mode} comparing={comparing} />}
       {shown.length > 1 && isAll && mode === "wipe" && (
         <Dividers at={dividers.slice(0, shown.length - 1)} width={size.width} onMove={onDivide} />

@@ -54,11 +54,11 @@ function Open({ middle }: { middle: () => Point }) {
   }, [isGone, looking, bridge])
   const first = viewing?.refs[0]
   const firstId = first ? refId(first) : ""
-  // Keys go to the viewer again when a player or a button that had them is gone.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: whenever another result is shown
+  // Keys go to the viewer again when a player, a divider or a button that had them is gone.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: whenever something else is shown
   useLayoutEffect(() => {
     if (!element.current?.contains(document.activeElement)) element.current?.focus({ preventScroll: true })
-  }, [firstId])
+  }, [firstId, comparing.mode])
   if (!viewing || shown.length === 0 || isGone) return null
   const row = only ? rowOf({ ...state, tape }, derived, only.ref).map(refId) : []
   const change = (more: Partial<Comparing>) => setComparing((known) => ({ ...known, ...more }))
