@@ -147,7 +147,7 @@ export const KEYS: Key[] = [
   },
   { keys: "Enter", says: "Look at a result that has the focus; C marks it to compare", group: "See", isListed: true },
   {
-    keys: "Shift+C",
+    keys: "K",
     says: "Compare the marked results, or those of the selected node",
     group: "See",
     run: ({ store, looking }) => {

@@ -37,7 +37,7 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
       ["Cancel this and below", "", () => ids.forEach((id) => void editing.cancel(id, true)), runs.live.size === 0],
       null,
       ["Look at the result", "V", () => void looking.lookAtNode(ids[0] ?? ""), !isOne],
-      ["Compare its results", "⇧C", () => looking.compareNode(ids[0] ?? ""), !isOne || !isBatch(ids[0] ?? "")],
+      ["Compare its results", "K", () => looking.compareNode(ids[0] ?? ""), !isOne || !isBatch(ids[0] ?? "")],
       null,
       ["Keep this result", "L", () => editing.toggleKept()],
       ["Mute", "M", () => editing.toggleMuted()],

@@ -105,7 +105,7 @@ export function keysOf({ bridge, only, zoom, comparing, change, setTelling, midd
       r: commands.restore,
       p: commands.place,
       c: commands.mark,
-      "Shift+C": () => looking.compare(),
+      k: () => looking.compare(),
       "Mod+c": commands.copy,
       "Mod+s": commands.download,
     }),
@@ -117,7 +117,7 @@ export function keysOf({ bridge, only, zoom, comparing, change, setTelling, midd
     if (isField && event.key !== "Escape") return
     const isShifted = event.shiftKey && event.key.length > 1
     const mod = event.ctrlKey || event.metaKey ? "Mod+" : ""
-    const run = keys[mod + (isShifted || event.key === "C" ? "Shift+" : "") + event.key]
+    const run = keys[mod + (isShifted ? "Shift+" : "") + event.key]
     // What a person has marked in the text is what they want to copy.
     if (!run || event.altKey || (mod && event.key === "c" && String(getSelection()) !== "")) return
     event.preventDefault()

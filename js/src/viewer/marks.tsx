@@ -15,7 +15,7 @@ export function Marks() {
         className="ff-button is-primary"
         disabled={count < FEWEST}
         onClick={() => looking.compare()}
-        title="Compare them (Shift+C)"
+        title="Compare them (K)"
       >
         Compare
       </button>
