@@ -10,9 +10,13 @@ import type { Channel, FileFacts, FromKernel, Snapshot, ToKernel } from "../src/
 import type { Budget, Coordinate, JobResult, RunEvent, Tape } from "../src/wire/run"
 import { FakeBytes } from "./fake-bytes"
 import { digest, type Made, type Planned, PRICES, planned } from "./fake-plan"
+import { answerOf } from "./fake-recipes"
 
 const BATCH_MS = 33
-const OF_BYTES = new Set<ToKernel["type"]>(["sign", "media", "place_upload", "upload"])
+const OF_BYTES = new Set<ToKernel["type"]>(["sign", "media", "place_upload", "upload", "download"])
+const isSlow = (message: ToKernel): boolean =>
+  OF_BYTES.has(message.type) || (message.type === "ask" && message.what === "generation")
+
 /** Of the tape, in one answer. */
 const FRAMES = 12
 const PYTHON = `import fusionflow_nb as ff
@@ -111,10 +115,9 @@ export class FakeKernel implements Channel {
 
   /** Bytes take their time; everything else is answered in the order it came. */
   #hear(message: ToKernel, buffers: ArrayBuffer[]): void {
-    if (OF_BYTES.has(message.type)) {
-      void this.#bytes.answer(message, buffers).then((said) => {
-        if (said) this.#say({ type: "reply", id: message.id, ...said.fields }, said.buffers)
-      })
+    if (isSlow(message)) {
+      const answer = this.#bytes.answer(message, buffers).then((said) => said ?? answerOf(this.world, message))
+      void answer.then((said) => this.#say({ type: "reply", id: message.id, ...said?.fields }, said?.buffers))
       return
     }
     try {

@@ -1,9 +1,13 @@
 /** The dev page: `?scene=city&theme=dark`; everything can be seen and tested without Jupyter. */
 
 import type { ReactFlowInstance } from "@xyflow/react"
+import { type Grade, gradeTable, NEUTRAL } from "../src/gl/grade-table"
+import { drawGraded, graderHeld } from "../src/gl/grader"
+import { loadPicture } from "../src/gl/picture"
 import type widget from "../src/index"
 import { bridgeOver, draw } from "../src/index"
 import { reduced } from "../src/state/runs"
+import { resultsOf } from "../src/state/viewing"
 import type { RunEvent } from "../src/wire/run"
 import { FakeKernel } from "./fake-kernel"
 import { worldOf } from "./scenes"
@@ -30,6 +34,10 @@ export interface Dev {
   load: (url: string) => Promise<{ default: typeof widget }>
   /** Drop pictures of the dev page's where a pointer would, with what a browser tells then. */
   drop: (names: string[], at: { x: number; y: number }, kind?: "drop" | "paste") => Promise<void>
+  /** Mark a result of a node to compare: the one at a place in its order. */
+  mark: (nodeId: string, at: number) => void
+  /** The pixels of a picture drawn as it is, through the table of a grade: red, green, blue, row by row. */
+  graded: (url: string, settings: Partial<Grade>) => Promise<number[]>
 }
 
 async function drop(names: string[], at: { x: number; y: number }, kind: "drop" | "paste" = "drop"): Promise<void> {
@@ -48,6 +56,18 @@ async function drop(names: string[], at: { x: number; y: number }, kind: "drop" 
   element?.dispatchEvent(new DragEvent("drop", about))
 }
 
+async function graded(url: string, settings: Partial<Grade>): Promise<number[]> {
+  const picture = await loadPicture(url)
+  const letGo = graderHeld(() => undefined)
+  const canvas = document.createElement("canvas")
+  canvas.width = picture.naturalWidth
+  canvas.height = picture.naturalHeight
+  if (!letGo || !drawGraded(canvas, picture, gradeTable({ ...NEUTRAL, ...settings }))) throw new Error("no WebGL2")
+  const { data } = (canvas.getContext("2d") as CanvasRenderingContext2D).getImageData(0, 0, canvas.width, canvas.height)
+  letGo()
+  return [...data].filter((_, at) => at % 4 !== 3)
+}
+
 const reduce = (events: RunEvent[]) => bridge.store.setState(({ runs }) => ({ runs: reduced(runs, events) }))
 Object.assign(globalThis, {
   dev: {
@@ -59,5 +79,10 @@ Object.assign(globalThis, {
     reduce,
     load: (url) => import(url),
     drop,
+    graded,
+    mark: (nodeId, at) => {
+      const ref = resultsOf(bridge.store.getState(), bridge.derived, nodeId)[at]
+      if (ref) bridge.looking.mark(ref)
+    },
   } satisfies Dev,
 })

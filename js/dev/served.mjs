@@ -15,12 +15,17 @@ export const FLAGS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  // WebGL2 without a graphics card.
+  "--use-gl=angle",
+  "--use-angle=swiftshader",
+  "--enable-unsafe-swiftshader",
 ]
 const TYPES = {
   ".html": "text/html",
   ".js": "text/javascript",
   ".css": "text/css",
   ".webp": "image/webp",
+  ".png": "image/png",
   ".webm": "video/webm",
 }
 const folder = fileURLToPath(new URL(".", import.meta.url))

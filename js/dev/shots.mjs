@@ -8,6 +8,22 @@ import { FLAGS, served } from "./served.mjs"
 
 const [folder = "shots", ...wanted] = process.argv.slice(2)
 const press = (key) => (page) => page.keyboard.press(key)
+const look = async (page, id) => {
+  await page.evaluate((id) => dev.bridge.looking.lookAtNode(id), id)
+  await page.waitForSelector(".ff-viewer")
+}
+const mark = (page, id, at) => page.evaluate(([id, at]) => dev.mark(id, at), [id, at])
+const compare = async (page, id, count) => {
+  for (const at of [0, 1, 5, 8].slice(0, count)) await mark(page, id, at)
+  await page.evaluate(() => dev.bridge.looking.compare())
+  await page.waitForSelector(".ff-viewer")
+}
+const grade = async (page) => {
+  await page.locator("#ff-card-grade-exposure").fill("0.6")
+  await page.locator("#ff-card-grade-temperature").fill("0.7")
+  await page.locator("#ff-card-grade-hue").fill("24")
+  await page.waitForSelector(".ff-graded")
+}
 const SCENES = {
   city: ["city"],
   running: [
@@ -128,6 +144,41 @@ const SCENES = {
     },
   ],
   error: ["error"],
+  viewer: ["city", (page) => look(page, "hero")],
+  "viewer-batch": [
+    "batch",
+    async (page) => {
+      await look(page, "sweep")
+      await page.keyboard.press("ArrowRight")
+      await page.keyboard.press("1")
+    },
+  ],
+  marks: [
+    "city",
+    async (page) => {
+      for (const at of [0, 1, 2]) await mark(page, "still", at)
+    },
+  ],
+  ...Object.fromEntries(
+    [
+      ["wipe", "w", 2],
+      ["beside", "s", 4],
+      ["difference", "d", 2],
+      ["onion", "o", 3],
+    ].map(([name, key, count]) => [
+      `compare-${name}`,
+      ["batch", (page) => compare(page, "sweep", count).then(() => page.keyboard.press(key))],
+    ]),
+  ),
+  grade: ["grade", (page) => grade(page)],
+  "viewer-grade": [
+    "grade",
+    async (page) => {
+      await grade(page)
+      await look(page, "grade")
+    },
+  ],
+  "viewer-film": ["city", (page) => look(page, "film")],
   wide: ["wide", press("f")],
   least: [
     "wide",

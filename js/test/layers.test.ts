@@ -4,7 +4,20 @@ import { describe, expect, it } from "vitest"
 
 const root = resolve(import.meta.dirname, "../src")
 /** A room imports from itself and from those before it. */
-const ORDER = ["wire", "state", "bridge", "media", "nodes", "panels", "mask", "canvas", "styles", "index"]
+const ORDER = [
+  "wire",
+  "state",
+  "bridge",
+  "gl",
+  "media",
+  "nodes",
+  "viewer",
+  "panels",
+  "mask",
+  "canvas",
+  "styles",
+  "index",
+]
 const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) => /\.tsx?$/.test(name))
 const roomOf = (path: string) => path.split("/")[0]?.replace(/\.tsx?$/, "") ?? ""
 const importsOf = (text: string) => [...text.matchAll(/(?:from|import) "([^"]+)"/g)].map((found) => found[1] as string)

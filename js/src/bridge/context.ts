@@ -5,6 +5,7 @@ import { createContext, useContext } from "react"
 import { useStore } from "zustand"
 import { type Card, Derived } from "../state/derived"
 import { Editing } from "../state/editing"
+import { Looking } from "../state/looking"
 import { Session } from "../state/session"
 import type { CanvasState, CanvasStore } from "../state/store"
 import type { Channel } from "../wire/messages"
@@ -16,6 +17,7 @@ export interface Bridge {
   store: CanvasStore
   derived: Derived
   editing: Editing
+  looking: Looking
   /** Where the bytes of results come from. */
   bytes: Bytes
   /** How files of a person's own come into the store. */
@@ -36,6 +38,7 @@ export function makeBridge(channel: Channel): Bridge {
     store: session.store,
     derived,
     editing,
+    looking: new Looking(session, derived),
     bytes,
     uploader: new Uploader(session, editing, bytes),
     root: { current: null },

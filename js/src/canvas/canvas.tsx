@@ -17,6 +17,8 @@ import { Card } from "../nodes/card"
 import { Comment, Region } from "../nodes/notes"
 import { dropFrame } from "../panels/drop-frame"
 import { Panels } from "../panels/panels"
+import { Marks } from "../viewer/marks"
+import { Viewer } from "../viewer/viewer"
 import { useClipboard } from "./clipboard"
 import { ConnectionHint, useConnecting } from "./connecting"
 import { Guides, useDragging } from "./dragging"
@@ -206,6 +208,8 @@ export function Canvas() {
       <DropHint />
       <Panels middle={() => middle(bridge, flow)} keys={KEYS} />
       <MaskPanel />
+      <Marks />
+      <Viewer middle={() => middle(bridge, flow)} />
     </div>
   )
 }

@@ -137,6 +137,27 @@ export const KEYS: Key[] = [
   { keys: "Alt+ArrowUp", says: "Go to the node above", group: "See", run: walk(0, -1) },
   { keys: "Alt+ArrowDown", says: "Go to the node below", group: "See", run: walk(0, 1) },
   {
+    keys: "V",
+    says: "Look at the result of the selected node",
+    group: "See",
+    run: (bridge) => {
+      const [nodeId] = selected(bridge)
+      if (nodeId) bridge.looking.lookAtNode(nodeId)
+    },
+  },
+  { keys: "Enter", says: "Look at a result that has the focus; C marks it to compare", group: "See", isListed: true },
+  {
+    keys: "K",
+    says: "Compare the marked results, or those of the selected node",
+    group: "See",
+    run: ({ store, looking }) => {
+      const { marked, selection } = store.getState()
+      const [nodeId] = selection
+      if (marked.length === 0 && nodeId !== undefined) looking.compareNode(nodeId)
+      else looking.compare()
+    },
+  },
+  {
     keys: "I",
     says: "All settings of the selected node",
     group: "See",

@@ -3,12 +3,20 @@
 import { memo } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
 import { MediaCell } from "../media/cell"
+import { Graded } from "../media/graded"
+import { useGrade } from "../media/use-grade"
 import { passOn, pickTypeOf } from "../state/batches"
 import { type CellView, isRunning } from "../state/card"
 import type { Card } from "../state/derived"
 import { fileKindOf } from "../state/files"
 import { type Grid, LABEL_HEIGHT, pickLabel, shownCells } from "../state/grid"
+import { isSeen } from "../state/viewing"
+import type { ResultCell } from "../wire/run"
 import { ChooseFile } from "./choose-file"
+import { Look } from "./look"
+
+/** Of pictures that are graded live before there is any result. */
+const MOST_LIVE = 16
 
 export function Batch({ id, card, style }: { id: string; card: Card; style: React.CSSProperties }) {
   const { facts, cells, box } = card
@@ -18,6 +26,15 @@ export function Batch({ id, card, style }: { id: string; card: Card; style: Reac
   const isStale = facts.plan?.state !== "fresh" && !isRunningNow
   const canPick = useCanvas((state) => cells.length > 1 && pickTypeOf(state, id) !== null)
   const shown = shownCells(grid, cells)
+  const live = useGrade(id)
+  const ungraded = new Map(live?.cells.map(({ key, cell }) => [key, cell]))
+  const graded = (cell: ResultCell | undefined) =>
+    live &&
+    cell && (
+      <div className={`ff-cell${isRunningNow ? " is-running" : ""}`}>
+        <Graded cell={cell} grade={live.grade} name={card.title} />
+      </div>
+    )
   const slot = (view: CellView | null, index: number) =>
     view === null ? (
       <div key={`none ${index}`} className="ff-cell ff-hole" role="img" aria-label="not made">
@@ -25,7 +42,16 @@ export function Batch({ id, card, style }: { id: string; card: Card; style: Reac
       </div>
     ) : (
       <Slot key={view.key} id={id} view={view} canPick={canPick && view.cell !== null}>
-        <MediaCell view={view} type={type} isAlone={cells.length === 1} isStale={isStale} isFirst={false} />
+        <Look
+          nodeId={id}
+          at={view.key}
+          name={[card.title, view.row, view.label].filter(Boolean).join(" ")}
+          isOff={!isSeen(view) && !ungraded.has(view.key)}
+        >
+          {graded(ungraded.get(view.key)) ?? (
+            <MediaCell view={view} type={type} isAlone={cells.length === 1} isStale={isStale} isFirst={false} />
+          )}
+        </Look>
         {grid.more > 0 && index === shown.length - 1 && (
           <span className="ff-more" title={`${grid.more} more: the strip shows all`}>
             +{grid.more}
@@ -44,7 +70,15 @@ export function Batch({ id, card, style }: { id: string; card: Card; style: Reac
           <span>or drop one here</span>
         </div>
       )}
-      {shown.length === 0 && fileKindOf(facts.type) === null && (
+      {shown.length === 0 &&
+        live?.cells.slice(0, MOST_LIVE).map(({ key, cell }) => (
+          <div key={key} className="ff-slot">
+            <Look nodeId={id} at={key} name={card.title}>
+              {graded(cell)}
+            </Look>
+          </div>
+        ))}
+      {shown.length === 0 && !live && fileKindOf(facts.type) === null && (
         <div className={`ff-cell ff-nothing${isRunningNow ? " is-running" : ""}`}>
           <span>
             {isRunningNow

@@ -15,7 +15,7 @@ const WIDTH = 236
 const ROW = 30
 
 export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null; middle: () => Point }) {
-  const { store, editing, root, flow } = useBridge()
+  const { store, derived, editing, looking, root, flow } = useBridge()
   const items = nodeId ? nodeItems() : paneItems()
   const frame = root.current?.getBoundingClientRect() ?? new DOMRect()
   const left = Math.min(at.x, frame.width - WIDTH - 8)
@@ -35,6 +35,9 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
       ["Again: another take", "R", () => editing.again(ids)],
       ["Cancel this", ".", () => ids.forEach((id) => void editing.cancel(id)), runs.live.size === 0],
       ["Cancel this and below", "", () => ids.forEach((id) => void editing.cancel(id, true)), runs.live.size === 0],
+      null,
+      ["Look at the result", "V", () => void looking.lookAtNode(ids[0] ?? ""), !isOne],
+      ["Compare its results", "K", () => looking.compareNode(ids[0] ?? ""), !isOne || !isBatch(ids[0] ?? "")],
       null,
       ["Keep this result", "L", () => editing.toggleKept()],
       ["Mute", "M", () => editing.toggleMuted()],
@@ -83,6 +86,10 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
       ["Duplicate", "Ctrl D", () => editing.duplicate()],
       ["Remove", "Del", () => editing.removeSelected()],
     ]
+  }
+
+  function isBatch(id: string): boolean {
+    return (derived.card(store.getState(), id)?.cells.length ?? 0) > 1
   }
 
   function paneItems(): Item[] {

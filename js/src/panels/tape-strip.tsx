@@ -11,6 +11,7 @@ import { useBytes } from "../bridge/use-bytes"
 import { seconds, usd } from "../state/money"
 import type { Point } from "../state/store"
 import { placeFrame } from "../state/tape"
+import { isSameRef, type ResultRef } from "../state/viewing"
 import type { TapeFrame } from "../wire/run"
 import { showSql } from "./source"
 import { type TapeOf, useTape } from "./tape-frames"
@@ -126,31 +127,61 @@ const Frame = memo(function Frame({ frame, onRestore, onUse }: FrameProps) {
   const length = cell?.duration_s ? `${seconds(cell.duration_s).replace(".0", "")} ` : ""
   const cost = frame.is_cached ? "cached" : `${length}${usd(frame.cost_micro_usd)}`
   const still = useBytes(cell, "preview", cell !== null && offeredBy(cell, "preview") !== undefined)
+  const { looking } = useBridge()
+  const ref: ResultRef = { kind: "tape", frame }
+  const mark = useCanvas((state) => state.marked.findIndex((one) => isSameRef(one, ref)))
   return (
-    <button
-      type="button"
-      className="ff-frame"
-      draggable
-      title={`${frame.title}: drag it onto the canvas (Shift+Enter), or double click to restore how it was made (Enter)`}
-      aria-label={`${frame.title}, ${cost}`}
-      onDragStart={(event) => {
-        event.dataTransfer.setData(FRAME_TYPE, JSON.stringify(frame))
-        event.dataTransfer.effectAllowed = "copy"
-      }}
-      onDoubleClick={() => onRestore(frame)}
-      onKeyDown={(event) => {
-        if (event.key !== "Enter") return
-        event.stopPropagation()
-        if (event.shiftKey) onUse(frame)
-        else onRestore(frame)
-      }}
-    >
-      {still.url !== undefined ? (
-        <img src={still.url} alt="" draggable={false} loading="lazy" decoding="async" onError={still.onError} />
-      ) : (
-        <span className="ff-gist">{cell?.value !== undefined ? String(cell.value) : frame.state}</span>
+    <span className={`ff-frame-slot${mark >= 0 ? " is-marked" : ""}`}>
+      <button
+        type="button"
+        className="ff-frame"
+        draggable
+        title={`${frame.title}: drag it onto the canvas (Shift+Enter), double click to restore how it was made (Enter), look at it (Space), mark it to compare (C)`}
+        aria-label={`${frame.title}, ${cost}`}
+        onDragStart={(event) => {
+          event.dataTransfer.setData(FRAME_TYPE, JSON.stringify(frame))
+          event.dataTransfer.effectAllowed = "copy"
+        }}
+        onDoubleClick={() => onRestore(frame)}
+        onClick={(event) => {
+          if (event.shiftKey) looking.mark(ref)
+        }}
+        onKeyDown={(event) => {
+          if (event.key === " ") looking.look(ref)
+          else if (event.key === "c" && !event.ctrlKey && !event.metaKey) looking.mark(ref)
+          else if (event.key !== "Enter") return
+          else if (event.shiftKey) onUse(frame)
+          else onRestore(frame)
+          event.preventDefault()
+          event.stopPropagation()
+        }}
+      >
+        {still.url !== undefined ? (
+          <img src={still.url} alt="" draggable={false} loading="lazy" decoding="async" onError={still.onError} />
+        ) : (
+          <span className="ff-gist">{cell?.value !== undefined ? String(cell.value) : frame.state}</span>
+        )}
+        <span className="ff-label">{cost}</span>
+        {mark >= 0 && <span className="ff-mark">{mark + 1}</span>}
+      </button>
+      {cell !== null && (
+        <button
+          type="button"
+          className="ff-peek"
+          aria-label={`Look at ${frame.title}`}
+          title="Look at it (Space)"
+          onClick={() => looking.look(ref)}
+        >
+          <svg viewBox="0 0 16 16" aria-hidden="true">
+            <path
+              d="M9.5 2.5h4v4M13.5 2.5 9 7M6.5 13.5h-4v-4M2.5 13.5 7 9"
+              fill="none"
+              stroke="currentColor"
+              strokeWidth="1.6"
+            />
+          </svg>
+        </button>
       )}
-      <span className="ff-label">{cost}</span>
-    </button>
+    </span>
   )
 })

@@ -10,6 +10,7 @@ import type { Catalog } from "./ports"
 import { noRuns, type Runs } from "./runs"
 import type { Loose } from "./searching"
 import type { Uploads } from "./uploads"
+import type { ResultRef, Viewing } from "./viewing"
 
 export interface Point {
   x: number
@@ -77,6 +78,10 @@ export interface CanvasState {
   uploads: Uploads
   /** Where a file that is held over the canvas would go; null: none is. */
   dropping: { nodeId: string | null; port: string | null } | null
+  /** What is looked at over the whole canvas; null: nothing. */
+  viewing: Viewing | null
+  /** Results that were chosen to be compared, in that order. */
+  marked: readonly ResultRef[]
   isTapeOpen: boolean
   isInspectorOpen: boolean
   isMapOpen: boolean
@@ -109,6 +114,8 @@ export const makeStore = (): CanvasStore =>
     notice: null,
     uploads: new Map(),
     dropping: null,
+    viewing: null,
+    marked: [],
     isTapeOpen: true,
     isInspectorOpen: false,
     isMapOpen: true,

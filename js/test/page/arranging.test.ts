@@ -68,7 +68,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     await page.keyboard.type("Ask Mira.")
     await page.keyboard.press("Control+Enter")
     await page.waitForFunction(
-      () => (dev.kernel.document.layout.comments as { text: string }[])[0]?.text === "Ask Mira.",
+      () => (dev.kernel.document.layout.comments as { text: string }[] | undefined)?.[0]?.text === "Ask Mira.",
     )
     expect(await page.locator(".ff-comment p").textContent()).toBe("Ask Mira.")
   })

@@ -15,7 +15,7 @@ interface Props {
   /** The title of the node says what it is. */
   isBare?: boolean
   /** Where it stands, so that two views of one field have different ids. */
-  place: "card" | "inspector"
+  place: "card" | "inspector" | "viewer"
 }
 
 export interface ControlProps {

@@ -1,0 +1,44 @@
+/** What a grade node would grade now, while the kernel has not yet. Pure. */
+
+import type { JsonObject } from "../wire/flow"
+import type { ResultCell } from "../wire/run"
+import { isRunning } from "./card"
+import type { Derived } from "./derived"
+import type { CanvasState } from "./store"
+
+export interface Ungraded {
+  readonly key: string
+  readonly coordinate: readonly [string, string][]
+  readonly cell: ResultCell
+}
+
+export interface GradeInput {
+  readonly params: Readonly<JsonObject>
+  readonly cells: readonly Ungraded[]
+  /** The kernel says that its result is of just these settings and pictures. */
+  readonly isSettled: boolean
+}
+
+/** Null where the node grades nothing, shows what it was told to keep, or a port feeds one of its settings. */
+export function gradeInput(state: CanvasState, derived: Derived, nodeId: string): GradeInput | null {
+  const { shared, catalog, plan } = state
+  const node = shared.shown.nodes.get(nodeId)
+  if (node?.type !== "grade" || node.isMuted || node.locked !== null || !catalog.has("grade")) return null
+  const edges = shared.shown.edges.filter((edge) => edge.target === nodeId)
+  const [edge] = edges
+  if (edges.length !== 1 || edge?.targetHandle !== "image") return null
+  const source = derived.card(state, edge.source)
+  const card = derived.card(state, nodeId)
+  const cells = (source?.cells ?? []).flatMap(({ key, coordinate, cell }) =>
+    cell && cell.port === edge.sourceHandle && cell.media_type?.startsWith("image/") ? [{ key, coordinate, cell }] : [],
+  )
+  if (!card || cells.length === 0) return null
+  const isPlanned = shared.pending.length === 0 && plan.rev >= shared.rev
+  const isSettled =
+    isPlanned && plan.nodes[nodeId]?.state === "fresh" && !isRunning(card.facts) && card.cells.some((one) => one.cell)
+  return { params: node.params, cells, isSettled }
+}
+
+/** Says whether two inputs would give the same pictures. */
+export const fingerprint = ({ params, cells }: GradeInput): string =>
+  JSON.stringify([params, cells.map(({ key, cell }) => [key, cell.sha256 ?? cell.url ?? cell.preview_url])])

@@ -1,0 +1,67 @@
+/** Where a picture lies while a person zooms and pans: pure, in pixels of the screen. */
+
+import type { Point } from "./store"
+
+export interface Size {
+  width: number
+  height: number
+}
+
+/** Corner of the picture in its cell, and how many pixels of the screen one of the picture's takes. */
+export interface Placed extends Point {
+  scale: number
+}
+
+const MARGIN = 0.96
+const MOST_SCALE = 32
+const LEAST_OF_FIT = 0.5
+/** This much of the picture, or of the cell, stays in sight. */
+const LEAST_SEEN = 48
+
+/** The whole picture, in the middle. */
+export function fitted(picture: Size, cell: Size): Placed {
+  const scale = MARGIN * Math.min(cell.width / picture.width, cell.height / picture.height)
+  return centered(picture, cell, scale)
+}
+
+export const centered = (picture: Size, cell: Size, scale: number): Placed => ({
+  x: (cell.width - picture.width * scale) / 2,
+  y: (cell.height - picture.height * scale) / 2,
+  scale,
+})
+
+/** Larger or smaller by a factor, while what is under a point stays there. */
+export function zoomed(placed: Placed, factor: number, at: Point, picture: Size, cell: Size): Placed {
+  const least = Math.min(1, fitted(picture, cell).scale) * LEAST_OF_FIT
+  const scale = Math.min(MOST_SCALE, Math.max(least, placed.scale * factor))
+  const by = scale / placed.scale
+  return held({ x: at.x - (at.x - placed.x) * by, y: at.y - (at.y - placed.y) * by, scale }, picture, cell)
+}
+
+export const panned = (placed: Placed, x: number, y: number, picture: Size, cell: Size): Placed =>
+  held({ ...placed, x: placed.x + x, y: placed.y + y }, picture, cell)
+
+/** Nobody loses a picture: some of it stays in its cell. */
+function held(placed: Placed, picture: Size, cell: Size): Placed {
+  const within = (at: number, size: number, room: number) => {
+    const seen = Math.min(LEAST_SEEN, size)
+    return Math.min(room - seen, Math.max(seen - size, at))
+  }
+  return {
+    ...placed,
+    x: within(placed.x, picture.width * placed.scale, cell.width),
+    y: within(placed.y, picture.height * placed.scale, cell.height),
+  }
+}
+
+/** A picture within the frame of the first: as large as it goes, in the middle. */
+export function within(picture: Size, frame: Size): { x: number; y: number } & Size {
+  const scale = Math.min(frame.width / picture.width, frame.height / picture.height)
+  const width = picture.width * scale
+  const height = picture.height * scale
+  return { x: (frame.width - width) / 2, y: (frame.height - height) / 2, width, height }
+}
+
+/** Cells for so many pictures side by side. */
+export const gridOf = (count: number): readonly [columns: number, rows: number] =>
+  count === 4 ? [2, 2] : [Math.max(1, count), 1]

@@ -1,0 +1,146 @@
+/** What is known of a result: how it was made, from what, and what it cost. */
+
+import { useBridge, useCard } from "../bridge/context"
+import { Still } from "../media/still"
+import { FieldRow } from "../nodes/fields/field"
+import { megabytes } from "../state/files"
+import { shownValue, words } from "../state/form"
+import { seconds, usd } from "../state/money"
+import type { Shown } from "../state/viewing"
+import type { Json } from "../wire/flow"
+import type { GenerationFacts, ResultCell } from "../wire/run"
+import { copyText } from "./taking"
+import { useGeneration } from "./use-generation"
+
+export function Facts({ shown }: { shown: Shown }) {
+  const generation = useGeneration(shown.generationId)
+  const { facts } = generation
+  return (
+    <aside className="ff-about" aria-label="How it was made">
+      {shown.nodeId !== null && <Sliders nodeId={shown.nodeId} />}
+      {facts?.prompt && <Prompt text={facts.prompt} />}
+      <dl className="ff-facts">
+        <Size cell={shown.cell} />
+        {facts && <Made facts={facts} />}
+      </dl>
+      {facts && facts.inputs.length > 0 && <Inputs facts={facts} />}
+      {generation.isComing && <p className="ff-muted">asking how it was made…</p>}
+      {generation.problem && <p className="ff-warn">{generation.problem}</p>}
+      {shown.generationId === null && <p className="ff-muted">It is no generation: nothing was recorded of it.</p>}
+    </aside>
+  )
+}
+
+/** A grade is set while it is looked at. */
+function Sliders({ nodeId }: { nodeId: string }) {
+  const card = useCard(nodeId)
+  if (card?.facts.type?.name !== "grade") return null
+  return (
+    <div className="ff-sheet">
+      {card.allFields
+        .filter((field) => !card.connected.has(field.name))
+        .map((field) => (
+          <FieldRow
+            key={field.name}
+            nodeId={nodeId}
+            field={field}
+            value={shownValue(card.facts.node, field)}
+            place="viewer"
+          />
+        ))}
+    </div>
+  )
+}
+
+function Prompt({ text }: { text: string }) {
+  const bridge = useBridge()
+  return (
+    <div className="ff-prompt">
+      <p>{text}</p>
+      <button type="button" onClick={() => void copyText(bridge, text, "Copied the prompt.")}>
+        Copy prompt
+      </button>
+    </div>
+  )
+}
+
+function Size({ cell }: { cell: ResultCell }) {
+  return (
+    <>
+      {cell.width && cell.height && <Row says="size">{`${cell.width} × ${cell.height}`}</Row>}
+      {cell.duration_s && <Row says="length">{seconds(cell.duration_s)}</Row>}
+      {cell.media_type && (
+        <Row says="file">
+          {cell.media_type}
+          {cell.size_bytes === undefined ? "" : `, ${megabytes(cell.size_bytes)}`}
+        </Row>
+      )}
+    </>
+  )
+}
+
+function Made({ facts }: { facts: GenerationFacts }) {
+  const { started_at_us: began, finished_at_us: ended, queued_at_us: asked } = facts
+  return (
+    <>
+      {facts.model && <Row says="model">{facts.model}</Row>}
+      {!facts.model && facts.provider && <Row says="made by">{facts.provider}</Row>}
+      {facts.seed !== null && <Row says="seed">{facts.seed}</Row>}
+      {facts.take > 0 && <Row says="take">{facts.take}</Row>}
+      {facts.coordinate.filter(isNews(facts)).map(([axis, label]) => (
+        <Row key={axis} says={axis}>
+          {label}
+        </Row>
+      ))}
+      {Object.entries(facts.settings).map(([name, value]) => (
+        <Row key={name} says={words(name)}>
+          {valueText(value)}
+        </Row>
+      ))}
+      {facts.cost_micro_usd !== null && (
+        <Row says="cost">{`${facts.cost_is_exact ? "" : "about "}${usd(facts.cost_micro_usd)}`}</Row>
+      )}
+      {ended !== null && <Row says="made">{moment(ended)}</Row>}
+      {ended !== null && began !== null && <Row says="took">{seconds((ended - began) / 1e6)}</Row>}
+      {began !== null && asked !== null && began - asked >= 1e5 && (
+        <Row says="waited">{seconds((began - asked) / 1e6)}</Row>
+      )}
+      {facts.flow_name && <Row says="flow">{facts.flow_name}</Row>}
+      {facts.error && <Row says="error">{facts.error.message}</Row>}
+    </>
+  )
+}
+
+/** A label that neither the seed nor the prompt says already. */
+const isNews =
+  ({ seed, prompt }: GenerationFacts) =>
+  ([, label]: [string, string]): boolean =>
+    label !== String(seed) && label !== prompt
+
+function Row({ says, children }: { says: string; children: React.ReactNode }) {
+  return (
+    <>
+      <dt>{says}</dt>
+      <dd className="ff-mono">{children}</dd>
+    </>
+  )
+}
+
+function Inputs({ facts }: { facts: GenerationFacts }) {
+  return (
+    <div className="ff-inputs">
+      <h2>Made from</h2>
+      {facts.inputs.map((one) => (
+        <figure key={`${one.port} ${one.index}`}>
+          <span className="ff-cell">{one.cell && <Still cell={one.cell} name={one.port} />}</span>
+          <figcaption>{words(one.port)}</figcaption>
+        </figure>
+      ))}
+    </div>
+  )
+}
+
+const valueText = (value: Json): string => (typeof value === "string" ? value : JSON.stringify(value))
+
+const moment = (us: number): string =>
+  new Date(us / 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short", hour12: false })

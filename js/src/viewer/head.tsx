@@ -1,0 +1,237 @@
+/** The viewer's head: what is shown, and everything that can be done with it. */
+
+import type { Shown } from "../state/viewing"
+import { type Commands, MODES } from "./keys"
+import type { Comparing } from "./pictures"
+import type { Zoom } from "./use-zoom"
+
+interface Props {
+  shown: readonly Shown[]
+  only: Shown | null
+  /** Its place among its neighbours, and how many they are. */
+  at: number
+  of: number
+  /** Null: nothing to zoom. */
+  percent: number | null
+  zoom: { current: Zoom | null }
+  comparing: Comparing
+  change: (more: Partial<Comparing>) => void
+  commands: Commands
+  isTelling: boolean
+  isFlat: boolean
+}
+
+export function Head(props: Props) {
+  const { only, commands } = props
+  return (
+    <header className="ff-viewer-head">
+      {only ? <Which {...props} only={only} /> : <How {...props} />}
+      <span className="ff-spacer" />
+      <Zooming {...props} />
+      {only && <Doing {...props} only={only} />}
+      <button type="button" className="ff-button" aria-label="Close" title="Close (Escape)" onClick={commands.close}>
+        ✕
+      </button>
+    </header>
+  )
+}
+
+function Which({ only, at, of, commands }: Props & { only: Shown }) {
+  const isTape = only.ref.kind === "tape"
+  return (
+    <>
+      <h2>
+        {only.title}
+        {only.label && <span>{only.label}</span>}
+      </h2>
+      {of > 1 && (
+        <span className="ff-steps">
+          <button
+            type="button"
+            className="ff-button"
+            aria-label="Previous"
+            title="Previous (←)"
+            onClick={commands.previous}
+          >
+            ‹
+          </button>
+          <span className="ff-mono" aria-live="polite">{`${at + 1} of ${of}`}</span>
+          <button type="button" className="ff-button" aria-label="Next" title="Next (→)" onClick={commands.next}>
+            ›
+          </button>
+        </span>
+      )}
+      <fieldset className="ff-choice">
+        <legend className="ff-unseen">Go through</legend>
+        {(["This node", "Tape"] as const).map((says) => (
+          <button
+            key={says}
+            type="button"
+            aria-pressed={(says === "Tape") === isTape}
+            onClick={() => {
+              if ((says === "Tape") !== isTape) commands.cross()
+            }}
+            title={`Go through ${says === "Tape" ? "the tape" : "the results of this node"} (T)`}
+          >
+            {says}
+          </button>
+        ))}
+      </fieldset>
+    </>
+  )
+}
+
+function How({ shown, comparing, change, isFlat }: Props) {
+  const { mode, onion, strength } = comparing
+  return (
+    <>
+      <h2>
+        Compare<span>{shown.length} pictures</span>
+      </h2>
+      <fieldset className="ff-choice">
+        <legend className="ff-unseen">How</legend>
+        {MODES.map(([one, says, key]) => (
+          <button
+            key={one}
+            type="button"
+            disabled={isFlat && one !== "beside"}
+            aria-pressed={(isFlat ? "beside" : mode) === one}
+            title={`${says} (${key.toUpperCase()})`}
+            onClick={() => change({ mode: one })}
+          >
+            {says}
+          </button>
+        ))}
+      </fieldset>
+      {isFlat && <p className="ff-warn">This browser offers no WebGL2: only side by side can be shown.</p>}
+      {!isFlat && mode === "onion" && (
+        <Turned
+          says="Blend"
+          value={onion}
+          max={shown.length - 1}
+          step={0.01}
+          onChange={(next) => change({ onion: next })}
+        />
+      )}
+      {!isFlat && mode === "difference" && (
+        <Turned
+          says={`Strength ×${strength}`}
+          value={strength}
+          min={1}
+          max={16}
+          step={1}
+          onChange={(next) => change({ strength: next })}
+        />
+      )}
+    </>
+  )
+}
+
+interface TurnedProps {
+  says: string
+  value: number
+  min?: number
+  max: number
+  step: number
+  onChange: (value: number) => void
+}
+
+function Turned({ says, value, min = 0, max, step, onChange }: TurnedProps) {
+  const filled = `${((value - min) / (max - min)) * 100}%`
+  return (
+    <label className="ff-turned">
+      <span>{says}</span>
+      <span className="ff-box ff-slider">
+        <input
+          type="range"
+          min={min}
+          max={max}
+          step={step}
+          value={value}
+          style={{ "--filled": filled } as React.CSSProperties}
+          onChange={(event) => onChange(Number(event.currentTarget.value))}
+        />
+      </span>
+    </label>
+  )
+}
+
+function Zooming({ percent, zoom }: Props) {
+  if (percent === null) return null
+  return (
+    <span className="ff-steps">
+      <button
+        type="button"
+        className="ff-button"
+        aria-label="Zoom out"
+        title="Zoom out (−)"
+        onClick={() => zoom.current?.by(0.8)}
+      >
+        −
+      </button>
+      <span className="ff-mono ff-percent">{percent} %</span>
+      <button
+        type="button"
+        className="ff-button"
+        aria-label="Zoom in"
+        title="Zoom in (+)"
+        onClick={() => zoom.current?.by(1.25)}
+      >
+        +
+      </button>
+      <button type="button" className="ff-button" title="The whole picture (0)" onClick={() => zoom.current?.fit()}>
+        Fit
+      </button>
+      <button type="button" className="ff-button" title="Pixel for pixel (1)" onClick={() => zoom.current?.one()}>
+        1:1
+      </button>
+    </span>
+  )
+}
+
+function Doing({ only, commands, isTelling }: Props & { only: Shown }) {
+  const isFile = only.cell.sha256 !== undefined
+  return (
+    <span className="ff-steps">
+      {(only.kind === "image" || only.kind === "value") && (
+        <button type="button" className="ff-button" title="Copy (Ctrl C)" onClick={commands.copy}>
+          Copy
+        </button>
+      )}
+      {isFile && (
+        <button
+          type="button"
+          className="ff-button"
+          title="As a file with its recipe inside (Ctrl S)"
+          onClick={commands.download}
+        >
+          Download
+        </button>
+      )}
+      {only.generationId !== null && (
+        <button type="button" className="ff-button" title="Place again how it was made (R)" onClick={commands.restore}>
+          Restore
+        </button>
+      )}
+      {isFile && (
+        <button
+          type="button"
+          className="ff-button"
+          title="Place it on the canvas as a file (P)"
+          onClick={commands.place}
+        >
+          Place
+        </button>
+      )}
+      <button
+        type="button"
+        className="ff-button"
+        aria-pressed={isTelling}
+        title="How it was made (I)"
+        onClick={commands.tell}
+      >
+        Facts
+      </button>
+    </span>
+  )
+}

@@ -1,0 +1,34 @@
+/** The results that are chosen to be compared, and the button that does it. */
+
+import { useBridge, useCanvas } from "../bridge/context"
+import { FEWEST } from "../state/viewing"
+
+export function Marks() {
+  const { looking, root } = useBridge()
+  const count = useCanvas((state) => (state.viewing ? 0 : state.marked.length))
+  if (count === 0) return null
+  return (
+    <section className="ff-marks" aria-label="To compare" aria-live="polite">
+      <span>{count < FEWEST ? "1 picture marked: mark another" : `${count} pictures marked`}</span>
+      <button
+        type="button"
+        className="ff-button is-primary"
+        disabled={count < FEWEST}
+        onClick={() => looking.compare()}
+        title="Compare them (K)"
+      >
+        Compare
+      </button>
+      <button
+        type="button"
+        className="ff-button"
+        onClick={() => {
+          looking.unmark()
+          root.current?.focus({ preventScroll: true })
+        }}
+      >
+        Clear
+      </button>
+    </section>
+  )
+}

@@ -1,0 +1,95 @@
+/** Take a result along: to the clipboard, as a file, or onto the canvas. */
+
+import type { Bridge } from "../bridge/context"
+import { fileEdits } from "../state/files"
+import { KernelError } from "../state/session"
+import type { Point } from "../state/store"
+import type { Shown } from "../state/viewing"
+import type { JsonObject } from "../wire/flow"
+
+/** Do something that may fail for reasons outside of the canvas; the person is told. */
+async function tried(bridge: Bridge, what: string, act: () => Promise<void>): Promise<void> {
+  try {
+    await act()
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    bridge.session.say(`${what} ${error.message}`.trim(), "bad")
+  }
+}
+
+/** The picture itself, as PNG: what every program takes. A value goes as text. */
+export const copyResult = (bridge: Bridge, { cell, kind }: Shown): Promise<void> =>
+  tried(bridge, "This was not copied.", async () => {
+    if (kind === "value") {
+      const text = typeof cell.value === "string" ? cell.value : JSON.stringify(cell.value, null, 1)
+      await navigator.clipboard.writeText(text)
+    } else if (kind === "image") {
+      // The promise goes in, not what it gives: Safari takes it only in the very click.
+      const item = new ClipboardItem({ "image/png": bridge.bytes.read(cell).then(asPng) })
+      await navigator.clipboard.write([item])
+    } else throw new Error("Only pictures and text go to the clipboard; download it instead.")
+    bridge.session.say(kind === "value" ? "Copied the text." : "Copied the picture.")
+  })
+
+async function asPng(blob: Blob): Promise<Blob> {
+  if (blob.type === "image/png") return blob
+  const bitmap = await createImageBitmap(blob)
+  const canvas = document.createElement("canvas")
+  canvas.width = bitmap.width
+  canvas.height = bitmap.height
+  canvas.getContext("2d")?.drawImage(bitmap, 0, 0)
+  bitmap.close()
+  const png = await new Promise<Blob | null>((done) => canvas.toBlob(done, "image/png"))
+  if (!png) throw new Error("The browser could not write it as PNG.")
+  return png
+}
+
+export const copyText = (bridge: Bridge, text: string, says: string): Promise<void> =>
+  tried(bridge, "This was not copied.", async () => {
+    await navigator.clipboard.writeText(text)
+    bridge.session.say(says)
+  })
+
+/** As a file with its recipe inside, named by the kernel. */
+export const download = (bridge: Bridge, { cell, nodeId }: Shown): Promise<void> =>
+  tried(bridge, "", async () => {
+    if (!cell.sha256) throw new KernelError({ code: "no_bytes", message: "This result is no file." })
+    const { reply, buffers } = await bridge.session.ask({
+      type: "download",
+      sha256: cell.sha256,
+      ...(nodeId !== null && { node_id: nodeId, coordinate: cell.coordinate }),
+    })
+    const name = typeof reply.name === "string" ? reply.name : cell.sha256.slice(0, 12)
+    const [buffer] = buffers
+    if (!buffer) {
+      const url = typeof reply.url === "string" ? bridge.bytes.now({ url: reply.url }, "asset") : null
+      if (url === null) throw new KernelError({ code: "no_bytes", message: "The kernel gave no file." })
+      save(url, name)
+      return
+    }
+    const url = URL.createObjectURL(
+      new Blob([buffer as DataView<ArrayBuffer>], { type: String(reply.media_type ?? "") }),
+    )
+    save(url, name)
+    setTimeout(() => URL.revokeObjectURL(url), 60_000) // the browser may still be reading from it
+  })
+
+function save(url: string, name: string): void {
+  const link = document.createElement("a")
+  link.href = url
+  link.download = name
+  link.click()
+}
+
+/** As a file node, where a person looks; its bytes are in the store already. False where it is no file. */
+export function placeResult({ session, editing }: Bridge, { cell, kind, title, label }: Shown, at: Point): boolean {
+  const { shared, catalog } = session.store.getState()
+  if (kind === "value" || !cell.sha256 || !cell.media_type || cell.size_bytes === undefined) return false
+  const asset: JsonObject = { sha256: cell.sha256, media_type: cell.media_type, size_bytes: cell.size_bytes }
+  for (const name of ["width", "height", "duration_s"] as const) if (cell[name] != null) asset[name] = cell[name]
+  const file = { kind, asset, name: [title, label].filter(Boolean).join(" ") }
+  const { edits, id } = fileEdits(shared.shown, catalog, file, { kind: "place", at })
+  const isDone = session.edit(edits)
+  if (isDone) editing.select([id])
+  return isDone
+}

@@ -1,0 +1,52 @@
+/** The pictures of several results, decoded for drawing; each comes when it comes. */
+
+import { useEffect, useState } from "react"
+import { type Bridge, useBridge } from "../bridge/context"
+import type { Picture } from "../gl/drawing"
+import { loadPicture } from "../gl/picture"
+import type { ResultCell } from "../wire/run"
+
+/** Null: on its way. `lost`: nobody gives its bytes, or they are no picture. */
+export type Coming = Picture | "lost" | null
+
+const keyOf = (cell: ResultCell): string => cell.sha256 ?? cell.url ?? cell.preview_url ?? ""
+
+export function usePictures(cells: readonly ResultCell[]): readonly Coming[] {
+  const bridge = useBridge()
+  const keys = cells.map(keyOf)
+  const said = keys.join(" ")
+  const [loaded, setLoaded] = useState<ReadonlyMap<string, Coming>>(new Map())
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `said` is all of the cells that matters
+  useEffect(() => {
+    let isOn = true
+    const letGo: (() => void)[] = []
+    for (const cell of cells) {
+      const key = keyOf(cell)
+      const tell = (picture: Coming) => isOn && setLoaded((known) => new Map([...kept(known, keys), [key, picture]]))
+      found(bridge, cell, (release) => (isOn ? letGo.push(release) : release())).then(tell, () => tell("lost"))
+    }
+    return () => {
+      isOn = false
+      for (const release of letGo) release()
+    }
+  }, [bridge, said])
+  return keys.map((key) => loaded.get(key) ?? null)
+}
+
+/** Only what is shown now is remembered: pictures are large. */
+const kept = (known: ReadonlyMap<string, Coming>, keys: readonly string[]) =>
+  [...known].filter(([key]) => keys.includes(key))
+
+/** An address may have expired: then another is asked for, once. */
+async function found({ bytes }: Bridge, cell: ResultCell, hold: (release: () => void) => void): Promise<Picture> {
+  const url = await bytes.find(cell, "asset")
+  hold(bytes.hold(url))
+  try {
+    return await loadPicture(url)
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error
+    const other = await bytes.renew(cell, "asset", url)
+    hold(bytes.hold(other))
+    return loadPicture(other)
+  }
+}

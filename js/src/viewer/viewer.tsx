@@ -1,0 +1,116 @@
+/** The viewer: one result over the whole canvas, or two to four set against each other. */
+
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
+import { useBridge, useCanvas } from "../bridge/context"
+import type { Point } from "../state/store"
+import { refId, rowOf, type Shown, shownOf } from "../state/viewing"
+import { divided } from "./against"
+import { Facts } from "./facts"
+import { Head } from "./head"
+import { keysOf } from "./keys"
+import { type Comparing, Pictures } from "./pictures"
+import { Playing } from "./playing"
+import { trapped, useFocusBack } from "./trap"
+import type { Zoom } from "./use-zoom"
+
+/** `middle`: where on the canvas a result is put. */
+export function Viewer({ middle }: { middle: () => Point }) {
+  const viewing = useCanvas((state) => state.viewing)
+  return viewing ? <Open middle={middle} /> : null
+}
+
+const even = (count: number): number[] => Array.from({ length: count - 1 }, (_, index) => (index + 1) / count)
+
+function Open({ middle }: { middle: () => Point }) {
+  const bridge = useBridge()
+  const { derived, looking, store } = bridge
+  const viewing = useCanvas((state) => state.viewing)
+  // Drawn again whenever anything changes that could be shown: the viewer is alone on the screen.
+  useCanvas((state) => state.runs)
+  useCanvas((state) => state.shared)
+  useCanvas((state) => state.plan)
+  const tape = useCanvas((state) => state.tape)
+  const element = useRef<HTMLDivElement>(null)
+  const zoom = useRef<Zoom | null>(null)
+  const [percent, setPercent] = useState(100)
+  const [isFlat, setFlat] = useState(false)
+  const flatten = useCallback(() => setFlat(true), [])
+  const [isTelling, setTelling] = useState(true)
+  const [comparing, setComparing] = useState<Comparing>({
+    mode: "wipe",
+    dividers: even(viewing?.refs.length ?? 2),
+    onion: ((viewing?.refs.length ?? 2) - 1) / 2,
+    strength: 1,
+  })
+  const state = store.getState()
+  const shown = (viewing?.refs ?? []).flatMap((ref) => shownOf(state, derived, ref) ?? [])
+  const only: Shown | null = viewing?.isComparing ? null : (shown[0] ?? null)
+  const isGone = shown.length < (viewing?.refs.length ?? 0)
+  useFocusBack(element, bridge.root)
+  useEffect(() => {
+    if (!isGone) return
+    looking.close()
+    bridge.session.say("What was looked at is gone.")
+  }, [isGone, looking, bridge])
+  const first = viewing?.refs[0]
+  const firstId = first ? refId(first) : ""
+  // Keys go to the viewer again when a player, a divider or a button that had them is gone.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: whenever something else is shown
+  useLayoutEffect(() => {
+    if (!element.current?.contains(document.activeElement)) element.current?.focus({ preventScroll: true })
+  }, [firstId, comparing.mode])
+  if (!viewing || shown.length === 0 || isGone) return null
+  const row = only ? rowOf({ ...state, tape }, derived, only.ref).map(refId) : []
+  const change = (more: Partial<Comparing>) => setComparing((known) => ({ ...known, ...more }))
+  const commands = keysOf({ bridge, only, zoom, comparing, change, setTelling, middle, isFlat })
+  const keys = (event: React.KeyboardEvent) => {
+    event.stopPropagation() // neither the canvas nor the notebook hears
+    if (event.defaultPrevented) return
+    if (event.key === "Tab") trapped(event, element.current)
+    else commands.press(event)
+  }
+  const isPicture = shown.every((one) => one.kind === "image")
+  return (
+    <div
+      ref={element}
+      className="ff-viewer"
+      role="dialog"
+      aria-modal="true"
+      aria-label={only ? [only.title, only.label].filter(Boolean).join(", ") : `Compare ${shown.length} pictures`}
+      tabIndex={-1}
+      onKeyDown={keys}
+      onKeyUp={(event) => event.stopPropagation()}
+      onPaste={(event) => event.stopPropagation()}
+    >
+      <Head
+        shown={shown}
+        only={only}
+        at={only ? row.indexOf(only.id) : 0}
+        of={row.length}
+        percent={isPicture ? percent : null}
+        zoom={zoom}
+        comparing={comparing}
+        change={change}
+        commands={commands}
+        isTelling={isTelling}
+        isFlat={isFlat}
+      />
+      <div className="ff-view">
+        {isPicture ? (
+          <Pictures
+            shown={shown}
+            comparing={comparing}
+            onDivide={(index, at) => change({ dividers: divided(comparing.dividers, index, at) })}
+            zoom={zoom}
+            onPercent={setPercent}
+            isFlat={isFlat}
+            onFlat={flatten}
+          />
+        ) : (
+          only && <Playing shown={only} />
+        )}
+        {only && isTelling && <Facts key={only.id} shown={only} />}
+      </div>
+    </div>
+  )
+}

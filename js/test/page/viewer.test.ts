@@ -1,0 +1,296 @@
+/** Journeys through the viewer: looking, comparing, taking along, and grades that are drawn before they are made. */
+
+import { existsSync, readFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { type Browser, chromium, type Page } from "playwright-core"
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest"
+import type { Dev } from "../../dev/page"
+import { FLAGS, served } from "../../dev/served.mjs"
+import type { Grade } from "../../src/gl/grade-table"
+
+const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium"
+declare const dev: Dev
+
+vi.setConfig({ testTimeout: 30_000 })
+
+/** What of 255 the kernel's result and ours may differ by. */
+const MOST_OFF = 2
+
+describe.skipIf(!existsSync(executablePath))("the viewer in a browser", () => {
+  let browser: Browser
+  let page: Page
+  let server: Awaited<ReturnType<typeof served>>
+  const problems: string[] = []
+
+  beforeAll(async () => {
+    server = await served()
+    browser = await chromium.launch({ executablePath, args: FLAGS })
+  }, 60_000)
+  afterAll(async () => {
+    await browser?.close()
+    await server?.stop()
+  })
+  afterEach(async () => {
+    await page.close()
+    expect(problems.splice(0)).toEqual([])
+  })
+
+  const open = async (scene: string, theme = "dark") => {
+    page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
+    page.on("pageerror", (error) => problems.push(error.message))
+    await page.goto(`${server.url}?scene=${scene}&theme=${theme}`)
+    await page.waitForSelector(".ff-card")
+    await page.waitForTimeout(150)
+  }
+  const drawn = () => page.waitForSelector(".ff-stage canvas")
+  /** The colour on the screen at a place of the stage, in fractions of its sides. */
+  const colour = async (x: number, y: number) => {
+    const box = await page.locator(".ff-stage").boundingBox()
+    if (!box) throw new Error("no stage")
+    const clip = { x: Math.round(box.x + box.width * x), y: Math.round(box.y + box.height * y), width: 1, height: 1 }
+    const png = (await page.screenshot({ clip })).toString("base64")
+    return page.evaluate(async (png) => {
+      const picture = new Image()
+      picture.src = `data:image/png;base64,${png}`
+      await picture.decode()
+      const canvas = document.createElement("canvas")
+      const onto = canvas.getContext("2d") as CanvasRenderingContext2D
+      onto.drawImage(picture, 0, 0)
+      return [...onto.getImageData(0, 0, 1, 1).data.slice(0, 3)]
+    }, png)
+  }
+  const title = () => page.locator(".ff-viewer h2").textContent()
+
+  it("opens by double click, goes through the results by key, tells how they were made, and closes to where one was", async () => {
+    await open("city")
+    await page.locator("[data-id=still] .ff-look").first().dblclick()
+    await page.waitForSelector(".ff-viewer")
+    await drawn()
+    expect(await title()).toBe("Variationsseed 7")
+    await page.keyboard.press("ArrowRight")
+    await page.waitForFunction(() => document.querySelector(".ff-viewer h2")?.textContent === "Variationsseed 21")
+    await page.waitForFunction(() => document.querySelector(".ff-about .ff-facts")?.textContent?.includes("seed21"))
+    expect(await page.locator(".ff-prompt p").textContent()).toBe("neon city at midnight, wet streets, long lens")
+    await page.keyboard.press("t")
+    await page.waitForFunction(() => document.querySelector(".ff-choice [aria-pressed=true]")?.textContent === "Tape")
+    await page.keyboard.press("Escape")
+    await page.waitForSelector(".ff-viewer", { state: "detached" })
+  })
+
+  it("opens by Enter and Space on what has the focus, keeps it while open, and gives it back", async () => {
+    await open("city")
+    const cell = page.locator("[data-id=hero] .ff-look")
+    await cell.focus()
+    for (const key of ["Enter", " "]) {
+      await page.keyboard.press(key)
+      await page.waitForSelector(".ff-viewer")
+      for (let i = 0; i < 20; i++) {
+        await page.keyboard.press("Tab")
+        expect(await page.evaluate(() => document.activeElement?.closest(".ff-viewer") !== null)).toBe(true)
+      }
+      await page.keyboard.press("Escape")
+      await page.waitForSelector(".ff-viewer", { state: "detached" })
+      expect(await cell.evaluate((element) => element === document.activeElement)).toBe(true)
+    }
+    await page.locator(".ff-frame").nth(2).focus()
+    await page.keyboard.press(" ")
+    await page.waitForSelector(".ff-viewer")
+    expect(await title()).toBe("aurora")
+  })
+
+  it("zooms by wheel and keys, pixel for pixel and back to the whole", async () => {
+    await open("city")
+    await page.evaluate(() => dev.bridge.looking.lookAtNode("hero"))
+    await drawn()
+    const percent = () => page.locator(".ff-percent").textContent()
+    const whole = await percent()
+    await page.locator(".ff-stage").hover()
+    await page.mouse.wheel(0, -300)
+    await page.waitForFunction((whole) => document.querySelector(".ff-percent")?.textContent !== whole, whole)
+    await page.keyboard.press("1")
+    await page.waitForFunction(() => document.querySelector(".ff-percent")?.textContent === "100 %")
+    await page.keyboard.press("0")
+    await page.waitForFunction((whole) => document.querySelector(".ff-percent")?.textContent === whole, whole)
+  })
+
+  it("compares what was marked by click and by key, in every way, by mouse and keyboard", async () => {
+    await open("city")
+    const cells = page.locator("[data-id=still] .ff-look")
+    await cells.nth(0).click({ modifiers: ["Shift"] })
+    await cells.nth(1).focus()
+    await page.keyboard.press("c")
+    expect(await page.locator(".ff-marks > span").textContent()).toBe("2 pictures marked")
+    expect(await page.evaluate(() => dev.bridge.store.getState().selection.size)).toBe(0)
+    await page.locator(".ff-marks .is-primary").click()
+    await drawn()
+    await page.waitForFunction(() => document.querySelectorAll(".ff-tag").length === 2)
+    // In the middle third of the stage, so that both pictures are under both places.
+    const wide = await colour(0.42, 0.3)
+    const divider = page.locator(".ff-divider")
+    expect(await divider.getAttribute("aria-valuenow")).toBe("50")
+    await divider.focus()
+    for (let i = 0; i < 10; i++) await page.keyboard.press("ArrowLeft")
+    expect(await divider.getAttribute("aria-valuenow")).toBe("30")
+    const other = await colour(0.42, 0.3)
+    expect(other).not.toEqual(wide)
+    await page.keyboard.press("d")
+    await page.waitForFunction(() => document.querySelector(".ff-turned > span")?.textContent === "Strength ×1")
+    const difference = await colour(0.42, 0.3)
+    difference.forEach((value, at) => {
+      expect(Math.abs(value - Math.abs((wide[at] ?? 0) - (other[at] ?? 0)))).toBeLessThanOrEqual(MOST_OFF)
+    })
+    await page.keyboard.press("o")
+    await page.waitForFunction(() => document.querySelector(".ff-turned > span")?.textContent === "Blend")
+    const blend = await colour(0.42, 0.3)
+    blend.forEach((value, at) => {
+      expect(Math.abs(value - ((wide[at] ?? 0) + (other[at] ?? 0)) / 2)).toBeLessThanOrEqual(MOST_OFF)
+    })
+    await page.keyboard.press("s")
+    await page.waitForSelector(".ff-turned", { state: "detached" })
+    expect(await page.locator(".ff-against.is-own").count()).toBe(2)
+  })
+
+  it("says what it lacks without WebGL2, and shows pictures side by side all the same", async () => {
+    page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
+    page.on("pageerror", (error) => problems.push(error.message))
+    await page.addInitScript(() => {
+      const real = HTMLCanvasElement.prototype.getContext
+      HTMLCanvasElement.prototype.getContext = function (this: HTMLCanvasElement, kind: string, ...more: unknown[]) {
+        return kind === "webgl2" ? null : Reflect.apply(real, this, [kind, ...more])
+      } as never
+    })
+    await page.goto(`${server.url}?scene=city&theme=dark`)
+    await page.waitForSelector(".ff-card")
+    await page.evaluate(() => dev.bridge.looking.compareNode("still"))
+    await page.waitForSelector(".ff-flat img")
+    expect(await page.locator(".ff-flat img").count()).toBe(3)
+    expect(await page.locator(".ff-viewer-head .ff-warn").textContent()).toContain("no WebGL2")
+    expect(await page.locator(".ff-choice button:disabled").count()).toBe(3)
+  })
+
+  it("comes back when the graphics card takes its context away", async () => {
+    await open("city")
+    await page.evaluate(() => dev.bridge.looking.lookAtNode("hero"))
+    await drawn()
+    await page.waitForTimeout(200)
+    const before = await colour(0.5, 0.5)
+    await page.evaluate(async () => {
+      const canvas = document.querySelector<HTMLCanvasElement>(".ff-stage canvas")
+      const lose = canvas?.getContext("webgl2")?.getExtension("WEBGL_lose_context")
+      const said = (name: string) => new Promise((done) => canvas?.addEventListener(name, done, { once: true }))
+      const lost = said("webglcontextlost")
+      lose?.loseContext()
+      await lost
+      const back = said("webglcontextrestored")
+      setTimeout(() => lose?.restoreContext())
+      await back
+    })
+    await page.waitForTimeout(100)
+    expect(before.some((value) => value > 20)).toBe(true)
+    expect(await colour(0.5, 0.5)).toEqual(before)
+  })
+
+  it("downloads, places and restores what is looked at", async () => {
+    await open("city")
+    await page.evaluate(() => dev.bridge.looking.lookAtNode("hero"))
+    await drawn()
+    const [file] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("Control+s")])
+    expect(file.suggestedFilename()).toMatch(/^hero-\w+\.webp$/)
+    await page.keyboard.press("p")
+    await page.waitForFunction(() => dev.kernel.document.nodes.has("load_image_1"))
+    expect(await page.evaluate(() => dev.kernel.document.nodes.get("load_image_1")?.params)).toMatchObject({
+      asset: { media_type: "image/webp", size_bytes: 180_000 },
+      name: "Hero",
+    })
+    await page.evaluate(() => dev.bridge.looking.lookAtNode("hero"))
+    await page.waitForSelector(".ff-viewer")
+    await page.keyboard.press("r")
+    await page.waitForFunction(() => dev.kernel.sent.some((one) => one.type === "restore"))
+  })
+
+  it("plays a video with the browser's own controls", async () => {
+    await open("city")
+    await page.evaluate(() => dev.bridge.looking.lookAtNode("film"))
+    await page.waitForFunction(() => (document.querySelector<HTMLVideoElement>(".ff-playing")?.duration ?? 0) > 1)
+    expect(await page.locator(".ff-playing").getAttribute("controls")).not.toBeNull()
+  })
+
+  it("draws a grade while a slider moves, on the node and in the viewer, until the kernel's result is there", async () => {
+    await open("grade")
+    const slider = page.locator("#ff-card-grade-exposure")
+    expect(await page.locator(".ff-graded").count()).toBe(0)
+    const light = () =>
+      page.evaluate(() => {
+        const canvas = document.querySelector<HTMLCanvasElement>(".ff-graded")
+        const data = canvas?.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height).data ?? []
+        let sum = 0
+        for (let at = 0; at < data.length; at += 4) sum += (data[at] ?? 0) + (data[at + 1] ?? 0) + (data[at + 2] ?? 0)
+        return sum / (data.length || 1)
+      })
+    await slider.fill("-1")
+    await page.waitForSelector(".ff-graded")
+    await page.waitForTimeout(100)
+    const dark = await light()
+    await slider.fill("1")
+    await page.waitForTimeout(100)
+    expect(dark).toBeGreaterThan(5)
+    expect(await light()).toBeGreaterThan(dark * 1.3)
+    await page.locator("[data-id=grade] .ff-look").dblclick()
+    await drawn()
+    await page.waitForSelector(".ff-tag.is-plain")
+    const before = await colour(0.5, 0.5)
+    await page.locator("#ff-viewer-grade-exposure").fill("-1")
+    await page.waitForTimeout(100)
+    const after = await colour(0.5, 0.5)
+    expect(after.reduce((sum, value) => sum + value)).toBeLessThan(before.reduce((sum, value) => sum + value))
+    await page.keyboard.press("Escape")
+    await page.evaluate(() => dev.bridge.editing.run(null))
+    await page.waitForSelector(".ff-graded", { state: "detached", timeout: 20_000 })
+    expect(await page.locator("[data-id=grade] .ff-cell img").count()).toBe(1)
+  })
+
+  it("grades as the kernel does, within two of 255", async () => {
+    await open("grade")
+    const fixture: { pixel_stride: number; cases: { settings: Partial<Grade>; pixels: number[] }[] } = JSON.parse(
+      readFileSync(new URL("../fixtures/grade.json", import.meta.url), "utf8"),
+    )
+    const off: number[] = []
+    for (const { settings, pixels } of fixture.cases) {
+      const ours = await page.evaluate((settings) => dev.graded("pictures/colours.png", settings), settings)
+      const stride = fixture.pixel_stride
+      off.push(
+        pixels.reduce((worst, value, at) => {
+          const mine = ours[Math.floor(at / 3) * stride * 3 + (at % 3)] ?? Number.NaN
+          return Math.max(worst, Math.abs(value - mine))
+        }, 0),
+      )
+    }
+    expect(off).toHaveLength(fixture.cases.length)
+    for (const worst of off) expect(worst, `${off}`).toBeLessThanOrEqual(MOST_OFF)
+    console.log(`a grade in the browser is at most ${off.join(", ")} of 255 off the kernel's`)
+  })
+
+  const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js")
+  for (const theme of ["dark", "light"]) {
+    it(`has no serious accessibility violation: viewer and compare, ${theme}`, async () => {
+      await open("city", theme)
+      await page.addScriptTag({ path: axe })
+      for (const which of ["one", "several"]) {
+        await page.evaluate((which) => {
+          if (which === "one") dev.bridge.looking.lookAtNode("hero")
+          else dev.bridge.looking.compareNode("still")
+        }, which)
+        await drawn()
+        await page.waitForTimeout(200)
+        const found = await page.evaluate(async () => {
+          type Found = { violations: { id: string; impact: string; nodes: { target: string[] }[] }[] }
+          const { axe } = globalThis as unknown as { axe: { run: (root: unknown) => Promise<Found> } }
+          const { violations } = await axe.run(document.querySelector(".ff-viewer"))
+          const bad = violations.filter((one) => one.impact === "serious" || one.impact === "critical")
+          return bad.map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(" ")}`)
+        })
+        expect(found).toEqual([])
+      }
+    })
+  }
+})
