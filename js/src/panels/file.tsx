@@ -1,6 +1,7 @@
 /** The flow and its file: when it was saved, what to do where somebody else wrote it, and how large it is seen. */
 
 import { type Bridge, useBridge, useCanvas } from "../bridge/context"
+import type { FileFacts } from "../wire/messages"
 import { Dialog } from "./dialog"
 import { Rows } from "./rows"
 import { showPython } from "./source"
@@ -16,7 +17,10 @@ export function FileButton() {
       className="ff-button ff-saved"
       aria-haspopup="menu"
       aria-expanded={isOpen}
-      title={file.path ?? "This flow has no file yet"}
+      data-tone={file.error ? "bad" : undefined}
+      title={[file.path ?? "This flow has no file yet", file.error?.message, file.error?.hint]
+        .filter(Boolean)
+        .join("\n")}
       onClick={() => store.setState({ panel: { kind: "file" } })}
     >
       {isPending ? "saving…" : said(file)} <span aria-hidden="true">▾</span>
@@ -24,8 +28,9 @@ export function FileButton() {
   )
 }
 
-function said({ saved_at_us: savedAtUs, path, is_conflicting: isConflicting }: ReturnType<typeof fileOf>): string {
+function said({ saved_at_us: savedAtUs, path, is_conflicting: isConflicting, error }: FileFacts): string {
   if (isConflicting) return "changed on disk"
+  if (error) return "cannot be saved"
   if (savedAtUs === null) return path === null ? "no file yet" : "not saved yet"
   const time = new Date(savedAtUs / 1000)
   return `saved ${time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}`
@@ -45,7 +50,7 @@ export function FileMenu() {
     <Dialog label="The flow and its view" className="ff-menu ff-file-menu">
       <Rows
         rows={[
-          { says: "Save now", keys: "Ctrl S", isOff: !hasFile, run: () => save(bridge) },
+          { says: hasFile ? "Save now" : "Save beside the notebook", keys: "Ctrl S", run: () => save(bridge) },
           { says: "Save a copy beside it", isOff: !hasFile, run: () => save(bridge, "copy") },
           { says: "This flow as Python", keys: "P", run: () => void showPython(bridge) },
           null,

@@ -10,7 +10,11 @@ import type { Edit, WireGraph } from "../wire/flow"
 export function Start({ middle }: { middle: () => Point }) {
   const { store, session } = useBridge()
   const templates = useCanvas((state) => state.templates)
-  const open = ({ graph, title }: Template) => session.edit(editsOf(graph as unknown as WireGraph, title))
+  const open = ({ graph, title, cell }: Template) => {
+    if (!session.edit(editsOf(graph as unknown as WireGraph, title)) || !cell) return
+    const says = "It runs as it is. Put this into a cell to make the function your own: placed nodes follow it."
+    store.setState({ panel: { kind: "source", title: "The function behind the node", says, source: cell } })
+  }
   return (
     <section className="ff-start" aria-label="How to begin">
       <h2>An empty canvas</h2>

@@ -167,12 +167,21 @@ export class Editing {
     const nodes = [...ids].flatMap((id) => this.document.nodes.get(id) ?? [])
     const isKeeping = nodes.some((node) => !node.locked)
     const edits = nodes.flatMap((node): Edit[] => {
-      const generation = this.state.runs.results.get(node.id)?.find((one) => one.generation_id)?.generation_id
+      const generation = this.#onlyGeneration(node.id)
       if (isKeeping && (node.locked || !generation)) return []
-      return [{ kind: "set_node", node_id: node.id, field: "locked", value: isKeeping ? (generation ?? null) : null }]
+      return [{ kind: "set_node", node_id: node.id, field: "locked", value: isKeeping ? generation : null }]
     })
-    if (edits.length === 0) this.session.say("There is no result to keep yet.")
-    else this.session.edit(edits)
+    if (edits.length > 0) this.session.edit(edits)
+    else if (nodes.some((node) => (this.state.runs.results.get(node.id)?.length ?? 0) > 1))
+      this.session.say("A batch cannot be kept as one: pass one of its cells on, and keep that.")
+    else this.session.say("There is no result to keep yet.")
+  }
+
+  /** The generation of a node that has one result; a batch has no one that could be kept. */
+  #onlyGeneration(nodeId: string): string | null {
+    const [result, ...others] = this.state.runs.results.get(nodeId) ?? []
+    const isAlone = result !== undefined && others.length === 0 && result.coordinate.length === 0
+    return isAlone ? (result.generation_id ?? null) : null
   }
 
   setVariable(name: string, value: Json): void {
