@@ -45,6 +45,7 @@ class Conversation:
         flow: edited by cells and other canvases too.
         send: takes a message and its buffers to the views.
         file: writes the flow to its file.
+        on_results: called on the worker when a run has ended and its results are shown.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class Conversation:
         flow: Flow,
         send: Send,
         file: Autosave,
+        *,
+        on_results: Callable[[], None] = lambda: None,
     ) -> None:
         living = session.current()
         self.flow = flow
@@ -59,6 +62,7 @@ class Conversation:
         self.addresses = Addresses(living.home)
         self.shown = Shown(self.addresses.of, _peaks)
         self._send = send
+        self._on_results = on_results
         self._telling = threading.RLock()
         self._seq = 0
         self._ids: dict[str, str] = {}
@@ -220,6 +224,7 @@ class Conversation:
         self._ingredients = {place: result.ingredients for place, result in kept.items()}
         self._plan()
         self._tell_of_tape()
+        self._on_results()
 
     def _tell_of_tape(self) -> None:
         self._tell(

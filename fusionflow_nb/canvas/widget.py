@@ -55,7 +55,7 @@ class Canvas(anywidget.AnyWidget):
         self.flow = flow if isinstance(flow, Flow) else _flow_at(None if flow is None else Path(flow))
         self._still: CellOutput | None = None
         file = Autosave(self.flow, self.flow.path, on_change=self._file_changed)
-        self._conversation = Conversation(self.flow, self._say, file)
+        self._conversation = Conversation(self.flow, self._say, file, on_results=self._redraw_still)
         self.on_msg(self._heard)
 
     def save(self, path: str | Path | None = None) -> Path:
@@ -89,6 +89,9 @@ class Canvas(anywidget.AnyWidget):
 
     def _file_changed(self, facts: dict[str, Any]) -> None:
         self._conversation.file_changed(facts)
+        self._redraw_still()
+
+    def _redraw_still(self) -> None:
         if self._still is not None:
             self._still.replace(self._picture())
 
