@@ -38,10 +38,12 @@ export function journeys() {
   })
 
   return {
-    open: async (scene: string, theme = "dark"): Promise<Page> => {
+    /** `before`: runs in the page before anything else does. */
+    open: async (scene: string, theme = "dark", query = "", before?: () => void): Promise<Page> => {
       at.page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
       at.page.on("pageerror", (error) => problems.push(error.message))
-      await at.page.goto(`${server.url}?scene=${scene}&theme=${theme}`)
+      if (before) await at.page.addInitScript(before)
+      await at.page.goto(`${server.url}?scene=${scene}&theme=${theme}${query}`)
       await at.page.waitForSelector(".ff-tape")
       if (scene !== "empty") await at.page.waitForSelector(".ff-card, .ff-overview")
       await at.page.evaluate(() => dev.bridge.root.current?.focus())
@@ -58,16 +60,16 @@ export function journeys() {
       if (!box) throw new Error("not on the page")
       return { x: box.x + box.width / 2, y: box.y + box.height / 2 }
     },
-    /** What axe finds serious on the canvas. */
-    violations: async (): Promise<string[]> => {
+    /** What axe finds serious on the canvas, or on a part of it. */
+    violations: async (root = ".ff-holder"): Promise<string[]> => {
       await at.page.addScriptTag({ path: createRequire(import.meta.url).resolve("axe-core/axe.min.js") })
-      return at.page.evaluate(async () => {
+      return at.page.evaluate(async (root) => {
         const { axe } = globalThis as unknown as { axe: Axe }
-        const { violations } = await axe.run(document.querySelector(".ff-holder"))
+        const { violations } = await axe.run(document.querySelector(root))
         return violations
           .filter((one) => one.impact === "serious" || one.impact === "critical")
           .map((one) => `${one.id}: ${one.nodes.map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`)
-      })
+      }, root)
     },
   }
 }

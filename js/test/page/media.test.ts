@@ -1,43 +1,20 @@
 /** Journeys of media into and out of the page: files, masks, players; with a server that gives bytes and without. */
 
-import { existsSync } from "node:fs"
-import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
-import { type Browser, chromium, type Page } from "playwright-core"
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest"
+import type { Page } from "playwright-core"
+import { describe, expect, it, vi } from "vitest"
 import type { Dev } from "../../dev/page"
-import { FLAGS, served } from "../../dev/served.mjs"
+import { hasBrowser, journeys } from "./harness"
 
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium"
 declare const dev: Dev
 
 vi.setConfig({ testTimeout: 30_000 })
 
-describe.skipIf(!existsSync(executablePath))("media in a browser", () => {
-  let browser: Browser
+describe.skipIf(!hasBrowser)("media in a browser", () => {
+  const { open: opened, violations } = journeys()
   let page: Page
-  let server: Awaited<ReturnType<typeof served>>
-  const problems: string[] = []
-
-  beforeAll(async () => {
-    server = await served()
-    browser = await chromium.launch({ executablePath, args: FLAGS })
-  }, 60_000)
-  afterAll(async () => {
-    await browser?.close()
-    await server?.stop()
-  })
-  afterEach(async () => {
-    await page.close()
-    expect(problems.splice(0)).toEqual([])
-  })
-
   const open = async (query = "", theme = "dark") => {
-    page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
-    page.on("pageerror", (error) => problems.push(error.message))
-    await page.goto(`${server.url}?scene=media&theme=${theme}${query}`)
-    await page.waitForSelector(".ff-card")
-    await page.waitForTimeout(150)
+    page = await opened("media", theme, query)
   }
   const center = async (selector: string) => {
     const box = await page.locator(selector).first().boundingBox()
@@ -244,7 +221,6 @@ describe.skipIf(!existsSync(executablePath))("media in a browser", () => {
     await page.getByText("There is no picture yet: connect one to image").waitFor()
   })
 
-  const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js")
   for (const theme of ["dark", "light"]) {
     for (const what of ["canvas", "mask"]) {
       it(`has no serious accessibility violation: ${what}, ${theme}`, async () => {
@@ -255,21 +231,7 @@ describe.skipIf(!existsSync(executablePath))("media in a browser", () => {
           await drop(["coral"], EMPTY)
           await page.waitForSelector(".ff-upload.is-failed")
         }
-        await page.addScriptTag({ path: axe })
-        const found = await page.evaluate(
-          async (root) => {
-            type Violation = { id: string; impact: string; nodes: { target: string[] }[] }
-            const { axe } = globalThis as unknown as {
-              axe: { run: (root: unknown) => Promise<{ violations: Violation[] }> }
-            }
-            const { violations } = await axe.run(document.querySelector(root))
-            return violations
-              .filter((one) => one.impact === "serious" || one.impact === "critical")
-              .map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(" | ")}`)
-          },
-          what === "mask" ? ".ff-mask" : ".ff-holder",
-        )
-        expect(found).toEqual([])
+        expect(await violations(what === "mask" ? ".ff-mask" : ".ff-holder")).toEqual([])
       }, 20_000)
     }
   }

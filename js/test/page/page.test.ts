@@ -1,41 +1,17 @@
 /** Journeys on the dev page, by mouse and keyboard, in a real browser. Skipped where there is none. */
 
-import { existsSync } from "node:fs"
-import { createRequire } from "node:module"
-import { type Browser, chromium, type Page } from "playwright-core"
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import type { Page } from "playwright-core"
+import { describe, expect, it } from "vitest"
 import type { Dev } from "../../dev/page"
-import { FLAGS, served } from "../../dev/served.mjs"
+import { hasBrowser, journeys } from "./harness"
 
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium"
 declare const dev: Dev
 
-describe.skipIf(!existsSync(executablePath))("the canvas in a browser", () => {
-  let browser: Browser
+describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
+  const { open: opened, violations } = journeys()
   let page: Page
-  let server: Awaited<ReturnType<typeof served>>
-  const problems: string[] = []
-
-  beforeAll(async () => {
-    server = await served()
-    browser = await chromium.launch({ executablePath, args: FLAGS })
-  }, 60_000)
-  afterAll(async () => {
-    await browser?.close()
-    await server?.stop()
-  })
-  afterEach(async () => {
-    await page.close()
-    expect(problems.splice(0)).toEqual([])
-  })
-
   const open = async (scene: string, theme = "dark") => {
-    page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
-    page.on("pageerror", (error) => problems.push(error.message))
-    await page.goto(`${server.url}?scene=${scene}&theme=${theme}`)
-    await page.waitForSelector(".ff-tape")
-    if (scene !== "empty") await page.waitForSelector(".ff-card, .ff-overview")
-    await page.waitForTimeout(150)
+    page = await opened(scene, theme)
   }
   const kernel = () =>
     page.evaluate(() => ({
@@ -278,34 +254,11 @@ describe.skipIf(!existsSync(executablePath))("the canvas in a browser", () => {
     await page.keyboard.press("Control+c")
   })
 
-  const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js")
   for (const theme of ["dark", "light"]) {
     for (const scene of ["city", "error", "empty", "batch"]) {
       it(`has no serious accessibility violation: ${scene}, ${theme}`, async () => {
         await open(scene, theme)
-        await page.addScriptTag({ path: axe })
-        const found = await page.evaluate(async () => {
-          const run = (
-            globalThis as unknown as {
-              axe: {
-                run: (root: unknown) => Promise<{
-                  violations: { id: string; impact: string; nodes: { target: string[]; failureSummary: string }[] }[]
-                }>
-              }
-            }
-          ).axe
-          const { violations } = await run.run(document.querySelector(".ff-holder"))
-          return violations
-            .filter((one) => one.impact === "serious" || one.impact === "critical")
-            .map(
-              (one) =>
-                `${one.id}: ${one.nodes
-                  .slice(0, 3)
-                  .map((node) => `${node.target} ${node.failureSummary.split("\n")[1]}`)
-                  .join(" | ")}`,
-            )
-        })
-        expect(found).toEqual([])
+        expect(await violations()).toEqual([])
       }, 20_000)
     }
   }

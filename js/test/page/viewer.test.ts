@@ -1,14 +1,12 @@
 /** Journeys through the viewer: looking, comparing, taking along, and grades that are drawn before they are made. */
 
-import { existsSync, readFileSync } from "node:fs"
-import { createRequire } from "node:module"
-import { type Browser, chromium, type Page } from "playwright-core"
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest"
+import { readFileSync } from "node:fs"
+import type { Page } from "playwright-core"
+import { describe, expect, it, vi } from "vitest"
 import type { Dev } from "../../dev/page"
-import { FLAGS, served } from "../../dev/served.mjs"
 import type { Grade } from "../../src/gl/grade-table"
+import { hasBrowser, journeys } from "./harness"
 
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium"
 declare const dev: Dev
 
 vi.setConfig({ testTimeout: 30_000 })
@@ -16,31 +14,11 @@ vi.setConfig({ testTimeout: 30_000 })
 /** What of 255 the kernel's result and ours may differ by. */
 const MOST_OFF = 2
 
-describe.skipIf(!existsSync(executablePath))("the viewer in a browser", () => {
-  let browser: Browser
+describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
+  const { open: opened, violations } = journeys()
   let page: Page
-  let server: Awaited<ReturnType<typeof served>>
-  const problems: string[] = []
-
-  beforeAll(async () => {
-    server = await served()
-    browser = await chromium.launch({ executablePath, args: FLAGS })
-  }, 60_000)
-  afterAll(async () => {
-    await browser?.close()
-    await server?.stop()
-  })
-  afterEach(async () => {
-    await page.close()
-    expect(problems.splice(0)).toEqual([])
-  })
-
   const open = async (scene: string, theme = "dark") => {
-    page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
-    page.on("pageerror", (error) => problems.push(error.message))
-    await page.goto(`${server.url}?scene=${scene}&theme=${theme}`)
-    await page.waitForSelector(".ff-card")
-    await page.waitForTimeout(150)
+    page = await opened(scene, theme)
   }
   const drawn = () => page.waitForSelector(".ff-stage canvas")
   /** The colour on the screen at a place of the stage, in fractions of its sides. */
@@ -151,16 +129,12 @@ describe.skipIf(!existsSync(executablePath))("the viewer in a browser", () => {
   })
 
   it("says what it lacks without WebGL2, and shows pictures side by side all the same", async () => {
-    page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
-    page.on("pageerror", (error) => problems.push(error.message))
-    await page.addInitScript(() => {
+    page = await opened("city", "dark", "", () => {
       const real = HTMLCanvasElement.prototype.getContext
       HTMLCanvasElement.prototype.getContext = function (this: HTMLCanvasElement, kind: string, ...more: unknown[]) {
         return kind === "webgl2" ? null : Reflect.apply(real, this, [kind, ...more])
       } as never
     })
-    await page.goto(`${server.url}?scene=city&theme=dark`)
-    await page.waitForSelector(".ff-card")
     await page.evaluate(() => dev.bridge.looking.compareNode("still"))
     await page.waitForSelector(".ff-flat img")
     expect(await page.locator(".ff-flat img").count()).toBe(3)
@@ -270,11 +244,9 @@ describe.skipIf(!existsSync(executablePath))("the viewer in a browser", () => {
     console.log(`a grade in the browser is at most ${off.join(", ")} of 255 off the kernel's`)
   })
 
-  const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js")
   for (const theme of ["dark", "light"]) {
     it(`has no serious accessibility violation: viewer and compare, ${theme}`, async () => {
       await open("city", theme)
-      await page.addScriptTag({ path: axe })
       for (const which of ["one", "several"]) {
         await page.evaluate((which) => {
           if (which === "one") dev.bridge.looking.lookAtNode("hero")
@@ -282,14 +254,7 @@ describe.skipIf(!existsSync(executablePath))("the viewer in a browser", () => {
         }, which)
         await drawn()
         await page.waitForTimeout(200)
-        const found = await page.evaluate(async () => {
-          type Found = { violations: { id: string; impact: string; nodes: { target: string[] }[] }[] }
-          const { axe } = globalThis as unknown as { axe: { run: (root: unknown) => Promise<Found> } }
-          const { violations } = await axe.run(document.querySelector(".ff-viewer"))
-          const bad = violations.filter((one) => one.impact === "serious" || one.impact === "critical")
-          return bad.map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(" ")}`)
-        })
-        expect(found).toEqual([])
+        expect(await violations(".ff-viewer")).toEqual([])
       }
     })
   }
