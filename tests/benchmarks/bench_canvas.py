@@ -1,9 +1,10 @@
 """Our canvas against plain React Flow with the same nodes, in turn in one browser; and what the bundle weighs.
 
 The other arm is React Flow on React itself, its settings at their defaults, its state in the nodes array: once with our
-own nodes, and once with React Flow's default node, a label and two handles, less than which cannot be drawn. Both hear
-of progress in the bundles of the kernel's coalescer. CPU is that of the page's main thread; frames are the browser's,
-at most 60 a second, drawn in software where there is no GPU.
+own nodes, and once with React Flow's default node, a label and two handles, less than which cannot be drawn. Both begin
+with all nodes in view, where ours paints its overview instead of mounting nodes: that is its way, and what a person
+sees. Both hear of progress in the bundles of the kernel's coalescer. CPU is that of the page's main thread; frames are
+the browser's, at most 60 a second, drawn in software where there is no GPU.
 
     python tests/benchmarks/bench_canvas.py [--quick]
 """
