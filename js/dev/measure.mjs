@@ -65,6 +65,7 @@ async function round(arm) {
     const said = await page.evaluate(() => hush())
     const progress =
       view === "near" ? await page.evaluate(() => measured.shown().filter((text) => /\d %/.test(text)).length) : null
+    if (progress === 0) throw new Error(`${arm}: no progress is shown`)
     say({ arm, what: "updates", view, idle, busy, fps, said, progress })
   }
   if (problems.length > 0) throw new Error(`${arm}: ${problems.join("; ")}`)
