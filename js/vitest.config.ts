@@ -16,5 +16,11 @@ const bundledText = {
 
 export default defineConfig({
   plugins: [bundledText],
-  test: { include: ["test/**/*.test.ts"], environment: "node", testTimeout: 15_000, hookTimeout: 60_000 },
+  test: {
+    include: ["test/**/*.test.ts"],
+    globalSetup: "test/page/dev-page.ts",
+    environment: "node",
+    testTimeout: 15_000,
+    hookTimeout: 60_000,
+  },
 })

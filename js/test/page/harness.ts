@@ -3,9 +3,9 @@
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
 import { type Browser, chromium, type Locator, type Page } from "playwright-core"
-import { afterAll, afterEach, beforeAll, expect } from "vitest"
+import { afterAll, afterEach, beforeAll, expect, inject } from "vitest"
 import type { Dev } from "../../dev/page"
-import { FLAGS, served } from "../../dev/served.mjs"
+import { FLAGS } from "../../dev/served.mjs"
 
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium"
 export const hasBrowser = existsSync(executablePath)
@@ -20,17 +20,14 @@ interface Axe {
 /** One browser for a file of journeys, a fresh page for each; an error on the page fails the journey. */
 export function journeys() {
   let browser: Browser
-  let server: Awaited<ReturnType<typeof served>>
   const problems: string[] = []
   const at = { page: null as unknown as Page }
 
   beforeAll(async () => {
-    server = await served()
     browser = await chromium.launch({ executablePath, args: FLAGS })
   }, 60_000)
   afterAll(async () => {
     await browser?.close()
-    await server?.stop()
   })
   afterEach(async () => {
     await at.page.close()
@@ -43,7 +40,7 @@ export function journeys() {
       at.page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
       at.page.on("pageerror", (error) => problems.push(error.message))
       if (before) await at.page.addInitScript(before)
-      await at.page.goto(`${server.url}?scene=${scene}&theme=${theme}${query}`)
+      await at.page.goto(`${inject("devPage")}?scene=${scene}&theme=${theme}${query}`)
       await at.page.waitForSelector(".ff-tape")
       if (scene !== "empty") await at.page.waitForSelector(".ff-card, .ff-overview")
       await at.page.evaluate(() => dev.bridge.root.current?.focus())
