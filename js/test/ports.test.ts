@@ -69,5 +69,6 @@ describe("a loose edge", () => {
   it("is searched by a few letters, titles before descriptions", () => {
     expect(offers(catalog.values(), "upsc", null)[0]?.type.name).toBe("upscale")
     expect(offers(catalog.values(), "genim", null)[0]?.type.name).toBe("generate_image")
+    expect(offers(catalog.values(), "text", null)[0]?.type.name).toBe("text")
   })
 })

@@ -10,13 +10,15 @@ import { Dialog } from "./dialog"
 
 const WIDTH = 340
 const HEIGHT = 420
+/** What the bar and the tape cover. */
+const COVERED = { top: 72, bottom: 120 }
 
 export function Palette({ at, loose }: { at: Point; loose: LooseEnd | null }) {
   const { store, editing, root } = useBridge()
-  const { flowToScreenPosition } = useReactFlow()
+  const flow = useReactFlow()
   const catalog = useCanvas((state) => state.catalog)
   const frame = root.current?.getBoundingClientRect() ?? new DOMRect()
-  const point = flowToScreenPosition(at)
+  const point = flow.flowToScreenPosition(at)
   const left = Math.max(12, Math.min(point.x - frame.left, frame.width - WIDTH - 12))
   const top = Math.max(12, Math.min(point.y - frame.top, frame.height - HEIGHT - 12))
   const find = (query: string) =>
@@ -41,7 +43,22 @@ export function Palette({ at, loose }: { at: Point; loose: LooseEnd | null }) {
   const choose = (name: string) => {
     const type = catalog.get(name)
     store.setState({ panel: null })
-    if (type) editing.place(type, { x: loose?.side === "target" ? at.x - 300 : at.x, y: at.y - 20 }, loose)
+    if (!type) return
+    const start = { x: loose?.side === "target" ? at.x - 300 : at.x, y: at.y - 20 }
+    const id = editing.place(type, loose ? start : editing.freePlace(start), loose)
+    if (id) reveal(id)
+  }
+  /** Bring a new node into sight where it stands under a bar or beyond the edge. */
+  const reveal = (id: string) => {
+    const [rect] = editing.rects([id])
+    if (!rect) return
+    const [zoom, corner] = [flow.getZoom(), flow.flowToScreenPosition(rect)]
+    const isSeen =
+      corner.x >= frame.left &&
+      corner.y >= frame.top + COVERED.top &&
+      corner.x + rect.width * zoom <= frame.right &&
+      corner.y + rect.height * zoom <= frame.bottom - COVERED.bottom
+    if (!isSeen) void flow.setCenter(rect.x + rect.width / 2, rect.y + rect.height / 2, { zoom, duration: 160 })
   }
   return (
     <Dialog label="Add a node" className="ff-palette" style={{ left, top, width: WIDTH, maxHeight: HEIGHT }}>

@@ -4,11 +4,12 @@ import type { NodeType, PortType } from "../wire/catalog"
 import type { Document } from "./document"
 import { fitting } from "./ports"
 
-/** How well a text answers a query, 0 for not at all: a word that begins so, then letters in their order. */
+/** How well a text answers a query, 0 for not at all: just this, a word that begins so, then letters in their order. */
 export function score(query: string, text: string): number {
   const wanted = query.trim().toLowerCase()
   const said = text.toLowerCase()
   if (wanted === "") return 1
+  if (said === wanted) return 120
   if (said.startsWith(wanted)) return 100 - said.length / 100
   if (said.split(/[\s_-]+/).some((word) => word.startsWith(wanted))) return 80 - said.length / 100
   if (said.includes(wanted)) return 60 - said.length / 100
