@@ -55,7 +55,13 @@ export class Session {
     this.#events = new FrameQueue((batches) => {
       this.store.setState(({ runs }) => ({ runs: reduced(runs, batches.flat()) }))
     }, later)
-    this.#stop = channel.listen((message, buffers) => this.#hear(message, buffers))
+    const stops = [
+      channel.listen((message, buffers) => this.#hear(message, buffers)),
+      channel.onLineChange?.(() => this.#askAgain()),
+    ]
+    this.#stop = () => {
+      for (const stop of stops) stop?.()
+    }
     this.#askAgain()
   }
 
@@ -87,15 +93,29 @@ export class Session {
         if (answer.reply.error) reject(new KernelError(answer.reply.error))
         else resolve(answer)
       })
-      this.channel.send({ ...message, id } as ToKernel, buffers)
+      if (this.#deliver({ ...message, id } as ToKernel, buffers)) return
+      const away = { code: "silence", message: "The kernel is away.", hint: "Run this cell to reconnect." }
+      this.#questions.get(id)?.({ reply: { type: "reply", id, error: away }, buffers: [] })
     })
+  }
+
+  /** Hand a message over; where nobody takes it any more, the kernel is away, and false. */
+  #deliver(message: ToKernel, buffers?: ArrayBuffer[]): boolean {
+    try {
+      this.channel.send(message, buffers)
+      return true
+    } catch (error) {
+      console.warn("The kernel takes no message:", error)
+      this.store.setState({ isAway: true })
+      return false
+    }
   }
 
   /** Send a message; returns its id. */
   send(message: Sendable<ToKernel>): string {
     const id = newId()
     this.#sent.add(id)
-    this.channel.send({ ...message, id } as ToKernel)
+    this.#deliver({ ...message, id } as ToKernel)
     return id
   }
 
@@ -117,7 +137,7 @@ export class Session {
     this.#asked?.sentSince.add(id)
     this.#sent.add(id)
     this.#watch(id)
-    this.channel.send({ type: "edits", id, client_id: this.clientId, base_rev: shared.rev, edits, gesture })
+    this.#deliver({ type: "edits", id, client_id: this.clientId, base_rev: shared.rev, edits, gesture })
     return true
   }
 
@@ -261,6 +281,6 @@ export class Session {
       this.#askAgain()
     }, PATIENCE_MS)
     this.#asked = { id, sentSince, timer }
-    this.channel.send({ type: "ask", id, what: "snapshot" })
+    this.#deliver({ type: "ask", id, what: "snapshot" })
   }
 }

@@ -157,7 +157,10 @@ export type ToKernel =
 
 /** A two-way pipe of messages, whatever is at the other end. */
 export interface Channel {
+  /** Throws where there is nobody to send to: the kernel was restarted. */
   send(message: ToKernel, buffers?: ArrayBuffer[]): void
+  /** Hear that the kernel went or came, where somebody can tell; returns how to stop. */
+  onLineChange?(listener: () => void): () => void
   /** Hear messages; returns how to stop. */
   listen(listener: (message: FromKernel, buffers: DataView[]) => void): () => void
 }

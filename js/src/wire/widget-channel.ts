@@ -8,7 +8,12 @@ export interface WidgetModel {
   send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void
   on(event: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void
   off(event: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void
+  on(event: typeof LINE_CHANGED, callback: () => void): void
+  off(event: typeof LINE_CHANGED, callback: () => void): void
 }
+
+/** What the widget manager says of every model when its kernel goes away, as by a restart. */
+const LINE_CHANGED = "comm_live_update"
 
 export function widgetChannel(model: WidgetModel): Channel {
   return {
@@ -19,6 +24,10 @@ export function widgetChannel(model: WidgetModel): Channel {
       }
       model.on("msg:custom", hear)
       return () => model.off("msg:custom", hear)
+    },
+    onLineChange(listener) {
+      model.on(LINE_CHANGED, listener)
+      return () => model.off(LINE_CHANGED, listener)
     },
   }
 }
