@@ -1,0 +1,122 @@
+"""The canvas in a real JupyterLab: a flow is made, run, cancelled and undone, by mouse and keyboard."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from canvas_page import CanvasPage, middle
+from notebook_kit import IMPORT, Notebook
+
+if TYPE_CHECKING:
+    from jupyterlab_kit import Lab
+    from notebook_kit import Service
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.lab
+pytest_plugins = ["jupyterlab_fixtures"]
+
+
+def test_a_flow_is_built_by_mouse_and_keyboard_and_runs(page: Page, lab: Lab) -> None:
+    """From an empty canvas to a film: palette, edges, a prompt, real progress up to the end, media by the server."""
+    Notebook.of(page, lab, "build", f'{IMPORT}\nff.Canvas("demo.flow.json")').run(0)
+    canvas = CanvasPage(page).ready()
+    canvas.add("prompt")
+    canvas.field("text_1", "text").click()
+    page.keyboard.type("a lighthouse above a calm sea, dawn")
+    start = middle(canvas.port("text_1", "text", "source"))
+    canvas.drag(start, {"x": start["x"] + 60, "y": start["y"] - 160})
+    page.keyboard.type("generate image")  # what a loose edge may end in
+    canvas.press("Enter")
+    canvas.node("generate_image_1").wait_for()
+    canvas.add("generate video")
+    canvas.node("generate_video_1").wait_for()
+    canvas.focus()
+    canvas.press("f")
+    canvas.connect(("generate_image_1", "image"), ("generate_video_1", "image"))
+    canvas.choose_model("generate_video_1", "burns")
+
+    canvas.watch_progress()
+    canvas.run_all()
+    canvas.await_fresh()
+    assert canvas.await_picture("generate_image_1").startswith(f"{lab.url}/fusionflow/")
+    canvas.node("generate_video_1").locator(".ff-film, video, img").first.wait_for()
+    seen = canvas.progress_seen()["generate_video_1"]
+    assert seen == sorted(seen)  # the last step and the end come in one message, so 100 itself need not be drawn
+    assert len(seen) > 3
+    assert seen[-1] >= 90
+
+
+def test_a_run_is_cancelled_while_a_cell_blocks_the_kernel(page: Page, lab: Lab, service: Service) -> None:
+    """Run and cancel do their work while a cell sleeps; the service hears of it too."""
+    prompt = "a job that never ends"
+    service.behave(prompt, end="never")
+    notebook = Notebook.of(
+        page,
+        lab,
+        "cancel",
+        f'{IMPORT}\nflow = ff.Flow("Cancel")\nflow.generate_image("{prompt}", model="fake/image", name="slow")\nff.Canvas(flow)',
+        "import time\ntime.sleep(600)",
+    )
+    notebook.run(0)
+    canvas = CanvasPage(page).ready()
+    notebook.start(1)
+    canvas.root.scroll_into_view_if_needed()
+    canvas.run_all()
+    canvas.node("slow").locator("[role=progressbar][aria-valuenow]").wait_for()  # the service has it
+    canvas.click("slow")
+    canvas.node("slow").locator("[title^='Cancel this node']").click()
+    canvas.await_chip("slow", "cancelled")
+    assert notebook.is_running(1)
+    assert service.times_paid(prompt) == 1
+
+
+def test_ten_steps_are_undone_and_redone(page: Page, lab: Lab) -> None:
+    """Undo takes back edits of every kind one by one, in the file too, and redo brings them all again."""
+    notebook = Notebook.of(page, lab, "undo", f'{IMPORT}\ncanvas = ff.Canvas("undo.flow.json")\ncanvas')
+    notebook.run(0)
+    canvas = CanvasPage(page).ready()
+    for _ in range(4):
+        canvas.add("seeds")
+    canvas.focus()
+    canvas.press("f")
+    canvas.await_nodes(*(f"seeds_{number}" for number in range(1, 5)))
+    canvas.press("F2")
+    page.keyboard.type("Many")
+    canvas.press("Enter")
+    canvas.node("seeds_4").locator(".ff-title", has_text="Many").wait_for()
+    canvas.focus()
+    canvas.press("m", "Shift+ArrowRight", "Control+d")
+    canvas.await_nodes(*(f"seeds_{number}" for number in range(1, 6)))
+    canvas.press("Delete")
+    canvas.await_nodes(*(f"seeds_{number}" for number in range(1, 5)))
+    made = canvas.nodes()
+    before = notebook.file("undo.flow.json", lambda text: "Many" in text)
+    for _ in range(10):
+        canvas.press("Control+z")
+    canvas.root.get_by_role("heading", name="An empty canvas").wait_for()
+    for _ in range(10):
+        canvas.press("Control+Shift+z")
+    canvas.press("f")
+    canvas.await_nodes(*made)
+    canvas.node("seeds_4").locator(".ff-title", has_text="Many").wait_for()
+    after = notebook.file("undo.flow.json", lambda text: "Many" in text)
+    assert json.loads(after)["nodes"] == json.loads(before)["nodes"]
+
+
+def test_a_template_begins_a_flow_and_runs(page: Page, lab: Lab) -> None:
+    """Templates stand on the empty canvas; one click places one, it runs without a key, and one undo takes it away."""
+    Notebook.of(page, lab, "template", f'{IMPORT}\nff.Canvas("template.flow.json")').run(0)
+    canvas = CanvasPage(page).ready()
+    assert canvas.root.locator(".ff-templates button").count() == 4
+    canvas.root.locator(".ff-templates button", has_text="A still").click()
+    canvas.await_nodes("graded", "picture", "prompt")
+    canvas.run_all()
+    canvas.await_fresh()
+    canvas.await_picture("picture")
+    canvas.await_picture("graded")
+    assert canvas.root.locator(".ff-tape .ff-frame").count() == 2
+    canvas.focus()
+    canvas.press("Control+z")
+    canvas.root.get_by_role("heading", name="An empty canvas").wait_for()
