@@ -87,9 +87,11 @@ def watched_page(context: BrowserContext) -> Iterator[Page]:
     page.on("pageerror", lambda error: wrong.append(error.stack or str(error)) if _is_ours(error) else None)
     page.on(
         "console",
-        lambda said: wrong.append(f"{said.text} ({said.location['url']})")
-        if said.type == "error" and not NOT_OURS.search(f"{said.text} {said.location['url']}")
-        else None,
+        lambda said: (
+            wrong.append(f"{said.text} ({said.location['url']})")
+            if said.type == "error" and not NOT_OURS.search(f"{said.text} {said.location['url']}")
+            else None
+        ),
     )
     try:
         yield page

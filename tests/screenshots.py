@@ -12,8 +12,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nbformat
-from jupyterlab_kit import CHROMIUM, NO_CHROMIUM, browser_page, command, jupyterlab
+from canvas_page import CanvasPage
+from jupyterlab_kit import CHROMIUM, NO_CHROMIUM, command, jupyterlab
+from notebook_kit import Notebook, browser_context, watched_page
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ canvas = ff.Canvas(flow, height="1010px")
 canvas
 """
 EMPTY = 'import fusionflow_nb as ff\n\nff.Canvas("new.flow.json", height="760px")'
-BATCHES = 'flow.set_variable("time", "dawn")'
-ALL_FRESH = "() => document.querySelector('.ff-holder').textContent.includes('all fresh')"
+DAWN = 'flow.set_variable("time", "dawn")'
+LOADED = "() => [...document.querySelectorAll('.ff-holder img')].every(one => one.complete && one.naturalWidth > 0)"
 
 
 def main() -> int:
@@ -54,31 +55,28 @@ def main() -> int:
         return 1
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "out" / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as place, browser_page() as page:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        browser_context() as context,
+        watched_page(context) as page,
+        jupyterlab(Path(place), FUSIONFLOW_HOME=str(Path(place) / "home")) as lab,
+    ):
         page.set_viewport_size({"width": 1500, "height": 1360})
-        notebooks = Path(place) / "notebooks"
-        notebooks.mkdir()
-        for name, cells in {"city": (FLOW, BATCHES), "empty": (EMPTY,)}.items():
-            book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells])
-            nbformat.write(book, notebooks / f"{name}.ipynb")
-        with jupyterlab(Path(place), FUSIONFLOW_HOME=str(Path(place) / "home")) as lab:
-            lab.open(page, "empty.ipynb")
-            command(page, "notebook:run-all-cells")
-            page.wait_for_selector(".ff-templates button")
-            both(page, folder, "empty")
-            lab.open(page, "city.ipynb")
-            command(page, "notebook:run-cell")
-            page.wait_for_selector(".ff-card")
-            page.get_by_role("button", name="Run", exact=False).first.click()
-            page.wait_for_function("() => /\\d+ %/.test(document.querySelector('.ff-holder').textContent)")
-            both(page, folder, "running")
-            page.wait_for_function(ALL_FRESH)
-            page.wait_for_function("() => [...document.querySelectorAll('.ff-holder img')].every(one => one.complete)")
-            both(page, folder, "finished", shown=True)
-            page.evaluate("() => window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1")
-            command(page, "notebook:run-cell")
-            page.wait_for_selector(".ff-why, .ff-diff, del")
-            both(page, folder, "stale")
+        Notebook.of(page, lab, "empty", EMPTY).start(0)
+        page.wait_for_selector(".ff-templates button")
+        both(page, folder, "empty")
+        city = Notebook.of(page, lab, "city", FLOW.strip(), DAWN)
+        city.run(0)
+        canvas = CanvasPage(page).ready()
+        canvas.root.get_by_role("button", name="▶ Run").first.click()
+        page.wait_for_function("() => /\\d+ %/.test(document.querySelector('.ff-holder').textContent)")
+        both(page, folder, "running")
+        canvas.await_fresh()
+        page.wait_for_function(LOADED)
+        both(page, folder, "finished", shown=True)
+        city.run(1)
+        page.wait_for_selector(".ff-holder del")
+        both(page, folder, "stale")
     print(f"The pictures are in {folder}; {SHOWN.relative_to(ROOT)} is for the README.")
     return 0
 

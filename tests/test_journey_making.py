@@ -56,7 +56,8 @@ def test_a_run_is_cancelled_while_a_cell_blocks_the_kernel(page: Page, lab: Lab,
         page,
         lab,
         "cancel",
-        f'{IMPORT}\nflow = ff.Flow("Cancel")\nflow.generate_image("{prompt}", model="fake/image", name="slow")\nff.Canvas(flow)',
+        f'{IMPORT}\nflow = ff.Flow("Cancel")\n'
+        f'flow.generate_image("{prompt}", model="fake/image", name="slow")\nff.Canvas(flow)',
         "import time\ntime.sleep(600)",
     )
     notebook.run(0)

@@ -1,4 +1,4 @@
-"""The canvas as a part of its notebook: restarts, reopening, Python beside it, keys, files, and an end without traces."""
+"""The canvas as a part of its notebook: restarts, reopening, Python beside it, keys, and an end without traces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ canvas = ff.Canvas("paid.flow.json")
 canvas"""
 TRACES = """() => ({
     holders: document.querySelectorAll('.ff-holder').length,
-    styles: [...document.querySelectorAll('style')].filter(one => /ff-(root|snapshot|card)/.test(one.textContent)).length,
+    styles: [...document.querySelectorAll('style')]
+        .filter(one => /ff-(root|snapshot|card)/.test(one.textContent)).length,
 })"""
 
 
