@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Error, Page
 
 IMPORT = "import fusionflow_nb as ff"
+WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # without a graphics card
 PATIENCE_S = 60  # a bound for hanging, never for speed
 NOT_OURS = re.compile(
     # JupyterLab asks for these and copes without: a workspace nobody saved yet, a session that has just ended.
@@ -72,7 +73,7 @@ def browser_context() -> Iterator[BrowserContext]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *WEBGL])
         context = browser.new_context(viewport={"width": 1280, "height": 900})
         context.set_default_timeout(PATIENCE_S * 1000)
         yield context
@@ -87,9 +88,11 @@ def watched_page(context: BrowserContext) -> Iterator[Page]:
     page.on("pageerror", lambda error: wrong.append(error.stack or str(error)) if _is_ours(error) else None)
     page.on(
         "console",
-        lambda said: wrong.append(f"{said.text} ({said.location['url']})")
-        if said.type == "error" and not NOT_OURS.search(f"{said.text} {said.location['url']}")
-        else None,
+        lambda said: (
+            wrong.append(f"{said.text} ({said.location['url']})")
+            if said.type == "error" and not NOT_OURS.search(f"{said.text} {said.location['url']}")
+            else None
+        ),
     )
     try:
         yield page
