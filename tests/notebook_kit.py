@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Error, Page
 
 IMPORT = "import fusionflow_nb as ff"
-PATIENCE_S = 60  # a bound for hanging, never for speed
+WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # without a graphics card
+PATIENCE_S = 15  # a bound for hanging, never for speed
 NOT_OURS = re.compile(
     # JupyterLab asks for these and copes without: a workspace nobody saved yet, a session that has just ended.
     r"/api/(workspaces|sessions|kernels|contents)\b|/lab/api/"
@@ -72,7 +73,7 @@ def browser_context() -> Iterator[BrowserContext]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *WEBGL])
         context = browser.new_context(viewport={"width": 1280, "height": 900})
         context.set_default_timeout(PATIENCE_S * 1000)
         yield context

@@ -52,14 +52,8 @@ def test_a_run_is_cancelled_while_a_cell_blocks_the_kernel(page: Page, lab: Lab,
     """Run and cancel do their work while a cell sleeps; the service hears of it too."""
     prompt = "a job that never ends"
     service.behave(prompt, end="never")
-    notebook = Notebook.of(
-        page,
-        lab,
-        "cancel",
-        f'{IMPORT}\nflow = ff.Flow("Cancel")\n'
-        f'flow.generate_image("{prompt}", model="fake/image", name="slow")\nff.Canvas(flow)',
-        "import time\ntime.sleep(600)",
-    )
+    cell = f'{IMPORT}\nflow = ff.Flow("Cancel")\nflow.generate_image("{prompt}", model="fake/image", name="slow")'
+    notebook = Notebook.of(page, lab, "cancel", f"{cell}\nff.Canvas(flow)", "import time\ntime.sleep(600)")
     notebook.run(0)
     canvas = CanvasPage(page).ready()
     notebook.start(1)

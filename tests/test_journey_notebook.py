@@ -1,4 +1,4 @@
-"""The canvas as a part of its notebook: restarts, reopening, Python beside it, keys, and an end without traces."""
+"""The canvas as a part of its notebook: restarts, reopening, Python beside it, keys, its file, and no traces."""
 
 from __future__ import annotations
 
@@ -21,10 +21,28 @@ PAID = """\
 import fusionflow_nb as ff
 canvas = ff.Canvas("paid.flow.json")
 canvas"""
+COUNT_LISTENERS = """() => {
+    // Of the page itself, added from the canvas's module: those on elements go with their elements.
+    const kept = window.canvasListeners = new Map();
+    for (const target of [window, document]) {
+        const { addEventListener: add, removeEventListener: remove } = EventTarget.prototype;
+        const known = new Map();
+        target.addEventListener = function (type, listener, ...more) {
+            if (/blob:/.test(new Error().stack)) known.set(listener, type);
+            return add.call(target, type, listener, ...more);
+        };
+        target.removeEventListener = function (type, listener, ...more) {
+            known.delete(listener);
+            return remove.call(target, type, listener, ...more);
+        };
+        kept.set(target, known);
+    }
+}"""
+LISTENERS = "() => [...window.canvasListeners.values()].map(known => [...known.values()].sort())"
 TRACES = """() => ({
     holders: document.querySelectorAll('.ff-holder').length,
-    styles: [...document.querySelectorAll('style')]
-        .filter(one => /ff-(root|snapshot|card)/.test(one.textContent)).length,
+    // anywidget keeps one sheet for all widgets of a class, for as long as the page lives.
+    styles: [...document.querySelectorAll('style:not([id])')].filter(one => /[.]ff-/.test(one.textContent)).length,
 })"""
 
 
@@ -145,3 +163,42 @@ def test_no_key_leaks_into_the_notebook(page: Page, lab: Lab) -> None:
     page.locator(".jp-Cell").nth(1).locator(".jp-InputPrompt").click()
     page.keyboard.press("b")
     page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.widgets.length === 3")
+
+
+def test_the_file_follows_and_is_never_overwritten_blindly(page: Page, lab: Lab) -> None:
+    """The file is written shortly after an edit; changed by somebody else, a banner asks and nothing is lost."""
+    notebook = Notebook.of(page, lab, "file", f'{IMPORT}\nff.Canvas("file.flow.json")')
+    notebook.run(0)
+    canvas = CanvasPage(page).ready()
+    canvas.add("prompt")
+    canvas.field("text_1", "text").click()
+    page.keyboard.type("mine")
+    text = notebook.file("file.flow.json", lambda text: '"mine"' in text)
+    (notebook.folder / "file.flow.json").write_text(text.replace('"mine"', '"theirs"'))
+    page.keyboard.type(" too")
+    conflict = canvas.root.get_by_role("alert")
+    conflict.get_by_text("was changed on disk").wait_for()
+    assert '"theirs"' in notebook.file("file.flow.json")
+    conflict.get_by_role("button", name="Save a copy").click()
+    conflict.wait_for(state="detached")
+    assert '"mine too"' in notebook.file("file (2).flow.json")
+    assert '"theirs"' in notebook.file("file.flow.json")
+
+
+def test_a_canvas_leaves_nothing_behind(page: Page, lab: Lab) -> None:
+    """When its cell is deleted no element, style or listener of it stays, and nothing goes wrong on the way."""
+    page.add_init_script(f"({COUNT_LISTENERS})()")
+    notebook = Notebook.of(page, lab, "traces", IMPORT, 'ff.Canvas("traces.flow.json")')
+    notebook.run(0)
+    before, listeners = page.evaluate(TRACES), page.evaluate(LISTENERS)
+    notebook.run(1)
+    canvas = CanvasPage(page).ready()
+    canvas.add("prompt")
+    canvas.node("text_1").wait_for()
+    assert page.evaluate(TRACES) == {"holders": 1, "styles": 1}
+    assert page.evaluate(LISTENERS) != listeners
+    notebook.activate(1)
+    begin(page, "notebook:delete-cell")
+    page.locator(".ff-root").wait_for(state="detached")
+    page.wait_for_function(f"before => JSON.stringify(({TRACES})()) === JSON.stringify(before)", arg=before)
+    page.wait_for_function(f"before => JSON.stringify(({LISTENERS})()) === JSON.stringify(before)", arg=listeners)
