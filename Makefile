@@ -8,7 +8,7 @@ BUILT     := fusionflow_nb/canvas/static/licenses.txt
 INSTALLED := js/node_modules/.installed
 SOURCES   := $(shell find js/src) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: demo test lab bench check js node browser clean
+.PHONY: demo test lab bench pictures check js node browser clean
 
 demo: $(VENV)/.all js
 	$(BIN)/fusionflow demo --folder out
@@ -31,6 +31,10 @@ bench: $(VENV)/.test js browser
 
 lab: $(VENV)/.all js
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb
+
+# Screenshots of the canvas in JupyterLab, the README's among them.
+pictures: $(VENV)/.test js browser
+	$(BIN)/python tests/screenshots.py
 
 check: $(VENV)/.test js
 	$(BIN)/python tests/run_all.py --only ruff format mypy "js types" "js lint"

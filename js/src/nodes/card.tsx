@@ -5,7 +5,7 @@ import { memo } from "react"
 import { useNow } from "../bridge/clock"
 import { useBridge, useCanvas, useCard } from "../bridge/context"
 import { isMain, type Section } from "../state/anatomy"
-import { brief, isRunning, runningSince, showsMedia } from "../state/card"
+import { differing, isRunning, runningSince, showsMedia } from "../state/card"
 import type { Card as CardData } from "../state/derived"
 import { shownValue, words } from "../state/form"
 import { seconds } from "../state/money"
@@ -101,11 +101,14 @@ function Part({ id, card, section }: { id: string; card: CardData; section: Sect
       return (
         <div className="ff-part ff-reason" style={place}>
           <p>
-            {card.reasons.map((reason) => (
-              <span key={reason.text} title={reason.text}>
-                {words(reason.field ?? "")}: <s>{brief(reason.old)}</s> → <b>{brief(reason.new)}</b>
-              </span>
-            ))}
+            {card.reasons.map((reason) => {
+              const [old, now] = differing(reason.old, reason.new)
+              return (
+                <span key={reason.text} title={reason.text}>
+                  {words(reason.field ?? "")}: <s>{old}</s> → <b>{now}</b>
+                </span>
+              )
+            })}
           </p>
         </div>
       )

@@ -168,8 +168,25 @@ export function reasonsOf(facts: CardFacts): Reason[] {
 const reasonText = (reasons: Reason[] | undefined): string => (reasons ?? []).map((one) => one.text).join(" · ")
 
 /** What is shown of a value in a difference. */
-export const brief = (value: Json | undefined): string =>
+const brief = (value: Json | undefined): string =>
   value === null || value === undefined ? "not set" : typeof value === "string" ? value : JSON.stringify(value)
+
+/** Of two long texts the words that differ, and a few dots for those that do not: `… midnight, …` -> `… dawn, …`. */
+export function differing(old: Json | undefined, now: Json | undefined): [string, string] {
+  if (typeof old !== "string" || typeof now !== "string") return [brief(old), brief(now)]
+  const [before, after] = [old.split(/(?<=\s)/), now.split(/(?<=\s)/)]
+  const least = Math.min(before.length, after.length)
+  let start = 0
+  while (start < least && before[start] === after[start]) start += 1
+  let end = 0
+  while (end < least - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end += 1
+  const part = (words: string[]) =>
+    `${start > 0 ? "… " : ""}${words
+      .slice(start, words.length - end)
+      .join("")
+      .trim()}${end > 0 ? " …" : ""}`
+  return [brief(part(before)), brief(part(after))]
+}
 
 /** The cells of the node's main output, in the order of its axes; those that go on stand in their places. */
 export function cellsOf(facts: CardFacts): CellView[] {
