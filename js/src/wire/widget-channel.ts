@@ -7,8 +7,8 @@ export interface WidgetModel {
   get(name: string): unknown
   send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void
   on(event: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void
-  off(event: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void
   on(event: typeof LINE_CHANGED, callback: () => void): void
+  off(event: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void
   off(event: typeof LINE_CHANGED, callback: () => void): void
 }
 
