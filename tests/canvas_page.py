@@ -82,7 +82,7 @@ class CanvasPage:
 
     def field(self, node_id: str, name: str) -> Locator:
         """A parameter's field on its node."""
-        return self.node(node_id).locator(f"[id='ff-card-{node_id}-{name}']")
+        return self.node(node_id).locator(f"[id^='ff-card-{node_id}-{name}-']")
 
     def await_value(self, node_id: str, name: str, value: str) -> None:
         """Wait until a parameter's field shows this."""

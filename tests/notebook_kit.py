@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 IMPORT = "import fusionflow_nb as ff"
 WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # without a graphics card
-PATIENCE_S = 15  # a bound for hanging, never for speed
+PATIENCE_S = 60  # a bound for hanging, never for speed
 NOT_OURS = re.compile(
     # JupyterLab asks for these and copes without: a workspace nobody saved yet, a session that has just ended.
     r"/api/(workspaces|sessions|kernels|contents)\b|/lab/api/"

@@ -135,11 +135,14 @@ def test_two_views_keep_in_step(page: Page, lab: Lab) -> None:
     second.field("text_1", "text").click()
     page.keyboard.type("said in the second")
     first.await_value("text_1", "text", "said in the second")
+    second.add("seeds")
+    first.node("seeds_1").wait_for(state="attached")
+    second.node("seeds_1").locator("label", has_text="count").click()  # a label finds the field of its own view
+    assert second.field("seeds_1", "count").evaluate("field => field === document.activeElement")
     notebook.activate(0)
     begin(page, "notebook:create-output-view")
     page.locator(".jp-LinkedOutputView .ff-root").wait_for()
     third = CanvasPage(page, 2)
-    third.root.locator(".react-flow__node").wait_for()
     third.await_value("text_1", "text", "said in the second")
 
 

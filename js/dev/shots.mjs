@@ -19,9 +19,9 @@ const compare = async (page, id, count) => {
   await page.waitForSelector(".ff-viewer")
 }
 const grade = async (page) => {
-  await page.locator("#ff-card-grade-exposure").fill("0.6")
-  await page.locator("#ff-card-grade-temperature").fill("0.7")
-  await page.locator("#ff-card-grade-hue").fill("24")
+  await page.locator("[id^=ff-card-grade-exposure-]").fill("0.6")
+  await page.locator("[id^=ff-card-grade-temperature-]").fill("0.7")
+  await page.locator("[id^=ff-card-grade-hue-]").fill("24")
   await page.waitForSelector(".ff-graded")
 }
 const SCENES = {

@@ -143,9 +143,9 @@ function Retry({ id }: { id: string }) {
 }
 
 function Variable({ id, name, style }: { id: string; name: string; style: React.CSSProperties }) {
-  const { editing } = useBridge()
+  const { editing, session } = useBridge()
   const value = useCanvas((state) => state.shared.shown.variables[name] ?? null)
-  const fieldId = `ff-variable-${id}-${name}`
+  const fieldId = `ff-variable-${id}-${name}-${session.clientId}`
   return (
     <div className="ff-part" style={style}>
       <div className="ff-field nodrag">

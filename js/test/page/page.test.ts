@@ -101,7 +101,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
 
   it("edits a parameter, shows why the node is stale and what a run would cost, runs, and is fresh", async () => {
     await open("city")
-    await page.locator("#ff-variable-prompt-time").fill("dawn")
+    await page.locator("[id^=ff-variable-prompt-time-]").fill("dawn")
     await page.waitForFunction(() => dev.kernel.document.variables.time === "dawn")
     await page.waitForFunction(() => document.querySelector(".ff-button.is-primary")?.textContent?.includes("–"))
     await page.locator(".ff-button.is-primary").click()
@@ -142,7 +142,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     })
     await focusCanvas()
     for (const key of ["a", "b", "d", "Shift+Enter", "Escape", "m", "ArrowDown"]) await page.keyboard.press(key)
-    await page.locator("#ff-variable-prompt-time").press("x")
+    await page.locator("[id^=ff-variable-prompt-time-]").press("x")
     expect(await page.evaluate(() => (globalThis as unknown as { leaked: string[] }).leaked)).toEqual([])
     expect(await page.locator("[data-lm-suppress-shortcuts=true]").count()).toBe(1)
   })
@@ -236,7 +236,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
       }
     })
     expect(kept).toEqual({
-      begun: { views: 3, listeners: 2, asked: ["ask", "ask"] },
+      begun: { views: 3, listeners: 4, asked: ["ask", "ask"] },
       views: 1,
       listeners: 0,
       left: [0, 0],

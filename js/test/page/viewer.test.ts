@@ -191,7 +191,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
 
   it("draws a grade while a slider moves, on the node and in the viewer, until the kernel's result is there", async () => {
     await open("grade")
-    const slider = page.locator("#ff-card-grade-exposure")
+    const slider = page.locator("[id^=ff-card-grade-exposure-]")
     expect(await page.locator(".ff-graded").count()).toBe(0)
     const light = () =>
       page.evaluate(() => {
@@ -213,7 +213,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
     await drawn()
     await page.waitForSelector(".ff-tag.is-plain")
     const before = await colour(0.5, 0.5)
-    await page.locator("#ff-viewer-grade-exposure").fill("-1")
+    await page.locator("[id^=ff-viewer-grade-exposure-]").fill("-1")
     await page.waitForTimeout(100)
     const after = await colour(0.5, 0.5)
     expect(after.reduce((sum, value) => sum + value)).toBeLessThan(before.reduce((sum, value) => sum + value))

@@ -27,8 +27,9 @@ export interface ControlProps {
 }
 
 export const FieldRow = memo(function FieldRow({ nodeId, field, value, isBare = false, place }: Props) {
-  const { editing } = useBridge()
-  const id = `ff-${place}-${nodeId}-${field.name}`
+  const { editing, session } = useBridge()
+  // Two views on one page: a label must find the field of its own.
+  const id = `ff-${place}-${nodeId}-${field.name}-${session.clientId}`
   const problem = problemOf(field, value)
   const control = { id, field, value, problem, onChange: (next: Json) => editing.set(nodeId, field, next) }
   return (
