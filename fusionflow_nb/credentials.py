@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.session import home_folder
+from fusionflow_nb.home import home_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -221,9 +221,18 @@ class NodeFailedError(JobError):
 
 
 class ProviderError(JobError):
-    """The service answered with a failure."""
+    """The service answered with a failure.
+
+    Args:
+        what: as for every error, with the rest of its fields.
+        retry_after_s: how long the service asks us to wait before the next try, where it says so.
+    """
 
     code = "provider"
+
+    def __init__(self, what: str, *, retry_after_s: float | None = None, **fields: Any) -> None:  # noqa: ANN401
+        super().__init__(what, **fields)
+        self.retry_after_s = retry_after_s
 
 
 class RefusedError(JobError):

@@ -12,10 +12,7 @@ import getpass
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import platformdirs
 
 from fusionflow_nb import errors, tape
 from fusionflow_nb.assets.local import LocalFolderStore
@@ -26,29 +23,26 @@ from fusionflow_nb.engine.resume import resume_open_jobs
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.engine.services import Services, new_id
 from fusionflow_nb.engine.status import Facts
+from fusionflow_nb.home import HOME_VARIABLE, home_folder
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from pathlib import Path
 
     from fusionflow_nb.journal.records import Generation, ProjectRecord
     from fusionflow_nb.plan.plan import Plan
     from fusionflow_nb.tape.query import Tape
 
+__all__ = ["HOME_VARIABLE", "Session", "current", "home_folder", "use"]
+
 T = TypeVar("T")
 
-HOME_VARIABLE = "FUSIONFLOW_HOME"
 DEFAULT_CAPS_USD = {"run": 2.0, "day": 5.0}
 ASK_ABOVE_JOBS = 100
 ASK_ABOVE_MICRO_USD = 10_000_000
-
-
-def home_folder() -> Path:
-    """Where journal, assets and keys live: FUSIONFLOW_HOME, else the platform's folder for user data."""
-    named = os.environ.get(HOME_VARIABLE)
-    return Path(named).expanduser() if named else platformdirs.user_data_path("fusionflow", appauthor=False)
 
 
 class Session:

@@ -31,12 +31,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transforms": BESIDE,
     "assets": BESIDE,
     "journal": BESIDE,
-    "providers": BESIDE | {"assets.protocol"},
+    # What bytes are is told in one place; keys are added to requests where they are sent, and nowhere above.
+    "providers": BESIDE | {"assets.protocol", "assets.sniff", "credentials"},
     "tape": BESIDE | {"journal"},
     # The composition root, and what a person meets, see everything below them.
-    "session": TOP | {"assets", "journal", "providers", "tape"},
+    "session": TOP | {"home"} | {"assets", "journal", "providers", "tape"},
     "recipes": TOP | {"assets", "journal"},
-    "credentials": {"errors", "session"},
+    "home": set(),
+    "credentials": {"errors", "home"},
     "display": {"errors", "media", "flow", "assets", "engine", "author", "live_run"},
     "cell_output": set(),
     "live_card": {"display", "live_run", "cell_output"},

@@ -55,6 +55,8 @@ SUBMIT_TRIES = 3
 BACKOFF_S = 0.5
 BACKOFF_CAP_S = 8.0
 HELD_LOOK_S = 0.25
+LONGEST_WAIT_S = 120.0
+"""A service that asks for more before the next try has, for this run, said no."""
 ANSWER_GRACE_S = 5.0
 """How long a cancelled submit may still answer, so that what it started can be stopped."""
 
@@ -249,8 +251,10 @@ class Call:
             status = await self._sent(request)
             if not (isinstance(status, Failed) and status.is_retryable) or tries == SUBMIT_TRIES:
                 return status
+            if (status.retry_after_s or 0.0) > LONGEST_WAIT_S:
+                return status
             self.tell(News("waiting", waits_for="rate_limit"))
-            await self.services.sleep(_backoff_s(tries))
+            await self.services.sleep(_backoff_s(tries, status.retry_after_s))
 
     async def _sent(self, request: Request) -> Operation | Status:
         """One request, seen through to its answer: cut off in the middle, nobody would know what it started."""
@@ -310,7 +314,7 @@ class Call:
                 if not error.is_retryable:
                     return Failed(error.code, error.what)
                 failures += 1
-                await self.services.sleep(_backoff_s(failures))
+                await self.services.sleep(_backoff_s(failures, error.retry_after_s))
                 continue
             if not isinstance(status, Pending):
                 return status
@@ -446,7 +450,9 @@ class Call:
         return generation
 
 
-def _backoff_s(tries: int) -> float:
-    """Exponential with jitter, so that many jobs refused together do not come back together."""
-    whole: float = min(BACKOFF_CAP_S, BACKOFF_S * 2 ** (tries - 1))
+def _backoff_s(tries: int, asked_s: float | None = None) -> float:
+    """What the service asks for, else exponential; with jitter: many refused together do not come back together."""
+    if asked_s is not None:
+        return asked_s * random.uniform(1.0, 1.1)  # noqa: S311 - no secret
+    whole: float = min(BACKOFF_CAP_S, BACKOFF_S * 2 ** min(tries - 1, 10))
     return whole * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

@@ -95,7 +95,10 @@ class Failed:
     code: str
     message: str
     is_retryable: bool = False
+    """Only where it is sure that nothing was begun: the engine submits again."""
     cost: Cost | None = None
+    retry_after_s: float | None = None
+    """How long the service asks us to wait before that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,9 @@
+"""How an adapter talks to its service: one shared client per loop, and errors that say whether anything was begun."""
+
+from fusionflow_nb.providers.http.answer import Answer
+from fusionflow_nb.providers.http.client import Http
+from fusionflow_nb.providers.http.download import Fetched, no_longer_than
+from fusionflow_nb.providers.http.parts import Part
+from fusionflow_nb.providers.http.site import SIMULATOR_VARIABLE, Site
+
+__all__ = ["SIMULATOR_VARIABLE", "Answer", "Fetched", "Http", "Part", "Site", "no_longer_than"]

@@ -1,0 +1,263 @@
+"""Requests of one service: submits that are never sent twice, questions that may be asked again.
+
+A key is added here, at the last moment, and only to addresses of the service's own origins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from fusionflow_nb import errors
+from fusionflow_nb.providers.http import pool, trouble
+from fusionflow_nb.providers.http.answer import CLIENT_ERROR, OK, REDIRECT, SERVER_ERROR, Answer
+from fusionflow_nb.providers.http.download import Fetched, fetch
+from fusionflow_nb.providers.http.parts import Part, encode
+from fusionflow_nb.providers.http.retry_after import LONGEST_S
+from fusionflow_nb.providers.protocol import SubmitAmbiguousError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from fusionflow_nb.credentials import Key
+    from fusionflow_nb.providers.http.site import Site
+
+CONNECT_S, READ_S = 10.0, 60.0
+JSON_BYTES = 16_000_000
+ERROR_BYTES = 64_000
+"""Of an error no more is read: a 10 MB page of a proxy is no message."""
+TRIES = 4
+BACKOFF_S, BACKOFF_CAP_S = 0.5, 8.0
+AT_ONCE = 64
+TOO_MANY, BUSY = 429, 503
+
+
+class Http:
+    """The way to one service.
+
+    Args:
+        site: where it lives.
+        at_once: how many requests may be on their way.
+        sleep: how to wait; an argument so that tests own time.
+    """
+
+    def __init__(self, site: Site, *, at_once: int = AT_ONCE, sleep: Callable[[float], Any] = asyncio.sleep) -> None:
+        self.site = site
+        self.sleep = sleep
+        self._at_once = at_once
+        self._slots: dict[int, asyncio.Semaphore] = {}
+        self._keys: Mapping[str, Key] | None = None
+
+    async def submit(
+        self,
+        url: str,
+        json: Any = None,  # noqa: ANN401 - JSON
+        parts: Sequence[Part] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        read_s: float = READ_S,
+        most_bytes: int = JSON_BYTES,
+    ) -> Answer:
+        """Start paid work: sent once, and not followed anywhere else.
+
+        Raises:
+            SubmitAmbiguousError: it may or may not have been accepted.
+            ProviderError: it never left; `is_retryable` where the network may be better later.
+        """
+        host = httpx.URL(url).host
+        try:
+            async with self.sent("POST", url, json, parts, headers=headers, read_s=read_s) as response:
+                answer = await self.read(response, most_bytes)
+        except httpx.HTTPError as error:
+            if trouble.was_not_sent(error):
+                raise trouble.clear(error, self.site.provider, host) from error
+            raise SubmitAmbiguousError(trouble.clear(error, self.site.provider, host).what) from error
+        except errors.ProviderError as error:  # the answer was too long to be one
+            raise SubmitAmbiguousError(error.what) from error
+        if answer.status >= SERVER_ERROR and not _surely_not_taken(answer):
+            raise SubmitAmbiguousError(f"{host} answered with an error of its own (HTTP {answer.status}).")
+        return answer
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        json: Any = None,  # noqa: ANN401 - JSON
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        tries: int = 1,
+    ) -> Answer:
+        """Ask what costs nothing to ask again: polls, cancels, uploads. With `tries`, waits and asks again itself.
+
+        Raises:
+            ProviderError: no answer, or none of the service's (`is_retryable` for a busy one).
+        """
+        tried = 0
+        while True:
+            tried += 1
+            try:
+                return await self._asked(method, url, json, headers=headers, content=content)
+            except errors.ProviderError as error:
+                wait_s = _wait_s(tried, error.retry_after_s)
+                if not error.is_retryable or tried >= tries or wait_s > LONGEST_S:
+                    raise
+                await self.sleep(wait_s)
+
+    async def upload(self, url: str, parts: Sequence[Part]) -> Answer:
+        """Hand a file over; done twice it is merely there twice. Raises ProviderError."""
+        host = httpx.URL(url).host
+        try:
+            async with self.sent("POST", url, parts=parts) as response:
+                return self._checked(await self.read(response))
+        except httpx.HTTPError as error:
+            raise trouble.clear(error, self.site.provider, host) from error
+
+    async def fetch(
+        self, url: str, *, most_bytes: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> Fetched:
+        """An output, streamed into a file. See `download.fetch`."""
+        return await fetch(self, url, most_bytes=most_bytes, headers=headers)
+
+    @asynccontextmanager
+    async def sent(
+        self,
+        method: str,
+        url: str,
+        json: Any = None,  # noqa: ANN401 - JSON
+        parts: Sequence[Part] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        read_s: float = READ_S,
+        outside: bool = False,
+        with_key: bool = True,
+    ) -> AsyncIterator[httpx.Response]:
+        """One request on its way, its body not read yet. Raises httpx.HTTPError, SecretError."""
+        made = dict(headers or {})
+        if json is not None:
+            content, made["content-type"] = wire_json(json), "application/json"
+        if parts is not None:
+            boundary = secrets.token_hex(16)
+            content = await asyncio.to_thread(encode, parts, boundary)
+            made["content-type"] = f"multipart/form-data; boundary={boundary}"
+        if with_key:
+            if not self.site.is_own(url):
+                raise errors.ProviderError(
+                    f"{httpx.URL(url).host} is not the service's own address, so no key is sent there.",
+                    provider=self.site.provider,
+                )
+            if self._keys is None:  # a keyring may ask the desktop first
+                self._keys = await asyncio.to_thread(self.site.keys)
+            made = {**self.site.authorise(self._keys), **made}
+        client = pool.of_this_loop(self).client(url, outside=outside)
+        timeout = httpx.Timeout(read_s, connect=CONNECT_S, pool=None)
+        async with self._slot():
+            request = client.build_request(method, url, content=content, headers=made, timeout=timeout)
+            response = await client.send(request, stream=True)
+            try:
+                yield response
+            finally:
+                await response.aclose()
+
+    async def read(self, response: httpx.Response, most_bytes: int = JSON_BYTES) -> Answer:
+        """The body, cleared of our keys. Raises httpx.HTTPError, ProviderError where it does not end."""
+        is_good = OK <= response.status_code < REDIRECT
+        limit = most_bytes if is_good else ERROR_BYTES
+        body = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > limit:
+                    break
+        except httpx.HTTPError:
+            if is_good:
+                raise  # of an error the status alone decides
+        if is_good and len(body) > limit:
+            raise errors.ProviderError(
+                f"The answer is longer than {limit / 1e6:.0f} MB, which no answer to this is.",
+                provider=self.site.provider,
+            )
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        text = bytes(body[:limit])
+        return Answer(self.site.provider, response.status_code, headers, text if is_good else self._cleared(text))
+
+    async def aclose(self) -> None:
+        """Let the connections go."""
+        self._slots.clear()
+        await pool.let_go(self)
+
+    async def _asked(
+        self,
+        method: str,
+        url: str,
+        json: Any,  # noqa: ANN401 - JSON
+        *,
+        headers: Mapping[str, str] | None,
+        content: bytes | None,
+    ) -> Answer:
+        try:
+            async with self.sent(method, url, json, headers=headers, content=content) as response:
+                return self._checked(await self.read(response))
+        except httpx.HTTPError as error:
+            raise trouble.clear(error, self.site.provider, httpx.URL(url).host) from error
+
+    def _checked(self, answer: Answer) -> Answer:
+        """The answer, if it is one that an adapter can read; a busy service, a redirect, a locked door are not."""
+        provider, status = self.site.provider, answer.status
+        if status == TOO_MANY or status >= SERVER_ERROR:
+            raise errors.ProviderError(
+                "The service is busy." if status == TOO_MANY else "The service has trouble of its own.",
+                provider=provider,
+                status=status,
+                is_retryable=True,
+                retry_after_s=answer.retry_after_s(),
+            )
+        if REDIRECT <= status < CLIENT_ERROR:
+            raise errors.ProviderError(
+                "The service sent us elsewhere, which is not followed with a key.", provider=provider, status=status
+            )
+        if status in {401, 403}:
+            self._keys = None  # looked for again: somebody may store a better one meanwhile
+            # Not a ProviderError: work that was accepted is not lost because a key was taken back.
+            raise errors.SecretError(
+                "The service does not take the key.",
+                provider=provider,
+                status=status,
+                hint=f"ff.connect({provider!r}) stores another one.",
+            )
+        return answer
+
+    def _cleared(self, body: bytes) -> bytes:
+        for key in (self._keys or {}).values():
+            body = body.replace(key.encode(), b"<key>")
+        return body
+
+    def _slot(self) -> asyncio.Semaphore:
+        """The queue in front of the pool, one per loop."""
+        loop = id(asyncio.get_running_loop())
+        return self._slots.setdefault(loop, asyncio.Semaphore(self._at_once))
+
+
+def wire_json(value: Any) -> bytes:  # noqa: ANN401 - JSON
+    """JSON as the official clients write it: compact, in the given order, text as UTF-8."""
+    import json  # noqa: PLC0415 - the name is a parameter above
+
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _surely_not_taken(answer: Answer) -> bool:
+    """Of the errors of a server only one says that nothing was begun: come back later, and when."""
+    return answer.status == BUSY and answer.retry_after_s() is not None
+
+
+def _wait_s(tried: int, asked_s: float | None) -> float:
+    if asked_s is not None:
+        return asked_s
+    whole: float = min(BACKOFF_CAP_S, BACKOFF_S * 2 ** (tried - 1))
+    return whole * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

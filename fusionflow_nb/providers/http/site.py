@@ -1,0 +1,89 @@
+"""Where a service lives and how it knows us: its origins, the form of its key, and the simulator in its place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx
+
+from fusionflow_nb import credentials, errors
+from fusionflow_nb.credentials import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SIMULATOR_VARIABLE = "FUSIONFLOW_SIMULATOR"
+"""`http://127.0.0.1:8123`: every service is looked for there, under its name, and no real key is sent or needed."""
+
+SIMULATED_KEY = Key("simulated")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One service.
+
+    Args:
+        provider: its name.
+        roots: base addresses by what they are for; the simulator has them under `/<provider>/<name>`.
+        authorise: the headers that the keys make; called with the keys by the names of their variables.
+        base: an address in place of all of the roots (a simulator, a gateway): each is below it, under its name.
+    """
+
+    provider: str
+    roots: Mapping[str, str]
+    authorise: Callable[[Mapping[str, Key]], Mapping[str, str]] = field(repr=False)
+    base: str | None = None
+
+    def root(self, name: str = "api") -> str:
+        """The base address of one of its roots, without a slash at the end."""
+        base = self.base or _simulator(self.provider)
+        return f"{base.rstrip('/')}/{name}" if base else self.roots[name]
+
+    def is_own(self, url: str) -> bool:
+        """Whether an address is the service's own: only there a key is sent."""
+        try:
+            origin = origin_of(url)
+        except httpx.InvalidURL:
+            return False
+        return origin in {origin_of(self.root(name)) for name in self.roots}
+
+    def keys(self) -> Mapping[str, Key]:
+        """The keys by the names of their variables.
+
+        Raises:
+            SecretError: there are none; says how to store them.
+        """
+        if self.base is None and _simulator(self.provider):
+            return dict.fromkeys(credentials.ENVIRONMENT.get(self.provider, ("KEY",)), SIMULATED_KEY)
+        found = credentials.key_of(self.provider)
+        if found is None:
+            names = " and ".join(credentials.ENVIRONMENT[self.provider])
+            raise errors.SecretError(
+                "There is no key for this service.",
+                provider=self.provider,
+                hint=f"ff.connect({self.provider!r}) stores one; or set {names}.",
+            )
+        return found
+
+
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: what a key belongs to. Raises httpx.InvalidURL.
+
+    >>> origin_of("https://queue.fal.run/a?b") == origin_of("https://queue.fal.run:443/")
+    True
+    """
+    parsed = httpx.URL(url)
+    port = parsed.port or {"http": 80, "https": 443}.get(parsed.scheme)
+    return parsed.scheme, parsed.host, port
+
+
+def is_simulated() -> bool:
+    """Whether the simulator stands in for the services."""
+    return bool(os.environ.get(SIMULATOR_VARIABLE))
+
+
+def _simulator(provider: str) -> str | None:
+    base = os.environ.get(SIMULATOR_VARIABLE)
+    return f"{base.rstrip('/')}/{provider}" if base else None
