@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "assets": BESIDE,
     "journal": BESIDE,
     # What bytes are is told in one place; keys are added to requests where they are sent, and nowhere above.
-    "providers": BESIDE | {"assets.protocol", "assets.sniff", "credentials"},
+    "providers": BESIDE | {"assets.protocol", "assets.sniff", "credentials", "home"},
     "tape": BESIDE | {"journal"},
     # The composition root, and what a person meets, see everything below them.
     "session": TOP | {"home"} | {"assets", "journal", "providers", "tape"},

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fusionflow_nb import errors
+from fusionflow_nb.providers.wire import RAW, Wire
 
+STRICT = "strict"
+"""`strict=False`: a setting that the model lacks is left out with a warning, instead of being an error."""
 MICRO = 1_000_000
 
 Task: TypeAlias = Literal[
@@ -97,10 +101,14 @@ class PerSecond(Entry):
 
 
 class PerMegapixel(Entry):
-    """So much for each million pixels of a picture."""
+    """So much for each million pixels of a picture.
+
+    With `further_usd` the first megapixel (2**20 pixels) counts whole, and so does each further one that is begun.
+    """
 
     rule: Literal["per_megapixel"] = "per_megapixel"
     usd: float
+    further_usd: float | None = None
 
 
 class PerCharacter(Entry):
@@ -117,6 +125,9 @@ class PerToken(Entry):
     usd: float
     low_tokens: int
     high_tokens: int
+    high_tokens_per_megapixel: int = 0
+    """The high bound grows with the size of the picture, where it is larger."""
+    high_tokens_per_second: int = 0
 
 
 class PerCall(Entry):
@@ -174,6 +185,8 @@ class ModelEntry(Entry):
     """Raised by hand only when the mapping changes what is sent: it is part of every content key."""
     typical_s: float | None = None
     timeout_s: float = 1800.0
+    wire: Wire | None = None
+    """How its service spells what is asked of it; None for models that compute here."""
 
     @property
     def id(self) -> str:
@@ -187,17 +200,32 @@ class ModelEntry(Entry):
             SettingError: a setting the model lacks (the message lists what it has), or a value it does not take.
         """
         checked: dict[str, Any] = {}
+        own = self.wire.own_fields if self.wire is not None else ()
+        is_strict = settings.get(STRICT, True)
         for name, value in settings.items():
-            if value is None:
-                continue
             parameter = self.parameters.get(name)
-            if parameter is None:
-                has = ", ".join(sorted(self.parameters)) or "none"
-                raise errors.SettingError(
-                    f"{self.id} has no setting {name!r}.", node_id=node_id, hint=f"Its settings: {has}."
-                )
-            checked[name] = parameter.check(name, value, model=self.id, node_id=node_id)
+            if value is None or (name == STRICT and parameter is None):
+                continue
+            if parameter is not None:
+                checked[name] = parameter.check(name, value, model=self.id, node_id=node_id)
+            elif name in own or (name == RAW and self.wire is not None and isinstance(value, dict)):
+                checked[name] = value
+            else:
+                lacking = self._lacks(name, node_id)
+                if is_strict:
+                    raise lacking
+                warnings.warn(f"{lacking} It is left out.", UserWarning, stacklevel=2)
+        if self.wire is not None:
+            self.wire.check(checked, model=self.id, node_id=node_id)
         return checked
+
+    def _lacks(self, name: str, node_id: str | None) -> errors.SettingError:
+        has = ", ".join(sorted(self.parameters)) or "none"
+        hint = f"Its settings: {has}."
+        if self.wire is not None and self.wire.own_fields:
+            own = ", ".join(self.wire.own_fields)
+            hint += f" Fields of its service: {own}; others go in settings={{'fields': {{...}}}}."
+        return errors.SettingError(f"{self.id} has no setting {name!r}.", node_id=node_id, hint=hint)
 
     def estimate(self, settings: dict[str, Any], *, prompt: str | None = None) -> Estimate:
         """The price of one call. Uncertain prices count in the high figure only.
@@ -211,7 +239,11 @@ class ModelEntry(Entry):
             return Estimate()
         if self.price is None:
             return Estimate(is_unpriced=True)
-        low, high = _usd(self.price, settings, prompt or "")
+        length = self.parameters.get("duration_s")
+        longest = length.maximum if length is not None else None
+        low, _ = _usd(self.price, settings, prompt or "")
+        # A length that is left to the service may be the longest there is.
+        _, high = _usd(self.price, {"duration_s": longest, **settings}, prompt or "")
         return Estimate(
             low_micro_usd=0 if self.is_price_uncertain else round(low * MICRO), high_micro_usd=round(high * MICRO)
         )
@@ -221,15 +253,26 @@ def _usd(price: PriceRule, settings: dict[str, Any], prompt: str) -> tuple[float
     count = int(settings.get("count") or 1)
     match price:
         case PerImage() | PerSecond():
-            each = price.tiers.get(str(settings.get(price.tier_setting)), price.usd)
+            # Where the tier is left to the service, it may be any of them.
+            tier = settings.get(price.tier_setting)
+            known = price.tiers.get(str(tier))
+            among = [known] if known is not None else [price.usd, *(price.tiers.values() if tier is None else ())]
             units = count if isinstance(price, PerImage) else count * float(settings.get("duration_s") or 0.0)
-            return each * units, each * units
+            return min(among) * units, max(among) * units
         case PerMegapixel():
             pixels = int(settings.get("width") or 1024) * int(settings.get("height") or 1024)
+            if price.further_usd is not None:
+                further = max(0, -(-pixels // 2**20) - 1)
+                each = price.usd + further * price.further_usd
+                return each * count, each * count
             return price.usd * count * pixels / 1e6, price.usd * count * pixels / 1e6
         case PerCharacter():
             return price.usd * len(prompt), price.usd * len(prompt)
         case PerToken():
-            return price.usd * price.low_tokens, price.usd * price.high_tokens
+            pixels = int(settings.get("width") or 1536) * int(settings.get("height") or 1024)
+            by_size = price.high_tokens_per_megapixel * pixels / 2**20
+            by_length = price.high_tokens_per_second * float(settings.get("duration_s") or 0.0)
+            high = max(price.high_tokens, by_size, by_length)
+            return price.usd * count * price.low_tokens, price.usd * count * high
         case PerCall():
             return price.usd * count, price.usd * count

@@ -1,0 +1,59 @@
+"""The model catalogue: entries made of the sheet's facts, and a person's own out of `<home>/models/*.json`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from fusionflow_nb.home import HOME_VARIABLE, home_folder
+from fusionflow_nb.providers.catalogue.wiring import entry_of
+from fusionflow_nb.providers.model import ModelEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FACTS = Path(__file__).with_name("facts.json")
+FOLDER = "models"
+_MANY = TypeAdapter(list[ModelEntry])
+
+
+def of(provider: str) -> tuple[ModelEntry, ...]:
+    """The entries of a service: built in, then a person's own, which replace those of the same id.
+
+    >>> "fal/fal-ai/flux-pro/v1.1" in [entry.id for entry in of("fal")]
+    True
+    """
+    found = {entry.id: entry for entry in built_in() if entry.provider == provider}
+    found.update({entry.id: entry for entry in own(home_folder() / FOLDER) if entry.provider == provider})
+    return tuple(found.values())
+
+
+@functools.cache
+def built_in() -> tuple[ModelEntry, ...]:
+    """Every entry that the package brings, of services with and without an adapter."""
+    facts: list[dict[str, Any]] = json.loads(FACTS.read_text())
+    fields = {fact["model"]: fact.get("fields", []) for fact in facts}
+    return tuple(entry_of(fact, fields) for fact in facts)
+
+
+def own(folder: Path) -> Iterator[ModelEntry]:
+    """Entries out of a folder's JSON files: each holds one, or a list. A bad file is named and left out."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            data = json.loads(path.read_bytes())
+            yield from _MANY.validate_python(data if isinstance(data, list) else [data])
+        except (OSError, ValueError) as error:
+            said = error.errors()[0] if isinstance(error, ValidationError) else None
+            where = ".".join(str(part) for part in said["loc"]) if said else ""
+            warnings.warn(
+                f"{path.name} in {HOME_VARIABLE}/{FOLDER} is left out: {where}: {said['msg']}."
+                if said
+                else f"{path.name} in {HOME_VARIABLE}/{FOLDER} is left out: it is no JSON that can be read.",
+                UserWarning,
+                stacklevel=3,
+            )

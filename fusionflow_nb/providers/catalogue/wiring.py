@@ -1,0 +1,160 @@
+"""From the fields that a model's service documents to our common settings: one table of spellings, few exceptions.
+
+A field whose form the documentation leaves open (a duration as number or as text, say) is not mapped: it passes under
+its own name, as its user writes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fusionflow_nb.providers.model import ModelEntry, Parameter
+from fusionflow_nb.providers.wire import Size, Wire
+
+_SEED = Parameter(kind="integer", minimum=0, maximum=2**31 - 1, description="same seed, same settings: same result")
+_COUNT = Parameter(kind="integer", minimum=1, maximum=10, description="how many results one call makes")
+_PIXELS = Parameter(kind="integer", minimum=16, maximum=16384, description="pixels")
+_RATIO = Parameter(kind="text", description="width to height, as 16:9")
+
+SPELLINGS: dict[str, tuple[str, Parameter]] = {
+    # field of a service: our name, what it takes
+    "seed": ("seed", _SEED),
+    "num_images": ("count", _COUNT),
+    "num_outputs": ("count", _COUNT),
+    "n": ("count", _COUNT),
+    "num_inference_steps": ("steps", Parameter(kind="integer", minimum=1, maximum=500)),
+    "steps": ("steps", Parameter(kind="integer", minimum=1, maximum=500)),
+    "guidance_scale": ("guidance", Parameter(kind="number", minimum=0, maximum=100)),
+    "guidance": ("guidance", Parameter(kind="number", minimum=0, maximum=100)),
+    "cfg_scale": ("guidance", Parameter(kind="number", minimum=0, maximum=100)),
+    "negative_prompt": ("negative_prompt", Parameter(kind="text")),
+    "strength": ("strength", Parameter(kind="number", minimum=0, maximum=1)),
+    "upscale_factor": ("factor", Parameter(kind="number", minimum=1, maximum=16)),
+    "scale": ("factor", Parameter(kind="number", minimum=1, maximum=16)),
+    "duration_seconds": ("duration_s", Parameter(kind="number", minimum=0, maximum=600, description="seconds")),
+    "generate_audio": ("with_audio", Parameter(kind="boolean", description="whether the film has sound")),
+    "resolution": ("resolution", Parameter(kind="text", description="a class such as 1K or 720p")),
+}
+MEDIA = {
+    "image_url": "image",
+    "start_image_url": "image",
+    "input_image": "image",
+    "image": "image",
+    "image_urls": "image[]",
+    "image[]": "image[]",
+    "end_image_url": "last_image",
+    "video_url": "video",
+    "mask": "mask",
+}
+SIZES = {
+    "image_size": Size(
+        form="object",
+        field="image_size",
+        presets={
+            "1:1": "square_hd",
+            "3:4": "portrait_4_3",
+            "9:16": "portrait_16_9",
+            "4:3": "landscape_4_3",
+            "16:9": "landscape_16_9",
+        },
+    ),
+    "aspect_ratio": Size(form="ratio", field="aspect_ratio"),
+    "size": Size(form="text", field="size", presets={"1:1": "1024x1024", "3:2": "1536x1024", "2:3": "1024x1536"}),
+}
+_KLING: dict[str, Any] = {
+    "wire": {"fields": {"duration_s": "duration"}, "as_text": ("duration",)},
+    "parameters": {"duration_s": Parameter(kind="integer", minimum=3, maximum=15, description="seconds")},
+}
+TAKEN = frozenset({"model", "settings", "fallback"})
+"""Names of a node's own parameters: a service's field of such a name goes in `settings={"fields": {...}}`."""
+EXCEPTIONS: dict[str, dict[str, Any]] = {
+    # What the table of spellings alone would get wrong, by the entry's id.
+    "fal/fal-ai/kling-video/v3/pro/image-to-video": _KLING,
+    "fal/fal-ai/kling-video/v3/pro/text-to-video": {
+        **_KLING,
+        "parameters": {
+            **_KLING["parameters"],
+            "aspect_ratio": Parameter(kind="choice", choices=("16:9", "9:16", "1:1")),
+        },
+    },
+    "fal/openai/gpt-image-2": {"unmapped": ("size",)},  # documented as preset or object elsewhere, here not at all
+    "fal/fal-ai/elevenlabs/sound-effects/v2": {"wire": {"prompt": "text"}},
+    "replicate/black-forest-labs/flux-1.1-pro": {
+        "wire": {"size": Size(form="custom", field="aspect_ratio")},
+        "parameters": {"width": _PIXELS, "height": _PIXELS},
+    },
+    "openai/gpt-image-2.6-flare": {"fields": "gpt-image-2"},
+}
+
+
+def entry_of(fact: dict[str, Any], fields_of: dict[str, list[str]]) -> ModelEntry:
+    """The catalogue's entry of one fact of the sheet; `fields_of` a model where another's fields are the same."""
+    identity = f"{fact['provider']}/{fact['model']}"
+    exception = EXCEPTIONS.get(identity, {})
+    listed = fields_of[exception["fields"]] if "fields" in exception else fact.get("fields", [])
+    parameters: dict[str, Parameter] = {}
+    wire: dict[str, Any] = {"fields": {}, "references": {}, "own_fields": [], "size": None, "prompt": None}
+    for field in listed:
+        _place(field, fact["tasks"], parameters, wire, unmapped=exception.get("unmapped", ()))
+    own: dict[str, Any] = exception.get("wire", {})
+    wire["fields"].update(own.get("fields", {}))
+    wire.update({name: value for name, value in own.items() if name != "fields"})
+    mapped = {*wire["fields"].values(), wire["prompt"]}
+    wire["own_fields"] = tuple(field for field in wire["own_fields"] if field not in mapped | TAKEN)
+    price = fact.get("price")
+    parameters.update(exception.get("parameters", {}))
+    if price is not None and "tiers" in price and "resolution" in parameters:
+        parameters["resolution"] = Parameter(kind="choice", choices=tuple(price["tiers"]))
+    if price is not None and price["rule"] == "per_second" and "duration_s" not in parameters:
+        price = None  # nobody can say for how many seconds
+    return ModelEntry(
+        provider=fact["provider"],
+        provider_model_id=fact["model"],
+        tasks=tuple(fact["tasks"]),
+        title=fact["alias"],
+        aliases=(fact["alias"],),
+        inputs=tuple(wire["references"]),
+        parameters=parameters,
+        price=price,
+        is_price_uncertain=fact["is_price_uncertain"],
+        source=fact.get("source", ""),
+        source_date=fact.get("source_date", ""),
+        retires_on=fact.get("retires_on"),
+        wire=Wire(**wire),
+    )
+
+
+def _place(
+    field: str, tasks: list[str], parameters: dict[str, Parameter], wire: dict[str, Any], *, unmapped: tuple[str, ...]
+) -> None:
+    """One field of the sheet: the prompt, a medium, the size, a common setting, or the service's own."""
+    if field in unmapped or not field.removesuffix("[]").isidentifier():
+        if field.isidentifier():
+            wire["own_fields"].append(field)
+    elif field == "prompt":
+        wire["prompt"] = field
+    elif field in MEDIA and (is_media := _port(field, tasks)):
+        for port in is_media:
+            wire["references"].setdefault(
+                port, f"{field.removesuffix('[]')}[]" if MEDIA[field].endswith("[]") else field
+            )
+    elif field in SIZES:
+        wire["size"] = SIZES[field]
+        presets = tuple(SIZES[field].presets)
+        parameters["aspect_ratio"] = Parameter(kind="choice", choices=presets) if presets else _RATIO
+        if SIZES[field].form != "ratio":
+            parameters.update(width=_PIXELS, height=_PIXELS)
+    elif field in SPELLINGS:
+        name, parameter = SPELLINGS[field]
+        parameters[name] = parameter
+        wire["fields"][name] = field
+    else:
+        wire["own_fields"].append(field)
+
+
+def _port(field: str, tasks: list[str]) -> tuple[str, ...]:
+    """Which ports a medium's field reads: a picture goes by references where none is worked on."""
+    port = MEDIA[field].removesuffix("[]")
+    if port == "image" and not {"edit-image", "image-to-video", "upscale", "remove-background"} & set(tasks):
+        return ("references",) if "text-to-image" in tasks else ()
+    return ("image", "references") if MEDIA[field].endswith("[]") else (port,)

@@ -1,0 +1,139 @@
+"""How a model's service spells what we ask: the mapping table of one model, as data, and the body it makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fusionflow_nb import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PIXELS = frozenset({"width", "height"})
+RAW = "fields"
+"""`settings={"fields": {...}}`: fields of the service that no list here has, sent as they are."""
+
+
+class Size(BaseModel):
+    """How the size of a result is spelled.
+
+    `object` a field with width and height in it; `text` a field `WxH`; `ratio` a field with the ratio alone;
+    `custom` a field with the ratio, or `custom` and two fields of pixels beside it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: Literal["object", "text", "ratio", "custom"]
+    field: str
+    presets: dict[str, str] = Field(default_factory=dict)
+    """The service's own word for a ratio, where it has one."""
+
+    def spelled(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that say the size; nothing where none was asked for.
+
+        >>> Size(form="text", field="size").spelled({"width": 64, "height": 32})
+        {'size': '64x32'}
+        >>> Size(form="object", field="image_size", presets={"16:9": "wide"}).spelled({"aspect_ratio": "16:9"})
+        {'image_size': 'wide'}
+        """
+        ratio = settings.get("aspect_ratio")
+        if ratio is not None:
+            return {self.field: self.presets.get(ratio, ratio)}
+        width, height = settings.get("width"), settings.get("height")
+        if width is None or height is None:
+            return {}
+        if self.form == "object":
+            return {self.field: {"width": width, "height": height}}
+        if self.form == "custom":
+            return {self.field: "custom", "width": width, "height": height}
+        return {self.field: f"{width}x{height}"}
+
+
+class Wire(BaseModel):
+    """The mapping table of one model.
+
+    Args:
+        prompt: the field of the prompt; None where the model takes none.
+        fields: common setting -> field.
+        references: port -> field; `[]` at its end means a list.
+        size: how the size is spelled.
+        as_text: fields whose numbers travel as text.
+        fixed: always sent.
+        own_fields: further fields of the service that `settings={...}` may name as they are.
+        route: which of the service's endpoints, where it has several.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str | None = "prompt"
+    fields: dict[str, str] = Field(default_factory=dict)
+    references: dict[str, str] = Field(default_factory=dict)
+    size: Size | None = None
+    as_text: frozenset[str] = frozenset()
+    fixed: dict[str, Any] = Field(default_factory=dict)
+    own_fields: tuple[str, ...] = ()
+    route: str | None = None
+
+    def check(self, settings: Mapping[str, Any], *, model: str, node_id: str | None = None) -> None:
+        """Whether settings, each fit by itself, fit together.
+
+        Raises:
+            SettingError: half a size, two sizes, or one field set twice.
+        """
+        pixels = PIXELS & settings.keys()
+        if len(pixels) == 1:
+            raise errors.SettingError(
+                f"{model} needs width and height together.", node_id=node_id, hint="Set both, or aspect_ratio."
+            )
+        if pixels and settings.get("aspect_ratio") is not None:
+            raise errors.SettingError(
+                "The size is set twice, in pixels and as aspect_ratio.", node_id=node_id, hint="Set one of them."
+            )
+        spelled = {self.fields[name] for name in settings if name in self.fields}
+        if self.size is not None and (pixels or "aspect_ratio" in settings):
+            spelled.add(self.size.field)
+        own = {*(name for name in settings if name in self.own_fields), *settings.get(RAW, {})}
+        twice = sorted(spelled & own)
+        if twice:
+            raise errors.SettingError(
+                f"{', '.join(twice)} is set twice, by its common name and by the service's.",
+                node_id=node_id,
+                hint="Set it once.",
+            )
+
+    def body(
+        self, prompt: str | None, settings: Mapping[str, Any], references: Mapping[str, Sequence[Any]]
+    ) -> dict[str, Any]:
+        """What is sent: prompt, size, settings, references, in the order of the mapping table.
+
+        Args:
+            prompt: the prompt.
+            settings: as the model's entry has checked them.
+            references: what stands for each medium (an address, a data URI), by port.
+
+        Raises:
+            SettingError: media for a port that the model does not read.
+        """
+        body: dict[str, Any] = {}
+        if self.prompt is not None and prompt is not None:
+            body[self.prompt] = prompt
+        if self.size is not None:
+            body.update(self.size.spelled(settings))
+        body.update({field: settings[name] for name, field in self.fields.items() if name in settings})
+        body.update({name: settings[name] for name in self.own_fields if name in settings})
+        for port, found in references.items():
+            field = self.references.get(port)
+            if not found:
+                continue
+            if field is None:
+                takes = ", ".join(self.references) or "none"
+                raise errors.SettingError(f"This model reads no {port!r}.", hint=f"It reads: {takes}.")
+            if field.endswith("[]"):
+                body.setdefault(field[:-2], []).extend(found)
+            else:
+                body[field] = found[0]
+        for field in self.as_text & body.keys():
+            body[field] = f"{body[field]:g}" if isinstance(body[field], float) else str(body[field])
+        return {**self.fixed, **body, **settings.get(RAW, {})}

@@ -1,0 +1,179 @@
+"""The model catalogue: every row of the sheet is an entry, prices err on the dear side, people add their own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fusionflow_nb import errors
+from fusionflow_nb.home import home_folder
+from fusionflow_nb.providers import catalogue
+from fusionflow_nb.providers.catalogue import sheet
+from fusionflow_nb.providers.wire import Wire
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fusionflow_nb.providers.model import ModelEntry
+
+FLUX_PRO = "fal/fal-ai/flux-pro/v1.1"
+
+
+def entry(identity: str) -> ModelEntry:
+    [found] = [each for each in catalogue.built_in() if each.id == identity]
+    return found
+
+
+def test_the_facts_are_what_the_sheet_says() -> None:
+    """`facts.json` is made of `models.csv`, never edited."""
+    assert json.loads(sheet.FACTS.read_text()) == sheet.facts(sheet.SHEET.read_text())
+
+
+def test_every_row_is_an_entry_with_a_name_of_its_own() -> None:
+    """No alias means two models."""
+    aliases = [alias for each in catalogue.built_in() for alias in each.aliases]
+    assert len(aliases) == len(set(aliases)) == len(sheet.SHEET.read_text().splitlines()) - 1
+
+
+def test_a_price_nobody_can_read_stops_the_sheet() -> None:
+    """Nothing is guessed: a person decides what a new unit means."""
+    with pytest.raises(ValueError, match="per fortnight"):
+        sheet.facts(
+            "alias,provider,provider_model_id,task,inputs,price,price_unit,source,source_date,confidence\n"
+            "a,fal,b,upscale,,1,USD per fortnight,,,"
+        )
+
+
+@pytest.mark.parametrize(
+    ("identity", "settings", "low", "high"),
+    [
+        (FLUX_PRO, {"count": 2}, 0, 80_000),
+        (FLUX_PRO, {"width": 2048, "height": 1024}, 0, 80_000),
+        ("fal/fal-ai/flux-pro/v1.1-ultra", {}, 0, 60_000),
+        ("fal/fal-ai/nano-banana-2", {"resolution": "2K"}, 0, 120_000),
+        ("fal/fal-ai/nano-banana-2", {}, 0, 160_000),
+        ("bfl/flux-2-pro", {"width": 2048, "height": 2048}, 30_000, 75_000),
+        ("google/lyria-3.5", {}, 80_000, 80_000),
+        ("openai/gpt-image-2", {"width": 1024, "height": 1024}, 0, 211_020),
+        ("openai/gpt-image-2", {"width": 2048, "height": 2048, "count": 2}, 0, 1_688_160),
+    ],
+    ids=["uncertain", "begun-megapixel", "image", "tier", "any-tier", "further", "call", "tokens", "large"],
+)
+def test_estimates_never_lie_below_the_price(identity: str, settings: dict[str, object], low: int, high: int) -> None:
+    """An uncertain price counts in the high figure only; what is left open counts as the dearest."""
+    found = entry(identity).estimate(settings)
+    assert found.high_micro_usd == high
+    assert found.low_micro_usd in {low, high}
+    assert not found.is_unpriced
+
+
+@pytest.mark.parametrize("identity", ["fal/fal-ai/clarity-upscaler", "fal/bytedance/seedance-2.0/text-to-video"])
+def test_what_has_no_price_stays_without(identity: str) -> None:
+    """No price in the sheet, or one by the second where nobody can say how many: an allowance is needed."""
+    assert entry(identity).estimate({}).is_unpriced
+
+
+def test_a_retired_model_knows_when_it_ended() -> None:
+    """The sheet's date of retirement is the entry's."""
+    assert entry("openai/sora-2").retires_on == dt.date(2026, 9, 24)
+
+
+def test_a_setting_the_model_lacks_names_those_it_has() -> None:
+    """An error, or where the caller says so a warning; never silence."""
+    flux = entry(FLUX_PRO)
+    with pytest.raises(errors.SettingError, match=r"has no setting 'steps'.*aspect_ratio, count.*safety_tolerance"):
+        flux.check_settings({"steps": 20})
+    with pytest.warns(UserWarning, match="left out"):
+        assert flux.check_settings({"steps": 20, "seed": 1, "strict": False}) == {"seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"width": 64}, "together"),
+        ({"width": 64, "height": 64, "aspect_ratio": "1:1"}, "set twice"),
+        ({"seed": 1, "fields": {"seed": 2}}, "seed is set twice"),
+        ({"aspect_ratio": "1:1", "fields": {"image_size": "square"}}, "image_size is set twice"),
+        ({"aspect_ratio": "5:1"}, "one of 1:1"),
+    ],
+    ids=["half", "two-sizes", "raw-twice", "raw-size", "ratio"],
+)
+def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, object], says: str) -> None:
+    """Before anything is sent, with the next step."""
+    with pytest.raises(errors.SettingError, match=says):
+        entry(FLUX_PRO).check_settings(settings)
+
+
+@pytest.mark.parametrize(
+    ("identity", "settings", "body"),
+    [
+        (
+            FLUX_PRO,
+            {"aspect_ratio": "4:3", "count": 1, "seed": 42, "output_format": "jpeg"},
+            {"prompt": "p", "image_size": "landscape_4_3", "num_images": 1, "seed": 42, "output_format": "jpeg"},
+        ),
+        (FLUX_PRO, {"width": 640, "height": 480}, {"prompt": "p", "image_size": {"width": 640, "height": 480}}),
+        (
+            "replicate/black-forest-labs/flux-1.1-pro",
+            {"width": 640, "height": 480},
+            {"prompt": "p", "aspect_ratio": "custom", "width": 640, "height": 480},
+        ),
+        ("openai/gpt-image-2", {"width": 640, "height": 480, "count": 2}, {"prompt": "p", "size": "640x480", "n": 2}),
+        (
+            "fal/fal-ai/kling-video/v3/pro/text-to-video",
+            {"duration_s": 5, "with_audio": False, "aspect_ratio": "9:16"},
+            {"prompt": "p", "aspect_ratio": "9:16", "duration": "5", "generate_audio": False},
+        ),
+        ("fal/fal-ai/elevenlabs/sound-effects/v2", {"duration_s": 2.5}, {"text": "p", "duration_seconds": 2.5}),
+        (FLUX_PRO, {"fields": {"sync_mode": True}}, {"prompt": "p", "sync_mode": True}),
+    ],
+    ids=["preset", "object", "custom", "text", "as-text", "text-field", "raw"],
+)
+def test_common_words_become_the_fields_of_the_service(
+    identity: str, settings: dict[str, object], body: dict[str, object]
+) -> None:
+    """One request, spelled as each service documents it."""
+    found = entry(identity)
+    wire = found.wire
+    assert isinstance(wire, Wire)
+    assert wire.body("p", found.check_settings(settings), {}) == body
+
+
+def test_references_go_where_the_model_reads_them() -> None:
+    """One address, or a list of them; a medium that the model does not read is an error, not left out."""
+    edit, kontext = entry("fal/fal-ai/nano-banana-2/edit").wire, entry("fal/fal-ai/flux-pro/kontext").wire
+    assert isinstance(edit, Wire)
+    assert isinstance(kontext, Wire)
+    assert edit.body("p", {}, {"image": ["a"], "references": ["b"]})["image_urls"] == ["a", "b"]
+    assert kontext.body("p", {}, {"image": ["a"]})["image_url"] == "a"
+    with pytest.raises(errors.SettingError, match="reads no 'mask'"):
+        kontext.body("p", {}, {"image": ["a"], "mask": ["m"]})
+
+
+def own_models() -> Path:
+    folder = home_folder() / catalogue.FOLDER
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_person_adds_models_by_a_file() -> None:
+    """An entry in the home's `models` folder is there, and replaces a built-in one of the same id."""
+    mine = entry(FLUX_PRO).model_copy(update={"title": "Mine"})
+    new = mine.model_copy(update={"provider_model_id": "me/new", "aliases": ("mine",)})
+    (own_models() / "mine.json").write_text(json.dumps([each.model_dump(mode="json") for each in (mine, new)]))
+    found = {each.id: each.title for each in catalogue.of("fal")}
+    assert (found[FLUX_PRO], found["fal/me/new"]) == ("Mine", "Mine")
+    assert len(found) == len([each for each in catalogue.built_in() if each.provider == "fal"]) + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("{", "no JSON"), ('[{"provider": "fal", "price": {}}]', "0.provider_model_id")]
+)
+def test_a_bad_file_is_named_and_takes_nothing_along(text: str, says: str) -> None:
+    """The built-in models stay, and the warning says which field is bad."""
+    (own_models() / "bad.json").write_text(text)
+    with pytest.warns(UserWarning, match=f"bad.json.*{says}"):
+        assert len(catalogue.of("fal")) > 1
