@@ -241,7 +241,11 @@ class Call:
         for port, item in self.bound.media.items():
             items = item if isinstance(item, list) else [item]
             references[port] = [Reference(asset, self.services.store.path(asset.sha256)) for asset in items]
-        return Request(self.entry, self.task, prompt, values, references)
+        return Request(self.entry, self.task, prompt, values, references, self._hear)
+
+    def _hear(self, pending: Pending) -> None:
+        """News while the submit itself waits."""
+        self.tell(News("running", pending.progress, pending.queue_position, preview=pending.preview))
 
     async def _submit(self, request: Request) -> Operation | Status:
         """One logical start: tried again only where the service said it took nothing."""

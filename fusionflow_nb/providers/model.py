@@ -128,6 +128,9 @@ class PerToken(Entry):
     high_tokens_per_megapixel: int = 0
     """The high bound grows with the size of the picture, where it is larger."""
     high_tokens_per_second: int = 0
+    text_in_usd: float = 0.0
+    image_in_usd: float = 0.0
+    """What tokens of the prompt and of references cost, once the service has counted them."""
 
 
 class PerCall(Entry):
@@ -192,6 +195,10 @@ class ModelEntry(Entry):
     def id(self) -> str:
         """`provider/provider_model_id`."""
         return f"{self.provider}/{self.provider_model_id}"
+
+    def wire_references(self) -> frozenset[str]:
+        """The media ports that the service reads for this model."""
+        return frozenset(self.wire.references) if self.wire is not None else frozenset()
 
     def check_settings(self, settings: dict[str, Any], *, node_id: str | None = None) -> dict[str, Any]:
         """The settings in the model's own types; None means not set.

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from fusionflow_nb.media.values import Asset
@@ -38,6 +38,8 @@ class Request:
     """Parameters of the model by their common names (`width`, `height`, `seed`, `duration_s` ...); no None."""
     references: Mapping[str, Sequence[Reference]] = field(default_factory=dict)
     """Media by port: `image`, `mask`, `video`, `audio`, `depth` ..."""
+    tell: Callable[[Pending], None] | None = field(default=None, compare=False, repr=False)
+    """Hears news while `submit` itself still waits for the result (partial pictures of a synchronous service)."""
 
     def reference(self, port: str) -> Reference | None:
         """The one medium of a port, if there is one."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from fusionflow_nb.home import HOME_VARIABLE, home_folder
-from fusionflow_nb.providers.catalogue.wiring import entry_of
+from fusionflow_nb.providers.catalogue.wiring import BESIDE_THE_SHEET, entry_of
 from fusionflow_nb.providers.model import ModelEntry
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def of(provider: str) -> tuple[ModelEntry, ...]:
 @functools.cache
 def built_in() -> tuple[ModelEntry, ...]:
     """Every entry that the package brings, of services with and without an adapter."""
-    facts: list[dict[str, Any]] = json.loads(FACTS.read_text())
+    facts: list[dict[str, Any]] = [*json.loads(FACTS.read_text()), *BESIDE_THE_SHEET]
     fields = {fact["model"]: fact.get("fields", []) for fact in facts}
     return tuple(entry_of(fact, fields) for fact in facts)
 

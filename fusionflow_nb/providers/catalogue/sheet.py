@@ -76,7 +76,8 @@ def _price(usd: float, unit: str) -> dict[str, Any]:
     """A price rule out of the words of the sheet."""
     words = unit.partition("(")[0].strip()
     if words.startswith("USD/1M"):
-        return {"rule": "per_token", "usd": usd / 1e6, **_tokens(words)}
+        ins = {f"{kind}_in_usd": float(found) / 1e6 for kind, found in re.findall(r"(text|image) in (\d+)", unit)}
+        return {"rule": "per_token", "usd": usd / 1e6, **_tokens(words), **ins}
     if words.startswith("USD first"):
         further = _FURTHER.search(unit)
         if further is None:

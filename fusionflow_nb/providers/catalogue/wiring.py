@@ -33,6 +33,7 @@ SPELLINGS: dict[str, tuple[str, Parameter]] = {
     "scale": ("factor", Parameter(kind="number", minimum=1, maximum=16)),
     "duration_seconds": ("duration_s", Parameter(kind="number", minimum=0, maximum=600, description="seconds")),
     "generate_audio": ("with_audio", Parameter(kind="boolean", description="whether the film has sound")),
+    "voice": ("voice", Parameter(kind="text")),
     "resolution": ("resolution", Parameter(kind="text", description="a class such as 1K or 720p")),
 }
 MEDIA = {
@@ -67,6 +68,26 @@ _KLING: dict[str, Any] = {
 }
 TAKEN = frozenset({"model", "settings", "fallback"})
 """Names of a node's own parameters: a service's field of such a name goes in `settings={"fields": {...}}`."""
+_VOICES = tuple("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar".split())  # noqa: SIM905
+_SPEECH = {
+    "wire": {"prompt": "input", "fixed": {"voice": "alloy", "response_format": "mp3"}},
+    "parameters": {"voice": Parameter(kind="choice", default="alloy", choices=_VOICES)},
+}
+BESIDE_THE_SHEET: list[dict[str, Any]] = [
+    # Models that the sheet's table leaves out and the page of their service documents.
+    {
+        "alias": model,
+        "provider": "openai",
+        "model": model,
+        "tasks": ["text-to-audio"],
+        "fields": ["voice", "response_format", "speed", *(["instructions"] if model.startswith("gpt") else [])],
+        "is_price_uncertain": True,
+        "source": "openai 3.54.0",
+        "source_date": "2026-11",
+        "retires_on": "2027-01-06",
+    }
+    for model in ("gpt-4o-mini-tts", "tts-1", "tts-1-hd")
+]
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     # What the table of spellings alone would get wrong, by the entry's id.
     "fal/fal-ai/kling-video/v3/pro/image-to-video": _KLING,
@@ -84,6 +105,9 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
         "parameters": {"width": _PIXELS, "height": _PIXELS},
     },
     "openai/gpt-image-2.6-flare": {"fields": "gpt-image-2"},
+    "openai/gpt-4o-mini-tts": _SPEECH,
+    "openai/tts-1": _SPEECH,
+    "openai/tts-1-hd": _SPEECH,
 }
 
 

@@ -17,6 +17,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.providers.http import pool, trouble
 from fusionflow_nb.providers.http.answer import CLIENT_ERROR, OK, REDIRECT, SERVER_ERROR, Answer
 from fusionflow_nb.providers.http.download import Fetched, fetch
+from fusionflow_nb.providers.http.events import Events
 from fusionflow_nb.providers.http.parts import Part, encode
 from fusionflow_nb.providers.http.retry_after import LONGEST_S
 from fusionflow_nb.providers.protocol import SubmitAmbiguousError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from fusionflow_nb.credentials import Key
+    from fusionflow_nb.providers.http.events import Watch
     from fusionflow_nb.providers.http.site import Site
 
 CONNECT_S, READ_S = 10.0, 60.0
@@ -62,8 +64,11 @@ class Http:
         *,
         read_s: float = READ_S,
         most_bytes: int = JSON_BYTES,
+        watch: Watch | None = None,
     ) -> Answer:
         """Start paid work: sent once, and not followed anywhere else.
+
+        An answer that comes as a stream of events is told to `watch`, each as it comes; the last one is the body.
 
         Raises:
             SubmitAmbiguousError: it may or may not have been accepted.
@@ -72,7 +77,7 @@ class Http:
         host = httpx.URL(url).host
         try:
             async with self.sent("POST", url, json, parts, headers=headers, read_s=read_s) as response:
-                answer = await self.read(response, most_bytes)
+                answer = await self.read(response, most_bytes, watch)
         except httpx.HTTPError as error:
             if trouble.was_not_sent(error):
                 raise trouble.clear(error, self.site.provider, host) from error
@@ -92,17 +97,20 @@ class Http:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         tries: int = 1,
+        is_checked: bool = True,
     ) -> Answer:
         """Ask what costs nothing to ask again: polls, cancels, uploads. With `tries`, waits and asks again itself.
 
         Raises:
             ProviderError: no answer, or none of the service's (`is_retryable` for a busy one).
+            SecretError: the key is not taken. With `is_checked=False` every status is an answer.
         """
         tried = 0
         while True:
             tried += 1
             try:
-                return await self._asked(method, url, json, headers=headers, content=content)
+                answer = await self._asked(method, url, json, headers=headers, content=content)
+                return self._checked(answer) if is_checked else answer
             except errors.ProviderError as error:
                 wait_s = _wait_s(tried, error.retry_after_s)
                 if not error.is_retryable or tried >= tries or wait_s > LONGEST_S:
@@ -165,15 +173,21 @@ class Http:
             finally:
                 await response.aclose()
 
-    async def read(self, response: httpx.Response, most_bytes: int = JSON_BYTES) -> Answer:
+    async def read(self, response: httpx.Response, most_bytes: int = JSON_BYTES, watch: Watch | None = None) -> Answer:
         """The body, cleared of our keys. Raises httpx.HTTPError, ProviderError where it does not end."""
+        events = None
+        if watch is not None and response.headers.get("content-type", "").startswith("text/event-stream"):
+            events = Events(watch)
         is_good = OK <= response.status_code < REDIRECT
         limit = most_bytes if is_good else ERROR_BYTES
         body = bytearray()
         try:
             async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > limit:
+                if events is not None:
+                    events.take(chunk)
+                else:
+                    body += chunk
+                if (len(body) if events is None else events.size) > limit:
                     break
         except httpx.HTTPError:
             if is_good:
@@ -184,7 +198,7 @@ class Http:
                 provider=self.site.provider,
             )
         headers = {name.lower(): value for name, value in response.headers.items()}
-        text = bytes(body[:limit])
+        text = bytes(body[:limit]) if events is None else events.last
         return Answer(self.site.provider, response.status_code, headers, text if is_good else self._cleared(text))
 
     async def aclose(self) -> None:
@@ -203,7 +217,7 @@ class Http:
     ) -> Answer:
         try:
             async with self.sent(method, url, json, headers=headers, content=content) as response:
-                return self._checked(await self.read(response))
+                return await self.read(response)
         except httpx.HTTPError as error:
             raise trouble.clear(error, self.site.provider, httpx.URL(url).host) from error
 

@@ -30,7 +30,7 @@ def retry_after_s(headers: Mapping[str, str], body: Any = None, *, now: dt.datet
     >>> retry_after_s({}, {"error": {"details": [{"retryDelay": "17s"}]}})
     17.0
     """
-    found = _number(headers.get("retry-after-ms"), scale=0.001)
+    found = _number(headers.get("retry-after-ms"), per=1000)
     if found is None:
         found = _number(headers.get("retry-after"))
     if found is None:
@@ -38,9 +38,9 @@ def retry_after_s(headers: Mapping[str, str], body: Any = None, *, now: dt.datet
     return found if found is not None else _delay(body)
 
 
-def _number(text: str | None, *, scale: float = 1.0) -> float | None:
+def _number(text: str | None, *, per: int = 1) -> float | None:
     try:
-        number = float(text or "") * scale
+        number = float(text or "") / per
     except ValueError:
         return None
     return max(0.0, number) if math.isfinite(number) else None

@@ -1,0 +1,188 @@
+"""fal: a queue. Submit, look at the status, fetch the result from a third address; files go to its CDN first."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb import errors
+from fusionflow_nb.credentials import Key
+from fusionflow_nb.media.media_types import extension
+from fusionflow_nb.providers.http import Site, no_longer_than
+from fusionflow_nb.providers.protocol import (
+    CancelAnswer,
+    Cost,
+    Done,
+    Failed,
+    Operation,
+    Pending,
+    Refused,
+    SubmitAmbiguousError,
+)
+from fusionflow_nb.providers.service import Service, body_of, not_taken, port_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fusionflow_nb.providers.http import Answer
+    from fusionflow_nb.providers.protocol import Reference, Request, Status
+
+ROOTS = {
+    "queue": "https://queue.fal.run",
+    "rest": "https://rest.fal.ai",
+    "cdn": "https://v3.fal.media",
+    "api": "https://api.fal.ai",
+}
+UPLOAD_BYTES = 100 * 2**20
+"""Longer files go in parts, which this adapter does not do."""
+OUTPUTS = ("images", "image", "video", "audio", "audio_file")
+"""Fields of a result that hold files."""
+_SERVER_ERROR, _FORBIDDEN = 500, 403
+
+
+def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
+    return {"authorization": Key(f"Key {keys['FAL_KEY']}")}
+
+
+class Fal(Service):
+    """See the module."""
+
+    name = "fal"
+
+    def __init__(self, base: str | None = None) -> None:
+        super().__init__(Site("fal", ROOTS, _authorise, base))
+        self._unit_usd: dict[str, float] = {}
+
+    async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
+        """Put it in the queue."""
+        addresses = {port: [await self._address(each) for each in found] for port, found in request.references.items()}
+        endpoint = request.model.provider_model_id
+        answer = await self.http.submit(f"{self.http.site.root('queue')}/{endpoint}", body_of(request, addresses))
+        if not answer.is_good:
+            return _error(answer) if answer.status != _FORBIDDEN else _forbidden(answer)
+        said = answer.maybe_json()
+        names = ("request_id", "status_url", "response_url", "cancel_url")
+        if not isinstance(said, dict) or not all(isinstance(said.get(name), str) for name in names):
+            raise SubmitAmbiguousError("The service took it, and its answer does not say under which name.")
+        return Operation({**{name: said[name] for name in names}, "endpoint": endpoint, "port": port_of(request.task)})
+
+    async def poll(self, operation: Operation) -> Status:
+        """Its place in the queue; once it has ended, what it made or why it did not."""
+        data = operation.data
+        answer = await self.http.ask("GET", f"{data['status_url']}?logs=false")
+        if not answer.is_good:
+            return Failed("not_found", f"The service does not know the request any more: {answer.text()}")
+        said = answer.fields()
+        match said.get("status"):
+            case "IN_QUEUE":
+                position = said.get("queue_position")
+                return Pending(queue_position=position if isinstance(position, int) else None)
+            case "IN_PROGRESS":
+                return Pending()
+            case "COMPLETED":  # which says that it has ended, not how
+                return await self._ended(data)
+        raise errors.ProviderError(
+            f"The service answers with the unknown state {said.get('status')!r}.", provider="fal"
+        )
+
+    async def cancel(self, operation: Operation) -> CancelAnswer:
+        """Ask it to stop; what already runs may be billed."""
+        answer = await self.http.ask("PUT", operation.data["cancel_url"], content=b"", is_checked=False)
+        said = answer.maybe_json()
+        status = said.get("status") if isinstance(said, dict) else None
+        if status == "OK":
+            return CancelAnswer.CONFIRMED
+        return CancelAnswer.REQUESTED if status == "CANCELLATION_REQUESTED" else CancelAnswer.UNSUPPORTED
+
+    async def _ended(self, data: dict[str, Any]) -> Status:
+        answer = await self.http.ask("GET", data["response_url"], is_checked=False)
+        if not answer.is_good:
+            said = answer.maybe_json()
+            if answer.status >= _SERVER_ERROR and not (isinstance(said, dict) and "detail" in said):
+                raise errors.ProviderError("The result cannot be had just now.", provider="fal", is_retryable=True)
+            return _error(answer, is_end=True)
+        said = answer.fields()
+        addresses = [
+            file["url"]
+            for name in OUTPUTS
+            for file in (said[name] if isinstance(said.get(name), list) else [said.get(name)])
+            if isinstance(file, dict) and isinstance(file.get("url"), str)
+        ]
+        if not addresses:
+            return Failed("no_output", f"The result holds no file; its fields: {', '.join(said) or 'none'}.")
+        outputs = await self.fetched(data["port"], addresses)
+        seed = said.get("seed")
+        return Done(outputs, await self._cost(data["endpoint"], answer), seed if isinstance(seed, int) else None)
+
+    async def _cost(self, endpoint: str, answer: Answer) -> Cost | None:
+        """Units of the result times the account's own price of a unit; None where one of them is not said."""
+        try:
+            units = float(answer.headers["x-fal-billable-units"])
+            if endpoint not in self._unit_usd:
+                self._unit_usd[endpoint] = await self._unit_price(endpoint)
+            return Cost(round(units * self._unit_usd[endpoint] * 1e6), is_exact=True)
+        except (KeyError, TypeError, ValueError, errors.FusionFlowError):
+            return None  # the result is there and paid for: the table says what it cost, marked as such
+
+    async def _unit_price(self, endpoint: str) -> float:
+        """What a unit costs this account, asked once for each endpoint."""
+        address = f"{self.http.site.root('api')}/v1/models/pricing?endpoint_id={endpoint}"
+        prices = (await self.http.ask("GET", address, tries=2)).fields()["prices"]
+        [price] = [each for each in prices if each["endpoint_id"] == endpoint and each["currency"] == "USD"]
+        return float(price["unit_price"])
+
+    async def _address(self, reference: Reference) -> str:
+        """Where fal finds a medium: its own address, or one on the CDN, where it is put first."""
+        if reference.url is not None:
+            return reference.url
+        asset = reference.asset
+        no_longer_than(asset.size_bytes, UPLOAD_BYTES, "The file", provider="fal")
+        root = self.http.site.root("rest")
+        token = (
+            await self.http.ask("POST", f"{root}/storage/auth/token?storage_type=fal-cdn-v3", {}, tries=3)
+        ).fields()
+        answer = await self.http.ask(
+            "POST",
+            f"{self.http.site.root('cdn')}/files/upload",
+            headers={
+                "authorization": Key(f"{token.get('token_type')} {token.get('token')}"),
+                "content-type": asset.media_type,
+                "x-fal-file-name": f"reference.{extension(asset.media_type)}",
+            },
+            content=await asyncio.to_thread(reference.file.read_bytes),
+            tries=3,
+        )
+        address = answer.fields().get("access_url")
+        if not isinstance(address, str):
+            raise errors.ProviderError(f"The file could not be uploaded: {answer.text()}", provider="fal")
+        return address
+
+
+def _error(answer: Answer, *, is_end: bool = False) -> Status:
+    """A model's error (a list of details with types) or the platform's (`error_type`)."""
+    said = answer.maybe_json()
+    detail = said.get("detail") if isinstance(said, dict) else None
+    if isinstance(detail, list):
+        types = [each.get("type") for each in detail if isinstance(each, dict)]
+        message = "; ".join(str(each.get("msg")) for each in detail if isinstance(each, dict))
+        if "content_policy_violation" in types:
+            return Refused(message)
+        if is_end or answer.status not in {429, 503}:
+            return Failed(str(types[0]) if types else "invalid", message or answer.text())
+    code = said.get("error_type") if isinstance(said, dict) else None
+    says = detail if isinstance(detail, str) else None
+    if is_end:
+        return Failed(str(code or f"http_{answer.status}"), says or answer.text())
+    return not_taken(answer, code=code if isinstance(code, str) else None, message=says)
+
+
+def _forbidden(answer: Answer) -> Failed:
+    """Said to mean a locked or empty account as well as a key without rights: which one, its text alone tells."""
+    return Failed(
+        "forbidden", f"fal does not allow it (key without rights, or account locked or empty): {answer.text()}"
+    )
+
+
+def provider() -> Fal:
+    """For the entry point."""
+    return Fal()

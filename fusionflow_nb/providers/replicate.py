@@ -1,0 +1,151 @@
+"""Replicate: predictions. One object is created, polled and cancelled; its progress stands in its logs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from fusionflow_nb import errors
+from fusionflow_nb.credentials import Key
+from fusionflow_nb.media.media_types import extension
+from fusionflow_nb.providers.http import Part, Site, no_longer_than
+from fusionflow_nb.providers.protocol import (
+    CancelAnswer,
+    Cancelled,
+    Cost,
+    Done,
+    Failed,
+    Operation,
+    Pending,
+    SubmitAmbiguousError,
+)
+from fusionflow_nb.providers.service import Service, body_of, data_uri, not_taken, port_of, unknown_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from fusionflow_nb.providers.http import Answer
+    from fusionflow_nb.providers.protocol import Reference, Request, Status
+
+ROOTS = {"api": "https://api.replicate.com"}
+IN_BODY_BYTES = 700_000
+"""A data URI is advised under 1 MB only, and is a third longer than its bytes."""
+UPLOAD_BYTES = 100_000_000
+_BAR = re.compile(r"(\d+)%\|[^|\n]*\|\s*(\d+)/(\d+)")
+_VERSION = re.compile(r"(?:.*:)?([0-9a-f]{64})")
+
+
+def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
+    return {"authorization": Key(f"Bearer {keys['REPLICATE_API_TOKEN']}")}
+
+
+class Replicate(Service):
+    """See the module."""
+
+    name = "replicate"
+
+    def __init__(self, base: str | None = None) -> None:
+        super().__init__(Site("replicate", ROOTS, _authorise, base))
+
+    async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
+        """Create the prediction."""
+        addresses = {port: [await self._address(each) for each in found] for port, found in request.references.items()}
+        model, body = request.model.provider_model_id, {"input": body_of(request, addresses)}
+        version = _VERSION.fullmatch(model)
+        where = "predictions" if version else f"models/{quote(model)}/predictions"
+        answer = await self.http.submit(
+            f"{self.http.site.root()}/v1/{where}", {**body, "version": version[1]} if version else body
+        )
+        if not answer.is_good:
+            said = answer.maybe_json()
+            detail = said.get("detail") if isinstance(said, dict) else None
+            return not_taken(answer, message=detail.strip() if isinstance(detail, str) else None)
+        said = answer.maybe_json()
+        urls = said.get("urls") if isinstance(said, dict) else None
+        if not isinstance(urls, dict) or not isinstance(urls.get("get"), str):
+            raise SubmitAmbiguousError("The service took it, and its answer does not say under which name.")
+        return Operation({"id": said.get("id"), "urls": urls, "port": port_of(request.task)})
+
+    async def poll(self, operation: Operation) -> Status:  # noqa: PLR0911 - a state, an answer
+        """How the prediction stands."""
+        answer = await self.http.ask("GET", operation.data["urls"]["get"])
+        if not answer.is_good:
+            return Failed("not_found", f"The service does not know the prediction any more: {answer.text()}")
+        said = answer.fields()
+        match said.get("status"):
+            case "starting":
+                return Pending()
+            case "processing":
+                return Pending(progress=progress(said.get("logs")))
+            case "succeeded":
+                return await self._ended(operation.data["port"], said)
+            case "failed":
+                # A refusal comes as a failure, too, told by its text alone: texts decide nothing here.
+                return Failed("failed", str(said.get("error") or "It failed without saying why."))
+            case "canceled":
+                return Cancelled()
+            case "aborted":  # its time ran out before it began, which is not billed
+                return Failed("aborted", "It was given up before it began.", cost=Cost(0, is_exact=True))
+        raise unknown_state(said.get("status"), provider="replicate")
+
+    async def cancel(self, operation: Operation) -> CancelAnswer:
+        """Stop the prediction; what has run is billed."""
+        address = operation.data["urls"].get("cancel")
+        if not isinstance(address, str):
+            return CancelAnswer.UNSUPPORTED
+        answer = await self.http.ask("POST", address, content=b"", tries=2)
+        said = answer.maybe_json()
+        is_cancelled = isinstance(said, dict) and said.get("status") == "canceled"
+        return CancelAnswer.REQUESTED if answer.is_good and is_cancelled else CancelAnswer.UNSUPPORTED
+
+    async def _ended(self, port: str, said: dict[str, Any]) -> Status:
+        addresses = list(_addresses(said.get("output")))
+        if said.get("data_removed"):
+            return Failed("expired", "The service has removed the result, as it does after an hour.")
+        if not addresses:
+            return Failed("no_output", "The prediction succeeded, and its output holds no file.")
+        return Done(await self.fetched(port, addresses))
+
+    async def _address(self, reference: Reference) -> str:
+        """Where Replicate finds a medium: its own address, in the body itself, or uploaded."""
+        asset = reference.asset
+        if reference.url is not None:
+            return reference.url
+        if asset.size_bytes <= IN_BODY_BYTES:
+            return await data_uri(reference)
+        no_longer_than(asset.size_bytes, UPLOAD_BYTES, "The file", provider="replicate")
+        name = f"reference.{extension(asset.media_type)}"
+        answer: Answer = await self.http.upload(
+            f"{self.http.site.root()}/v1/files", [Part("content", reference.file, name, asset.media_type)]
+        )
+        urls = answer.fields().get("urls")
+        address = urls.get("get") if isinstance(urls, dict) else None
+        if not isinstance(address, str):
+            raise errors.ProviderError(f"The file could not be uploaded: {answer.text()}", provider="replicate")
+        return address
+
+
+def progress(logs: Any) -> float | None:  # noqa: ANN401 - JSON
+    r"""The last progress bar in the logs as a fraction; None where there is none.
+
+    >>> progress("Using seed: 42\n 50%|#####     | 14/28 [00:01<00:01]")
+    0.5
+    """
+    bars = _BAR.findall(logs) if isinstance(logs, str) else []
+    if not bars or not int(bars[-1][2]):
+        return None
+    return min(1.0, int(bars[-1][1]) / int(bars[-1][2]))
+
+
+def _addresses(output: Any) -> Iterator[str]:  # noqa: ANN401 - JSON: text, a list or an object, as the model likes
+    if isinstance(output, str) and output.startswith(("https:", "http:", "data:")):
+        yield output
+    elif isinstance(output, list | dict):
+        for each in output.values() if isinstance(output, dict) else output:
+            yield from _addresses(each)
+
+
+def provider() -> Replicate:
+    """For the entry point."""
+    return Replicate()

@@ -1,0 +1,164 @@
+"""fal's side of the wire: queue, result, cancel, CDN, prices."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from fusionflow_nb import errors
+from fusionflow_nb.providers.simulator.world import BAD_KEY, base_of, cut
+
+if TYPE_CHECKING:
+    from fusionflow_nb.providers.simulator.world import Job, World
+
+NAMESPACES = ("workflows", "comfy")
+
+
+class FalSide:
+    """Routes under `/fal`."""
+
+    def __init__(self, world: World, tasks: dict[str, str]) -> None:
+        self.world = world
+        self.tasks = tasks
+
+    def routes(self) -> list[web.RouteDef]:
+        """Hosts are prefixes: `queue`, `rest`, `cdn`, `api`."""
+        job = "/fal/queue/{app:.+}/requests/{id}"
+        return [
+            web.post("/fal/queue/{endpoint:.+}", self.submit),
+            web.get(f"{job}/status", self.status),
+            web.put(f"{job}/cancel", self.cancel),
+            web.get(job, self.result),
+            web.post("/fal/rest/storage/auth/token", self.token),
+            web.post("/fal/cdn/files/upload", self.upload),
+            web.get("/fal/api/v1/models/pricing", self.pricing),
+        ]
+
+    async def submit(self, request: web.Request) -> web.StreamResponse:
+        """Take a request into the queue."""
+        _check(request)
+        body = await request.json()
+        endpoint = request.match_info["endpoint"]
+        task = self.tasks.get(endpoint)
+        if task is None:
+            return web.json_response({"detail": f"Application '{endpoint}' not found"}, status=404)
+        mood = self.world.mood(body.get("prompt"))
+        unwilling = _unwilling(mood.submit)
+        if unwilling is not None:
+            return unwilling
+        try:
+            job = await self.world.begin(endpoint, task, body, mood)
+        except errors.FusionFlowError as error:
+            return web.json_response(
+                {"detail": [{"loc": ["body"], "msg": str(error), "type": "file_error"}]}, status=422
+            )
+        if mood.submit == "lost":
+            return cut(request)
+        return web.json_response({"status": "IN_QUEUE", "queue_position": 1, **_urls(request, job)})
+
+    async def status(self, request: web.Request) -> web.Response:
+        """Where a request stands."""
+        job = self._job(request)
+        stands = "ended" if job.is_cancelled else self.world.look(job)
+        logs = [{"message": "Drawing", "level": "INFO", "source": "USER", "timestamp": "2026-01-01T00:00:00.000Z"}]
+        answers: dict[str, dict[str, Any]] = {
+            "queued": {"status": "IN_QUEUE", "queue_position": 0},
+            "running": {"status": "IN_PROGRESS", "logs": logs if request.query.get("logs") == "true" else None},
+            "ended": {"status": "COMPLETED", "logs": None, "metrics": {"inference_time": 0.1}},
+        }
+        return web.json_response({**answers[stands], **_urls(request, job)}, status=200 if stands == "ended" else 202)
+
+    async def result(self, request: web.Request) -> web.Response:
+        """What a request made, or why it did not."""
+        job = self._job(request)
+        if job.is_cancelled or job.mood.end == "failed":
+            kind = "request_cancelled" if job.is_cancelled else "internal_server_error"
+            detail = [{"loc": ["body"], "msg": "The request did not finish.", "type": kind}]
+            return web.json_response({"detail": detail}, status=499 if job.is_cancelled else 500)
+        if job.mood.end == "refused":
+            detail = [
+                {"loc": ["body", "prompt"], "msg": "Flagged by a content checker.", "type": "content_policy_violation"}
+            ]
+            return web.json_response({"detail": detail}, status=422, headers={"x-fal-retryable": "false"})
+        files = [
+            {"url": self.world.keep(request, made.content, made.media_type), "content_type": made.media_type}
+            for made in job.made
+        ]
+        port = "video" if job.task.endswith("video") else "audio" if job.task == "text-to-audio" else "images"
+        body = {port: files if port == "images" else files[0], "seed": job.body.get("seed", 7)}
+        return web.json_response(body, headers={"x-fal-billable-units": str(len(files))})
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Stop a request, if it has not ended."""
+        job = self._job(request)
+        if job.looked > job.mood.looks and job.mood.end != "never":
+            return web.json_response({"status": "ALREADY_COMPLETED"}, status=400)
+        job.is_cancelled = True
+        return web.json_response({"status": "CANCELLATION_REQUESTED"}, status=202)
+
+    async def token(self, request: web.Request) -> web.Response:
+        """A token for the CDN."""
+        _check(request)
+        base = f"{base_of(request)}/fal/cdn"
+        made = {
+            "token": "simulated",
+            "token_type": "Bearer",
+            "base_url": base,
+            "expires_at": "2100-01-01T00:00:00+00:00",
+        }
+        return web.json_response(made)
+
+    async def upload(self, request: web.Request) -> web.Response:
+        """A file."""
+        if request.headers.get("Authorization") != "Bearer simulated":
+            return web.json_response({"detail": "No token"}, status=401)
+        return web.json_response({"access_url": self.world.keep(request, await request.read(), request.content_type)})
+
+    async def pricing(self, request: web.Request) -> web.Response:
+        """Five cents for everything."""
+        _check(request)
+        wanted = request.query.get("endpoint_id", "").split(",")
+        prices = [{"endpoint_id": each, "unit_price": 0.05, "unit": "image", "currency": "USD"} for each in wanted]
+        return web.json_response({"prices": prices, "next_cursor": None, "has_more": False})
+
+    def _job(self, request: web.Request) -> Job:
+        _check(request)
+        job = self.world.jobs.get(request.match_info["id"])
+        # Of the endpoint only owner and application stand in these addresses.
+        if job is None or _application(job.model) != request.match_info["app"]:
+            raise web.HTTPNotFound(text=json.dumps({"detail": "Request not found"}), content_type="application/json")
+        return job
+
+
+def _application(endpoint: str) -> str:
+    parts = endpoint.split("/")
+    return "/".join(parts[: 3 if parts[0] in NAMESPACES else 2])
+
+
+def _urls(request: web.Request, job: Job) -> dict[str, str]:
+    base = f"{base_of(request)}/fal/queue/{_application(job.model)}/requests/{job.id}"
+    return {"request_id": job.id, "response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
+
+
+def _check(request: web.Request) -> None:
+    word, _, key = request.headers.get("Authorization", "").partition(" ")
+    if word != "Key" or key in {"", BAD_KEY}:
+        text = json.dumps({"detail": "No user found for Key ID and Secret"})
+        raise web.HTTPUnauthorized(text=text, content_type="application/json")
+
+
+def _unwilling(mood: str) -> web.Response | None:
+    """The answer of a service that does not take the request."""
+    match mood:
+        case "busy":
+            return web.json_response({"detail": "Rate limit exceeded"}, status=429, headers={"Retry-After": "1"})
+        case "broken":
+            return web.json_response({"detail": "Internal server error"}, status=500)
+        case "no_funds":
+            return web.json_response({"detail": "User is locked. Reason: Exhausted balance."}, status=403)
+        case "invalid":
+            detail = [{"loc": ["body", "prompt"], "msg": "field required", "type": "missing"}]
+            return web.json_response({"detail": detail}, status=422)
+    return None

@@ -1,0 +1,82 @@
+"""The simulator as a server on a real socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, Self
+
+from aiohttp import web
+
+from fusionflow_nb.providers import catalogue
+from fusionflow_nb.providers.simulator.fal import FalSide
+from fusionflow_nb.providers.simulator.openai import OpenAISide
+from fusionflow_nb.providers.simulator.replicate import ReplicateSide
+from fusionflow_nb.providers.simulator.world import Asked, World
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    class Side(Protocol):
+        """One service's side of the wire."""
+
+        def routes(self) -> list[web.RouteDef]:
+            """What it answers."""
+            ...
+
+
+SIDES: dict[str, Callable[[World, dict[str, str]], Side]] = {
+    "fal": FalSide,
+    "openai": OpenAISide,
+    "replicate": ReplicateSide,
+}
+"""One class for each service: made with the world and the tasks of its models, it gives its routes."""
+BODY_BYTES = 200_000_000
+_GONE = 404
+
+
+class Simulator:
+    """Serves from `async with` on, at `base`.
+
+    Args:
+        port: 0 takes a free one.
+        world: what the services know.
+    """
+
+    def __init__(self, port: int = 0, world: World | None = None) -> None:
+        self.world = world or World()
+        self.base = ""
+        self._port = port
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=BODY_BYTES, middlewares=[self._written_down])
+        for service, side in SIDES.items():
+            tasks: dict[str, str] = {entry.provider_model_id: entry.tasks[0] for entry in catalogue.of(service)}
+            app.add_routes(side(self.world, tasks).routes())
+        app.add_routes([web.get("/{service}/cdn/files/{name}", self._file)])
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await site.start()
+        self.base = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self.world.maker.aclose()
+
+    async def _file(self, request: web.Request) -> web.Response:
+        """A file, while it is there."""
+        file = self.world.files.get(request.match_info["name"])
+        if file is None or self.world.clock() >= file.until_s:
+            return web.Response(status=_GONE, text="<Error>NoSuchKey</Error>", content_type="application/xml")
+        return web.Response(body=file.content, content_type=file.media_type)
+
+    @web.middleware
+    async def _written_down(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        body = await request.read()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.world.asked.append(Asked(request.method, request.path, dict(request.query), headers, body))
+        return await handler(request)
