@@ -33,6 +33,7 @@ READ_S = 600.0
 ANSWER_BYTES = 400_000_000
 IMAGES, IMAGE_BYTES, MASK_BYTES = 16, 50_000_000, 4_000_000
 PARTIAL_IMAGES = 2
+JSON_WANTED = {"accept": "application/json"}
 _REFUSALS = frozenset({"moderation_blocked", "content_policy_violation"})
 
 
@@ -59,18 +60,13 @@ class OpenAI(Service):
         for port in media.keys() - request.model.wire_references():
             raise errors.SettingError(f"{request.model.id} reads no {port!r}.", hint="Disconnect it.")
         body = {"model": model, **body_of(request, {}), **extra}
+        sent: dict[str, Any] = {"json": body}
         if media:
-            answer = await self.http.submit(
-                f"{root}/images/edits",
-                parts=await _parts(body, media),
-                read_s=READ_S,
-                most_bytes=ANSWER_BYTES,
-                watch=watch,
-            )
-        else:
-            answer = await self.http.submit(
-                f"{root}/images/generations", body, read_s=READ_S, most_bytes=ANSWER_BYTES, watch=watch
-            )
+            sent = {"parts": await _parts(body, media)}
+        address = f"{root}/images/{'edits' if media else 'generations'}"
+        answer = await self.http.submit(
+            address, **sent, headers=JSON_WANTED, read_s=READ_S, most_bytes=ANSWER_BYTES, watch=watch
+        )
         return _error(answer) if not answer.is_good else _done(answer, request)
 
     async def poll(self, operation: Operation) -> Status:  # noqa: ARG002 - there are no operations

@@ -1,0 +1,318 @@
+"""What we send is what the official clients sent, byte for byte, but for differences listed here with a reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from replay import PNG, Replay, Sent, replayed
+
+from fusionflow_nb.media.values import Asset
+from fusionflow_nb.providers.fal import Fal
+from fusionflow_nb.providers.openai import OpenAI
+from fusionflow_nb.providers.protocol import Done, Failed, NoFunds, Operation, Pending, Reference, Refused, Request
+from fusionflow_nb.providers.replicate import Replicate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fusionflow_nb.providers.protocol import Status
+    from fusionflow_nb.providers.service import Service
+
+DIFFERENCES = {
+    "user-agent": "we say who we are, not who they are",
+    "x-stainless-": "measurements of the openai client about its own machine",
+    "x-fal-queue-priority": "an option of fal's client that the recording used; we leave the queue to fal",
+    "x-fal-request-timeout": "an option of fal's client that the recording used; the engine owns time-outs",
+    "x-fal-object-lifecycle": "an option of fal's client that the recording used; accounts have a setting of their own",
+    "x-fal-file-name": "a reference has no name of its own here",
+    "connection": "of the hop, not of the request: the recordings leave it out, and every client sends it",
+    "content-length": "follows from the body, which is compared itself",
+}
+"""Headers (or their beginnings) that may differ."""
+
+FLUX, KONTEXT, REPLICATE_FLUX = "fal-ai/flux-pro/v1.1", "fal-ai/flux-pro/kontext", "black-forest-labs/flux-1.1-pro"
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recordings write the names of variables where keys stood: these are the keys."""
+    for name in ("FAL_KEY", "REPLICATE_API_TOKEN", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, f"<{name}>")
+
+
+def request(service: Service, model: str, prompt: str, task: str = "text-to-image", **facts: Any) -> Request:
+    entry = next((each for each in service.models if each.provider_model_id == model), None)
+    if entry is None:  # a version of somebody's model: a person's own entry
+        entry = service.models[0].model_copy(update={"provider_model_id": model})
+    return Request(entry, task, prompt, entry.check_settings(facts.pop("settings", {})), **facts)
+
+
+def service_at(kind: type[Service], base: str) -> Service:
+    """The adapter, with the recording's server in the place of its hosts."""
+    made = kind()
+    roots = {"openai": {"api": f"{base}/v1"}, "replicate": {"api": base}}.get(made.name)
+    roots = roots or {name: f"{base}/{name}" for name in ("queue", "rest", "cdn", "api")}
+    made.http.site = dataclasses.replace(made.http.site, roots={**roots, "output": base})
+    return made
+
+
+async def driven(service: Service, asked: Request) -> Operation | Status:
+    """One job to its end, as the engine would."""
+    try:
+        begun = await service.submit(asked, idempotency_key="k")
+        while isinstance(begun, Operation):
+            status = await service.poll(begun)
+            if not isinstance(status, Pending):
+                return status
+        return begun
+    finally:
+        await service.aclose()
+
+
+@pytest.fixture
+def pngs(tmp_path: Path) -> list[Reference]:
+    """Pictures of 70 bytes."""
+    file = tmp_path / "ref.png"
+    file.write_bytes(PNG)
+    return [Reference(Asset(hashlib.sha256(PNG).hexdigest(), "image/png", len(PNG), 1, 1), file)] * 2
+
+
+def same(ours: Sent, theirs: Sent) -> None:
+    assert (ours.method, ours.path, ours.json, ours.body_bytes) == (
+        theirs.method,
+        theirs.path,
+        theirs.json,
+        theirs.body_bytes,
+    )
+    assert _headers(ours) == _headers(theirs)
+    if ours.json is not None and list(ours.json) == list(theirs.json):
+        assert ours.headers["content-length"] == theirs.headers["content-length"]
+
+
+def _headers(sent: Sent) -> dict[str, str]:
+    return {name: value for name, value in sent.headers.items() if not name.startswith(tuple(DIFFERENCES))}
+
+
+async def test_fal_submit_status_and_result() -> None:
+    """The five requests of a job; the client's second look at the status, once it has ended, is not made."""
+    async with replayed("fal-subscribe") as tape:
+        fal = service_at(Fal, tape.base)
+        settings = {"aspect_ratio": "4:3", "count": 1, "seed": 42, "output_format": "jpeg"}
+        done = await driven(fal, request(fal, FLUX, "a red cube", settings=settings))
+    assert isinstance(done, Done)
+    assert (done.seed, done.outputs[0].media_type) == (42, "image/png")
+    done.outputs[0].content.unlink()  # type: ignore[union-attr]
+    ours = [each for each in tape.sent if not each.path.startswith("/api/")]
+    assert len(ours) == 5
+    for mine, theirs in zip(ours, [*tape.recorded[:4], tape.recorded[5]], strict=True):
+        same(mine, theirs)
+        assert mine.query in ({}, {"logs": "false"})  # we show no logs, so we ask for none
+
+
+async def test_fal_refusal_bad_key_and_cancel() -> None:
+    """A content policy is a refusal; a bad key an error; a cancel the recorded PUT."""
+    from fusionflow_nb import errors
+    from fusionflow_nb.providers.protocol import CancelAnswer
+
+    async with replayed("fal-content-policy") as tape:
+        fal = service_at(Fal, tape.base)
+        assert isinstance(await driven(fal, request(fal, FLUX, "bad")), Refused)
+        _all_same(tape)
+    async with replayed("fal-unauthorized") as tape:
+        fal = service_at(Fal, tape.base)
+        with pytest.raises(errors.SecretError, match="No user found"):
+            await driven(fal, request(fal, "fal-ai/flux/dev", "x"))
+        _all_same(tape)
+    async with replayed("fal-submit-cancel") as tape:
+        fal = service_at(Fal, tape.base)
+        begun = await fal.submit(request(fal, FLUX, "a red cube"), idempotency_key="k")
+        assert isinstance(begun, Operation)
+        assert isinstance(await fal.poll(begun), Pending)
+        assert await fal.cancel(begun) is CancelAnswer.REQUESTED
+        await fal.aclose()
+        _all_same(tape)
+
+
+async def test_fal_rate_limit_is_left_to_the_engine() -> None:
+    """Its client sends again within the call; here one logical start is one request, and the engine waits."""
+    async with replayed("fal-submit-429-retry") as tape:
+        fal = service_at(Fal, tape.base)
+        status = await driven(fal, request(fal, FLUX, "x"))
+        assert status == Failed("rate_limit", "Rate limit exceeded", is_retryable=True, retry_after_s=1.0)
+        same(tape.sent[0], tape.recorded[0])
+        assert len(tape.sent) == 1
+
+
+async def test_fal_upload(pngs: list[Reference]) -> None:
+    """Token, then the bytes under it. The token request differs in `accept`, which fal's client sends there alone."""
+    async with replayed("fal-upload") as tape:
+        fal = service_at(Fal, tape.base)
+        await driven(fal, request(fal, KONTEXT, "x", "edit-image", references={"image": pngs[:1]}))
+        token, upload = tape.sent[:2]
+        assert token.headers.pop("accept") == "*/*"
+        assert tape.recorded[0].headers.pop("accept") == "application/json"
+        same(token, tape.recorded[0])
+        same(upload, tape.recorded[1])
+        assert (token.query, upload.query) == (tape.recorded[0].query, {})
+        assert tape.sent[2].json["image_url"] == "https://v3.fal.media/files/b/zebra/xyz_ref.png"
+
+
+async def test_replicate_create_and_poll() -> None:
+    """Without the webhook that the recording asked for, which nothing here could hear."""
+    async with replayed("replicate-create-poll") as tape:
+        service = service_at(Replicate, tape.base)
+        settings = {"aspect_ratio": "16:9", "output_format": "png", "safety_tolerance": 2}
+        done = await driven(service, request(service, REPLICATE_FLUX, "a red cube", settings=settings))
+        assert isinstance(done, Done)
+        done.outputs[0].content.unlink()  # type: ignore[union-attr]
+        for name in ("webhook", "webhook_events_filter"):
+            tape.recorded[0].json.pop(name)
+        tape.recorded[0].headers["content-length"] = tape.sent[0].headers["content-length"]
+        _all_same(tape)
+
+
+async def test_replicate_version_and_cancel() -> None:
+    """A version goes to another address, with its name in the body."""
+    version = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
+    async with replayed("replicate-create-cancel") as tape:
+        service = service_at(Replicate, tape.base)
+        begun = await service.submit(request(service, version, "x"), idempotency_key="k")
+        assert isinstance(begun, Operation)
+        await service.cancel(begun)
+        await service.aclose()
+        _all_same(tape)
+
+
+@pytest.mark.parametrize("case", ["replicate-failed", "replicate-validation-422"])
+async def test_replicate_failures(case: str) -> None:
+    """Failed predictions and refused input are failures, in the service's words, and not to be sent again."""
+    async with replayed(case) as tape:
+        service = service_at(Replicate, tape.base)
+        asked = request(service, REPLICATE_FLUX, "bad")
+        asked = asked if case == "replicate-failed" else dataclasses.replace(asked, prompt=None)
+        status = await driven(service, asked)
+        assert isinstance(status, Failed)
+        assert "NSFW" in status.message or "prompt is required" in status.message
+        assert not status.is_retryable
+        _all_same(tape)
+
+
+@pytest.mark.parametrize("case", ["replicate-file-input-upload", "replicate-file-input-data-uri"])
+async def test_replicate_references(case: str, pngs: list[Reference], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small picture lies in the body, a large one is uploaded; its part has our name for it."""
+    if case.endswith("upload"):
+        monkeypatch.setattr("fusionflow_nb.providers.replicate.IN_BODY_BYTES", 10)
+    async with replayed(case) as tape:
+        service = service_at(Replicate, tape.base)
+        model = "black-forest-labs/flux-kontext-pro"
+        asked = request(service, model, "make it blue", "edit-image", references={"image": pngs[:1]})
+        await service.submit(asked, idempotency_key="k")
+        await service.aclose()
+        for ours, theirs in zip(tape.sent, tape.recorded, strict=True):
+            _named_alike(ours)
+            if theirs.json is not None:
+                theirs.json["input"]["prompt"] = "make it blue"
+                address = theirs.json["input"]["input_image"]
+                if address.startswith("data:"):
+                    assert ours.json["input"]["input_image"].startswith("data:image/png;base64,iVBOR")
+                    theirs.json["input"]["input_image"] = ours.json["input"]["input_image"]
+                else:
+                    theirs.json["input"]["input_image"] = address.replace("{BASE}", tape.base)
+                theirs.headers["content-length"] = ours.headers["content-length"]
+            same(ours, theirs)
+
+
+async def test_openai_generate() -> None:
+    """Every field as the client wrote it, in the same number of bytes."""
+    async with replayed("openai-images-generate") as tape:
+        service = service_at(OpenAI, tape.base)
+        own = {"background": "opaque", "output_format": "png", "quality": "low", "fields": {"moderation": "auto"}}
+        settings = {"aspect_ratio": "1:1", "count": 1, **own}
+        done = await driven(service, request(service, "gpt-image-2.5-flare", "a red cube", settings=settings))
+        assert isinstance(done, Done)
+        assert done.cost is not None
+        assert done.cost.micro_usd == (272 * 30 + 13 * 5)
+        assert tape.sent[0].headers["content-length"] == tape.recorded[0].headers["content-length"]
+        _all_same(tape)
+
+
+async def test_openai_stream() -> None:
+    """Partial pictures come as previews, the last event is the result."""
+    heard: list[Pending] = []
+    async with replayed("openai-images-generate-stream") as tape:
+        service = service_at(OpenAI, tape.base)
+        done = await driven(service, request(service, "gpt-image-2", "a red cube", tell=heard.append))
+        assert isinstance(done, Done)
+        assert [each.preview for each in heard] == [done.outputs[0].content]
+        tape.recorded[0].json["partial_images"] = 2  # as many as we like to see
+        _all_same(tape)
+
+
+@pytest.mark.parametrize("case", ["openai-images-edit-one", "openai-images-edit-many-mask"])
+async def test_openai_edits(case: str, pngs: list[Reference]) -> None:
+    """One picture is `image`, several are `image[]`; fields first, as text. Names and the mask's bytes are our own."""
+    is_one = case.endswith("one")
+    async with replayed(case) as tape:
+        service = service_at(OpenAI, tape.base)
+        references = {"image": pngs[:1]} if is_one else {"image": pngs[:1], "references": pngs[:1], "mask": pngs[:1]}
+        settings: dict[str, Any] = {"aspect_ratio": "1:1"} if is_one else {"count": 1}
+        prompt = "make it blue" if is_one else "combine"
+        asked = request(service, "gpt-image-2", prompt, "edit-image", settings=settings, references=references)
+        done = await driven(service, asked)
+        assert isinstance(done, Done)
+        [ours], [theirs] = tape.sent, tape.recorded
+        for each in (ours, theirs):
+            _named_alike(each)
+            each.multipart = sorted(each.multipart or [], key=lambda part: "filename" in part)
+        # Fields of a form have no order; pictures have.
+        assert _fields(ours) == _fields(theirs)
+        assert _files(ours) == _files(theirs)
+        same(ours, theirs)
+
+
+async def test_openai_speech() -> None:
+    """Text, voice and format; the answer is the sound."""
+    async with replayed("openai-speech") as tape:
+        service = service_at(OpenAI, tape.base)
+        done = await driven(service, request(service, "gpt-4o-mini-tts", "hello", "text-to-audio"))
+        assert isinstance(done, Done)
+        assert tape.sent[0].headers["content-length"] == tape.recorded[0].headers["content-length"]
+        _all_same(tape)
+
+
+@pytest.mark.parametrize(
+    ("case", "prompt", "kind"),
+    [("openai-moderation-blocked", "bad", Refused), ("openai-insufficient-quota", "x", NoFunds)],
+)
+async def test_openai_final_errors(case: str, prompt: str, kind: type) -> None:
+    """A refusal and an empty account (which comes as 429) end it: one request, where its client makes three."""
+    async with replayed(case) as tape:
+        service = service_at(OpenAI, tape.base)
+        assert isinstance(await driven(service, request(service, "gpt-image-2", prompt)), kind)
+        assert len(tape.sent) == 1
+        same(tape.sent[0], tape.recorded[0])
+
+
+def _all_same(tape: Replay) -> None:
+    assert len(tape.sent) == len(tape.recorded)
+    for ours, theirs in zip(tape.sent, tape.recorded, strict=True):
+        same(ours, theirs)
+
+
+def _named_alike(sent: Sent) -> None:
+    """File names are everybody's own; so are the bytes of a mask, which we make."""
+    for part in sent.multipart or []:
+        if "filename" in part:
+            part["filename"] = "file.png"
+            part["bytes"] = 0 if part["name"] == "mask" else part["bytes"]
+
+
+def _fields(sent: Sent) -> dict[str, str]:
+    return {part["name"]: part["value"] for part in sent.multipart or [] if "value" in part}
+
+
+def _files(sent: Sent) -> list[dict[str, Any]]:
+    return [part for part in sent.multipart or [] if "value" not in part]
