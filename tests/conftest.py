@@ -11,6 +11,7 @@ from engine_kit import Heard
 from fusionflow_nb import session
 from fusionflow_nb.credentials import ENVIRONMENT
 from fusionflow_nb.engine.run import Run
+from fusionflow_nb.home import SIMULATOR_VARIABLE
 from fusionflow_nb.providers.fake import FOLDER_VARIABLE, FakeProvider
 from fusionflow_nb.providers.registry import Registry
 
@@ -30,6 +31,7 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
             monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    monkeypatch.delenv(SIMULATOR_VARIABLE, raising=False)
     monkeypatch.setenv(session.HOME_VARIABLE, str(tmp_path / "home"))
     yield
     session.use(None)

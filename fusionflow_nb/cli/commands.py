@@ -223,6 +223,15 @@ def _say_plan(flow: Flow, targets: Sequence[str], *, as_json: bool) -> int:
     return WRONG if problems else 0
 
 
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0 takes a free one.")
+def simulate(port: int) -> None:
+    """Stand in for the services on this machine: try a flow over many of them without a key, until Ctrl-C."""
+    from fusionflow_nb.cli.simulated import serve  # noqa: PLC0415
+
+    serve(port)
+
+
 def _facts(running: LiveRun, saved: Sequence[Path]) -> dict[str, Any]:
     """A run, for programs."""
     return {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fusionflow_nb.home import SIMULATOR_VARIABLE
 from fusionflow_nb.providers.fal import Fal
-from fusionflow_nb.providers.http import SIMULATOR_VARIABLE
 from fusionflow_nb.providers.openai import OpenAI
 from fusionflow_nb.providers.replicate import Replicate
 from fusionflow_nb.providers.simulator import Simulator

@@ -10,12 +10,10 @@ import httpx
 
 from fusionflow_nb import credentials, errors
 from fusionflow_nb.credentials import Key
+from fusionflow_nb.home import SIMULATOR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-SIMULATOR_VARIABLE = "FUSIONFLOW_SIMULATOR"
-"""`http://127.0.0.1:8123`: every service is looked for there, under its name, and no real key is sent or needed."""
 
 SIMULATED_KEY = Key("simulated")
 
@@ -77,11 +75,6 @@ def origin_of(url: str) -> tuple[str, str, int | None]:
     parsed = httpx.URL(url)
     port = parsed.port or {"http": 80, "https": 443}.get(parsed.scheme)
     return parsed.scheme, parsed.host, port
-
-
-def is_simulated() -> bool:
-    """Whether the simulator stands in for the services."""
-    return bool(os.environ.get(SIMULATOR_VARIABLE))
 
 
 def _simulator(provider: str) -> str | None:

@@ -1,0 +1,38 @@
+"""`fusionflow simulate`: the services on this machine, and the line that leads a notebook to them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from fusionflow_nb import errors
+from fusionflow_nb.cli import say
+from fusionflow_nb.home import SIMULATED, SIMULATOR_VARIABLE
+
+
+def serve(port: int) -> None:
+    """Serve until interrupted.
+
+    Raises:
+        StoreError: the port is taken; says which option names another.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_served(port))
+
+
+async def _served(port: int) -> None:
+    from fusionflow_nb.providers.simulator import Simulator  # noqa: PLC0415
+    from fusionflow_nb.providers.simulator.server import SIDES  # noqa: PLC0415
+
+    try:
+        async with Simulator(port) as simulator:
+            say.heading("simulated")
+            say.line(f"{', '.join(SIDES)} at {simulator.base}; pictures are drawn here, and no call costs anything")
+            say.line(f"in another terminal: export {SIMULATOR_VARIABLE}={simulator.base}")
+            say.line(f"in a notebook, first: %env {SIMULATOR_VARIABLE}={simulator.base}")
+            say.line(f"results and sums are kept apart, in the folder {SIMULATED!r} of the home; no key is sent")
+            await asyncio.Event().wait()
+    except OSError as error:
+        raise errors.UnwritableError(
+            f"Port {port} cannot be taken: {error.strerror}.", hint="Name another with --port, or 0 for a free one."
+        ) from error

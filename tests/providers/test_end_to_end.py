@@ -1,0 +1,113 @@
+"""From a person's call to the tape, over a service's protocol on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+import fusionflow_nb as ff
+from fusionflow_nb import errors, session
+from fusionflow_nb.home import SIMULATOR_VARIABLE
+from fusionflow_nb.providers.simulator import Mood, Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROVIDER = {"flux-pro": "fal", "flux-1.1-pro": "replicate", "gpt-image-2": "openai"}
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """The simulator on a thread of its own, as a program beside this one would be."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    made = Simulator()
+    asyncio.run_coroutine_threadsafe(made.__aenter__(), loop).result()
+    monkeypatch.setenv(SIMULATOR_VARIABLE, made.base)
+    yield made
+    session.use(None)
+    asyncio.run_coroutine_threadsafe(made.__aexit__(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.mark.parametrize("model", PROVIDER)
+def test_one_call_whoever_serves_it(services: Simulator, model: str) -> None:
+    """The same line of Python gives a picture; the tape says who made it and what it cost; a second call is free."""
+    picture = ff.generate_image("hills at dawn", model=model).result()
+    assert picture.width > 0
+    asked = len(services.world.asked)
+    again = ff.generate_image("hills at dawn", model=model).result()
+    assert (again.sha256, len(services.world.asked)) == (picture.sha256, asked)
+    [(provider, status, cost)] = ff.tape.sql("SELECT provider, status, cost_computation FROM generations").rows()
+    assert (provider, status) == (PROVIDER[model], "succeeded")
+    assert cost > 0
+
+
+def test_the_price_is_what_the_service_says(services: Simulator) -> None:
+    """Fal counts units, and names the price of one to this account: five cents, where the table says four."""
+    ff.generate_image("hills", model="flux-pro").result()
+    [(cost, estimate)] = ff.tape.sql("SELECT cost_computation, cost_estimate FROM generations").rows()
+    assert (float(cost), float(estimate)) == (0.05, 0.04)
+
+
+@pytest.mark.parametrize(
+    ("mood", "error"),
+    [
+        (Mood(end="refused"), errors.RefusedError),
+        (Mood(end="failed"), errors.ProviderError),
+        (Mood(submit="lost"), errors.UnknownOutcomeError),
+        (Mood(submit="broken"), errors.UnknownOutcomeError),
+        (Mood(submit="invalid"), errors.ProviderError),
+    ],
+    ids=["refused", "failed", "lost", "broken", "invalid"],
+)
+def test_what_goes_wrong_has_its_own_class(services: Simulator, mood: Mood, error: type[Exception]) -> None:
+    """And a lost submit is not sent again by asking again."""
+    services.world.moods.append(mood)
+    with pytest.raises(error):
+        ff.generate_image("hills", model="flux-pro").result()
+    if error is errors.UnknownOutcomeError:
+        asked = len(services.world.asked)
+        with pytest.raises(errors.UnknownOutcomeError):
+            ff.generate_image("hills", model="flux-pro").result()
+        assert len(services.world.asked) == asked
+
+
+def test_a_busy_service_is_asked_again(services: Simulator) -> None:
+    """After as long as it says; then all is well, and one picture is paid for."""
+    services.world.moods.extend([Mood(submit="busy"), Mood()])
+    ff.generate_image("hills", model="flux-pro").result()
+    assert len(services.world.jobs) == 1
+
+
+def test_an_unpriced_model_asks_for_an_allowance(services: Simulator) -> None:
+    """No price in the catalogue: nothing is sent without a cap in dollars."""
+    picture = ff.generate_image("hills", model="flux-pro").result()
+    asked = len(services.world.asked)
+    with pytest.raises(errors.OverBudgetError):
+        ff.upscale(picture, model="clarity-upscaler").result()
+    assert len(services.world.asked) == asked
+    assert ff.upscale(picture, model="clarity-upscaler", factor=2, unpriced=0.2).result().width > picture.width
+
+
+def test_what_the_simulator_made_is_kept_apart(services: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pictures must never be taken for a service's own, nor its dollars for spent ones."""
+    ff.generate_image("hills", model="flux-pro").result()
+    monkeypatch.delenv(SIMULATOR_VARIABLE)
+    session.use(None)
+    assert ff.tape.sql("SELECT * FROM generations").rows() == []
+    with pytest.raises(errors.SecretError, match="no key"):
+        ff.generate_image("hills", model="flux-pro").result()
+
+
+def test_a_retired_model_says_so(services: Simulator) -> None:
+    """Before anything is sent."""
+    with pytest.raises(errors.RetiredModelError, match="ended on 2026-09-24"):
+        ff.generate_video("hills", model="sora-2").result()
+    assert not services.world.asked
