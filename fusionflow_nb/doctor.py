@@ -26,6 +26,7 @@ _EXTRAS = {
     "s3": ("boto3", "Cloudflare R2 and other S3 stores"),
     "keyring": ("keyring", "keys in the system's keyring"),
 }
+_SHOWN_MODELS = 4
 _LOW_DISK_BYTES = 1_000_000_000
 
 
@@ -84,6 +85,12 @@ def _store(living: Session) -> Finding:
     return Finding("store", state, f"{size / 1e6:.0f} MB of media, {free / 1e9:.0f} GB free")
 
 
+def _some(names: list[str]) -> str:
+    """The first few of many names, and how many more there are."""
+    shown = ", ".join(names[:_SHOWN_MODELS])
+    return f"{shown} and {len(names) - _SHOWN_MODELS} more" if len(names) > _SHOWN_MODELS else shown
+
+
 def _keys(living: Session | None) -> Iterator[Finding]:
     """Where the keys are; of a service without one, only if this version has models for it."""
     trouble = credentials.trouble()
@@ -96,7 +103,7 @@ def _keys(living: Session | None) -> Iterator[Finding]:
         except errors.SecretError as error:
             yield Finding("keys", "broken", str(error))
             return
-        opens = ", ".join(entry.id for entry in entries if entry.provider == provider)
+        opens = _some([(*entry.aliases, entry.id)[0] for entry in entries if entry.provider == provider])
         if place is not None:
             says = f"opens {opens}" if opens else "this version has no adapter for it yet"
             yield Finding(provider, "well", f"key found in the {place}; {says}")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import os
 from html import escape
 from typing import TYPE_CHECKING, Any, get_args
 
 from fusionflow_nb import credentials, errors, session
+from fusionflow_nb.home import SIMULATOR_VARIABLE
 from fusionflow_nb.providers.model import PerCharacter, PerMegapixel, PerSecond, PerToken, Task
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ class ModelTable:
                 entry.id,
                 ", ".join(entry.tasks),
                 entry.method,
-                price_text(entry),
+                _price_or_end(entry),
                 keys[entry.provider],
                 ", ".join(entry.aliases),
             )
@@ -88,12 +91,26 @@ def price_text(entry: ModelEntry) -> str:
         PerToken: "token",
     }
     unit = units.get(type(entry.price), "image" if entry.price.rule == "per_image" else "call")
-    return f"${entry.price.usd:g} / {unit}" + (" (uncertain)" if entry.is_price_uncertain else "")
+    usd = entry.price.usd
+    if entry.price.rule in {"per_token", "per_character"}:
+        usd, unit = usd * 1e6, f"million {unit}s"
+    return f"${usd:g} / {unit}" + (" (uncertain)" if entry.is_price_uncertain else "")
+
+
+def _price_or_end(entry: ModelEntry) -> str:
+    """The price; of a model that its service ended, when."""
+    ends = entry.retires_on
+    if ends is None:
+        return price_text(entry)
+    has_ended = dt.datetime.now(dt.UTC).date() >= ends
+    return f"ended {ends}" if has_ended else f"{price_text(entry)}, ends {ends}"
 
 
 def _key_text(provider: str) -> str:
     if provider not in credentials.ENVIRONMENT:
         return "not needed"
+    if os.environ.get(SIMULATOR_VARIABLE):
+        return "simulated"
     try:
         return credentials.where(provider) or "missing"
     except errors.SecretError:

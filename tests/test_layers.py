@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "canvas": TOP
     | {"session", "author", "live_run", "assets", "journal", "tape", "display", "recipes", "credentials"}
     | {"model_table", "cell_output", "providers.model", "lab.signing", "lab.secret"},
-    "model_table": {"errors", "session", "credentials", "providers"},
+    "model_table": {"home"} | {"errors", "session", "credentials", "providers"},
     "magics": {"errors", "session", "tape"},
     "demo": {"author", "live_run", "display"},
     # Runs in Jupyter's process, not in the kernel: it knows the store and nothing that runs flows.

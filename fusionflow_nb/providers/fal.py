@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
 from fusionflow_nb.credentials import Key
@@ -12,14 +12,13 @@ from fusionflow_nb.providers.http import Site, no_longer_than
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cost,
-    Done,
     Failed,
     Operation,
     Pending,
     Refused,
     SubmitAmbiguousError,
 )
-from fusionflow_nb.providers.service import Service, body_of, not_taken, port_of
+from fusionflow_nb.providers.service import Service, body_of, not_taken, unknown_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +63,7 @@ class Fal(Service):
         names = ("request_id", "status_url", "response_url", "cancel_url")
         if not isinstance(said, dict) or not all(isinstance(said.get(name), str) for name in names):
             raise SubmitAmbiguousError("The service took it, and its answer does not say under which name.")
-        return Operation({**{name: said[name] for name in names}, "endpoint": endpoint, "port": port_of(request.task)})
+        return self.operation(request, endpoint=endpoint, **{name: said[name] for name in names})
 
     async def poll(self, operation: Operation) -> Status:
         """Its place in the queue; once it has ended, what it made or why it did not."""
@@ -80,10 +79,8 @@ class Fal(Service):
             case "IN_PROGRESS":
                 return Pending()
             case "COMPLETED":  # which says that it has ended, not how
-                return await self._ended(data)
-        raise errors.ProviderError(
-            f"The service answers with the unknown state {said.get('status')!r}.", provider="fal"
-        )
+                return await self._ended(operation)
+        raise unknown_state(said.get("status"), provider="fal")
 
     async def cancel(self, operation: Operation) -> CancelAnswer:
         """Ask it to stop; what already runs may be billed."""
@@ -94,7 +91,8 @@ class Fal(Service):
             return CancelAnswer.CONFIRMED
         return CancelAnswer.REQUESTED if status == "CANCELLATION_REQUESTED" else CancelAnswer.UNSUPPORTED
 
-    async def _ended(self, data: dict[str, Any]) -> Status:
+    async def _ended(self, operation: Operation) -> Status:
+        data = operation.data
         answer = await self.http.ask("GET", data["response_url"], is_checked=False)
         if not answer.is_good:
             said = answer.maybe_json()
@@ -110,9 +108,8 @@ class Fal(Service):
         ]
         if not addresses:
             return Failed("no_output", f"The result holds no file; its fields: {', '.join(said) or 'none'}.")
-        outputs = await self.fetched(data["port"], addresses)
-        seed = said.get("seed")
-        return Done(outputs, await self._cost(data["endpoint"], answer), seed if isinstance(seed, int) else None)
+        cost = await self._cost(data["endpoint"], answer)
+        return await self.brought_home(operation, addresses, cost, said.get("seed"))
 
     async def _cost(self, endpoint: str, answer: Answer) -> Cost | None:
         """Units of the result times the account's own price of a unit; None where one of them is not said."""

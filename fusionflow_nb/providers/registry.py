@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import importlib.metadata
+import re
 import warnings
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.protocol import Provider
 
 GROUP = "fusionflow_nb.providers"
+
+ABSENT = {"midjourney": ("flux-2-flex", "nano-banana-2", "ideogram-v3", "recraft-v3", "seedream-5-lite")}
+"""Services that people ask for and that have no public API, with models of a similar look."""
 
 _DEFAULTS: dict[str, tuple[str, ...]] = {
     # The first that this machine can run: what needs an optional package comes before what always works.
@@ -88,6 +92,8 @@ class Registry:
         self._load()
         entry = self._entries.get(self._aliases.get(name, name))
         if entry is None:
+            if ABSENT.keys() & set(re.split(r"[^a-z]+", name.lower())):
+                raise self._absent(name, node_id)
             known = [*self._aliases, *(entry.id for entry in self.entries())]
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
             hint = f"Did you mean {', '.join(near)}?" if near else "ff.models() lists those there are."
@@ -110,6 +116,13 @@ class Registry:
             f"No model is installed for {task}.", hint="Name one with model=; ff.models() lists them."
         )
 
+    def _absent(self, name: str, node_id: str | None) -> errors.UnknownModelError:
+        [service] = ABSENT.keys() & set(re.split(r"[^a-z]+", name.lower()))
+        near = [alias for alias in ABSENT[service] if alias in self._aliases]
+        hint = f"Closest in look: {', '.join(near)}." if near else "ff.models() lists what there is."
+        what = f"{service.capitalize()} has no public API, so it cannot be called from here."
+        return errors.UnknownModelError(what, node_id=node_id, hint=hint)
+
     def _check_retirement(self, entry: ModelEntry, ends: dt.date, node_id: str | None) -> None:
         follows = (
             f"Use {entry.successor} instead."
@@ -129,6 +142,8 @@ class Registry:
                 found = [
                     made for point in sorted(points, key=lambda point: point.name) if (made := _made(point)) is not None
                 ]
+            # What computes here needs no key, so it is shown first wherever models are listed.
+            found = sorted(found, key=lambda provider: provider.is_remote)
             self._providers = {provider.name: provider for provider in found}
             for provider in found:
                 for entry in provider.models:

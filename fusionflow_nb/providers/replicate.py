@@ -14,13 +14,12 @@ from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cancelled,
     Cost,
-    Done,
     Failed,
     Operation,
     Pending,
     SubmitAmbiguousError,
 )
-from fusionflow_nb.providers.service import Service, body_of, data_uri, not_taken, port_of, unknown_state
+from fusionflow_nb.providers.service import Service, body_of, data_uri, not_taken, unknown_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,7 +64,7 @@ class Replicate(Service):
         urls = said.get("urls") if isinstance(said, dict) else None
         if not isinstance(urls, dict) or not isinstance(urls.get("get"), str):
             raise SubmitAmbiguousError("The service took it, and its answer does not say under which name.")
-        return Operation({"id": said.get("id"), "urls": urls, "port": port_of(request.task)})
+        return self.operation(request, id=said.get("id"), urls=urls)
 
     async def poll(self, operation: Operation) -> Status:  # noqa: PLR0911 - a state, an answer
         """How the prediction stands."""
@@ -79,7 +78,7 @@ class Replicate(Service):
             case "processing":
                 return Pending(progress=progress(said.get("logs")))
             case "succeeded":
-                return await self._ended(operation.data["port"], said)
+                return await self._ended(operation, said)
             case "failed":
                 # A refusal comes as a failure, too, told by its text alone: texts decide nothing here.
                 return Failed("failed", str(said.get("error") or "It failed without saying why."))
@@ -99,13 +98,14 @@ class Replicate(Service):
         is_cancelled = isinstance(said, dict) and said.get("status") == "canceled"
         return CancelAnswer.REQUESTED if answer.is_good and is_cancelled else CancelAnswer.UNSUPPORTED
 
-    async def _ended(self, port: str, said: dict[str, Any]) -> Status:
+    async def _ended(self, operation: Operation, said: dict[str, Any]) -> Status:
         addresses = list(_addresses(said.get("output")))
         if said.get("data_removed"):
-            return Failed("expired", "The service has removed the result, as it does after an hour.")
+            cost = Cost(operation.data.get("estimate_micro_usd", 0), is_exact=False)
+            return Failed("output_lost", "The service has removed the result, as it does after an hour.", cost=cost)
         if not addresses:
             return Failed("no_output", "The prediction succeeded, and its output holds no file.")
-        return Done(await self.fetched(port, addresses))
+        return await self.brought_home(operation, addresses)
 
     async def _address(self, reference: Reference) -> str:
         """Where Replicate finds a medium: its own address, in the body itself, or uploaded."""

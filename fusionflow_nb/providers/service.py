@@ -12,7 +12,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.providers import catalogue
 from fusionflow_nb.providers.http import Http
-from fusionflow_nb.providers.protocol import CancelAnswer, Failed, NoFunds, Operation, Output
+from fusionflow_nb.providers.protocol import CancelAnswer, Cost, Done, Failed, NoFunds, Operation, Output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +48,28 @@ class Service:
     async def aclose(self) -> None:
         """Let go of connections."""
         await self.http.aclose()
+
+    def operation(self, request: Request, **data: Any) -> Operation:  # noqa: ANN401 - JSON
+        """The handle of accepted work, with what a fresh process needs to bring it home and to say what it cost."""
+        estimate = request.model.estimate(dict(request.settings), prompt=request.prompt)
+        return Operation({**data, "port": port_of(request.task), "estimate_micro_usd": estimate.high_micro_usd})
+
+    async def brought_home(
+        self, operation: Operation, addresses: Sequence[str], cost: Cost | None = None, seed: object = None
+    ) -> Done | Failed:
+        """The end of work that succeeded. An output that cannot be had any more was paid for all the same.
+
+        Raises:
+            ProviderError: it may be had later (`is_retryable`).
+        """
+        try:
+            outputs = await self.fetched(operation.data["port"], addresses)
+        except errors.ProviderError as error:
+            if error.is_retryable:
+                raise
+            estimate = Cost(operation.data.get("estimate_micro_usd", 0), is_exact=False)
+            return Failed("output_lost", error.what, cost=cost or estimate)
+        return Done(outputs, cost, seed if isinstance(seed, int) else None)
 
     async def fetched(self, port: str, addresses: Sequence[str]) -> tuple[Output, ...]:
         """Outputs, brought home at once: some live ten minutes only.

@@ -203,14 +203,16 @@ async def test_a_bad_key_is_a_sentence_without_it(
 async def test_an_output_that_has_expired_is_said_to_be(
     service: Service, adapter: Adapter, simulator: Simulator
 ) -> None:
-    """Addresses live for minutes to hours; a late fetch is no endless poll."""
+    """Addresses live for minutes to hours; a late fetch is no endless poll, and the money is spent all the same."""
     if not adapter.is_queue:
         pytest.skip("its outputs come in the answer")
     simulator.world.lifetime_s = 0.0
     begun = await service.submit(asked(service, adapter.image), idempotency_key="k")
-    with pytest.raises(errors.ProviderError, match="not there any more") as caught:
-        await ended(service, begun)
-    assert not caught.value.is_retryable
+    status = await ended(service, begun)
+    assert isinstance(status, Failed)
+    assert (status.code, status.is_retryable) == ("output_lost", False)
+    assert status.cost is not None
+    assert status.cost.micro_usd > 0
 
 
 async def test_many_jobs_at_once(service: Service, adapter: Adapter, simulator: Simulator) -> None:

@@ -111,3 +111,19 @@ def test_a_retired_model_says_so(services: Simulator) -> None:
     with pytest.raises(errors.RetiredModelError, match="ended on 2026-09-24"):
         ff.generate_video("hills", model="sora-2").result()
     assert not services.world.asked
+
+
+@pytest.mark.parametrize("name", ["midjourney", "Midjourney-v7"])
+def test_what_has_no_api_names_what_comes_closest(services: Simulator, name: str) -> None:
+    """Nobody is left with a list of names that look alike."""
+    with pytest.raises(errors.UnknownModelError, match=r"no public API.*flux-2-flex"):
+        ff.generate_image("hills", model=name)
+
+
+def test_the_table_of_models_tells_price_end_and_key(services: Simulator) -> None:
+    """What needs no key comes first; a price is in words; a model that ended says when."""
+    rows = {row[0]: row for row in ff.models().rows()}
+    assert next(iter(rows)).startswith("local/")
+    assert rows["openai/gpt-image-2"][3:5] == ("$30 / million tokens (uncertain)", "simulated")
+    assert rows["openai/sora-2"][3] == "ended 2026-09-24"
+    assert rows["openai/tts-1"][3] == "unpriced, ends 2027-01-06"
