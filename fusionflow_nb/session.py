@@ -216,7 +216,7 @@ class Session:
             return
         self.services.is_closing = True
         try:
-            self.call(_cancel_all())
+            self.call(_cancel_all(self.services.sending))
             self.call(self.services.flush())
             for provider in self.registry.loaded():
                 self.call(provider.aclose())
@@ -271,8 +271,10 @@ async def _guarded(work: Coroutine[Any, Any, None], run: Run) -> None:
         raise
 
 
-async def _cancel_all() -> None:
-    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+async def _cancel_all(sending: set[asyncio.Future[Any]]) -> None:
+    """Cancel every task but the submits under way: who waits for one sees it through, for a short while."""
+    spared = {asyncio.current_task(), *sending}
+    tasks = [task for task in asyncio.all_tasks() if task not in spared]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

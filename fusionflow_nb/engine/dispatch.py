@@ -8,6 +8,7 @@ lines.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -263,11 +264,13 @@ class Call:
     async def _sent(self, request: Request) -> Operation | Status:
         """One request, seen through to its answer: cut off in the middle, nobody would know what it started."""
         sending = asyncio.ensure_future(self.provider.submit(request, idempotency_key=self.job_id))
+        self.services.sending.add(sending)
+        sending.add_done_callback(self.services.sending.discard)
         try:
             return await asyncio.shield(sending)
         except asyncio.CancelledError:
-            await asyncio.wait([sending], timeout=ANSWER_GRACE_S)
-            if not sending.done():
+            await _seen_to(sending)
+            if not sending.done() or sending.cancelled():
                 sending.cancel()
                 raise SubmitAmbiguousError("Cancelled before an answer came.") from None
             status = sending.result()
@@ -329,7 +332,8 @@ class Call:
     async def _let_go(self, operation: Operation) -> None:
         """Cancelled: the work goes to another kernel that waits for it, else the service is asked to stop."""
         if self.services.is_closing and self.provider.is_remote:
-            return  # its lease ends with this kernel; the next one brings it home
+            self._has_ended = True  # for this kernel: its lease ends with it, and the next one brings the work home
+            return
         if self.provider.is_remote and await self.services.journal.hand_over(self.job_id, self.epoch):
             self._has_ended = True
             return
@@ -452,6 +456,14 @@ class Call:
             self.services.record(generation)
         self._has_ended = True
         return generation
+
+
+async def _seen_to(sending: asyncio.Future[Any]) -> None:
+    """Wait a short while for an answer, however often this is cancelled: a closing session and a run both do."""
+    waiting = asyncio.ensure_future(asyncio.wait([sending], timeout=ANSWER_GRACE_S))
+    while not waiting.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(waiting)
 
 
 def _backoff_s(tries: int, asked_s: float | None = None) -> float:

@@ -101,6 +101,8 @@ class Services:
     records: list[Generation] = field(default_factory=list)
     parked: dict[str, Parked] = field(default_factory=dict)
     """By job id: accepted work of ours whose result could not be brought home (disk full, say); the next asks again."""
+    sending: set[asyncio.Future[Any]] = field(default_factory=set)
+    """Submits whose answer is not here yet: cancelling one would leave what it started unknown."""
     is_closing: bool = False
     """The session ends: accepted work is left to the next kernel instead of being cancelled."""
     _flusher: asyncio.Task[None] | None = None

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from engine_kit import PATIENCE_S
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
+from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.home import SIMULATOR_VARIABLE
 from fusionflow_nb.providers.simulator import Mood, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from engine_kit import Heard
+
+    from fusionflow_nb.providers.simulator.world import Job
 
 PROVIDER = {"flux-pro": "fal", "flux-1.1-pro": "replicate", "gpt-image-2": "openai"}
 
@@ -127,3 +133,31 @@ def test_the_table_of_models_tells_price_end_and_key(services: Simulator) -> Non
     assert rows["openai/gpt-image-2"][3:5] == ("$30 / million tokens (uncertain)", "simulated")
     assert rows["openai/sora-2"][3] == "ended 2026-09-24"
     assert rows["openai/tts-1"][3] == "unpriced, ends 2027-01-06"
+
+
+def test_partial_pictures_reach_who_watches_the_run(services: Simulator, heard: Heard) -> None:
+    """A service that answers in one piece has something to show on the way."""
+    ff.generate_image("hills", model="gpt-image-2").result()
+    previews = [event.preview for event in heard.events if event.preview]
+    assert previews
+    assert all(sniff(preview) == "image/png" for preview in previews)
+
+
+def test_work_that_a_kernel_left_behind_is_brought_home(services: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed while the answer to the submit is on its way: polled and fetched by the next kernel, submitted once."""
+    begin, taken = services.world.begin, threading.Event()
+
+    async def told(*args: Any, **kwargs: Any) -> Job:
+        job = await begin(*args, **kwargs)
+        taken.set()
+        return job
+
+    monkeypatch.setattr(services.world, "begin", told)
+    services.world.moods.append(Mood(looks=3))
+    ff.generate_image("hills", model="flux-pro")
+    assert taken.wait(PATIENCE_S)
+    session.use(None)  # the kernel ends; what the service has accepted is left to it
+    assert len(ff.resume()) == 1
+    submits = [each for each in services.world.asked if each.method == "POST"]
+    assert len(submits) == 1
+    assert ff.tape.sql("SELECT status FROM generations WHERE status = 'succeeded'").rows() == [("succeeded",)]
