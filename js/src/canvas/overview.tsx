@@ -6,6 +6,7 @@
 import { useStore as useFlowStore, useReactFlow } from "@xyflow/react"
 import { useEffect, useRef } from "react"
 import { useBridge } from "../bridge/context"
+import { watchTheme } from "../bridge/theme"
 import { isRunning } from "../state/card"
 import type { Rect } from "../state/placing"
 import type { CanvasState, Point } from "../state/store"
@@ -56,8 +57,14 @@ export function Overview() {
       if (shared !== before.shared || selection !== before.selection || dragged !== before.dragged) plan()
       else later()
     })
+    // Its own size and its colours are nobody else's to tell.
+    const sizes = new ResizeObserver(plan)
+    if (canvas.current) sizes.observe(canvas.current)
+    const unwatch = watchTheme(plan)
     return () => {
       stop()
+      sizes.disconnect()
+      unwatch()
       clearTimeout(timer)
       cancelAnimationFrame(frame)
     }

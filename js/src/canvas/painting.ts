@@ -51,6 +51,7 @@ interface View {
 
 export function paint(canvas: HTMLCanvasElement, bridge: Bridge, view: View, images: Thumbnails): void {
   const { clientWidth: width, clientHeight: height } = canvas
+  if (width === 0 || height === 0) return // out of sight for a moment, as while JupyterLab changes its theme
   const ratio = Math.min(2, devicePixelRatio)
   if (canvas.width !== width * ratio || canvas.height !== height * ratio) {
     canvas.width = width * ratio
