@@ -12,9 +12,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canvas_page import CanvasPage
+from canvas_page import CanvasPage, middle
 from jupyterlab_kit import CHROMIUM, NO_CHROMIUM, command, jupyterlab
-from notebook_kit import Notebook, browser_context, watched_page
+from notebook_kit import Notebook, Service, browser_context, watched_page
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -45,6 +45,35 @@ canvas
 """
 EMPTY = 'import fusionflow_nb as ff\n\nff.Canvas("new.flow.json", height="760px")'
 DAWN = 'flow.set_variable("time", "dawn")'
+OTHERS = """
+import fusionflow_nb as ff
+
+flow = ff.Flow("Dusk")
+still = flow.generate_image("misty mountains at dawn", model="local/landscape", width=768, height=512, seed=42,
+                            name="still")
+flow.edit_image(still, "warm dusk", model="local/recolor", strength=0.6, seed=4, name="edit")
+paid = flow.generate_image("a famous face", model="fake/image", seed=1, name="paid")
+flow.upscale(paid, name="large")
+for node, title, x, y in [
+    ("still", "Hero", 0, 0), ("edit", "Warmer", 330, 0), ("paid", "Portrait", 0, 620), ("large", "Large", 330, 620),
+]:
+    flow.place(node, x, y, title=title)
+ff.Canvas(flow, height="1010px")
+"""
+MANY = """
+import fusionflow_nb as ff
+
+flow = ff.Flow("Five hundred")
+for row in range(25):
+    last = flow.text(f"take {row}", name=f"text_{row}")
+    flow.place(last, 0, row * 420)
+    last = flow.generate_image(last, model="local/landscape", seed=row, name=f"image_{row}")
+    flow.place(last, 340, row * 420)
+    for column in range(18):
+        last = flow.grade(last, exposure=column / 20, name=f"grade_{row}_{column}")
+        flow.place(last, 680 + column * 340, row * 420)
+ff.Canvas(flow, height="1010px")
+"""
 LOADED = "() => [...document.querySelectorAll('.ff-holder img')].every(one => one.complete && one.naturalWidth > 0)"
 
 
@@ -59,8 +88,9 @@ def main() -> int:
         tempfile.TemporaryDirectory() as place,
         browser_context() as context,
         watched_page(context) as page,
-        jupyterlab(Path(place), FUSIONFLOW_HOME=str(Path(place) / "home")) as lab,
+        jupyterlab(Path(place), FUSIONFLOW_HOME=f"{place}/home", FUSIONFLOW_FAKE_FOLDER=f"{place}/fake") as lab,
     ):
+        fakes = Path(place) / "fake"
         page.set_viewport_size({"width": 1500, "height": 1360})
         Notebook.of(page, lab, "empty", EMPTY).start(0)
         page.wait_for_selector(".ff-templates button")
@@ -76,11 +106,60 @@ def main() -> int:
         page.keyboard.press("f")  # the batch has made its node taller
         page.wait_for_function(LOADED)
         both(page, folder, "finished", shown=True)
+        looked_at(page, canvas, folder)
         city.run(1)
         page.wait_for_selector(".ff-holder s")
         both(page, folder, "stale")
+        Service(fakes).behave("a famous face", end="refused")
+        Notebook.of(page, lab, "others", OTHERS.strip()).run(0)
+        edited(page, CanvasPage(page).ready(), folder)
+        Notebook.of(page, lab, "many", MANY.strip()).run(0)
+        CanvasPage(page).ready().root.locator(".ff-overview").wait_for()
+        both(page, folder, "500")
     print(f"The pictures are in {folder}; {SHOWN.relative_to(ROOT)} is for the README.")
     return 0
+
+
+def looked_at(page: Page, canvas: CanvasPage, folder: Path) -> None:
+    """What opens over the finished flow: palette, model picker, a batch up close, and two results compared."""
+    canvas.focus()
+    canvas.press("Tab")
+    page.keyboard.type("im")
+    both(page, folder, "palette")
+    canvas.press("Escape")
+    canvas.node("still").locator(".ff-select").click()
+    both(page, folder, "models")
+    canvas.press("Escape")
+    cells = canvas.node("many").locator(".ff-look")
+    cells.nth(0).click(modifiers=["Shift"])
+    cells.nth(4).click(modifiers=["Shift"])
+    canvas.root.locator(".ff-marks .is-primary").click()
+    canvas.root.locator(".ff-viewer .ff-tag").nth(1).wait_for()
+    both(page, folder, "compare")
+    canvas.press("Escape")
+    canvas.root.locator(".ff-viewer").wait_for(state="detached")
+    canvas.focus()
+    canvas.press("Escape", "Control+f")
+    page.keyboard.type("Variations")
+    canvas.press("Enter")
+    both(page, folder, "batch")
+    canvas.focus()
+    canvas.press("Escape", "f")
+
+
+def edited(page: Page, canvas: CanvasPage, folder: Path) -> None:
+    """A node that was refused, and the mask painter over what was made."""
+    canvas.run_all()
+    canvas.node("paid").get_by_role("alert").wait_for()
+    canvas.await_picture("edit")
+    both(page, folder, "error")
+    canvas.click("edit")
+    canvas.root.get_by_role("button", name="Paint mask").click()
+    stage = canvas.root.locator(".ff-mask .ff-stage")
+    stage.locator("canvas").wait_for()
+    at = middle(stage)
+    canvas.drag({"x": at["x"] - 200, "y": at["y"] + 60}, {"x": at["x"] + 220, "y": at["y"] - 40})
+    both(page, folder, "mask")
 
 
 def both(page: Page, folder: Path, name: str, *, shown: bool = False) -> None:
