@@ -239,6 +239,17 @@ def test_an_error_stands_on_its_node_with_the_next_step(view: View, fake: FakePr
     assert not error["message"].startswith("bad")  # the node's name stands beside it already
 
 
+def test_an_unfinished_node_keeps_no_other_from_running(view: View, fake: FakeProvider) -> None:
+    """Run does what can be done; where nothing can, it says why."""
+    view.edit(add("big", "upscale", model="fake/image"))
+    assert view.ask("run", targets=[])["error"]["node_id"] == "big"
+    view.edit(add("good", "generate_image", model="fake/image", prompt="dawn", seed=1))
+    view.ask("run", targets=[])
+    ends = {event["node_id"]: event["state"] for event in view.run_ended() if event["kind"] == "job-end"}
+    assert ends == {"good": "succeeded"}
+    assert len(fake.log()) == 1
+
+
 def test_a_large_run_waits_for_a_yes(flow: Flow, view: View, fake: FakeProvider) -> None:
     """Above the limits the reply is `unconfirmed`; nothing is submitted until the person says yes."""
     flow.generate_image("dawn", model="fake/image", seed=flow.seeds(count=101), name="many")

@@ -136,7 +136,7 @@ class Conversation:
                 case messages.Ask(what="snapshot"):
                     self.tell_snapshot(said.id)
                 case messages.StartRun():
-                    run = self.flow.run(*said.targets, confirmed=said.is_confirmed)
+                    run = self.flow.run(*(said.targets or self._runnable()), confirmed=said.is_confirmed)
                     self.reply(said.id, run_id=run.id)
                 case _:
                     facts, given = self._answers.to(said, buffers)
@@ -146,6 +146,20 @@ class Conversation:
         except Exception as error:
             self.reply(said.id, error=errors.FusionFlowError(f"The kernel stumbled: {error!r}."))
             raise
+
+    def _runnable(self) -> list[str]:
+        """Every node that can run, where some cannot: they must not keep the others from it. Empty: run all."""
+        plan = self.flow.plan()
+        broken = {node_id for node_id, node in plan.nodes.items() if node.problem is not None}
+        if not broken:
+            return []
+        stack = [plan.nodes[node_id] for node_id in broken]
+        while stack:
+            for child in stack.pop().children:
+                if child.id not in broken:
+                    broken.add(child.id)
+                    stack.append(child)
+        return [node_id for node_id, node in plan.nodes.items() if node_id not in broken and not node.is_muted]
 
     # --- what happens to the flow ------------------------------------------------------------------------------------
 

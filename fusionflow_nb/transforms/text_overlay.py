@@ -94,13 +94,13 @@ def _fitted(text: str, room: tuple[int, int], size: float, outline: float) -> Bl
     smallest = max(4.0, size * _SMALLEST)
     while True:
         pen = lettering.pen_for(text, size)
-        wide = room[0] - 2 * round(outline * size)
+        wide, tall = (side - 2 * round(outline * size) for side in room)
         lines = lettering.wrap(shown, pen, wide)
         is_broken = any(pen.length(word) > wide for word in shown.split())
-        if size <= smallest or (not is_broken and len(lines) * pen.line_height <= room[1]):
+        if size <= smallest or (not is_broken and len(lines) * pen.line_height <= tall):
             break
         size = max(smallest, size * _SHRINK)
-    return lettering.wrap(shown, pen, wide, max(1, room[1] // pen.line_height)), pen
+    return lettering.wrap(shown, pen, wide, max(1, tall // pen.line_height)), pen
 
 
 def _drawn(

@@ -142,6 +142,17 @@ describe("editing", () => {
     ).toBe(true)
   })
 
+  it("takes a model that can do what is asked, where an edge asks for something else", () => {
+    const { editing, state } = opened()
+    const type = state().catalog.get("generate_video")
+    if (!type) throw new Error("no type")
+    const id = editing.place(type, { x: 0, y: 0 }) ?? ""
+    const tasks = () => state().models.get(String(state().shared.shown.nodes.get(id)?.params.model))?.tasks
+    expect(tasks()).toContain("text-to-video")
+    editing.connect({ source: "hero", sourceHandle: "image", target: id, targetHandle: "image" })
+    expect(tasks()).toContain("image-to-video")
+  })
+
   it("copies nodes as text that another flow can paste, edges among them included", () => {
     const one = opened()
     const two = opened("empty")

@@ -15,6 +15,8 @@ export function Run() {
   const plan = useCanvas((state) => state.plan)
   const price = priceOf(document, plan, null)
   const stale = price.nodes.length
+  const isUnfinished = [...document.nodes.keys()].some((id) => plan.nodes[id]?.state === "invalid")
+  const standing = stale > 0 ? `${stale} to run` : isUnfinished ? "unfinished" : "all fresh"
   return (
     <div className="ff-group">
       {isLive ? (
@@ -27,7 +29,7 @@ export function Run() {
           ■ Cancel
         </button>
       ) : (
-        <span className="ff-button is-quiet">{stale === 0 ? "all fresh" : `${stale} to run`}</span>
+        <span className="ff-button is-quiet">{standing}</span>
       )}
       <span className="ff-split">
         <button

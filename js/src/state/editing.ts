@@ -79,7 +79,20 @@ export class Editing {
     return this.session.edit([
       ...(old ? [{ kind: "remove_edge" as const, edge: old }] : []),
       { kind: "add_edge", edge },
+      ...this.#fittingModel(edge),
     ])
+  }
+
+  /** An input may ask for another kind of model (a picture into a film): then one that can do it takes its place. */
+  #fittingModel(edge: FlowEdge): Edit[] {
+    const node = this.document.nodes.get(edge.target)
+    const model = this.state.models.get(String(node?.params.model))
+    const into = this.document.edges.filter((one) => one.target === edge.target).map((one) => one.targetHandle)
+    const task = node && taskOf(this.state.catalog.get(node.type), new Set([...into, edge.targetHandle]))
+    if (!node || !task || !model || model.tasks.includes(task)) return []
+    const fit = [...this.state.models.values()].filter((one) => one.tasks.includes(task))
+    const next = fit.find((one) => one.has_key) ?? fit[0]
+    return next ? [{ kind: "set_param", node_id: node.id, name: "model", value: next.id }] : []
   }
 
   /** Set a field; `null` where there is a default takes the parameter away. */
