@@ -112,8 +112,6 @@ class View:
 class NoFile:
     """A flow that stands in no file."""
 
-    def changed(self) -> None: ...
-
     def facts(self) -> dict[str, Any]:
         return {"path": None, "saved_at_us": None, "is_conflicting": False}
 

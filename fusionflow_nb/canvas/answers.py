@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -156,14 +155,3 @@ def _read(path: Path) -> bytes:
 def _asset(path: Path) -> Asset:
     """As much of a stored file as its name and size tell."""
     return Asset(path.stem, _TYPES[path.suffix[1:]], path.stat().st_size)
-
-
-@lru_cache(maxsize=4096)
-def loudness(sha256: str) -> tuple[float, ...] | None:
-    """The peaks of a stored sound, 0..1; None where they cannot be had."""
-    from fusionflow_nb.media.audio import waveform  # noqa: PLC0415 - numpy only where there is sound
-
-    try:
-        return tuple(waveform(session.current().store.path(sha256), buckets=160))
-    except errors.FusionFlowError:
-        return None

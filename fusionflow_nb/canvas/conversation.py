@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors, session
 from fusionflow_nb.canvas import messages
 from fusionflow_nb.canvas.addresses import Addresses
-from fusionflow_nb.canvas.answers import Answers, loudness
+from fusionflow_nb.canvas.answers import Answers
+from fusionflow_nb.canvas.loudness import peaks_of
 from fusionflow_nb.canvas.news import PERIOD_S, News
 from fusionflow_nb.canvas.planned import Planned
 from fusionflow_nb.canvas.running import Running
 from fusionflow_nb.canvas.shown import Shown, error_facts
 from fusionflow_nb.canvas.surroundings import Surroundings
+from fusionflow_nb.engine.known import runnable
 from fusionflow_nb.flow.wire import to_wire
 
 if TYPE_CHECKING:
@@ -31,11 +33,8 @@ if TYPE_CHECKING:
     from fusionflow_nb.canvas.autosave import Autosave
     from fusionflow_nb.flow.edits import Edit
     from fusionflow_nb.live_run import LiveRun
-    from fusionflow_nb.media.values import Asset
 
     Send = Callable[[dict[str, Any], list[bytes]], None]
-
-LONG_SOUND_S = 60.0
 
 
 class Conversation:
@@ -60,7 +59,7 @@ class Conversation:
         self.flow = flow
         self.file = file
         self.addresses = Addresses(living.home)
-        self.shown = Shown(self.addresses.of, _peaks)
+        self._shown = Shown(self.addresses.of, peaks_of)
         self._send = send
         self._on_results = on_results
         self._telling = threading.RLock()
@@ -136,7 +135,7 @@ class Conversation:
                 case messages.Ask(what="snapshot"):
                     self.tell_snapshot(said.id)
                 case messages.StartRun():
-                    run = self.flow.run(*(said.targets or self._runnable()), confirmed=said.is_confirmed)
+                    run = self.flow.run(*(said.targets or runnable(self.flow.plan())), confirmed=said.is_confirmed)
                     self.reply(said.id, run_id=run.id)
                 case _:
                     facts, given = self._answers.to(said, buffers)
@@ -146,20 +145,6 @@ class Conversation:
         except Exception as error:
             self.reply(said.id, error=errors.FusionFlowError(f"The kernel stumbled: {error!r}."))
             raise
-
-    def _runnable(self) -> list[str]:
-        """Every node that can run, where some cannot: they must not keep the others from it. Empty: run all."""
-        plan = self.flow.plan()
-        broken = {node_id for node_id, node in plan.nodes.items() if node.problem is not None}
-        if not broken:
-            return []
-        stack = [plan.nodes[node_id] for node_id in broken]
-        while stack:
-            for child in stack.pop().children:
-                if child.id not in broken:
-                    broken.add(child.id)
-                    stack.append(child)
-        return [node_id for node_id, node in plan.nodes.items() if node_id not in broken and not node.is_muted]
 
     # --- what happens to the flow ------------------------------------------------------------------------------------
 
@@ -205,7 +190,8 @@ class Conversation:
         """Read what the flow's nodes showed last, then plan."""
         living = session.current()
         kept = living.call(living.journal.shown(self.flow.id))
-        self.shown.begin(kept)
+        with self._telling:
+            self._shown.begin(kept)
         self._ingredients = {place: result.ingredients for place, result in kept.items()}
         self._plan()
         self._tell_of_tape()
@@ -226,9 +212,9 @@ class Conversation:
             return
         changed = self._planned.follow(plan, self._ingredients)
         with self._telling:
-            self.shown.follow(plan.nodes.values())
-            self.shown.keep_only(plan.nodes)
-            results = self.shown.take_changed()
+            self._shown.follow(plan.nodes.values())
+            self._shown.keep_only(plan.nodes)
+            results = self._shown.take_changed()
             self._planned_rev = rev
             self._tell_plan(changed, **({"results": results} if results else {}))
 
@@ -263,7 +249,7 @@ class Conversation:
         with self._telling:
             taken = self.news.take()
             fresh: dict[str, Any] = {}
-            events = self.running.told(taken, self.shown)
+            events = self.running.told(taken, self._shown)
             if events:
                 self._seq += 1
                 self._tell({"type": "events", "seq": self._seq, "events": events})
@@ -303,7 +289,7 @@ class Conversation:
                         "nodes": self._planned.nodes,
                         "unpriced": self._planned.unpriced,
                     },
-                    "results": self.shown.all(),
+                    "results": self._shown.all(),
                     "live": self.running.live(),
                     "history": self._history(),
                     "file": self.file.facts(),
@@ -311,6 +297,11 @@ class Conversation:
                     **around,
                 }
             )
+
+    def results(self) -> dict[str, list[dict[str, Any]]]:
+        """What every node shows now, as the views have it."""
+        with self._telling:
+            return self._shown.all()
 
     def file_changed(self, facts: dict[str, Any]) -> None:
         """How the document stands against its file has changed."""
@@ -337,11 +328,3 @@ class Conversation:
 
     def _history(self) -> dict[str, bool]:
         return {"can_undo": self.flow.history.can_undo, "can_redo": self.flow.history.can_redo}
-
-
-def _peaks(asset: Asset) -> list[float] | None:
-    """Of short sounds only: long ones show their preview."""
-    if asset.duration_s is None or asset.duration_s > LONG_SOUND_S:
-        return None
-    found = loudness(asset.sha256)
-    return None if found is None else list(found)

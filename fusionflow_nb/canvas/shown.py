@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.engine.status import state_of
 from fusionflow_nb.media.values import Asset, Series
 from fusionflow_nb.plan.job import JobState
 
@@ -168,11 +167,6 @@ def error_facts(error: errors.FusionFlowError) -> dict[str, Any]:
     if error.node_id:
         facts["node_id"] = error.node_id
     return facts
-
-
-def planned_state(error: errors.FusionFlowError) -> str:
-    """The state that a job of a plan has because of an error."""
-    return "skipped" if isinstance(error, errors.UpstreamError) else state_of(error)
 
 
 def _axes(coordinate: Coordinate) -> tuple[str, ...]:

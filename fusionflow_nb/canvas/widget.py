@@ -36,7 +36,7 @@ class Canvas(anywidget.AnyWidget):
 
     Raises:
         FlowFileError: the file is unreadable, corrupt or from a newer version.
-        MissingExtraError: this copy was installed without the built canvas.
+        CanvasNotBuiltError: this copy came without the built canvas.
 
     In a notebook: `ff.Canvas("city.flow.json")`, or `ff.Canvas(flow)` to see and edit a flow that Python made.
     """
@@ -72,7 +72,7 @@ class Canvas(anywidget.AnyWidget):
     def snapshot(self) -> str:
         """The canvas as a still picture: HTML without scripts, whole in a notebook without a kernel."""
         return snapshot_html(
-            self.flow, self._conversation.shown.all(), session.current().preview, css_class=self.snapshot_id
+            self.flow, self._conversation.results(), session.current().preview, css_class=self.snapshot_id
         )
 
     def _ipython_display_(self) -> None:
@@ -85,7 +85,7 @@ class Canvas(anywidget.AnyWidget):
         self._still = CellOutput(self._picture())
 
     def _picture(self) -> dict[str, str]:
-        return {"text/html": self.snapshot(), "text/plain": snapshot_text(self.flow, self._conversation.shown.all())}
+        return {"text/html": self.snapshot(), "text/plain": snapshot_text(self.flow, self._conversation.results())}
 
     def _file_changed(self, facts: dict[str, Any]) -> None:
         self._conversation.file_changed(facts)

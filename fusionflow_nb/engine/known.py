@@ -26,6 +26,20 @@ def scope_of(plan: Plan, targets: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
+def runnable(plan: Plan) -> list[str]:
+    """The nodes that can run where some cannot: neither these nor what lies below them. Empty where all can, or none."""
+    broken = {node_id for node_id, node in plan.nodes.items() if node.problem is not None}
+    if not broken:
+        return []
+    stack = [plan.nodes[node_id] for node_id in broken]
+    while stack:
+        for child in stack.pop().children:
+            if child.id not in broken:
+                broken.add(child.id)
+                stack.append(child)
+    return [node_id for node_id, node in plan.nodes.items() if node_id not in broken and not node.is_muted]
+
+
 async def look_up(plan: Plan, services: Services) -> None:
     """Answer everything a plan can know without running: results by key, in batches, hit by hit downstream."""
     while ready := plan.take_ready():
