@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Signed = Annotated[float, Field(ge=-1, le=1)]
+Color = Annotated[str, Field(json_schema_extra={"format": "color"})]
 Seconds = Annotated[float, Field(ge=0, le=3600, description="seconds")]
 Anchor = Literal[
     "top-left", "top", "top-right", "left", "center", "right", "bottom-left", "bottom", "bottom-right"
@@ -33,7 +34,7 @@ def resize(
     height: Pixels | None = None,
     fit: Literal["contain", "cover", "stretch", "inside"] = "inside",
     upscale: bool = True,
-    ground: str = "transparent",
+    ground: Color = "transparent",
 ) -> Image:
     """Another size, by Lanczos."""
 
@@ -80,9 +81,9 @@ def text_overlay(
     text: str,
     position: Anchor = "bottom",
     size: Annotated[float, Field(gt=0, le=1, description="of the height")] = 0.08,
-    fill: str = "white",
+    fill: Color = "white",
     outline: Annotated[float, Field(ge=0, le=1)] = 0.0,
-    outline_fill: str = "black",
+    outline_fill: Color = "black",
     shadow: Fraction = 0.6,
     width: Annotated[float, Field(gt=0, le=1, description="of the width")] = 0.9,
     margin: Annotated[float, Field(ge=0, le=0.5)] = 0.05,

@@ -27,7 +27,7 @@ def scope_of(plan: Plan, targets: Iterable[str]) -> frozenset[str]:
 
 
 def runnable(plan: Plan) -> list[str]:
-    """The nodes that can run where some cannot: neither these nor what lies below them. Empty where all can, or none."""
+    """The nodes that can run where some cannot, nor what lies below those. Empty where all can, or none."""
     broken = {node_id for node_id, node in plan.nodes.items() if node.problem is not None}
     if not broken:
         return []

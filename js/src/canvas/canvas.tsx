@@ -16,6 +16,7 @@ import { MaskPanel } from "../mask/mask-panel"
 import { Card } from "../nodes/card"
 import { Comment, Region } from "../nodes/notes"
 import { dropFrame } from "../panels/drop-frame"
+import { dropType } from "../panels/palette"
 import { Panels } from "../panels/panels"
 import { Marks } from "../viewer/marks"
 import { Viewer } from "../viewer/viewer"
@@ -124,7 +125,7 @@ export function Canvas() {
   const onDrop = (event: React.DragEvent) => {
     if (files.drop(event)) return
     const at = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY })
-    if (dropFrame(bridge, event.dataTransfer, at)) event.preventDefault()
+    if (dropType(bridge, event.dataTransfer, at) || dropFrame(bridge, event.dataTransfer, at)) event.preventDefault()
   }
 
   return (

@@ -14,10 +14,12 @@ interface Props {
   placeholder: string
   find: (query: string) => Choice[]
   onChoose: (key: string) => void
+  /** Rows can be dragged away: fill in what they carry. */
+  onDrag?: (key: string, carried: DataTransfer) => void
   none: string
 }
 
-export function Choices({ label, placeholder, find, onChoose, none }: Props) {
+export function Choices({ label, placeholder, find, onChoose, onDrag, none }: Props) {
   const id = useId()
   const [query, setQuery] = useState("")
   const [active, setActive] = useState(0)
@@ -63,6 +65,7 @@ export function Choices({ label, placeholder, find, onChoose, none }: Props) {
             isActive={index === at}
             onChoose={() => onChoose(choice.key)}
             onHover={() => setActive(index)}
+            onDrag={onDrag && ((carried) => onDrag(choice.key, carried))}
           >
             {choice.content}
           </Line>
@@ -79,10 +82,11 @@ interface LineProps {
   isActive: boolean
   onChoose: () => void
   onHover: () => void
+  onDrag?: (carried: DataTransfer) => void
   children: ReactNode
 }
 
-function Line({ id, heading, isActive, onChoose, onHover, children }: LineProps) {
+function Line({ id, heading, isActive, onChoose, onHover, onDrag, children }: LineProps) {
   return (
     <>
       {heading && (
@@ -99,6 +103,8 @@ function Line({ id, heading, isActive, onChoose, onHover, children }: LineProps)
         className="ff-option"
         onClick={onChoose}
         onPointerMove={onHover}
+        draggable={onDrag !== undefined}
+        onDragStart={(event) => onDrag?.(event.dataTransfer)}
       >
         {children}
       </div>

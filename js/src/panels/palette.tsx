@@ -1,13 +1,15 @@
 /** The palette: all node types, found by a few letters; for a loose edge only those that fit. */
 
 import { useReactFlow } from "@xyflow/react"
-import { useBridge, useCanvas } from "../bridge/context"
+import { type Bridge, useBridge, useCanvas } from "../bridge/context"
 import { words } from "../state/form"
 import { offers } from "../state/searching"
 import type { LooseEnd, Point } from "../state/store"
 import { Choices } from "./choices"
 import { Dialog } from "./dialog"
 
+/** What a dragged row is known by; its value is the node type's name. */
+const TYPE_TYPE = "application/x-fusionflow-node-type"
 const WIDTH = 340
 const HEIGHT = 420
 /** What the bar and the tape cover. */
@@ -72,7 +74,20 @@ export function Palette({ at, loose }: { at: Point; loose: LooseEnd | null }) {
         }
         find={find}
         onChoose={choose}
+        onDrag={(name, carried) => {
+          carried.setData(TYPE_TYPE, name)
+          carried.effectAllowed = "copy"
+        }}
       />
     </Dialog>
   )
+}
+
+/** A row of the palette that falls onto the canvas. False where something else was dropped. */
+export function dropType({ editing, store }: Bridge, dropped: DataTransfer, at: Point): boolean {
+  const type = store.getState().catalog.get(dropped.getData(TYPE_TYPE))
+  if (!type) return false
+  store.setState({ panel: null })
+  editing.place(type, at)
+  return true
 }

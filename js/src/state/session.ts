@@ -237,6 +237,8 @@ export class Session {
       case "reply": {
         const asked = this.#questions.get(message.id)
         if (asked) asked({ reply: message, buffers })
+        // A snapshot that the kernel cannot give: asked for again by and by, and said meanwhile.
+        if (message.error && message.id === this.#asked?.id) this.#complain(message.error)
         if (!this.#sent.delete(message.id) || !message.error) break
         this.store.setState(({ shared, runs }) => ({
           shared: refused(shared, message.id),

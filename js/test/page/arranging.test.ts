@@ -105,4 +105,19 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     ])
     expect(counts).toEqual([2, 10])
   })
+
+  it("places a node where its row of the palette is dropped, and picks its colours", async () => {
+    const page = await open("city")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("text overlay")
+    await drag(await center(page.locator(".ff-palette .ff-option").first()), { x: -260, y: 140 })
+    await page.mouse.up()
+    await page.waitForFunction(() => dev.kernel.document.nodes.has("text_overlay_1"))
+    expect(await page.locator(".ff-palette").count()).toBe(0)
+    await page.evaluate(() => dev.bridge.store.setState({ isInspectorOpen: true }))
+    const fill = page.getByLabel("fill, picked", { exact: true }).last()
+    expect(await fill.inputValue()).toBe("#ffffff") // `white`, as the browser has it
+    await fill.fill("#00aaff")
+    await page.waitForFunction(() => dev.kernel.document.nodes.get("text_overlay_1")?.params.fill === "#00aaff")
+  })
 })

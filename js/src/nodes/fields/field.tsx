@@ -4,6 +4,7 @@ import { memo } from "react"
 import { useBridge } from "../../bridge/context"
 import { type Field, problemOf } from "../../state/form"
 import type { Json } from "../../wire/flow"
+import { ColorControl } from "./color"
 import { ModelControl } from "./model"
 import { NumberControl, SeedControl, SliderControl } from "./numbers"
 import { ListControl, TextControl } from "./text"
@@ -97,22 +98,7 @@ function Control({ nodeId, label, ...props }: ControlProps & { nodeId: string; l
         </label>
       )
     case "color":
-      return (
-        <span className="ff-box ff-color">
-          <input
-            type="color"
-            aria-label={`${field.label}, picked`}
-            value={/^#[0-9a-f]{6}$/i.test(String(value)) ? String(value) : "#808080"}
-            onChange={(event) => onChange(event.currentTarget.value)}
-          />
-          <input
-            id={id}
-            type="text"
-            value={String(value ?? "")}
-            onChange={(event) => onChange(event.currentTarget.value)}
-          />
-        </span>
-      )
+      return <ColorControl id={id} label={field.label} value={value} onChange={onChange} />
     case "text":
       return <TextControl {...props} label={label} />
     default:
