@@ -39,6 +39,14 @@ const BY_EXTENSION: Record<string, string> = {
 export const mediaTypeOf = (name: string, type: string): string =>
   type.split(";")[0]?.trim().toLowerCase() || (BY_EXTENSION[name.split(".").pop()?.toLowerCase() ?? ""] ?? "")
 
+/** The asset of a result, as file nodes hold it; null where it is a value, or too little is known. */
+export function assetOf(cell: ResultCell | null): JsonObject | null {
+  if (!cell?.sha256 || !cell.media_type || cell.size_bytes === undefined) return null
+  const asset: JsonObject = { sha256: cell.sha256, media_type: cell.media_type, size_bytes: cell.size_bytes }
+  for (const name of ["width", "height", "duration_s"] as const) if (cell[name] != null) asset[name] = cell[name]
+  return asset
+}
+
 /** Null: neither picture, video nor sound. */
 export function kindOf(mediaType: string): FileKind | null {
   const family = mediaType.split("/")[0]

@@ -1,11 +1,10 @@
 /** Take a result along: to the clipboard, as a file, or onto the canvas. */
 
 import type { Bridge } from "../bridge/context"
-import { fileEdits } from "../state/files"
+import { assetOf, fileEdits } from "../state/files"
 import { KernelError } from "../state/session"
 import type { Point } from "../state/store"
 import type { Shown } from "../state/viewing"
-import type { JsonObject } from "../wire/flow"
 
 /** Do something that may fail for reasons outside of the canvas; the person is told. */
 async function tried(bridge: Bridge, what: string, act: () => Promise<void>): Promise<void> {
@@ -84,9 +83,8 @@ function save(url: string, name: string): void {
 /** As a file node, where a person looks; its bytes are in the store already. False where it is no file. */
 export function placeResult({ session, editing }: Bridge, { cell, kind, title, label }: Shown, at: Point): boolean {
   const { shared, catalog } = session.store.getState()
-  if (kind === "value" || !cell.sha256 || !cell.media_type || cell.size_bytes === undefined) return false
-  const asset: JsonObject = { sha256: cell.sha256, media_type: cell.media_type, size_bytes: cell.size_bytes }
-  for (const name of ["width", "height", "duration_s"] as const) if (cell[name] != null) asset[name] = cell[name]
+  const asset = assetOf(cell)
+  if (kind === "value" || !asset) return false
   const file = { kind, asset, name: [title, label].filter(Boolean).join(" ") }
   const { edits, id } = fileEdits(shared.shown, catalog, file, { kind: "place", at })
   const isDone = session.edit(edits)

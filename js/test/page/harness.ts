@@ -59,6 +59,11 @@ export function journeys() {
     },
     /** What axe finds serious on the canvas, or on a part of it. */
     violations: async (root = ".ff-holder"): Promise<string[]> => {
+      // What rises must have risen: colours that fade in have no contrast yet. What turns for ever is not waited for.
+      await at.page.evaluate(() => {
+        const ends = document.getAnimations().filter((one) => Number.isFinite(one.effect?.getComputedTiming().endTime))
+        return Promise.allSettled(ends.map((one) => one.finished)).then(() => undefined)
+      })
       await at.page.addScriptTag({ path: createRequire(import.meta.url).resolve("axe-core/axe.min.js") })
       return at.page.evaluate(async (root) => {
         const { axe } = globalThis as unknown as { axe: Axe }

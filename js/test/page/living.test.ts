@@ -98,13 +98,11 @@ describe.skipIf(!hasBrowser)("living with the canvas", () => {
     it(`has no serious accessibility violation: ${name}, in both themes`, async () => {
       const page = await open(scene)
       await page.evaluate(act)
-      await page.waitForTimeout(250) // what rises has risen
       expect(await violations()).toEqual([])
       await page.evaluate(() => {
         document.body.dataset.theme = "light"
       })
       await page.waitForSelector(".ff-holder.is-light")
-      await page.waitForTimeout(250)
       expect(await violations()).toEqual([])
     }, 20_000)
   }

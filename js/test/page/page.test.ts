@@ -199,9 +199,8 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     const now = await place()
     await page.mouse.dblclick(now.x, now.y)
     await page.waitForSelector(".ff-card")
-    await page.waitForTimeout(300)
+    await expect.poll(() => page.locator(".ff-overview").count()).toBe(0)
     expect(await page.locator(".ff-card").count()).toBeLessThan(40)
-    expect(await page.locator(".ff-overview").count()).toBe(0)
   }, 60_000)
 
   it("works as anywidget loads it: one module from a blob, a session per view, and nothing left when they are taken away", async () => {
