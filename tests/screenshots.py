@@ -126,7 +126,8 @@ def looked_at(page: Page, canvas: CanvasPage, folder: Path) -> None:
     canvas.press("Tab")
     page.keyboard.type("im")
     both(page, folder, "palette")
-    canvas.press("Escape")
+    canvas.root.locator(".ff-palette .ff-search").press("Escape")  # the change of theme may have taken the focus
+    canvas.root.locator(".ff-palette").wait_for(state="detached")
     canvas.node("still").locator(".ff-select").click()
     both(page, folder, "models")
     canvas.press("Escape")
