@@ -142,6 +142,18 @@ describe("editing", () => {
     ).toBe(true)
   })
 
+  it("asks for a run where the plan does not know the newest edit yet, and says so where there is nothing to run", () => {
+    const { kernel, editing, state } = opened()
+    const runs = () => kernel.sent.filter((one) => one.type === "run").length
+    editing.run(["prompt"])
+    expect(state().notice?.text).toContain("nothing to run")
+    expect(runs()).toBe(0)
+    const field = { name: "text", isSetting: false } as Parameters<typeof editing.set>[1]
+    editing.set("prompt", field, "another prompt")
+    editing.run(["prompt"]) // in the same breath: a person typed and pressed Ctrl+Enter
+    expect(runs()).toBe(1)
+  })
+
   it("takes a model that can do what is asked, where an edge asks for something else", () => {
     const { editing, state } = opened()
     const type = state().catalog.get("generate_video")

@@ -16,7 +16,8 @@ export function Run() {
   const price = priceOf(document, plan, null)
   const stale = price.nodes.length
   const isUnfinished = [...document.nodes.keys()].some((id) => plan.nodes[id]?.state === "invalid")
-  const standing = stale > 0 ? `${stale} to run` : isUnfinished ? "unfinished" : "all fresh"
+  const fresh = plan.rev < 0 ? "planning…" : isUnfinished ? "unfinished" : "all fresh"
+  const standing = stale > 0 ? `${stale} to run` : fresh
   return (
     <div className="ff-group">
       {isLive ? (

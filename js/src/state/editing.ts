@@ -295,8 +295,11 @@ export class Editing {
 
   /** Run targets and what they need; null: everything that is not fresh. */
   run(targets: string[] | null): void {
-    const { nodes } = priceOf(this.document, this.state.plan, targets)
-    if (nodes.length === 0) this.session.say("Everything is fresh: nothing to run.")
+    const { plan, shared } = this.state
+    const { nodes } = priceOf(this.document, plan, targets)
+    // A plan of an older document cannot say that there is nothing to do: then the kernel is asked.
+    const isPlanned = plan.rev >= shared.rev && shared.pending.length === 0
+    if (nodes.length === 0 && isPlanned) this.session.say("Everything is fresh: nothing to run.")
     else this.session.run(targets ?? [], nodes)
   }
 
