@@ -111,6 +111,7 @@ def test_a_template_begins_a_flow_and_runs(page: Page, lab: Lab) -> None:
     canvas.await_fresh()
     canvas.await_picture("picture")
     canvas.await_picture("graded")
+    canvas.root.locator(".ff-tape .ff-frame").nth(1).wait_for()  # the tape is told after the last result
     assert canvas.root.locator(".ff-tape .ff-frame").count() == 2
     canvas.focus()
     canvas.press("Control+z")

@@ -2,10 +2,11 @@
 
 import type { NodeType } from "../wire/catalog"
 import type { Edit, Json, JsonObject } from "../wire/flow"
+import { firstParams, fittingModel } from "./choosing"
 import { copied, pasted } from "./clipboard"
 import type { Derived } from "./derived"
 import { edgeKey, type FlowEdge } from "./document"
-import { type Field, taskOf } from "./form"
+import type { Field } from "./form"
 import { priceOf } from "./money"
 import { newNodeId } from "./naming"
 import { changed, frameAround, isNoteId, membersOf, type Note, noteOf, notesOf, withMembers } from "./notes"
@@ -35,7 +36,11 @@ export class Editing {
     const edits: Edit[] = [
       {
         kind: "add_node",
-        node: { id, type: type.name, params: { ...this.#firstParams(type, loose), ...params } },
+        node: {
+          id,
+          type: type.name,
+          params: { ...firstParams(type, loose, this.state.models, this.drawSeed), ...params },
+        },
         layout: { x: Math.round(at.x), y: Math.round(at.y) },
       },
     ]
@@ -54,18 +59,6 @@ export class Editing {
     return id
   }
 
-  /** A new node draws its seed once, and holds the first model that can do the task and has a key. */
-  #firstParams(type: NodeType, loose: LooseEnd | null): JsonObject {
-    const params: JsonObject = {}
-    const task = taskOf(type, new Set(loose?.side === "source" ? fitting(type, loose).slice(0, 1) : []))
-    const models = [...this.state.models.values()].filter((one) => task !== null && one.tasks.includes(task))
-    const model = models.find((one) => one.has_key) ?? models[0]
-    if (model) params.model = model.id
-    const hasSeed = type.params_schema.properties?.seed !== undefined && (!model || "seed" in model.parameters)
-    if (hasSeed && type.kind === "provider") params.seed = this.drawSeed()
-    return params
-  }
-
   drawSeed = (): number => Math.floor(this.chance() * 2 ** 31)
 
   /** Draw an edge, in the place of the one a port holds already. A refusal is said. */
@@ -79,20 +72,8 @@ export class Editing {
     return this.session.edit([
       ...(old ? [{ kind: "remove_edge" as const, edge: old }] : []),
       { kind: "add_edge", edge },
-      ...this.#fittingModel(edge),
+      ...fittingModel(this.state, edge),
     ])
-  }
-
-  /** An input may ask for another kind of model (a picture into a film): then one that can do it takes its place. */
-  #fittingModel(edge: FlowEdge): Edit[] {
-    const node = this.document.nodes.get(edge.target)
-    const model = this.state.models.get(String(node?.params.model))
-    const into = this.document.edges.filter((one) => one.target === edge.target).map((one) => one.targetHandle)
-    const task = node && taskOf(this.state.catalog.get(node.type), new Set([...into, edge.targetHandle]))
-    if (!node || !task || !model || model.tasks.includes(task)) return []
-    const fit = [...this.state.models.values()].filter((one) => one.tasks.includes(task))
-    const next = fit.find((one) => one.has_key) ?? fit[0]
-    return next ? [{ kind: "set_param", node_id: node.id, name: "model", value: next.id }] : []
   }
 
   /** Set a field; `null` where there is a default takes the parameter away. */
