@@ -20,7 +20,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: "test/page/dev-page.ts",
     environment: "node",
-    testTimeout: 15_000,
+    testTimeout: 60_000,
+    // What a journey waits for comes when a slow machine gets to it; only what never comes is a failure.
+    expect: { poll: { timeout: 20_000 } },
     hookTimeout: 60_000,
   },
 })

@@ -25,7 +25,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     await page.keyboard.press("Control+z")
     await page.keyboard.press("Control+z")
     await page.waitForFunction(() => (dev.kernel.document.layout.groups as unknown[]).length === 0)
-    expect(await titles()).toEqual([])
+    await expect.poll(titles).toEqual([])
   })
 
   it("moves a group with what stands in it, as one edit", async () => {
@@ -58,7 +58,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     await page.evaluate(() => dev.bridge.root.current?.focus())
     await page.keyboard.press("Delete")
     await page.waitForFunction(() => (dev.kernel.document.layout.groups as unknown[]).length === 1)
-    expect(await page.evaluate(() => dev.kernel.document.nodes.size)).toBe(7)
+    await expect.poll(() => page.evaluate(() => dev.kernel.document.nodes.size)).toBe(7)
   })
 
   it("writes a comment from the keyboard", async () => {
@@ -70,7 +70,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     await page.waitForFunction(
       () => (dev.kernel.document.layout.comments as { text: string }[] | undefined)?.[0]?.text === "Ask Mira.",
     )
-    expect(await page.locator(".ff-comment p").textContent()).toBe("Ask Mira.")
+    await expect.poll(() => page.locator(".ff-comment p").textContent()).toBe("Ask Mira.")
   })
 
   it("lines up what is dragged with what is near, and lets go of that while Alt is held", async () => {
@@ -81,8 +81,8 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     await page.waitForSelector(".ff-guide.is-x")
     await page.mouse.up()
     await page.waitForFunction(() => (dev.kernel.document.looks.get("seeds")?.y ?? 0) > 400)
-    expect(await page.evaluate(() => dev.kernel.document.looks.get("seeds")?.x)).toBe(0)
-    expect(await page.locator(".ff-guide").count()).toBe(0)
+    await expect.poll(() => page.evaluate(() => dev.kernel.document.looks.get("seeds")?.x)).toBe(0)
+    await expect.poll(() => page.locator(".ff-guide").count()).toBe(0)
     await page.keyboard.down("Alt")
     await drag(await center(page.locator("[data-id=seeds] .ff-title")), { x: 3 * zoom, y: 40 })
     await page.mouse.up()
@@ -113,10 +113,10 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     await drag(await center(page.locator(".ff-palette .ff-option").first()), { x: -260, y: 140 })
     await page.mouse.up()
     await page.waitForFunction(() => dev.kernel.document.nodes.has("text_overlay_1"))
-    expect(await page.locator(".ff-palette").count()).toBe(0)
+    await expect.poll(() => page.locator(".ff-palette").count()).toBe(0)
     await page.evaluate(() => dev.bridge.store.setState({ isInspectorOpen: true }))
     const fill = page.getByLabel("fill, picked", { exact: true }).last()
-    expect(await fill.inputValue()).toBe("#ffffff") // `white`, as the browser has it
+    await expect.poll(() => fill.inputValue()).toBe("#ffffff") // `white`, as the browser has it
     await fill.fill("#00aaff")
     await page.waitForFunction(() => dev.kernel.document.nodes.get("text_overlay_1")?.params.fill === "#00aaff")
   })

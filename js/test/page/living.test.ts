@@ -42,7 +42,7 @@ describe.skipIf(!hasBrowser)("living with the canvas", () => {
   it("gives SQL and Python to take into the notebook", async () => {
     const page = await open("city")
     await page.getByRole("button", { name: "Ask in SQL" }).click()
-    expect(await page.locator(".ff-source pre").textContent()).toContain("%%tape")
+    await expect.poll(() => page.locator(".ff-source pre").textContent()).toContain("%%tape")
     await page.keyboard.press("Escape")
     await page.evaluate(() => dev.bridge.root.current?.focus())
     await page.keyboard.press("p")
@@ -53,7 +53,7 @@ describe.skipIf(!hasBrowser)("living with the canvas", () => {
     const page = await open("city")
     await page.evaluate(() => dev.kernel.conflict())
     await page.waitForSelector(".ff-conflict")
-    expect(await page.locator(".ff-saved").textContent()).toContain("changed on disk")
+    await expect.poll(() => page.locator(".ff-saved").textContent()).toContain("changed on disk")
     await page.getByRole("button", { name: "Keep mine" }).click()
     await page.waitForSelector(".ff-conflict", { state: "detached" })
     const how = await page.evaluate(() => dev.kernel.sent.flatMap((one) => (one.type === "save" ? [one.how] : [])))
@@ -65,9 +65,9 @@ describe.skipIf(!hasBrowser)("living with the canvas", () => {
     const height = () => page.locator(".ff-holder").evaluate((one) => one.getBoundingClientRect().height)
     const before = await height()
     await page.keyboard.press("h")
-    expect(await height()).toBe(before - 110)
+    await expect.poll(height).toBe(before - 110)
     await page.keyboard.press("h")
-    expect(await height()).toBe(before)
+    await expect.poll(height).toBe(before)
     const isFull = () => document.fullscreenElement !== null || document.querySelector(".ff-holder[data-full]") !== null
     await page.keyboard.press("Shift+F")
     await page.waitForFunction(isFull)
@@ -77,8 +77,8 @@ describe.skipIf(!hasBrowser)("living with the canvas", () => {
 
   it("begins with a template, drawn from its own graph, and undoes it in one step", async () => {
     const page = await open("empty")
-    expect(await page.locator(".ff-sketch").count()).toBe(4)
-    expect(await page.locator(".ff-sketch").nth(1).locator("g").count()).toBe(4)
+    await expect.poll(() => page.locator(".ff-sketch").count()).toBe(4)
+    await expect.poll(() => page.locator(".ff-sketch").nth(1).locator("g").count()).toBe(4)
     await page.getByRole("button", { name: /^A sweep/ }).click()
     await page.waitForFunction(() => dev.kernel.document.nodes.size === 4)
     await page.evaluate(() => dev.bridge.root.current?.focus())

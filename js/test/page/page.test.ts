@@ -70,7 +70,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     await page.mouse.up()
     await page.waitForFunction(() => dev.kernel.document.edges.length === 7)
     await drag(await center(handle("prompt", "text", "source")), await center(handle("large", "image", "target")))
-    expect(await page.locator(".ff-refusal").textContent()).toBe("image takes image, this gives text.")
+    await expect.poll(() => page.locator(".ff-refusal").textContent()).toBe("image takes image, this gives text.")
     await page.mouse.up()
     expect((await kernel()).edges).toHaveLength(7)
   })
@@ -93,10 +93,10 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     await open("city")
     const from = await center(page.locator("[data-id=seeds] .ff-title"))
     await drag(from, { x: from.x + 90, y: from.y + 60 })
-    expect(await page.evaluate(() => dev.kernel.sent.filter((one) => one.type === "edits").length)).toBe(0)
+    await expect.poll(() => page.evaluate(() => dev.kernel.sent.filter((one) => one.type === "edits").length)).toBe(0)
     await page.mouse.up()
     await page.waitForFunction(() => (dev.kernel.document.looks.get("seeds")?.x ?? 0) > 0)
-    expect(await page.evaluate(() => dev.kernel.sent.filter((one) => one.type === "edits").length)).toBe(1)
+    await expect.poll(() => page.evaluate(() => dev.kernel.sent.filter((one) => one.type === "edits").length)).toBe(1)
   })
 
   it("edits a parameter, shows why the node is stale and what a run would cost, runs, and is fresh", async () => {
@@ -119,7 +119,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     await page.waitForSelector(".ff-button.is-cancel")
     await page.keyboard.press("Control+.")
     await page.waitForSelector(".ff-button.is-quiet")
-    expect(await page.locator("[data-id=film] .ff-chip").first().textContent()).toBe("cancelled")
+    await expect.poll(() => page.locator("[data-id=film] .ff-chip").first().textContent()).toBe("cancelled")
   })
 
   it("copies and pastes by the browser's own clipboard", async () => {
@@ -143,8 +143,8 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     await focusCanvas()
     for (const key of ["a", "b", "d", "Shift+Enter", "Escape", "m", "ArrowDown"]) await page.keyboard.press(key)
     await page.locator("[id^=ff-variable-prompt-time-]").press("x")
-    expect(await page.evaluate(() => (globalThis as unknown as { leaked: string[] }).leaked)).toEqual([])
-    expect(await page.locator("[data-lm-suppress-shortcuts=true]").count()).toBe(1)
+    await expect.poll(() => page.evaluate(() => (globalThis as unknown as { leaked: string[] }).leaked)).toEqual([])
+    await expect.poll(() => page.locator("[data-lm-suppress-shortcuts=true]").count()).toBe(1)
   })
 
   it("stands where it was declared to stand: nothing need be measured", async () => {
@@ -185,7 +185,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
   it("shows 5,000 nodes from afar as one picture, mounts only what is seen up close, and moves nodes in both", async () => {
     await open("5000")
     await page.waitForSelector(".ff-overview")
-    expect(await page.locator(".ff-card").count()).toBe(0)
+    await expect.poll(() => page.locator(".ff-card").count()).toBe(0)
     const place = () =>
       page.evaluate(() => {
         const [rect] = dev.bridge.editing.rects(["n_0"])
@@ -200,7 +200,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     await page.mouse.dblclick(now.x, now.y)
     await page.waitForSelector(".ff-card")
     await expect.poll(() => page.locator(".ff-overview").count()).toBe(0)
-    expect(await page.locator(".ff-card").count()).toBeLessThan(40)
+    await expect.poll(() => page.locator(".ff-card").count()).toBeLessThan(40)
   }, 60_000)
 
   it("works as anywidget loads it: one module from a blob, a session per view, and nothing left when they are taken away", async () => {
@@ -220,7 +220,8 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
       const elements = [document.createElement("div"), document.createElement("div")]
       document.body.append(...elements)
       const removes = elements.map((el) => widget.render({ model, el }))
-      await new Promise((done) => setTimeout(done, 100))
+      const isThere = () => document.querySelectorAll(".ff-holder").length === 3 && sent.length === 2
+      while (!isThere()) await new Promise((done) => requestAnimationFrame(done))
       const begun = {
         views: document.querySelectorAll(".ff-holder").length,
         listeners: heard.size,
@@ -248,7 +249,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
       dev.stop()
       dev.bridge.session.close()
     })
-    expect(await page.locator(".ff-holder").count()).toBe(0)
+    await expect.poll(() => page.locator(".ff-holder").count()).toBe(0)
     await page.evaluate(() => dev.kernel.edit([{ kind: "set_variable", name: "time", value: "dawn" }]))
     await page.keyboard.press("Control+c")
   })

@@ -20,7 +20,7 @@ describe.skipIf(!hasBrowser)("running", () => {
     await page.keyboard.press("ArrowDown")
     await page.keyboard.press("Enter")
     await page.waitForSelector(".ff-button.is-cancel")
-    expect(await page.evaluate(runs)).toEqual([{ targets: ["film"], yes: undefined }])
+    await expect.poll(() => page.evaluate(runs)).toEqual([{ targets: ["film"], yes: undefined }])
   })
 
   it("asks before a large run, says its price and its calls, and runs after the yes", async () => {
@@ -29,8 +29,8 @@ describe.skipIf(!hasBrowser)("running", () => {
     const dialog = page.getByRole("dialog", { name: "Run anyway?" })
     await dialog.waitFor()
     // A hero and four variations at $0.04, at most a film at $0.42; the local nodes cost nothing.
-    expect(await dialog.locator("dd").allTextContents()).toEqual(["$0.20–0.62", "6"])
-    expect(await page.locator(".ff-chip.is-run").count()).toBe(0)
+    await expect.poll(() => dialog.locator("dd").allTextContents()).toEqual(["$0.20–0.62", "6"])
+    await expect.poll(() => page.locator(".ff-chip.is-run").count()).toBe(0)
     await dialog.getByRole("button", { name: /^Run anyway/ }).click()
     await page.waitForSelector(".ff-button.is-cancel")
     expect((await page.evaluate(runs)).map((one) => one.yes)).toEqual([undefined, true])
@@ -40,21 +40,23 @@ describe.skipIf(!hasBrowser)("running", () => {
     const page = await open("large")
     await page.locator(".ff-button.is-primary").click()
     await page.getByRole("button", { name: "Do not run" }).click()
-    expect(await page.locator(".ff-chip.is-run").count()).toBe(0)
-    expect(await page.evaluate(runs)).toHaveLength(1)
+    await expect.poll(() => page.locator(".ff-chip.is-run").count()).toBe(0)
+    await expect.poll(() => page.evaluate(runs)).toHaveLength(1)
   })
 
   it("tries again from the node that failed", async () => {
     const page = await open("error")
     await page.locator("[data-id=broken]").getByRole("button", { name: "Retry" }).click()
     await page.waitForSelector("[data-id=broken] .ff-chip.is-run")
-    expect(await page.evaluate(runs)).toEqual([{ targets: ["broken"], yes: undefined }])
+    await expect.poll(() => page.evaluate(runs)).toEqual([{ targets: ["broken"], yes: undefined }])
   })
 
   it("labels a batch by its axes, and passes one cell on by a node that undo takes away again", async () => {
     const page = await open("batch")
-    expect(await page.locator("[data-id=sweep] .ff-header").allTextContents()).toEqual(["seed 7", " 21", " 42"])
-    expect(await page.locator("[data-id=sweep] .ff-side").count()).toBe(3)
+    await expect
+      .poll(() => page.locator("[data-id=sweep] .ff-header").allTextContents())
+      .toEqual(["seed 7", " 21", " 42"])
+    await expect.poll(() => page.locator("[data-id=sweep] .ff-side").count()).toBe(3)
     await page.getByRole("button", { name: "Pass on desert dunes at sunset / 21" }).focus()
     await page.keyboard.press("Enter")
     await page.waitForFunction(() => dev.kernel.document.nodes.has("pick_image_1"))
@@ -72,7 +74,7 @@ describe.skipIf(!hasBrowser)("running", () => {
 
   it("shows all cells of a batch in a strip", async () => {
     const page = await open("many")
-    expect(await page.locator("[data-id=sweep] .ff-more").textContent()).toBe("+22")
+    await expect.poll(() => page.locator("[data-id=sweep] .ff-more").textContent()).toBe("+22")
     await page.evaluate(() => dev.bridge.editing.select(["sweep"]))
     await page.getByRole("button", { name: "Strip" }).click()
     await page.waitForFunction(() => document.querySelectorAll("[data-id=sweep] .ff-slot").length === 42)
