@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,22 +28,45 @@ PARTS: dict[str, tuple[str, ...]] = {
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-def run(part: str) -> int:
-    """Run one part where it belongs, and say how it ended: 0 is well."""
+LAST_LINES = 60
+"""How much of a failed part is said again at the end, where the reader of a long log looks first."""
+
+
+def spoken(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, list[str]]:
+    """Run a command, pass on what it prints, and give its exit code and last lines."""
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        text=True,
+        errors="replace",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            last.append(line.rstrip())
+    return process.returncode, list(last)
+
+
+def run(part: str) -> tuple[int, list[str]]:
+    """Run one part where it belongs, and say how it ended (0 is well) and what it said last."""
     command, environment = list(PARTS[part]), dict(os.environ)
     if not part.startswith("js "):
         # A folder of its own: what a killed run left behind in the shared one is not this run's to clear away.
         with tempfile.TemporaryDirectory(prefix="fusionflow-tests-", ignore_cleanup_errors=True) as folder:
             command += ["--basetemp", str(Path(folder) / "t")] if "pytest" in command else []
-            return subprocess.run(command, cwd=ROOT, check=False).returncode
+            return spoken(command, ROOT, environment)
     if not (ROOT / "js" / "node_modules").is_dir() or shutil.which("npx") is None:
-        print("What the canvas is checked with is not installed: run `make js` (it needs Node.js 20.19 and npm).")
-        return 1
+        missing = "What the canvas is checked with is not installed: run `make js` (it needs Node.js 20.19 and npm)."
+        print(missing)
+        return 1, [missing]
     if CHROMIUM:
         environment.setdefault("CHROMIUM", CHROMIUM)
     elif part == "js tests":
         print("There is no Chromium: the canvas's journeys in a browser are skipped.", flush=True)
-    return subprocess.run(command, cwd=ROOT / "js", env=environment, check=False).returncode
+    return spoken(command, ROOT / "js", environment)
 
 
 def main() -> int:
@@ -51,11 +75,16 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     chosen = parser.parse_args().only
     took: dict[str, tuple[float, int]] = {}
+    said: dict[str, list[str]] = {}
     for part in chosen:
         print(f"== {part}", flush=True)
         began = time.monotonic()
-        code = run(part)
+        code, last = run(part)
         took[part] = (time.monotonic() - began, code)
+        if code:
+            said[part] = last
+    for part, lines in said.items():
+        print(f"\n== {part} failed; its last lines:", *lines, sep="\n")
     print("\npart       seconds  result")
     for part, (seconds, code) in took.items():
         print(f"{part:<9} {seconds:8.1f}  {'ok' if code == 0 else f'failed ({code})'}")
