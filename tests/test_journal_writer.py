@@ -15,8 +15,8 @@ from fusionflow_nb import errors
 from fusionflow_nb.journal import failures, logbook, schema
 from fusionflow_nb.journal.journal import Journal, now_us
 from fusionflow_nb.journal.protocol import Granted, Held, Inherited, Spending
+from fusionflow_nb.journal.requests import Request
 from fusionflow_nb.journal.turnstile import Turnstile
-from fusionflow_nb.journal.writer import Request
 
 LOCK = "journal.turnstile"
 

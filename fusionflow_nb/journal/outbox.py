@@ -12,6 +12,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from fusionflow_nb.journal import durability
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -56,7 +58,7 @@ class Outbox:
             rest = memoryview(line)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
-            _sync(self._descriptor)
+            durability.sync_file(self._descriptor)
             self._end += len(line)
 
     def pending(self) -> tuple[list[dict[str, Any]], Callable[[], None]]:
@@ -120,10 +122,3 @@ def _set_aside(descriptor: int) -> None:
         os.posix_fallocate(descriptor, 0, _SPACE_SET_ASIDE_BYTES)
     except OSError:
         return  # no room, or a file system that cannot: appending will try for itself
-
-
-def _sync(descriptor: int) -> None:
-    if hasattr(os, "fdatasync"):
-        os.fdatasync(descriptor)
-    else:
-        os.fsync(descriptor)

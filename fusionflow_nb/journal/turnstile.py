@@ -29,6 +29,7 @@ class Turnstile:
             OSError: the folder cannot be written.
         """
         self._path = path
+        self._pid = f"{os.getpid():<{_PID_WIDTH}}".encode()
         # A raw descriptor: Python makes it close-on-exec, so a subprocess never keeps our turn.
         self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
@@ -41,7 +42,7 @@ class Turnstile:
             raise ValueError(message)
         portalocker.lock(descriptor, portalocker.LockFlags.EXCLUSIVE)
         try:
-            _write_pid(descriptor)
+            _write_pid(descriptor, self._pid)
             yield
         finally:
             portalocker.unlock(descriptor)
@@ -61,8 +62,7 @@ class Turnstile:
             self._descriptor = None
 
 
-def _write_pid(descriptor: int) -> None:
-    text = f"{os.getpid():<{_PID_WIDTH}}".encode()
+def _write_pid(descriptor: int, text: bytes) -> None:
     try:
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, text)

@@ -10,65 +10,22 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from fusionflow_nb import errors
 from fusionflow_nb.journal import database, failures
+from fusionflow_nb.journal.durability import CommitSync
+from fusionflow_nb.journal.requests import Batch, Request, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from fusionflow_nb.journal.turnstile import Turnstile
 
 T = TypeVar("T")
 Prologue: TypeAlias = "Callable[[sqlite3.Cursor], Callable[[], None] | None]"
-
-_BATCH_LIMIT = 256  # requests in one transaction: bounds how long others wait at the turnstile
-
-
-class _State(Enum):
-    WAITING = auto()
-    RUNNING = auto()
-    DONE = auto()
-    WITHDRAWN = auto()
-
-
-class Request(Generic[T]):
-    """Work to be done in a transaction, and who waits for it.
-
-    Args:
-        work: what to do; its outcome is the answer.
-        undo: takes back what `work` did, for a caller who left.
-        or_else: the answer if the journal cannot be written (it puts the work aside, and may raise).
-    """
-
-    __slots__ = ("event", "failure", "has_no_caller", "loop", "or_else", "reply", "result", "state", "undo", "work")
-
-    def __init__(
-        self,
-        work: Callable[[sqlite3.Cursor], T],
-        undo: Callable[[sqlite3.Cursor, T], None] | None = None,
-        or_else: Callable[[errors.JournalError], T] | None = None,
-    ) -> None:
-        """Not yet in any queue."""
-        self.work = work
-        self.undo = undo
-        self.or_else = or_else
-        self.state = _State.WAITING
-        self.result: T | None = None
-        self.failure: errors.FusionFlowError | None = None
-        self.has_no_caller = False
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.reply: asyncio.Future[None] | None = None
-        self.event: threading.Event | None = None
-
-    def outcome(self) -> T:
-        """The answer of a request that is done; raises its failure."""
-        if self.failure is not None:
-            raise self.failure
-        return cast("T", self.result)  # done without failure: `work` has given it
 
 
 class Writer:
@@ -127,7 +84,7 @@ class Writer:
         is_received = False
         try:
             await reply
-            if request.state is _State.DONE:
+            if request.state is State.DONE:
                 is_received = True
         finally:
             timer.cancel()
@@ -168,10 +125,10 @@ class Writer:
         if request.undo is None:
             return
         with self._lock:
-            if request.state is _State.WAITING:
-                request.state = _State.WITHDRAWN
+            if request.state is State.WAITING:
+                request.state = State.WITHDRAWN
             request.has_no_caller = True
-            is_done = request.state is _State.DONE
+            is_done = request.state is State.DONE
         if is_done:
             self._undo(request)
 
@@ -189,43 +146,43 @@ class Writer:
     # What follows runs in the thread.
 
     def _serve(self, is_ready: threading.Event) -> None:
-        try:
-            connection = database.open_writer(self._path, self._turnstile)
-            self._inode = self._path.stat().st_ino
-        except sqlite3.Error as error:
-            self._opening_failure = failures.translate(error, self._path)
-            return
-        except OSError as error:
-            self._opening_failure = failures.unusable(self._path, str(error))
-            return
-        except errors.JournalError as error:
-            self._opening_failure = error
-            return
-        finally:
-            is_ready.set()
-        try:
+        with ExitStack() as opened:
+            opened.callback(self._turnstile.close)
+            try:
+                connection = database.open_writer(self._path, self._turnstile)
+                opened.callback(connection.close)
+                self._inode = self._path.stat().st_ino
+                commit_sync = CommitSync(self._path, self._turnstile)
+                opened.callback(commit_sync.close)
+            except sqlite3.Error as error:
+                self._opening_failure = failures.translate(error, self._path)
+                return
+            except OSError as error:
+                self._opening_failure = failures.unusable(self._path, str(error))
+                return
+            except errors.JournalError as error:
+                self._opening_failure = error
+                return
+            finally:
+                is_ready.set()
+            opened.callback(self._refuse_the_rest)
             cursor = connection.cursor()
             while (first := self._queue.get()) is not None:
-                if not self._serve_batch(cursor, first):
+                if not self._serve_batch(cursor, commit_sync, first):
                     return
-        finally:
-            self._refuse_the_rest()
-            connection.close()
-            self._turnstile.close()
 
-    def _serve_batch(self, cursor: sqlite3.Cursor, first: Request[Any]) -> bool:
+    def _serve_batch(self, cursor: sqlite3.Cursor, commit_sync: CommitSync, first: Request[Any]) -> bool:
         """One transaction for all that waits. False: `close` was among it."""
-        batch = _Batch(first, self._queue, self._lock)
-        after_commit: Callable[[], None] | None = None
+        batch = Batch(first, self._queue, self._lock)
         failure: errors.FusionFlowError | None = None
+        is_committed = False
         try:
             with self._turnstile.turn():
-                self._refuse_replaced()
-                self._begin(cursor, first)
-                after_commit = self._prologue(cursor)
-                for request in batch.started():
-                    self._carry_out(cursor, request)
-                cursor.execute("COMMIT")
+                after_commit = self._write(cursor, batch, first)
+            is_committed = True
+            commit_sync.sync(cursor)  # others write meanwhile
+            if after_commit is not None:
+                after_commit()
         except sqlite3.Error as error:
             failure = failures.translate(error, self._path)
         except OSError as error:
@@ -235,11 +192,26 @@ class Writer:
         if failure is not None:
             _roll_back(cursor)
             for request in batch.all():
+                if is_committed:  # but perhaps not for ever: nobody may act on a claim
+                    self._undo(request)
                 _fail(request, failure)
-        elif after_commit is not None:
-            after_commit()
         self._deliver(batch.all())
         return not batch.has_close
+
+    def _write(self, cursor: sqlite3.Cursor, batch: Batch, first: Request[Any]) -> Callable[[], None] | None:
+        """The transaction, inside the turnstile; what is to be called once it is durable."""
+        self._refuse_replaced()
+        self._begin(cursor, first)
+        after_commit = self._prologue(cursor)
+        is_empty = after_commit is None
+        for request in batch.started():
+            if is_empty:
+                self._carry_out_first(cursor, request)
+            else:
+                self._carry_out(cursor, request)
+            is_empty = False
+        cursor.execute("COMMIT")
+        return after_commit
 
     def _begin(self, cursor: sqlite3.Cursor, first: Request[Any]) -> None:
         """BEGIN IMMEDIATE; again while a writer that knows no turnstile is inside and somebody still waits for us."""
@@ -247,13 +219,26 @@ class Writer:
             try:
                 cursor.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if not failures.is_busy(error) or first.state is _State.WITHDRAWN or self._is_closed:
+                if not failures.is_busy(error) or first.state is State.WITHDRAWN or self._is_closed:
                     raise
             else:
                 return
 
+    def _carry_out_first(self, cursor: sqlite3.Cursor, request: Request[Any]) -> None:
+        """Most transactions hold one request: it needs no savepoint, because to undo it is to begin anew."""
+        self._attempt(cursor, request)
+        if request.failure is not None:
+            cursor.execute("ROLLBACK")
+            cursor.execute("BEGIN IMMEDIATE")
+
     def _carry_out(self, cursor: sqlite3.Cursor, request: Request[Any]) -> None:
         cursor.execute("SAVEPOINT request")
+        self._attempt(cursor, request)
+        if request.failure is not None:
+            cursor.execute("ROLLBACK TO request")
+        cursor.execute("RELEASE request")
+
+    def _attempt(self, cursor: sqlite3.Cursor, request: Request[Any]) -> None:
         try:
             request.result = request.work(cursor)
         except sqlite3.Error as error:
@@ -267,9 +252,6 @@ class Writer:
         else:
             if request.undo is not None and request.has_no_caller:
                 request.failure = failures.caller_left()
-        if request.failure is not None:
-            cursor.execute("ROLLBACK TO request")
-        cursor.execute("RELEASE request")
 
     def _deliver(self, requests: list[Request[Any]]) -> None:
         """Tell each caller; those of one event loop are told at once, with one wake-up."""
@@ -277,7 +259,7 @@ class Writer:
         gone: list[Request[Any]] = []
         with self._lock:
             for request in requests:
-                request.state = _State.DONE
+                request.state = State.DONE
                 if request.has_no_caller:
                     gone.append(request)
                 elif request.loop is not None and request.reply is not None:
@@ -309,53 +291,10 @@ class Writer:
                 request = self._queue.get_nowait()
             except queue.Empty:
                 break
-            if request is not None and request.state is _State.WAITING:
+            if request is not None and request.state is State.WAITING:
                 request.failure = failures.closed()
                 rest.append(request)
         self._deliver(rest)
-
-
-class _Batch:
-    """The requests of one transaction: taken from the queue only when it is our turn, so that callers can leave."""
-
-    def __init__(self, first: Request[Any], more: queue.SimpleQueue[Request[Any] | None], lock: threading.Lock) -> None:
-        self._next: Request[Any] | None = first
-        self._more = more
-        self._lock = lock
-        self._started: list[Request[Any]] = []
-        self.has_close = False
-
-    def started(self) -> Iterator[Request[Any]]:
-        """Each request whose caller still waits; from here on it can no longer be withdrawn."""
-        while len(self._started) < _BATCH_LIMIT and (self._next is not None or self._take()):
-            if request := self._start_next():
-                yield request
-
-    def all(self) -> list[Request[Any]]:
-        """All that were started, and the one the transaction was begun for."""
-        self._start_next()
-        return self._started
-
-    def _start_next(self) -> Request[Any] | None:
-        request, self._next = self._next, None
-        if request is None:
-            return None
-        with self._lock:
-            if request.state is not _State.WAITING:
-                return None
-            request.state = _State.RUNNING
-        self._started.append(request)
-        return request
-
-    def _take(self) -> bool:
-        if self.has_close:
-            return False
-        try:
-            self._next = self._more.get_nowait()
-        except queue.Empty:
-            return False
-        self.has_close = self._next is None
-        return not self.has_close
 
 
 def _fail(request: Request[Any], failure: errors.FusionFlowError) -> None:
