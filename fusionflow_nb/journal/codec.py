@@ -13,6 +13,8 @@ from fusionflow_nb.media.values import Outputs, outputs_from_json, outputs_to_js
 VERSION = 1
 """Of the payloads; written beside each event so that a later reader can tell."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
+
 _PLAIN = tuple(
     field.name
     for field in fields(Generation)
@@ -31,7 +33,7 @@ def dumps(data: Any) -> str:  # noqa: ANN401 - any JSON value
         JournalError: the value holds itself.
     """
     try:
-        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
+        text = _ENCODER.encode(data)
     except (TypeError, ValueError, RecursionError):
         try:
             text = json.dumps(_tamed(data), ensure_ascii=False, separators=(",", ":"))

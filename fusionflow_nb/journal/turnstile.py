@@ -7,16 +7,31 @@ drops a dead holder's turn at once.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-import portalocker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _PID_WIDTH = 20
+
+if sys.platform == "win32":
+    import portalocker
+
+    def _lock(descriptor: int) -> None:
+        portalocker.lock(descriptor, portalocker.LockFlags.EXCLUSIVE)
+
+    _unlock = portalocker.unlock
+else:  # the same calls without portalocker's checks, which would cost more than a free lock
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 class Turnstile:
@@ -40,12 +55,12 @@ class Turnstile:
         if descriptor is None:
             message = "the turnstile is closed"
             raise ValueError(message)
-        portalocker.lock(descriptor, portalocker.LockFlags.EXCLUSIVE)
+        _lock(descriptor)
         try:
             _write_pid(descriptor, self._pid)
             yield
         finally:
-            portalocker.unlock(descriptor)
+            _unlock(descriptor)
 
     def holder(self) -> str | None:
         """The pid of the process that went in last, read without waiting; None where it cannot be read."""

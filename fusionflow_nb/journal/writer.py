@@ -1,4 +1,4 @@
-"""The one thread that writes: everything that waits goes into one transaction, each request in a savepoint of its own.
+"""The one thread that writes: everything that waits goes into one transaction, each request undone on its own.
 
 So many small requests share one sync to disk, and one that fails takes no other along. A caller waits at most
 `patience_s`; a request with an `undo` (a claim) whose caller has gone is never carried out, or is undone.
