@@ -52,12 +52,16 @@ class CommitSync:
                 self._is_doubtful = True
             else:
                 return
-        with self._turnstile.turn():
-            is_busy, in_log, in_file = cursor.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        is_busy, in_log, in_file = self._fold(cursor)
         if is_busy or in_log != in_file:
             message = "what was written could not be brought to the disk"
             raise OSError(message)
         self._is_doubtful = False
+
+    def _fold(self, cursor: sqlite3.Cursor) -> tuple[int, int, int]:
+        with self._turnstile.turn():
+            is_busy, in_log, in_file = cursor.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        return is_busy, in_log, in_file
 
     def close(self) -> None:
         """Let the log go; before the connection, which may want to remove it."""

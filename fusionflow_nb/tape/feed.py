@@ -11,6 +11,7 @@ import tempfile
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _log = logging.getLogger(__name__)
-_ROWS_PER_FETCH = 2_000
+_ROWS_PER_FETCH = 1_000
 _ROWS_PER_PART = 100_000  # bounds the temporary files to about 100 MB each
 _SMALLEST_OBJECT_LIMIT = 1 << 20
 
@@ -97,7 +98,7 @@ class Feed:
 @dataclass(slots=True)
 class _File:
     path: Path
-    longest_line: int = 0
+    longest_line: int = _SMALLEST_OBJECT_LIMIT
 
 
 @dataclass(slots=True)
@@ -106,46 +107,50 @@ class _Part:
 
     folder: Path
     number: int
-    rows: int = 0
+    rows: int = 0  # at most
     files: dict[bytes, _File] = field(default_factory=dict)
 
-    def add(self, kind: bytes, payloads: list[bytes]) -> None:
-        """Append payloads to the file of their kind; kinds of a newer version are not for our tables."""
-        if kind not in _TABLES or not payloads:
+    def add(self, kind: bytes, lines: bytes) -> None:
+        """Append payloads, a line each, to the file of their kind; kinds of a newer version are not for our tables."""
+        if kind not in _TABLES:
             return
         file = self.files.get(kind)
         if file is None:
             file = self.files[kind] = _File(self.folder / f"{self.number}-{kind.decode()}.ndjson")
-        file.longest_line = max(file.longest_line, *map(len, payloads))
+        if len(lines) > file.longest_line:  # else none of them is longer
+            file.longest_line = max(file.longest_line, *map(len, lines.split(b"\n")))
         with file.path.open("ab") as target:
-            target.write(b"\n".join(payloads) + b"\n")
-        self.rows += len(payloads)
+            target.write(lines)
+            target.write(b"\n")
+        self.rows += _ROWS_PER_FETCH
 
 
 def _parts(connection: sqlite3.Connection, folder: Path, after: int, last: int) -> Iterator[_Part]:
     """All events between two numbers: the ends of generations, which are most of them, then the others."""
     part = _Part(folder, 0)
-    for kind, payloads in _payloads(connection, after, last):
-        part.add(kind, payloads)
+    for kind, lines in _payloads(connection, after, last):
+        part.add(kind, lines)
         if part.rows >= _ROWS_PER_PART:
             yield part
             part = _Part(folder, part.number + 1)
     yield part
 
 
-def _payloads(connection: sqlite3.Connection, after: int, last: int) -> Iterator[tuple[bytes, list[bytes]]]:
+def _payloads(connection: sqlite3.Connection, after: int, last: int) -> Iterator[tuple[bytes, bytes]]:
+    """(kind, payloads as lines). What is read in bulk never becomes a list: joining the cursor's own rows halves it."""
     ends = connection.execute(
         "SELECT payload FROM events WHERE seq > ? AND seq <= ? AND kind = 'generation' ORDER BY seq", (after, last)
     )
-    while rows := ends.fetchmany(_ROWS_PER_FETCH):
-        yield b"generation", [payload for (payload,) in rows]
+    payloads = chain.from_iterable(ends)
+    while lines := b"\n".join(islice(payloads, _ROWS_PER_FETCH)):
+        yield b"generation", lines
     others = connection.execute(
         "SELECT seq, kind, at_us, payload FROM events WHERE seq > ? AND seq <= ? AND kind <> 'generation' ORDER BY seq",
         (after, last),
     )
     while rows := others.fetchmany(_ROWS_PER_FETCH):
         for kind in {row[1] for row in rows}:
-            yield kind, [_line(row) for row in rows if row[1] == kind]
+            yield kind, b"\n".join([_line(row) for row in rows if row[1] == kind])
 
 
 def _line(row: tuple[int, bytes, int, bytes]) -> bytes:
@@ -196,6 +201,5 @@ def _read(target: duckdb.DuckDBPyConnection, kind: bytes, file: _File, *, is_len
         f"FROM read_ndjson(?, columns = {schema.as_json_columns(columns)}, maximum_object_size = ?, ignore_errors = ?) "
         "WHERE id IS NOT NULL"  # a line that is ignored comes back as a row of nothing
     )
-    limit = max(_SMALLEST_OBJECT_LIMIT, file.longest_line + 64)
-    target.execute(statement, [str(file.path), limit, is_lenient])
+    target.execute(statement, [str(file.path), file.longest_line + 64, is_lenient])
     file.path.unlink()

@@ -31,6 +31,9 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
+_HARMLESS_LIMIT = 500  # queries remembered; then we begin anew
+
+
 class Tape:
     """What people query. Any thread may ask; each question has a connection of its own."""
 
@@ -50,6 +53,7 @@ class Tape:
         self._preview = preview
         self._pid = os.getpid()
         self._lock = threading.RLock()
+        self._harmless: set[str] = set()
         with in_our_words():
             self._feed = Feed(journal)
             self._connection = duckdb.connect(":memory:", config=_SETTINGS)
@@ -99,7 +103,7 @@ class Tape:
             statement = guard.only_read(cursor, query)
             values = guard.params_for(statement, {**dict(params or {}), **named} if named else params)
             cursor.execute("BEGIN TRANSACTION READ ONLY")
-            guard.refuse_file_writes(cursor, statement.query, values)
+            self._refuse_file_writes(cursor, statement.query, values)
             if statement.type == duckdb.StatementType.EXPLAIN:
                 return self._explained(cursor, statement.query, values)
             # A temporary table of this cursor alone: typed, and kept for as long as somebody holds the result.
@@ -145,6 +149,16 @@ class Tape:
         self.refresh()
         with self._lock, in_our_words():
             return [found for _, found in self._kinship.descendants(generation_id)]
+
+    def _refuse_file_writes(self, cursor: duckdb.DuckDBPyConnection, query: str, values: guard.Params) -> None:
+        """Plan each text once: nobody changes the tables, so only values could make another plan of it."""
+        if not values and query in self._harmless:
+            return
+        guard.refuse_file_writes(cursor, query, values)
+        if not values:
+            if len(self._harmless) >= _HARMLESS_LIMIT:
+                self._harmless.clear()
+            self._harmless.add(query)
 
     def _explained(self, cursor: duckdb.DuckDBPyConnection, query: str, values: guard.Params) -> Result:
         rows = cursor.execute(query, values).fetchall()
