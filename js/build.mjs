@@ -1,5 +1,6 @@
 /**
- * Build the widget into the Python package as one ESM and one CSS file, and print their sizes.
+ * Build the widget into the Python package as one ESM and one CSS file, with the layered layout beside them, and print
+ * their sizes.
  *
  * `--serve [--port N]` serves the dev page instead. `--react` builds the other arm, with React itself where Preact
  * stands in for it, next to the dev page: it says what the stand-in saves and tells its bugs from ours.
@@ -71,7 +72,7 @@ async function serve() {
   const asked = process.argv.indexOf("--port")
   const page = await context({
     ...common,
-    entryPoints: { page: "dev/page.tsx" },
+    entryPoints: { page: "dev/page.tsx", layering: "src/layering/layered.ts" },
     outdir: "dev/built",
     sourcemap: "inline",
   })
@@ -103,7 +104,8 @@ function licenses({ inputs }) {
 
 async function bundle() {
   const outdir = isReact ? "dev/built" : "../fusionflow_nb/canvas/static"
-  const made = { entryPoints: { canvas: "src/index.tsx" }, outdir, minify: true, legalComments: "none", metafile: true }
+  const entryPoints = { canvas: "src/index.tsx", layering: "src/layering/layered.ts" }
+  const made = { entryPoints, outdir, minify: true, legalComments: "none", metafile: true }
   const { metafile } = await build({ ...common, ...made })
   writeFileSync(new URL(`${outdir}/licenses.txt`, import.meta.url), licenses(metafile))
   let total = 0
@@ -114,6 +116,10 @@ async function bundle() {
     console.log(`${name}: ${(bytes.length / 1000).toFixed(1)} kB, ${(zipped / 1000).toFixed(1)} kB gzip`)
   }
   console.log(`together: ${(total / 1000).toFixed(1)} kB gzip`)
+  const layering = readFileSync(new URL(`${outdir}/layering.js`, import.meta.url))
+  console.log(
+    `asked for when it is needed: layering.js, ${(gzipSync(layering, { level: 9 }).length / 1000).toFixed(1)} kB`,
+  )
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await (process.argv.includes("--serve") ? serve() : bundle())

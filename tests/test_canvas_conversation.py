@@ -82,6 +82,14 @@ def test_nonsense_is_answered_not_obeyed(view: View, content: Any) -> None:
     assert view.ask("ask", what="snapshot")["rev"] == 0
 
 
+def test_the_layered_layout_comes_when_a_view_asks_for_it(view: View) -> None:
+    """It is a module of its own, given as a buffer: the canvas holds none of it."""
+    answer = view.ask("ask", what="layering")
+    module = view.buffers[view.heard.index(answer)][0].decode()
+    assert "export" in module
+    assert len(module) > 10_000
+
+
 def test_undo_belongs_to_the_document(flow: Flow, view: View) -> None:
     """One view takes back what another, or Python, has done."""
     flow.text("dawn", name="words")

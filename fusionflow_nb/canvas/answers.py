@@ -22,6 +22,8 @@ Answer: TypeAlias = tuple[dict[str, Any], list[bytes]]
 
 MAX_BUFFER_BYTES = 64 << 20
 """More than that never goes through the kernel's socket in one piece."""
+_LAYERING = Path(__file__).parent / "static" / "layering.js"
+"""Lays nodes out in layers; not in the canvas itself, because it is large and seldom needed."""
 TAPE_CELL = """%%tape
 SELECT finished_at, node_id, model, prompt_snapshot, seed, cost_computation, output_url
 FROM generations
@@ -58,7 +60,7 @@ class Answers:
         facts: dict[str, Any] = {}
         match said:
             case messages.Ask():
-                facts = self._told(said)
+                facts, buffer = self._told(said)
             case messages.Restore():
                 at = said.position
                 placed = self._flow.restore(said.generation_id, position=(at.get("x", 0.0), at.get("y", 0.0)))
@@ -82,12 +84,16 @@ class Answers:
                 raise errors.EditError(f"The canvas cannot be asked for {said.type!r}.", hint="Reload the page.")
         return facts, [] if buffer is None else [buffer]
 
-    def _told(self, said: messages.Ask) -> dict[str, Any]:
-        if said.what == "tape":
-            return {"tape": self._surroundings.tape(said.of, said.before)}
-        if said.what == "generation":
-            return {"generation": self._surroundings.generation(said.generation_id)}
-        return {"python": self._flow.to_python(layout=True)}
+    def _told(self, said: messages.Ask) -> tuple[dict[str, Any], bytes | None]:
+        match said.what:
+            case "tape":
+                return {"tape": self._surroundings.tape(said.of, said.before)}, None
+            case "generation":
+                return {"generation": self._surroundings.generation(said.generation_id)}, None
+            case "layering":
+                return {}, _LAYERING.read_bytes()
+            case _:
+                return {"python": self._flow.to_python(layout=True)}, None
 
     def _signed(self, sha256: str) -> dict[str, str]:
         self._addresses.forget(sha256)

@@ -58,7 +58,7 @@ class Ask(Said):
     """Say something that only this view wants to know."""
 
     type: Literal["ask"]
-    what: Literal["snapshot", "tape", "generation", "python"]
+    what: Literal["snapshot", "tape", "generation", "layering", "python"]
     of: Literal["flow", "all"] = "flow"
     before: str | None = None
     generation_id: str = ""

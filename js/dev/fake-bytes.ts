@@ -42,6 +42,11 @@ export class FakeBytes {
         if (!stored) return { fields: { error: { code: "lost", message: "There is no such asset." } } }
         return { fields: { media_type: stored.type }, buffers: [new DataView(stored.bytes)] }
       }
+      case "ask": {
+        if (message.what !== "layering") return null
+        const module = await (await fetch("built/layering.js")).arrayBuffer()
+        return { fields: {}, buffers: [new DataView(module)] }
+      }
       default:
         return null
     }

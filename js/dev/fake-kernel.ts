@@ -15,7 +15,8 @@ import { answerOf } from "./fake-recipes"
 const BATCH_MS = 33
 const OF_BYTES = new Set<ToKernel["type"]>(["sign", "media", "place_upload", "upload", "download"])
 const isSlow = (message: ToKernel): boolean =>
-  OF_BYTES.has(message.type) || (message.type === "ask" && message.what === "generation")
+  OF_BYTES.has(message.type) ||
+  (message.type === "ask" && (message.what === "generation" || message.what === "layering"))
 
 /** Of the tape, in one answer. */
 const FRAMES = 12

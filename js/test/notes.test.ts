@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { layered } from "../src/layering/layered"
 import { apply, applyAll } from "../src/state/apply"
 import { emptyDocument } from "../src/state/document"
 import { snapped } from "../src/state/guides"
@@ -70,7 +71,7 @@ describe("groups and comments", () => {
       ["a", "c"],
       ["b", "d"],
     ]
-    for (const edit of tidied({ ...emptyDocument, edges }, rects, groups)) {
+    for (const edit of tidied(layered, { ...emptyDocument, edges }, rects, groups)) {
       if (edit.kind === "set_layout") places.set(edit.node_id, { ...rect(edit.node_id, 0, 0), ...edit.fields } as never)
     }
     const frames = groups.map((members) => frameAround(members.flatMap((id) => places.get(id) ?? [])))

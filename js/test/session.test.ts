@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { FakeKernel } from "../dev/fake-kernel"
 import { worldOf } from "../dev/scenes"
+import { layered } from "../src/layering/layered"
 import { Derived } from "../src/state/derived"
 import { toWire } from "../src/state/document"
 import { Editing } from "../src/state/editing"
@@ -190,9 +191,10 @@ describe("editing", () => {
     expect(state().shared.shown.nodes.get("hero")).toMatchObject({ take: 2, params: { seed: 2 ** 30 } })
   })
 
-  it("tidies so that every edge goes from left to right and no nodes overlap", () => {
+  it("tidies so that every edge goes from left to right and no nodes overlap", async () => {
     const { editing, state } = opened()
-    editing.tidy()
+    editing.session.store.setState({ layering: layered })
+    await editing.tidy()
     const rects = editing.rects(state().shared.shown.nodes.keys())
     const by = new Map(rects.map((rect) => [rect.id, rect]))
     for (const edge of state().shared.shown.edges) {

@@ -215,18 +215,19 @@ export function Canvas() {
   )
 }
 
-/** Where the view stands when the flow first comes; null until it has come. */
+/** Where the view stands when the flow first comes; null until it has come and its nodes have places. */
 function useFirstView(): Viewport | null {
   const bridge = useBridge()
-  const isReady = useCanvas((state) => state.isReady)
+  const isPlaced = useCanvas(({ isReady, layering, shared: { shown } }) => {
+    return isReady && (layering !== null || shown.looks.size >= shown.nodes.size)
+  })
   const [first, setFirst] = useState<Viewport | null>(null)
   useLayoutEffect(() => {
-    if (isReady) setFirst((known) => known ?? viewportOf(bridge) ?? { x: 0, y: 0, zoom: 1 })
-  }, [isReady, bridge])
+    if (isPlaced) setFirst((known) => known ?? viewportOf(bridge) ?? { x: 0, y: 0, zoom: 1 })
+  }, [isPlaced, bridge])
   return first
 }
 
-/** Bring a node into view that was looked for, and put the focus on it. */
 /** Show all of what an empty canvas was filled with: a template, or a flow that was pasted. */
 function useBegun(bridge: Bridge): void {
   const flow = useReactFlow()
@@ -238,6 +239,7 @@ function useBegun(bridge: Bridge): void {
   }, [isEmpty, bridge, flow])
 }
 
+/** Bring a node into view that was looked for, and put the focus on it. */
 function useSought(): void {
   const { store, editing, root } = useBridge()
   const flow = useReactFlow()

@@ -83,7 +83,12 @@ export const KEYS: Key[] = [
   { keys: "L", says: "Keep this result", group: "Edit", run: ({ editing }) => editing.toggleKept() },
   { keys: "Arrows", says: "Move what is selected", group: "Arrange", isListed: true },
   { keys: "Alt", says: "While dragging: nothing snaps", group: "Arrange", isListed: true },
-  { keys: "Shift+T", says: "Tidy the selected nodes, or all", group: "Arrange", run: ({ editing }) => editing.tidy() },
+  {
+    keys: "Shift+T",
+    says: "Tidy the selected nodes, or all",
+    group: "Arrange",
+    run: ({ editing }) => void editing.tidy(),
+  },
   { keys: "Shift+ArrowLeft", says: "Align left", group: "Arrange", run: ({ editing }) => editing.align("left") },
   { keys: "Shift+ArrowRight", says: "Align right", group: "Arrange", run: ({ editing }) => editing.align("right") },
   { keys: "Shift+M", says: "Align on a middle line", group: "Arrange", run: ({ editing }) => editing.align("middle") },

@@ -67,7 +67,7 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
             ["Align tops", "⇧↑", () => editing.align("top")],
             ["Spread in a row", "⇧H", () => editing.align("row")],
             ["Spread in a column", "⇧V", () => editing.align("column")],
-            ["Tidy", "⇧T", () => editing.tidy()],
+            ["Tidy", "⇧T", () => void editing.tidy()],
           ] as Item[])),
     ]
   }
@@ -99,7 +99,7 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
       ["Draw a group", "G", () => drawGroup(editing, flow.current?.screenToFlowPosition(here()) ?? middle())],
       ["Find…", "Ctrl F", () => store.setState({ panel: { kind: "find" } })],
       ["Select all", "Ctrl A", () => editing.selectAll()],
-      ["Tidy", "⇧T", () => editing.tidy()],
+      ["Tidy", "⇧T", () => void editing.tidy()],
       null,
       ["Run everything", "Ctrl ↵", () => editing.run(null)],
       ["Map", "", () => store.setState((state) => ({ isMapOpen: !state.isMapOpen }))],

@@ -46,7 +46,7 @@ export function Toolbar({ middle }: { middle: () => Point }) {
           type="button"
           className="ff-button"
           title="Lay out all, or what is selected (Shift+T)"
-          onClick={() => editing.tidy()}
+          onClick={() => void editing.tidy()}
         >
           Tidy
         </button>

@@ -8,7 +8,7 @@ import { type CardFacts, type CellView, type Chip, cellsOf, chipsOf, errorOf, fo
 import type { Document, FlowEdge, FlowNode, Look } from "./document"
 import { fileKindOf } from "./files"
 import { type Field, fieldsOf, fieldsOnCard, words } from "./form"
-import { tidied } from "./placing"
+import { type Layering, tidied } from "./placing"
 import type { NodeRun } from "./runs"
 import type { CanvasState, Point } from "./store"
 
@@ -56,6 +56,19 @@ interface Ends {
 
 const NOWHERE: ReadonlyMap<string, Point> = new Map()
 const GAP_BELOW = 60
+const GAP_BETWEEN = 84
+
+/** What stands in until layers can be had. */
+const inOneRow: Layering = (rects) => {
+  let x = 0
+  return new Map(
+    rects.map(({ id, width }) => {
+      const corner = { x, y: 0 }
+      x += width + GAP_BETWEEN
+      return [id, corner]
+    }),
+  )
+}
 
 export class Derived {
   #cards = new Map<string, { sources: Sources; card: Card }>()
@@ -66,6 +79,7 @@ export class Derived {
     boxes: ReadonlyMap<string, Box>
     looks: ReadonlyMap<string, Look>
     edges: readonly FlowEdge[]
+    layering: CanvasState["layering"]
     points: ReadonlyMap<string, Point>
   } | null = null
 
@@ -153,13 +167,16 @@ export class Derived {
     return this.#boxes.map
   }
 
-  /** Where nodes stand that nobody has placed: laid out by their edges, below those that have a place. */
+  /** Where nodes stand that nobody has placed: below those that have a place, in layers as soon as these can be had. */
   unplaced(state: CanvasState): ReadonlyMap<string, Point> {
     const document = state.shared.shown
     if (document.looks.size >= document.nodes.size) return NOWHERE
     const boxes = this.boxes(state)
+    const { layering } = state
+    const { looks, edges } = document
     const known = this.#unplaced
-    if (known?.boxes === boxes && known.looks === document.looks && known.edges === document.edges) return known.points
+    const isSame = known?.boxes === boxes && known.looks === looks && known.edges === edges
+    if (isSame && known.layering === layering) return known.points
     const rects = [...document.nodes.keys()].filter((id) => !document.looks.has(id))
     const found = new Map<string, Point>()
     let below = 0
@@ -172,10 +189,10 @@ export class Derived {
       height: boxes.get(id)?.height ?? 0,
     }))
     for (const rect of sized) found.set(rect.id, { x: rect.x, y: rect.y })
-    for (const edit of tidied(document, sized)) {
+    for (const edit of tidied(typeof layering === "function" ? layering : inOneRow, document, sized)) {
       if (edit.kind === "set_layout") found.set(edit.node_id, { x: edit.fields?.x ?? 0, y: edit.fields?.y ?? below })
     }
-    this.#unplaced = { boxes, looks: document.looks, edges: document.edges, points: found }
+    this.#unplaced = { boxes, looks, edges, layering, points: found }
     return found
   }
 

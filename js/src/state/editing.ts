@@ -7,20 +7,25 @@ import { copied, pasted } from "./clipboard"
 import type { Derived } from "./derived"
 import { edgeKey, type FlowEdge } from "./document"
 import type { Field } from "./form"
+import { Layerings } from "./layerings"
 import { priceOf } from "./money"
 import { newNodeId } from "./naming"
 import { changed, frameAround, isNoteId, membersOf, type Note, noteOf, notesOf, withMembers } from "./notes"
-import { type Alignment, aligned, type Rect, tidied } from "./placing"
+import { type Alignment, aligned, type Layering, type Rect, tidied } from "./placing"
 import { fitting, refusal, replacedBy } from "./ports"
 import type { Session } from "./session"
 import type { LooseEnd, Point } from "./store"
 
 export class Editing {
+  readonly #layerings: Layerings
+
   constructor(
     readonly session: Session,
     readonly derived: Derived,
     private readonly chance: () => number = Math.random,
-  ) {}
+  ) {
+    this.#layerings = new Layerings(session)
+  }
 
   private get state() {
     return this.session.store.getState()
@@ -210,11 +215,17 @@ export class Editing {
   }
 
   /** Lay out the selected nodes, or all. */
-  tidy(): void {
+  async tidy(): Promise<void> {
+    const layered = await this.#layerings.get()
+    if (layered) this.#tidy(layered)
+  }
+
+  #tidy(layered: Layering): void {
     const selected = this.selectedNodes()
     const rects = this.rects(selected.length > 1 ? selected : this.document.nodes.keys())
     const groups = notesOf(this.document, "group").map((group) => ({ group, members: membersOf(group, rects) }))
     const edits = tidied(
+      layered,
       this.document,
       rects,
       groups.map((one) => one.members),

@@ -1,6 +1,5 @@
 /** Where nodes go: lining up, spreading out, and a layered layout of the whole. Answers are edits. */
 
-import { layout as dagreLayout, Graph } from "@dagrejs/dagre"
 import type { Edit } from "../wire/flow"
 import type { Document } from "./document"
 
@@ -63,39 +62,27 @@ function spread(rects: readonly Rect[], how: "row" | "column"): Edit[] {
   })
 }
 
-/** Layers from left to right along the edges, groups together; the nodes' upper left corner stays where it is. */
-export function tidied(document: Document, rects: readonly Rect[], groups: readonly string[][] = []): Edit[] {
+/** Upper left corners of boxes in layers from left to right along edges, groups together; see `src/layering`. */
+export type Layering = (
+  rects: readonly Rect[],
+  edges: readonly (readonly [source: string, target: string])[],
+  groups: readonly (readonly string[])[],
+) => ReadonlyMap<string, { x: number; y: number }>
+
+/** Layers along the edges, groups together; the nodes' upper left corner stays where it is. */
+export function tidied(
+  layered: Layering,
+  document: Document,
+  rects: readonly Rect[],
+  groups: readonly (readonly string[])[] = [],
+): Edit[] {
   if (rects.length === 0) return []
-  const isGrouped = groups.some((members) => members.length > 0)
-  const graph = new Graph({ compound: isGrouped })
-  graph.setGraph({
-    rankdir: "LR",
-    nodesep: 44,
-    ranksep: 84,
-    ranker: rects.length > 400 ? "longest-path" : "network-simplex",
-  })
-  graph.setDefaultEdgeLabel(() => ({}))
   const known = new Set(rects.map((one) => one.id))
-  for (const { id, width, height } of rects) graph.setNode(id, { width, height })
-  for (const edge of document.edges)
-    if (known.has(edge.source) && known.has(edge.target)) graph.setEdge(edge.source, edge.target)
-  // What stands in one group stays together; a node in several counts for the first.
-  if (isGrouped) {
-    const taken = new Set<string>()
-    groups.forEach((members, index) => {
-      for (const id of members) {
-        if (!known.has(id) || taken.has(id)) continue
-        taken.add(id)
-        graph.setNode(`/${index}`, {})
-        graph.setParent(id, `/${index}`)
-      }
-    })
-  }
-  dagreLayout(graph)
-  const places = rects.map((rect) => {
-    const { x, y } = graph.node(rect.id) as { x: number; y: number }
-    return { rect, x: x - rect.width / 2, y: y - rect.height / 2 }
-  })
+  const edges = document.edges.flatMap(({ source, target }) =>
+    known.has(source) && known.has(target) ? [[source, target] as const] : [],
+  )
+  const corners = layered(rects, edges, groups)
+  const places = rects.map((rect) => ({ rect, ...(corners.get(rect.id) ?? rect) }))
   const placed = rects.filter((one) => document.looks.has(one.id))
   const from = placed.length > 0 ? placed : rects
   const shiftX = Math.min(...from.map((one) => one.x)) - Math.min(...places.map((one) => one.x))

@@ -6,6 +6,7 @@ import type { BytesFacts, FileFacts, History } from "../wire/messages"
 import type { Budget, ErrorFacts, Plan, Tape } from "../wire/run"
 import type { Guide } from "./guides"
 import { nothingShared, type Shared } from "./pending"
+import type { Layering } from "./placing"
 import type { Catalog } from "./ports"
 import { noRuns, type Runs } from "./runs"
 import type { Loose } from "./searching"
@@ -62,6 +63,9 @@ export interface CanvasState {
   /** How to ask the Jupyter server for bytes; null: not known yet. */
   bytes: BytesFacts | null
 
+  /** How nodes are laid out in layers; null: not asked for yet, `missing`: it could not be had. */
+  layering: Layering | "missing" | null
+
   // What only this view knows.
   selection: ReadonlySet<string>
   edgeSelection: ReadonlySet<string>
@@ -104,6 +108,7 @@ export const makeStore = (): CanvasStore =>
     history: { can_undo: false, can_redo: false },
     file: { path: null, saved_at_us: null, is_conflicting: false },
     bytes: null,
+    layering: null,
     selection: new Set(),
     edgeSelection: new Set(),
     dragged: new Map(),

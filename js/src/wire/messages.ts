@@ -136,6 +136,8 @@ export type ToKernel =
   | { type: "ask"; id: string; what: "tape"; of: "flow" | "all"; before?: string }
   /** How a generation was made: `{generation}`. */
   | { type: "ask"; id: string; what: "generation"; generation_id: string }
+  /** The module that lays nodes out in layers (`layering.js`), in one buffer. */
+  | { type: "ask"; id: string; what: "layering" }
   /** Python that rebuilds the flow: `{python}`. */
   | { type: "ask"; id: string; what: "python" }
   /** New addresses, where old ones have expired: `{urls: {sha256: {url, preview_url}}}`. */

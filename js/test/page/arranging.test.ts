@@ -120,4 +120,36 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     await fill.fill("#00aaff")
     await page.waitForFunction(() => dev.kernel.document.nodes.get("text_overlay_1")?.params.fill === "#00aaff")
   })
+
+  it("fetches the layered layout for nodes that nobody has placed, and for tidying", async () => {
+    const page = await open("empty")
+    await page.evaluate(() => {
+      const edges = ["a", "b"].map((target) => ({
+        source: "seed",
+        sourceHandle: "text",
+        target,
+        targetHandle: "prompt",
+      }))
+      dev.kernel.edit([
+        ...["b", "a"].map((id) => ({ kind: "add_node" as const, node: { id, type: "generate_image" } })),
+        { kind: "add_node" as const, node: { id: "seed", type: "text" } },
+        ...edges.map((edge) => ({ kind: "add_edge" as const, edge })),
+      ])
+    })
+    const lefts = () =>
+      page.evaluate(() => {
+        const rects = dev.bridge.editing.everything()
+        return ["seed", "a", "b"].map((id) => rects.find((one) => one.id === id)?.x)
+      })
+    await expect.poll(async () => new Set(await lefts()).size).toBe(2)
+    const [first, second, third] = await lefts()
+    expect(second).toBe(third)
+    expect(first).toBeLessThan(second ?? 0)
+    await page.evaluate(() => dev.kernel.edit([{ kind: "set_layout", node_id: "seed", fields: { x: 4000, y: 900 } }]))
+    await page.waitForFunction(() => dev.bridge.store.getState().shared.shown.looks.get("seed")?.x === 4000)
+    await page.keyboard.press("Shift+T")
+    await page.waitForFunction(() => dev.kernel.document.looks.size === 3)
+    const [before, after] = await lefts()
+    expect(before).toBeLessThan(after ?? 0)
+  })
 })
