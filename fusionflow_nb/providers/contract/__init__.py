@@ -1,0 +1,19 @@
+"""What every adapter keeps, as tests: ours and strangers' run the same suite against a simulated service.
+
+    class TestAcme(AdapterContract):
+        @pytest.fixture
+        def adapter(self) -> Adapter:
+            return Adapter(Acme, image="dawn-1", side=AcmeSide)
+
+It needs pytest and pytest-asyncio: `pip install 'fusionflow-nb[contract]'`.
+"""
+
+import pytest
+
+# Before the suite is imported: a failed assert shall show what it compared.
+pytest.register_assert_rewrite("fusionflow_nb.providers.contract.suite")
+
+from fusionflow_nb.providers.contract.adapter import Adapter  # noqa: E402
+from fusionflow_nb.providers.contract.suite import AdapterContract  # noqa: E402
+
+__all__ = ["Adapter", "AdapterContract"]
