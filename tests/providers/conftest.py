@@ -35,6 +35,7 @@ ADAPTERS = {
         "gpt-image-2",
         audio="gpt-4o-mini-tts",
         is_queue=False,
+        fetches=False,
         cancels=False,
         takes_addresses=False,
     ),

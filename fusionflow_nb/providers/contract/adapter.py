@@ -26,6 +26,7 @@ class Adapter:
         upscale: for a larger picture.
         audio: for sound from a prompt.
         is_queue: whether there is something to poll; False where the answer to the submit is the result.
+        fetches: whether outputs lie at addresses of their own; False where they come in an answer.
         refusal: `Refused`; `Failed` where the service tells a refusal by its text alone.
         no_funds: `NoFunds`; `Failed` where the service does not tell an empty account from others.
         cancels: whether running work can be stopped.
@@ -42,6 +43,7 @@ class Adapter:
     upscale: str | None = None
     audio: str | None = None
     is_queue: bool = True
+    fetches: bool = True
     refusal: str = "Refused"
     no_funds: str = "NoFunds"
     cancels: bool = True

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from fusionflow_nb.providers.model import Task
     from fusionflow_nb.providers.protocol import Output, Provider, Status
 
 POLLS = 200
@@ -79,5 +80,22 @@ def kind_of(output: Output) -> tuple[str, str]:
     """The port, and what the bytes are: `("image", "image")`, `("audio", "audio")`; the output is taken."""
     content = taken(output)
     media_type = sniff(content) or "nothing known"
-    assert output.media_type == media_type, f"called {output.media_type}, and it is {media_type}"  # noqa: S101
+    assert output.media_type == media_type, f"called {output.media_type}, and it is {media_type}"
     return output.port, media_type.partition("/")[0]
+
+
+def asked_for(
+    service: Provider,
+    model: str,
+    task: Task,
+    folder: Path,
+    *,
+    large: bool = False,
+    **facts: Any,  # noqa: ANN401 - fields of a Request
+) -> Request:
+    """A request with the media that its task works on."""
+    prompt = facts.pop("prompt", "hills")
+    if task.startswith("text-to"):
+        return asked(service, model, task, prompt, **facts)
+    medium = picture(folder, 640, noise=True) if large else picture(folder)
+    return asked(service, model, task, prompt, references={"image": [medium]}, **facts)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
-import pytest_asyncio
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.credentials import Key
-from fusionflow_nb.home import HOME_VARIABLE, SIMULATOR_VARIABLE
-from fusionflow_nb.providers.contract.asking import asked, ended, kind_of, picture, taken
+from fusionflow_nb.providers.contract.asking import asked, asked_for, ended, kind_of, picture, taken
+from fusionflow_nb.providers.contract.stage import Stage
 from fusionflow_nb.providers.http import site
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
@@ -24,64 +23,27 @@ from fusionflow_nb.providers.protocol import (
     Pending,
     Reference,
     Refused,
-    Request,
     SubmitAmbiguousError,
 )
-from fusionflow_nb.providers.simulator import Mood, Simulator
+from fusionflow_nb.providers.simulator import Mood
 from fusionflow_nb.providers.simulator.world import BAD_KEY, File
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from fusionflow_nb.providers.contract.adapter import Adapter
     from fusionflow_nb.providers.model import Task
-    from fusionflow_nb.providers.protocol import Provider
+    from fusionflow_nb.providers.protocol import Provider, Request
+    from fusionflow_nb.providers.simulator import Simulator
 
 MANY = 1000
 WORDS = 4
 """So many different results are made; the service's side is not what is measured."""
-PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 TASKS: tuple[Task, ...] = ("edit-image", "image-to-video", "upscale", "text-to-audio")
 
 
-class AdapterContract:
-    """Subclass it, and say in the fixture `adapter` which one is tried."""
-
-    pytestmark = pytest.mark.asyncio
-
-    @pytest.fixture
-    def adapter(self) -> Adapter:
-        """The adapter that is tried."""
-        raise NotImplementedError("Say which adapter: a fixture `adapter` that gives an Adapter.")
-
-    @pytest.fixture(autouse=True)
-    def apart(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """No home and no proxy of this machine comes in."""
-        monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
-        for name in PROXIES:
-            monkeypatch.delenv(name, raising=False)
-
-    @pytest_asyncio.fixture
-    async def simulator(self, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Simulator]:
-        """All services, on this machine."""
-        also = {adapter.make().name: adapter.side} if adapter.side is not None else {}
-        async with Simulator(also=also) as made:
-            monkeypatch.setenv(SIMULATOR_VARIABLE, made.base)
-            yield made
-
-    @pytest_asyncio.fixture
-    async def service(self, adapter: Adapter, simulator: Simulator) -> AsyncIterator[Provider]:  # noqa: ARG002 - is up
-        """The adapter, with the simulator in the place of its service."""
-        made = adapter.make()
-        yield made
-        await made.aclose()
-
-    @pytest.fixture
-    def request_(self, adapter: Adapter, service: Provider, tmp_path: Path) -> Request:
-        """Something that the service makes."""
-        model, task = adapter.first()
-        return _asked_for(service, model, task, tmp_path)
+class AdapterContract(Stage):
+    """Subclass it; a fixture `adapter` gives the one that is tried."""
 
     async def test_its_models_are_declared(self, service: Provider) -> None:
         """Ids, tasks and a table of the wire for each; a price, or it says that there is none."""
@@ -104,7 +66,7 @@ class AdapterContract:
         """Media travel as the service takes them: in the body, in a form, or uploaded first."""
         model = adapter.models().get(task) or pytest.skip(f"{service.name} offers no {task}")
         for large in (False, True) if task != "text-to-audio" else (False,):
-            request = _asked_for(service, model, task, tmp_path, large=large)
+            request = asked_for(service, model, task, tmp_path, large=large)
             done = await ended(service, await service.submit(request, idempotency_key="k"))
             assert isinstance(done, Done), done
             ports = {kind_of(output) for output in done.outputs}
@@ -147,7 +109,7 @@ class AdapterContract:
         heard: list[Pending] = []
         simulator.world.moods.append(Mood(looks=4))
         model, task = adapter.first()
-        request = _asked_for(service, model, task, tmp_path, tell=heard.append)
+        request = asked_for(service, model, task, tmp_path, tell=heard.append)
         done = await ended(service, await service.submit(request, idempotency_key="k"), heard.append)
         assert isinstance(done, Done)
         for output in done.outputs:
@@ -224,7 +186,7 @@ class AdapterContract:
         service = adapter.make()
         model, task = adapter.first()
         with pytest.raises(errors.SecretError, match="stores another one"):
-            await service.submit(_asked_for(service, model, task, tmp_path), idempotency_key="k")
+            await service.submit(asked_for(service, model, task, tmp_path), idempotency_key="k")
         await service.aclose()
         assert simulator.world.jobs == {}
 
@@ -232,8 +194,8 @@ class AdapterContract:
         self, service: Provider, adapter: Adapter, simulator: Simulator, request_: Request
     ) -> None:
         """Addresses live for minutes to hours; a late fetch is no endless poll, and the money is spent all the same."""
-        if not adapter.is_queue:
-            pytest.skip("its outputs come in the answer")
+        if not adapter.fetches:
+            pytest.skip("its outputs come in an answer")
         simulator.world.lifetime_s = 0.0
         begun = await service.submit(request_, idempotency_key="k")
         status = await ended(service, begun)
@@ -249,7 +211,7 @@ class AdapterContract:
         """1,000 jobs, no error, no output lost."""
         simulator.world.moods.extend([Mood(looks=0)] * MANY)
         model, task = adapter.first()
-        requests = [_asked_for(service, model, task, tmp_path, prompt=f"hills {at}") for at in range(WORDS)]
+        requests = [asked_for(service, model, task, tmp_path, prompt=f"hills {at}") for at in range(WORDS)]
 
         async def one(number: int) -> None:
             begun = await service.submit(requests[number % WORDS], idempotency_key=str(number))
@@ -261,20 +223,3 @@ class AdapterContract:
                 taken(output)
 
         await asyncio.gather(*(one(number) for number in range(MANY)))
-
-
-def _asked_for(
-    service: Provider,
-    model: str,
-    task: Task,
-    folder: Path,
-    *,
-    large: bool = False,
-    **facts: Any,  # noqa: ANN401 - fields of a Request
-) -> Request:
-    """A request with the media that its task works on."""
-    prompt = facts.pop("prompt", "hills")
-    if task.startswith("text-to"):
-        return asked(service, model, task, prompt, **facts)
-    medium = picture(folder, 640, noise=True) if large else picture(folder)
-    return asked(service, model, task, prompt, references={"image": [medium]}, **facts)

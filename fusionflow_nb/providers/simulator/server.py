@@ -10,7 +10,7 @@ from fusionflow_nb.providers import catalogue
 from fusionflow_nb.providers.simulator.fal import FalSide
 from fusionflow_nb.providers.simulator.openai import OpenAISide
 from fusionflow_nb.providers.simulator.replicate import ReplicateSide
-from fusionflow_nb.providers.simulator.world import Asked, World
+from fusionflow_nb.providers.simulator.world import Asked, World, met
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -87,4 +87,7 @@ class Simulator:
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.world.asked.append(Asked(request.method, request.path, dict(request.query), headers, body))
+        fault = self.world.fault
+        if fault is not None and fault.on(request.path):
+            return met(request, fault)
         return await handler(request)

@@ -6,7 +6,7 @@ import pytest
 from acme_pictures import Acme
 from aiohttp import web
 
-from fusionflow_nb.providers.contract import Adapter, AdapterContract
+from fusionflow_nb.providers.contract import Adapter, AdapterContract, FailureContract
 from fusionflow_nb.providers.simulator.world import BAD_KEY, World, cut
 
 NOT_TAKEN = {"busy": 429, "broken": 500, "no_funds": 402, "invalid": 422}
@@ -45,7 +45,7 @@ class AcmeSide:
         return web.json_response(stands)
 
 
-class TestAcme(AdapterContract):
+class TestAcme(AdapterContract, FailureContract):
     """Submit, poll, fetch, refuse, fail, expire, a thousand at once."""
 
     @pytest.fixture
