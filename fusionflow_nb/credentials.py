@@ -5,7 +5,9 @@ A key is never part of a flow, the tape, a log line, a repr, an exception or any
 
 from __future__ import annotations
 
+import functools
 import getpass
+import importlib.metadata
 import json
 import os
 import stat
@@ -34,6 +36,8 @@ ENVIRONMENT = {
     "runway": ("RUNWAYML_API_SECRET",),
     "stability": ("STABILITY_API_KEY",),
 }
+GROUP = "fusionflow_nb.keys"
+"""Entry points of other packages: `service = "module:KEYS"`, the names of the variables its keys stand in."""
 _LOCK_WAIT_S = 10.0
 
 
@@ -105,9 +109,14 @@ def where(provider: str) -> str | None:
     return None if None in places else " and ".join(dict.fromkeys(str(place) for place in places))
 
 
+def services() -> Mapping[str, tuple[str, ...]]:
+    """Services that take keys, with the variables these stand in: ours, then those of other installed packages."""
+    return {**ENVIRONMENT, **_of_others()}
+
+
 def has_key(provider: str) -> bool:
     """Whether a service can be called: its key is there, or it needs none, as a simulated one does."""
-    return provider not in ENVIRONMENT or bool(os.environ.get(SIMULATOR_VARIABLE)) or where(provider) is not None
+    return provider not in services() or bool(os.environ.get(SIMULATOR_VARIABLE)) or where(provider) is not None
 
 
 def trouble() -> str | None:
@@ -122,12 +131,27 @@ def trouble() -> str | None:
 
 
 def _names(provider: str) -> tuple[str, ...]:
-    names = ENVIRONMENT.get(provider)
+    names = ENVIRONMENT.get(provider) or _of_others().get(provider)
     if names is None:
         raise errors.SecretError(
-            f"There is no service {provider!r} that takes a key.", hint=f"Known: {', '.join(ENVIRONMENT)}."
+            f"There is no service {provider!r} that takes a key.", hint=f"Known: {', '.join(services())}."
         )
     return names
+
+
+@functools.cache
+def _of_others() -> Mapping[str, tuple[str, ...]]:
+    """What other packages declare. None of them has a say in where the keys of our services stand."""
+    found: dict[str, tuple[str, ...]] = {}
+    for point in importlib.metadata.entry_points(group=GROUP):
+        try:
+            names = point.load()
+        except (ImportError, AttributeError) as error:
+            warnings.warn(f"The keys of {point.name!r} are not known: {error}.", RuntimeWarning, stacklevel=2)
+            continue
+        if point.name not in ENVIRONMENT:
+            found[point.name] = tuple(str(name) for name in names)
+    return found
 
 
 def _ask(provider: str, name: str) -> Key:

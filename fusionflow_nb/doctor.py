@@ -97,7 +97,7 @@ def _keys(living: Session | None) -> Iterator[Finding]:
     if trouble is not None:
         yield Finding("keys", "look", trouble)
     entries = living.registry.entries() if living is not None else []
-    for provider in credentials.ENVIRONMENT:
+    for provider in credentials.services():
         try:
             place = credentials.where(provider)
         except errors.SecretError as error:

@@ -107,7 +107,7 @@ def _price_or_end(entry: ModelEntry) -> str:
 
 
 def _key_text(provider: str) -> str:
-    if provider not in credentials.ENVIRONMENT:
+    if provider not in credentials.services():
         return "not needed"
     if os.environ.get(SIMULATOR_VARIABLE):
         return "simulated"

@@ -178,8 +178,8 @@ def test_what_a_service_may_still_bill_is_counted(
     assert [(status, float(cost)) for status, cost in rows] == [("cancelled", 0.04)]
 
 
-def test_a_job_that_never_ends_times_out(flow: Flow, fake: FakeProvider) -> None:
-    """The model's own limit: the service is told, the error names the seconds, the next run submits anew."""
+def test_a_job_that_never_ends_times_out_and_stays_open(flow: Flow, fake: FakeProvider) -> None:
+    """The error names the seconds; what the service accepted is looked for by the next run, and submitted once."""
     entry = next(entry for entry in fake.models if entry.id == "fake/image")
     fake.models = [entry.model_copy(update={"timeout_s": 0.05}), *(one for one in fake.models if one is not entry)]
     session.current().registry._entries["fake/image"] = fake.models[0]
@@ -188,7 +188,14 @@ def test_a_job_that_never_ends_times_out(flow: Flow, fake: FakeProvider) -> None
     run = flow.run().wait(PATIENCE_S)
     assert [type(error) for error in run.errors] == [errors.JobTimeoutError]
     assert "0.05 s" in str(run.errors[0])
-    assert len(fake.cancelled) == 1
+    assert "run again" in str(run.errors[0])
+    assert fake.cancelled == []
+    [job] = fake._jobs.values()
+    job["behaviour"]["end"] = "done"
+    assert flow.run().wait(PATIENCE_S).status == "succeeded"
+    assert len(fake.log()) == 1
+    [(cost,)] = ff.tape.sql("SELECT sum(cost_computation) FROM generations").rows()
+    assert float(cost) == 0.04
 
 
 def test_a_cancelled_function_is_a_leftover_and_its_result_is_dropped(flow: Flow, heard: Heard) -> None:

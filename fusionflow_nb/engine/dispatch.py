@@ -295,9 +295,11 @@ class Call:
                 async with asyncio.timeout(self.entry.timeout_s):
                     status = await self._polled(operation)
             except TimeoutError as error:
-                cost = await self._stopped(operation)
                 message = f"No result after {self.entry.timeout_s:g} s."
-                await self._finish("failed", cost_micro_usd=cost, error_code="timeout", error_message=message)
+                if not self.provider.is_remote:
+                    cost = await self._stopped(operation)
+                    await self._finish("failed", cost_micro_usd=cost, error_code="timeout", error_message=message)
+                # What a service has accepted may still come, and is paid for: it is put aside, not given up.
                 raise verdicts.timed_out(message, node_id, provider) from error
             return await self._seen_through(status, operation)
         except asyncio.CancelledError:

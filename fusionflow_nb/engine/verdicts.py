@@ -62,7 +62,8 @@ def failed(status: Failed, node_id: str, provider: str) -> errors.ProviderError:
 
 def timed_out(message: str, node_id: str, provider: str) -> errors.JobTimeoutError:
     """It took longer than its model allows."""
-    return errors.JobTimeoutError(message, node_id=node_id, provider=provider, hint="Run again, or use another model.")
+    hint = "The service may still be at it: run again to look for the result, which is not submitted a second time."
+    return errors.JobTimeoutError(message, node_id=node_id, provider=provider, hint=hint)
 
 
 def adapter_broke(error: BaseException, node_id: str, provider: str) -> errors.ProviderError:

@@ -97,7 +97,13 @@ class Fal(Service):
         if not answer.is_good:
             said = answer.maybe_json()
             if answer.status >= _SERVER_ERROR and not (isinstance(said, dict) and "detail" in said):
-                raise errors.ProviderError("The result cannot be had just now.", provider="fal", is_retryable=True)
+                raise errors.ProviderError(
+                    "The result cannot be had just now.",
+                    provider="fal",
+                    status=answer.status,
+                    hint="It is asked for again while the run goes on; else run again later.",
+                    is_retryable=True,
+                )
             return _error(answer, is_end=True)
         said = answer.fields()
         addresses = [

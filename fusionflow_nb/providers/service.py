@@ -123,7 +123,11 @@ def decoded(port: str, text: str, *, provider: str) -> Output:
         content = b""
     media_type = sniff(content)
     if media_type is None:
-        raise errors.ProviderError("The answer holds no media where a result belongs.", provider=provider)
+        raise errors.ProviderError(
+            "The answer holds no media where a result belongs.",
+            provider=provider,
+            hint="Ask the service for another format, in its own settings.",
+        )
     return Output(port, content, media_type)
 
 
@@ -151,7 +155,10 @@ def not_taken(answer: Answer, *, code: str | None = None, message: str | None = 
 def unknown_state(state: object, *, provider: str) -> errors.ProviderError:
     """A state that no documentation has: the work is kept, and asked for again by the next who wants it."""
     return errors.ProviderError(
-        f"The service answers with the unknown state {str(state)[:40]!r}.", provider=provider, is_retryable=True
+        f"The service answers with the unknown state {str(state)[:40]!r}.",
+        provider=provider,
+        hint="A newer version of this package may know it; the work is kept.",
+        is_retryable=True,
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from engine_kit import Heard
 
+    from fusionflow_nb.providers.contract import Adapter
     from fusionflow_nb.providers.simulator.world import Job
 
 PROVIDER = {"flux-pro": "fal", "flux-1.1-pro": "replicate", "gpt-image-2": "openai"}
@@ -90,6 +91,37 @@ def test_a_busy_service_is_asked_again(services: Simulator) -> None:
     services.world.moods.extend([Mood(submit="busy"), Mood()])
     ff.generate_image("hills", model="flux-pro").result()
     assert len(services.world.jobs) == 1
+
+
+def test_a_job_that_never_ends_stays_open(services: Simulator, adapter: Adapter) -> None:
+    """After its time it is an error that says so; once the service is done, the next run brings it home, paid once."""
+    if not adapter.is_queue:
+        pytest.skip("there is nothing to wait for")
+    model, task = adapter.first()
+    make = {"text-to-image": ff.generate_image, "text-to-audio": ff.generate_audio}[task]
+    registry = session.current().registry
+    entry = registry.resolve(f"{adapter.make().name}/{model}")
+    registry._entries[entry.id] = entry.model_copy(update={"timeout_s": 0.2})
+    services.world.moods.append(Mood(end="never"))
+    with pytest.raises(errors.JobTimeoutError, match="run again"):
+        make("hills", model=entry.id, unpriced=1.0).result(PATIENCE_S)
+    registry._entries[entry.id] = entry
+    [job] = services.world.jobs.values()
+    [made] = asyncio.run(_drawn(services, task))
+    job.made, job.mood = (made,), Mood()
+    assert make("hills", model=entry.id, unpriced=1.0).result(PATIENCE_S)
+    assert len(services.world.jobs) == 1
+    assert ff.tape.sql("SELECT status FROM generations").rows() == [("succeeded",)]
+
+
+async def _drawn(services: Simulator, task: str) -> Any:
+    from fusionflow_nb.providers.simulator.media import Maker
+
+    maker = Maker()
+    try:
+        return await maker.make(task, "hills", {}, [])
+    finally:
+        await maker.aclose()
 
 
 def test_an_unpriced_model_asks_for_an_allowance(services: Simulator) -> None:

@@ -34,7 +34,7 @@ class Answer:
         """The body as JSON, whatever its header calls it.
 
         Raises:
-            ProviderError: it is none (a page of a proxy, say).
+            ProviderError: it is none (a page of a proxy, say). Accepted work is not lost by it: `is_retryable`.
         """
         try:
             return json.loads(self.body)
@@ -44,7 +44,8 @@ class Answer:
                 f"The service answered with {kind} where JSON belongs: {self.text()!r}.",
                 provider=self.provider,
                 status=self.status,
-                hint="Something between here and the service may have answered in its place.",
+                hint="Something between here and the service may have answered in its place: open a page in a browser.",
+                is_retryable=True,
             ) from None
 
     def maybe_json(self) -> Any:  # noqa: ANN401 - JSON
@@ -63,9 +64,11 @@ class Answer:
         found = self.json()
         if not isinstance(found, dict):
             raise errors.ProviderError(
-                "The service answered with JSON of another form than its documentation has.",
+                f"The service answered with JSON of another form than its documentation has: {self.text()!r}.",
                 provider=self.provider,
                 status=self.status,
+                hint="It may have changed: a newer version of this package may know it.",
+                is_retryable=True,
             )
         return found
 

@@ -16,6 +16,7 @@ import httpx
 from fusionflow_nb import errors
 from fusionflow_nb.providers.http import pool, trouble
 from fusionflow_nb.providers.http.answer import CLIENT_ERROR, OK, REDIRECT, SERVER_ERROR, Answer
+from fusionflow_nb.providers.http.clock import ServiceClock
 from fusionflow_nb.providers.http.download import Fetched, fetch
 from fusionflow_nb.providers.http.events import Events
 from fusionflow_nb.providers.http.parts import Part, encode
@@ -39,6 +40,10 @@ AT_ONCE = 64
 TOO_MANY, BUSY = 429, 503
 
 
+class _EndlessError(errors.ProviderError):
+    """An answer too long to be one."""
+
+
 class Http:
     """The way to one service.
 
@@ -54,6 +59,7 @@ class Http:
         self._at_once = at_once
         self._slots: dict[int, asyncio.Semaphore] = {}
         self._keys: Mapping[str, Key] | None = None
+        self.clock = ServiceClock()
 
     async def submit(
         self,
@@ -72,7 +78,7 @@ class Http:
 
         Raises:
             SubmitAmbiguousError: it may or may not have been accepted.
-            ProviderError: it never left; `is_retryable` where the network may be better later.
+            ProviderError: it never left (`is_retryable` where the network may be better later), or was sent elsewhere.
         """
         host = httpx.URL(url).host
         try:
@@ -82,8 +88,10 @@ class Http:
             if trouble.was_not_sent(error):
                 raise trouble.clear(error, self.site.provider, host) from error
             raise SubmitAmbiguousError(trouble.clear(error, self.site.provider, host).what) from error
-        except errors.ProviderError as error:  # the answer was too long to be one
+        except _EndlessError as error:
             raise SubmitAmbiguousError(error.what) from error
+        if REDIRECT <= answer.status < CLIENT_ERROR:
+            raise trouble.elsewhere(self.site.provider, answer.status)
         if answer.status >= SERVER_ERROR and not _surely_not_taken(answer):
             raise SubmitAmbiguousError(f"{host} answered with an error of its own (HTTP {answer.status}).")
         return answer
@@ -159,6 +167,7 @@ class Http:
                 raise errors.ProviderError(
                     f"{httpx.URL(url).host} is not the service's own address, so no key is sent there.",
                     provider=self.site.provider,
+                    hint="If the service has moved, a newer version of this package may know it.",
                 )
             if self._keys is None:  # a keyring may ask the desktop first
                 self._keys = await asyncio.to_thread(self.site.keys)
@@ -193,11 +202,14 @@ class Http:
             if is_good:
                 raise  # of an error the status alone decides
         if is_good and len(body) > limit:
-            raise errors.ProviderError(
+            raise _EndlessError(
                 f"The answer is longer than {limit / 1e6:.0f} MB, which no answer to this is.",
                 provider=self.site.provider,
+                hint="Something between here and the service may have answered in its place.",
+                is_retryable=True,
             )
         headers = {name.lower(): value for name, value in response.headers.items()}
+        self.clock.learn(headers)
         text = bytes(body[:limit]) if events is None else events.last
         return Answer(self.site.provider, response.status_code, headers, text if is_good else self._cleared(text))
 
@@ -229,13 +241,12 @@ class Http:
                 "The service is busy." if status == TOO_MANY else "The service has trouble of its own.",
                 provider=provider,
                 status=status,
+                hint="It is asked again while the run goes on; else run again later.",
                 is_retryable=True,
                 retry_after_s=answer.retry_after_s(),
             )
         if REDIRECT <= status < CLIENT_ERROR:
-            raise errors.ProviderError(
-                "The service sent us elsewhere, which is not followed with a key.", provider=provider, status=status
-            )
+            raise trouble.elsewhere(provider, status)
         if status in {401, 403}:
             self._keys = None  # looked for again: somebody may store a better one meanwhile
             # Not a ProviderError: work that was accepted is not lost because a key was taken back.
@@ -243,7 +254,7 @@ class Http:
                 "The service does not take the key.",
                 provider=provider,
                 status=status,
-                hint=f"ff.connect({provider!r}) stores another one.",
+                hint=f"ff.connect({provider!r}) stores another one.{self.clock.hint()}",
             )
         return answer
 

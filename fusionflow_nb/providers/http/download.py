@@ -15,6 +15,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import HEAD_BYTES, sniff
 from fusionflow_nb.providers.http import pool, trouble
 from fusionflow_nb.providers.http.answer import CLIENT_ERROR, OK, REDIRECT, SERVER_ERROR
+from fusionflow_nb.providers.http.retry_after import retry_after_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 OUTPUT_BYTES = 4_000_000_000
 HOPS = 3
 _TOO_MANY = 429
+LOST = "Services keep results for minutes to hours only; run again to make another."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,15 @@ async def fetch(
                 with_key=is_own,
             ) as response:
                 if not OK <= response.status_code < CLIENT_ERROR:
-                    raise _not_there(response.status_code, url, http.site.provider)
+                    raise _not_there(response, url, http.site.provider)
                 if response.status_code < REDIRECT:
                     return await _poured(response, limit, http.site.provider)
                 url = str(response.url.join(response.headers.get("location", "")))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise trouble.clear(error, http.site.provider, _host(url)) from error
-    raise errors.ProviderError("The address of the output leads from one to the next.", provider=http.site.provider)
+    raise errors.ProviderError(
+        "The address of the output leads from one to the next.", provider=http.site.provider, hint=LOST
+    )
 
 
 def no_longer_than(size_bytes: int, most_bytes: int, what: str, *, provider: str) -> None:
@@ -100,22 +104,28 @@ async def _poured(response: httpx.Response, limit: int, provider: str) -> Fetche
 
 async def _written(response: httpx.Response, file: IO[bytes], limit: int, provider: str) -> Fetched:
     digest, head, size = hashlib.sha256(), b"", 0
+    promised = response.headers.get("content-length", "")
+    if promised.isdigit() and int(promised) > limit:
+        raise _too_long(limit, provider)
     async for chunk in response.aiter_bytes():
         size += len(chunk)
         if size > limit:
-            raise errors.ProviderError(f"The output is longer than {limit / 1e6:.0f} MB.", provider=provider)
+            raise _too_long(limit, provider)
         if len(head) < HEAD_BYTES:
             head += chunk[: HEAD_BYTES - len(head)]
         digest.update(chunk)
         file.write(chunk)
-    promised = response.headers.get("content-length", "")
     if promised.isdigit() and int(promised) != size:
-        raise errors.ProviderError("The output broke off in the middle.", provider=provider, is_retryable=True)
+        raise errors.ProviderError(
+            "The output broke off in the middle.", provider=provider, hint=trouble.AGAIN, is_retryable=True
+        )
     media_type = sniff(head)
     if media_type is None:
         declared = response.headers.get("content-type", "nothing")[:60]
         raise errors.ProviderError(
-            f"The output is no media that is known here (it calls itself {declared}).", provider=provider
+            f"The output is no media that is known here (it calls itself {declared}).",
+            provider=provider,
+            hint="Ask the service for another format, in its own settings.",
         )
     return Fetched(Path(file.name), digest.hexdigest(), media_type, size)
 
@@ -124,7 +134,7 @@ def _check_outside(url: str, provider: str) -> None:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise errors.ProviderError("The address of the output is none.", provider=provider) from error
+        raise errors.ProviderError("The address of the output is none.", provider=provider, hint=LOST) from error
     if parsed.scheme != "https" or not parsed.host or not pool.is_public(parsed.host):
         raise errors.ProviderError(
             f"The output lies at {parsed.scheme}://{parsed.host}, which is not asked.",
@@ -133,16 +143,25 @@ def _check_outside(url: str, provider: str) -> None:
         )
 
 
-def _not_there(status: int, url: str, provider: str) -> errors.ProviderError:
+def _too_long(limit: int, provider: str) -> errors.ProviderError:
+    return errors.ProviderError(
+        f"The output is longer than {limit / 1e6:,.0f} MB.", provider=provider, hint="Ask for a smaller or shorter one."
+    )
+
+
+def _not_there(response: httpx.Response, url: str, provider: str) -> errors.ProviderError:
+    status = response.status_code
     if status == _TOO_MANY or status >= SERVER_ERROR:
         return errors.ProviderError(
-            f"{_host(url)} cannot give the output just now.", provider=provider, status=status, is_retryable=True
+            f"{_host(url)} cannot give the output just now.",
+            provider=provider,
+            status=status,
+            hint=trouble.AGAIN,
+            is_retryable=True,
+            retry_after_s=retry_after_s(response.headers),
         )
     return errors.ProviderError(
-        f"The output is not there any more at {_host(url)}.",
-        provider=provider,
-        status=status,
-        hint="Services keep results for minutes to hours only; run again to make another.",
+        f"The output is not there any more at {_host(url)}.", provider=provider, status=status, hint=LOST
     )
 
 

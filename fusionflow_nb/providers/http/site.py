@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -54,10 +55,10 @@ class Site:
             SecretError: there are none; says how to store them.
         """
         if self.base is None and _simulator(self.provider):
-            return dict.fromkeys(credentials.ENVIRONMENT.get(self.provider, ("KEY",)), SIMULATED_KEY)
+            return defaultdict(lambda: SIMULATED_KEY)  # whatever the variables are called
         found = credentials.key_of(self.provider)
         if found is None:
-            names = " and ".join(credentials.ENVIRONMENT[self.provider])
+            names = " and ".join(credentials.services()[self.provider])
             raise errors.SecretError(
                 "There is no key for this service.",
                 provider=self.provider,

@@ -9,6 +9,7 @@ import httpx
 
 from fusionflow_nb import errors
 
+AGAIN = "Check the network; it is tried again where that is safe."
 NOT_SENT = (
     aiohttp.ClientConnectorError,  # no address, refused, no TLS: the request was never written
     aiohttp.ConnectionTimeoutError,
@@ -27,7 +28,7 @@ def clear(error: BaseException, provider: str, host: str) -> errors.ProviderErro
     """A transport's error as ours: a sentence, and the next step. Its own text is not repeated."""
     cause = error.__cause__ or error
     is_retryable = True
-    hint = "Check the network; it is tried again where that is safe."
+    hint = AGAIN
     if isinstance(cause, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         what = f"The certificate of {host} is not valid, so nothing was sent."
         hint = "A proxy may stand in between, or this machine's clock or certificates are old."
@@ -49,3 +50,14 @@ def clear(error: BaseException, provider: str, host: str) -> errors.ProviderErro
     else:
         what = f"The connection to {host} broke ({type(cause).__name__})."
     return errors.ProviderError(what, provider=provider, hint=hint, is_retryable=is_retryable)
+
+
+def elsewhere(provider: str, status: int) -> errors.ProviderError:
+    """A redirect: to follow it would hand the key, or what is paid for, to whoever stands there."""
+    return errors.ProviderError(
+        "The service sent us elsewhere, which is not followed with a key.",
+        provider=provider,
+        status=status,
+        hint="A proxy or a login page may stand in between: open a page in a browser.",
+        is_retryable=True,
+    )

@@ -5,6 +5,6 @@ provider. It proves that our requests are right, not how a service behaves on a 
 """
 
 from fusionflow_nb.providers.simulator.server import Simulator
-from fusionflow_nb.providers.simulator.world import Mood
+from fusionflow_nb.providers.simulator.world import Fault, Mood
 
-__all__ = ["Mood", "Simulator"]
+__all__ = ["Fault", "Mood", "Simulator"]

@@ -10,10 +10,10 @@ from fusionflow_nb.providers import catalogue
 from fusionflow_nb.providers.simulator.fal import FalSide
 from fusionflow_nb.providers.simulator.openai import OpenAISide
 from fusionflow_nb.providers.simulator.replicate import ReplicateSide
-from fusionflow_nb.providers.simulator.world import Asked, World
+from fusionflow_nb.providers.simulator.world import Asked, World, met
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     class Side(Protocol):
         """One service's side of the wire."""
@@ -39,17 +39,25 @@ class Simulator:
     Args:
         port: 0 takes a free one.
         world: what the services know.
+        also: sides of services that this package does not know, by their name.
     """
 
-    def __init__(self, port: int = 0, world: World | None = None) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        world: World | None = None,
+        *,
+        also: Mapping[str, Callable[[World, dict[str, str]], Side]] | None = None,
+    ) -> None:
         self.world = world or World()
+        self._sides = {**SIDES, **(also or {})}
         self.base = ""
         self._port = port
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=BODY_BYTES, middlewares=[self._written_down])
-        for service, side in SIDES.items():
+        for service, side in self._sides.items():
             tasks: dict[str, str] = {entry.provider_model_id: entry.tasks[0] for entry in catalogue.of(service)}
             app.add_routes(side(self.world, tasks).routes())
         app.add_routes([web.get("/{service}/cdn/files/{name}", self._file)])
@@ -79,4 +87,7 @@ class Simulator:
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.world.asked.append(Asked(request.method, request.path, dict(request.query), headers, body))
+        fault = self.world.fault
+        if fault is not None and fault.on(request.path):
+            return met(request, fault)
         return await handler(request)

@@ -76,16 +76,31 @@ class Asked:
 
 
 @dataclass
+class Fault:
+    """Something on the way that answers in the place of a service: a proxy, a login page, a cable."""
+
+    raw: bytes
+    """What goes over the socket before it is closed."""
+    on: Callable[[str], bool] = lambda _path: True
+    """Which requests it meets, by their path."""
+    hits: int = 0
+
+
+@dataclass
 class World:
     """See the module.
 
     Args:
         clock: seconds; an argument so that tests let addresses expire.
+        now: the time of day here, in seconds since 1970: signatures are judged by it.
         lifetime_s: how long an output can be fetched.
+        fault: stands in the way while it is set.
     """
 
     clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
     lifetime_s: float = 3600.0
+    fault: Fault | None = None
     maker: Maker = field(default_factory=Maker)
     moods: deque[Mood] = field(default_factory=deque)
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -148,6 +163,14 @@ def cut(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.close()
     return web.Response()
+
+
+def met(request: web.Request, fault: Fault) -> web.StreamResponse:
+    """What comes of a request that a fault meets."""
+    fault.hits += 1
+    if request.transport is not None:
+        request.transport.write(fault.raw)
+    return cut(request)
 
 
 def _addresses(body: dict[str, Any]) -> list[str]:

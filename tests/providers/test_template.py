@@ -1,0 +1,91 @@
+"""The template is a package that works: installed beside ours it serves a model, and keeps what adapters must."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fusionflow_nb
+
+TEMPLATE = Path(fusionflow_nb.__file__).parent / "providers" / "template"
+FLOW = """
+import asyncio, os, threading
+import fusionflow_nb as ff
+from fusionflow_nb import credentials
+from fusionflow_nb.home import SIMULATOR_VARIABLE
+from fusionflow_nb.providers.simulator import Simulator
+from test_acme_pictures import AcmeSide
+
+assert "acme" in credentials.services()
+ff.connect("acme", "not-a-real-key")
+assert credentials.where("acme") == "file"
+
+loop = asyncio.new_event_loop()
+threading.Thread(target=loop.run_forever, daemon=True).start()
+simulator = Simulator(also={"acme": AcmeSide})
+asyncio.run_coroutine_threadsafe(simulator.__aenter__(), loop).result()
+os.environ[SIMULATOR_VARIABLE] = simulator.base
+
+flow = ff.Flow("Strangers")
+flow.generate_image("hills at dawn", model="dawn", aspect_ratio="16:9")
+flow.run().wait(60)
+[sent] = [each for each in simulator.world.asked if each.method == "POST"]
+print(sent.body.decode())
+print(ff.tape.sql("SELECT provider, model, status, cost_computation FROM generations").rows())
+"""
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the template, installed as a stranger's package: its files and its entry points."""
+    folder = tmp_path_factory.mktemp("stranger")
+    copy = folder / "acme"
+    shutil.copytree(TEMPLATE, copy)
+    quiet = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+    target = ["--target", str(folder / "site"), str(copy)]
+    subprocess.run([sys.executable, "-m", "pip", "install", *quiet, *target], check=True, capture_output=True)
+    (copy / "acme_pictures.py").unlink()  # what is imported is what was installed
+    return folder
+
+
+def run(beside: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join([str(beside / "site"), str(beside / "acme")])
+    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, *words], cwd=beside / "acme", env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_it_keeps_what_adapters_must(beside: Path) -> None:
+    """The suite of the installed package, run by the stranger's own configuration."""
+    done = run(beside, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert " failed" not in done.stdout
+    assert int(done.stdout.rsplit(" passed", 1)[0].split()[-1]) >= 14
+
+
+def test_a_flow_runs_with_its_model(beside: Path) -> None:
+    """By alias, in our words, priced by its rule, on the tape under its name; its key is kept as ours are."""
+    done = run(beside, "-c", FLOW)
+    assert done.returncode == 0, done.stderr[-3000:]
+    sent, row = done.stdout.splitlines()[-2:]
+    assert '"shape":"16:9"' in sent
+    assert row == "[('acme', 'acme/dawn-1', 'succeeded', 0.02)]"
+
+
+def test_it_is_listed_with_price_and_key(beside: Path) -> None:
+    """`fusionflow models` and `fusionflow doctor` know it like ours."""
+    models, doctor = run(beside, "-m", "fusionflow_nb", "models"), run(beside, "-m", "fusionflow_nb", "doctor")
+    assert "acme/dawn-1" in models.stdout, models.stderr
+    assert 'ff.connect("acme")' in " ".join(doctor.stdout.split()), doctor.stdout
+
+
+def test_it_is_as_small_as_it_says() -> None:
+    """One file, about 60 lines that do something."""
+    lines = (TEMPLATE / "acme_pictures.py").read_text().splitlines()
+    assert len([line for line in lines if line.strip() and not line.strip().startswith(("#", '"""'))]) <= 65
