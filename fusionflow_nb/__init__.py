@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from fusionflow_nb.author import Flow, node, random, recipe
     from fusionflow_nb.canvas.widget import Canvas
+    from fusionflow_nb.caps import budget
     from fusionflow_nb.catalog.context import Context
     from fusionflow_nb.credentials import connect
     from fusionflow_nb.errors import FusionFlowError
@@ -45,6 +46,7 @@ _HOMES = {
     "Image": "media.handles",
     "Mask": "media.handles",
     "Video": "media.handles",
+    "budget": "caps",
     "connect": "credentials",
     "edit_image": "api",
     "errors": "errors",
@@ -71,6 +73,7 @@ __all__ = [
     "Image",
     "Mask",
     "Video",
+    "budget",
     "connect",
     "edit_image",
     "errors",

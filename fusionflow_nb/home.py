@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import platformdirs
@@ -22,3 +23,15 @@ def home_folder() -> Path:
     named = os.environ.get(HOME_VARIABLE)
     home = Path(named).expanduser() if named else platformdirs.user_data_path("fusionflow", appauthor=False)
     return home / SIMULATED if os.environ.get(SIMULATOR_VARIABLE) else home
+
+
+def notebook_name() -> str | None:
+    """The notebook or script that this process runs, as a person knows it; None where nothing says.
+
+    Jupyter's server gives a kernel the notebook's path in `JPY_SESSION_NAME`.
+    """
+    named = os.environ.get("JPY_SESSION_NAME")
+    if named:
+        return Path(named).name
+    script = Path(sys.argv[0]).name if sys.argv and sys.argv[0] not in {"", "-c", "-m"} else ""
+    return None if script in {"", "ipykernel_launcher.py", "__main__.py"} else script

@@ -23,13 +23,15 @@ from fusionflow_nb.engine.resume import resume_open_jobs
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.engine.services import Services, new_id
 from fusionflow_nb.engine.status import Facts
-from fusionflow_nb.home import HOME_VARIABLE, home_folder
+from fusionflow_nb.home import HOME_VARIABLE, home_folder, notebook_name
+from fusionflow_nb.journal.budgets import UNPRICED
 from fusionflow_nb.journal.journal import Journal
+from fusionflow_nb.notices import Notices
 from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from fusionflow_nb.journal.records import Generation, ProjectRecord
@@ -63,7 +65,8 @@ class Session:
         self.registry = registry or Registry()
         self.catalog = Catalog()
         self.store = LocalFolderStore(self.home / "assets")
-        self.journal = Journal.open(self.home)
+        self.journal = Journal.open(self.home, notebook=notebook_name())
+        self.notices = Notices()
         self.workers = ThreadPoolExecutor(max_workers=_threads(), thread_name_prefix="fusionflow")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fusionflow-loop", daemon=True)
@@ -80,6 +83,8 @@ class Session:
         self._tape: Tape | None = None
         self._runs: set[Any] = set()
         self._written: dict[str, ProjectRecord] = {}
+        self._on_budget: list[Callable[[], None]] = []
+        self._has_announced = False
 
     # --- the loop thread ---------------------------------------------------------------------------------------------
 
@@ -151,7 +156,7 @@ class Session:
             project: the flow as it is now, for the tape; written only where it differs from what was written last.
             targets: ids of the nodes to run to.
             flow_hash: of the flow's logic as it is now.
-            unpriced_usd: allowance per call to a model without a known price.
+            unpriced_usd: allowance per call to a model without a known price; by default the standing one, if there is.
             confirmed: the person has seen the price of a large run.
             announce: called with the run before it begins, so that who listens misses nothing.
 
@@ -168,7 +173,11 @@ class Session:
         cost = price(plan, scope)
         if not confirmed:
             _ask_first(cost)
+        if cost.paid_jobs:
+            self._announce_caps()
         allowance = None if unpriced_usd is None else round(unpriced_usd * 1e6)
+        if allowance is None and cost.unpriced:
+            allowance = self.call(self.journal.budgets()).get(UNPRICED)
         run = Run(plan, scope, Facts(new_id(), project.id, flow_hash, targets, allowance), self.services, self._loop)
         if announce is not None:
             announce(run)
@@ -187,6 +196,30 @@ class Session:
     def resume(self) -> list[str]:
         """Finish what dead kernels began, by polling and fetching only; returns ids of generations that came home."""
         return self.call(resume_open_jobs(self.services))
+
+    # --- budgets -----------------------------------------------------------------------------------------------------
+
+    def set_budgets(self, changes: Mapping[str, int | str | None]) -> None:
+        """Set caps for every kernel of this user, in micro-dollars by scope (see `journal.budgets`)."""
+        self.call(self.journal.set_budgets(changes))
+        for listener in tuple(self._on_budget):
+            listener()
+
+    def on_budget(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Hear that caps were set in this kernel; returns how to stop."""
+        self._on_budget.append(listener)
+        return lambda: self._on_budget.remove(listener)
+
+    def _announce_caps(self) -> None:
+        """Once, before money is spent under caps that nobody has chosen: what they are and how to choose."""
+        if self._has_announced:
+            return
+        self._has_announced = True
+        if not self.call(self.journal.budgets()).keys() & DEFAULT_CAPS_USD.keys():
+            run, day = DEFAULT_CAPS_USD["run"], DEFAULT_CAPS_USD["day"]
+            self.notices.say(
+                f"A run may spend ${run:.2f} and a day ${day:.2f}. ff.budget(run=..., day=...) sets other caps."
+            )
 
     # --- the tape ----------------------------------------------------------------------------------------------------
 

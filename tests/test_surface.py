@@ -19,6 +19,7 @@ PUBLIC = [
     "Image",
     "Mask",
     "Video",
+    "budget",
     "connect",
     "edit_image",
     "errors",

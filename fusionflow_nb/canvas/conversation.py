@@ -82,6 +82,7 @@ class Conversation:
             flow.history.subscribe(self._edited),
             flow.on_run(self._run_begins),
             living.catalog.subscribe(self._declared),
+            living.on_budget(self._budget_set),
         ]
         self._later(self._open)
         threading.Thread(target=self._tick, name="fusionflow-canvas-news", daemon=True).start()
@@ -171,6 +172,9 @@ class Conversation:
     def _declared(self) -> None:
         self._later(lambda: self._tell({"type": "facts", "catalog": self.surroundings.catalog()}))
         self.plan_soon()
+
+    def _budget_set(self) -> None:
+        self._later(lambda: self._tell({"type": "facts", "budgets": self.surroundings.budgets()}))
 
     # --- the worker --------------------------------------------------------------------------------------------------
 

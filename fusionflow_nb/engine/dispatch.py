@@ -149,9 +149,8 @@ class Call:
             draft=draft,
             replaces=self.replaces,
         )
-        caps = self.services.caps(draft.run_id, draft.project_id)
         while True:
-            [claim] = await self.services.journal.claim([intent], caps)
+            [claim] = await self.services.journal.claim([intent], self.services.caps_micro_usd)
             match claim:
                 case Granted():
                     self.job_id, self.epoch = claim.job_id, claim.epoch

@@ -76,7 +76,7 @@ class Services:
         providers: adapters and the model catalogue.
         workers: runs our own blocking work (storing, hashing).
         functions: threads for Python nodes and transforms.
-        caps_micro_usd: budget scope kind (`run`, `day`, `month`, `project`) -> cap.
+        caps_micro_usd: budget scope kind (`run`, `day`, `month`, `project`) -> cap, where a person has set no other.
         clock: UTC microseconds; an argument so that tests own time.
         sleep: how to wait; likewise.
         ids: makes unique ids.
@@ -166,17 +166,6 @@ class Services:
         if slot is None:
             slot = self.slots[provider.name] = asyncio.Semaphore(provider.max_concurrency)
         return slot
-
-    def caps(self, run_id: str, project_id: str) -> dict[str, int]:
-        """Budget scopes of a job that starts now -> caps in micro-dollars."""
-        day = time.strftime("%Y-%m-%d", time.gmtime(self.clock() / 1e6))
-        scopes = {
-            "run": f"run:{run_id}",
-            "day": f"day:{day}",
-            "month": f"month:{day[:7]}",
-            "project": f"project:{project_id}",
-        }
-        return {scopes[kind]: cap for kind, cap in self.caps_micro_usd.items()}
 
     async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 - the function's own
         """Run blocking work off the loop."""
