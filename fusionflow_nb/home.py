@@ -12,6 +12,8 @@ HOME_VARIABLE = "FUSIONFLOW_HOME"
 SIMULATOR_VARIABLE = "FUSIONFLOW_SIMULATOR"
 """`http://127.0.0.1:8123`: every service is looked for there, under its name, and no real key is sent or needed."""
 SIMULATED = "simulated"
+RESUME_VARIABLE = "FUSIONFLOW_RESUME"
+"""`ask`: a new kernel leaves the work of dead ones alone until `ff.resume()`; otherwise it brings it home by itself."""
 
 
 def home_folder() -> Path:
@@ -23,6 +25,11 @@ def home_folder() -> Path:
     named = os.environ.get(HOME_VARIABLE)
     home = Path(named).expanduser() if named else platformdirs.user_data_path("fusionflow", appauthor=False)
     return home / SIMULATED if os.environ.get(SIMULATOR_VARIABLE) else home
+
+
+def resumes_by_itself() -> bool:
+    """Whether a new session takes up the work of dead kernels."""
+    return os.environ.get(RESUME_VARIABLE) != "ask"
 
 
 def notebook_name() -> str | None:

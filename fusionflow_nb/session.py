@@ -14,16 +14,16 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fusionflow_nb import errors, tape
+from fusionflow_nb import errors, homecoming, tape
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.engine.function_threads import FunctionThreads
 from fusionflow_nb.engine.known import look_up, scope_of
-from fusionflow_nb.engine.resume import resume_open_jobs
+from fusionflow_nb.engine.resume import resume_jobs, waiting_jobs
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.engine.services import Services, new_id
 from fusionflow_nb.engine.status import Facts
-from fusionflow_nb.home import HOME_VARIABLE, home_folder, notebook_name
+from fusionflow_nb.home import HOME_VARIABLE, home_folder, notebook_name, resumes_by_itself
 from fusionflow_nb.journal.budgets import UNPRICED
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.notices import Notices
@@ -32,8 +32,10 @@ from fusionflow_nb.providers.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
+    from fusionflow_nb.engine.resume import Homecoming
     from fusionflow_nb.journal.records import Generation, ProjectRecord
     from fusionflow_nb.plan.plan import Plan
     from fusionflow_nb.tape.query import Tape
@@ -83,6 +85,8 @@ class Session:
         self._tape: Tape | None = None
         self._runs: set[Any] = set()
         self._written: dict[str, ProjectRecord] = {}
+        self._resuming: Future[None] | None = None
+        self._on_home: list[Callable[[str], None]] = []
         self._on_budget: list[Callable[[], None]] = []
         self._has_announced = False
 
@@ -193,9 +197,44 @@ class Session:
         future.add_done_callback(self._runs.discard)
         return run
 
+    # --- what dead kernels began -------------------------------------------------------------------------------------
+
     def resume(self) -> list[str]:
         """Finish what dead kernels began, by polling and fetching only; returns ids of generations that came home."""
-        return self.call(resume_open_jobs(self.services))
+        return [one.answer.generation_id for one in self.bring_home() if one.answer is not None]
+
+    def bring_home(self) -> list[Homecoming]:
+        """Finish what nobody follows, and wait for it; what has become of each call."""
+
+        async def work() -> list[Homecoming]:
+            return await resume_jobs(await waiting_jobs(self.services), self.services, self._came_home)
+
+        return self.call(work())
+
+    def resume_soon(self) -> None:
+        """Begin to finish what nobody follows, tell the person so, and return; how it ended is told too."""
+        if self._resuming is not None and not self._resuming.done():
+            return
+        jobs = self.call(waiting_jobs(self.services))
+        if not jobs:
+            return
+        names = self.call(self.journal.project_names(list({job.draft.project_id for job in jobs})))
+        notice = self.notices.say(homecoming.begins(jobs, names))
+
+        async def work() -> None:
+            ended = await resume_jobs(jobs, self.services, self._came_home)
+            notice.replace(homecoming.ended(ended, names))
+
+        self._resuming = asyncio.run_coroutine_threadsafe(work(), self._loop)
+
+    def on_home(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Hear the project id of each call that came home, on the loop thread; returns how to stop."""
+        self._on_home.append(listener)
+        return lambda: self._on_home.remove(listener)
+
+    def _came_home(self, one: Homecoming) -> None:
+        for listener in tuple(self._on_home):
+            listener(one.job.draft.project_id)
 
     # --- budgets -----------------------------------------------------------------------------------------------------
 
@@ -269,12 +308,18 @@ _lock = threading.Lock()
 
 
 def current() -> Session:
-    """The session of this process; begins at the first call, anew after a fork."""
+    """The session of this process; begins at the first call, anew after a fork.
+
+    A new one takes up what dead kernels began, unless `FUSIONFLOW_RESUME=ask` says that a person does.
+    """
     global _current  # noqa: PLW0603 - one per process is the point
     with _lock:
-        if _current is None or _current.pid != os.getpid():
-            _current = Session()
-        return _current
+        found, is_new = _current, _current is None or _current.pid != os.getpid()
+        if found is None or is_new:
+            found = _current = Session()
+    if is_new and resumes_by_itself():
+        found.resume_soon()
+    return found
 
 
 def use(session: Session | None) -> None:
