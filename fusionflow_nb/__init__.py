@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.media.batch import Batch
     from fusionflow_nb.media.handles import Audio, Image, Mask, Video
     from fusionflow_nb.model_table import models
+    from fusionflow_nb.open_work import operations
 
 __version__ = "0.1.0"
 
@@ -55,6 +56,7 @@ _HOMES = {
     "generate_video": "api",
     "models": "model_table",
     "node": "author",
+    "operations": "open_work",
     "random": "author",
     "recipe": "author",
     "remove_background": "api",
@@ -82,6 +84,7 @@ __all__ = [
     "generate_video",
     "models",
     "node",
+    "operations",
     "random",
     "recipe",
     "remove_background",

@@ -14,6 +14,10 @@ SIMULATOR_VARIABLE = "FUSIONFLOW_SIMULATOR"
 SIMULATED = "simulated"
 RESUME_VARIABLE = "FUSIONFLOW_RESUME"
 """`ask`: a new kernel leaves the work of dead ones alone until `ff.resume()`; otherwise it brings it home by itself."""
+UNKNOWN_VARIABLE = "FUSIONFLOW_UNKNOWN"
+UNKNOWN_POLICIES = ("ask", "reconcile", "resend")
+"""`ask`: nothing is sent again without a person's word. `reconcile`: the service is asked whether it knows the call,
+where it can say. `resend`: it is sent again, and what is at stake counts as spent."""
 
 
 def home_folder() -> Path:
@@ -30,6 +34,12 @@ def home_folder() -> Path:
 def resumes_by_itself() -> bool:
     """Whether a new session takes up the work of dead kernels."""
     return os.environ.get(RESUME_VARIABLE) != "ask"
+
+
+def unknown_policy() -> str:
+    """What is done with a call of unknown outcome when its result is wanted again; by default a person is asked."""
+    said = os.environ.get(UNKNOWN_VARIABLE, UNKNOWN_POLICIES[0])
+    return said if said in UNKNOWN_POLICIES else UNKNOWN_POLICIES[0]
 
 
 def notebook_name() -> str | None:

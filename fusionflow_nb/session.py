@@ -23,7 +23,7 @@ from fusionflow_nb.engine.resume import resume_jobs, waiting_jobs
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.engine.services import Services, new_id
 from fusionflow_nb.engine.status import Facts
-from fusionflow_nb.home import HOME_VARIABLE, home_folder, notebook_name, resumes_by_itself
+from fusionflow_nb.home import HOME_VARIABLE, home_folder, notebook_name, resumes_by_itself, unknown_policy
 from fusionflow_nb.journal.budgets import UNPRICED
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.notices import Notices
@@ -81,11 +81,12 @@ class Session:
             functions=FunctionThreads(_threads()),
             caps_micro_usd={kind: round(usd * 1e6) for kind, usd in DEFAULT_CAPS_USD.items()},
             user=_user(),
+            unknown_policy=unknown_policy(),
         )
         self._tape: Tape | None = None
         self._runs: set[Any] = set()
         self._written: dict[str, ProjectRecord] = {}
-        self._resuming: Future[None] | None = None
+        self._resuming: Future[list[Homecoming]] | None = None
         self._on_home: list[Callable[[str], None]] = []
         self._on_budget: list[Callable[[], None]] = []
         self._has_announced = False
@@ -204,12 +205,14 @@ class Session:
         return [one.answer.generation_id for one in self.bring_home() if one.answer is not None]
 
     def bring_home(self) -> list[Homecoming]:
-        """Finish what nobody follows, and wait for it; what has become of each call."""
+        """Finish what nobody follows, and wait for it, and for what this kernel took up by itself before."""
+        taken_up, self._resuming = self._resuming, None
+        before = [] if taken_up is None else taken_up.result()
 
         async def work() -> list[Homecoming]:
             return await resume_jobs(await waiting_jobs(self.services), self.services, self._came_home)
 
-        return self.call(work())
+        return before + self.call(work())
 
     def resume_soon(self) -> None:
         """Begin to finish what nobody follows, tell the person so, and return; how it ended is told too."""
@@ -221,9 +224,10 @@ class Session:
         names = self.call(self.journal.project_names(list({job.draft.project_id for job in jobs})))
         notice = self.notices.say(homecoming.begins(jobs, names))
 
-        async def work() -> None:
+        async def work() -> list[Homecoming]:
             ended = await resume_jobs(jobs, self.services, self._came_home)
             notice.replace(homecoming.ended(ended, names))
+            return ended
 
         self._resuming = asyncio.run_coroutine_threadsafe(work(), self._loop)
 
@@ -232,9 +236,13 @@ class Session:
         self._on_home.append(listener)
         return lambda: self._on_home.remove(listener)
 
-    def _came_home(self, one: Homecoming) -> None:
+    def tell_home(self, project_id: str) -> None:
+        """Say that a call of a flow has ended outside of its runs."""
         for listener in tuple(self._on_home):
-            listener(one.job.draft.project_id)
+            listener(project_id)
+
+    def _came_home(self, one: Homecoming) -> None:
+        self.tell_home(one.job.draft.project_id)
 
     # --- budgets -----------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ PUBLIC = [
     "generate_video",
     "models",
     "node",
+    "operations",
     "random",
     "recipe",
     "remove_background",

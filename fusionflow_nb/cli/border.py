@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FAILED, WRONG, MONEY, INTERRUPTED = 1, 2, 3, 130
 _MONEY_ERRORS = (errors.OverBudgetError, errors.NoFundsError)
-_INTERRUPTED = "interrupted; what services had accepted is remembered: `fusionflow resume` brings it home."
+_INTERRUPTED = "interrupted; what services had accepted is remembered: `fusionflow operations resume` brings it home."
 
 
 class Border(click.Group):

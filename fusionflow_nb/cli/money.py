@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from fusionflow_nb.cli.commands import main
 
 if TYPE_CHECKING:
     from fusionflow_nb.caps import Amount
+    from fusionflow_nb.open_work import Outcome
 
 
 class Dollars(click.ParamType):  # type: ignore[type-arg] # generic in click's stubs alone
@@ -64,3 +66,62 @@ def budget(*, flow: str | None, as_json: bool, **given: tuple[Amount] | None) ->
         for cap in found
     ]
     click.echo(say.as_json(said))
+
+
+@main.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of calls.")
+@click.pass_context
+def operations(ctx: click.Context, *, as_json: bool) -> None:
+    """List paid calls that have not ended, with what is at stake: open, stuck (nobody follows them) and unknown."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from fusionflow_nb.open_work import operations as listed  # noqa: PLC0415
+
+    ctx.meta[JSON_WANTED] = as_json
+    found = listed()
+    if as_json:
+        click.echo(say.as_json([dataclasses.asdict(call) for call in found]))
+        return
+    if len(found):
+        say.table(found.columns, found.rows(), numbers=found.numbers)
+    say.line(found.note(in_shell=True))
+
+
+@operations.command()
+def resume() -> None:
+    """Bring home what nobody follows: polling and fetching only, nothing is sent again."""
+    from fusionflow_nb.open_work import operations as listed  # noqa: PLC0415
+
+    say.line(listed().resume())
+
+
+@operations.command()
+@click.argument("job_id", metavar="ID")
+def cancel(job_id: str) -> None:
+    """Ask the service to stop a stuck call; what it may bill all the same counts as spent."""
+    from fusionflow_nb.open_work import operations as listed  # noqa: PLC0415
+
+    _say_outcome(listed().cancel(job_id))
+
+
+@operations.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--cost", "cost_usd", type=click.FloatRange(min=0), help="What your account shows, in dollars.")
+def forget(job_id: str, *, cost_usd: float | None) -> None:
+    """Write off an unknown or stuck call; its node is free to run again."""
+    from fusionflow_nb.open_work import operations as listed  # noqa: PLC0415
+
+    _say_outcome(listed().forget(job_id, cost_usd=cost_usd))
+
+
+@operations.command()
+@click.argument("job_id", metavar="ID")
+def reconcile(job_id: str) -> None:
+    """Ask the service whether it knows a call of unknown outcome, and bring it home or free its node."""
+    from fusionflow_nb.open_work import operations as listed  # noqa: PLC0415
+
+    _say_outcome(listed().reconcile(job_id))
+
+
+def _say_outcome(outcome: Outcome) -> None:
+    say.line(f"{outcome.status}, ${outcome.cost_micro_usd / 1e6:.2f}: {outcome.says}")

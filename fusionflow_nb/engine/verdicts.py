@@ -38,7 +38,8 @@ def unknown(at_stake_micro_usd: int, node_id: str, provider: str) -> errors.Unkn
         f"Nobody knows whether {provider} took this job (${at_stake_micro_usd / 1e6:.2f} at stake).",
         node_id=node_id,
         provider=provider,
-        hint="Look at your account there; it is not sent again by itself. A new take asks for another.",
+        hint="It is not sent again by itself. ff.operations() lists it, asks the service where that is possible, or "
+        "writes it off; a new take asks for another.",
     )
 
 

@@ -212,3 +212,11 @@ class Journal(Protocol):
     async def spending(self, scopes: Sequence[str]) -> dict[str, Spending]:
         """What each scope has used so far."""
         ...
+
+    async def is_known(self, name: str) -> bool:
+        """Whether a service's name for its work stands in an Operation of ours, open or ended."""
+        ...
+
+    async def recognise(self, job_id: str, operation: dict[str, Any]) -> Inherited | None:
+        """The service knows a job of unknown outcome: keep its Operation and follow it. None: it is not unknown."""
+        ...

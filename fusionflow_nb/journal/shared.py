@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from fusionflow_nb.journal import budgets, reading
+from fusionflow_nb.journal import budgets, reading, recognise
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Mapping, Sequence
 
     from fusionflow_nb.journal import logbook
+    from fusionflow_nb.journal.claims import Claims
+    from fusionflow_nb.journal.protocol import Inherited
 
 T = TypeVar("T")
 
 
 class Shared:
     """The part of a journal that answers for them; reading and writing are the journal's."""
+
+    _claims: Claims
 
     async def budgets(self) -> dict[str, int | None]:
         """What a person has set: scope -> micro-dollars, None for no cap; what was never set is absent."""
@@ -31,6 +35,15 @@ class Shared:
     async def project_names(self, project_ids: Sequence[str]) -> dict[str, str]:
         """What flows were called when they were last logged; unknown ones are absent."""
         return await self._read(lambda cursor: reading.project_names(cursor, project_ids))
+
+    async def is_known(self, name: str) -> bool:
+        """Whether a service's name for its work stands in an Operation of ours, open or ended."""
+        return await self._read(lambda cursor: recognise.is_known(cursor, name))
+
+    async def recognise(self, job_id: str, operation: dict[str, Any]) -> Inherited | None:
+        """The service knows a job of unknown outcome: keep its Operation and follow it. None: it is not unknown."""
+        stamp = self._stamp()
+        return await self._write(lambda cursor: recognise.recognise(cursor, self._claims, stamp, job_id, operation))
 
     @abstractmethod
     async def _read(self, work: Callable[[sqlite3.Cursor], T]) -> T: ...
