@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     )
     from fusionflow_nb.author import Flow, node, random, recipe
     from fusionflow_nb.canvas.widget import Canvas
+    from fusionflow_nb.caps import budget
     from fusionflow_nb.catalog.context import Context
     from fusionflow_nb.credentials import connect
     from fusionflow_nb.errors import FusionFlowError
     from fusionflow_nb.media.batch import Batch
     from fusionflow_nb.media.handles import Audio, Image, Mask, Video
     from fusionflow_nb.model_table import models
+    from fusionflow_nb.open_work import operations
 
 __version__ = "0.1.0"
 
@@ -45,6 +47,7 @@ _HOMES = {
     "Image": "media.handles",
     "Mask": "media.handles",
     "Video": "media.handles",
+    "budget": "caps",
     "connect": "credentials",
     "edit_image": "api",
     "errors": "errors",
@@ -53,6 +56,7 @@ _HOMES = {
     "generate_video": "api",
     "models": "model_table",
     "node": "author",
+    "operations": "open_work",
     "random": "author",
     "recipe": "author",
     "remove_background": "api",
@@ -71,6 +75,7 @@ __all__ = [
     "Image",
     "Mask",
     "Video",
+    "budget",
     "connect",
     "edit_image",
     "errors",
@@ -79,6 +84,7 @@ __all__ = [
     "generate_video",
     "models",
     "node",
+    "operations",
     "random",
     "recipe",
     "remove_background",

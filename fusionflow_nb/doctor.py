@@ -69,9 +69,9 @@ def _journal(living: Session) -> Finding:
     waiting = sum(not job.is_held and job.state == "accepted" for job in jobs)
     said = [str(living.journal.path), f"{len(jobs)} open jobs"]
     if unknown:
-        said.append(f"{unknown} of unknown outcome (never sent again by itself)")
+        said.append(f"{unknown} of unknown outcome (`fusionflow operations` lists them; never sent again by itself)")
     if waiting:
-        said.append(f"{waiting} of dead kernels: `fusionflow resume` brings them home")
+        said.append(f"{waiting} of dead kernels: `fusionflow operations resume` brings them home")
     return Finding("journal", "look" if unknown or waiting else "well", "; ".join(said))
 
 

@@ -291,6 +291,12 @@ class UnconfirmedError(OverBudgetError):
     code = "unconfirmed"
 
 
+class OpenWorkError(FusionFlowError):
+    """What was asked cannot be done with this paid call that has not ended."""
+
+    code = "open_work"
+
+
 class StoreError(FusionFlowError):
     """Bytes could not be stored or found."""
 

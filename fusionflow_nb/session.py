@@ -14,24 +14,28 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fusionflow_nb import errors, tape
+from fusionflow_nb import errors, homecoming, tape
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.engine.function_threads import FunctionThreads
 from fusionflow_nb.engine.known import look_up, scope_of
-from fusionflow_nb.engine.resume import resume_open_jobs
+from fusionflow_nb.engine.resume import resume_jobs, waiting_jobs
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.engine.services import Services, new_id
 from fusionflow_nb.engine.status import Facts
-from fusionflow_nb.home import HOME_VARIABLE, home_folder
+from fusionflow_nb.home import HOME_VARIABLE, home_folder, notebook_name, resumes_by_itself, unknown_policy
+from fusionflow_nb.journal.budgets import UNPRICED
 from fusionflow_nb.journal.journal import Journal
+from fusionflow_nb.notices import Notices
 from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
+    from fusionflow_nb.engine.resume import Homecoming
     from fusionflow_nb.journal.records import Generation, ProjectRecord
     from fusionflow_nb.plan.plan import Plan
     from fusionflow_nb.tape.query import Tape
@@ -63,7 +67,8 @@ class Session:
         self.registry = registry or Registry()
         self.catalog = Catalog()
         self.store = LocalFolderStore(self.home / "assets")
-        self.journal = Journal.open(self.home)
+        self.journal = Journal.open(self.home, notebook=notebook_name())
+        self.notices = Notices()
         self.workers = ThreadPoolExecutor(max_workers=_threads(), thread_name_prefix="fusionflow")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fusionflow-loop", daemon=True)
@@ -76,10 +81,15 @@ class Session:
             functions=FunctionThreads(_threads()),
             caps_micro_usd={kind: round(usd * 1e6) for kind, usd in DEFAULT_CAPS_USD.items()},
             user=_user(),
+            unknown_policy=unknown_policy(),
         )
         self._tape: Tape | None = None
         self._runs: set[Any] = set()
         self._written: dict[str, ProjectRecord] = {}
+        self._resuming: Future[list[Homecoming]] | None = None
+        self._on_home: list[Callable[[str], None]] = []
+        self._on_budget: list[Callable[[], None]] = []
+        self._has_announced = False
 
     # --- the loop thread ---------------------------------------------------------------------------------------------
 
@@ -151,7 +161,7 @@ class Session:
             project: the flow as it is now, for the tape; written only where it differs from what was written last.
             targets: ids of the nodes to run to.
             flow_hash: of the flow's logic as it is now.
-            unpriced_usd: allowance per call to a model without a known price.
+            unpriced_usd: allowance per call to a model without a known price; by default the standing one, if there is.
             confirmed: the person has seen the price of a large run.
             announce: called with the run before it begins, so that who listens misses nothing.
 
@@ -168,7 +178,11 @@ class Session:
         cost = price(plan, scope)
         if not confirmed:
             _ask_first(cost)
+        if cost.paid_jobs:
+            self._announce_caps()
         allowance = None if unpriced_usd is None else round(unpriced_usd * 1e6)
+        if allowance is None and cost.unpriced:
+            allowance = self.call(self.journal.budgets()).get(UNPRICED)
         run = Run(plan, scope, Facts(new_id(), project.id, flow_hash, targets, allowance), self.services, self._loop)
         if announce is not None:
             announce(run)
@@ -184,9 +198,75 @@ class Session:
         future.add_done_callback(self._runs.discard)
         return run
 
+    # --- what dead kernels began -------------------------------------------------------------------------------------
+
     def resume(self) -> list[str]:
         """Finish what dead kernels began, by polling and fetching only; returns ids of generations that came home."""
-        return self.call(resume_open_jobs(self.services))
+        return [one.answer.generation_id for one in self.bring_home() if one.answer is not None]
+
+    def bring_home(self) -> list[Homecoming]:
+        """Finish what nobody follows, and wait for it, and for what this kernel took up by itself before."""
+        taken_up, self._resuming = self._resuming, None
+        before = [] if taken_up is None else taken_up.result()
+
+        async def work() -> list[Homecoming]:
+            return await resume_jobs(await waiting_jobs(self.services), self.services, self._came_home)
+
+        return before + self.call(work())
+
+    def resume_soon(self) -> None:
+        """Begin to finish what nobody follows, tell the person so, and return; how it ended is told too."""
+        if self._resuming is not None and not self._resuming.done():
+            return
+        jobs = self.call(waiting_jobs(self.services))
+        if not jobs:
+            return
+        names = self.call(self.journal.project_names(list({job.draft.project_id for job in jobs})))
+        notice = self.notices.say(homecoming.begins(jobs, names))
+
+        async def work() -> list[Homecoming]:
+            ended = await resume_jobs(jobs, self.services, self._came_home)
+            notice.replace(homecoming.ended(ended, names))
+            return ended
+
+        self._resuming = asyncio.run_coroutine_threadsafe(work(), self._loop)
+
+    def on_home(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Hear the project id of each call that came home, on the loop thread; returns how to stop."""
+        self._on_home.append(listener)
+        return lambda: self._on_home.remove(listener)
+
+    def tell_home(self, project_id: str) -> None:
+        """Say that a call of a flow has ended outside of its runs."""
+        for listener in tuple(self._on_home):
+            listener(project_id)
+
+    def _came_home(self, one: Homecoming) -> None:
+        self.tell_home(one.job.draft.project_id)
+
+    # --- budgets -----------------------------------------------------------------------------------------------------
+
+    def set_budgets(self, changes: Mapping[str, int | str | None]) -> None:
+        """Set caps for every kernel of this user, in micro-dollars by scope (see `journal.budgets`)."""
+        self.call(self.journal.set_budgets(changes))
+        for listener in tuple(self._on_budget):
+            listener()
+
+    def on_budget(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Hear that caps were set in this kernel; returns how to stop."""
+        self._on_budget.append(listener)
+        return lambda: self._on_budget.remove(listener)
+
+    def _announce_caps(self) -> None:
+        """Once, before money is spent under caps that nobody has chosen: what they are and how to choose."""
+        if self._has_announced:
+            return
+        self._has_announced = True
+        if not self.call(self.journal.budgets()).keys() & DEFAULT_CAPS_USD.keys():
+            run, day = DEFAULT_CAPS_USD["run"], DEFAULT_CAPS_USD["day"]
+            self.notices.say(
+                f"A run may spend ${run:.2f} and a day ${day:.2f}. ff.budget(run=..., day=...) sets other caps."
+            )
 
     # --- the tape ----------------------------------------------------------------------------------------------------
 
@@ -236,12 +316,18 @@ _lock = threading.Lock()
 
 
 def current() -> Session:
-    """The session of this process; begins at the first call, anew after a fork."""
+    """The session of this process; begins at the first call, anew after a fork.
+
+    A new one takes up what dead kernels began, unless `FUSIONFLOW_RESUME=ask` says that a person does.
+    """
     global _current  # noqa: PLW0603 - one per process is the point
     with _lock:
-        if _current is None or _current.pid != os.getpid():
-            _current = Session()
-        return _current
+        found, is_new = _current, _current is None or _current.pid != os.getpid()
+        if found is None or is_new:
+            found = _current = Session()
+    if is_new and resumes_by_itself():
+        found.resume_soon()
+    return found
 
 
 def use(session: Session | None) -> None:

@@ -379,7 +379,7 @@ async def test_one_key_cannot_have_two_open_jobs_even_by_hand(journal, tmp_path)
     with pytest.raises(sqlite3.IntegrityError):
         connection.execute(
             "INSERT INTO jobs SELECT 'x', content_key, state, operation, idempotency_key, kernel_id, "
-            "epoch, run_id, project_id, reserve_micro_usd, claimed_at_us, draft, ended_seq FROM jobs"
+            "epoch, run_id, project_id, reserve_micro_usd, claimed_at_us, draft, ended_seq, notebook FROM jobs"
         )
     connection.close()
 

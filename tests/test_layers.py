@@ -35,12 +35,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "providers": BESIDE | {"assets.protocol", "assets.sniff", "credentials", "home"},
     "tape": BESIDE | {"journal"},
     # The composition root, and what a person meets, see everything below them.
-    "session": TOP | {"home"} | {"assets", "journal", "providers", "tape"},
+    "session": TOP | {"home", "notices", "homecoming"} | {"assets", "journal", "providers", "tape"},
     "recipes": TOP | {"assets", "journal"},
     "home": set(),
     "credentials": {"errors", "home"},
     "display": {"errors", "media", "flow", "assets", "engine", "author", "live_run"},
     "cell_output": set(),
+    "notices": {"cell_output"},
+    "homecoming": {"engine", "journal.protocol"},
+    # What a person asks about money: the books are the journal's.
+    "open_work": {"errors", "session", "homecoming", "display", "engine", "journal.protocol"},
+    "caps": {"errors", "session", "author", "display", "journal"},
     "live_card": {"display", "live_run", "cell_output"},
     "live_run": TOP | {"session", "display", "live_card", "recipes", "journal", "assets"},
     "author": TOP | {"session", "live_run", "display", "recipes", "journal.records"},
@@ -48,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The widget sees all that a person can do, and signs addresses for the server extension; it never serves bytes.
     "canvas": TOP
     | {"session", "author", "live_run", "assets", "journal", "tape", "display", "recipes", "credentials"}
-    | {"model_table", "cell_output", "providers.model", "lab.signing", "lab.secret"},
+    | {"model_table", "caps", "home", "cell_output", "providers.model", "lab.signing", "lab.secret"},
     "model_table": {"home"} | {"errors", "session", "credentials", "providers"},
     "magics": {"errors", "session", "tape"},
     "demo": {"author", "live_run", "display"},

@@ -69,6 +69,7 @@ class Flow(Drawing):
         self.path: Path | None = None
         self.disk = Disk(self.history)
         self._plan: Plan | None = None
+        self._looks_again = False
         self._planning = threading.RLock()
         """Cells and canvases plan and run the same flow from threads of their own."""
         self._watch = self.history.watch()
@@ -190,6 +191,10 @@ class Flow(Drawing):
         forms = {node.type: Form(found) for node in self.document.nodes.values() if (found := catalog.find(node.type))}
         return python_form.to_python(self.document, forms, reserved={*dir(Flow), *vars(self)}, layout=layout)
 
+    def look_again(self) -> None:
+        """Let the next plan ask anew for every result: another kernel, or a resumed call, may have made some."""
+        self._looks_again = True
+
     def plan(self) -> Plan:
         """What would run, with everything already known looked up.
 
@@ -210,7 +215,8 @@ class Flow(Drawing):
                     except errors.FlowError:
                         self._plan = None
                         raise
-            if self._runs:
+            if self._runs or self._looks_again:
+                self._looks_again = False
                 # A plan made while they went on does not know what they have made since.
                 self._plan.ask_again()
                 self._runs = [run for run in self._runs if not run.is_done]

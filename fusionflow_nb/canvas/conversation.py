@@ -25,6 +25,7 @@ from fusionflow_nb.canvas.shown import Shown, error_facts
 from fusionflow_nb.canvas.surroundings import Surroundings
 from fusionflow_nb.engine.known import runnable
 from fusionflow_nb.flow.wire import to_wire
+from fusionflow_nb.home import resumes_by_itself
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +83,9 @@ class Conversation:
             flow.history.subscribe(self._edited),
             flow.on_run(self._run_begins),
             living.catalog.subscribe(self._declared),
+            living.on_budget(self._budget_set),
+            living.on_home(self._came_home),
+            living.notices.subscribe(lambda text: self._tell({"type": "facts", "news": text})),
         ]
         self._later(self._open)
         threading.Thread(target=self._tick, name="fusionflow-canvas-news", daemon=True).start()
@@ -172,6 +176,15 @@ class Conversation:
         self._later(lambda: self._tell({"type": "facts", "catalog": self.surroundings.catalog()}))
         self.plan_soon()
 
+    def _came_home(self, project_id: str) -> None:
+        """A call that a dead kernel had begun has ended: what its node shows may be new."""
+        if project_id == self.flow.id:
+            self.flow.look_again()
+            self._later(self._after_run)
+
+    def _budget_set(self) -> None:
+        self._later(lambda: self._tell({"type": "facts", "budgets": self.surroundings.budgets()}))
+
     # --- the worker --------------------------------------------------------------------------------------------------
 
     def _later(self, work: Callable[[], None]) -> None:
@@ -195,6 +208,8 @@ class Conversation:
         self._ingredients = {place: result.ingredients for place, result in kept.items()}
         self._plan()
         self._tell_of_tape()
+        if resumes_by_itself():
+            living.resume_soon()
 
     def plan_soon(self) -> None:
         """Plan again when the worker is free; what changes until then is planned together."""

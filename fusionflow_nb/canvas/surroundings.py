@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import session
 from fusionflow_nb.canvas import facts
 from fusionflow_nb.canvas.tape_facts import generation_facts, tape_facts
 from fusionflow_nb.canvas.templates import declare_examples, templates
+from fusionflow_nb.caps import caps_now
 from fusionflow_nb.credentials import has_key
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FRAMES = 60
 """Of the filmstrip, at a time."""
+_LABELS = {"run": "a run", "day": "today", "month": "this month"}
 
 
 class Surroundings:
@@ -68,12 +69,12 @@ class Surroundings:
         return generation_facts(session.current().tape, generation_id, self._address)
 
     def budgets(self) -> list[dict[str, Any]]:
-        """What of today's cap is gone, reservations included."""
-        living = session.current()
-        cap = living.services.caps_micro_usd.get("day")
-        if cap is None:
-            return []
-        scope = f"day:{time.strftime('%Y-%m-%d', time.gmtime())}"
-        used = living.call(living.journal.spending([scope]))[scope]
-        spent = used.spent_micro_usd + used.reserved_micro_usd
-        return [{"label": "today", "spent_micro_usd": spent, "cap_micro_usd": cap}]
+        """What of each cap is gone, reservations included; the cap of a run has nothing spent yet."""
+        found = []
+        for cap in caps_now(session.current(), self._project_id):
+            label = _LABELS.get(cap.scope, "project" if cap.scope.endswith(f":{self._project_id}") else None)
+            if label is None or cap.cap_usd is None:
+                continue
+            used = round(((cap.spent_usd or 0.0) + (cap.reserved_usd or 0.0)) * 1e6)
+            found.append({"label": label, "spent_micro_usd": used, "cap_micro_usd": round(cap.cap_usd * 1e6)})
+        return found

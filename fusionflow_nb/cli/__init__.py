@@ -1,7 +1,8 @@
-"""The command line: `fusionflow demo | run | tape | models | resume | doctor`, also as `python -m fusionflow_nb`."""
+"""The command line: `fusionflow demo | run | tape | models | budget | doctor ...`, or `python -m fusionflow_nb`."""
 
 from __future__ import annotations
 
+from fusionflow_nb.cli import money as _money  # noqa: F401 - its commands add themselves
 from fusionflow_nb.cli.commands import main
 
 __all__ = ["main"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -19,13 +20,14 @@ import click
 
 from fusionflow_nb import errors
 from fusionflow_nb.cli.say import as_line
+from fusionflow_nb.home import RESUME_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 FAILED, WRONG, MONEY, INTERRUPTED = 1, 2, 3, 130
 _MONEY_ERRORS = (errors.OverBudgetError, errors.NoFundsError)
-_INTERRUPTED = "interrupted; what services had accepted is remembered: `fusionflow resume` brings it home."
+_INTERRUPTED = "interrupted; what services had accepted is remembered: `fusionflow operations resume` brings it home."
 
 
 class Border(click.Group):
@@ -37,7 +39,8 @@ class Border(click.Group):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")  # a mark that this terminal lacks is no reason to stop
         try:
-            return super().invoke(ctx)
+            with _resuming_only_if_told():
+                return super().invoke(ctx)
         except errors.FusionFlowError as error:
             if ctx.meta.get(JSON_WANTED):
                 click.echo(json.dumps({"error": error.to_payload()}, indent=2))
@@ -47,6 +50,20 @@ class Border(click.Group):
             _impatience_ends_it()
             complain(_INTERRUPTED)
             ctx.exit(INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _resuming_only_if_told() -> Iterator[None]:
+    """A command does what it says, and ends too soon to follow the work of others by the way."""
+    before = os.environ.get(RESUME_VARIABLE)
+    os.environ[RESUME_VARIABLE] = "ask"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[RESUME_VARIABLE]
+        else:
+            os.environ[RESUME_VARIABLE] = before
 
 
 JSON_WANTED = "fusionflow_nb.json"

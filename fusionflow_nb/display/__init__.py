@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fusionflow_nb.display.cell import bundle, flow_html, run_html
-from fusionflow_nb.display.lines import Line, lines
+from fusionflow_nb.display.lines import Line, dollars, lines
 from fusionflow_nb.display.names import distinct, extension, file_stem
 from fusionflow_nb.display.terminal import harmless, is_watched, terminal_table, watch
 
@@ -11,6 +11,7 @@ __all__ = [
     "Line",
     "bundle",
     "distinct",
+    "dollars",
     "extension",
     "file_stem",
     "flow_html",

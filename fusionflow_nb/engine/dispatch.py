@@ -129,6 +129,19 @@ class Call:
         self.job_id, self.epoch = job_id, epoch
         return await self._followed(Operation(operation))
 
+    def take_over(self, job_id: str, epoch: int) -> None:
+        """From now on this is the call of a job that somebody else had begun."""
+        self.job_id, self.epoch = job_id, epoch
+
+    async def stop(self, operation: Operation) -> None:
+        """Ask the service to stop what somebody else had begun, and write down what that costs."""
+        self.draft = replace(self.draft, operation=operation.data)
+        await self._cancelled(await self._stopped(operation))
+
+    def request_again(self) -> Request:
+        """What was sent, as far as the log knows it: without its media."""
+        return self._built()
+
     # --- before the money ------------------------------------------------------------------------------------------
 
     async def _claim(self) -> Granted | Stored | Inherited:
@@ -149,15 +162,16 @@ class Call:
             draft=draft,
             replaces=self.replaces,
         )
-        caps = self.services.caps(draft.run_id, draft.project_id)
         while True:
-            [claim] = await self.services.journal.claim([intent], caps)
+            [claim] = await self.services.journal.claim([intent], self.services.caps_micro_usd)
             match claim:
                 case Granted():
                     self.job_id, self.epoch = claim.job_id, claim.epoch
                     return claim
                 case Stored() | Inherited():
                     return claim
+                case Unknown() if await self.services.settle_unknown(claim):
+                    continue
                 case Unknown():
                     raise verdicts.unknown(claim.at_stake_micro_usd, draft.node_id, self.entry.provider)
                 case OverBudget():

@@ -83,6 +83,13 @@ class Flight:
         finally:
             self._listeners.remove(listener)
 
+    async def cancel(self) -> None:
+        """Stop the call for everybody who waits, and wait until that is written down."""
+        if self._task is not None and not self._task.done():
+            self._over()
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
     def _ended(self, task: asyncio.Task[Answer]) -> None:
         self._over()
         if not task.cancelled():

@@ -3,49 +3,107 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fusionflow_nb import errors
 from fusionflow_nb.engine.dispatch import Call
-from fusionflow_nb.journal.protocol import Inherited
+from fusionflow_nb.engine.flight import Answer
+from fusionflow_nb.journal.protocol import Inherited, Stored, Unknown
 from fusionflow_nb.plan.job import Bound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from fusionflow_nb.engine.services import Services
     from fusionflow_nb.journal.protocol import OpenJob
 
 
-async def resume_open_jobs(services: Services) -> list[str]:
-    """Finish every open operation whose kernel is dead.
+class Homecoming(NamedTuple):
+    """What became of one job that somebody else had begun."""
 
-    Returns:
-        Ids of the generations that succeeded. Failures are written down like any other; work without an Operation
-        becomes `unknown` and waits for a person.
+    job: OpenJob
+    answer: Answer | None = None
+    """Its result, where it gave one."""
+    error: errors.FusionFlowError | None = None
+    is_unknown: bool = False
+    """It had no Operation yet: nobody knows whether the service took it."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits on: its service could not be asked, or another kernel was faster."""
+        return self.answer is None and not self.is_unknown and not isinstance(self.error, errors.JobError)
+
+
+async def waiting_jobs(services: Services) -> list[OpenJob]:
+    """Open jobs that nobody follows: those of dead kernels, and our own whose result could not be brought home."""
+    return [
+        job
+        for job in await services.journal.open_jobs()
+        if job.state != "unknown" and (not job.is_held or job.job_id in services.parked)
+    ]
+
+
+async def resume_jobs(
+    jobs: Sequence[OpenJob], services: Services, told: Callable[[Homecoming], None] = lambda _one: None
+) -> list[Homecoming]:
+    """Finish open operations that nobody follows.
+
+    Failures are written down like any other; work without an Operation becomes `unknown` and waits for a person.
+
+    Args:
+        jobs: see `waiting_jobs`.
+        services: what they are finished with.
+        told: hears of each as it ends.
     """
-    open_jobs = [job for job in await services.journal.open_jobs() if not job.is_held and job.state != "unknown"]
-    ended = await asyncio.gather(*(_resumed(job, services) for job in open_jobs))
-    return [generation_id for generation_id in ended if generation_id is not None]
+
+    async def one(job: OpenJob) -> Homecoming:
+        ended = await _resumed(job, services)
+        told(ended)
+        return ended
+
+    return list(await asyncio.gather(*map(one, jobs)))
 
 
-async def _resumed(job: OpenJob, services: Services) -> str | None:
+def call_for(job: OpenJob, services: Services) -> Call:
+    """The call of a job that somebody else had begun, as far as following it needs.
+
+    Raises:
+        ModelError: its provider is not installed here; another kernel may have it.
+    """
     draft = job.draft
     entry = services.providers.entry(draft.model or "")
     if entry is None:
-        return None  # its provider is not installed here: another kernel may have it
-    try:
-        claim = await services.journal.adopt(job.job_id)
-        if not isinstance(claim, Inherited):
-            return None
-        values = {**draft.settings_snapshot, "prompt": draft.prompt_snapshot}
-        call = Call(
-            Bound({}, values, entry),
-            entry.tasks[0],
-            draft,
-            reserve_micro_usd=job.reserve_micro_usd,
-            services=services,
-            tell=lambda _news: None,
+        raise errors.ModelError(
+            f"Nothing installed here serves {draft.model}.",
+            node_id=draft.node_id,
+            hint="Install the package of its provider, or resume it where that is installed.",
         )
-        answer = await call.resume(claim.job_id, claim.epoch, claim.operation)
-    except errors.FusionFlowError:
-        return None  # its end stands in the journal; the next run of its node says it to the person
-    return answer.generation_id
+    values = {**draft.settings_snapshot, "prompt": draft.prompt_snapshot}
+    return Call(
+        Bound({}, values, entry),
+        entry.tasks[0],
+        draft,
+        reserve_micro_usd=job.reserve_micro_usd,
+        services=services,
+        tell=lambda _news: None,
+    )
+
+
+async def _resumed(job: OpenJob, services: Services) -> Homecoming:
+    try:
+        call = call_for(job, services)
+        parked = services.parked.pop(job.job_id, None)
+        if parked is not None:
+            return Homecoming(job, await call.resume(job.job_id, parked.epoch, parked.operation))
+        claim = await services.journal.adopt(job.job_id)
+        match claim:
+            case Inherited():
+                return Homecoming(job, await call.resume(claim.job_id, claim.epoch, claim.operation))
+            case Unknown():
+                return Homecoming(job, is_unknown=True)
+            case Stored():  # it had ended well in the dead kernel's outbox
+                return Homecoming(job, Answer(claim.outputs, claim.generation_id, is_hit=True))
+            case _:  # another kernel was faster
+                return Homecoming(job)
+    except errors.FusionFlowError as error:
+        return Homecoming(job, error=error)  # it stands in the journal, too; the next run of its node says it

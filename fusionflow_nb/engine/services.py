@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.assets.protocol import AssetStore
     from fusionflow_nb.engine.flight import Flight
-    from fusionflow_nb.journal.protocol import Journal, Stored
+    from fusionflow_nb.journal.protocol import Journal, Stored, Unknown
     from fusionflow_nb.journal.records import Generation
     from fusionflow_nb.plan.job import Job
     from fusionflow_nb.providers.model import ModelEntry
@@ -76,11 +76,13 @@ class Services:
         providers: adapters and the model catalogue.
         workers: runs our own blocking work (storing, hashing).
         functions: threads for Python nodes and transforms.
-        caps_micro_usd: budget scope kind (`run`, `day`, `month`, `project`) -> cap.
+        caps_micro_usd: budget scope kind (`run`, `day`, `month`, `project`) -> cap, where a person has set no other.
         clock: UTC microseconds; an argument so that tests own time.
         sleep: how to wait; likewise.
         ids: makes unique ids.
         user: who runs, for the tape.
+        unknown_policy: what a claim does that meets a job of unknown outcome: `ask` a person (fail), `reconcile` with
+            the service where it can say, or `resend`, counting what is at stake as spent.
     """
 
     store: AssetStore
@@ -93,6 +95,7 @@ class Services:
     sleep: Callable[[float], Any] = asyncio.sleep
     ids: Callable[[], str] = new_id
     user: str = ""
+    unknown_policy: str = "ask"
     memo: OrderedDict[bytes, Stored] = field(default_factory=OrderedDict)
     flights: dict[bytes, Flight] = field(default_factory=dict)
     slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
@@ -167,16 +170,13 @@ class Services:
             slot = self.slots[provider.name] = asyncio.Semaphore(provider.max_concurrency)
         return slot
 
-    def caps(self, run_id: str, project_id: str) -> dict[str, int]:
-        """Budget scopes of a job that starts now -> caps in micro-dollars."""
-        day = time.strftime("%Y-%m-%d", time.gmtime(self.clock() / 1e6))
-        scopes = {
-            "run": f"run:{run_id}",
-            "day": f"day:{day}",
-            "month": f"month:{day[:7]}",
-            "project": f"project:{project_id}",
-        }
-        return {scopes[kind]: cap for kind, cap in self.caps_micro_usd.items()}
+    async def settle_unknown(self, unknown: Unknown) -> bool:
+        """Whether a job of unknown outcome has ended now, by the person's policy, so that its key may be claimed."""
+        if self.unknown_policy == "ask":
+            return False
+        from fusionflow_nb.engine.open_work import by_policy  # noqa: PLC0415 - it makes calls, which need services
+
+        return await by_policy(unknown, self)
 
     async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 - the function's own
         """Run blocking work off the loop."""

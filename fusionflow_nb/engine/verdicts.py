@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
@@ -9,6 +10,9 @@ from fusionflow_nb import errors
 if TYPE_CHECKING:
     from fusionflow_nb.journal.protocol import OverBudget
     from fusionflow_nb.providers.protocol import Failed
+
+
+_CENT = 10_000
 
 
 def final(status: str, message: str, node_id: str, provider: str) -> errors.JobError:
@@ -34,18 +38,26 @@ def unknown(at_stake_micro_usd: int, node_id: str, provider: str) -> errors.Unkn
         f"Nobody knows whether {provider} took this job (${at_stake_micro_usd / 1e6:.2f} at stake).",
         node_id=node_id,
         provider=provider,
-        hint="Look at your account there; it is not sent again by itself. A new take asks for another.",
+        hint="It is not sent again by itself. ff.operations() lists it, asks the service where that is possible, or "
+        "writes it off; a new take asks for another.",
     )
 
 
 def over_budget(claim: OverBudget, node_id: str) -> errors.OverBudgetError:
-    """The reservation would pass a cap."""
-    left = claim.cap_micro_usd - claim.spent_micro_usd - claim.reserved_micro_usd
+    """The reservation would pass a cap: what it asks for, what is left, and the word that raises it."""
+    used = claim.spent_micro_usd + claim.reserved_micro_usd
+    kind, _, which = claim.scope.partition(":")
+    whose = {"run": "a run", "project": "this project"}.get(kind, f"the {kind} ({which}, UTC)")
+    held = f", {_usd(claim.reserved_micro_usd)} held by calls under way" if claim.reserved_micro_usd else ""
+    enough = f"{math.ceil((used + claim.asked_micro_usd) / _CENT) * _CENT / 1e6:.2f}"
+    in_python = f'ff.budget("{which}", project={enough})' if kind == "project" else f"ff.budget({kind}={enough})"
+    in_shell = f"--of {which} --project {enough}" if kind == "project" else f"--{kind} {enough}"
     return errors.OverBudgetError(
-        f"This job may cost ${claim.asked_micro_usd / 1e6:.2f}, and ${max(0, left) / 1e6:.2f} of the "
-        f"${claim.cap_micro_usd / 1e6:.2f} for {claim.scope.replace(':', ' ')} is left.",
+        f"This job may cost {_usd(claim.asked_micro_usd)}, and {_usd(max(0, claim.cap_micro_usd - used))} of the "
+        f"{_usd(claim.cap_micro_usd)} for {whose} is left ({_usd(claim.spent_micro_usd)} spent{held}). "
+        "Nothing was sent.",
         node_id=node_id,
-        hint=f"Raise it with ff.budget({claim.scope.partition(':')[0]}=...).",
+        hint=f"Raise it, to this at least: {in_python} or `fusionflow budget {in_shell}`.",
     )
 
 
@@ -74,3 +86,8 @@ def adapter_broke(error: BaseException, node_id: str, provider: str) -> errors.P
         provider=provider,
         hint="Run again: work the service had accepted is fetched, not submitted again.",
     )
+
+
+def _usd(micro_usd: int) -> str:
+    """Whole cents; more digits only where there would be none."""
+    return f"${micro_usd / 1e6:.4f}" if 0 < micro_usd < _CENT else f"${micro_usd / 1e6:.2f}"

@@ -26,7 +26,7 @@ INTENT, ACCEPTED, UNKNOWN = "intent", "accepted", "unknown"
 OPEN_STATES = frozenset({INTENT, ACCEPTED, UNKNOWN})
 
 _COLUMNS = """SELECT job_id, content_key, state, operation, kernel_id, epoch, run_id, project_id, reserve_micro_usd,
-claimed_at_us, draft, ended_seq FROM jobs """
+claimed_at_us, draft, ended_seq, notebook FROM jobs """
 _GIVE_TO_NOBODY = "UPDATE jobs SET kernel_id = ? WHERE job_id = ? AND epoch = ? AND state = 'accepted'"
 
 
@@ -46,6 +46,7 @@ class JobRow:
     claimed_at_us: int
     draft: str
     ended_seq: int | None
+    notebook: str | None
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -84,6 +85,8 @@ class Claims:
     """Applies what a dead kernel had to leave in its outbox: its paid results count before anything is inherited."""
     now_us: Callable[[], int]
     new_id: Callable[[], str]
+    notebook: str | None = None
+    """Where this kernel runs, for whoever brings its work home."""
 
     def claim(self, cursor: sqlite3.Cursor, intents: Sequence[Intent], caps: Mapping[str, int]) -> list[Claim]:
         """One answer per intent, in order; earlier ones of the same call count for later ones."""
@@ -200,8 +203,8 @@ class Claims:
         cursor.execute(
             """
             INSERT INTO jobs (job_id, content_key, state, operation, idempotency_key, kernel_id, epoch, run_id,
-                              project_id, reserve_micro_usd, claimed_at_us, draft, ended_seq)
-            VALUES (?, ?, 'intent', NULL, ?, ?, 1, ?, ?, ?, ?, ?, NULL)
+                              project_id, reserve_micro_usd, claimed_at_us, draft, ended_seq, notebook)
+            VALUES (?, ?, 'intent', NULL, ?, ?, 1, ?, ?, ?, ?, ?, NULL, ?)
             """,
             (
                 intent.job_id,
@@ -213,6 +216,7 @@ class Claims:
                 intent.reserve_micro_usd,
                 now_us,
                 draft,
+                self.notebook,
             ),
         )
         logbook.append(cursor, self._stamp(), "intent", intent.draft.id, draft)

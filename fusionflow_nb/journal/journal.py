@@ -26,6 +26,7 @@ from fusionflow_nb.journal import (
     replay,
 )
 from fusionflow_nb.journal.claims import Claims, leave
+from fusionflow_nb.journal.shared import Shared
 from fusionflow_nb.journal.turnstile import Turnstile
 from fusionflow_nb.journal.writer import Writer
 
@@ -48,7 +49,7 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-class Journal:
+class Journal(Shared):
     """The durable log of one kernel. Async methods may be awaited on any event loop.
 
     >>> import tempfile, pathlib
@@ -57,7 +58,9 @@ class Journal:
     {}
     """
 
-    def __init__(self, folder: Path, *, clock_us: Callable[[], int], patience_s: float) -> None:
+    def __init__(
+        self, folder: Path, *, clock_us: Callable[[], int], patience_s: float, notebook: str | None = None
+    ) -> None:
         """Use `Journal.open`."""
         self.path = folder / database.FILE_NAME
         self.kernel_id = ids.new_id()
@@ -76,7 +79,7 @@ class Journal:
             self._outbox = outbox.Outbox(self._kernels, self.kernel_id)
         except OSError as error:
             raise failures.unusable(self.path, str(error)) from error
-        self._claims = Claims(self.kernel_id, self._is_alive, self._settle_dead, clock_us, ids.new_id)
+        self._claims = Claims(self.kernel_id, self._is_alive, self._settle_dead, clock_us, ids.new_id, notebook)
         try:
             self._writer = Writer(self.path, self._turnstile, prologue=self._drain_own, patience_s=patience_s)
         except errors.JournalError:
@@ -88,19 +91,26 @@ class Journal:
         self._clear_up_after_the_dead()
 
     @staticmethod
-    def open(home: Path, *, clock_us: Callable[[], int] = now_us, patience_s: float = PATIENCE_S) -> Journal:
+    def open(
+        home: Path,
+        *,
+        clock_us: Callable[[], int] = now_us,
+        patience_s: float = PATIENCE_S,
+        notebook: str | None = None,
+    ) -> Journal:
         """Open the journal of a home folder, making what is missing.
 
         Args:
             home: the folder of FUSIONFLOW_HOME; on a network file system a local folder takes its place.
             clock_us: the time in UTC microseconds.
             patience_s: how long a call waits for other processes.
+            notebook: where this kernel runs, as a person knows it.
 
         Raises:
             JournalError: the folder or the file cannot be used, or a newer version wrote it.
             JournalBusyError: another process held it for too long.
         """
-        return Journal(place.journal_folder(home), clock_us=clock_us, patience_s=patience_s)
+        return Journal(place.journal_folder(home), clock_us=clock_us, patience_s=patience_s, notebook=notebook)
 
     def close(self) -> None:
         """Write what waits, end the threads, give up the kernel's lock. Harmless twice, and in a forked child."""

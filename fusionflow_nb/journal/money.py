@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from fusionflow_nb.journal import budgets
 from fusionflow_nb.journal.protocol import OverBudget, Spending
 
 if TYPE_CHECKING:
@@ -55,9 +56,13 @@ class Till:
     """The caps during one claim call: each scope is summed once, then kept up to date as reservations are made."""
 
     def __init__(self, cursor: sqlite3.Cursor, caps: Mapping[str, int], today: str) -> None:
-        """Take the caps (scope -> micro-dollars) and the UTC day of the claim."""
+        """Take the kernel's caps (scope or kind of scope -> micro-dollars) and the UTC day of the claim.
+
+        What a person has set counts before them; it is read here, in the transaction that reserves.
+        """
         self._cursor = cursor
-        self._caps = caps
+        self._given = caps
+        self._stored = budgets.read(cursor)
         self._today = today
         self._used: dict[str, tuple[int, int]] = {}
 
@@ -65,8 +70,9 @@ class Till:
         """Hold an amount in all scopes, or say which cap it would pass; what costs nothing always fits."""
         if micro_usd <= 0:
             return None
-        for scope in self._caps:
-            if scope in scopes and (over := self._over(scope, micro_usd)):
+        for scope in scopes:
+            cap = budgets.cap_of(scope, self._stored, self._given)
+            if cap is not None and (over := self._over(scope, cap, micro_usd)):
                 return over
         _write(self._cursor, job_id, scopes, micro_usd, RESERVED, self._today)
         for scope, (spent, reserved) in self._used.items():
@@ -74,12 +80,11 @@ class Till:
                 self._used[scope] = (spent, reserved + micro_usd)
         return None
 
-    def _over(self, scope: str, asked: int) -> OverBudget | None:
+    def _over(self, scope: str, cap: int, asked: int) -> OverBudget | None:
         if scope not in self._used:
             found = spending_in(self._cursor, scope, self._today)
             self._used[scope] = (found.spent_micro_usd, found.reserved_micro_usd)
         spent, reserved = self._used[scope]
-        cap = self._caps[scope]
         return OverBudget(scope, cap, spent, reserved, asked) if spent + reserved + asked > cap else None
 
 

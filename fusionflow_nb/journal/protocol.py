@@ -104,6 +104,8 @@ class OpenJob:
     operation: dict[str, Any] | None
     reserve_micro_usd: int
     draft: Generation
+    notebook: str | None = None
+    """Where it was begun, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,10 @@ class Journal(Protocol):
         ...
 
     async def claim(self, intents: Sequence[Intent], caps: Mapping[str, int]) -> list[Claim]:
-        """Write intents ahead, in one commit; one answer each, in order. `caps`: scope -> cap in micro-dollars."""
+        """Write intents ahead, in one commit; one answer each, in order.
+
+        `caps`: scope, or kind of scope (`run`, `day` ...) -> cap in micro-dollars, where a person has set no other.
+        """
         ...
 
     async def accepted(self, job_id: str, epoch: int, operation: dict[str, Any]) -> bool:
@@ -206,4 +211,12 @@ class Journal(Protocol):
 
     async def spending(self, scopes: Sequence[str]) -> dict[str, Spending]:
         """What each scope has used so far."""
+        ...
+
+    async def is_known(self, name: str) -> bool:
+        """Whether a service's name for its work stands in an Operation of ours, open or ended."""
+        ...
+
+    async def recognise(self, job_id: str, operation: dict[str, Any]) -> Inherited | None:
+        """The service knows a job of unknown outcome: keep its Operation and follow it. None: it is not unknown."""
         ...

@@ -78,6 +78,13 @@ def projects_before(cursor: sqlite3.Cursor, generation_id: str, most: int) -> li
     return [codec.project_from_json(json.loads(payload)) for (payload,) in states]
 
 
+def project_names(cursor: sqlite3.Cursor, project_ids: Sequence[str]) -> dict[str, str]:
+    """What flows were called when they were last logged; unknown ones are absent."""
+    statement = "SELECT payload FROM events WHERE kind = 'project' AND entity_id = ? ORDER BY seq DESC LIMIT 1"
+    rows = {one: cursor.execute(statement, (one,)).fetchone() for one in project_ids}
+    return {one: json.loads(row[0])["name"] for one, row in rows.items() if row is not None}
+
+
 def shown(cursor: sqlite3.Cursor, project_id: str) -> dict[tuple[str, Coordinate], Shown]:
     """What each node of a project last showed."""
     rows = cursor.execute(
@@ -111,6 +118,7 @@ def open_jobs(cursor: sqlite3.Cursor, is_alive: Callable[[str], bool]) -> list[O
             None if job.operation is None else json.loads(job.operation),
             job.reserve_micro_usd,
             job.draft_generation(),
+            job.notebook,
         )
         for job in claims.open_jobs(cursor)
     ]

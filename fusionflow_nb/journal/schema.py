@@ -136,6 +136,23 @@ def _step_7_generations_by_id(cursor: sqlite3.Cursor) -> None:
     cursor.execute("CREATE INDEX projects_by_id ON events (entity_id, seq) WHERE kind = 'project'")
 
 
+def _step_8_shared(cursor: sqlite3.Cursor) -> None:
+    """What all kernels of a user go by together, and the notebook that a job was begun in, for whoever brings it home.
+
+    Together: caps (NULL: none), how long a service asked to be left alone, and which calls it works on.
+    """
+    cursor.execute("CREATE TABLE budgets (scope TEXT PRIMARY KEY, micro_usd INTEGER) WITHOUT ROWID")
+    cursor.execute("ALTER TABLE buckets ADD COLUMN blocked_until_us INTEGER NOT NULL DEFAULT 0")
+    cursor.execute("""
+        CREATE TABLE slots (
+            job_id TEXT PRIMARY KEY,
+            name TEXT NOT NULL,
+            until_us INTEGER NOT NULL
+        ) WITHOUT ROWID""")
+    cursor.execute("CREATE INDEX slots_by_name ON slots (name)")
+    cursor.execute("ALTER TABLE jobs ADD COLUMN notebook TEXT")
+
+
 STEPS: tuple[Callable[[sqlite3.Cursor], None], ...] = (
     _step_1_events,
     _step_2_jobs,
@@ -144,6 +161,7 @@ STEPS: tuple[Callable[[sqlite3.Cursor], None], ...] = (
     _step_5_waiting,
     _step_6_projects,
     _step_7_generations_by_id,
+    _step_8_shared,
 )
 
 

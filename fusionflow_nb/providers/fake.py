@@ -25,6 +25,7 @@ from fusionflow_nb.providers.protocol import (
     Cost,
     Done,
     Failed,
+    Found,
     NoFunds,
     Operation,
     Output,
@@ -37,7 +38,7 @@ from fusionflow_nb.providers.protocol import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusionflow_nb.providers.protocol import Status
+    from fusionflow_nb.providers.protocol import Lost, Status
 
 FOLDER_VARIABLE = "FUSIONFLOW_FAKE_FOLDER"
 SIDE_PX = 32
@@ -96,6 +97,7 @@ class FakeProvider:
     max_concurrency = 1000
     poll_interval_s = 0.002
     models: Sequence[ModelEntry] = MODELS
+    finds_lost: Literal["", "id", "listing"] = "id"
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
@@ -125,7 +127,7 @@ class FakeProvider:
             return Failed("busy", "The service is busy.", is_retryable=True)
         if behaviour.submit == "lost":
             raise SubmitAmbiguousError("The connection broke before an answer came.")
-        job_id = hashlib.sha256(idempotency_key.encode()).hexdigest()[:16]
+        job_id = _job_id(idempotency_key)
         count = int(request.settings.get("count") or 1)
         job = {
             "id": job_id,
@@ -168,6 +170,11 @@ class FakeProvider:
         """Stop a job for good."""
         self.cancelled.append(operation.data["id"])
         return CancelAnswer.CONFIRMED
+
+    async def find(self, lost: Lost) -> list[Found]:
+        """The job that was begun under an idempotency key, if it arrived."""
+        job_id = _job_id(lost.idempotency_key)
+        return [] if self._job(job_id) is None else [Found(job_id, Operation({"id": job_id}))]
 
     async def aclose(self) -> None:
         """Nothing is held."""
@@ -226,6 +233,10 @@ def _ends(job: dict[str, Any], behaviour: Behaviour) -> Status:
     port, text = job["port"], job["seed_text"]
     outputs = tuple(Output(port, _media(port, f"{text}#{index}")) for index in range(job["count"]))
     return Done(outputs, Cost(job["cost_micro_usd"], is_exact=True))
+
+
+def _job_id(idempotency_key: str) -> str:
+    return hashlib.sha256(idempotency_key.encode()).hexdigest()[:16]
 
 
 def _port(task: str) -> str:

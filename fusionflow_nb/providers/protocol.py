@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -143,6 +143,25 @@ class SubmitAmbiguousError(Exception):
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A submit whose answer never came, as far as its service might know it again."""
+
+    request: Request
+    idempotency_key: str
+    sent_at_us: int
+    """About when, by our clock (UTC)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Work of the service that may be the lost one."""
+
+    name: str
+    """The service's own name for it, as it stands in its Operation."""
+    operation: Operation
+
+
 class Provider(Protocol):
     """An adapter to one service."""
 
@@ -153,6 +172,16 @@ class Provider(Protocol):
     poll_interval_s: float
     """How long to wait between polls; 0 where `poll` itself waits for news."""
     models: Sequence[ModelEntry]
+    finds_lost: Literal["", "id", "listing"]
+    """How work can be found again whose submit was never answered: by the id we chose, in a listing, or not at all."""
+
+    async def find(self, lost: Lost) -> Sequence[Found]:
+        """Everything of the service that may be the lost work; nothing only where it surely did not arrive.
+
+        Raises:
+            ProviderError: the service cannot be asked, or does not say enough.
+        """
+        ...
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:
         """Hand the work over. Synchronous services answer with a final status at once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from fusionflow_nb.providers.protocol import (
     Cancelled,
     Cost,
     Failed,
+    Found,
     Operation,
     Pending,
     SubmitAmbiguousError,
@@ -22,15 +24,17 @@ from fusionflow_nb.providers.protocol import (
 from fusionflow_nb.providers.service import Service, body_of, data_uri, not_taken, unknown_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from fusionflow_nb.providers.http import Answer
-    from fusionflow_nb.providers.protocol import Reference, Request, Status
+    from fusionflow_nb.providers.protocol import Lost, Reference, Request, Status
 
 ROOTS = {"api": "https://api.replicate.com"}
 IN_BODY_BYTES = 700_000
 """A data URI is advised under 1 MB only, and is a third longer than its bytes."""
 UPLOAD_BYTES = 100_000_000
+LOOK_BACK_S, LOOK_AHEAD_S = 600.0, 3600.0
+"""Around the time of a lost submit: clocks differ, and it may have waited before it left."""
 _BAR = re.compile(r"(\d+)%\|[^|\n]*\|\s*(\d+)/(\d+)")
 _VERSION = re.compile(r"(?:.*:)?([0-9a-f]{64})")
 
@@ -43,6 +47,7 @@ class Replicate(Service):
     """See the module."""
 
     name = "replicate"
+    finds_lost = "listing"
 
     def __init__(self, base: str | None = None) -> None:
         super().__init__(Site("replicate", ROOTS, _authorise, base))
@@ -98,6 +103,40 @@ class Replicate(Service):
         is_cancelled = isinstance(said, dict) and said.get("status") == "canceled"
         return CancelAnswer.REQUESTED if answer.is_good and is_cancelled else CancelAnswer.UNSUPPORTED
 
+    async def find(self, lost: Lost) -> list[Found]:
+        """Predictions of the same model and input, created about then: there is no id of our own to ask for.
+
+        Raises:
+            ProviderError: one of them does not show its input, so nobody can say whether it is ours.
+        """
+        request = lost.request
+        wanted = {name: value for name, value in body_of(request, {}).items() if not isinstance(value, list | dict)}
+        earliest, latest = lost.sent_at_us / 1e6 - LOOK_BACK_S, lost.sent_at_us / 1e6 + LOOK_AHEAD_S
+        found: list[Found] = []
+        async for said in self._listed(earliest):
+            if _seconds(said.get("created_at")) > latest or said.get("model") != request.model.provider_model_id:
+                continue
+            given, urls = said.get("input"), said.get("urls")
+            if not isinstance(given, dict) or not isinstance(urls, dict):
+                raise errors.ProviderError(
+                    f"The listing does not show the input of {said.get('id')}, which may be the one.",
+                    provider="replicate",
+                )
+            if all(given.get(name) == value for name, value in wanted.items()):
+                found.append(Found(str(said.get("id")), self.operation(request, id=said.get("id"), urls=urls)))
+        return found
+
+    async def _listed(self, earliest: float) -> AsyncIterator[dict[str, Any]]:
+        """Predictions, the newest first, back to a time (seconds since 1970)."""
+        address: Any = f"{self.http.site.root()}/v1/predictions"
+        while isinstance(address, str):
+            page = (await self.http.ask("GET", address, tries=3)).fields()
+            for said in page.get("results") or ():
+                if _seconds(said.get("created_at")) < earliest:
+                    return
+                yield said
+            address = page.get("next")
+
     async def _ended(self, operation: Operation, said: dict[str, Any]) -> Status:
         addresses = list(_addresses(said.get("output")))
         if said.get("data_removed"):
@@ -136,6 +175,14 @@ def progress(logs: Any) -> float | None:  # noqa: ANN401 - JSON
     if not bars or not int(bars[-1][2]):
         return None
     return min(1.0, int(bars[-1][1]) / int(bars[-1][2]))
+
+
+def _seconds(text: Any) -> float:  # noqa: ANN401 - JSON
+    """A time of the service in seconds since 1970; what is none counts as now, so that it is looked at."""
+    try:
+        return dt.datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return dt.datetime.now(dt.UTC).timestamp()
 
 
 def _addresses(output: Any) -> Iterator[str]:  # noqa: ANN401 - JSON: text, a list or an object, as the model likes

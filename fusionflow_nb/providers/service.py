@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.providers.http import Answer, Site
     from fusionflow_nb.providers.model import ModelEntry
-    from fusionflow_nb.providers.protocol import Reference, Request
+    from fusionflow_nb.providers.protocol import Found, Lost, Reference, Request
 
 UNAUTHORISED, NO_FUNDS, TOO_MANY, BUSY = 401, 402, 429, 503
 
@@ -32,6 +32,7 @@ class Service:
     is_remote = True
     max_concurrency = 16
     poll_interval_s = 1.0
+    finds_lost: Literal["", "id", "listing"] = ""
 
     def __init__(self, site: Site) -> None:
         self.http = Http(site)
@@ -44,6 +45,12 @@ class Service:
     async def cancel(self, operation: Operation) -> CancelAnswer:  # noqa: ARG002 - what most services offer
         """There is no way to stop it."""
         return CancelAnswer.UNSUPPORTED
+
+    async def find(self, lost: Lost) -> Sequence[Found]:  # noqa: ARG002 - what most services offer
+        """There is no way to ask. Raises ProviderError."""
+        raise errors.ProviderError(
+            "The service has no way to find work whose submit was not answered.", provider=self.name
+        )
 
     async def aclose(self) -> None:
         """Let go of connections."""

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fusionflow_nb import errors
 from fusionflow_nb.providers.local.models import MODELS
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusionflow_nb.providers.model import ModelEntry
-    from fusionflow_nb.providers.protocol import Status
+    from fusionflow_nb.providers.protocol import Found, Lost, Status
 
 THREADS = max(1, min(4, os.cpu_count() or 2))
 NEWS_S = 0.05
@@ -84,6 +84,7 @@ class LocalProvider:
     is_remote = False
     max_concurrency = THREADS
     poll_interval_s = 0.0
+    finds_lost: Literal["", "id", "listing"] = ""
 
     def __init__(self) -> None:
         self.models: Sequence[ModelEntry] = MODELS
@@ -119,6 +120,10 @@ class LocalProvider:
             return CancelAnswer.UNSUPPORTED
         work.stop()
         return CancelAnswer.CONFIRMED
+
+    async def find(self, lost: Lost) -> Sequence[Found]:  # noqa: ARG002 - the protocol's
+        """Nothing leaves this kernel, so nothing is ever lost on the way."""
+        return []
 
     async def aclose(self) -> None:
         """Stop everything that still computes."""

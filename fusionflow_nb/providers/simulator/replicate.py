@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.simulator.world import Job, World
 
 STEPS = 28
+PAGE = 20
 UPLOAD_BYTES = 100_000_000
 
 
@@ -30,6 +31,7 @@ class ReplicateSide:
         root = "/replicate/api/v1"
         return [
             web.post(f"{root}/models/{{owner}}/{{name}}/predictions", self.create),
+            web.get(f"{root}/predictions", self.list),
             web.get(f"{root}/predictions/{{id}}", self.get),
             web.post(f"{root}/predictions/{{id}}/cancel", self.cancel),
             web.post(f"{root}/files", self.upload),
@@ -64,6 +66,17 @@ class ReplicateSide:
         ends = "succeeded" if job.mood.end == "done" else "failed"
         status = {"queued": "starting", "running": "processing", "ended": ends}[stands]
         return web.json_response(self._said(request, job, status))
+
+    async def list(self, request: web.Request) -> web.Response:
+        """A page of predictions, the newest first."""
+        _check(request)
+        jobs = [job for job in reversed(self.world.jobs.values()) if job.model in self.tasks]
+        first = int(request.query.get("cursor", 0))
+        more = first + PAGE < len(jobs)
+        root = f"{base_of(request)}/replicate/api/v1/predictions"
+        page = [self._said(request, job, "processing") for job in jobs[first : first + PAGE]]
+        said = {"next": f"{root}?cursor={first + PAGE}" if more else None, "previous": None, "results": page}
+        return web.json_response(said)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Stop a prediction."""
@@ -117,7 +130,7 @@ class ReplicateSide:
             "error": error,
             "source": "api",
             "status": status,
-            "created_at": "2026-01-01T00:00:00.000Z",
+            "created_at": job.began_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "metrics": {"predict_time": 0.1} if status not in {"starting", "processing"} else {},
             "urls": {"get": base, "cancel": f"{base}/cancel", "web": f"https://replicate.com/p/{job.id}"},
         }

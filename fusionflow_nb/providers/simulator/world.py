@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import itertools
 import re
 import time
@@ -48,6 +49,7 @@ class Job:
     made: tuple[Made, ...] = ()
     looked: int = 0
     is_cancelled: bool = False
+    began_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
     @property
     def progress(self) -> float:

@@ -223,8 +223,9 @@ export class Session {
         }))
         break
       case "facts": {
-        const { catalog, models, tape, budgets, file, notice } = message
+        const { catalog, models, tape, budgets, file, notice, news } = message
         if (notice) this.say([notice.message, notice.hint].filter(Boolean).join(" "), "bad")
+        if (news) this.say(news)
         this.store.setState({
           ...(catalog && { catalog: new Map(catalog.map((one) => [one.name, one])) }),
           ...(models && { models: new Map(models.map((one) => [one.id, one])) }),

@@ -102,6 +102,8 @@ export interface Facts {
   file?: FileFacts
   /** Something went wrong that nobody asked for: said to every view. */
   notice?: ErrorFacts
+  /** Something goes on by itself (calls of a dead kernel come home): said to every view. */
+  news?: string
 }
 
 export interface Reply {

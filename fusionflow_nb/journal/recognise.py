@@ -1,0 +1,33 @@
+"""A job of unknown outcome that its service knew after all: whoever found that out follows it from now on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb.journal import claims as leases
+from fusionflow_nb.journal.protocol import Inherited
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from fusionflow_nb.journal import logbook
+    from fusionflow_nb.journal.claims import Claims
+
+
+def recognise(
+    cursor: sqlite3.Cursor, claims: Claims, stamp: logbook.Stamp, job_id: str, operation: dict[str, Any]
+) -> Inherited | None:
+    """Keep the Operation and take the lease, whoever held it; None where it is not unknown (any more)."""
+    job = leases.job_by_id(cursor, job_id)
+    if job is None or job.state != leases.UNKNOWN:
+        return None
+    epoch = job.epoch + 1
+    cursor.execute("UPDATE jobs SET kernel_id = ?, epoch = ? WHERE job_id = ?", (claims.kernel_id, epoch, job_id))
+    claims.accepted(cursor, stamp, (job_id, epoch), operation)
+    return Inherited(job_id, epoch, operation)
+
+
+def is_known(cursor: sqlite3.Cursor, name: str) -> bool:
+    """Whether a service's name for its work stands in an Operation of ours: then it is not the one that was lost."""
+    row = cursor.execute("SELECT 1 FROM jobs WHERE operation IS NOT NULL AND instr(operation, ?) LIMIT 1", (name,))
+    return row.fetchone() is not None

@@ -1,0 +1,55 @@
+"""What all kernels of a user share beside results and leases: their caps, and how each service may be asked."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fusionflow_nb.journal import budgets, reading, recognise
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Mapping, Sequence
+
+    from fusionflow_nb.journal import logbook
+    from fusionflow_nb.journal.claims import Claims
+    from fusionflow_nb.journal.protocol import Inherited
+
+T = TypeVar("T")
+
+
+class Shared:
+    """The part of a journal that answers for them; reading and writing are the journal's."""
+
+    _claims: Claims
+
+    async def budgets(self) -> dict[str, int | None]:
+        """What a person has set: scope -> micro-dollars, None for no cap; what was never set is absent."""
+        return await self._read(budgets.read)
+
+    async def set_budgets(self, changes: Mapping[str, int | str | None]) -> None:
+        """Set caps of scopes in micro-dollars; None takes a cap away, `budgets.BY_DEFAULT` forgets what was set."""
+        stamp = self._stamp()
+        await self._write(lambda cursor: budgets.write(cursor, stamp, changes))
+
+    async def project_names(self, project_ids: Sequence[str]) -> dict[str, str]:
+        """What flows were called when they were last logged; unknown ones are absent."""
+        return await self._read(lambda cursor: reading.project_names(cursor, project_ids))
+
+    async def is_known(self, name: str) -> bool:
+        """Whether a service's name for its work stands in an Operation of ours, open or ended."""
+        return await self._read(lambda cursor: recognise.is_known(cursor, name))
+
+    async def recognise(self, job_id: str, operation: dict[str, Any]) -> Inherited | None:
+        """The service knows a job of unknown outcome: keep its Operation and follow it. None: it is not unknown."""
+        stamp = self._stamp()
+        return await self._write(lambda cursor: recognise.recognise(cursor, self._claims, stamp, job_id, operation))
+
+    @abstractmethod
+    async def _read(self, work: Callable[[sqlite3.Cursor], T]) -> T: ...
+
+    @abstractmethod
+    async def _write(self, work: Callable[[sqlite3.Cursor], T]) -> T: ...
+
+    @abstractmethod
+    def _stamp(self) -> logbook.Stamp: ...
