@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.author import Flow, node, random, recipe
     from fusionflow_nb.canvas.widget import Canvas
     from fusionflow_nb.catalog.context import Context
-    from fusionflow_nb.credentials import connect
+    from fusionflow_nb.connecting import connect
     from fusionflow_nb.errors import FusionFlowError
     from fusionflow_nb.media.batch import Batch
     from fusionflow_nb.media.handles import Audio, Image, Mask, Video
@@ -45,7 +45,7 @@ _HOMES = {
     "Image": "media.handles",
     "Mask": "media.handles",
     "Video": "media.handles",
-    "connect": "credentials",
+    "connect": "connecting",
     "edit_image": "api",
     "errors": "errors",
     "generate_audio": "api",
