@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.canvas.widget import Canvas
     from fusionflow_nb.caps import budget
     from fusionflow_nb.catalog.context import Context
-    from fusionflow_nb.credentials import connect
+    from fusionflow_nb.connecting import connect
     from fusionflow_nb.errors import FusionFlowError
     from fusionflow_nb.media.batch import Batch
     from fusionflow_nb.media.handles import Audio, Image, Mask, Video
@@ -48,7 +48,7 @@ _HOMES = {
     "Mask": "media.handles",
     "Video": "media.handles",
     "budget": "caps",
-    "connect": "credentials",
+    "connect": "connecting",
     "edit_image": "api",
     "errors": "errors",
     "generate_audio": "api",

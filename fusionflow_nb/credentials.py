@@ -32,6 +32,7 @@ ENVIRONMENT = {
     "luma": ("LUMA_AGENTS_API_KEY",),
     "minimax": ("MINIMAX_API_KEY",),
     "openai": ("OPENAI_API_KEY",),
+    "r2": ("FUSIONFLOW_R2_ACCESS_KEY_ID", "FUSIONFLOW_R2_SECRET_ACCESS_KEY"),
     "replicate": ("REPLICATE_API_TOKEN",),
     "runway": ("RUNWAYML_API_SECRET",),
     "stability": ("STABILITY_API_KEY",),

@@ -9,7 +9,8 @@ import importlib.util
 import shutil
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from fusionflow_nb import credentials, errors, session
+from fusionflow_nb import bucket, credentials, errors, session
+from fusionflow_nb.assets.s3_store import S3Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +54,7 @@ def findings() -> Iterator[Finding]:
         yield Finding("home", "well", f"{opened.home} (set {session.HOME_VARIABLE} to move it)")
         yield _journal(opened)
         yield _store(opened)
+        yield _bucket(opened)
     for extra, (module, gives) in _EXTRAS.items():
         has = importlib.util.find_spec(module) is not None
         says = gives if has else f"pip install 'fusionflow-nb[{extra}]' brings {gives}"
@@ -85,6 +87,21 @@ def _store(living: Session) -> Finding:
     return Finding("store", state, f"{size / 1e6:.0f} MB of media, {free / 1e9:.0f} GB free")
 
 
+def _bucket(living: Session) -> Finding:
+    """Whether there is one, and what is still on its way; asks it nothing (`fusionflow doctor --r2` does)."""
+    if not isinstance(living.store, S3Store):
+        try:
+            is_set_up = bucket.settings(living.home) is not None
+        except errors.SecretError as error:
+            return Finding("bucket", "broken", str(error))
+        says = "set up since; restart the kernel" if is_set_up else 'ff.connect("r2") keeps results on Cloudflare R2'
+        return Finding("bucket", "optional", says)
+    waiting = living.store.uploads.waiting()
+    trouble = next((str(one.error) for one in waiting if one.error is not None), None)
+    says = f"{living.store.bucket.settings.uri}; {len(waiting)} uploads on their way"
+    return Finding("bucket", "look" if trouble else "well", f"{says}: {trouble}" if trouble else says)
+
+
 def _some(names: list[str]) -> str:
     """The first few of many names, and how many more there are."""
     shown = ", ".join(names[:_SHOWN_MODELS])
@@ -98,6 +115,8 @@ def _keys(living: Session | None) -> Iterator[Finding]:
         yield Finding("keys", "look", trouble)
     entries = living.registry.entries() if living is not None else []
     for provider in credentials.services():
+        if provider == bucket.SERVICE:
+            continue
         try:
             place = credentials.where(provider)
         except errors.SecretError as error:

@@ -32,7 +32,8 @@ FusionFlowError
 │   ├── DiskFullError
 │   ├── UnwritableError
 │   ├── LostAssetError        no store holds these bytes any more
-│   └── CorruptAssetError     stored bytes do not match their name
+│   ├── CorruptAssetError     stored bytes do not match their name
+│   └── BucketError           a bucket does not do what it should; its kinds stand in assets/s3_faults.py
 ├── JournalError              the durable log could not be used
 │   ├── JournalBusyError      another process held it for too long
 │   └── JournalUnwritableError  the place is at fault: disk full, read-only, damaged
@@ -325,6 +326,12 @@ class CorruptAssetError(StoreError):
     """Stored bytes do not match their name."""
 
     code = "corrupt"
+
+
+class BucketError(StoreError):
+    """A bucket cannot be used, or not now. The bytes themselves are safe in the local folder."""
+
+    code = "bucket"
 
 
 class JournalError(FusionFlowError):

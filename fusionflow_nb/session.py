@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import getpass
 import os
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fusionflow_nb import errors, homecoming, tape
+from fusionflow_nb import bucket, errors, homecoming, tape
 from fusionflow_nb.assets.local import LocalFolderStore
+from fusionflow_nb.assets.s3 import Bucket
+from fusionflow_nb.assets.s3_store import S3Store
 from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.engine.function_threads import FunctionThreads
 from fusionflow_nb.engine.known import look_up, scope_of
@@ -23,7 +27,14 @@ from fusionflow_nb.engine.resume import resume_jobs, waiting_jobs
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.engine.services import Services, new_id
 from fusionflow_nb.engine.status import Facts
-from fusionflow_nb.home import HOME_VARIABLE, home_folder, notebook_name, resumes_by_itself, unknown_policy
+from fusionflow_nb.home import (
+    HOME_VARIABLE,
+    SIMULATOR_VARIABLE,
+    home_folder,
+    notebook_name,
+    resumes_by_itself,
+    unknown_policy,
+)
 from fusionflow_nb.journal.budgets import UNPRICED
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.notices import Notices
@@ -35,6 +46,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
+    from fusionflow_nb.assets.protocol import HomeStore
     from fusionflow_nb.engine.resume import Homecoming
     from fusionflow_nb.journal.records import Generation, ProjectRecord
     from fusionflow_nb.plan.plan import Plan
@@ -66,8 +78,8 @@ class Session:
         _make_home(self.home)
         self.registry = registry or Registry()
         self.catalog = Catalog()
-        self.store = LocalFolderStore(self.home / "assets")
         self.journal = Journal.open(self.home, notebook=notebook_name())
+        self.store = _open_store(self.home, self.journal)
         self.notices = Notices()
         self.workers = ThreadPoolExecutor(max_workers=_threads(), thread_name_prefix="fusionflow")
         self._loop = asyncio.new_event_loop()
@@ -83,6 +95,8 @@ class Session:
             user=_user(),
             unknown_policy=unknown_policy(),
         )
+        if isinstance(self.store, S3Store):
+            self.workers.submit(self._go_on_uploading, self.store)
         self._tape: Tape | None = None
         self._runs: set[Any] = set()
         self._written: dict[str, ProjectRecord] = {}
@@ -306,9 +320,24 @@ class Session:
             self._thread.join()
             self._loop.close()
             self.workers.shutdown(wait=False, cancel_futures=True)
+            self.store.close()
             if self._tape is not None:
                 self._tape.close()
             self.journal.close()
+
+    def reopen_store(self) -> None:
+        """Read anew whether there is a bucket. Work under way keeps the store that it began with."""
+        before, self.store = self.store, _open_store(self.home, self.journal)
+        self.services.store = self.store
+        if isinstance(self.store, S3Store):
+            self.workers.submit(self._go_on_uploading, self.store)
+        before.close()
+
+    @staticmethod
+    def _go_on_uploading(store: S3Store) -> None:
+        """Take up what dead kernels had not brought to the bucket; where the log cannot be read, the next one does."""
+        with contextlib.suppress(errors.JournalError):
+            store.uploads.resume()
 
 
 _current: Session | None = None
@@ -337,6 +366,13 @@ def use(session: Session | None) -> None:
         before, _current = _current, session
     if before is not None and before is not session:
         before.close()
+
+
+def reopen_store() -> None:
+    """Let the living session, if there is one, use the bucket that was set up just now."""
+    living = _current
+    if living is not None and living.pid == os.getpid():
+        living.reopen_store()
 
 
 @atexit.register
@@ -376,6 +412,20 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid()) if hasattr(os, "getuid") else ""
+
+
+def _open_store(home: Path, journal: Journal) -> HomeStore:
+    """The local folder, and the bucket behind it where one is set up."""
+    folder = LocalFolderStore(home / "assets")
+    try:
+        made = bucket.settings(home)
+    except errors.SecretError as error:
+        warnings.warn(f"{error} Until then results stay on this machine.", stacklevel=3)
+        return folder
+    if made is None:
+        return folder
+    is_reachable = not made.is_on_this_machine or bool(os.environ.get(SIMULATOR_VARIABLE))
+    return S3Store(folder, Bucket(made), journal.uploads(made.place), serves_services=is_reachable)
 
 
 def _make_home(home: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engine_kit import Heard
 
-from fusionflow_nb import session
+from fusionflow_nb import bucket, session
 from fusionflow_nb.credentials import ENVIRONMENT
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.home import SIMULATOR_VARIABLE
@@ -29,6 +29,8 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     for names in ENVIRONMENT.values():
         for name in names:
             monkeypatch.delenv(name, raising=False)
+    for name in bucket.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
     monkeypatch.delenv(SIMULATOR_VARIABLE, raising=False)

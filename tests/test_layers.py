@@ -35,10 +35,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "providers": BESIDE | {"assets.protocol", "assets.sniff", "credentials", "home"},
     "tape": BESIDE | {"journal"},
     # The composition root, and what a person meets, see everything below them.
-    "session": TOP | {"home", "notices", "homecoming"} | {"assets", "journal", "providers", "tape"},
+    "session": TOP | {"home", "notices", "homecoming", "bucket"} | {"assets", "journal", "providers", "tape"},
     "recipes": TOP | {"assets", "journal"},
     "home": set(),
     "credentials": {"errors", "home"},
+    # Where the bucket is and whose key opens it; tries it before it is kept.
+    "bucket": {"errors", "home", "credentials", "assets"},
+    "connecting": {"errors", "bucket", "credentials", "session"},
     "display": {"errors", "media", "flow", "assets", "engine", "author", "live_run"},
     "cell_output": set(),
     "notices": {"cell_output"},
@@ -59,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": {"author", "live_run", "display"},
     # Runs in Jupyter's process, not in the kernel: it knows the store and nothing that runs flows.
     "lab": {"errors", "media", "assets"},
-    "doctor": {"errors", "session", "credentials"},
+    "doctor": {"errors", "session", "credentials", "bucket", "assets"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": {"*"},

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _STORED = re.compile(r"([0-9a-f]{64})\.[a-z0-9]+")
 _SHELF = re.compile(r"[0-9a-f]{2}")
+_TYPES = {suffix: kind for kind, suffix in EXTENSIONS.items()}
 
 # Inode, size, time of change: a file that keeps all three since it was hashed is taken to be the same.
 _Stamp: TypeAlias = tuple[int, int, int]
@@ -64,7 +65,7 @@ class LocalFolderStore:
         self._sound: dict[Path, _Stamp] = {}
         sweep_stale(self._incoming)
 
-    def put(self, source: Source, *, media_type: str | None = None) -> Asset:
+    def put(self, source: Source, *, media_type: str | None = None, recipe: str | None = None) -> Asset:  # noqa: ARG002 - files carry theirs when they are saved
         """Store bytes, a file or a stream; equal bytes are stored once, damaged ones are replaced.
 
         Raises:
@@ -93,7 +94,7 @@ class LocalFolderStore:
             part.publish(target)
         self._trust(target)
         if preview is not None:
-            self._keep_preview(asset.sha256, preview)
+            self.keep_preview(asset.sha256, preview)
         return asset
 
     def has(self, sha256: str) -> bool:
@@ -142,6 +143,27 @@ class LocalFolderStore:
         """
         return self.path(asset.sha256).as_uri()
 
+    def service_url(self, asset: Asset, *, expires_s: int, patience_s: float) -> None:
+        """None: no service can open a file of this machine."""
+
+    def away_url(self, asset: Asset, *, expires_s: int) -> None:
+        """None: what is not here is nowhere."""
+
+    def put_url(self, asset: Asset, *, expires_s: int) -> None:
+        """None: Jupyter's server takes what browsers put here."""
+
+    def confirm(self, asset: Asset, preview: bytes | None = None) -> Asset:  # noqa: ARG002 - it makes its own
+        """The stored asset, as its own bytes tell.
+
+        Raises:
+            LostAssetError, CorruptAssetError: as `path`.
+        """
+        path = self.path(asset.sha256)
+        return describe(path, _TYPES[path.suffix[1:]], Arrival(asset.sha256, path.stat().st_size))
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def preview(self, asset: Asset) -> bytes | None:
         """A WebP of at most 256 px a side; made again where it is missing or damaged.
 
@@ -155,7 +177,7 @@ class LocalFolderStore:
         except (errors.StoreError, errors.MediaError):
             return None
         if made is not None:
-            self._keep_preview(asset.sha256, made)
+            self.keep_preview(asset.sha256, made)
         return made
 
     def kept_preview(self, sha256: str) -> bytes | None:
@@ -227,7 +249,8 @@ class LocalFolderStore:
     def _preview_path(self, sha256: str) -> Path:
         return self._folder / "previews" / sha256[:2] / f"{sha256}.webp"
 
-    def _keep_preview(self, sha256: str, data: bytes) -> None:
+    def keep_preview(self, sha256: str, data: bytes) -> None:
+        """Keep a small picture (a whole WebP) of bytes; never raises, for it can be made again."""
         # The asset is safe already. A disk too full for its preview is told by the next put; the preview is made again.
         with suppress(errors.StoreError):
             write_disposable(self._preview_path(sha256), data, parts=self._incoming)

@@ -33,7 +33,7 @@ class MemoryStore:
         self._folder = Path(mkdtemp(prefix="fusionflow-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
-    def put(self, source: Source, *, media_type: str | None = None) -> Asset:
+    def put(self, source: Source, *, media_type: str | None = None, recipe: str | None = None) -> Asset:  # noqa: ARG002 - nothing is noted here
         """Keep bytes, a file or a stream; equal bytes are kept once.
 
         Raises:
@@ -95,6 +95,9 @@ class MemoryStore:
             LostAssetError, CorruptAssetError: as `path`.
         """
         return self.path(asset.sha256).as_uri()
+
+    def service_url(self, asset: Asset, *, expires_s: int, patience_s: float) -> None:
+        """None: no service can open this memory."""
 
     def preview(self, asset: Asset) -> bytes | None:
         """The WebP made when the asset was kept; None where there is no picture to show."""

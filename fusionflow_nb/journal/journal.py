@@ -28,6 +28,7 @@ from fusionflow_nb.journal import (
 from fusionflow_nb.journal.claims import Claims, leave
 from fusionflow_nb.journal.shared import Shared
 from fusionflow_nb.journal.turnstile import Turnstile
+from fusionflow_nb.journal.uploads import UploadRows
 from fusionflow_nb.journal.writer import Writer
 
 if TYPE_CHECKING:
@@ -268,6 +269,28 @@ class Journal(Shared):
                 logbook.show(cursor, project_id, node_id, coordinate, one)
 
         await self._write(write)
+
+    # Uploads, whose threads have no event loop
+
+    def uploads(self, store: str) -> UploadRows:
+        """What is remembered of uploads to one bucket."""
+        return UploadRows(self, store)
+
+    def write_now(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+        """Do something in a transaction and wait for its commit. Raises JournalError."""
+        self._refuse_forked()
+        return self._writer.wait(work)
+
+    def read_now(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+        """Read and wait for the answer. Raises JournalError."""
+        self._refuse_forked()
+        if self._is_closed:
+            raise failures.closed()
+        return self._readers.submit(self._read_now, work).result()
+
+    def is_alive(self, kernel_id: str) -> bool:
+        """Whether a kernel holds its lock."""
+        return self._is_alive(kernel_id)
 
     # How
 

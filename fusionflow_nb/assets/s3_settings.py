@@ -1,0 +1,94 @@
+"""Which bucket, where, and with which key: what somebody said, as one checked value that shows no secret."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from fusionflow_nb import errors
+
+R2_DOMAIN = "r2.cloudflarestorage.com"
+AUTO_REGION = "auto"
+_ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSettings:
+    """A bucket of an S3 store.
+
+    Args:
+        bucket: its name.
+        endpoint: where its S3 API is, without the bucket: `https://<account>.r2.cloudflarestorage.com`.
+        access_key_id: names the key.
+        secret_access_key: signs with it; never shown.
+        region: `auto` on R2.
+        public_url: where anybody may read the bucket, if there is such a place; then addresses are not signed.
+
+    >>> BucketSettings("pictures", "https://s3.example.com", "id", "not-shown")
+    BucketSettings(bucket='pictures', endpoint='https://s3.example.com', region='auto', public_url=None)
+    """
+
+    bucket: str
+    endpoint: str
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    region: str = AUTO_REGION
+    public_url: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no store could have. Raises SecretError."""
+        if not _BUCKET.fullmatch(self.bucket):
+            message = f"{ascii(self.bucket)[:80]} is no name of a bucket."
+            raise errors.SecretError(message, hint="Names have 3 to 63 lowercase letters, digits, dots and hyphens.")
+        for what, url in (("endpoint", self.endpoint), ("public address", self.public_url)):
+            if url is not None and not _is_plain_http(url):
+                message = f"{ascii(url)[:80]} is no {what} of a bucket."
+                raise errors.SecretError(
+                    message, hint="Say it as https://host, without the bucket and without a query."
+                )
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket`, what every lasting address begins with."""
+        return f"s3://{self.bucket}"
+
+    @property
+    def place(self) -> str:
+        """Which bucket this is among all of them: what is known of one says nothing of another of the same name."""
+        return f"{self.uri} at {self.endpoint}"
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether its address means another place, or nothing, anywhere else."""
+        host = urlsplit(self.public_url or self.endpoint).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost" or host.endswith(".localhost")
+
+
+def r2_endpoint(account_id: str) -> str:
+    """Where the buckets of a Cloudflare account are.
+
+    Raises:
+        SecretError: it is no account id.
+
+    >>> r2_endpoint("ab" * 16)[:14]
+    'https://ababab'
+    """
+    if not _ACCOUNT_ID.fullmatch(account_id):
+        message = f"{ascii(account_id)[:80]} is no Cloudflare account id."
+        raise errors.SecretError(message, hint="It has 32 hex digits; R2's overview page in the dashboard shows it.")
+    return f"https://{account_id}.{R2_DOMAIN}"
+
+
+def _is_plain_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        plain = not parts.query and not parts.fragment and parts.username is None and parts.port != 0
+    except ValueError:
+        return False
+    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
