@@ -280,7 +280,7 @@ def test_ctrl_c_ends_with_130_and_resume_brings_the_result_home(saved: Path, ser
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=PATIENCE_S)
     assert (running.returncode, "Traceback" in out + err) == (130, False)
-    assert "fusionflow resume" in err
+    assert "fusionflow operations resume" in err
     assert "1 of dead kernels" in child("doctor").stdout
     [job] = (service / "jobs").glob("*.json")
     job.write_text(job.read_text().replace('"never"', '"done"'))
