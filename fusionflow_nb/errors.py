@@ -236,6 +236,12 @@ class ProviderError(JobError):
         self.retry_after_s = retry_after_s
 
 
+class OutageError(ProviderError):
+    """The service took nothing, however often it was asked: it is out, or overrun. Fallbacks are for this."""
+
+    code = "outage"
+
+
 class RefusedError(JobError):
     """The service refuses this content; never retried."""
 

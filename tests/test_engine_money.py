@@ -75,7 +75,7 @@ def test_busy_for_too_long_is_a_failure_that_may_be_tried_again(flow: Flow, fake
     fake.enqueue(*[Behaviour(submit="busy")] * dispatch.SUBMIT_TRIES)
     flow.generate_image("dawn", model="fake/image")
     run = flow.run().wait(PATIENCE_S)
-    assert [type(error) for error in run.errors] == [errors.ProviderError]
+    assert [type(error) for error in run.errors] == [errors.OutageError]
     assert reserved(run.id) == 0
     flow.run().result(PATIENCE_S)
     assert len(fake.log()) == 1

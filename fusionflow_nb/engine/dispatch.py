@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.journal.records import Generation
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.plan.job import Bound
+    from fusionflow_nb.providers.model import ModelEntry
     from fusionflow_nb.providers.protocol import Cost, Output, Provider, Status
 
 SUBMIT_TRIES = 3
@@ -69,6 +70,8 @@ class Call:
         bound: the job's inputs.
         task: what is asked of the model.
         draft: the generation as far as it is known; completed here.
+        asked_key: the content key that this answers: the draft's own, or, for a fallback, that of the model it stands
+            in for.
         reserve_micro_usd: what the budget holds for it: its high estimate, or an allowance where it has no price.
         services: the engine's living parts.
         tell: told how it stands.
@@ -81,6 +84,7 @@ class Call:
         task: str,
         draft: Generation,
         *,
+        asked_key: bytes | None,
         reserve_micro_usd: int,
         services: Services,
         tell: Callable[[News], None],
@@ -91,6 +95,7 @@ class Call:
         self.bound = bound
         self.task = task
         self.draft = draft
+        self.asked_key = asked_key
         self.reserve_micro_usd = reserve_micro_usd
         self.services = services
         self.tell = tell
@@ -147,14 +152,14 @@ class Call:
     async def _claim(self) -> Granted | Stored | Inherited:
         """The right to submit, somebody else's result, or somebody else's work to finish."""
         draft = self.draft
-        assert draft.content_key is not None  # noqa: S101 - provider jobs are keyed
+        assert self.asked_key is not None  # noqa: S101 - provider jobs are keyed
         intent = Intent(
             job_id=self.job_id,
             run_id=draft.run_id,
             project_id=draft.project_id,
             node_id=draft.node_id,
             coordinate=draft.coordinate,
-            content_key=draft.content_key,
+            content_key=self.asked_key,
             provider=self.entry.provider,
             model=self.entry.id,
             idempotency_key=self.job_id,
@@ -191,8 +196,16 @@ class Call:
         """Go on under the job's first name, so that the tape sees one generation and not one that never ends."""
         self.job_id, self.epoch = claim.job_id, claim.epoch
         for job in await self.services.journal.open_jobs():
-            if job.job_id == claim.job_id:
-                self.draft = replace(self.draft, id=job.draft.id, queued_at_us=job.draft.queued_at_us)
+            if job.job_id != claim.job_id:
+                continue
+            begun = job.draft
+            self.draft = replace(self.draft, id=begun.id, queued_at_us=begun.queued_at_us)
+            if begun.served_by != self.draft.served_by:  # a fallback took it: it alone knows the Operation
+                self.entry = serving(begun, self.services)
+                self.provider = self.services.providers.provider(self.entry.provider)
+                self.draft = replace(
+                    self.draft, provider=begun.provider, served_by=begun.served_by, content_key=begun.content_key
+                )
 
     async def _until_let_go(self, held: Held) -> None:
         """Wait while another kernel works on the same key; its refusal is our refusal, its death ends the wait."""
@@ -232,6 +245,9 @@ class Call:
             raise verdicts.unknown(self.reserve_micro_usd, node_id, provider) from error
         if isinstance(status, Operation):
             return await self._followed(status, is_new=True)
+        if isinstance(status, Failed) and status.is_retryable:
+            await self._finish("failed", cost_micro_usd=0, error_code="outage", error_message=status.message)
+            raise verdicts.outage(status, node_id, provider)
         try:
             return await self._ended(status)
         except errors.StoreError as error:  # there is no Operation to fetch it from again
@@ -472,6 +488,23 @@ class Call:
             self.services.record(generation)
         self._has_ended = True
         return generation
+
+
+def serving(draft: Generation, services: Services) -> ModelEntry:
+    """The model that works on a job that somebody had begun: the asked one, or the fallback that took it.
+
+    Raises:
+        ModelError: its provider is not installed here; another kernel may have it.
+    """
+    model = draft.served_by or draft.model or ""
+    entry = services.providers.entry(model)
+    if entry is None:
+        raise errors.ModelError(
+            f"Nothing installed here serves {model}.",
+            node_id=draft.node_id,
+            hint="Install the package of its provider, or resume it where that is installed.",
+        )
+    return entry
 
 
 async def _seen_to(sending: asyncio.Future[Any]) -> None:

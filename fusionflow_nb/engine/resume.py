@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from fusionflow_nb import errors
-from fusionflow_nb.engine.dispatch import Call
+from fusionflow_nb.engine.dispatch import Call, serving
 from fusionflow_nb.engine.flight import Answer
 from fusionflow_nb.journal.protocol import Inherited, Stored, Unknown
 from fusionflow_nb.plan.job import Bound
@@ -71,18 +71,13 @@ def call_for(job: OpenJob, services: Services) -> Call:
         ModelError: its provider is not installed here; another kernel may have it.
     """
     draft = job.draft
-    entry = services.providers.entry(draft.model or "")
-    if entry is None:
-        raise errors.ModelError(
-            f"Nothing installed here serves {draft.model}.",
-            node_id=draft.node_id,
-            hint="Install the package of its provider, or resume it where that is installed.",
-        )
+    entry = serving(draft, services)
     values = {**draft.settings_snapshot, "prompt": draft.prompt_snapshot}
     return Call(
         Bound({}, values, entry),
         entry.tasks[0],
         draft,
+        asked_key=draft.content_key,
         reserve_micro_usd=job.reserve_micro_usd,
         services=services,
         tell=lambda _news: None,

@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.catalog.node_type import Kind
-from fusionflow_nb.engine.dispatch import Call
 from fusionflow_nb.engine.events import Event
+from fusionflow_nb.engine.fallback import Calls
 from fusionflow_nb.engine.flight import Answer, Flight, News
 from fusionflow_nb.engine.function_threads import waiting
 from fusionflow_nb.engine.known import scope_of
 from fusionflow_nb.engine.local_work import failure, run_local
-from fusionflow_nb.engine.logbook import draft_of, finished, run_record
+from fusionflow_nb.engine.logbook import finished, run_record
 from fusionflow_nb.engine.services import PEEK_KEYS
 from fusionflow_nb.engine.status import Facts, JobStatus, state_of, verdict
 from fusionflow_nb.journal.protocol import Stored
 from fusionflow_nb.plan.job import Job, JobState
-from fusionflow_nb.plan.prepare import task_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -333,37 +332,10 @@ class Run:
         flight = flights.get(job.key)
         if flight is None:
             flight = Flight()
-            call = self._call(job, flight)
+            calls = Calls(job, self.plan.models, self.facts, self.services, flight.tell)
             flights[job.key] = flight
-            flight.start(call.run(), functools.partial(flights.pop, job.key, None))
+            flight.start(calls.run(), functools.partial(flights.pop, job.key, None))
         return await flight.join(lambda news: self._progress(job, status, news))
-
-    def _call(self, job: Job, flight: Flight) -> Call:
-        assert job.bound is not None  # noqa: S101 - ready jobs are bound
-        assert job.node.type is not None  # noqa: S101
-        estimate = job.estimate
-        reserve = estimate.high_micro_usd if estimate else 0
-        if estimate is not None and estimate.is_unpriced:
-            if self.facts.unpriced_micro_usd is None:
-                model = job.bound.entry.id if job.bound.entry else "The model"
-                raise errors.OverBudgetError(
-                    f"{model} has no known price.",
-                    node_id=job.node.id,
-                    hint="Allow it an amount per call in dollars: run(unpriced=0.50).",
-                )
-            reserve = self.facts.unpriced_micro_usd
-        draft = draft_of(job, self.facts, self.services, self.services.clock())
-        task = task_of(job.node.type, frozenset(link.port.name for link in job.node.links))
-        replaces = job.generation_id if job.is_lost else None
-        return Call(
-            job.bound,
-            task,
-            draft,
-            reserve_micro_usd=reserve,
-            services=self.services,
-            tell=flight.tell,
-            replaces=replaces,
-        )
 
     # --- ends --------------------------------------------------------------------------------------------------------
 

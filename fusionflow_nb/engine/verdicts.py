@@ -72,6 +72,18 @@ def failed(status: Failed, node_id: str, provider: str) -> errors.ProviderError:
     )
 
 
+def outage(status: Failed, node_id: str, provider: str) -> errors.OutageError:
+    """The service took nothing, however often it was asked."""
+    return errors.OutageError(
+        status.message,
+        node_id=node_id,
+        provider=provider,
+        hint="Nothing was started. Run again later, or name models that may stand in: fallback=[...].",
+        is_retryable=True,
+        retry_after_s=status.retry_after_s,
+    )
+
+
 def timed_out(message: str, node_id: str, provider: str) -> errors.JobTimeoutError:
     """It took longer than its model allows."""
     hint = "The service may still be at it: run again to look for the result, which is not submitted a second time."

@@ -182,7 +182,7 @@ class Claims:
         if held is not None and held.kernel_id != self.kernel_id and not self.is_alive(held.kernel_id):
             self.settle_dead(cursor, held.kernel_id)
             held = _open_job_for(cursor, intent.content_key)
-        stored = _stored(cursor, intent.content_key)
+        stored = _stored(cursor, intent.content_key) or _stored_for_fallback(cursor, intent)
         if stored is not None and stored.generation_id != intent.replaces:
             return stored
         if held is not None:
@@ -278,6 +278,17 @@ def _open_job_for(cursor: sqlite3.Cursor, content_key: bytes) -> JobRow | None:
 def _stored(cursor: sqlite3.Cursor, content_key: bytes) -> Stored | None:
     row = cursor.execute("SELECT generation_id, outputs FROM results WHERE content_key = ?", (content_key,)).fetchone()
     return None if row is None else Stored(row[0], outputs_from_json(json.loads(row[1])))
+
+
+def _stored_for_fallback(cursor: sqlite3.Cursor, intent: Intent) -> Stored | None:
+    """What the model that stands in has made of the same before; from now on it answers for the asked key too."""
+    own_key = intent.draft.content_key
+    if own_key is None or own_key == intent.content_key:
+        return None
+    stored = _stored(cursor, own_key)
+    if stored is not None:
+        logbook.store_answer(cursor, intent.content_key, stored.generation_id, codec.outputs_text(stored.outputs))
+    return stored
 
 
 def _priced(generation: Generation, job: JobRow) -> Generation:

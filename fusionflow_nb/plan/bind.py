@@ -9,7 +9,7 @@ from fusionflow_nb.media.batch import Batch, Cell
 from fusionflow_nb.media.values import Asset, Item, Value
 from fusionflow_nb.plan.collect import batch_digest, batched, listed
 from fusionflow_nb.plan.fit import fitted, fitted_list
-from fusionflow_nb.plan.job import Bound
+from fusionflow_nb.plan.job import Bound, Digest
 from fusionflow_nb.plan.keys import content_key, key_part, key_tail, list_digest
 from fusionflow_nb.plan.prepare import COMMON, check_model, key_parts, settle_settings, task_of
 from fusionflow_nb.plan.reach import maker_of, mapped_item
@@ -17,7 +17,7 @@ from fusionflow_nb.plan.reach import maker_of, mapped_item
 if TYPE_CHECKING:
     from fusionflow_nb.catalog.node_type import InputPort, NodeType
     from fusionflow_nb.plan.job import Job, Link, NodePlan
-    from fusionflow_nb.plan.prepare import Models
+    from fusionflow_nb.plan.prepare import Models, Prepared
     from fusionflow_nb.providers.model import ModelEntry
 
 
@@ -30,31 +30,47 @@ def bind(job: Job, models: Models) -> bool:
         ModelError: a model that came over an edge does not exist, or lacks a setting.
     """
     node = job.node
-    prepared, node_type = node.prepared, node.type
-    if prepared is None or node_type is None:
+    if node.prepared is None or node.type is None:
         return False
     job.digests = []
+    found = bound(job, node.type, node.prepared, models, job.digests)
+    if found is None:
+        return False
+    job.bound, job.key = found
+    return True
+
+
+def bound(
+    job: Job, node_type: NodeType, prepared: Prepared, models: Models, digests: list[Digest]
+) -> tuple[Bound, bytes] | None:
+    """What a job is given, and the key that makes, for its node as it was prepared (with its model, or a fallback).
+
+    Appends to `digests` what is connected. None where an input it needs is a hole; raises what `bind` raises.
+    """
+    node = job.node
     media: dict[str, Any] = {}
     values, parts = dict(prepared.params), prepared.parts
     entry, tail = prepared.entry, prepared.tail
     if node.inputs:
         parts = dict(parts)
         for port, links in node.inputs:
-            received = _received(job, node_type, port, links)
+            if port.name == "model" and entry is not None:
+                continue  # a fallback is the model it is
+            received = _received(job, node_type, port, links, digests)
             if received is None:
-                return False
+                return None
             given, digest = received
             (media if port.type.is_media else values)[port.name] = given
             if port.name not in node_type.not_in_key:
                 parts[port.name] = key_part(port.name, digest)
         if node_type.kind is Kind.PROVIDER:
-            entry, tail = _settle(node, node_type, values, parts, models=models)
-    job.bound = Bound(media, values, entry)
-    job.key = content_key([parts[name] for name in sorted(parts)], tail)
-    return True
+            entry, tail = _settle(node, node_type, prepared, values, parts, models=models)
+    return Bound(media, values, entry), content_key([parts[name] for name in sorted(parts)], tail)
 
 
-def _received(job: Job, node_type: NodeType, port: InputPort, links: list[Link]) -> tuple[Any, str] | None:
+def _received(
+    job: Job, node_type: NodeType, port: InputPort, links: list[Link], digests: list[Digest]
+) -> tuple[Any, str] | None:
     """What the function is given for a port, and its digest; None where the job cannot run for lack of it."""
     node_id = job.node.id
     if port.collects is Collects.NO:
@@ -62,7 +78,7 @@ def _received(job: Job, node_type: NodeType, port: InputPort, links: list[Link])
         if found is None:
             return None
         item = fitted(found[0], links[0], node_type, node_id=node_id)
-        job.digests.append((port.name, 0, item.digest, maker_of(found[1], found[0])))
+        digests.append((port.name, 0, item.digest, maker_of(found[1], found[0])))
         return _plain(item), item.digest
     if port.collects is Collects.ALL:
         items = fitted_list(listed(job, links) or (), port, node_type, node_id=node_id)
@@ -77,15 +93,20 @@ def _plain(item: Item) -> Any:  # noqa: ANN401 - an asset as it is, a value as d
 
 
 def _settle(
-    node: NodePlan, node_type: NodeType, values: dict[str, Any], parts: dict[str, str], *, models: Models
+    node: NodePlan,
+    node_type: NodeType,
+    prepared: Prepared,
+    values: dict[str, Any],
+    parts: dict[str, str],
+    *,
+    models: Models,
 ) -> tuple[ModelEntry | None, str]:
     """Settings that came over edges, checked and in the model's own types, as if they had been typed in.
 
     Changes `values` and `parts` in place; returns the model and the end of the key.
     """
-    prepared = node.prepared
     over_edges = {name for name in node.connected if name in values and name not in COMMON}
-    if prepared is not None and prepared.is_settled:
+    if prepared.is_settled:
         if over_edges and prepared.entry is not None:
             checked = prepared.entry.check_settings({name: values[name] for name in over_edges}, node_id=node.id)
             values.update(checked)

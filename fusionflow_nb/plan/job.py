@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.media.values import Series
@@ -35,6 +35,10 @@ class JobState(IntEnum):
     """It cannot have a result: it failed, or an input it needs is a hole."""
     DROPPED = 4
     """An edit replaced it."""
+
+
+Digest: TypeAlias = "tuple[str, int, str, str | None]"
+"""(port, index, digest, generation that made it) of a connected item."""
 
 
 @dataclass(slots=True)
@@ -80,8 +84,7 @@ class Job:
         """Jobs that wait for this one -> whether they tolerate a hole here; empty once it has ended."""
         self.key: bytes | None = None
         self.bound: Bound | None = None
-        self.digests: list[tuple[str, int, str, str | None]] = []
-        """(port, index, digest, generation that made it) of each connected item."""
+        self.digests: list[Digest] = []
         self.outputs: Outputs | None = None
         self.items: dict[str, dict[str, Item]] = {}
         """Port -> label -> item of the series among its outputs, made when first asked for."""

@@ -343,7 +343,7 @@ class Plan:
             self._ended.append((job, JobState.HOLE))
             return
         job.state = JobState.READY
-        job.estimate = estimate_of(job)
+        job.estimate = estimate_of(job.bound)
         self._ready.append(job)
 
     def _end(self, job: Job, state: JobState) -> None:

@@ -55,6 +55,8 @@ class Prepared:
     """False: the model, or a dict of settings, comes over an edge, so the rest of the form is settled for each job."""
     retired: errors.RetiredModelError | None = None
     """The service ended the model: what it made is shown, and nothing new can be made."""
+    fallbacks: tuple[Prepared, ...] = ()
+    """The same node with each model that stands in while the service of the one before is out."""
 
 
 def prepare(
@@ -80,17 +82,48 @@ def prepare(
         return Prepared(
             params, None, key_parts(params, node_type, None, connected), key_tail(node_type, None, node.take)
         )
+    fallbacks = _fallbacks(node, node_type, params, connected=connected, variables=variables, models=models)
     if "model" in connected:
-        return Prepared(params, None, {}, "", is_settled=False)
+        return Prepared(params, None, {}, "", is_settled=False, fallbacks=fallbacks)
     task = task_of(node_type, connected)
     entry, retired = _pinned(params.get("model") or models.default_for(task), models, node_id=node.id)
     params["model"] = entry.id
     check_model(entry, task, node_id=node.id)
     if "settings" in connected:
-        return Prepared(params, entry, {}, "", is_settled=False, retired=retired)
+        return Prepared(params, entry, {}, "", is_settled=False, retired=retired, fallbacks=fallbacks)
     settle_settings(params, entry, node_id=node.id, take=node.take, connected=connected)
     parts = key_parts(params, node_type, entry, connected)
-    return Prepared(params, entry, parts, key_tail(node_type, entry, node.take), retired=retired)
+    return Prepared(params, entry, parts, key_tail(node_type, entry, node.take), retired=retired, fallbacks=fallbacks)
+
+
+def _fallbacks(
+    node: Node,
+    node_type: NodeType,
+    params: dict[str, Any],
+    *,
+    connected: frozenset[str],
+    variables: Mapping[str, Any],
+    models: Models,
+) -> tuple[Prepared, ...]:
+    """Each fallback as if it had been asked: what it cannot do is said now and not in the middle of an outage."""
+    names = params.pop("fallback", None) or ()
+    prepared = []
+    for name in names:
+        entry = models.resolve(name, node_id=node.id)  # one that has been retired stands in for nobody
+        instead = node.model_copy(update={"params": {**node.params, "model": name, "fallback": None}})
+        if "seed" not in entry.parameters:
+            instead.params.pop(
+                "seed", None
+            )  # most nodes have one without anybody's wish, and no model shares another's
+        try:
+            one = prepare(
+                instead, node_type, connected=connected - {"model"}, variables=variables, models=models, is_whole=False
+            )
+        except errors.ModelError as error:
+            error.what = f"As a fallback: {error.what}"
+            raise
+        prepared.append(one)
+    return tuple(prepared)
 
 
 def key_parts(

@@ -16,7 +16,7 @@ from fusionflow_nb.providers.model import Estimate
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fusionflow_nb.plan.job import NodePlan
+    from fusionflow_nb.plan.job import Bound, NodePlan
     from fusionflow_nb.plan.plan import Plan
     from fusionflow_nb.plan.prepare import Models
     from fusionflow_nb.providers.model import ModelEntry
@@ -60,9 +60,8 @@ def price(plan: Plan, scope: Iterable[str] | None = None) -> Price:
     return Price(low, high, tuple(unpriced), paid, by_node)
 
 
-def estimate_of(job: Job) -> Estimate | None:
+def estimate_of(bound: Bound | None) -> Estimate | None:
     """What a bound job will cost; None where nothing is bought."""
-    bound = job.bound
     if bound is None or bound.entry is None:
         return None
     return _estimated(bound.entry, bound.values)
@@ -80,9 +79,21 @@ def _estimates(node: NodePlan, models: Models) -> Iterable[tuple[Estimate, str]]
         yield _pending(node, None, models)
     for job in node.jobs.values():
         if job.state is JobState.READY and job.estimate is not None and job.bound is not None:
-            yield job.estimate, job.bound.entry.id if job.bound.entry is not None else ""
+            model = job.bound.entry.id if job.bound.entry is not None else ""
+            yield _dearest(job.estimate, node, job.bound.values), model
         elif job.state is JobState.PENDING:
             yield _pending(node, job, models)
+
+
+def _dearest(asked: Estimate, node: NodePlan, settings: dict[str, Any]) -> Estimate:
+    """The estimate of the asked model; at the most, that of the dearest of its fallbacks."""
+    high, is_unpriced = asked.high_micro_usd, asked.is_unpriced
+    for fallback in node.prepared.fallbacks if node.prepared is not None else ():
+        if fallback.entry is not None:
+            over_edges = {name: settings[name] for name in node.connected if name in settings}
+            instead = _estimated(fallback.entry, {**fallback.params, **over_edges})
+            high, is_unpriced = max(high, instead.high_micro_usd), is_unpriced or instead.is_unpriced
+    return Estimate(low_micro_usd=asked.low_micro_usd, high_micro_usd=high, is_unpriced=is_unpriced)
 
 
 def _pending(node: NodePlan, job: Job | None, models: Models) -> tuple[Estimate, str]:

@@ -1,0 +1,217 @@
+"""A fallback answers in an outage before acceptance, says who served, and never leads to a second payment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from dead_kernel import Shared
+from engine_kit import PATIENCE_S, counts, state_of
+
+import fusionflow_nb as ff
+from fusionflow_nb import errors, session
+from fusionflow_nb.engine import dispatch
+from fusionflow_nb.providers.fake import MODELS, Behaviour, FakeProvider
+from fusionflow_nb.providers.model import PerImage
+from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusionflow_nb.author import Flow
+    from fusionflow_nb.providers.model import ModelEntry
+
+DAWN = "dawn"
+BUSY = Behaviour(submit="busy")
+
+
+class Spare(FakeProvider):
+    """Another service, dearer, whose pictures know no seed and no width."""
+
+    name = "spare"
+    models: Sequence[ModelEntry] = tuple(
+        one.model_copy(
+            update={
+                "provider": "spare",
+                "aliases": (),
+                "price": PerImage(usd=0.07),
+                "parameters": {name: facts for name, facts in one.parameters.items() if name not in {"seed", "width"}},
+            }
+        )
+        for one in MODELS
+        if one.provider_model_id in {"image", "video"}
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries follow each other at once."""
+    monkeypatch.setattr(dispatch, "BACKOFF_S", 0.0)
+
+
+@pytest.fixture
+def spare() -> Spare:
+    return Spare()
+
+
+@pytest.fixture
+def living(fake: FakeProvider, spare: Spare) -> Session:
+    made = Session(Path(os.environ[session.HOME_VARIABLE]), Registry([fake, spare]))
+    session.use(made)
+    return made
+
+
+def rows(living: Session) -> list[tuple[Any, ...]]:
+    """What the tape says of who was asked, who served, and what it cost."""
+    asked = "SELECT status, model, served_by, provider, cost_computation FROM generations ORDER BY finished_at"
+    return living.tape.sql(asked).rows()
+
+
+def test_an_outage_leads_to_the_fallback_and_its_result_answers_for_both(
+    flow: Flow, living: Session, fake: FakeProvider, spare: Spare
+) -> None:
+    """The tape says what was asked and who served; the same cell again is cached, and so is asking the spare itself."""
+    fake.when(DAWN, BUSY)
+    still = flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"], name="still")
+    run = flow.run().wait(PATIENCE_S)
+    assert counts(run) == {"succeeded": 1}
+    assert (len(fake.log()), len(spare.log())) == (0, 1)
+    assert rows(living) == [
+        ("failed", "fake/image", "fake/image", "fake", 0.0),
+        ("succeeded", "fake/image", "spare/image", "spare", 0.07),
+    ]
+    assert run.cost_usd == pytest.approx(0.07)
+    fake.when(DAWN, Behaviour())
+    assert state_of(flow.run().wait(PATIENCE_S), "still") == "cached"
+    flow.set(still, model="spare/image", fallback=None, seed=None)
+    assert state_of(flow.run().wait(PATIENCE_S), "still") == "cached"
+    assert (len(fake.log()), len(spare.log())) == (0, 1)
+
+
+def test_what_the_spare_has_made_before_is_not_paid_for_again(
+    flow: Flow, living: Session, fake: FakeProvider, spare: Spare
+) -> None:
+    """In an outage, a result of the fallback that is there already answers without a submission."""
+    flow.generate_image(DAWN, model="spare/image", name="first")
+    flow.run().result(PATIENCE_S)
+    fake.when(DAWN, BUSY)
+    flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"], name="still")
+    run = flow.run().wait(PATIENCE_S)
+    assert state_of(run, "still") == "cached"
+    assert len(spare.log()) == 1
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        (Behaviour(end="refused"), errors.RefusedError),
+        (Behaviour(end="no_funds"), errors.NoFundsError),
+        (Behaviour(end="failed"), errors.ProviderError),
+        (Behaviour(submit="lost"), errors.UnknownOutcomeError),
+    ],
+    ids=["refused", "no funds", "failed", "lost"],
+)
+def test_only_an_outage_before_acceptance_leads_on(
+    flow: Flow, fake: FakeProvider, spare: Spare, behaviour: Behaviour, error: type[Exception]
+) -> None:
+    """What a service took, refused or may have taken is never bought a second time elsewhere."""
+    fake.when(DAWN, behaviour)
+    flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"])
+    run = flow.run().wait(PATIENCE_S)
+    assert [type(one) for one in run.errors] == [error]
+    assert spare.log() == []
+
+
+def test_where_all_are_out_the_error_names_each_and_nothing_stays_reserved(
+    flow: Flow, living: Session, fake: FakeProvider, spare: Spare
+) -> None:
+    """The first outage is the error; the others stand in it."""
+    fake.when(DAWN, BUSY)
+    spare.when(DAWN, BUSY)
+    flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"])
+    run = flow.run().wait(PATIENCE_S)
+    [error] = run.errors
+    assert isinstance(error, errors.OutageError)
+    assert error.provider == "fake"
+    assert "spare" in str(error)
+    spent = living.call(living.journal.spending([f"run:{run.id}"]))[f"run:{run.id}"]
+    assert (spent.spent_micro_usd, spent.reserved_micro_usd) == (0, 0)
+
+
+def test_the_price_counts_the_dearest_in_its_high_figure(flow: Flow, living: Session) -> None:
+    """Low is what was asked; high is what an outage may cost."""
+    flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"])
+    priced = flow.estimate()
+    assert (priced.low_micro_usd, priced.high_micro_usd) == (40_000, 70_000)
+
+
+@pytest.mark.parametrize(
+    ("fallback", "settings", "said"),
+    [
+        (["spare/video"], {}, "text-to-image"),
+        (["spare/image"], {"width": 64}, "width"),
+        (["spare/nothing"], {}, "spare/nothing"),
+    ],
+    ids=["another task", "a setting it lacks", "no such model"],
+)
+def test_what_a_fallback_cannot_do_is_said_before_the_run(
+    flow: Flow, fallback: list[str], settings: dict[str, Any], said: str
+) -> None:
+    """An outage is no moment to learn that the spare does not fit."""
+    with pytest.raises(errors.ModelError, match=said):
+        flow.generate_image(DAWN, model="fake/image", fallback=fallback, **settings)
+
+
+KERNEL = """
+import os, sys
+from pathlib import Path
+from fusionflow_nb import session
+from fusionflow_nb.author import Flow
+from fusionflow_nb.engine import dispatch
+from fusionflow_nb.providers.fake import Behaviour, FakeProvider
+from fusionflow_nb.providers.registry import Registry
+from test_engine_fallback import Spare
+
+dispatch.BACKOFF_S = 0.0
+fake, spare = FakeProvider(Path("fake")), Spare(Path("service"))
+fake.when("dawn", Behaviour(submit="busy"))
+spare.when("dawn", Behaviour(polls=10_000))
+session.use(session.Session(Path("home"), Registry([fake, spare])))
+flow = Flow("Film", id="film")
+flow.generate_image("dawn", model="fake/image", fallback=["spare/image"], name="still")
+print(flow.run().wait().status)
+"""
+
+
+def test_a_fallback_that_was_accepted_is_brought_home_by_another_kernel(tmp_path: Path) -> None:
+    """Killed while the spare works, the next kernel polls the spare, and pays nobody again."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    shared = Shared(tmp_path)
+    dying = subprocess.Popen([sys.executable, "-c", KERNEL], cwd=tmp_path, env=environment)
+    deadline = time.monotonic() + PATIENCE_S
+    while shared.jobs("accepted") < 1:
+        assert dying.poll() is None, "it ended by itself"
+        assert time.monotonic() < deadline, "it never came so far"
+        time.sleep(0.005)
+    dying.kill()
+    dying.wait()
+    shared.let_end()
+    next_one = subprocess.run(
+        [sys.executable, "-c", KERNEL], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert next_one.stdout.split()[-1] == "succeeded"
+    assert len(shared.service.log()) == 1
+
+
+def test_a_call_takes_a_fallback_too(living: Session, fake: FakeProvider, spare: Spare) -> None:
+    """What a node can, a bare call can."""
+    fake.when(DAWN, BUSY)
+    made = ff.generate_image(DAWN, model="fake/image", fallback=["spare/image"]).result(PATIENCE_S)
+    assert isinstance(made, ff.Image)
+    assert len(spare.log()) == 1
