@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import errors
+from fusionflow_nb import errors, steps
 from fusionflow_nb.engine import verdicts
 from fusionflow_nb.engine.flight import Answer, News
 from fusionflow_nb.engine.services import Parked
@@ -42,6 +42,7 @@ from fusionflow_nb.providers.protocol import (
     Request,
     SubmitAmbiguousError,
 )
+from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,6 +128,7 @@ class Call:
     async def resume(self, job_id: str, epoch: int, operation: dict[str, Any]) -> Answer:
         """Finish what a dead kernel began: poll and fetch only."""
         self.job_id, self.epoch = job_id, epoch
+        steps.reached(Step.INHERITED)
         return await self._followed(Operation(operation))
 
     def take_over(self, job_id: str, epoch: int) -> None:
@@ -163,10 +165,12 @@ class Call:
             replaces=self.replaces,
         )
         while True:
+            steps.reached(Step.BEFORE_INTENT)
             [claim] = await self.services.journal.claim([intent], self.services.caps_micro_usd)
             match claim:
                 case Granted():
                     self.job_id, self.epoch = claim.job_id, claim.epoch
+                    steps.reached(Step.AFTER_INTENT)
                     return claim
                 case Stored() | Inherited():
                     return claim
@@ -190,6 +194,7 @@ class Call:
     async def _inherit(self, claim: Inherited) -> None:
         """Go on under the job's first name, so that the tape sees one generation and not one that never ends."""
         self.job_id, self.epoch = claim.job_id, claim.epoch
+        steps.reached(Step.INHERITED)
         for job in await self.services.journal.open_jobs():
             if job.job_id == claim.job_id:
                 self.draft = replace(self.draft, id=job.draft.id, queued_at_us=job.draft.queued_at_us)
@@ -277,11 +282,12 @@ class Call:
 
     async def _sent(self, request: Request) -> Operation | Status:
         """One request, seen through to its answer: cut off in the middle, nobody would know what it started."""
+        steps.reached(Step.BEFORE_SUBMIT)
         sending = asyncio.ensure_future(self.provider.submit(request, idempotency_key=self.job_id))
         self.services.sending.add(sending)
         sending.add_done_callback(self.services.sending.discard)
         try:
-            return await asyncio.shield(sending)
+            status = await asyncio.shield(sending)
         except asyncio.CancelledError:
             await _seen_to(sending)
             if not sending.done() or sending.cancelled():
@@ -295,6 +301,8 @@ class Call:
             elif isinstance(status, Done):
                 await self._done(status)  # paid for and here: keep it for the next who asks
             raise
+        steps.reached(Step.AFTER_SUBMIT)
+        return status
 
     async def _followed(self, operation: Operation, *, is_new: bool = False) -> Answer:
         """Keep the Operation, poll until it has ended, and bring the result home."""
@@ -305,6 +313,7 @@ class Call:
         try:
             if is_new and self.provider.is_remote:
                 await self.services.journal.accepted(self.job_id, self.epoch, operation.data)
+                steps.reached(Step.AFTER_OPERATION)
             try:
                 async with asyncio.timeout(self.entry.timeout_s):
                     status = await self._polled(operation)
@@ -339,6 +348,7 @@ class Call:
                 failures += 1
                 await self.services.sleep(_backoff_s(failures, error.retry_after_s))
                 continue
+            steps.reached(Step.DURING_POLL)
             if not isinstance(status, Pending):
                 return status
             self.tell(News("running", status.progress, status.queue_position, preview=status.preview))
@@ -419,7 +429,9 @@ class Call:
                 raise errors.ProviderError(message, node_id=self.draft.node_id, provider=self.entry.provider)
 
     async def _done(self, status: Done) -> Answer:
+        steps.reached(Step.AFTER_DOWNLOAD)
         outputs = await self.services.in_thread(self._stored, status.outputs)
+        steps.reached(Step.BEFORE_SETTLEMENT)
         cost = status.cost.micro_usd if status.cost else (0 if self.entry.is_free else self.reserve_micro_usd)
         generation = await self._finish(
             "succeeded", cost=status.cost, outputs=outputs, cost_micro_usd=cost, seed=status.seed
@@ -468,6 +480,7 @@ class Call:
         )
         if self.provider.is_remote:
             await self.services.journal.finish(self.job_id, self.epoch, generation)
+            steps.reached(Step.AFTER_SETTLEMENT)
         else:
             self.services.record(generation)
         self._has_ended = True
