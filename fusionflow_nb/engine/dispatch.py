@@ -188,18 +188,28 @@ class Call:
                     raise verdicts.unknown(claim.at_stake_micro_usd, draft.node_id, self.entry.provider)
                 case OverBudget():
                     raise verdicts.over_budget(claim, draft.node_id)
-                case Held() if unwritten := self.services.unwritten.get(claim.job_id):
-                    await self._write_at_last(claim.job_id, unwritten)
-                case Held() if parked := self.services.parked.pop(claim.job_id, None):
-                    await self.services.journal.leave(claim.job_id, self.job_id)
-                    return Inherited(claim.job_id, parked.epoch, parked.operation)
                 case Held():
-                    self.tell(News("waiting", waits_for="lease"))
-                    try:
-                        await self._until_let_go(claim)
-                    except asyncio.CancelledError:
-                        await asyncio.shield(self.services.journal.leave(claim.job_id, self.job_id))
-                        raise
+                    own = await self._waited_for(claim)
+                    if own is not None:
+                        return own
+
+    async def _waited_for(self, held: Held) -> Inherited | None:
+        """Accepted work of this kernel that nobody follows; None once it is worth asking again."""
+        unwritten = self.services.unwritten.get(held.job_id)
+        if unwritten is not None:
+            await self._write_at_last(held.job_id, unwritten)
+            return None
+        parked = self.services.parked.pop(held.job_id, None)
+        if parked is not None:
+            await self.services.journal.leave(held.job_id, self.job_id)
+            return Inherited(held.job_id, parked.epoch, parked.operation)
+        self.tell(News("waiting", waits_for="lease"))
+        try:
+            await self._until_let_go(held)
+        except asyncio.CancelledError:
+            await asyncio.shield(self.services.journal.leave(held.job_id, self.job_id))
+            raise
+        return None
 
     async def _write_at_last(self, job_id: str, unwritten: Unwritten) -> None:
         """How a job of ours ended, which the journal could not be told then. Raises JournalError if it still cannot."""
