@@ -8,7 +8,7 @@ BUILT     := fusionflow_nb/canvas/static/licenses.txt
 INSTALLED := js/node_modules/.installed
 SOURCES   := $(shell find js/src) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: demo test lab bench pictures check js node browser clean
+.PHONY: demo test crash lab bench pictures check js node browser clean
 
 demo: $(VENV)/.all js
 	$(BIN)/fusionflow demo --folder out
@@ -28,6 +28,11 @@ browser:
 
 bench: $(VENV)/.test js browser
 	$(BIN)/python tests/benchmarks/run_all.py
+
+# Kernels are killed at every step of paid work and at random instants, 300 of them; KILLS=50 is a shorter one.
+KILLS ?= 300
+crash: $(VENV)/.test
+	$(BIN)/python tests/crash.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 lab: $(VENV)/.all js
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb

@@ -384,6 +384,16 @@ async def test_one_key_cannot_have_two_open_jobs_even_by_hand(journal, tmp_path)
     connection.close()
 
 
+def test_who_looks_at_the_dead_is_not_taken_for_them(tmp_path):
+    """Two kernels that look at a dead one at the same time both see it dead; nobody's work waits for nobody."""
+    life = liveness.KernelLife(tmp_path, "k")
+    assert liveness.is_alive(tmp_path, "k")
+    life.leave_to_parent()
+    with liveness.taken_from_dead(tmp_path, "k") as is_dead:
+        assert is_dead
+        assert not liveness.is_alive(tmp_path, "k")
+
+
 def test_nobody_is_dead(tmp_path):
     """A handed-over job belongs to no living kernel."""
     assert not liveness.is_alive(tmp_path, liveness.NOBODY)

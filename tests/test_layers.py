@@ -23,16 +23,18 @@ TOP = {"errors", "media", "flow", "catalog", "plan", "engine"}
 BESIDE = {"errors", "media"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    # Whoever does paid work says which step of it is reached.
+    "steps": set(),
     "media": {"errors"},
     "flow": {"errors", "media"},
     "catalog": {"errors", "media", "flow"},
     "plan": {"errors", "media", "flow", "catalog"} | PROTOCOLS,
-    "engine": TOP | PROTOCOLS,
+    "engine": TOP | PROTOCOLS | {"steps"},
     "transforms": BESIDE,
     "assets": BESIDE,
-    "journal": BESIDE,
+    "journal": BESIDE | {"steps"},
     # What bytes are is told in one place; keys are added to requests where they are sent, and nowhere above.
-    "providers": BESIDE | {"assets.protocol", "assets.sniff", "credentials", "home"},
+    "providers": BESIDE | {"assets.protocol", "assets.sniff", "credentials", "home", "steps"},
     "tape": BESIDE | {"journal"},
     # The composition root, and what a person meets, see everything below them.
     "session": TOP | {"home", "notices", "homecoming", "bucket"} | {"assets", "journal", "providers", "tape"},

@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import errors
+from fusionflow_nb import errors, steps
 from fusionflow_nb.engine import verdicts
 from fusionflow_nb.engine.flight import Answer, News
-from fusionflow_nb.engine.services import Parked
+from fusionflow_nb.engine.services import Parked, Unwritten
 from fusionflow_nb.journal.protocol import (
     Granted,
     Held,
@@ -32,6 +32,7 @@ from fusionflow_nb.plan.plan import VARIANT
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cancelled,
+    Cost,
     Done,
     Failed,
     NoFunds,
@@ -42,6 +43,7 @@ from fusionflow_nb.providers.protocol import (
     Request,
     SubmitAmbiguousError,
 )
+from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,12 +53,14 @@ if TYPE_CHECKING:
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.plan.job import Bound
     from fusionflow_nb.providers.model import ModelEntry
-    from fusionflow_nb.providers.protocol import Cost, Output, Provider, Status
+    from fusionflow_nb.providers.protocol import Output, Provider, Status
 
 SUBMIT_TRIES = 3
 BACKOFF_S = 0.5
 BACKOFF_CAP_S = 8.0
 HELD_LOOK_S = 0.25
+LAST_LOOK_S = 300.0
+"""For one more look at a job whose time is over, its download included."""
 LONGEST_WAIT_S = 120.0
 """A service that asks for more before the next try has, for this run, said no."""
 ANSWER_GRACE_S = 5.0
@@ -132,6 +136,7 @@ class Call:
     async def resume(self, job_id: str, epoch: int, operation: dict[str, Any]) -> Answer:
         """Finish what a dead kernel began: poll and fetch only."""
         self.job_id, self.epoch = job_id, epoch
+        steps.reached(Step.INHERITED)
         return await self._followed(Operation(operation))
 
     def take_over(self, job_id: str, epoch: int) -> None:
@@ -146,6 +151,12 @@ class Call:
     def request_again(self) -> Request:
         """What was sent, as far as the log knows it: without its media."""
         return self._built()
+
+    @property
+    def _key(self) -> bytes:
+        """What is asked for."""
+        assert self.draft.content_key is not None  # noqa: S101 - provider jobs are keyed
+        return self.draft.content_key
 
     # --- before the money ------------------------------------------------------------------------------------------
 
@@ -163,15 +174,17 @@ class Call:
             provider=self.entry.provider,
             model=self.entry.id,
             idempotency_key=self.job_id,
-            reserve_micro_usd=self.reserve_micro_usd,
+            reserve_micro_usd=0 if self._key in self.services.undelivered else self.reserve_micro_usd,
             draft=draft,
             replaces=self.replaces,
         )
         while True:
+            steps.reached(Step.BEFORE_INTENT)
             [claim] = await self.services.journal.claim([intent], self.services.caps_micro_usd)
             match claim:
                 case Granted():
                     self.job_id, self.epoch = claim.job_id, claim.epoch
+                    steps.reached(Step.AFTER_INTENT)
                     return claim
                 case Stored() | Inherited():
                     return claim
@@ -181,20 +194,40 @@ class Call:
                     raise verdicts.unknown(claim.at_stake_micro_usd, draft.node_id, self.entry.provider)
                 case OverBudget():
                     raise verdicts.over_budget(claim, draft.node_id)
-                case Held() if parked := self.services.parked.pop(claim.job_id, None):
-                    await self.services.journal.leave(claim.job_id, self.job_id)
-                    return Inherited(claim.job_id, parked.epoch, parked.operation)
                 case Held():
-                    self.tell(News("waiting", waits_for="lease"))
-                    try:
-                        await self._until_let_go(claim)
-                    except asyncio.CancelledError:
-                        await asyncio.shield(self.services.journal.leave(claim.job_id, self.job_id))
-                        raise
+                    own = await self._waited_for(claim)
+                    if own is not None:
+                        return own
+
+    async def _waited_for(self, held: Held) -> Inherited | None:
+        """Accepted work of this kernel that nobody follows; None once it is worth asking again."""
+        unwritten = self.services.unwritten.get(held.job_id)
+        if unwritten is not None:
+            await self._write_at_last(held.job_id, unwritten)
+            return None
+        parked = self.services.parked.pop(held.job_id, None)
+        if parked is not None:
+            await self.services.journal.leave(held.job_id, self.job_id)
+            return Inherited(held.job_id, parked.epoch, parked.operation)
+        self.tell(News("waiting", waits_for="lease"))
+        try:
+            await self._until_let_go(held)
+        except asyncio.CancelledError:
+            await asyncio.shield(self.services.journal.leave(held.job_id, self.job_id))
+            raise
+        return None
+
+    async def _write_at_last(self, job_id: str, unwritten: Unwritten) -> None:
+        """How a job of ours ended, which the journal could not be told then. Raises JournalError if it still cannot."""
+        await self.services.journal.leave(job_id, self.job_id)
+        await self.services.journal.finish(job_id, unwritten.epoch, unwritten.generation)
+        self.services.unwritten.pop(job_id, None)
+        self.services.parked.pop(job_id, None)
 
     async def _inherit(self, claim: Inherited) -> None:
         """Go on under the job's first name, so that the tape sees one generation and not one that never ends."""
         self.job_id, self.epoch = claim.job_id, claim.epoch
+        steps.reached(Step.INHERITED)
         for job in await self.services.journal.open_jobs():
             if job.job_id != claim.job_id:
                 continue
@@ -230,14 +263,15 @@ class Call:
             request = await self._request()
             self.draft = replace(self.draft, started_at_us=self.services.clock())
             self.tell(News("running"))
-            status = await self._submit(request)
+            status = self.services.undelivered.pop(self._key, None) or await self._submit(request)
         except asyncio.CancelledError:
             if not self._has_ended:  # nothing was on its way
                 await asyncio.shield(self._cancelled(0))
             raise
         except errors.FusionFlowError as error:
-            # Before it left: a key is missing, or the bytes of an input. Nothing was taken.
-            await self._finish("failed", cost_micro_usd=0, error_code=error.code, error_message=str(error))
+            if not self._has_ended:
+                # Before it left: a key is missing, or the bytes of an input. Nothing was taken.
+                await self._finish("failed", cost_micro_usd=0, error_code=error.code, error_message=str(error))
             error.at(node_id)
             raise
         except Exception as error:  # SubmitAmbiguousError, or an adapter that broke: did it arrive?
@@ -248,11 +282,17 @@ class Call:
         if isinstance(status, Failed) and status.is_retryable:
             await self._finish("failed", cost_micro_usd=0, error_code="outage", error_message=status.message)
             raise verdicts.outage(status, node_id, provider)
+        return await self._ended_at_once(status)
+
+    async def _ended_at_once(self, status: Status) -> Answer:
+        """The end of a call without an Operation, from which its result could be fetched again."""
         try:
             return await self._ended(status)
-        except errors.StoreError as error:  # there is no Operation to fetch it from again
-            cost = status.cost if isinstance(status, Done) else None
-            await self._finish("failed", cost=cost, error_code=error.code, error_message=str(error))
+        except errors.StoreError as error:
+            if isinstance(status, Done) and not self._has_ended:
+                # Paid for and nowhere but here: the next who asks need not pay again.
+                self.services.undelivered[self._key] = replace(status, cost=Cost(0, is_exact=True))
+                await self._spoilt(status, error)
             raise
 
     async def _request(self) -> Request:
@@ -293,11 +333,12 @@ class Call:
 
     async def _sent(self, request: Request) -> Operation | Status:
         """One request, seen through to its answer: cut off in the middle, nobody would know what it started."""
+        steps.reached(Step.BEFORE_SUBMIT)
         sending = asyncio.ensure_future(self.provider.submit(request, idempotency_key=self.job_id))
         self.services.sending.add(sending)
         sending.add_done_callback(self.services.sending.discard)
         try:
-            return await asyncio.shield(sending)
+            status = await asyncio.shield(sending)
         except asyncio.CancelledError:
             await _seen_to(sending)
             if not sending.done() or sending.cancelled():
@@ -305,12 +346,12 @@ class Call:
                 raise SubmitAmbiguousError("Cancelled before an answer came.") from None
             status = sending.result()
             if isinstance(status, Operation):
-                if self.provider.is_remote:
-                    await self.services.journal.accepted(self.job_id, self.epoch, status.data)
-                await self._let_go(status)
+                await self._let_go(status, is_new=True)
             elif isinstance(status, Done):
-                await self._done(status)  # paid for and here: keep it for the next who asks
+                await self._ended_at_once(status)  # paid for and here: keep it for the next who asks
             raise
+        steps.reached(Step.AFTER_SUBMIT)
+        return status
 
     async def _followed(self, operation: Operation, *, is_new: bool = False) -> Answer:
         """Keep the Operation, poll until it has ended, and bring the result home."""
@@ -321,16 +362,19 @@ class Call:
         try:
             if is_new and self.provider.is_remote:
                 await self.services.journal.accepted(self.job_id, self.epoch, operation.data)
+                steps.reached(Step.AFTER_OPERATION)
             try:
                 async with asyncio.timeout(self.entry.timeout_s):
                     status = await self._polled(operation)
             except TimeoutError as error:
-                message = f"No result after {self.entry.timeout_s:g} s."
-                if not self.provider.is_remote:
-                    cost = await self._stopped(operation)
-                    await self._finish("failed", cost_micro_usd=cost, error_code="timeout", error_message=message)
-                # What a service has accepted may still come, and is paid for: it is put aside, not given up.
-                raise verdicts.timed_out(message, node_id, provider) from error
+                status = await self._last_look(operation)
+                if isinstance(status, Pending):
+                    message = f"No result after {self.entry.timeout_s:g} s."
+                    if not self.provider.is_remote:
+                        cost = await self._stopped(operation)
+                        await self._finish("failed", cost_micro_usd=cost, error_code="timeout", error_message=message)
+                    # What a service has accepted may still come, and is paid for: it is put aside, not given up.
+                    raise verdicts.timed_out(message, node_id, provider) from error
             return await self._seen_through(status, operation)
         except asyncio.CancelledError:
             if not self._has_ended:
@@ -343,7 +387,20 @@ class Call:
             await self._put_aside(operation, error)
             raise verdicts.adapter_broke(error, node_id, provider) from error
 
-    async def _polled(self, operation: Operation) -> Status:
+    async def _last_look(self, operation: Operation) -> Status:
+        """How it stands now that its time is over.
+
+        A laptop that slept, or a kernel that was stopped, has not looked for all that time: it may have been done
+        long since.
+        """
+        try:
+            async with asyncio.timeout(LAST_LOOK_S):
+                return await self._polled(operation, is_last=True)
+        except TimeoutError:
+            return Pending()
+
+    async def _polled(self, operation: Operation, *, is_last: bool = False) -> Status:
+        """How it ended; with `is_last` also that it has not."""
         failures = 0
         while True:
             try:
@@ -355,27 +412,33 @@ class Call:
                 failures += 1
                 await self.services.sleep(_backoff_s(failures, error.retry_after_s))
                 continue
-            if not isinstance(status, Pending):
+            steps.reached(Step.DURING_POLL)
+            if is_last or not isinstance(status, Pending):
                 return status
             self.tell(News("running", status.progress, status.queue_position, preview=status.preview))
             if self.provider.poll_interval_s:
                 await self.services.sleep(self.provider.poll_interval_s)
 
-    async def _let_go(self, operation: Operation) -> None:
+    async def _let_go(self, operation: Operation, *, is_new: bool = False) -> None:
         """Cancelled: the work goes to another kernel that waits for it, else the service is asked to stop."""
-        if self.services.is_closing and self.provider.is_remote:
-            self._has_ended = True  # for this kernel: its lease ends with it, and the next one brings the work home
-            return
-        if self.provider.is_remote and await self.services.journal.hand_over(self.job_id, self.epoch):
-            self._has_ended = True
-            return
-        await self._cancelled(await self._stopped(operation))
+        try:
+            if is_new and self.provider.is_remote:
+                await self.services.journal.accepted(self.job_id, self.epoch, operation.data)
+            if self.services.is_closing and self.provider.is_remote:
+                self._has_ended = True  # for this kernel: its lease ends with it, and the next one brings the work home
+                return
+            if self.provider.is_remote and await self.services.journal.hand_over(self.job_id, self.epoch):
+                self._has_ended = True
+                return
+            await self._cancelled(await self._stopped(operation))
+        except errors.JournalError as error:  # nobody can be told: it stays ours, and the next who asks follows it
+            await self._put_aside(operation, error)
 
     async def _stopped(self, operation: Operation) -> int:
         """Ask the service to stop; what it may bill all the same, in micro-dollars."""
         try:
             answer = await self.provider.cancel(operation)
-        except errors.ProviderError:
+        except Exception:  # noqa: BLE001 - the border to an adapter: a stop that fails must not leave the job without an end
             answer = CancelAnswer.UNSUPPORTED
         return 0 if answer is CancelAnswer.CONFIRMED or self.entry.is_free else self.reserve_micro_usd
 
@@ -435,12 +498,31 @@ class Call:
                 raise errors.ProviderError(message, node_id=self.draft.node_id, provider=self.entry.provider)
 
     async def _done(self, status: Done) -> Answer:
-        outputs = await self.services.in_thread(self._stored, status.outputs)
-        cost = status.cost.micro_usd if status.cost else (0 if self.entry.is_free else self.reserve_micro_usd)
+        steps.reached(Step.AFTER_DOWNLOAD)
+        try:
+            outputs = await self.services.in_thread(self._stored, status.outputs)
+        except errors.MediaError as error:  # asking again makes it no better
+            await self._spoilt(status, error)
+            raise
+        steps.reached(Step.BEFORE_SETTLEMENT)
+        cost = self._billed(status)
         generation = await self._finish(
             "succeeded", cost=status.cost, outputs=outputs, cost_micro_usd=cost, seed=status.seed
         )
         return Answer(outputs, generation.id, cost)
+
+    async def _spoilt(self, status: Done, error: errors.FusionFlowError) -> None:
+        """It is paid for, and cannot be kept."""
+        cost_micro_usd = self._billed(status)
+        await self._finish(
+            "failed", cost=status.cost, cost_micro_usd=cost_micro_usd, error_code=error.code, error_message=str(error)
+        )
+
+    def _billed(self, status: Done) -> int:
+        """What a result costs, in micro-dollars: as the service says, else as was estimated."""
+        if status.cost is not None:
+            return status.cost.micro_usd
+        return 0 if self.entry.is_free else self.reserve_micro_usd
 
     def _stored(self, made: tuple[Output, ...]) -> Outputs:
         """What the service made, in the store, by port. Blocking."""
@@ -448,6 +530,7 @@ class Call:
         for output in made:
             asset = self.services.store.put(output.content, media_type=output.media_type)
             by_port.setdefault(output.port, []).append(asset)
+        for output in made:  # all of them are safe
             if isinstance(output.content, Path):
                 output.content.unlink(missing_ok=True)
         is_series = int(self.bound.values.get("count") or 1) > 1
@@ -483,7 +566,15 @@ class Call:
             error_message=error_message,
         )
         if self.provider.is_remote:
-            await self.services.journal.finish(self.job_id, self.epoch, generation)
+            try:
+                is_ours = await self.services.journal.finish(self.job_id, self.epoch, generation)
+            except errors.JournalError:
+                self.services.unwritten[self.job_id] = Unwritten(self.epoch, generation)
+                raise
+            steps.reached(Step.AFTER_SETTLEMENT)
+            if not is_ours:
+                self._has_ended = True
+                raise verdicts.taken_over(self.draft.node_id, self.entry.provider)
         else:
             self.services.record(generation)
         self._has_ended = True

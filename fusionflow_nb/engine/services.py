@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.journal.records import Generation
     from fusionflow_nb.plan.job import Job
     from fusionflow_nb.providers.model import ModelEntry
-    from fusionflow_nb.providers.protocol import Provider
+    from fusionflow_nb.providers.protocol import Done, Provider
 
 FUNCTIONS_AT_ONCE = 4
 MEMO_SIZE = 200_000
@@ -48,6 +48,13 @@ class Parked(NamedTuple):
 
     epoch: int
     operation: dict[str, Any]
+
+
+class Unwritten(NamedTuple):
+    """How a job of ours ended, while neither the journal nor its outbox could take it."""
+
+    epoch: int
+    generation: Generation
 
 
 class Providers(Protocol):
@@ -104,6 +111,10 @@ class Services:
     records: list[Generation] = field(default_factory=list)
     parked: dict[str, Parked] = field(default_factory=dict)
     """By job id: accepted work of ours whose result could not be brought home (disk full, say); the next asks again."""
+    unwritten: dict[str, Unwritten] = field(default_factory=dict)
+    """By job id: ends that could not be written down; the next who asks writes them first."""
+    undelivered: dict[bytes, Done] = field(default_factory=dict)
+    """By content key: paid results that no disk could take and no service will give again; their cost is booked."""
     sending: set[asyncio.Future[Any]] = field(default_factory=set)
     """Submits whose answer is not here yet: cancelling one would leave what it started unknown."""
     is_closing: bool = False

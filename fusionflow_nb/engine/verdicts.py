@@ -61,6 +61,17 @@ def over_budget(claim: OverBudget, node_id: str) -> errors.OverBudgetError:
     )
 
 
+def taken_over(node_id: str, provider: str) -> errors.JobError:
+    """Another kernel took this one for dead (its lock file was removed), and works on the job, or has ended it."""
+    return errors.JobError(
+        "Another kernel has taken this job over; nothing of ours was booked.",
+        node_id=node_id,
+        provider=provider,
+        hint="Run again: the result comes from there.",
+        is_retryable=True,
+    )
+
+
 def failed(status: Failed, node_id: str, provider: str) -> errors.ProviderError:
     """The service said that it went wrong."""
     return errors.ProviderError(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NOBODY = ""
 """The kernel id of a job that was handed over: no such kernel lives, so the first who asks inherits it."""
 
-_EXCLUSIVE_NOW = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
+_SHARED_NOW = portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING
 _living: weakref.WeakSet[KernelLife]
 
 
@@ -66,7 +66,10 @@ def is_alive(folder: Path, kernel_id: str) -> bool:
 
 @contextmanager
 def taken_from_dead(folder: Path, kernel_id: str) -> Iterator[bool]:
-    """Hold a dead kernel's lock for a while; yields False, holding nothing, if it lives."""
+    """Hold a dead kernel's lock for a while; yields False, holding nothing, if it lives.
+
+    The lock is shared: two who look at once must not take each other for the one who is dead.
+    """
     try:
         descriptor = os.open(lock_path(folder, kernel_id), os.O_RDWR)
     except FileNotFoundError:
@@ -74,7 +77,7 @@ def taken_from_dead(folder: Path, kernel_id: str) -> Iterator[bool]:
         return
     try:
         try:
-            portalocker.lock(descriptor, _EXCLUSIVE_NOW)
+            portalocker.lock(descriptor, _SHARED_NOW)
         except portalocker.LockException:
             yield False
             return

@@ -10,9 +10,12 @@ import json
 import logging
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from fusionflow_nb import steps
 from fusionflow_nb.journal import durability
+from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +87,9 @@ class Outbox:
             self._descriptor = None
 
     def _clear(self, up_to: int) -> None:
-        with self._lock:
+        steps.reached(Step.OUTBOX_DRAINED)
+        # Where it cannot be emptied it is written again with the next transaction: by id, so that nothing is doubled.
+        with self._lock, suppress(OSError):
             if self._end == up_to and self._descriptor is not None:
                 os.ftruncate(self._descriptor, 0)
                 self._end = 0
