@@ -6,6 +6,7 @@ A key is never part of a flow, the tape, a log line, a repr, an exception or any
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
 import stat
@@ -103,6 +104,20 @@ def where(provider: str) -> str | None:
     """
     places = [found[1] if (found := _find(name)) else None for name in _names(provider)]
     return None if None in places else " and ".join(dict.fromkeys(str(place) for place in places))
+
+
+def account(provider: str) -> str:
+    """Which key of a service is in use, as a short name that gives nothing of it away; empty where none is needed."""
+    if provider not in ENVIRONMENT or os.environ.get(SIMULATOR_VARIABLE):
+        return ""
+    try:
+        keys = key_of(provider)
+    except errors.SecretError:
+        return ""
+    if keys is None:
+        return ""
+    whole = "\n".join(f"{name}={keys[name]}" for name in sorted(keys))
+    return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
 
 def has_key(provider: str) -> bool:

@@ -14,7 +14,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fusionflow_nb import errors, homecoming, tape
+from fusionflow_nb import credentials, errors, homecoming, tape
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.engine.function_threads import FunctionThreads
@@ -82,6 +82,7 @@ class Session:
             caps_micro_usd={kind: round(usd * 1e6) for kind, usd in DEFAULT_CAPS_USD.items()},
             user=_user(),
             unknown_policy=unknown_policy(),
+            account=credentials.account,
         )
         self._tape: Tape | None = None
         self._runs: set[Any] = set()

@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "providers": BESIDE | {"assets.protocol", "assets.sniff", "credentials", "home"},
     "tape": BESIDE | {"journal"},
     # The composition root, and what a person meets, see everything below them.
-    "session": TOP | {"home", "notices", "homecoming"} | {"assets", "journal", "providers", "tape"},
+    "session": TOP | {"home", "notices", "homecoming", "credentials"} | {"assets", "journal", "providers", "tape"},
     "recipes": TOP | {"assets", "journal"},
     "home": set(),
     "credentials": {"errors", "home"},
