@@ -26,7 +26,7 @@ _JITTER = 1.1
 async def gate_of(provider: Provider, entry: ModelEntry, services: Services) -> Gate:
     """The gate of a service and the key in use."""
     account = services.accounts.get(provider.name)
-    if account is None:  # looking a key up may ask a keyring
+    if account is None:  # a model that came over an edge, or a resumed job; a keyring may be slow
         account = await services.in_thread(services.account, provider.name)
         services.accounts[provider.name] = account
     limits = provider.limits
