@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import getpass
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -113,6 +114,20 @@ def where(provider: str) -> str | None:
 def services() -> Mapping[str, tuple[str, ...]]:
     """Services that take keys, with the variables these stand in: ours, then those of other installed packages."""
     return {**ENVIRONMENT, **_of_others()}
+
+
+def account(provider: str) -> str:
+    """Which key of a service is in use, as a short name that gives nothing of it away; empty where none is needed."""
+    if provider not in services() or os.environ.get(SIMULATOR_VARIABLE):
+        return ""
+    try:
+        keys = key_of(provider)
+    except errors.SecretError:
+        return ""
+    if keys is None:
+        return ""
+    whole = "\n".join(f"{name}={keys[name]}" for name in sorted(keys))
+    return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
 
 def has_key(provider: str) -> bool:

@@ -16,7 +16,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fusionflow_nb import bucket, errors, homecoming, tape
+from fusionflow_nb import bucket, credentials, errors, homecoming, tape
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.assets.s3 import Bucket
 from fusionflow_nb.assets.s3_store import S3Store
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.engine.resume import Homecoming
     from fusionflow_nb.journal.records import Generation, ProjectRecord
     from fusionflow_nb.plan.plan import Plan
+    from fusionflow_nb.plan.prepare import Prepared
     from fusionflow_nb.tape.query import Tape
 
 __all__ = ["HOME_VARIABLE", "Session", "current", "home_folder", "use"]
@@ -94,6 +95,7 @@ class Session:
             caps_micro_usd={kind: round(usd * 1e6) for kind, usd in DEFAULT_CAPS_USD.items()},
             user=_user(),
             unknown_policy=unknown_policy(),
+            account=credentials.account,
         )
         if isinstance(self.store, S3Store):
             self.workers.submit(self._go_on_uploading, self.store)
@@ -194,6 +196,7 @@ class Session:
             _ask_first(cost)
         if cost.paid_jobs:
             self._announce_caps()
+        self._name_accounts(plan.nodes[node_id].prepared for node_id in cost.by_node)
         allowance = None if unpriced_usd is None else round(unpriced_usd * 1e6)
         if allowance is None and cost.unpriced:
             allowance = self.call(self.journal.budgets()).get(UNPRICED)
@@ -270,6 +273,12 @@ class Session:
         """Hear that caps were set in this kernel; returns how to stop."""
         self._on_budget.append(listener)
         return lambda: self._on_budget.remove(listener)
+
+    def _name_accounts(self, prepared: Iterable[Prepared | None]) -> None:
+        """Whose key each service is asked with, found out before the loop: a keyring may keep it waiting."""
+        for name in {one.entry.provider for one in prepared if one is not None and one.entry is not None}:
+            if name not in self.services.accounts:
+                self.services.accounts[name] = credentials.account(name)
 
     def _announce_caps(self) -> None:
         """Once, before money is spent under caps that nobody has chosen: what they are and how to choose."""

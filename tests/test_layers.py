@@ -37,7 +37,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "providers": BESIDE | {"assets.protocol", "assets.sniff", "credentials", "home", "steps"},
     "tape": BESIDE | {"journal"},
     # The composition root, and what a person meets, see everything below them.
-    "session": TOP | {"home", "notices", "homecoming", "bucket"} | {"assets", "journal", "providers", "tape"},
+    "session": TOP
+    | {"home", "notices", "homecoming", "bucket", "credentials"}
+    | {"assets", "journal", "providers", "tape"},
     "recipes": TOP | {"assets", "journal"},
     "home": set(),
     "credentials": {"errors", "home"},

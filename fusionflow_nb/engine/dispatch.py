@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors, steps
-from fusionflow_nb.engine import verdicts
+from fusionflow_nb.engine import gates, verdicts
 from fusionflow_nb.engine.flight import Answer, News
 from fusionflow_nb.engine.services import Parked, Unwritten
 from fusionflow_nb.journal.protocol import (
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.journal.protocol import Gate
     from fusionflow_nb.journal.records import Generation
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.plan.job import Bound
@@ -61,8 +62,6 @@ BACKOFF_CAP_S = 8.0
 HELD_LOOK_S = 0.25
 LAST_LOOK_S = 300.0
 """For one more look at a job whose time is over, its download included."""
-LONGEST_WAIT_S = 120.0
-"""A service that asks for more before the next try has, for this run, said no."""
 ANSWER_GRACE_S = 5.0
 """How long a cancelled submit may still answer, so that what it started can be stopped."""
 
@@ -106,6 +105,7 @@ class Call:
         self.provider: Provider = services.providers.provider(self.entry.provider)
         self.job_id = services.ids()
         self.epoch = 0
+        self.gate: Gate | None = None
         self.replaces = replaces
         self._has_ended = False
 
@@ -177,10 +177,13 @@ class Call:
             reserve_micro_usd=0 if self._key in self.services.undelivered else self.reserve_micro_usd,
             draft=draft,
             replaces=self.replaces,
+            gate=await self._gate(),
         )
         while True:
             steps.reached(Step.BEFORE_INTENT)
-            [claim] = await self.services.journal.claim([intent], self.services.caps_micro_usd)
+            claim = await gates.claimed(
+                intent, self.services, lambda: self.tell(News("waiting", waits_for="rate_limit"))
+            )
             match claim:
                 case Granted():
                     self.job_id, self.epoch = claim.job_id, claim.epoch
@@ -223,6 +226,11 @@ class Call:
         await self.services.journal.finish(job_id, unwritten.epoch, unwritten.generation)
         self.services.unwritten.pop(job_id, None)
         self.services.parked.pop(job_id, None)
+
+    async def _gate(self) -> Gate:
+        if self.gate is None:
+            self.gate = await gates.gate_of(self.provider, self.entry, self.services)
+        return self.gate
 
     async def _inherit(self, claim: Inherited) -> None:
         """Go on under the job's first name, so that the tape sees one generation and not one that never ends."""
@@ -324,12 +332,16 @@ class Call:
         while True:
             tries += 1
             status = await self._sent(request)
-            if not (isinstance(status, Failed) and status.is_retryable) or tries == SUBMIT_TRIES:
+            if not (isinstance(status, Failed) and status.is_retryable):
                 return status
-            if (status.retry_after_s or 0.0) > LONGEST_WAIT_S:
+            if self.provider.is_remote:
+                await gates.leave_alone(await self._gate(), status.retry_after_s, self.services)
+            if tries == SUBMIT_TRIES or (status.retry_after_s or 0.0) > gates.LONGEST_WAIT_S:
                 return status
             self.tell(News("waiting", waits_for="rate_limit"))
             await self.services.sleep(_backoff_s(tries, status.retry_after_s))
+            if self.provider.is_remote:
+                await gates.next_turn(await self._gate(), self.services)
 
     async def _sent(self, request: Request) -> Operation | Status:
         """One request, seen through to its answer: cut off in the middle, nobody would know what it started."""
@@ -404,12 +416,16 @@ class Call:
         failures = 0
         while True:
             try:
+                if self.provider.is_remote:
+                    await gates.until_not_blocked(await self._gate(), self.services)
                 status = await self.provider.poll(operation)
                 failures = 0
             except errors.ProviderError as error:
                 if not error.is_retryable:
                     return Failed(error.code, error.what)
                 failures += 1
+                if self.provider.is_remote:
+                    await gates.leave_alone(await self._gate(), error.retry_after_s, self.services)
                 await self.services.sleep(_backoff_s(failures, error.retry_after_s))
                 continue
             steps.reached(Step.DURING_POLL)

@@ -106,6 +106,10 @@ class Services:
     memo: OrderedDict[bytes, Stored] = field(default_factory=OrderedDict)
     flights: dict[bytes, Flight] = field(default_factory=dict)
     slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    account: Callable[[str], str] = lambda _provider: ""
+    """Provider -> which of a person's keys is in use, as a name that gives nothing away. Blocking."""
+    accounts: dict[str, str] = field(default_factory=dict)
+    doors: dict[str, asyncio.Lock] = field(default_factory=dict)
     leftovers: set[Job] = field(default_factory=set)
     """Jobs whose cancelled function still runs in a thread that nobody can stop."""
     records: list[Generation] = field(default_factory=list)
@@ -180,6 +184,10 @@ class Services:
         if slot is None:
             slot = self.slots[provider.name] = asyncio.Semaphore(provider.max_concurrency)
         return slot
+
+    def door(self, name: str) -> asyncio.Lock:
+        """Where this kernel's callers stand in line for a service that may not be asked now."""
+        return self.doors.setdefault(name, asyncio.Lock())
 
     async def settle_unknown(self, unknown: Unknown) -> bool:
         """Whether a job of unknown outcome has ended now, by the person's policy, so that its key may be claimed."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import steps
-from fusionflow_nb.journal import codec, failures, liveness, logbook, money
-from fusionflow_nb.journal.protocol import Claim, Granted, Held, Inherited, Stored, Unknown
+from fusionflow_nb.journal import codec, failures, liveness, logbook, money, rates
+from fusionflow_nb.journal.protocol import Claim, Granted, Held, Inherited, Later, Stored, Unknown
 from fusionflow_nb.media.values import outputs_from_json
 from fusionflow_nb.steps import Step
 
@@ -197,10 +197,16 @@ class Claims:
         now_us = self.now_us()
         if job_by_id(cursor, intent.job_id) is not None:
             raise failures.job_id_taken(intent.job_id)
+        wait_us = rates.wait_us(cursor, intent.gate, now_us, self.is_alive) if intent.gate is not None else 0
+        if wait_us:
+            blocked = rates.blocked_until_us(cursor, intent.gate.name, now_us) if intent.gate is not None else 0
+            return Later(wait_us, is_asked_for=bool(blocked))
         scopes = money.scopes_of(intent.run_id, intent.project_id, money.day_of(now_us))
         over = till.reserve(intent.job_id, scopes, intent.reserve_micro_usd)
         if over is not None:
             return over
+        if intent.gate is not None:
+            rates.take(cursor, intent.gate, now_us, intent.job_id)
         draft = codec.dumps(codec.generation_to_json(intent.draft))
         cursor.execute(
             """

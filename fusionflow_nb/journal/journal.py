@@ -148,6 +148,9 @@ class Journal(Shared):
 
     def peek(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
         """The same for a few keys, at once and on this thread; readers of a WAL wait for nobody."""
+        return self._peek(lambda cursor: reading.lookup(cursor, keys, self._memo))
+
+    def _peek(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         self._refuse_forked()
         if self._is_closed:
             raise failures.closed()
@@ -155,7 +158,7 @@ class Journal(Shared):
             try:
                 if self._peeker is None:
                     self._peeker = database.open_reader(self.path)
-                return reading.lookup(self._peeker.cursor(), keys, self._memo)
+                return work(self._peeker.cursor())
             except sqlite3.Error as error:
                 raise failures.translate(error, self.path) from error
 

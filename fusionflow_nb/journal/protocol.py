@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """How a service may be asked with one key, as documented; what it says itself is kept under `name`, too."""
+
+    name: str
+    """Of the service and the key, without the key."""
+    per_minute: int | None = None
+    """Starts in any minute."""
+    concurrent: int | None = None
+    """Calls at once."""
+    longest_us: int = 0
+    """How long a call may take: a slot that nobody gave back is free after it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """A provider call that is about to be made. `reserve_micro_usd` is the high estimate (0 where it costs nothing)."""
 
@@ -34,6 +48,8 @@ class Intent:
     """What is known before the call; `finish` and a resume after a dead kernel complete it."""
     replaces: str | None = None
     """A generation whose bytes are lost: it does not count as `Stored`, so that a person can have it made again."""
+    gate: Gate | None = None
+    """What a start has to wait for, where it has to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +104,16 @@ class OverBudget:
     asked_micro_usd: int
 
 
-Claim: TypeAlias = Granted | Stored | Held | Inherited | Unknown | OverBudget
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The service may not be asked now: nothing is written; claim again after a while."""
+
+    wait_us: int
+    is_asked_for: bool
+    """The service itself said so (429, Retry-After); else its limits do."""
+
+
+Claim: TypeAlias = Granted | Stored | Held | Inherited | Unknown | OverBudget | Later
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +236,18 @@ class Journal(Protocol):
 
     async def spending(self, scopes: Sequence[str]) -> dict[str, Spending]:
         """What each scope has used so far."""
+        ...
+
+    async def turn(self, gate: Gate) -> int:
+        """A further start of a claimed job: 0 where it may leave now, else the microseconds until it may ask again."""
+        ...
+
+    async def block(self, name: str, until_us: int) -> None:
+        """A service asked to be left alone until then; every kernel obeys."""
+        ...
+
+    def blocked_until_us(self, name: str) -> int:
+        """Until when a service wants to be left alone, 0 where it does not; at once and on this thread, as `peek`."""
         ...
 
     async def is_known(self, name: str) -> bool:

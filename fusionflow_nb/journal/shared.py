@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fusionflow_nb.journal import budgets, reading, recognise
+from fusionflow_nb.journal import budgets, rates, reading, recognise
 
 if TYPE_CHECKING:
     import sqlite3
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.journal import logbook
     from fusionflow_nb.journal.claims import Claims
-    from fusionflow_nb.journal.protocol import Inherited
+    from fusionflow_nb.journal.protocol import Gate, Inherited
 
 T = TypeVar("T")
 
@@ -22,6 +23,7 @@ class Shared:
     """The part of a journal that answers for them; reading and writing are the journal's."""
 
     _claims: Claims
+    _clock_us: Callable[[], int]
 
     async def budgets(self) -> dict[str, int | None]:
         """What a person has set: scope -> micro-dollars, None for no cap; what was never set is absent."""
@@ -36,6 +38,28 @@ class Shared:
         """What flows were called when they were last logged; unknown ones are absent."""
         return await self._read(lambda cursor: reading.project_names(cursor, project_ids))
 
+    async def turn(self, gate: Gate) -> int:
+        """A further start of a claimed job: 0 where it may leave now, else the microseconds until it may ask again."""
+        now_us = self._clock_us()
+
+        def work(cursor: sqlite3.Cursor) -> int:
+            wait_us = rates.wait_us(cursor, replace(gate, concurrent=None), now_us, self._claims.is_alive)
+            if not wait_us:
+                rates.take(cursor, gate, now_us, None)
+            return wait_us
+
+        return await self._write(work)
+
+    async def block(self, name: str, until_us: int) -> None:
+        """A service asked to be left alone until then; every kernel obeys."""
+        now_us = self._clock_us()
+        await self._write(lambda cursor: rates.block(cursor, name, until_us, now_us))
+
+    def blocked_until_us(self, name: str) -> int:
+        """Until when a service wants to be left alone, 0 where it does not; at once and on this thread, as `peek`."""
+        now_us = self._clock_us()
+        return self._peek(lambda cursor: rates.blocked_until_us(cursor, name, now_us))
+
     async def is_known(self, name: str) -> bool:
         """Whether a service's name for its work stands in an Operation of ours, open or ended."""
         return await self._read(lambda cursor: recognise.is_known(cursor, name))
@@ -47,6 +71,9 @@ class Shared:
 
     @abstractmethod
     async def _read(self, work: Callable[[sqlite3.Cursor], T]) -> T: ...
+
+    @abstractmethod
+    def _peek(self, work: Callable[[sqlite3.Cursor], T]) -> T: ...
 
     @abstractmethod
     async def _write(self, work: Callable[[sqlite3.Cursor], T]) -> T: ...

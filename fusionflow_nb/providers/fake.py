@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fusionflow_nb.providers.model import ModelEntry, Parameter, PerImage, PerSecond
 from fusionflow_nb.providers.protocol import (
+    NO_LIMITS,
     CancelAnswer,
     Cancelled,
     Cost,
@@ -97,6 +98,7 @@ class FakeProvider:
     max_concurrency = 1000
     poll_interval_s = 0.002
     models: Sequence[ModelEntry] = MODELS
+    limits = NO_LIMITS
     finds_lost: Literal["", "id", "listing"] = "id"
 
     def __init__(self, folder: Path | None = None) -> None:

@@ -144,6 +144,19 @@ class SubmitAmbiguousError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How a service may be asked with one key, where its documentation says so; None where it does not."""
+
+    per_minute: int | None = None
+    """Starts in any minute."""
+    concurrent: int | None = None
+    """Calls at once, over all kernels of a user."""
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """A submit whose answer never came, as far as its service might know it again."""
 
@@ -169,6 +182,8 @@ class Provider(Protocol):
     is_remote: bool
     """False: it computes in this kernel, costs nothing and needs no write-ahead."""
     max_concurrency: int
+    limits: Limits
+    """Kept by all kernels of a user together; `max_concurrency` is one kernel's own queue."""
     poll_interval_s: float
     """How long to wait between polls; 0 where `poll` itself waits for news."""
     models: Sequence[ModelEntry]

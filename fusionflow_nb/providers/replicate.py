@@ -17,6 +17,7 @@ from fusionflow_nb.providers.protocol import (
     Cost,
     Failed,
     Found,
+    Limits,
     Operation,
     Pending,
     SubmitAmbiguousError,
@@ -48,6 +49,7 @@ class Replicate(Service):
 
     name = "replicate"
     finds_lost = "listing"
+    limits = Limits(per_minute=600)
 
     def __init__(self, base: str | None = None) -> None:
         super().__init__(Site("replicate", ROOTS, _authorise, base))

@@ -12,7 +12,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.providers import catalogue
 from fusionflow_nb.providers.http import Http
-from fusionflow_nb.providers.protocol import CancelAnswer, Cost, Done, Failed, NoFunds, Operation, Output
+from fusionflow_nb.providers.protocol import NO_LIMITS, CancelAnswer, Cost, Done, Failed, NoFunds, Operation, Output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +32,7 @@ class Service:
     is_remote = True
     max_concurrency = 16
     poll_interval_s = 1.0
+    limits = NO_LIMITS
     finds_lost: Literal["", "id", "listing"] = ""
 
     def __init__(self, site: Site) -> None:

@@ -144,6 +144,15 @@ const SCENES = {
     },
   ],
   error: ["error"],
+  budgets: [
+    "running",
+    async (page) => {
+      const cap = (label, spent, of) => ({ label, spent_micro_usd: spent * 1e6, cap_micro_usd: of * 1e6 })
+      const budgets = [cap("a run", 0, 0.1), cap("today", 4.6, 5), cap("this month", 12.4, 60), cap("project", 9, 9)]
+      await page.evaluate((budgets) => dev.bridge.store.setState({ budgets }), budgets)
+      await page.waitForFunction(() => document.querySelector(".ff-passed"))
+    },
+  ],
   viewer: ["city", (page) => look(page, "hero")],
   "viewer-batch": [
     "batch",

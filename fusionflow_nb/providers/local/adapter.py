@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from fusionflow_nb import errors
 from fusionflow_nb.providers.local.models import MODELS
 from fusionflow_nb.providers.protocol import (
+    NO_LIMITS,
     CancelAnswer,
     Cancelled,
     Done,
@@ -84,6 +85,7 @@ class LocalProvider:
     is_remote = False
     max_concurrency = THREADS
     poll_interval_s = 0.0
+    limits = NO_LIMITS
     finds_lost: Literal["", "id", "listing"] = ""
 
     def __init__(self) -> None:

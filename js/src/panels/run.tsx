@@ -102,7 +102,7 @@ export function Confirm({ panel }: { panel: Extract<Panel, { kind: "confirm" }> 
             <dt>no price known</dt>
             <dd>
               {names.join(", ")}: the service bills what it bills. A cap for each call is set in Python, by{" "}
-              <code>flow.run(unpriced=…)</code>.
+              <code>ff.budget(unpriced=…)</code>.
             </dd>
           </>
         )}

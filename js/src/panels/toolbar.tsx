@@ -2,7 +2,7 @@
 
 import { useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
-import { usd } from "../state/money"
+import { priceOf, saysOf, standings, usd } from "../state/money"
 import type { Point } from "../state/store"
 import { FileButton, toggleFull } from "./file"
 import { Run } from "./run"
@@ -111,31 +111,30 @@ function Name() {
   )
 }
 
+/** The cap that matters most; all of them for who points at it. */
 function Budgets() {
   const budgets = useCanvas((state) => state.budgets)
-  if (budgets.length === 0) return null
+  const high = useCanvas((state) => priceOf(state.shared.shown, state.plan, null).high)
+  const all = standings(budgets, high)
+  const [one] = all
+  if (!one) return null
   return (
-    <div className="ff-group is-padded ff-budgets">
-      {budgets.map(({ label, spent_micro_usd: spent, cap_micro_usd: cap }) => {
-        const share = cap > 0 ? Math.min(1, spent / cap) : 1
-        const tone = share >= 1 ? "is-bad" : share >= 0.8 ? "is-warn" : "is-ok"
-        return (
-          <span key={label} className="ff-budget">
-            <span className="ff-muted">{label}</span>
-            <meter
-              className={`ff-meter ${tone}`}
-              aria-label={`Spent ${label}`}
-              min={0}
-              max={cap}
-              value={Math.min(spent, cap)}
-              style={{ "--filled": `${share * 100}%` } as React.CSSProperties}
-            />
-            <span className="ff-mono">
-              {usd(spent)} / {usd(cap)}
-            </span>
-          </span>
-        )
-      })}
+    <div className="ff-group is-padded ff-budgets" title={saysOf(all, high)}>
+      <span className="ff-budget">
+        <span className="ff-muted">{one.label}</span>
+        <meter
+          className={`ff-meter ${one.tone}`}
+          aria-label={`Spent ${one.label}`}
+          min={0}
+          max={one.cap_micro_usd}
+          value={Math.min(one.spent_micro_usd, one.cap_micro_usd)}
+          style={{ "--filled": `${one.share * 100}%` } as React.CSSProperties}
+        />
+        <span className="ff-mono">
+          {usd(one.spent_micro_usd)} / {usd(one.cap_micro_usd)}
+        </span>
+        {one.isPassed && <span className="ff-mono ff-passed">needs {usd(high)}</span>}
+      </span>
     </div>
   )
 }

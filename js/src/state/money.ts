@@ -1,6 +1,6 @@
 /** Money and times in words. */
 
-import type { Plan } from "../wire/run"
+import type { Budget, Plan } from "../wire/run"
 import { type Document, reachable } from "./document"
 
 /** `$0.04`; small sums keep two digits that say something: `$0.0035`. */
@@ -48,4 +48,44 @@ export function priceOf(document: Document, plan: Plan, targets: Iterable<string
     price.nodes.push(id)
   }
   return price
+}
+
+export interface Standing extends Budget {
+  /** Of the cap, what is spent or held: 0 to 1. */
+  share: number
+  tone: "is-ok" | "is-warn" | "is-bad"
+  /** What stands on the canvas could cost more than is left: some of its calls would be refused. */
+  isPassed: boolean
+}
+
+/** Every cap, beside a run that may cost so much; the one that matters most first, which the bar has room for. */
+export function standings(budgets: readonly Budget[], high: number): Standing[] {
+  const found = budgets.map((budget) => {
+    const { spent_micro_usd: spent, cap_micro_usd: cap } = budget
+    const share = cap > 0 ? Math.min(1, spent / cap) : 1
+    const isPassed = high > 0 && spent + high > cap
+    const tone: Standing["tone"] = share >= 1 ? "is-bad" : share >= 0.8 || isPassed ? "is-warn" : "is-ok"
+    return { ...budget, share, tone, isPassed }
+  })
+  const left = (one: Standing) => one.cap_micro_usd - one.spent_micro_usd
+  return found.sort((a, b) => {
+    if (a.isPassed !== b.isPassed) return a.isPassed ? -1 : 1
+    if (a.isPassed) return left(a) - left(b)
+    return b.share - a.share || Number(b.label === TODAY) - Number(a.label === TODAY)
+  })
+}
+
+const EACH_RUN = "a run"
+const TODAY = "today"
+
+/** All there is to say about the caps, for who points at them. */
+export function saysOf(standings: readonly Standing[], high: number): string {
+  const lines = standings.map(({ label, spent_micro_usd: spent, cap_micro_usd: cap, isPassed }) => {
+    const used = label === EACH_RUN ? `${usd(cap)} at most` : `${usd(spent)} of ${usd(cap)} spent or held`
+    return `${label}: ${used}${isPassed ? `, and what would run may cost ${usd(high)}` : ""}`
+  })
+  const passed = standings.some((one) => one.isPassed)
+    ? ["Calls beyond a cap are refused; finished ones are kept."]
+    : []
+  return [...lines, ...passed, "ff.budget(…) in a cell or `fusionflow budget` sets other caps."].join("\n")
 }

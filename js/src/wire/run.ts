@@ -168,6 +168,7 @@ export interface Tape {
 
 /** A cap and what of it is gone, reservations included. */
 export interface Budget {
+  /** `today`, `this month`, `project`, or `a run`, of which nothing is spent yet. */
   label: string
   spent_micro_usd: number
   cap_micro_usd: number
