@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-ORDER = ("engine", "plan", "journal", "tape", "import", "canvas", "channel")
+ORDER = ("engine", "plan", "import", "http", "journal", "tape", "canvas", "channel")
 """Those of the design's table first; any other beside them comes after, by name."""
 
 

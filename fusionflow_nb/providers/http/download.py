@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-import httpx
+from yarl import URL
 
 from fusionflow_nb import errors, steps
 from fusionflow_nb.assets.sniff import HEAD_BYTES, sniff
@@ -20,6 +20,8 @@ from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import aiohttp
 
     from fusionflow_nb.providers.http.client import Http
 
@@ -63,13 +65,17 @@ async def fetch(
                 outside=not is_own,
                 with_key=is_own,
             ) as response:
-                if not OK <= response.status_code < CLIENT_ERROR:
+                if not OK <= response.status < CLIENT_ERROR:
                     raise _not_there(response, url, http.site.provider)
-                if response.status_code < REDIRECT:
+                if response.status < REDIRECT:
                     return await _poured(response, limit, http.site.provider)
-                url = str(response.url.join(response.headers.get("location", "")))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise trouble.clear(error, http.site.provider, _host(url)) from error
+                url = str(response.url.join(URL(response.headers.get("location", ""))))
+        except ValueError as error:
+            raise errors.ProviderError(
+                "The address of the output is none.", provider=http.site.provider, hint=LOST
+            ) from error
+        except trouble.TRANSPORT as error:
+            raise trouble.clear(error, http.site.provider, url) from error
     raise errors.ProviderError(
         "The address of the output leads from one to the next.", provider=http.site.provider, hint=LOST
     )
@@ -88,8 +94,8 @@ def no_longer_than(size_bytes: int, most_bytes: int, what: str, *, provider: str
         )
 
 
-async def _poured(response: httpx.Response, limit: int, provider: str) -> Fetched:
-    """The body into a file. Raises httpx.HTTPError, ProviderError; then nothing is left behind."""
+async def _poured(response: aiohttp.ClientResponse, limit: int, provider: str) -> Fetched:
+    """The body into a file. Raises aiohttp.ClientError, ProviderError; then nothing is left behind."""
     descriptor, name = tempfile.mkstemp(prefix="fusionflow-output-")
     is_whole = False
     try:
@@ -103,12 +109,12 @@ async def _poured(response: httpx.Response, limit: int, provider: str) -> Fetche
     return made
 
 
-async def _written(response: httpx.Response, file: IO[bytes], limit: int, provider: str) -> Fetched:
+async def _written(response: aiohttp.ClientResponse, file: IO[bytes], limit: int, provider: str) -> Fetched:
     digest, head, size = hashlib.sha256(), b"", 0
     promised = response.headers.get("content-length", "")
     if promised.isdigit() and int(promised) > limit:
         raise _too_long(limit, provider)
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.content.iter_any():
         size += len(chunk)
         if size > limit:
             raise _too_long(limit, provider)
@@ -117,7 +123,8 @@ async def _written(response: httpx.Response, file: IO[bytes], limit: int, provid
         digest.update(chunk)
         file.write(chunk)
         steps.reached(Step.DURING_DOWNLOAD)
-    if promised.isdigit() and int(promised) != size:
+    is_packed = "content-encoding" in response.headers  # its length is not that of what is in it
+    if promised.isdigit() and int(promised) != size and not is_packed:
         raise errors.ProviderError(
             "The output broke off in the middle.", provider=provider, hint=trouble.AGAIN, is_retryable=True
         )
@@ -134,8 +141,8 @@ async def _written(response: httpx.Response, file: IO[bytes], limit: int, provid
 
 def _check_outside(url: str, provider: str) -> None:
     try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
+        parsed = URL(url)
+    except ValueError as error:
         raise errors.ProviderError("The address of the output is none.", provider=provider, hint=LOST) from error
     if parsed.scheme != "https" or not parsed.host or not pool.is_public(parsed.host):
         raise errors.ProviderError(
@@ -151,11 +158,11 @@ def _too_long(limit: int, provider: str) -> errors.ProviderError:
     )
 
 
-def _not_there(response: httpx.Response, url: str, provider: str) -> errors.ProviderError:
-    status = response.status_code
+def _not_there(response: aiohttp.ClientResponse, url: str, provider: str) -> errors.ProviderError:
+    status = response.status
     if status == _TOO_MANY or status >= SERVER_ERROR:
         return errors.ProviderError(
-            f"{_host(url)} cannot give the output just now.",
+            f"{trouble.host_of(url)} cannot give the output just now.",
             provider=provider,
             status=status,
             hint=trouble.AGAIN,
@@ -163,12 +170,5 @@ def _not_there(response: httpx.Response, url: str, provider: str) -> errors.Prov
             retry_after_s=retry_after_s(response.headers),
         )
     return errors.ProviderError(
-        f"The output is not there any more at {_host(url)}.", provider=provider, status=status, hint=LOST
+        f"The output is not there any more at {trouble.host_of(url)}.", provider=provider, status=status, hint=LOST
     )
-
-
-def _host(url: str) -> str:
-    try:
-        return httpx.URL(url).host
-    except httpx.InvalidURL:
-        return "an address that is none"

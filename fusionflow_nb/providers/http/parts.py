@@ -1,9 +1,10 @@
-"""A multipart body: fields as text, files as bytes, in the order the service expects them."""
+"""Bodies: JSON, or a form with fields as text and files as bytes, in the order the service expects them."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,11 @@ class Part:
     content: str | bytes | Path
     file_name: str | None = None
     media_type: str | None = None
+
+
+def as_json(value: Any) -> bytes:  # noqa: ANN401 - JSON
+    """JSON as the official clients write it: compact, in the given order, text as UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def encode(parts: Sequence[Part], boundary: str) -> bytes:

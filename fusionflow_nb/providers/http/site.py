@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import httpx
+from yarl import URL
 
 from fusionflow_nb import credentials, errors
 from fusionflow_nb.credentials import Key
@@ -37,16 +38,19 @@ class Site:
 
     def root(self, name: str = "api") -> str:
         """The base address of one of its roots, without a slash at the end."""
-        base = self.base or _simulator(self.provider)
+        return self._placed(self.base or _simulator(self.provider), name)
+
+    def _placed(self, base: str | None, name: str) -> str:
         return f"{base.rstrip('/')}/{name}" if base else self.roots[name]
 
-    def is_own(self, url: str) -> bool:
+    def is_own(self, url: str | URL) -> bool:
         """Whether an address is the service's own: only there a key is sent."""
         try:
             origin = origin_of(url)
-        except httpx.InvalidURL:
+        except ValueError:
             return False
-        return origin in {origin_of(self.root(name)) for name in self.roots}
+        base = self.base or _simulator(self.provider)
+        return origin in _origins(tuple(self._placed(base, name) for name in self.roots))
 
     def keys(self) -> Mapping[str, Key]:
         """The keys by the names of their variables.
@@ -67,15 +71,20 @@ class Site:
         return found
 
 
-def origin_of(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port: what a key belongs to. Raises httpx.InvalidURL.
+def origin_of(url: str | URL) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port: what a key belongs to. Raises ValueError.
 
     >>> origin_of("https://queue.fal.run/a?b") == origin_of("https://queue.fal.run:443/")
     True
     """
-    parsed = httpx.URL(url)
-    port = parsed.port or {"http": 80, "https": 443}.get(parsed.scheme)
-    return parsed.scheme, parsed.host, port
+    parsed = url if isinstance(url, URL) else URL(url)
+    return parsed.scheme, parsed.host, parsed.port
+
+
+@functools.lru_cache(maxsize=256)
+def _origins(roots: tuple[str, ...]) -> frozenset[tuple[str, str | None, int | None]]:
+    """Of the few addresses that every request is compared with."""
+    return frozenset(origin_of(root) for root in roots)
 
 
 def _simulator(provider: str) -> str | None:

@@ -5,50 +5,51 @@ from __future__ import annotations
 import ssl
 
 import aiohttp
-import httpx
+from yarl import URL
 
 from fusionflow_nb import errors
 
 AGAIN = "Check the network; it is tried again where that is safe."
+TRANSPORT = (aiohttp.ClientError, TimeoutError, OSError)
+"""All that a request may end with before its answer is whole."""
 NOT_SENT = (
     aiohttp.ClientConnectorError,  # no address, refused, no TLS: the request was never written
     aiohttp.ConnectionTimeoutError,
     aiohttp.ClientHttpProxyError,
     aiohttp.InvalidURL,
 )
-"""aiohttp's own classes are asked: httpx-aiohttp calls a broken connection a connect time-out, which it is not."""
 
 
 def was_not_sent(error: BaseException) -> bool:
     """Whether it is sure that no byte of the request left this machine."""
-    return isinstance(error.__cause__ or error, NOT_SENT)
+    return isinstance(error, NOT_SENT)
 
 
-def clear(error: BaseException, provider: str, host: str) -> errors.ProviderError:
+def clear(error: BaseException, provider: str, url: str) -> errors.ProviderError:
     """A transport's error as ours: a sentence, and the next step. Its own text is not repeated."""
-    cause = error.__cause__ or error
+    host = host_of(url)
     is_retryable = True
     hint = AGAIN
-    if isinstance(cause, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         what = f"The certificate of {host} is not valid, so nothing was sent."
         hint = "A proxy may stand in between, or this machine's clock or certificates are old."
         is_retryable = False
-    elif isinstance(cause, aiohttp.ClientSSLError | ssl.SSLError):
+    elif isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         what, is_retryable = f"No secure connection to {host} could be made.", False
-    elif isinstance(cause, aiohttp.ClientConnectorDNSError):
+    elif isinstance(error, aiohttp.ClientConnectorDNSError):
         what = f"The name {host} has no address here."
-    elif isinstance(cause, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+    elif isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         what, hint = "The proxy of this machine did not let the request through.", "Check HTTPS_PROXY and NO_PROXY."
-    elif isinstance(cause, aiohttp.ConnectionTimeoutError):
+    elif isinstance(error, aiohttp.ConnectionTimeoutError):
         what = f"{host} did not answer the connection in time."
-    elif isinstance(cause, aiohttp.ClientConnectorError):
+    elif isinstance(error, aiohttp.ClientConnectorError):
         what = f"No connection to {host} could be made."
-    elif isinstance(cause, aiohttp.ClientPayloadError | httpx.DecodingError):
+    elif isinstance(error, aiohttp.ClientPayloadError):
         what = f"The answer of {host} broke off in the middle."
-    elif isinstance(cause, TimeoutError | httpx.TimeoutException):
+    elif isinstance(error, TimeoutError):
         what = f"{host} did not answer in time."
     else:
-        what = f"The connection to {host} broke ({type(cause).__name__})."
+        what = f"The connection to {host} broke ({type(error).__name__})."
     return errors.ProviderError(what, provider=provider, hint=hint, is_retryable=is_retryable)
 
 
@@ -61,3 +62,11 @@ def elsewhere(provider: str, status: int) -> errors.ProviderError:
         hint="A proxy or a login page may stand in between: open a page in a browser.",
         is_retryable=True,
     )
+
+
+def host_of(url: str) -> str:
+    """The host of an address, for people."""
+    try:
+        return URL(url).host or "an address without a host"
+    except ValueError:
+        return "an address that is none"
