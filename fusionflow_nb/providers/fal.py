@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.credentials import Key
 from fusionflow_nb.media.media_types import extension
-from fusionflow_nb.providers.http import Site, no_longer_than
+from fusionflow_nb.providers.http import Site
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cost,
@@ -22,6 +22,7 @@ from fusionflow_nb.providers.service import Service, body_of, not_taken, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from fusionflow_nb.providers.http import Answer
     from fusionflow_nb.providers.protocol import Reference, Request, Status
@@ -32,8 +33,8 @@ ROOTS = {
     "cdn": "https://v3.fal.media",
     "api": "https://api.fal.ai",
 }
-UPLOAD_BYTES = 100 * 2**20
-"""Longer files go in parts, which this adapter does not do."""
+IN_PARTS_BYTES, PART_BYTES, PARTS_AT_ONCE = 100 * 2**20, 10 * 2**20, 4
+"""Longer files go in parts, of which a few are in memory at a time."""
 OUTPUTS = ("images", "image", "video", "audio", "audio_file")
 """Fields of a result that hold files."""
 _SERVER_ERROR, _FORBIDDEN = 500, 403
@@ -138,27 +139,64 @@ class Fal(Service):
         """Where fal finds a medium: its own address, or one on the CDN, where it is put first."""
         if reference.url is not None:
             return reference.url
-        asset = reference.asset
-        no_longer_than(asset.size_bytes, UPLOAD_BYTES, "The file", provider="fal")
         root = self.http.site.root("rest")
-        token = (
-            await self.http.ask("POST", f"{root}/storage/auth/token?storage_type=fal-cdn-v3", {}, tries=3)
-        ).fields()
-        answer = await self.http.ask(
-            "POST",
-            f"{self.http.site.root('cdn')}/files/upload",
-            headers={
-                "authorization": Key(f"{token.get('token_type')} {token.get('token')}"),
-                "content-type": asset.media_type,
-                "x-fal-file-name": f"reference.{extension(asset.media_type)}",
-            },
-            content=await asyncio.to_thread(reference.file.read_bytes),
-            tries=3,
+        answer = await self.http.ask("POST", f"{root}/storage/auth/token?storage_type=fal-cdn-v3", {}, tries=3)
+        token = answer.fields()
+        asset = reference.asset
+        headers = {
+            "authorization": Key(f"{token.get('token_type')} {token.get('token')}"),
+            "content-type": asset.media_type,
+        }
+        named = {**headers, "x-fal-file-name": f"reference.{extension(asset.media_type)}"}
+        if asset.size_bytes > IN_PARTS_BYTES:
+            return await self._in_parts(reference, f"{token.get('base_url')}/files/upload/multipart", headers, named)
+        content = await asyncio.to_thread(reference.file.read_bytes)
+        address = f"{self.http.site.root('cdn')}/files/upload"
+        answer = await self.http.ask("POST", address, headers=named, content=content, tries=3)
+        return _text(answer, "access_url")
+
+    async def _in_parts(
+        self, reference: Reference, address: str, headers: Mapping[str, str], named: Mapping[str, str]
+    ) -> str:
+        """A long file on the CDN: begun, sent in parts, a few of them in memory at a time, and put together there."""
+        begun = await self.http.ask("POST", address, headers={**named, "accept": "application/json"}, content=b"")
+        access_url = _text(begun, "access_url")
+        place = f"{access_url}/multipart/{_text(begun, 'uploadId')}"
+        free = asyncio.Semaphore(PARTS_AT_ONCE)
+
+        async def part(number: int) -> dict[str, Any]:
+            async with free:
+                content = await asyncio.to_thread(_piece, reference.file, (number - 1) * PART_BYTES)
+                sent = {**headers, "accept-encoding": "identity"}
+                answer = await self.http.ask("PUT", f"{place}/{number}", headers=sent, content=content, tries=3)
+            return {"partNumber": number, "etag": answer.headers.get("etag", "")}
+
+        count = -(-reference.asset.size_bytes // PART_BYTES)
+        try:
+            async with asyncio.TaskGroup() as group:
+                parts = [group.create_task(part(number)) for number in range(1, count + 1)]
+        except BaseExceptionGroup as broken:
+            raise broken.exceptions[0] from None  # one of them says it for all
+        whole = {"parts": [each.result() for each in parts]}
+        allowed = {"authorization": headers["authorization"]}
+        await self.http.ask("POST", f"{place}/complete", whole, headers=allowed, tries=3)
+        return access_url
+
+
+def _piece(file: Path, at: int) -> bytes:
+    with file.open("rb") as stream:
+        stream.seek(at)
+        return stream.read(PART_BYTES)
+
+
+def _text(answer: Answer, name: str) -> str:
+    """A field that an upload cannot do without. Raises ProviderError."""
+    found = answer.fields().get(name)
+    if not isinstance(found, str):
+        raise errors.ProviderError(
+            f"The file could not be uploaded: {answer.text()}", provider="fal", hint="Nothing was submitted: run again."
         )
-        address = answer.fields().get("access_url")
-        if not isinstance(address, str):
-            raise errors.ProviderError(f"The file could not be uploaded: {answer.text()}", provider="fal")
-        return address
+    return found
 
 
 def _error(answer: Answer, *, is_end: bool = False) -> Status:

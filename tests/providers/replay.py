@@ -118,7 +118,11 @@ def _body(response: dict[str, Any], base: str) -> bytes:
     if "json" not in response:
         return b"ID3\x04\0\0\0\0\0\0"[: max(10, response.get("body_bytes", 0))]
     text = json.dumps(response["json"]).replace("{BASE}", base)
-    for gone in ("https://v3.fal.media/files/zebra/abc.jpeg", "https://replicate.delivery/xezq/abc/out-0.webp"):
+    for gone in (
+        "https://v3.fal.media/files/zebra/abc.jpeg",
+        "https://replicate.delivery/xezq/abc/out-0.webp",
+        "https://replicate.delivery/a/out.webp",
+    ):
         text = text.replace(gone, f"{base}{OUTPUT}")
     import base64
 

@@ -87,6 +87,29 @@ async def test_fal_uploads_and_goes_by_it(fal: fal_client.AsyncClient, png: Path
     assert await _in_thread(fetched, said["images"][0]["url"]) == "image/png"
 
 
+async def test_fal_calls_directly_and_streams(fal: fal_client.AsyncClient) -> None:
+    """The result in the answer, or as events that lead to it."""
+    said = await fal.run(FLUX, {"prompt": "hills"})
+    assert await _in_thread(fetched, said["images"][0]["url"]) == "image/png"
+    events = [event async for event in fal.stream(FLUX, {"prompt": "hills"})]
+    assert [event.get("progress") for event in events] == [0.5, None]
+    assert events[-1]["images"]
+
+
+@pytest.mark.parametrize("way", ["fal_v3", "fal", "parts"])
+async def test_fal_uploads_in_every_way(
+    fal: fal_client.AsyncClient, png: Path, way: str, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the CDN, by an address of storage, in parts: the same bytes are there."""
+    content = await _in_thread(png.read_bytes)
+    if way == "parts":
+        monkeypatch.setattr(fal_client.client, "MULTIPART_THRESHOLD", 10)
+        monkeypatch.setattr(fal_client.client, "MULTIPART_CHUNK_SIZE", 40)
+    repository: Any = "fal_v3" if way == "parts" else way
+    address = await fal.upload(content, "image/png", "ref.png", repository=repository)
+    assert simulator.world.files[address.rsplit("/", 1)[-1]].content == content
+
+
 async def test_fal_waits_out_a_busy_service(fal: fal_client.AsyncClient, simulator: Simulator) -> None:
     """Its client knows our 429."""
     simulator.world.moods.extend([Mood(submit="busy"), Mood()])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from replay import PNG, Replay, Sent, replayed
 
+from fusionflow_nb import errors
 from fusionflow_nb.media.values import Asset
 from fusionflow_nb.providers.fal import Fal
 from fusionflow_nb.providers.openai import OpenAI
@@ -114,7 +115,6 @@ async def test_fal_submit_status_and_result() -> None:
 
 async def test_fal_refusal_bad_key_and_cancel() -> None:
     """A content policy is a refusal; a bad key an error; a cancel the recorded PUT."""
-    from fusionflow_nb import errors
     from fusionflow_nb.providers.protocol import CancelAnswer
 
     async with replayed("fal-content-policy") as tape:
@@ -158,6 +158,50 @@ async def test_fal_upload(pngs: list[Reference]) -> None:
         same(upload, tape.recorded[1])
         assert (token.query, upload.query) == (tape.recorded[0].query, {})
         assert tape.sent[2].json["image_url"] == "https://v3.fal.media/files/b/zebra/xyz_ref.png"
+
+
+async def test_fal_upload_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above a limit (small here, as in the recording) a file goes in parts, each once, and is put together there."""
+    monkeypatch.setattr("fusionflow_nb.providers.fal.PART_BYTES", 40)
+    async with replayed("fal-upload-multipart") as tape:
+        fal = service_at(Fal, tape.base)
+        fal.http.site = dataclasses.replace(fal.http.site, roots={"cdn": f"{tape.base}/cdnbase"})
+        given = tmp_path / "big.png"
+        given.write_bytes(PNG)
+        headers = {"authorization": "Bearer <CDN_TOKEN>", "content-type": "image/png"}
+        named = {**headers, "x-fal-file-name": "big.bin"}
+        reference = Reference(Asset("0" * 64, "image/png", len(PNG)), given)
+        address = await fal._in_parts(reference, f"{tape.base}/cdnbase/files/upload/multipart", headers, named)
+        await fal.aclose()
+        assert address == f"{tape.base}/cdnbase/files/zebra/big.bin"
+        order = [each.path for each in tape.recorded]
+        tape.sent.sort(key=lambda sent: order.index(sent.path))  # parts go at once
+        _all_same(tape)
+
+
+async def test_fal_resumes_by_what_was_stored() -> None:
+    """Status and result, by the addresses of the Operation, in an adapter that never submitted."""
+    async with replayed("fal-resume-by-id") as tape:
+        fal = service_at(Fal, tape.base)
+        place = f"{tape.base}{tape.recorded[1].path}"
+        stored = {"status_url": f"{place}/status", "response_url": place, "endpoint": FLUX, "port": "image"}
+        done = await fal.poll(Operation(stored))
+        await fal.aclose()
+        assert isinstance(done, Done)
+        done.outputs[0].content.unlink()  # type: ignore[union-attr]
+        tape.sent[:] = [each for each in tape.sent if not each.path.startswith("/api/")]
+        _all_same(tape)
+
+
+async def test_fal_on_another_host() -> None:
+    """Its client led elsewhere asks the same; a result without pictures is a failure that says so."""
+    async with replayed("fal-tls-host-override") as tape:
+        fal = service_at(Fal, tape.base)
+        fal.http.site = dataclasses.replace(fal.http.site, roots={"queue": tape.base})
+        status = await driven(fal, request(fal, "fal-ai/flux/dev", "x"))
+        assert isinstance(status, Failed)
+        assert status.code == "no_output"
+        _all_same(tape)
 
 
 async def test_replicate_create_and_poll() -> None:
@@ -223,6 +267,66 @@ async def test_replicate_references(case: str, pngs: list[Reference], monkeypatc
                     theirs.json["input"]["input_image"] = address.replace("{BASE}", tape.base)
                 theirs.headers["content-length"] = ours.headers["content-length"]
             same(ours, theirs)
+
+
+async def test_replicate_waits_by_polling() -> None:
+    """Without `Prefer: wait` it is created, looked at, and looked at again."""
+    async with replayed("replicate-run-no-wait") as tape:
+        service = service_at(Replicate, tape.base)
+        done = await driven(service, request(service, REPLICATE_FLUX, "x"))
+        assert isinstance(done, Done)
+        done.outputs[0].content.unlink()  # type: ignore[union-attr]
+        _all_same(tape)
+
+
+async def test_replicate_rate_limits() -> None:
+    """A create is left to the engine, as its client leaves it; a poll says when to look again, and goes on."""
+    async with replayed("replicate-429-post-vs-get") as tape:
+        service = service_at(Replicate, tape.base)
+        status = await service.submit(request(service, REPLICATE_FLUX, "x"), idempotency_key="k")
+        assert isinstance(status, Failed)
+        assert (status.is_retryable, status.retry_after_s) == (True, 1.0)
+        operation = Operation({"urls": {"get": f"{tape.base}{tape.recorded[1].path}"}, "port": "image"})
+        for _ in range(2):
+            with pytest.raises(errors.ProviderError, match="busy") as caught:
+                await service.poll(operation)
+            assert (caught.value.is_retryable, caught.value.retry_after_s) == (True, 1.0)
+        assert isinstance(await service.poll(operation), Pending)
+        await service.aclose()
+        _all_same(tape)
+
+
+async def test_replicate_as_its_next_client_asks() -> None:
+    """The pre-release says more of itself (`accept`, a type without a body) and has a deadline and a wait we do not."""
+    async with replayed("replicate-v2beta-create-get-cancel") as tape:
+        service = service_at(Replicate, tape.base)
+        asked = request(service, REPLICATE_FLUX, "x")
+        assert isinstance(await service.submit(asked, idempotency_key="k"), Failed)
+        begun = await service.submit(asked, idempotency_key="k")
+        assert isinstance(begun, Operation)
+        done = await service.poll(begun)
+        assert isinstance(done, Done)
+        done.outputs[0].content.unlink()  # type: ignore[union-attr]
+        await service.cancel(begun)
+        await service.aclose()
+        for each in [*tape.sent, *tape.recorded]:
+            for name in ("accept", "content-type", "prefer", "cancel-after"):
+                each.headers.pop(name, None)
+        _all_same(tape)
+
+
+async def test_openai_rate_limit_is_left_to_the_engine() -> None:
+    """Its client counts its tries in a header; ours are three looks at a start that was never taken."""
+    async with replayed("openai-429-retry") as tape:
+        service = service_at(OpenAI, tape.base)
+        asked, waits = request(service, "gpt-image-2", "x"), []
+        while isinstance(status := await service.submit(asked, idempotency_key="k"), Failed):
+            assert status.is_retryable
+            waits.append(status.retry_after_s)
+        await service.aclose()
+        assert isinstance(status, Done)
+        assert waits == [0.3, 1.0]
+        _all_same(tape)
 
 
 async def test_openai_generate() -> None:

@@ -1,4 +1,4 @@
-"""fal's side of the wire: queue, result, cancel, CDN, prices."""
+"""fal's side of the wire: queue, result, cancel, direct calls, prices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.simulator.world import BAD_KEY, base_of, cut
+from fusionflow_nb.providers.simulator.fal_files import FalFiles, check
+from fusionflow_nb.providers.simulator.world import base_of, cut
 
 if TYPE_CHECKING:
     from fusionflow_nb.providers.simulator.world import Job, World
@@ -24,21 +25,46 @@ class FalSide:
         self.tasks = tasks
 
     def routes(self) -> list[web.RouteDef]:
-        """Hosts are prefixes: `queue`, `rest`, `cdn`, `api`."""
+        """Hosts are prefixes: `queue`, `run`, `rest`, `cdn`, `api`."""
         job = "/fal/queue/{app:.+}/requests/{id}"
         return [
             web.post("/fal/queue/{endpoint:.+}", self.submit),
             web.get(f"{job}/status", self.status),
             web.put(f"{job}/cancel", self.cancel),
             web.get(job, self.result),
-            web.post("/fal/rest/storage/auth/token", self.token),
-            web.post("/fal/cdn/files/upload", self.upload),
+            web.post("/fal/run/{endpoint:.+}/stream", self.stream),
+            web.post("/fal/run/{endpoint:.+}", self.run),
             web.get("/fal/api/v1/models/pricing", self.pricing),
+            *FalFiles(self.world).routes(),
         ]
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """Take a request into the queue."""
-        _check(request)
+        job = await self._begun(request)
+        if isinstance(job, web.StreamResponse):
+            return job
+        return web.json_response({"status": "IN_QUEUE", "queue_position": 1, **_urls(request, job)})
+
+    async def run(self, request: web.Request) -> web.StreamResponse:
+        """The result in the answer; nothing of it can be asked for again."""
+        job = await self._begun(request)
+        return job if isinstance(job, web.StreamResponse) else web.json_response(self._said(request, job))
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """The same as events; the first says that it is half done."""
+        job = await self._begun(request)
+        if isinstance(job, web.StreamResponse):
+            return job
+        said = self._said(request, job)
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for event in ({**said, "progress": 0.5}, said):
+            await response.write(f"data: {json.dumps(event)}\n\n".encode())
+        await response.write_eof()
+        return response
+
+    async def _begun(self, request: web.Request) -> Job | web.StreamResponse:
+        check(request)
         body = await request.json()
         endpoint = request.match_info["endpoint"]
         task = self.tasks.get(endpoint)
@@ -54,9 +80,7 @@ class FalSide:
             return web.json_response(
                 {"detail": [{"loc": ["body"], "msg": str(error), "type": "file_error"}]}, status=422
             )
-        if mood.submit == "lost":
-            return cut(request)
-        return web.json_response({"status": "IN_QUEUE", "queue_position": 1, **_urls(request, job)})
+        return cut(request) if mood.submit == "lost" else job
 
     async def status(self, request: web.Request) -> web.Response:
         """Where a request stands."""
@@ -82,13 +106,16 @@ class FalSide:
                 {"loc": ["body", "prompt"], "msg": "Flagged by a content checker.", "type": "content_policy_violation"}
             ]
             return web.json_response({"detail": detail}, status=422, headers={"x-fal-retryable": "false"})
+        units = {"x-fal-billable-units": str(len(job.made))}
+        return web.json_response(self._said(request, job), headers=units)
+
+    def _said(self, request: web.Request, job: Job) -> dict[str, Any]:
         files = [
             {"url": self.world.keep(request, made.content, made.media_type), "content_type": made.media_type}
             for made in job.made
         ]
         port = "video" if job.task.endswith("video") else "audio" if job.task == "text-to-audio" else "images"
-        body = {port: files if port == "images" else files[0], "seed": job.body.get("seed", 7)}
-        return web.json_response(body, headers={"x-fal-billable-units": str(len(files))})
+        return {port: files if port == "images" else files[0], "seed": job.body.get("seed", 7)}
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Stop a request, if it has not ended."""
@@ -98,33 +125,15 @@ class FalSide:
         job.is_cancelled = True
         return web.json_response({"status": "CANCELLATION_REQUESTED"}, status=202)
 
-    async def token(self, request: web.Request) -> web.Response:
-        """A token for the CDN."""
-        _check(request)
-        base = f"{base_of(request)}/fal/cdn"
-        made = {
-            "token": "simulated",
-            "token_type": "Bearer",
-            "base_url": base,
-            "expires_at": "2100-01-01T00:00:00+00:00",
-        }
-        return web.json_response(made)
-
-    async def upload(self, request: web.Request) -> web.Response:
-        """A file."""
-        if request.headers.get("Authorization") != "Bearer simulated":
-            return web.json_response({"detail": "No token"}, status=401)
-        return web.json_response({"access_url": self.world.keep(request, await request.read(), request.content_type)})
-
     async def pricing(self, request: web.Request) -> web.Response:
         """Five cents for everything."""
-        _check(request)
+        check(request)
         wanted = request.query.get("endpoint_id", "").split(",")
         prices = [{"endpoint_id": each, "unit_price": 0.05, "unit": "image", "currency": "USD"} for each in wanted]
         return web.json_response({"prices": prices, "next_cursor": None, "has_more": False})
 
     def _job(self, request: web.Request) -> Job:
-        _check(request)
+        check(request)
         job = self.world.jobs.get(request.match_info["id"])
         # Of the endpoint only owner and application stand in these addresses.
         if job is None or _application(job.model) != request.match_info["app"]:
@@ -140,13 +149,6 @@ def _application(endpoint: str) -> str:
 def _urls(request: web.Request, job: Job) -> dict[str, str]:
     base = f"{base_of(request)}/fal/queue/{_application(job.model)}/requests/{job.id}"
     return {"request_id": job.id, "response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
-
-
-def _check(request: web.Request) -> None:
-    word, _, key = request.headers.get("Authorization", "").partition(" ")
-    if word != "Key" or key in {"", BAD_KEY}:
-        text = json.dumps({"detail": "No user found for Key ID and Secret"})
-        raise web.HTTPUnauthorized(text=text, content_type="application/json")
 
 
 def _unwilling(mood: str) -> web.Response | None:
