@@ -11,6 +11,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import aiohttp
+import httpx
 import pytest
 from wire_kit import KEY, PNG, Slept, answer, http, site, wire
 
@@ -260,6 +261,6 @@ async def test_a_name_that_leads_into_this_machine_is_not_asked() -> None:
 def test_origins_are_scheme_host_and_port() -> None:
     """Another port or scheme is another's."""
     own = site("https://api.example.com/v1")
-    assert own.is_own("https://api.example.com:443/other")
+    assert own.is_own(httpx.URL("https://api.example.com:443/other"))
     strangers = ("http://api.example.com/v1", "https://api.example.com:444", "https://api.example.com.evil.org", "x")
-    assert not any(own.is_own(each) for each in strangers)
+    assert not any(own.is_own(httpx.URL(each)) for each in strangers)

@@ -11,8 +11,7 @@ import secrets
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-from yarl import URL
+import httpx
 
 from fusionflow_nb import errors
 from fusionflow_nb.providers.http import pool, trouble
@@ -20,7 +19,7 @@ from fusionflow_nb.providers.http.answer import CLIENT_ERROR, OK, REDIRECT, SERV
 from fusionflow_nb.providers.http.clock import ServiceClock
 from fusionflow_nb.providers.http.download import Fetched, fetch
 from fusionflow_nb.providers.http.events import Events
-from fusionflow_nb.providers.http.parts import Part, as_json, encode
+from fusionflow_nb.providers.http.parts import Part, encode
 from fusionflow_nb.providers.http.retry_after import LONGEST_S
 from fusionflow_nb.providers.protocol import SubmitAmbiguousError
 
@@ -39,8 +38,6 @@ TRIES = 4
 BACKOFF_S, BACKOFF_CAP_S = 0.5, 8.0
 AT_ONCE = 64
 TOO_MANY, BUSY = 429, 503
-SAID_OF_US = {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": "fusionflow-nb"}
-"""What every request says of us. Nothing of the machine, the person or the notebook."""
 
 
 class _EndlessError(errors.ProviderError):
@@ -86,7 +83,7 @@ class Http:
         try:
             async with self.sent("POST", url, json, parts, headers=headers, read_s=read_s) as response:
                 answer = await self.read(response, most_bytes, watch)
-        except trouble.TRANSPORT as error:
+        except httpx.HTTPError as error:
             found = trouble.clear(error, self.site.provider, url)
             if trouble.was_not_sent(error):
                 raise found from error
@@ -134,7 +131,7 @@ class Http:
         try:
             async with self.sent("POST", url, parts=parts) as response:
                 return self._checked(await self.read(response))
-        except trouble.TRANSPORT as error:
+        except httpx.HTTPError as error:
             raise trouble.clear(error, self.site.provider, url) from error
 
     async def fetch(
@@ -147,7 +144,7 @@ class Http:
     async def sent(
         self,
         method: str,
-        url: str,
+        url: str | httpx.URL,
         json: Any = None,  # noqa: ANN401 - JSON
         parts: Sequence[Part] | None = None,
         *,
@@ -156,12 +153,12 @@ class Http:
         read_s: float = READ_S,
         outside: bool = False,
         with_key: bool = True,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One request on its way, its body not read yet. Raises aiohttp.ClientError, SecretError."""
+    ) -> AsyncIterator[httpx.Response]:
+        """One request on its way, its body not read yet. Raises httpx.HTTPError, httpx.InvalidURL, SecretError."""
         made = dict(headers or {})
-        address = URL(url)
+        address = httpx.URL(url)
         if json is not None:
-            content, made["content-type"] = as_json(json), "application/json"
+            content, made["content-type"] = wire_json(json), "application/json"
         if parts is not None:
             boundary = secrets.token_hex(16)
             content = await asyncio.to_thread(encode, parts, boundary)
@@ -176,41 +173,33 @@ class Http:
             if self._keys is None:  # a keyring may ask the desktop first
                 self._keys = await asyncio.to_thread(self.site.keys)
             made = {**self.site.authorise(self._keys), **made}
-        way = pool.of_this_loop(self).way(address, outside=outside)
-        async with (
-            self._slot(),
-            way.session.request(
-                method,
-                address,
-                data=content or None,
-                headers={**SAID_OF_US, **made},
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=read_s),
-                proxy=way.proxy,
-                proxy_headers=way.proxy_headers,
-            ) as response,
-        ):
-            yield response
+        client = pool.of_this_loop(self).client(address, outside=outside)
+        timeout = httpx.Timeout(read_s, connect=CONNECT_S, pool=None)
+        async with self._slot():
+            request = client.build_request(method, address, content=content, headers=made, timeout=timeout)
+            response = await client.send(request, stream=True)
+            try:
+                yield response
+            finally:
+                await response.aclose()
 
-    async def read(
-        self, response: aiohttp.ClientResponse, most_bytes: int = JSON_BYTES, watch: Watch | None = None
-    ) -> Answer:
-        """The body, cleared of our keys. Raises aiohttp.ClientError, ProviderError where it does not end."""
+    async def read(self, response: httpx.Response, most_bytes: int = JSON_BYTES, watch: Watch | None = None) -> Answer:
+        """The body, cleared of our keys. Raises httpx.HTTPError, ProviderError where it does not end."""
         events = None
         if watch is not None and response.headers.get("content-type", "").startswith("text/event-stream"):
             events = Events(watch)
-        is_good = OK <= response.status < REDIRECT
+        is_good = OK <= response.status_code < REDIRECT
         limit = most_bytes if is_good else ERROR_BYTES
         body = bytearray()
         try:
-            async for chunk in response.content.iter_any():
+            async for chunk in response.aiter_bytes():
                 if events is not None:
                     events.take(chunk)
                 else:
                     body += chunk
                 if (len(body) if events is None else events.size) > limit:
                     break
-        except trouble.TRANSPORT:
+        except httpx.HTTPError:
             if is_good:
                 raise  # of an error the status alone decides
         if is_good and len(body) > limit:
@@ -220,10 +209,11 @@ class Http:
                 hint="Something between here and the service may have answered in its place.",
                 is_retryable=True,
             )
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        # Not by `items()`, which guesses at an encoding for each; what is asked of them is ASCII.
+        headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw}
         self.clock.learn(headers)
         text = bytes(body[:limit]) if events is None else events.last
-        return Answer(self.site.provider, response.status, headers, text if is_good else self._cleared(text))
+        return Answer(self.site.provider, response.status_code, headers, text if is_good else self._cleared(text))
 
     async def aclose(self) -> None:
         """Let the connections go."""
@@ -242,7 +232,7 @@ class Http:
         try:
             async with self.sent(method, url, json, headers=headers, content=content) as response:
                 return await self.read(response)
-        except trouble.TRANSPORT as error:
+        except httpx.HTTPError as error:
             raise trouble.clear(error, self.site.provider, url) from error
 
     def _checked(self, answer: Answer) -> Answer:
@@ -278,9 +268,14 @@ class Http:
     def _slot(self) -> asyncio.Semaphore:
         """The queue in front of the pool, one per loop."""
         loop = id(asyncio.get_running_loop())
-        if loop not in self._slots:
-            self._slots[loop] = asyncio.Semaphore(self._at_once)
-        return self._slots[loop]
+        return self._slots.setdefault(loop, asyncio.Semaphore(self._at_once))
+
+
+def wire_json(value: Any) -> bytes:  # noqa: ANN401 - JSON
+    """JSON as the official clients write it: compact, in the given order, text as UTF-8."""
+    import json  # noqa: PLC0415 - the name is a parameter above
+
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _surely_not_taken(answer: Answer) -> bool:

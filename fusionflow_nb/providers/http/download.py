@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from yarl import URL
+import httpx
 
 from fusionflow_nb import errors, steps
 from fusionflow_nb.assets.sniff import HEAD_BYTES, sniff
@@ -20,8 +20,6 @@ from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import aiohttp
 
     from fusionflow_nb.providers.http.client import Http
 
@@ -54,27 +52,24 @@ async def fetch(
     """
     limit = most_bytes or OUTPUT_BYTES
     for _ in range(HOPS + 1):
-        is_own = http.site.is_own(url)
+        address = _address(url, http.site.provider)
+        is_own = http.site.is_own(address)
         if not is_own:
-            _check_outside(url, http.site.provider)
+            _check_outside(address, http.site.provider)
         try:
             async with http.sent(
                 "GET",
-                url,
+                address,
                 headers={**(headers or {}), "accept-encoding": "identity"},
                 outside=not is_own,
                 with_key=is_own,
             ) as response:
-                if not OK <= response.status < CLIENT_ERROR:
+                if not OK <= response.status_code < CLIENT_ERROR:
                     raise _not_there(response, url, http.site.provider)
-                if response.status < REDIRECT:
+                if response.status_code < REDIRECT:
                     return await _poured(response, limit, http.site.provider)
-                url = str(response.url.join(URL(response.headers.get("location", ""))))
-        except ValueError as error:
-            raise errors.ProviderError(
-                "The address of the output is none.", provider=http.site.provider, hint=LOST
-            ) from error
-        except trouble.TRANSPORT as error:
+                url = str(response.url.join(response.headers.get("location", "")))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise trouble.clear(error, http.site.provider, url) from error
     raise errors.ProviderError(
         "The address of the output leads from one to the next.", provider=http.site.provider, hint=LOST
@@ -94,8 +89,8 @@ def no_longer_than(size_bytes: int, most_bytes: int, what: str, *, provider: str
         )
 
 
-async def _poured(response: aiohttp.ClientResponse, limit: int, provider: str) -> Fetched:
-    """The body into a file. Raises aiohttp.ClientError, ProviderError; then nothing is left behind."""
+async def _poured(response: httpx.Response, limit: int, provider: str) -> Fetched:
+    """The body into a file. Raises httpx.HTTPError, ProviderError; then nothing is left behind."""
     descriptor, name = tempfile.mkstemp(prefix="fusionflow-output-")
     is_whole = False
     try:
@@ -109,12 +104,12 @@ async def _poured(response: aiohttp.ClientResponse, limit: int, provider: str) -
     return made
 
 
-async def _written(response: aiohttp.ClientResponse, file: IO[bytes], limit: int, provider: str) -> Fetched:
+async def _written(response: httpx.Response, file: IO[bytes], limit: int, provider: str) -> Fetched:
     digest, head, size = hashlib.sha256(), b"", 0
     promised = response.headers.get("content-length", "")
     if promised.isdigit() and int(promised) > limit:
         raise _too_long(limit, provider)
-    async for chunk in response.content.iter_any():
+    async for chunk in response.aiter_bytes():
         size += len(chunk)
         if size > limit:
             raise _too_long(limit, provider)
@@ -123,8 +118,7 @@ async def _written(response: aiohttp.ClientResponse, file: IO[bytes], limit: int
         digest.update(chunk)
         file.write(chunk)
         steps.reached(Step.DURING_DOWNLOAD)
-    is_packed = "content-encoding" in response.headers  # its length is not that of what is in it
-    if promised.isdigit() and int(promised) != size and not is_packed:
+    if promised.isdigit() and int(promised) != size:
         raise errors.ProviderError(
             "The output broke off in the middle.", provider=provider, hint=trouble.AGAIN, is_retryable=True
         )
@@ -139,14 +133,17 @@ async def _written(response: aiohttp.ClientResponse, file: IO[bytes], limit: int
     return Fetched(Path(file.name), digest.hexdigest(), media_type, size)
 
 
-def _check_outside(url: str, provider: str) -> None:
+def _address(url: str, provider: str) -> httpx.URL:
     try:
-        parsed = URL(url)
-    except ValueError as error:
+        return httpx.URL(url)
+    except httpx.InvalidURL as error:
         raise errors.ProviderError("The address of the output is none.", provider=provider, hint=LOST) from error
-    if parsed.scheme != "https" or not parsed.host or not pool.is_public(parsed.host):
+
+
+def _check_outside(address: httpx.URL, provider: str) -> None:
+    if address.scheme != "https" or not address.host or not pool.is_public(address.host):
         raise errors.ProviderError(
-            f"The output lies at {parsed.scheme}://{parsed.host}, which is not asked.",
+            f"The output lies at {address.scheme}://{address.host}, which is not asked.",
             provider=provider,
             hint="Only https on the open network is.",
         )
@@ -158,8 +155,8 @@ def _too_long(limit: int, provider: str) -> errors.ProviderError:
     )
 
 
-def _not_there(response: aiohttp.ClientResponse, url: str, provider: str) -> errors.ProviderError:
-    status = response.status
+def _not_there(response: httpx.Response, url: str, provider: str) -> errors.ProviderError:
+    status = response.status_code
     if status == _TOO_MANY or status >= SERVER_ERROR:
         return errors.ProviderError(
             f"{trouble.host_of(url)} cannot give the output just now.",

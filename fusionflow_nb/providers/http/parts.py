@@ -1,10 +1,9 @@
-"""Bodies: JSON, or a form with fields as text and files as bytes, in the order the service expects them."""
+"""A multipart body: fields as text, files as bytes, in the order the service expects them."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +18,6 @@ class Part:
     content: str | bytes | Path
     file_name: str | None = None
     media_type: str | None = None
-
-
-def as_json(value: Any) -> bytes:  # noqa: ANN401 - JSON
-    """JSON as the official clients write it: compact, in the given order, text as UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def encode(parts: Sequence[Part], boundary: str) -> bytes:

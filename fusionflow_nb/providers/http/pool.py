@@ -1,29 +1,25 @@
-"""The connections of this process: one aiohttp session per event loop and way out, shared by all services.
+"""The connections of this process: one client per event loop and way out, shared by all services.
 
-httpx's own transport looks through its whole pool at each request (1,000 concurrent jobs are not done in 45 s); over
-aiohttp's it takes longer to make its requests and answers than to send them (`make bench` prints what is left). Nothing
-here waits for a free connection: the queue is in front, one per service.
+httpx's own transport looks through its whole pool at each request (1,000 concurrent jobs are not done in 45 s), so
+aiohttp's stands under it. Nothing here waits for a free connection: the queue is in front, one per service.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import ipaddress
-import os
 import socket
-import ssl
 import urllib.request
 import weakref
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import certifi
+import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
+from httpx_aiohttp import AiohttpTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
 IDLE_S = 2.0
 """A connection idle for longer is not used again: a submit on one that the other side has just closed is ambiguous."""
@@ -65,41 +61,31 @@ def is_public(address: str) -> bool:
     return found.is_global and not found.is_multicast
 
 
-class Way(NamedTuple):
-    """How an address is reached: a session, and the proxy in between, if there is one."""
-
-    session: aiohttp.ClientSession
-    proxy: URL | None
-    proxy_headers: Mapping[str, str] | None
-
-
 class Pool:
-    """Sessions of one event loop."""
+    """Clients of one event loop."""
 
     def __init__(self) -> None:
         self.users: set[int] = set()
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
-        self._proxies: dict[tuple[str, str | None], URL | None] = {}
+        self._clients: dict[tuple[str | None, bool], httpx.AsyncClient] = {}
+        self._proxies: dict[tuple[str, str], str | None] = {}
 
-    def way(self, url: URL, *, outside: bool) -> Way:
-        """The way to an address: through the system's proxy if it names one for it."""
+    def client(self, url: httpx.URL, *, outside: bool) -> httpx.AsyncClient:
+        """The client for an address: through the system's proxy if it names one for it."""
         place = (url.scheme, url.host)
         if place not in self._proxies:  # the system's answer holds as long as the pool: asking it takes long
             self._proxies[place] = _proxy_for(url)
         proxy = self._proxies[place]
-        checked = outside and proxy is None
-        session = self._sessions.get(checked)
-        if session is None:
-            session = self._sessions[checked] = _session(outside=checked)
-        if proxy is None:
-            return Way(session, None, None)
-        return Way(session, proxy.with_user(None), _login(proxy))
+        key = (proxy, outside and proxy is None)
+        found = self._clients.get(key)
+        if found is None:
+            found = self._clients[key] = _client(proxy, outside=key[1])
+        return found
 
     async def aclose(self) -> None:
         """Close every connection."""
-        sessions, self._sessions = list(self._sessions.values()), {}
-        for session in sessions:
-            await session.close()
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            await client.aclose()
 
 
 _pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = weakref.WeakKeyDictionary()
@@ -126,34 +112,28 @@ async def let_go(user: object) -> None:
         await pool.aclose()
 
 
-def _session(*, outside: bool) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(
-        limit=0, keepalive_timeout=IDLE_S, ssl=_trusted(), resolver=OutsideResolver() if outside else None
-    )
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
+def _client(proxy: str | None, *, outside: bool) -> httpx.AsyncClient:
+    context = httpx.create_ssl_context()
+
+    def session() -> aiohttp.ClientSession:
+        connector: Any = aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=IDLE_S, ssl=context, resolver=OutsideResolver() if outside else None
+        )
         # A type that nobody named would be sent with empty bodies, which no client of a service does.
-        skip_auto_headers=["content-type"],
-        # Nothing is taken from the environment here: .netrc and proxies would travel with every request.
-        trust_env=False,
-    )
+        quiet = ["content-type"]
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=quiet)
+
+    transport = AiohttpTransport(client=session, proxy=httpx.Proxy(proxy) if proxy else None)
+    # Nothing is taken from the environment here: .netrc and proxies would travel with every request.
+    return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, headers=_headers([]))
 
 
-def _trusted() -> ssl.SSLContext:
-    """Whom we trust: those whom browsers trust, or those that a company names in the customary variables."""
-    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    return ssl.create_default_context(cafile=file or (None if folder else certifi.where()), capath=folder)
+def _headers(extra: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """What every request says of us. Nothing of the machine, the person or the notebook."""
+    return {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": "fusionflow-nb", **dict(extra)}
 
 
-def _proxy_for(url: URL) -> URL | None:
+def _proxy_for(url: httpx.URL) -> str | None:
     proxies = urllib.request.getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
-    return None if proxy is None or urllib.request.proxy_bypass(url.host or "") else URL(proxy)
-
-
-def _login(proxy: URL) -> Mapping[str, str] | None:
-    if proxy.user is None:
-        return None
-    words = f"{proxy.user}:{proxy.password or ''}".encode()
-    return {"proxy-authorization": f"Basic {base64.b64encode(words).decode()}"}
+    return None if proxy is None or urllib.request.proxy_bypass(url.host) else proxy

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from yarl import URL
+import httpx
 
 from fusionflow_nb import credentials, errors
 from fusionflow_nb.credentials import Key
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SIMULATED_KEY = Key("simulated")
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +39,13 @@ class Site:
 
     def root(self, name: str = "api") -> str:
         """The base address of one of its roots, without a slash at the end."""
-        return self._placed(self.base or _simulator(self.provider), name)
-
-    def _placed(self, base: str | None, name: str) -> str:
+        base = self.base or _simulator(self.provider)
         return f"{base.rstrip('/')}/{name}" if base else self.roots[name]
 
-    def is_own(self, url: str | URL) -> bool:
+    def is_own(self, url: httpx.URL) -> bool:
         """Whether an address is the service's own: only there a key is sent."""
-        try:
-            origin = origin_of(url)
-        except ValueError:
-            return False
-        base = self.base or _simulator(self.provider)
-        return origin in _origins(tuple(self._placed(base, name) for name in self.roots))
+        origin = origin_of(url)
+        return any(origin == _origin_of_root(self.root(name)) for name in self.roots)
 
     def keys(self) -> Mapping[str, Key]:
         """The keys by the names of their variables.
@@ -71,20 +66,19 @@ class Site:
         return found
 
 
-def origin_of(url: str | URL) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port: what a key belongs to. Raises ValueError.
+def origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
+    """Scheme, host and port: what a key belongs to.
 
-    >>> origin_of("https://queue.fal.run/a?b") == origin_of("https://queue.fal.run:443/")
+    >>> origin_of(httpx.URL("https://queue.fal.run/a?b")) == origin_of(httpx.URL("https://queue.fal.run:443/"))
     True
     """
-    parsed = url if isinstance(url, URL) else URL(url)
-    return parsed.scheme, parsed.host, parsed.port
+    return url.scheme, url.host, url.port or _PORTS.get(url.scheme)
 
 
 @functools.lru_cache(maxsize=256)
-def _origins(roots: tuple[str, ...]) -> frozenset[tuple[str, str | None, int | None]]:
-    """Of the few addresses that every request is compared with."""
-    return frozenset(origin_of(root) for root in roots)
+def _origin_of_root(root: str) -> tuple[str, str, int | None]:
+    """Roots are few and asked about at every request; reading an address takes as long as sending one."""
+    return origin_of(httpx.URL(root))
 
 
 def _simulator(provider: str) -> str | None:

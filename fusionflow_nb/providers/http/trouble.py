@@ -5,51 +5,62 @@ from __future__ import annotations
 import ssl
 
 import aiohttp
-from yarl import URL
+import httpx
 
 from fusionflow_nb import errors
 
 AGAIN = "Check the network; it is tried again where that is safe."
-TRANSPORT = (aiohttp.ClientError, TimeoutError, OSError)
-"""All that a request may end with before its answer is whole."""
 NOT_SENT = (
     aiohttp.ClientConnectorError,  # no address, refused, no TLS: the request was never written
     aiohttp.ConnectionTimeoutError,
     aiohttp.ClientHttpProxyError,
     aiohttp.InvalidURL,
 )
+"""aiohttp's own classes are asked: httpx-aiohttp calls a broken connection a connect time-out, which it is not."""
 
 
 def was_not_sent(error: BaseException) -> bool:
     """Whether it is sure that no byte of the request left this machine."""
-    return isinstance(error, NOT_SENT)
+    return isinstance(error.__cause__ or error, NOT_SENT)
+
+
+def host_of(url: str) -> str:
+    """The host of an address, for a sentence.
+
+    >>> host_of("https://queue.fal.run/a"), host_of("https://a:port/")
+    ('queue.fal.run', 'an address that is none')
+    """
+    try:
+        return httpx.URL(url).host
+    except httpx.InvalidURL:
+        return "an address that is none"
 
 
 def clear(error: BaseException, provider: str, url: str) -> errors.ProviderError:
     """A transport's error as ours: a sentence, and the next step. Its own text is not repeated."""
-    host = host_of(url)
+    cause, host = error.__cause__ or error, host_of(url)
     is_retryable = True
     hint = AGAIN
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+    if isinstance(cause, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         what = f"The certificate of {host} is not valid, so nothing was sent."
         hint = "A proxy may stand in between, or this machine's clock or certificates are old."
         is_retryable = False
-    elif isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+    elif isinstance(cause, aiohttp.ClientSSLError | ssl.SSLError):
         what, is_retryable = f"No secure connection to {host} could be made.", False
-    elif isinstance(error, aiohttp.ClientConnectorDNSError):
+    elif isinstance(cause, aiohttp.ClientConnectorDNSError):
         what = f"The name {host} has no address here."
-    elif isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+    elif isinstance(cause, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         what, hint = "The proxy of this machine did not let the request through.", "Check HTTPS_PROXY and NO_PROXY."
-    elif isinstance(error, aiohttp.ConnectionTimeoutError):
+    elif isinstance(cause, aiohttp.ConnectionTimeoutError):
         what = f"{host} did not answer the connection in time."
-    elif isinstance(error, aiohttp.ClientConnectorError):
+    elif isinstance(cause, aiohttp.ClientConnectorError):
         what = f"No connection to {host} could be made."
-    elif isinstance(error, aiohttp.ClientPayloadError):
+    elif isinstance(cause, aiohttp.ClientPayloadError | httpx.DecodingError):
         what = f"The answer of {host} broke off in the middle."
-    elif isinstance(error, TimeoutError):
+    elif isinstance(cause, TimeoutError | httpx.TimeoutException):
         what = f"{host} did not answer in time."
     else:
-        what = f"The connection to {host} broke ({type(error).__name__})."
+        what = f"The connection to {host} broke ({type(cause).__name__})."
     return errors.ProviderError(what, provider=provider, hint=hint, is_retryable=is_retryable)
 
 
@@ -62,11 +73,3 @@ def elsewhere(provider: str, status: int) -> errors.ProviderError:
         hint="A proxy or a login page may stand in between: open a page in a browser.",
         is_retryable=True,
     )
-
-
-def host_of(url: str) -> str:
-    """The host of an address, for people."""
-    try:
-        return URL(url).host or "an address without a host"
-    except ValueError:
-        return "an address that is none"
