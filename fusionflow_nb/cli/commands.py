@@ -159,12 +159,16 @@ def resume() -> None:
 
 
 @main.command()
+@click.option("--money", is_flag=True, help="Prove the books: budgets, results and bytes against the log.")
+@click.option("--mend", is_flag=True, help="With --money: write again what follows from the log.")
 @click.pass_context
-def doctor(ctx: click.Context) -> None:
+def doctor(ctx: click.Context, *, money: bool, mend: bool) -> None:
     """Say what is installed, where things are kept, and which services can be used."""
-    from fusionflow_nb.doctor import findings  # noqa: PLC0415
+    from fusionflow_nb.doctor import findings, money_findings  # noqa: PLC0415
 
-    found = list(findings())
+    if mend and not money:
+        raise click.UsageError("--mend goes with --money.")
+    found = list(money_findings(mend=mend) if money else findings())
     marks = {"well": "✓", "optional": "·", "look": "!", "broken": "✗"}
     say.table(("", "", ""), [(marks[one.state], one.what, one.says) for one in found])
     if any(one.state == "broken" for one in found):
