@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from fusionflow_nb import errors
 from fusionflow_nb.journal import outbox
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _NEXT = {
     "missing_result": "`fusionflow doctor --money --mend` lets it be found again.",
     "no_outputs": "Look at the service's account for the result; another take makes it anew.",
     "lost_bytes": "Put the file back into the assets folder, or run its node, which shows as lost and is in the price.",
+    "store": "`fusionflow doctor` says what is wrong with it; then look at the books again.",
     "outbox": "It is written by itself as soon as the journal can be; see the finding about the journal.",
     "rejected": "Keep the file and report it: these lines are paid results that the journal would not take.",
 }
@@ -46,16 +48,21 @@ def examine(living: Session) -> tuple[Audit, list[Entry]]:
     """
     found = living.call(living.journal.audit())
     entries = [Entry(one.kind, one.says, _NEXT[one.kind]) for one in found.discrepancies]
-    entries += [
-        Entry(
-            "lost_bytes",
-            f"The bytes {sha256[:12]}, which {generation_id} made, are gone.",
-            _NEXT["lost_bytes"],
-        )
-        for sha256, generation_id in found.assets.items()
-        if not living.store.has(sha256)
-    ]
+    entries += _without_bytes(found, living)
     return found, [*entries, *waiting(living)]
+
+
+def _without_bytes(found: Audit, living: Session) -> Iterator[Entry]:
+    """Results whose bytes no store has; the first that cannot be asked about speaks for the rest."""
+    for sha256, generation_id in found.assets.items():
+        try:
+            is_there = living.store.has(sha256)
+        except errors.StoreError as error:
+            yield Entry("store", f"The store could not say whether it has all results: {error}", _NEXT["store"])
+            return
+        if not is_there:
+            says = f"The bytes {sha256[:12]}, which {generation_id} made, are gone."
+            yield Entry("lost_bytes", says, _NEXT["lost_bytes"])
 
 
 def waiting(living: Session) -> Iterator[Entry]:

@@ -84,7 +84,7 @@ def money_findings(*, mend: bool = False) -> Iterator[Finding]:
     )
     yield Finding("books", "look" if entries else "well", sums if entries else f"{sums}; everything agrees")
     for entry in entries:
-        state: State = "look" if entry.kind in {"lost_bytes", "outbox"} else "broken"
+        state: State = "look" if entry.kind in {"lost_bytes", "outbox", "store"} else "broken"
         yield Finding(entry.kind.replace("_", " "), state, f"{entry.says} {entry.next}")
 
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from engine_kit import PATIENCE_S, counts
 
 import fusionflow_nb as ff
-from fusionflow_nb import books, doctor, session
+from fusionflow_nb import books, doctor, errors, session
 from fusionflow_nb.cli import main
 from fusionflow_nb.providers.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
@@ -114,7 +114,7 @@ def test_each_kind_of_damage_is_named_with_the_next_step(worked: Flow, living: S
 
 def test_every_kind_has_a_test() -> None:
     """A kind of discrepancy that nothing here breaks on purpose is one that nobody has seen."""
-    broken = {case.split()[0] for case in BROKEN} | {"lost_bytes", "outbox", "rejected"}
+    broken = {case.split()[0] for case in BROKEN} | {"lost_bytes", "outbox", "rejected", "store"}
     assert broken == set(books._NEXT)
 
 
@@ -138,6 +138,18 @@ def test_lost_bytes_are_named_by_who_made_them(worked: Flow, living: Session) ->
     done = CliRunner().invoke(main, ["doctor", "--money"])
     assert done.exit_code == 0
     assert "lost bytes" in done.stdout
+
+
+def test_a_store_that_cannot_be_asked_is_named(worked: Flow, living: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No verdict on bytes where the store does not answer: said once, with why; the books are told all the same."""
+
+    def fail(_sha256: str) -> bool:
+        raise errors.StoreError("The bucket does not answer.")
+
+    monkeypatch.setattr(living.store, "has", fail)
+    audit, [entry] = books.examine(living)
+    assert (entry.kind, audit.calls) == ("store", 5)
+    assert "The bucket does not answer" in entry.says
 
 
 def test_what_waits_in_an_outbox_is_seen(worked: Flow, living: Session) -> None:

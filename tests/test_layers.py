@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notices": {"cell_output"},
     "homecoming": {"engine", "journal.protocol"},
     # What a person asks about money: the books are the journal's.
-    "books": {"media", "journal", "session"},
+    "books": {"errors", "journal", "session"},
     "open_work": {"errors", "session", "homecoming", "display", "engine", "journal.protocol"},
     "caps": {"errors", "session", "author", "display", "journal"},
     "live_card": {"display", "live_run", "cell_output"},
