@@ -9,7 +9,7 @@ import importlib.util
 import shutil
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from fusionflow_nb import bucket, credentials, errors, session
+from fusionflow_nb import books, bucket, credentials, errors, session
 from fusionflow_nb.assets.s3_store import S3Store
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def findings() -> Iterator[Finding]:
     else:
         yield Finding("home", "well", f"{opened.home} (set {session.HOME_VARIABLE} to move it)")
         yield _journal(opened)
+        yield from _outbox(opened)
         yield _store(opened)
         yield _bucket(opened)
     for extra, (module, gives) in _EXTRAS.items():
@@ -60,6 +61,36 @@ def findings() -> Iterator[Finding]:
         says = gives if has else f"pip install 'fusionflow-nb[{extra}]' brings {gives}"
         yield Finding(f"extra {extra}", "well" if has else "optional", says)
     yield from _keys(living)
+
+
+def money_findings(*, mend: bool = False) -> Iterator[Finding]:
+    """Prove the books: every reservation settled or open, every result found and its bytes there, sums that agree.
+
+    Args:
+        mend: write again what follows from the log, then look.
+    """
+    try:
+        living = session.current()
+        mended = living.call(living.journal.mend()) if mend else 0
+        found, entries = books.examine(living)
+    except errors.FusionFlowError as error:
+        yield Finding("journal", "broken", str(error))
+        return
+    if mend:
+        yield Finding("mended", "well", f"{mended} written again from the log")
+    sums = (
+        f"{found.calls} paid calls have ended, ${found.spent_micro_usd / 1e6:.2f} spent; "
+        f"{found.open_calls} open, ${found.held_micro_usd / 1e6:.2f} held"
+    )
+    yield Finding("books", "look" if entries else "well", sums if entries else f"{sums}; everything agrees")
+    for entry in entries:
+        state: State = "look" if entry.kind in {"lost_bytes", "outbox", "store"} else "broken"
+        yield Finding(entry.kind.replace("_", " "), state, f"{entry.says} {entry.next}")
+
+
+def _outbox(living: Session) -> Iterator[Finding]:
+    for entry in books.waiting(living):
+        yield Finding(entry.kind, "look" if entry.kind == "outbox" else "broken", f"{entry.says} {entry.next}")
 
 
 def _journal(living: Session) -> Finding:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb.assets.local import LocalFolderStore
+from fusionflow_nb.journal.audit import audit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -131,6 +132,11 @@ class Books:
         assert not held, "money for jobs that are not there"
         settled = "SELECT sum(micro_usd) FROM reservations WHERE state = 'settled' AND scope = 'project:crash'"
         assert self.rows(settled) == [(sum(cost_of.values()),)]
+        database = sqlite3.connect(f"file:{self.home / 'journal.sqlite'}?mode=ro", uri=True, isolation_level=None)
+        try:
+            assert audit(database.cursor()).discrepancies == [], "a person's own audit says otherwise"
+        finally:
+            database.close()
 
 
 def submissions(asked: Iterable[Asked]) -> list[Asked]:

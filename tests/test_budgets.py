@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from canvas_kit import talk
 from click.testing import CliRunner
 from engine_kit import PATIENCE_S, Gated, Heard, counts
 
@@ -223,6 +224,28 @@ def test_views_hear_of_caps(flow: Flow, living: Session) -> None:
     living.on_budget(lambda: heard.append(True))
     ff.budget(day=3)
     assert heard == [True]
+
+
+def test_a_canvas_follows_what_is_spent_while_its_run_goes_on(flow: Flow, fake: FakeProvider) -> None:
+    """A call that has ended is in the meter before the run is over; a cap set in a cell is there at once."""
+    fake.when("never", Behaviour(end="never"))
+    flow.generate_image("dawn", model="fake/image", name="still")
+    flow.generate_image("never", model="fake/image", name="never")
+    view = talk(flow)
+    assert view.conversation is not None
+
+    def today(spent: int, cap: int = 5_000_000) -> dict[str, object]:
+        return {"label": "today", "spent_micro_usd": spent, "cap_micro_usd": cap}
+
+    run = flow.run()
+    view.until(lambda message: message["type"] == "facts" and today(80_000) in message.get("budgets", ()))
+    assert not run.is_done
+    run.cancel()
+    run.wait(PATIENCE_S)
+    view.until(lambda message: message["type"] == "facts" and today(40_000) in message.get("budgets", ()))
+    ff.budget(day=3)
+    view.until(lambda message: message["type"] == "facts" and today(40_000, 3_000_000) in message.get("budgets", ()))
+    view.conversation.close()
 
 
 def test_caps_are_announced_before_the_first_paid_run(flow: Flow, living: Session) -> None:

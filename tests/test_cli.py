@@ -166,7 +166,10 @@ def test_dry_run_says_why_and_for_how_much(file: Path, fake: FakeProvider) -> No
     done = called("run", file, "--dry-run", "--json", "--set", "time=noon")
     said = json.loads(done.stdout)
     assert (said["low_usd"], said["high_usd"]) == (0.04, 0.06)
-    assert said["nodes"]["still"] == {"state": "stale", "because": ["prompt: 'hills at dawn' → 'hills at noon'"]}
+    because = ["prompt: 'hills at dawn' → 'hills at noon'"]
+    price = {"low_usd": 0.04, "high_usd": 0.04, "is_unpriced": False}
+    assert said["nodes"]["still"] == {"state": "stale", "because": because, **price}
+    assert {name: node.get("high_usd") for name, node in said["nodes"].items()}["prompt"] is None
     assert json.loads(called("run", file, "--dry-run", "--json", "--to", "prompt").stdout)["nodes"].keys() == {"prompt"}
     assert "price: $0.00" in called("run", file, "--dry-run").stdout
     assert len(fake.log()) == 2

@@ -51,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notices": {"cell_output"},
     "homecoming": {"engine", "journal.protocol"},
     # What a person asks about money: the books are the journal's.
+    "books": {"errors", "journal", "session"},
     "open_work": {"errors", "session", "homecoming", "display", "engine", "journal.protocol"},
     "caps": {"errors", "session", "author", "display", "journal"},
     "live_card": {"display", "live_run", "cell_output"},
@@ -66,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": {"author", "live_run", "display"},
     # Runs in Jupyter's process, not in the kernel: it knows the store and nothing that runs flows.
     "lab": {"errors", "media", "assets"},
-    "doctor": {"errors", "session", "credentials", "bucket", "assets"},
+    "doctor": {"errors", "session", "credentials", "bucket", "assets", "books"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": {"*"},

@@ -11,6 +11,8 @@ import pytest
 from canvas_kit import talk
 from dead_kernel import LONG, Shared
 from engine_kit import PATIENCE_S
+from jupyter_client.manager import KernelManager
+from test_kernel import Kernel, is_update
 
 import fusionflow_nb as ff
 from fusionflow_nb import session
@@ -139,3 +141,30 @@ def test_opening_a_canvas_shows_results_on_their_nodes(shared: Shared) -> None:
     assert "“City” (film.ipynb)" in news["news"]
     assert len(shared.service.log()) == 1
     view.conversation.close()
+
+
+def test_the_line_stands_in_the_cell_that_began_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a real kernel: what is resumed is shown below the first cell, and replaced there by how it ended."""
+    shared = Shared(tmp_path)
+    shared.behave(dawn={"polls": LONG})
+    shared.die("City", "dawn", notebook="film.ipynb")
+    shared.let_end()
+    monkeypatch.setenv(FOLDER_VARIABLE, str(shared.folder))
+    monkeypatch.setenv(session.HOME_VARIABLE, str(shared.home))
+    (tmp_path / "gates").mkdir()
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(env=dict(os.environ), cwd=str(tmp_path))
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=PATIENCE_S)
+        kernel = Kernel(client, manager, tmp_path / "gates")
+        kernel.send("import fusionflow_nb as ff\nff.budget()")
+        shown = kernel.until(lambda message: message["msg_type"] == "display_data")[-1]["content"]
+        assert shown["data"]["text/plain"].startswith("Resuming 1 call of “City” (film.ipynb)")
+        ended = kernel.until(lambda message: is_update(message, shown["transient"]["display_id"]))[-1]["content"]
+        assert ended["data"]["text/plain"] == "Resumed 1 call of “City” (film.ipynb): 1 came home ($0.04)."
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert len(shared.service.log()) == 1

@@ -47,14 +47,14 @@ def test_tables_have_the_promised_columns(asked):
         "runs": "id project_id user status started_at finished_at flow_hash targets jobs cost_computation",
         "generations": "id project_id run_id node_id node_type provider model served_by prompt_snapshot "
         "settings_snapshot seed take content_key axes status output_url output_value cost_computation cost_estimate "
-        "queued_at started_at finished_at operation error_code error_message flow_hash",
+        "queued_at started_at finished_at operation error_code error_message flow_hash cost_estimate_low",
         "outputs": "generation_id index port sha256 value",
         "inputs": "generation_id port index sha256 source_generation_id",
         "assets": "sha256 media_type size_bytes width height duration_s store_key created_at",
     }
     for table, columns in promised.items():
         assert asked.sql(f"FROM {table}").columns == columns.split()
-    for view in ("cost_by_day", "cost_by_model", "lineage"):
+    for view in ("cost_by_day", "cost_by_model", "cost_against_estimate", "lineage"):
         assert asked.sql(f"FROM {view}").rows() == []
 
 
@@ -69,6 +69,7 @@ def test_generation_is_all_there(journal, asked):
         output_url="fusionflow:x",
         cost_micro_usd=1_500,
         estimate_micro_usd=2_000,
+        estimate_low_micro_usd=1_000,
         started_at_us=NOON_US,
         finished_at_us=NOON_US + 1_500_000,
         operation={"id": 1},
@@ -105,6 +106,7 @@ def test_generation_is_all_there(journal, asked):
         "error_code": None,
         "error_message": None,
         "flow_hash": None,
+        "cost_estimate_low": 0.001,
     }
     assert asked.sql("FROM outputs ORDER BY port").rows() == [
         (generation.id, 0, "image", picture("a").sha256, None),

@@ -20,7 +20,7 @@ from fusionflow_nb.journal.records import ProjectRecord
 from fusionflow_nb.live_run import LiveRun
 from fusionflow_nb.plan.plan import Plan
 from fusionflow_nb.plan.price import Price, price
-from fusionflow_nb.plan.reasons import stale_reasons
+from fusionflow_nb.plan.reasons import reasons_of, stale_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -224,7 +224,13 @@ class Flow(Drawing):
             return self._plan
 
     def estimate(self, *targets: Output | str) -> Price:
-        """Low and high price of exactly what a run to these targets (all by default) would do."""
+        """Low and high price of exactly what a run to these targets (all by default) would do.
+
+        Returns:
+            Micro-dollars in total (`low_micro_usd`, `high_micro_usd`) and of each node that would run (`by_node`).
+            Known results cost nothing; what waits for another node counts in the high one alone. After the run,
+            `SELECT * FROM cost_against_estimate` on the tape tells what it came to.
+        """
         plan = self.plan()
         return price(plan, scope_of(plan, self._targets(targets)))
 
@@ -233,6 +239,32 @@ class Flow(Drawing):
         plan = self.plan()
         reasons = stale_reasons(plan, session.current().shown(self.id))
         return {node_id: list(map(str, said)) for node_id, said in reasons.items()}
+
+    def why(self, node: Output | str) -> list[str]:
+        """Why a node would run, which part of its key missed, old → new; or, where it would not, what it shows and why.
+
+        Raises:
+            GoneError: there is no such node.
+
+        >>> flow = Flow("Doc")
+        >>> still = flow.generate_image("dawn", model="local/landscape", width=64, height=64)
+        >>> flow.why(still)
+        ['never ran']
+        """
+        node_id = id_of(node)
+        self.node_type(node_id)
+        plan = self.plan()
+        planned = plan.nodes[node_id]
+        if planned.is_muted:
+            return ["muted: it does not run"]
+        if node_id in plan.unfresh:
+            return list(map(str, reasons_of(planned, plan, session.current().shown(self.id))))
+        made = [job.generation_id for job in planned.jobs.values() if job.generation_id]
+        if planned.is_locked:
+            return [f"locked: it keeps the generation {planned.locked}, whatever its settings are"]
+        if not made:
+            return ["fresh: it is computed as it is read"]
+        return [f"fresh: everything that goes in is as it was for the generation {one}" for one in made]
 
     def states(self) -> dict[str, str]:
         """Each node's state: fresh, stale, pending, lost or invalid."""

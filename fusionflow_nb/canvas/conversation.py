@@ -73,6 +73,7 @@ class Conversation:
         self._ingredients: dict[tuple[str, Any], dict[str, Any]] = {}
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fusionflow-canvas")
         self._is_plan_due = False
+        self._is_budget_due = False
         self._is_closed = False
         self._events = threading.Event()
         self.news = News(self._events.set)
@@ -83,7 +84,7 @@ class Conversation:
             flow.history.subscribe(self._edited),
             flow.on_run(self._run_begins),
             living.catalog.subscribe(self._declared),
-            living.on_budget(self._budget_set),
+            living.on_budget(self._budget_soon),
             living.on_home(self._came_home),
             living.notices.subscribe(lambda text: self._tell({"type": "facts", "news": text})),
         ]
@@ -182,8 +183,15 @@ class Conversation:
             self.flow.look_again()
             self._later(self._after_run)
 
-    def _budget_set(self) -> None:
-        self._later(lambda: self._tell({"type": "facts", "budgets": self.surroundings.budgets()}))
+    def _budget_soon(self) -> None:
+        """Tell of the caps again when the worker is free; what is spent until then is told together."""
+        if not self._is_budget_due:
+            self._is_budget_due = True
+            self._later(self._tell_budgets)
+
+    def _tell_budgets(self) -> None:
+        self._is_budget_due = False  # before looking: what is spent from now on is told again
+        self._tell({"type": "facts", "budgets": self.surroundings.budgets()})
 
     # --- the worker --------------------------------------------------------------------------------------------------
 
@@ -272,6 +280,8 @@ class Conversation:
                     fresh = self._planned.freshen(self.running.done(events))
             if fresh:
                 self._tell_plan(fresh)
+        if any(event["kind"] == "job-end" and event.get("cost_micro_usd") for event in events):
+            self._budget_soon()
         if any(event["kind"] == "run-end" for event in events):
             self._later(self._after_run)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.author import Flow
     from fusionflow_nb.live_run import LiveRun
+    from fusionflow_nb.plan.price import Price
 
 
 @click.group(cls=Border, context_settings={"help_option_names": ["-h", "--help"]})
@@ -159,12 +160,16 @@ def resume() -> None:
 
 
 @main.command()
+@click.option("--money", is_flag=True, help="Prove the books: budgets, results and bytes against the log.")
+@click.option("--mend", is_flag=True, help="With --money: write again what follows from the log.")
 @click.pass_context
-def doctor(ctx: click.Context) -> None:
+def doctor(ctx: click.Context, *, money: bool, mend: bool) -> None:
     """Say what is installed, where things are kept, and which services can be used."""
-    from fusionflow_nb.doctor import findings  # noqa: PLC0415
+    from fusionflow_nb.doctor import findings, money_findings  # noqa: PLC0415
 
-    found = list(findings())
+    if mend and not money:
+        raise click.UsageError("--mend goes with --money.")
+    found = list(money_findings(mend=mend) if money else findings())
     marks = {"well": "✓", "optional": "·", "look": "!", "broken": "✗"}
     say.table(("", "", ""), [(marks[one.state], one.what, one.says) for one in found])
     if any(one.state == "broken" for one in found):
@@ -208,19 +213,36 @@ def _say_plan(flow: Flow, targets: Sequence[str], *, as_json: bool) -> int:
             "high_usd": cost.high_micro_usd / 1e6,
             "unpriced": list(cost.unpriced),
             "nodes": {
-                node_id: {"state": state, "because": reasons.get(node_id, [])} for node_id, state in wanted.items()
+                node_id: {"state": state, "because": reasons.get(node_id, []), **_node_price(cost, node_id)}
+                for node_id, state in wanted.items()
             },
         }
         click.echo(say.as_json(said))
     else:
         say.table(
-            ("node", "state", "because"),
-            [(node_id, state, "; ".join(reasons.get(node_id, []))) for node_id, state in wanted.items()],
+            ("node", "state", "price", "because"),
+            [
+                (node_id, state, cost.says_of(node_id), "; ".join(reasons.get(node_id, [])))
+                for node_id, state in wanted.items()
+            ],
+            numbers={2},
         )
         say.line(f"price: {cost}")
     for problem in problems:
         complain(problem)
     return WRONG if problems else 0
+
+
+def _node_price(cost: Price, node_id: str) -> dict[str, Any]:
+    """What a node would cost, for programs; empty where it costs nothing because nothing is bought."""
+    found = cost.by_node.get(node_id)
+    if found is None:
+        return {}
+    return {
+        "low_usd": found.low_micro_usd / 1e6,
+        "high_usd": found.high_micro_usd / 1e6,
+        "is_unpriced": found.is_unpriced,
+    }
 
 
 @main.command()

@@ -95,6 +95,7 @@ def _generation(
         cost_micro_usd=cost_micro_usd,
         cost_is_exact=cost_micro_usd is not None,
         estimate_micro_usd=estimate.high_micro_usd if estimate else None,
+        estimate_low_micro_usd=estimate.low_micro_usd if estimate else None,
         queued_at_us=at_us,
         started_at_us=at_us,
         finished_at_us=finished_at_us,

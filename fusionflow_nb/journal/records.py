@@ -47,6 +47,8 @@ class Generation:
     cost_micro_usd: int | None = None
     cost_is_exact: bool = False
     estimate_micro_usd: int | None = None
+    """The high one, which the budget holds."""
+    estimate_low_micro_usd: int | None = None
     queued_at_us: int | None = None
     started_at_us: int | None = None
     finished_at_us: int | None = None

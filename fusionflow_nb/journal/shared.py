@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fusionflow_nb.journal import budgets, rates, reading, recognise
+from fusionflow_nb.journal import audit, budgets, rates, reading, recognise
 
 if TYPE_CHECKING:
     import sqlite3
@@ -59,6 +59,14 @@ class Shared:
         """Until when a service wants to be left alone, 0 where it does not; at once and on this thread, as `peek`."""
         now_us = self._clock_us()
         return self._peek(lambda cursor: rates.blocked_until_us(cursor, name, now_us))
+
+    async def audit(self) -> audit.Audit:
+        """Compare budgets, jobs and look-ups with the log; what does not agree, and the sums."""
+        return await self._read(audit.audit)
+
+    async def mend(self) -> int:
+        """Write again what follows from the log, where an audit finds that it differs; how much."""
+        return await self._write(audit.mend)
 
     async def is_known(self, name: str) -> bool:
         """Whether a service's name for its work stands in an Operation of ours, open or ended."""

@@ -34,9 +34,20 @@ class Price:
     by_node: dict[str, Estimate] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        low, high = self.low_micro_usd / 1e6, self.high_micro_usd / 1e6
-        text = f"${high:.2f}" if low == high else f"${low:.2f}–{high:.2f}"
+        text = _range(self.low_micro_usd, self.high_micro_usd)
         return f"{text} + unpriced: {', '.join(self.unpriced)}" if self.unpriced else text
+
+    def says_of(self, node_id: str) -> str:
+        """What one node would cost, low and high; empty where nothing is bought."""
+        one = self.by_node.get(node_id)
+        if one is None:
+            return ""
+        return "unpriced" if one.is_unpriced else _range(one.low_micro_usd, one.high_micro_usd)
+
+
+def _range(low_micro_usd: int, high_micro_usd: int) -> str:
+    low, high = low_micro_usd / 1e6, high_micro_usd / 1e6
+    return f"${high:.2f}" if low == high else f"${low:.2f}–{high:.2f}"
 
 
 def price(plan: Plan, scope: Iterable[str] | None = None) -> Price:

@@ -41,6 +41,7 @@ GENERATION_COLUMNS = {
     "inputs": 'STRUCT(port VARCHAR, "index" INTEGER, digest VARCHAR, source_generation_id VARCHAR)[]',
     "cost_micro_usd": "BIGINT",
     "estimate_micro_usd": "BIGINT",
+    "estimate_low_micro_usd": "BIGINT",
     "queued_at_us": "BIGINT",
     "started_at_us": "BIGINT",
     "finished_at_us": "BIGINT",
@@ -96,7 +97,8 @@ _VIEWS = (
            coalesce(map_values(outputs)[1]."value", map_values(outputs)[1].items[1]."value") AS output_value,
            cost_micro_usd / 1e6 AS cost_computation, estimate_micro_usd / 1e6 AS cost_estimate,
            make_timestamp(queued_at_us) AS queued_at, make_timestamp(started_at_us) AS started_at,
-           make_timestamp(finished_at_us) AS finished_at, operation, error_code, error_message, flow_hash
+           make_timestamp(finished_at_us) AS finished_at, operation, error_code, error_message, flow_hash,
+           estimate_low_micro_usd / 1e6 AS cost_estimate_low
     FROM internal.generations
     """,
     """
@@ -146,6 +148,15 @@ DERIVED_VIEWS = (
     SELECT provider, model, count(*) AS generations, count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
            sum(cost_computation) AS cost_computation, avg(cost_computation) AS mean_cost
     FROM generations GROUP BY ALL ORDER BY cost_computation DESC NULLS LAST, provider, model
+    """,
+    """
+    CREATE VIEW cost_against_estimate AS
+    SELECT run_id, project_id, provider, model, count(*) AS generations, sum(cost_estimate_low) AS cost_estimate_low,
+           sum(cost_estimate) AS cost_estimate, sum(cost_computation) AS cost_computation,
+           sum(cost_computation) - sum(cost_estimate) AS over_estimate,
+           count(*) FILTER (WHERE cost_computation > cost_estimate) AS dearer, min(queued_at) AS began_at
+    FROM generations WHERE cost_estimate IS NOT NULL AND status = 'succeeded'
+    GROUP BY ALL ORDER BY began_at DESC, provider, model
     """,
     """
     CREATE VIEW lineage AS

@@ -125,6 +125,23 @@ describe("a session", () => {
     expect(listeners.size).toBe(0)
     expect(vi.getTimerCount()).toBe(0)
   })
+
+  it("says what goes on by itself, and takes new caps, as the kernel tells them", () => {
+    const listeners = new Set<(message: FromKernel, buffers: DataView[]) => void>()
+    const session = new Session({
+      send: () => undefined,
+      listen(listener: (message: FromKernel, buffers: DataView[]) => void) {
+        listeners.add(listener)
+        return () => listeners.delete(listener)
+      },
+    })
+    const tell = (message: FromKernel) => listeners.forEach((listener) => void listener(message, []))
+    tell({ type: "facts", news: "Resuming 1 call of “City” (film.ipynb)." })
+    expect(session.store.getState().notice).toEqual({ text: "Resuming 1 call of “City” (film.ipynb).", tone: "plain" })
+    tell({ type: "facts", budgets: [{ label: "today", spent_micro_usd: 1, cap_micro_usd: 2 }] })
+    expect(session.store.getState().budgets).toHaveLength(1)
+    session.close()
+  })
 })
 
 describe("editing", () => {
