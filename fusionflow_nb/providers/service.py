@@ -33,6 +33,7 @@ class Service:
     max_concurrency = 16
     poll_interval_s = 1.0
     finds_lost: Literal["", "id", "listing"] = ""
+    takes_references: Literal["bytes", "bytes_or_url", "url"] = "bytes_or_url"
 
     def __init__(self, site: Site) -> None:
         self.http = Http(site)

@@ -85,6 +85,7 @@ class LocalProvider:
     max_concurrency = THREADS
     poll_interval_s = 0.0
     finds_lost: Literal["", "id", "listing"] = ""
+    takes_references: Literal["bytes", "bytes_or_url", "url"] = "bytes"
 
     def __init__(self) -> None:
         self.models: Sequence[ModelEntry] = MODELS
