@@ -212,6 +212,17 @@ class LocalFolderStore:
                 if _SHELF.fullmatch(shelf.name) and shelf.is_dir(follow_symlinks=False):
                     yield from _stored_files(shelf)
 
+    def discard(self, stored: StoredFile) -> None:
+        """Delete a file and its preview: nobody needs it.
+
+        Raises:
+            StoreError: it cannot be deleted.
+        """
+        with store_faults(self._folder):
+            stored.path.unlink(missing_ok=True)
+            self._preview_path(stored.sha256).unlink(missing_ok=True)
+        self._sound.pop(stored.path, None)
+
     def size_bytes(self) -> int:
         """The sum of all stored files, previews left out.
 

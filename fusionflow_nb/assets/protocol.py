@@ -111,6 +111,10 @@ class HomeStore(AssetStore, Protocol):
         """Hash the local bytes now. Raises LostAssetError, CorruptAssetError."""
         ...
 
+    def discard(self, stored: StoredFile) -> None:
+        """Delete a file of this machine: nobody needs it. Raises StoreError."""
+        ...
+
     def close(self) -> None:
         """Let go of threads."""
         ...

@@ -207,6 +207,29 @@ class S3Store:
         """Hash the local bytes now. Raises LostAssetError, CorruptAssetError."""
         self.folder.verify(sha256)
 
+    def verify_object(self, there: StoredObject, *, fetch: bool = False) -> None:
+        """Compare an object's length with the local file's; with `fetch`, read and hash it.
+
+        Raises:
+            CorruptAssetError: it is not what it was named for; the next put of these bytes replaces it.
+            LostAssetError, BucketError: it cannot be read.
+        """
+        local_bytes = None
+        with suppress(errors.LostAssetError, errors.CorruptAssetError):
+            local_bytes = self.folder.path(there.sha256).stat().st_size
+        try:
+            if local_bytes not in {None, there.size_bytes}:
+                raise _damaged(there, self.bucket)
+            for _ in self._verified(there) if fetch else ():
+                pass
+        except errors.CorruptAssetError:
+            self._damaged.add(there.sha256)
+            raise
+
+    def discard(self, stored: StoredFile) -> None:
+        """Delete a file of the folder."""
+        self.folder.discard(stored)
+
     def close(self) -> None:
         """Stop sending; the next kernel goes on."""
         self.uploads.close()
