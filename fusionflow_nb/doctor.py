@@ -13,7 +13,7 @@ from fusionflow_nb import books, bucket, credentials, errors, session
 from fusionflow_nb.assets.s3_store import S3Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from fusionflow_nb.session import Session
 
@@ -28,6 +28,7 @@ _EXTRAS = {
     "keyring": ("keyring", "keys in the system's keyring"),
 }
 _SHOWN_MODELS = 4
+_USUAL_ORIGIN = "http://localhost:8888"
 _LOW_DISK_BYTES = 1_000_000_000
 
 
@@ -131,6 +132,27 @@ def _bucket(living: Session) -> Finding:
     trouble = next((str(one.error) for one in waiting if one.error is not None), None)
     says = f"{living.store.bucket.settings.uri}; {len(waiting)} uploads on their way"
     return Finding("bucket", "look" if trouble else "well", f"{says}: {trouble}" if trouble else says)
+
+
+def bucket_findings(origins: Sequence[str] = (), *, is_set: bool = False) -> Iterator[Finding]:
+    """Try everything a bucket is needed for, and pages of these origins.
+
+    Args:
+        origins: where JupyterLab is, as `http://localhost:8888`; that one where none is given.
+        is_set: let those pages upload, where the key may say so.
+
+    Raises:
+        SecretError: settings that cannot be right.
+    """
+    from fusionflow_nb.assets.s3 import Bucket  # noqa: PLC0415 - boto3 only when it is wanted
+    from fusionflow_nb.assets.s3_check import look  # noqa: PLC0415
+
+    found = bucket.settings()
+    if found is None:
+        yield Finding("bucket", "broken", 'none is set up: ff.connect("r2")')
+        return
+    for one in look(Bucket(found), origins or [_USUAL_ORIGIN], is_set=is_set):
+        yield Finding(*one)
 
 
 def _some(names: list[str]) -> str:

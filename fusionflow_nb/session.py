@@ -345,7 +345,8 @@ class Session:
     @staticmethod
     def _go_on_uploading(store: S3Store) -> None:
         """Take up what dead kernels had not brought to the bucket; where the log cannot be read, the next one does."""
-        with contextlib.suppress(errors.JournalError):
+        with contextlib.suppress(errors.JournalError, errors.MissingExtraError):
+            _ = store.bucket.client  # its 0.3 s are better spent here than by the first who needs an address
             store.uploads.resume()
 
 

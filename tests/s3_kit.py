@@ -76,11 +76,8 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
             make_bucket(settings)
             yield S3Server(settings, process.pid)
         finally:
-            process.terminate()
-            try:
-                process.wait(PATIENCE_S)
-            finally:
-                process.kill()
+            process.kill()  # nothing of it is kept, and asked politely it waits for whoever is still connected
+            process.wait()
 
 
 def make_bucket(settings: BucketSettings) -> None:

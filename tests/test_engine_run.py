@@ -281,9 +281,9 @@ def test_our_own_work_stays_off_the_loop(flow: Flow, living: Session, monkeypatc
     threads: list[threading.Thread] = []
     put = living.store.put
 
-    def seen(source, *, media_type=None):
+    def seen(source, **about):
         threads.append(threading.current_thread())
-        return put(source, media_type=media_type)
+        return put(source, **about)
 
     monkeypatch.setattr(living.store, "put", seen)
 

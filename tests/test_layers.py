@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "credentials": {"errors", "home"},
     # Where the bucket is and whose key opens it; tries it before it is kept.
     "bucket": {"errors", "home", "credentials", "assets"},
+    "housekeeping": {"errors", "session", "assets"},
     "connecting": {"errors", "bucket", "credentials", "session"},
     "display": {"errors", "media", "flow", "assets", "engine", "author", "live_run"},
     "cell_output": set(),

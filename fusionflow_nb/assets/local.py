@@ -28,11 +28,10 @@ from fusionflow_nb.assets.intake import Arrival, Source, file_sha256, open_sourc
 from fusionflow_nb.assets.keys import checked_sha256, file_name, local_uri
 from fusionflow_nb.assets.probe import describe, prove_and_picture
 from fusionflow_nb.assets.sniff import EXTENSIONS
+from fusionflow_nb.media.values import Asset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from fusionflow_nb.media.values import Asset
 
 _STORED = re.compile(r"([0-9a-f]{64})\.[a-z0-9]+")
 _SHELF = re.compile(r"[0-9a-f]{2}")
@@ -57,6 +56,8 @@ class LocalFolderStore:
     Args:
         folder: made at the first put; opening a store writes nothing, so it may be read-only.
     """
+
+    has_bucket = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
@@ -96,6 +97,18 @@ class LocalFolderStore:
         if preview is not None:
             self.keep_preview(asset.sha256, preview)
         return asset
+
+    def look_up(self, sha256: str) -> Asset:
+        """As much of a stored file as its name and length tell.
+
+        Raises:
+            LostAssetError: it is not here.
+            MediaError: no sha256.
+        """
+        path = self._find(checked_sha256(sha256))
+        if path is None:
+            raise _lost(sha256, self._folder)
+        return Asset(sha256, _TYPES[path.suffix[1:]], path.stat().st_size)
 
     def has(self, sha256: str) -> bool:
         """Whether there is a file for these bytes; it is not read.
@@ -198,6 +211,17 @@ class LocalFolderStore:
             for shelf in _entries(self._folder):
                 if _SHELF.fullmatch(shelf.name) and shelf.is_dir(follow_symlinks=False):
                     yield from _stored_files(shelf)
+
+    def discard(self, stored: StoredFile) -> None:
+        """Delete a file and its preview: nobody needs it.
+
+        Raises:
+            StoreError: it cannot be deleted.
+        """
+        with store_faults(self._folder):
+            stored.path.unlink(missing_ok=True)
+            self._preview_path(stored.sha256).unlink(missing_ok=True)
+        self._sound.pop(stored.path, None)
 
     def size_bytes(self) -> int:
         """The sum of all stored files, previews left out.

@@ -67,6 +67,17 @@ class AssetStore(Protocol):
 class HomeStore(AssetStore, Protocol):
     """The store of a person's home: what those who show, take in, count and clean ask of it besides."""
 
+    has_bucket: bool
+    """Whether browsers put files into a bucket."""
+
+    def look_up(self, sha256: str) -> Asset:
+        """As much of stored bytes as their name and length tell; nothing is read or fetched.
+
+        Raises:
+            LostAssetError: no store has them.
+        """
+        ...
+
     def away_url(self, asset: Asset, *, expires_s: int) -> str | None:
         """Where a browser finds bytes that are not on this machine; None where they are. Asks nobody."""
         ...
@@ -98,6 +109,10 @@ class HomeStore(AssetStore, Protocol):
 
     def verify(self, sha256: str) -> None:
         """Hash the local bytes now. Raises LostAssetError, CorruptAssetError."""
+        ...
+
+    def discard(self, stored: StoredFile) -> None:
+        """Delete a file of this machine: nobody needs it. Raises StoreError."""
         ...
 
     def close(self) -> None:

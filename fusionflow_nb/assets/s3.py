@@ -10,6 +10,7 @@ import base64
 import re
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -172,9 +173,9 @@ class Bucket:
         finally:
             body.close()
 
-    def objects(self) -> Iterator[StoredObject]:
-        """Every asset in the bucket; other people's objects are left out. Raises BucketError."""
-        yield from self._listed("assets/")
+    def objects(self, *, older_than_s: float = 0.0) -> Iterator[StoredObject]:
+        """Every asset in the bucket, in the order of keys; other people's objects are left out. Raises BucketError."""
+        yield from self._listed("assets/", older_than_s)
 
     def delete(self, stored: Sequence[StoredObject]) -> None:
         """Remove objects. Raises BucketError: some may be gone."""
@@ -267,12 +268,13 @@ class Bucket:
         )
         return url
 
-    def _listed(self, prefix: str) -> Iterator[StoredObject]:
+    def _listed(self, prefix: str, older_than_s: float = 0.0) -> Iterator[StoredObject]:
+        newest = datetime.now(UTC) - timedelta(seconds=older_than_s)
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.settings.bucket, Prefix=prefix)
         for page in _under(bucket_faults, self.settings, pages):
             for one in page.get("Contents", ()):
                 named = _KEY.fullmatch(one["Key"])
-                if named and named[3] in _TYPES:
+                if named and named[3] in _TYPES and (not older_than_s or one["LastModified"] < newest):
                     yield StoredObject(named[2], one["Key"], int(one["Size"]), _TYPES[named[3]])
 
 

@@ -16,6 +16,7 @@ from fusionflow_nb.assets.keys import checked_sha256
 from fusionflow_nb.assets.s3 import lost
 from fusionflow_nb.assets.sniff import HEAD_BYTES, sniff
 from fusionflow_nb.assets.uploads import MemoryLog, Uploads
+from fusionflow_nb.media.values import Asset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from fusionflow_nb.assets.local import LocalFolderStore, StoredFile
     from fusionflow_nb.assets.s3 import Bucket, SignedPut, StoredObject
     from fusionflow_nb.assets.uploads import UploadLog
-    from fusionflow_nb.media.values import Asset
 
 UPLOAD_PATIENCE_S = 600.0
 """How long somebody who needs an address waits for one upload."""
@@ -40,6 +40,8 @@ class S3Store:
         log: remembers uploads over the death of kernels.
         serves_services: whether addresses of this bucket open anything for a service on the network.
     """
+
+    has_bucket = True
 
     def __init__(
         self, folder: LocalFolderStore, bucket: Bucket, log: UploadLog | None = None, *, serves_services: bool = True
@@ -64,6 +66,23 @@ class S3Store:
         asset = self.folder.put(source, media_type=media_type)
         self.uploads.add(asset, recipe=recipe, overwrite=asset.sha256 in self._damaged)
         self._damaged.discard(asset.sha256)
+        return asset
+
+    def look_up(self, sha256: str) -> Asset:
+        """As much of stored bytes as their name and length tell, from the folder, else from the bucket.
+
+        Raises:
+            LostAssetError: neither has them.
+            BucketError: the bucket does not say.
+        """
+        with suppress(errors.LostAssetError):
+            return self.folder.look_up(sha256)
+        there = self.bucket.find(sha256)
+        if there is None:
+            raise lost(sha256, self.bucket.settings)
+        asset = Asset(sha256, there.media_type, there.size_bytes)
+        if not self.uploads.is_there(sha256):
+            self.uploads.came(asset)
         return asset
 
     def has(self, sha256: str) -> bool:
@@ -151,6 +170,10 @@ class S3Store:
             CorruptAssetError: something else has.
             BucketError: the bucket does not say.
         """
+        if self.folder.has(asset.sha256):  # it went through Jupyter, where the bucket takes nothing from this page
+            stored = self.folder.confirm(asset)
+            self.uploads.add(stored)
+            return stored
         there = self.bucket.head(asset)
         if there is None:
             raise errors.LostAssetError(
@@ -183,6 +206,29 @@ class S3Store:
     def verify(self, sha256: str) -> None:
         """Hash the local bytes now. Raises LostAssetError, CorruptAssetError."""
         self.folder.verify(sha256)
+
+    def verify_object(self, there: StoredObject, *, fetch: bool = False) -> None:
+        """Compare an object's length with the local file's; with `fetch`, read and hash it.
+
+        Raises:
+            CorruptAssetError: it is not what it was named for; the next put of these bytes replaces it.
+            LostAssetError, BucketError: it cannot be read.
+        """
+        local_bytes = None
+        with suppress(errors.LostAssetError, errors.CorruptAssetError):
+            local_bytes = self.folder.path(there.sha256).stat().st_size
+        try:
+            if local_bytes not in {None, there.size_bytes}:
+                raise _damaged(there, self.bucket)
+            for _ in self._verified(there) if fetch else ():
+                pass
+        except errors.CorruptAssetError:
+            self._damaged.add(there.sha256)
+            raise
+
+    def discard(self, stored: StoredFile) -> None:
+        """Delete a file of the folder."""
+        self.folder.discard(stored)
 
     def close(self) -> None:
         """Stop sending; the next kernel goes on."""

@@ -29,9 +29,16 @@ class Addresses:
     Args:
         home: whose secret signs, and whose store is served.
         clock: tells seconds since 1970.
+        away: the address of bytes that are not on this machine, for so many seconds; None of those that are.
     """
 
-    def __init__(self, home: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        home: Path,
+        clock: Callable[[], float] = time.time,
+        away: Callable[[Asset, int], str | None] = lambda _asset, _lasts_s: None,
+    ) -> None:
+        self._away = away
         self._secret = make_secret(home)
         self._clock = clock
         self._known: dict[str, tuple[float, dict[str, str]]] = {}
@@ -48,7 +55,8 @@ class Addresses:
             known = self._known.get(asset.sha256)
         if known is not None and now < known[0]:
             return known[1]
-        urls = {"url": asset_url(self._secret, asset, expires_s=LASTS_S, clock=self._clock)}
+        away = self._away(asset, LASTS_S)
+        urls = {"url": away or asset_url(self._secret, asset, expires_s=LASTS_S, clock=self._clock)}
         if asset.media_type.partition("/")[0] in {"image", "video", "audio"}:
             urls["preview_url"] = preview_url(self._secret, asset.sha256, expires_s=LASTS_S, clock=self._clock)
         with self._lock:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusionflow_nb import errors, recipes, session
-from fusionflow_nb.canvas import messages
+from fusionflow_nb.canvas import messages, taking_in
 from fusionflow_nb.media import media_types
 from fusionflow_nb.media.values import Asset
 
@@ -71,9 +71,8 @@ class Answers:
                 facts = {"urls": {sha256: self._signed(sha256) for sha256 in said.sha256}}
             case messages.GiveBytes():
                 facts, buffer = self._bytes(said)
-            case messages.PlaceUpload():
-                address = self._addresses.upload(said.sha256, media_type=said.media_type, size_bytes=said.size_bytes)
-                facts = {"url": address}
+            case messages.PlaceUpload() | messages.ConfirmUpload():
+                facts = taking_in.told(said, buffers, self._addresses)
             case messages.Upload():
                 facts = {"asset": _stored(said, buffers)}
             case messages.Download():
@@ -97,17 +96,17 @@ class Answers:
 
     def _signed(self, sha256: str) -> dict[str, str]:
         self._addresses.forget(sha256)
-        return self._addresses.of(_asset(session.current().store.path(sha256)))
+        return self._addresses.of(session.current().store.look_up(sha256))
 
     def _bytes(self, said: messages.GiveBytes) -> tuple[dict[str, Any], bytes]:
         store = session.current().store
-        path = store.path(said.sha256)
-        asset = _asset(path)
         if said.use == "preview":
-            data = store.preview(asset)
+            data = store.kept_preview(said.sha256) or store.preview(store.look_up(said.sha256))
             if data is None:
                 raise errors.MediaError(f"Asset {said.sha256[:12]} has no preview.", hint="Open the result itself.")
             return {"media_type": "image/webp"}, data
+        path = store.path(said.sha256)
+        asset = _asset(path)
         return {"media_type": asset.media_type}, _read(path)
 
     def _file_of(self, said: messages.Download) -> tuple[dict[str, Any], bytes | None]:

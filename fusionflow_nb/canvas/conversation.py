@@ -23,6 +23,7 @@ from fusionflow_nb.canvas.planned import Planned
 from fusionflow_nb.canvas.running import Running
 from fusionflow_nb.canvas.shown import Shown, error_facts
 from fusionflow_nb.canvas.surroundings import Surroundings
+from fusionflow_nb.canvas.taking_in import away_url
 from fusionflow_nb.engine.known import runnable
 from fusionflow_nb.flow.wire import to_wire
 from fusionflow_nb.home import resumes_by_itself
@@ -59,7 +60,7 @@ class Conversation:
         living = session.current()
         self.flow = flow
         self.file = file
-        self.addresses = Addresses(living.home)
+        self.addresses = Addresses(living.home, away=away_url)
         self._shown = Shown(self.addresses.of, peaks_of)
         self._send = send
         self._on_results = on_results
@@ -318,7 +319,7 @@ class Conversation:
                     "live": self.running.live(),
                     "history": self._history(),
                     "file": self.file.facts(),
-                    "bytes": self.addresses.probe(),
+                    "bytes": {**self.addresses.probe(), "has_bucket": session.current().store.has_bucket},
                     **around,
                 }
             )

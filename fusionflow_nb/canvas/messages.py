@@ -13,6 +13,7 @@ Coordinate: TypeAlias = tuple[tuple[str, str], ...]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MAX_EDITS = 100_000
 MAX_SIGNED = 1000
+MAX_SIDE_PX = 100_000
 
 
 class Said(BaseModel):
@@ -94,12 +95,25 @@ class GiveBytes(Said):
 
 
 class PlaceUpload(Said):
-    """Where to PUT bytes."""
+    """Where to PUT bytes; their first few thousand come in a buffer, so that the type is what they are."""
 
     type: Literal["place_upload"]
     sha256: Sha256
     media_type: str
     size_bytes: int
+    via: Literal["any", "server"] = "any"
+
+
+class ConfirmUpload(Said):
+    """The bytes have been PUT; what the browser knows of them, and its small picture in a buffer."""
+
+    type: Literal["confirm_upload"]
+    sha256: Sha256
+    media_type: str
+    size_bytes: int
+    width: Annotated[int, Field(gt=0, le=MAX_SIDE_PX)] | None = None
+    height: Annotated[int, Field(gt=0, le=MAX_SIDE_PX)] | None = None
+    duration_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 class Upload(Said):
@@ -126,8 +140,8 @@ class Save(Said):
 
 
 Message: TypeAlias = Annotated[
-    Edits | Undo | StartRun | Cancel | Ask | Restore | AskInSql | Sign | GiveBytes | PlaceUpload | Upload | Download
-    | Save,
+    Edits | Undo | StartRun | Cancel | Ask | Restore | AskInSql | Sign | GiveBytes | PlaceUpload | ConfirmUpload
+    | Upload | Download | Save,
     Field(discriminator="type"),
 ]  # fmt: skip
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)

@@ -13,6 +13,7 @@ import click
 
 from fusionflow_nb import __version__, display, errors
 from fusionflow_nb.cli import say
+from fusionflow_nb.cli.assets import assets
 from fusionflow_nb.cli.border import FAILED, JSON_WANTED, WRONG, Border, complain, exit_code
 
 # Everything else is imported by the command that needs it: `fusionflow --help` starts at once.
@@ -159,19 +160,36 @@ def resume() -> None:
     say.line(f"{count} result{'' if count == 1 else 's'} came home.")
 
 
+main.add_command(assets)
+
+
 @main.command()
 @click.option("--money", is_flag=True, help="Prove the books: budgets, results and bytes against the log.")
 @click.option("--mend", is_flag=True, help="With --money: write again what follows from the log.")
+@click.option("--r2", is_flag=True, help="Try the bucket: write, read, remove, and uploads from pages (CORS).")
+@click.option(
+    "--origin", "origins", multiple=True, metavar="URL", help="With --r2: where JupyterLab is (may be repeated)."
+)
+@click.option("--set-cors", is_flag=True, help="With --r2: let these pages upload, where the key may say so.")
 @click.pass_context
-def doctor(ctx: click.Context, *, money: bool, mend: bool) -> None:
+def doctor(ctx: click.Context, *, money: bool, mend: bool, r2: bool, origins: Sequence[str], set_cors: bool) -> None:
     """Say what is installed, where things are kept, and which services can be used."""
-    from fusionflow_nb.doctor import findings, money_findings  # noqa: PLC0415
+    from fusionflow_nb.doctor import bucket_findings, findings, money_findings  # noqa: PLC0415
 
     if mend and not money:
         raise click.UsageError("--mend goes with --money.")
-    found = list(money_findings(mend=mend) if money else findings())
+    if money and r2:
+        raise click.UsageError("--money and --r2 are two questions: ask one at a time.")
+    if money:
+        found = list(money_findings(mend=mend))
+    else:
+        found = list(bucket_findings(origins, is_set=set_cors) if r2 else findings())
     marks = {"well": "✓", "optional": "·", "look": "!", "broken": "✗"}
-    say.table(("", "", ""), [(marks[one.state], one.what, one.says) for one in found])
+    if r2:
+        for one in found:  # no table: a rule is there to be copied
+            say.line(f"{marks[one.state]} {one.what}: {one.says}")
+    else:
+        say.table(("", "", ""), [(marks[one.state], one.what, one.says) for one in found])
     if any(one.state == "broken" for one in found):
         ctx.exit(FAILED)
 

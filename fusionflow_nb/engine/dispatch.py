@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors, steps
 from fusionflow_nb.engine import gates, verdicts
 from fusionflow_nb.engine.flight import Answer, News
+from fusionflow_nb.engine.references import reference_of
 from fusionflow_nb.engine.services import Parked, Unwritten
 from fusionflow_nb.journal.protocol import (
     Granted,
@@ -38,7 +39,6 @@ from fusionflow_nb.providers.protocol import (
     NoFunds,
     Operation,
     Pending,
-    Reference,
     Refused,
     Request,
     SubmitAmbiguousError,
@@ -306,6 +306,8 @@ class Call:
     async def _request(self) -> Request:
         """The request, with the files of its references at hand."""
         if self.bound.media:
+            if self.provider.takes_references == "url":
+                self.tell(News("waiting", waits_for="upload"))
             made: Request = await self.services.in_thread(self._built)
             return made
         return self._built()
@@ -319,7 +321,7 @@ class Call:
         references = {}
         for port, item in self.bound.media.items():
             items = item if isinstance(item, list) else [item]
-            references[port] = [Reference(asset, self.services.store.path(asset.sha256)) for asset in items]
+            references[port] = [reference_of(asset, self.provider, self.services.store) for asset in items]
         return Request(self.entry, self.task, prompt, values, references, self._hear)
 
     def _hear(self, pending: Pending) -> None:
@@ -543,8 +545,9 @@ class Call:
     def _stored(self, made: tuple[Output, ...]) -> Outputs:
         """What the service made, in the store, by port. Blocking."""
         by_port: dict[str, list[Any]] = {}
+        recipe = self.draft.content_key.hex() if self.draft.content_key else None
         for output in made:
-            asset = self.services.store.put(output.content, media_type=output.media_type)
+            asset = self.services.store.put(output.content, media_type=output.media_type, recipe=recipe)
             by_port.setdefault(output.port, []).append(asset)
         for output in made:  # all of them are safe
             if isinstance(output.content, Path):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from fusionflow_nb.assets.protocol import AssetStore
+    from fusionflow_nb.assets.local import LocalFolderStore
 
 T = TypeVar("T")
 
@@ -31,10 +31,10 @@ class Place:
         self.home = home
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._workers = ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="fusionflow-lab")
-        self._store: AssetStore | None = None
+        self._store: LocalFolderStore | None = None
         self._lock = threading.Lock()
 
-    def store(self) -> AssetStore:
+    def store(self) -> LocalFolderStore:
         """The store below the home folder. Blocks at the first call: it imports what knows media."""
         from fusionflow_nb.assets.local import LocalFolderStore  # noqa: PLC0415 - Pillow and numpy only when needed
 

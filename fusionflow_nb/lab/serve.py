@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from fusionflow_nb.assets.protocol import AssetStore
+    from fusionflow_nb.assets.local import LocalFolderStore
     from fusionflow_nb.lab.signing import Use
 
 # Read and sent before the next is read: what a download holds in memory, however long the film.
@@ -183,7 +183,10 @@ class PreviewHandler(ServingHandler):
         return Served(BytesIO(data), len(data), f'"{digest_of(data).hexdigest()}"', "image/webp", f"{sha256[:12]}.webp")
 
 
-def _preview(store: AssetStore, sha256: str) -> bytes | None:
+def _preview(store: LocalFolderStore, sha256: str) -> bytes | None:
+    kept = store.kept_preview(sha256)
+    if kept is not None:
+        return kept  # the bytes themselves may be in a bucket alone
     path = store.path(sha256)
     return store.preview(Asset(sha256, _TYPES[path.suffix[1:]], path.stat().st_size))
 

@@ -97,6 +97,7 @@ class FakeProvider:
     is_remote = True
     max_concurrency = 1000
     poll_interval_s = 0.002
+    takes_references: Literal["bytes", "bytes_or_url", "url"] = "bytes"
     models: Sequence[ModelEntry] = MODELS
     limits = NO_LIMITS
     finds_lost: Literal["", "id", "listing"] = "id"

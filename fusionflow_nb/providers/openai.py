@@ -45,6 +45,7 @@ class OpenAI(Service):
     """See the module."""
 
     name = "openai"
+    takes_references = "bytes"
 
     def __init__(self, base: str | None = None) -> None:
         super().__init__(Site("openai", ROOTS, _authorise, base))

@@ -186,6 +186,8 @@ class Provider(Protocol):
     """Kept by all kernels of a user together; `max_concurrency` is one kernel's own queue."""
     poll_interval_s: float
     """How long to wait between polls; 0 where `poll` itself waits for news."""
+    takes_references: Literal["bytes", "bytes_or_url", "url"]
+    """Whether a reference's `url` is of use, and whether one must be there."""
     models: Sequence[ModelEntry]
     finds_lost: Literal["", "id", "listing"]
     """How work can be found again whose submit was never answered: by the id we chose, in a listing, or not at all."""

@@ -34,6 +34,7 @@ class Service:
     poll_interval_s = 1.0
     limits = NO_LIMITS
     finds_lost: Literal["", "id", "listing"] = ""
+    takes_references: Literal["bytes", "bytes_or_url", "url"] = "bytes_or_url"
 
     def __init__(self, site: Site) -> None:
         self.http = Http(site)

@@ -17,7 +17,11 @@ export class FakeBytes {
       case "place_upload": {
         const { sha256, media_type, size_bytes } = message
         const query = new URLSearchParams({ media_type, size_bytes: String(size_bytes), signature: "dev" })
-        return { fields: { url: `fusionflow/uploads/${sha256}?${query}` } }
+        return { fields: { url: `fusionflow/uploads/${sha256}?${query}`, headers: null, media_type } }
+      }
+      case "confirm_upload": {
+        const { type: _type, id: _id, ...asset } = message
+        return { fields: { asset } }
       }
       case "sign": {
         const urls = message.sha256.map((one): [string, JsonObject] => [

@@ -13,7 +13,7 @@ import { digest, type Made, type Planned, PRICES, planned } from "./fake-plan"
 import { answerOf } from "./fake-recipes"
 
 const BATCH_MS = 33
-const OF_BYTES = new Set<ToKernel["type"]>(["sign", "media", "place_upload", "upload", "download"])
+const OF_BYTES = new Set<ToKernel["type"]>(["sign", "media", "place_upload", "confirm_upload", "upload", "download"])
 const isSlow = (message: ToKernel): boolean =>
   OF_BYTES.has(message.type) ||
   (message.type === "ask" && (message.what === "generation" || message.what === "layering"))

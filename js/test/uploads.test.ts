@@ -2,7 +2,7 @@ import { createHash } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import { Bytes } from "../src/bridge/bytes"
 import { digest } from "../src/bridge/digest-worker"
-import { RefusedError, refusalOf } from "../src/bridge/put"
+import { bucketRefusal, RefusedError, refusalOf } from "../src/bridge/put"
 import { Uploader, type Ways } from "../src/bridge/uploader"
 import { applyAll } from "../src/state/apply"
 import { Derived } from "../src/state/derived"
@@ -15,6 +15,8 @@ import type { Edit, JsonObject } from "../src/wire/flow"
 import type { Channel, FromKernel, ToKernel } from "../src/wire/messages"
 import { catalog } from "./catalog"
 
+const BUCKET_URL = "https://bucket.example/key?signature"
+const PINNED = { "Content-Type": "image/webp", "If-None-Match": "*" }
 const ASSET = { sha256: "ab".repeat(32), media_type: "image/png", size_bytes: 3 }
 const node = (id: string, type: string, params: JsonObject = {}): Edit => ({
   kind: "add_node",
@@ -119,10 +121,13 @@ describe("an upload", () => {
     expect(refusalOf(413, null).message).toMatch(/Too large/)
     expect(refusalOf(403, null).message).toMatch(/log in again/)
     expect(refusalOf(502, null).message).toMatch(/502/)
+    expect(bucketRefusal(400).message).toMatch(/changed/)
+    expect(bucketRefusal(403)).toMatchObject({ code: "expired_link", message: expect.stringMatching(/doctor/) })
+    expect(bucketRefusal(503).message).toMatch(/503/)
   })
 
   /** A session with its uploader, over a kernel and a server that answer as told. */
-  async function bench(how: { hasServer: boolean; put?: Ways["put"] }) {
+  async function bench(how: { hasServer: boolean; bucket?: boolean; put?: Ways["put"] }) {
     const sent: ToKernel[] = []
     const buffers: number[] = []
     let tell: (message: FromKernel, buffers: DataView[]) => void = () => undefined
@@ -136,10 +141,14 @@ describe("an upload", () => {
         for (const one of with_) buffers.push(one.byteLength)
         const fields =
           message.type === "place_upload"
-            ? { url: "fusionflow/uploads/x" }
-            : message.type === "upload"
-              ? { asset: ASSET }
-              : null
+            ? how.bucket && !message.via
+              ? { url: BUCKET_URL, headers: PINNED, media_type: "image/webp" }
+              : { url: "fusionflow/uploads/x", headers: null, media_type: message.media_type }
+            : message.type === "confirm_upload"
+              ? { asset: { ...ASSET, media_type: message.media_type } }
+              : message.type === "upload"
+                ? { asset: ASSET }
+                : null
         if (fields) queueMicrotask(() => tell({ type: "reply", id: message.id, ...fields }, []))
       },
     }
@@ -147,16 +156,17 @@ describe("an upload", () => {
     session.store.setState({
       catalog,
       shared: { ...session.store.getState().shared, shown: document },
-      bytes: { nonce: "n", answer: "yes" },
+      bytes: { nonce: "n", answer: "yes", has_bucket: how.bucket ?? false },
     })
     const fetcher = (async () => Response.json({ answer: how.hasServer ? "yes" : "no" })) as unknown as typeof fetch
     const puts: string[] = []
     const ways: Ways = {
       digest: (file, onProgress) => digest(file, onProgress),
       put: (...asked) => {
-        puts.push(`${asked[0]} ${asked[2]}`)
-        return how.put ? how.put(...asked) : Promise.resolve(ASSET)
+        puts.push(`${asked[0]} ${asked[2]["Content-Type"]}`)
+        return how.put ? how.put(...asked) : Promise.resolve()
       },
+      see: () => Promise.resolve({ facts: { width: 9, height: 6, duration_s: null }, preview: new ArrayBuffer(5) }),
     }
     const bytes = new Bytes(session, fetcher, "https://hub.example/")
     const uploader = new Uploader(session, new Editing(session, new Derived()), bytes, ways)
@@ -186,6 +196,45 @@ describe("an upload", () => {
     expect(edits(sent)).toMatchObject([{ edits: [{ kind: "add_node", node: { type: "load_image" } }] }])
   })
 
+  it("goes straight to a bucket with what its signature pins, and tells what the page saw of it", async () => {
+    for (const hasServer of [true, false]) {
+      const seen: Parameters<Ways["put"]>[] = []
+      const put: Ways["put"] = (...asked) => {
+        seen.push(asked)
+        return Promise.resolve()
+      }
+      const { uploader, sent, buffers, until } = await bench({ hasServer, bucket: true, put })
+      uploader.add([file("a.png", 9000)], place)
+      await until((uploads) => uploads.size === 0)
+      expect(seen.map((asked) => [asked[0], asked[2]])).toEqual([[BUCKET_URL, PINNED]])
+      expect(sent).toContainEqual(
+        expect.objectContaining({
+          type: "confirm_upload",
+          size_bytes: 9000,
+          media_type: "image/webp",
+          width: 9,
+          height: 6,
+        }),
+      )
+      expect(buffers).toEqual([4096, 5]) // what tells the type, and the small picture: no more goes through the kernel
+      expect(edits(sent)).toHaveLength(1)
+    }
+  })
+
+  it("goes through Jupyter, else the kernel, where the bucket takes nothing from this page", async () => {
+    const closed: Ways["put"] = (url) =>
+      url === BUCKET_URL ? Promise.reject(new RefusedError("offline", "No answer.")) : Promise.resolve()
+    const there = await bench({ hasServer: true, bucket: true, put: closed })
+    there.uploader.add([file("a.png", 3)], place)
+    await there.until((uploads) => uploads.size === 0)
+    expect(there.puts).toEqual([`${BUCKET_URL} image/webp`, "https://hub.example/fusionflow/uploads/x image/png"])
+    expect(there.session.store.getState().notice?.text).toMatch(/doctor --r2/)
+    const alone = await bench({ hasServer: false, bucket: true, put: closed })
+    alone.uploader.add([file("a.png", 3)], place)
+    await alone.until((uploads) => uploads.size === 0)
+    expect(alone.sent.at(-2)?.type).toBe("upload")
+  })
+
   it("goes to the kernel as one buffer where no server answers, but never one that would cut the connection", async () => {
     const { uploader, sent, buffers, puts, until } = await bench({ hasServer: false })
     uploader.add([file("a.png", 3)], place)
@@ -211,9 +260,9 @@ describe("an upload", () => {
   })
 
   it("that was cancelled places nothing, whatever the server answers then", async () => {
-    let answer: (asset: JsonObject) => void = () => undefined
+    let answer: () => void = () => undefined
     const put = () =>
-      new Promise<JsonObject>((resolve) => {
+      new Promise<void>((resolve) => {
         answer = resolve
       })
     const { uploader, sent, until } = await bench({ hasServer: true, put })
@@ -221,7 +270,7 @@ describe("an upload", () => {
     await until((uploads) => uploads.get(id ?? "")?.phase === "sending")
     await new Promise((done) => setTimeout(done))
     uploader.cancel(id ?? "")
-    answer(ASSET)
+    answer()
     await new Promise((done) => setTimeout(done))
     expect(edits(sent)).toEqual([])
   })

@@ -87,6 +87,7 @@ class LocalProvider:
     poll_interval_s = 0.0
     limits = NO_LIMITS
     finds_lost: Literal["", "id", "listing"] = ""
+    takes_references: Literal["bytes", "bytes_or_url", "url"] = "bytes"
 
     def __init__(self) -> None:
         self.models: Sequence[ModelEntry] = MODELS

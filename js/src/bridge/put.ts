@@ -13,40 +13,61 @@ export class RefusedError extends Error {
   }
 }
 
+const EXISTS_ALREADY = 412
+
 /**
- * Send bytes; resolves with what the server answers.
+ * Send bytes; resolves once they are there. Only exactly these bytes can be: "already there" is as good.
  *
- * Rejects with `RefusedError`, or the signal's reason.
+ * `headers`: what the address was signed for. Rejects with `RefusedError`, or the signal's reason.
  */
 export function put(
   url: string,
   file: Blob,
-  mediaType: string,
+  headers: Readonly<Record<string, string>>,
   onProgress: (fraction: number) => void,
   signal: AbortSignal,
-): Promise<JsonObject> {
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
     const stop = () => request.abort()
     signal.addEventListener("abort", stop)
     request.open("PUT", url)
     request.responseType = "text"
-    request.setRequestHeader("Content-Type", mediaType)
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value)
     // Only the server of this page is to hear its token.
-    const token = new URL(url, location.href).origin === location.origin ? xsrfOf(document.cookie) : null
+    const token = isHere(url) ? xsrfOf(document.cookie) : null
     if (token !== null) request.setRequestHeader("X-XSRFToken", token)
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total)
     request.onabort = () => reject(signal.reason)
     request.onerror = () =>
       reject(new RefusedError("offline", "The server does not answer. Check the connection and try again."))
     request.onload = () => {
-      const said = parsed(request.responseText)
-      if (request.status >= 200 && request.status < 300 && said) resolve(said)
-      else reject(refusalOf(request.status, said))
+      const { status, responseText } = request
+      if ((status >= 200 && status < 300) || status === EXISTS_ALREADY) resolve()
+      else reject(isHere(url) ? refusalOf(status, parsed(responseText)) : bucketRefusal(status))
     }
     request.onloadend = () => signal.removeEventListener("abort", stop)
     request.send(file)
   })
+}
+
+const isHere = (url: string): boolean => new URL(url, location.href).origin === location.origin
+
+/** Why a bucket said no: what was pinned by the signature was not what came, or its time was over. */
+export function bucketRefusal(status: number): RefusedError {
+  switch (status) {
+    case 400:
+      return new RefusedError("wrong_digest", "The file has changed while it was read. Choose it again.")
+    case 403:
+      return new RefusedError(
+        "expired_link",
+        "The bucket refused the upload. Try again; `fusionflow doctor --r2` says what it needs.",
+      )
+    case 507:
+      return new RefusedError("disk_full", "The bucket is full. Make room and try again.")
+    default:
+      return new RefusedError("refused", `The bucket refused it (${status}). Try again.`)
+  }
 }
 
 /** Why a server said no: in its own words where they are ours, else by what its status means. */

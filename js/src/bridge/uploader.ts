@@ -1,4 +1,4 @@
-/** Brings files into the store: hashed, sent to the Jupyter server or else to the kernel, then placed by one edit. */
+/** Brings files into the store: hashed, put into the bucket or through Jupyter, else the kernel; placed by one edit. */
 
 import type { Editing } from "../state/editing"
 import { type FileTarget, fileEdits, kindOf, mediaTypeOf, megabytes, misfit } from "../state/files"
@@ -8,6 +8,7 @@ import type { JsonObject } from "../wire/flow"
 import { newId } from "../wire/messages"
 import type { Bytes } from "./bytes"
 import { NoDigestError, sha256Of, UnreadableError } from "./digest"
+import { seenOf } from "./file-facts"
 import { put, RefusedError } from "./put"
 import { atBase } from "./server"
 
@@ -18,11 +19,20 @@ const MOST_BYTES = 2 * 2 ** 30
 const MOST_BYTES_BY_KERNEL = 9 * 2 ** 20
 const KERNEL_PATIENCE_MS = 180_000
 
+/** As much of a file tells its type. */
+const HEAD_BYTES = 4096
+/** A bucket far away is asked whether it has the bytes. */
+const CONFIRM_PATIENCE_MS = 60_000
+
 /** What a session of uploads needs of the page; a test brings its own. */
 export interface Ways {
   digest: typeof sha256Of
   put: typeof put
+  see: typeof seenOf
 }
+
+/** No request of this page reaches the bucket, and there is no server that would pass the bytes on. */
+class ClosedBucketError extends Error {}
 
 interface Job {
   file: Blob
@@ -40,7 +50,7 @@ export class Uploader {
     private readonly session: Session,
     private readonly editing: Editing,
     private readonly bytes: Bytes,
-    private readonly ways: Ways = { digest: sha256Of, put },
+    private readonly ways: Ways = { digest: sha256Of, put, see: seenOf },
   ) {}
 
   /** Take files in; what is no picture, video or sound, or does not fit, is refused in words. Returns ids of the others. */
@@ -149,38 +159,67 @@ export class Uploader {
   }
 
   async #stored(upload: Upload, file: Blob, signal: AbortSignal): Promise<JsonObject> {
-    if ((await this.bytes.source()) === "server") {
+    const hasServer = (await this.bytes.source()) === "server"
+    const hasBucket = this.session.store.getState().bytes?.has_bucket === true
+    if (hasServer || hasBucket) {
       try {
-        return await this.#byServer(upload, file, signal)
+        return await this.#byAddress(upload, file, signal, hasServer)
       } catch (error) {
-        if (!(error instanceof NoDigestError)) throw error // the kernel hashes by itself
+        // The kernel hashes by itself, and takes what a bucket does not take from this page.
+        if (!(error instanceof NoDigestError) && !(error instanceof ClosedBucketError)) throw error
       }
     }
     return await this.#byKernel(upload, file, signal)
   }
 
-  async #byServer(upload: Upload, file: Blob, signal: AbortSignal): Promise<JsonObject> {
+  async #byAddress(upload: Upload, file: Blob, signal: AbortSignal, hasServer: boolean): Promise<JsonObject> {
     const onProgress = (fraction: number) => this.#step(upload.id, { kind: "progress", fraction })
-    const media_type = upload.mediaType
     const sha256 = await this.ways.digest(file, onProgress, signal)
+    const about = { sha256, media_type: upload.mediaType, size_bytes: file.size }
+    const seen = this.ways.see(file, upload.kind, signal)
     this.#step(upload.id, { kind: "send" })
-    for (let isAgain = false; ; isAgain = true) {
-      const question = { type: "place_upload", sha256, media_type, size_bytes: file.size } as const
-      const { reply } = await this.session.ask(question)
+    const media_type = await this.#put(about, file, onProgress, signal, hasServer)
+    this.#step(upload.id, { kind: "store" })
+    const { facts, preview } = await seen
+    signal.throwIfAborted()
+    const question = { type: "confirm_upload", ...about, media_type, ...facts } as const
+    const { reply } = await this.session.ask(question, preview ? [preview] : [], CONFIRM_PATIENCE_MS)
+    return reply.asset as JsonObject
+  }
+
+  /** Put the bytes where the kernel says, and tell what they are. */
+  async #put(
+    about: { sha256: string; media_type: string; size_bytes: number },
+    file: Blob,
+    onProgress: (fraction: number) => void,
+    signal: AbortSignal,
+    hasServer: boolean,
+  ): Promise<string> {
+    let isAgain = false
+    let via: { via?: "server" } = {}
+    for (;;) {
+      const head = await file.slice(0, HEAD_BYTES).arrayBuffer()
+      const { reply } = await this.session.ask({ type: "place_upload", ...about, ...via }, [head])
       signal.throwIfAborted()
+      const media_type = String(reply.media_type ?? about.media_type)
+      const pinned = reply.headers as Record<string, string> | null | undefined
       try {
-        const asset = await this.ways.put(
-          atBase(this.bytes.base, String(reply.url)),
-          file,
-          media_type,
-          onProgress,
-          signal,
-        )
-        this.#step(upload.id, { kind: "store" })
-        return asset
+        const url = atBase(this.bytes.base, String(reply.url))
+        await this.ways.put(url, file, pinned ?? { "Content-Type": media_type }, onProgress, signal)
+        return media_type
       } catch (error) {
-        // The address had expired before the last of several was begun.
-        if (!(error instanceof RefusedError) || error.code !== "expired_link" || isAgain) throw error
+        if (!(error instanceof RefusedError)) throw error
+        if (pinned && error.code === "offline") {
+          // A browser does not say why: no network, or a bucket that knows nothing of this page (CORS).
+          if (!hasServer) throw new ClosedBucketError()
+          via = { via: "server" }
+          this.session.say(
+            "The bucket takes nothing from this page: `fusionflow doctor --r2`. Sent through Jupyter.",
+            "bad",
+          )
+        } else if (error.code === "expired_link" && !isAgain) {
+          isAgain = true // the address had expired before the last of several was begun
+        } else throw error
       }
     }
   }

@@ -58,6 +58,8 @@ export interface FileFacts {
 export interface BytesFacts {
   nonce: string
   answer: string
+  /** Files go straight into a bucket; absent: they do not. */
+  has_bucket?: boolean
 }
 
 export interface History {
@@ -146,8 +148,13 @@ export type ToKernel =
   | { type: "sign"; id: string; sha256: string[] }
   /** Bytes of a result where the server gives none: `{media_type}` and one buffer. */
   | { type: "media"; id: string; sha256: string; use: "asset" | "preview" }
-  /** Where to PUT these very bytes: `{url}`; the server's answer to the PUT is the asset, for a file node. */
-  | { type: "place_upload"; id: string; sha256: string; media_type: string; size_bytes: number }
+  /**
+   * Where to PUT these very bytes: `{url, headers, media_type}`. The first of them come in a buffer: they tell the type.
+   * `headers`: what a bucket's signature pins; null: the type alone. `via: "server"`: past the bucket.
+   */
+  | { type: "place_upload"; id: string; sha256: string; media_type: string; size_bytes: number; via?: "server" }
+  /** They are there: `{asset}`, for a file node. What the page knows of them comes along, a small WebP in a buffer. */
+  | ({ type: "confirm_upload"; id: string; sha256: string; media_type: string; size_bytes: number } & MediumFacts)
   /** Bytes for the store where the server takes none, in one buffer: `{asset}`. */
   | { type: "upload"; id: string; media_type: string }
   /** A result as a file with its recipe inside: `{name, media_type}` and one buffer, or `{url}` where it is large. */
@@ -158,6 +165,13 @@ export type ToKernel =
   | { type: "restore"; id: string; generation_id: string; position: { x: number; y: number } }
   /** The source of a cell that asks the tape: `{source}`. */
   | { type: "ask_in_sql"; id: string }
+
+/** What a page finds out of a file by showing it; null where it cannot. */
+export interface MediumFacts {
+  width: number | null
+  height: number | null
+  duration_s: number | null
+}
 
 /** A two-way pipe of messages, whatever is at the other end. */
 export interface Channel {
