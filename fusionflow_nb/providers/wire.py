@@ -20,12 +20,13 @@ class Size(BaseModel):
     """How the size of a result is spelled.
 
     `object` a field with width and height in it; `text` a field `WxH`; `ratio` a field with the ratio alone;
-    `custom` a field with the ratio, or `custom` and two fields of pixels beside it.
+    `custom` a field with the ratio, or `custom` and two fields of pixels beside it; `pixels` two fields of pixels and
+    nothing else, so that a ratio is `WxH` among the presets.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    form: Literal["object", "text", "ratio", "custom"]
+    form: Literal["object", "text", "ratio", "custom", "pixels"]
     field: str
     presets: dict[str, str] = Field(default_factory=dict)
     """The service's own word for a ratio, where it has one."""
@@ -39,15 +40,20 @@ class Size(BaseModel):
         {'image_size': 'wide'}
         """
         ratio = settings.get("aspect_ratio")
-        if ratio is not None:
-            return {self.field: self.presets.get(ratio, ratio)}
         width, height = settings.get("width"), settings.get("height")
+        if ratio is not None and self.form == "pixels":
+            width, height = map(int, self.presets[ratio].split("x"))
+        elif ratio is not None:
+            return {self.field: self.presets.get(ratio, ratio)}
         if width is None or height is None:
             return {}
-        if self.form == "object":
-            return {self.field: {"width": width, "height": height}}
-        if self.form == "custom":
-            return {self.field: "custom", "width": width, "height": height}
+        match self.form:
+            case "object":
+                return {self.field: {"width": width, "height": height}}
+            case "pixels":
+                return {"width": width, "height": height}
+            case "custom":
+                return {self.field: "custom", "width": width, "height": height}
         return {self.field: f"{width}x{height}"}
 
 
@@ -57,7 +63,7 @@ class Wire(BaseModel):
     Args:
         prompt: the field of the prompt; None where the model takes none.
         fields: common setting -> field.
-        references: port -> field; `[]` at its end means a list.
+        references: port -> field; `[]` at its end means a list, `#` one field each: `image`, `image_2`, `image_3`.
         size: how the size is spelled.
         as_text: fields whose numbers travel as text.
         fixed: always sent.
@@ -132,6 +138,10 @@ class Wire(BaseModel):
                 raise errors.SettingError(f"This model reads no {port!r}.", hint=f"It reads: {takes}.")
             if field.endswith("[]"):
                 body.setdefault(field[:-2], []).extend(found)
+            elif field.endswith("#"):
+                begun = sum(1 for name in body if name == field[:-1] or name.startswith(f"{field[:-1]}_"))
+                for number, each in enumerate(found, begun + 1):
+                    body[field[:-1] if number == 1 else f"{field[:-1]}_{number}"] = each
             else:
                 body[field] = found[0]
         for field in self.as_text & body.keys():

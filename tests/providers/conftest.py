@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fusionflow_nb.home import SIMULATOR_VARIABLE
+from fusionflow_nb.providers.bfl import BlackForestLabs
 from fusionflow_nb.providers.contract import Adapter
 from fusionflow_nb.providers.fal import Fal
 from fusionflow_nb.providers.openai import OpenAI
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 ADAPTERS = {
+    "bfl": Adapter(BlackForestLabs, "flux-2-pro", "flux-2-pro", cancels=False),
     "fal": Adapter(
         Fal,
         "fal-ai/flux/dev",

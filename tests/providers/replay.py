@@ -122,6 +122,7 @@ def _body(response: dict[str, Any], base: str) -> bytes:
         "https://v3.fal.media/files/zebra/abc.jpeg",
         "https://replicate.delivery/xezq/abc/out-0.webp",
         "https://replicate.delivery/a/out.webp",
+        "https://delivery-eu1.bfl.ai/results/x/sample.jpeg?se=...",
     ):
         text = text.replace(gone, f"{base}{OUTPUT}")
     import base64

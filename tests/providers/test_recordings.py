@@ -11,9 +11,20 @@ from replay import PNG, Replay, Sent, replayed
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.values import Asset
+from fusionflow_nb.providers.bfl import BlackForestLabs
 from fusionflow_nb.providers.fal import Fal
 from fusionflow_nb.providers.openai import OpenAI
-from fusionflow_nb.providers.protocol import Done, Failed, NoFunds, Operation, Pending, Reference, Refused, Request
+from fusionflow_nb.providers.protocol import (
+    Cost,
+    Done,
+    Failed,
+    NoFunds,
+    Operation,
+    Pending,
+    Reference,
+    Refused,
+    Request,
+)
 from fusionflow_nb.providers.replicate import Replicate
 
 if TYPE_CHECKING:
@@ -40,7 +51,7 @@ FLUX, KONTEXT, REPLICATE_FLUX = "fal-ai/flux-pro/v1.1", "fal-ai/flux-pro/kontext
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recordings write the names of variables where keys stood: these are the keys."""
-    for name in ("FAL_KEY", "REPLICATE_API_TOKEN", "OPENAI_API_KEY"):
+    for name in ("BFL_API_KEY", "FAL_KEY", "REPLICATE_API_TOKEN", "OPENAI_API_KEY"):
         monkeypatch.setenv(name, f"<{name}>")
 
 
@@ -54,7 +65,7 @@ def request(service: Service, model: str, prompt: str, task: str = "text-to-imag
 def service_at(kind: type[Service], base: str) -> Service:
     """The adapter, with the recording's server in the place of its hosts."""
     made = kind()
-    roots = {"openai": {"api": f"{base}/v1"}, "replicate": {"api": base}}.get(made.name)
+    roots = {"openai": {"api": f"{base}/v1"}, "replicate": {"api": base}, "bfl": {"api": base}}.get(made.name)
     roots = roots or {name: f"{base}/{name}" for name in ("queue", "rest", "cdn", "api")}
     made.http.site = dataclasses.replace(made.http.site, roots={**roots, "output": base})
     return made
@@ -201,6 +212,22 @@ async def test_fal_on_another_host() -> None:
         status = await driven(fal, request(fal, "fal-ai/flux/dev", "x"))
         assert isinstance(status, Failed)
         assert status.code == "no_output"
+        _all_same(tape)
+
+
+async def test_bfl_generate_and_poll() -> None:
+    """Its client fills in defaults of its own, and says on polls what type a body would have."""
+    async with replayed("bfl-generate-poll") as tape:
+        service = service_at(BlackForestLabs, tape.base)
+        settings = {"width": 1024, "height": 768, "seed": 42, "output_format": "png", "safety_tolerance": 2}
+        settings["prompt_upsampling"] = False
+        done = await driven(service, request(service, "flux-pro-1.1", "a red cube", settings=settings))
+        assert isinstance(done, Done)
+        assert (done.seed, done.cost) == (42, Cost(40_000, is_exact=True))
+        done.outputs[0].content.unlink()  # type: ignore[union-attr]
+        for poll in tape.recorded[1:]:
+            assert poll.headers.pop("content-type") == "application/json"
+        assert [each.query for each in tape.sent] == [each.query for each in tape.recorded]
         _all_same(tape)
 
 

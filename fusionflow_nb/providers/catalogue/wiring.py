@@ -66,6 +66,35 @@ _KLING: dict[str, Any] = {
     "wire": {"fields": {"duration_s": "duration"}, "as_text": ("duration",)},
     "parameters": {"duration_s": Parameter(kind="integer", minimum=3, maximum=15, description="seconds")},
 }
+_MEGAPIXEL = {
+    # About a megapixel of each ratio, in steps that every FLUX takes.
+    "1:1": "1024x1024", "16:9": "1344x768", "9:16": "768x1344", "4:3": "1152x864", "3:4": "864x1152",
+    "3:2": "1248x832", "2:3": "832x1248",
+}  # fmt: skip
+_FLUX_OWN = ("output_format", "safety_tolerance", "prompt_upsampling")
+
+
+def _flux(least: int, most: int, step: int, references: dict[str, str], fields: tuple[str, ...] = ()) -> dict[str, Any]:
+    side = Parameter(kind="integer", minimum=least, maximum=most, description=f"pixels, a multiple of {step}")
+    return {
+        "fields": "flux-2-pro",
+        "wire": {
+            "prompt": "prompt",
+            "size": Size(form="pixels", field="width", presets=_MEGAPIXEL),
+            "references": references,
+            "fields": {name: name for name in fields},
+            "own_fields": _FLUX_OWN,
+        },
+        "parameters": {
+            "width": side,
+            "height": side,
+            "aspect_ratio": Parameter(kind="choice", choices=tuple(_MEGAPIXEL)),
+            **{name: SPELLINGS[name][1] for name in fields},
+        },
+    }
+
+
+_FLUX_2 = {"image": "input_image#", "references": "input_image#"}
 TAKEN = frozenset({"model", "settings", "fallback"})
 """Names of a node's own parameters: a service's field of such a name goes in `settings={"fields": {...}}`."""
 _VOICES = tuple("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar".split())  # noqa: SIM905
@@ -89,6 +118,11 @@ BESIDE_THE_SHEET: list[dict[str, Any]] = [
     for model in ("gpt-4o-mini-tts", "tts-1", "tts-1-hd")
 ]
 EXCEPTIONS: dict[str, dict[str, Any]] = {
+    "bfl/flux-2-pro": _flux(64, 4096, 16, _FLUX_2),
+    "bfl/flux-2-max": _flux(64, 4096, 16, _FLUX_2),
+    "bfl/flux-2-flex": _flux(64, 4096, 16, _FLUX_2, ("steps", "guidance")),
+    "bfl/flux-2-klein-4b": _flux(64, 4096, 16, _FLUX_2),
+    "bfl/flux-pro-1.1": _flux(256, 1440, 32, {}),
     # What the table of spellings alone would get wrong, by the entry's id.
     "fal/fal-ai/kling-video/v3/pro/image-to-video": _KLING,
     "fal/fal-ai/kling-video/v3/pro/text-to-video": {

@@ -15,6 +15,7 @@ from fusionflow_nb.credentials import Key
 from fusionflow_nb.home import SIMULATOR_VARIABLE
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Mapping
 
 SIMULATED_KEY = Key("simulated")
@@ -30,12 +31,14 @@ class Site:
         roots: base addresses by what they are for; the simulator has them under `/<provider>/<name>`.
         authorise: the headers that the keys make; called with the keys by the names of their variables.
         base: an address in place of all of the roots (a simulator, a gateway): each is below it, under its name.
+        regions: further hosts of the service, reached over TLS, that its answers lead to.
     """
 
     provider: str
     roots: Mapping[str, str]
     authorise: Callable[[Mapping[str, Key]], Mapping[str, str]] = field(repr=False)
     base: str | None = None
+    regions: re.Pattern[str] | None = None
 
     def root(self, name: str = "api") -> str:
         """The base address of one of its roots, without a slash at the end."""
@@ -45,7 +48,11 @@ class Site:
     def is_own(self, url: httpx.URL) -> bool:
         """Whether an address is the service's own: only there a key is sent."""
         origin = origin_of(url)
-        return any(origin == _origin_of_root(self.root(name)) for name in self.roots)
+        if any(origin == _origin_of_root(self.root(name)) for name in self.roots):
+            return True
+        scheme, host, port = origin
+        is_region = self.regions is not None and self.regions.fullmatch(host) is not None
+        return is_region and scheme == "https" and port == _PORTS["https"]
 
     def keys(self) -> Mapping[str, Key]:
         """The keys by the names of their variables.
