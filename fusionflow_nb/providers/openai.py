@@ -15,7 +15,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.credentials import Key
 from fusionflow_nb.media.media_types import extension
-from fusionflow_nb.providers.http import Part, Site, no_longer_than
+from fusionflow_nb.providers.http import Part, Site, as_fields, no_longer_than
 from fusionflow_nb.providers.model import PerToken
 from fusionflow_nb.providers.protocol import Cost, Done, Failed, NoFunds, Output, Pending, Refused, SubmitAmbiguousError
 from fusionflow_nb.providers.service import Service, body_of, decoded, not_taken
@@ -158,7 +158,7 @@ async def _parts(body: dict[str, Any], media: Mapping[str, Any]) -> list[Part]:
     pictures = [*media.get("image", ()), *media.get("references", ())]
     if len(pictures) > IMAGES:
         raise errors.MediaError(f"OpenAI takes {IMAGES} pictures, not {len(pictures)}.", hint="Connect fewer.")
-    parts = [Part(name, _text(value)) for name, value in body.items()]
+    parts = as_fields(body)
     name = "image" if len(pictures) == 1 else "image[]"
     for number, reference in enumerate(pictures):
         asset = reference.asset
@@ -169,10 +169,6 @@ async def _parts(body: dict[str, Any], media: Mapping[str, Any]) -> list[Part]:
         no_longer_than(len(mask), MASK_BYTES, "The mask", provider="openai")
         parts.append(Part("mask", mask, "mask.png", "image/png"))
     return parts
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - JSON
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _with_alpha(file: Path) -> bytes:

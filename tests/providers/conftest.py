@@ -13,6 +13,7 @@ from fusionflow_nb.providers.fal import Fal
 from fusionflow_nb.providers.openai import OpenAI
 from fusionflow_nb.providers.replicate import Replicate
 from fusionflow_nb.providers.simulator import Simulator
+from fusionflow_nb.providers.stability import Stability
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,6 +31,17 @@ ADAPTERS = {
     ),
     "replicate": Adapter(
         Replicate, "black-forest-labs/flux-schnell", "black-forest-labs/flux-kontext-pro", refusal="Failed"
+    ),
+    "stability": Adapter(
+        Stability,
+        "stable-image/generate/core",
+        "stable-image/generate/sd3 (model=sd3.5-large)",
+        upscale="stable-image/upscale/fast",
+        is_queue=False,
+        fetches=False,
+        cancels=False,
+        takes_addresses=False,
+        tells=False,
     ),
     "openai": Adapter(
         OpenAI,

@@ -94,6 +94,12 @@ def _flux(least: int, most: int, step: int, references: dict[str, str], fields: 
     }
 
 
+_STABILITY: dict[str, Any] = {
+    "seed": Parameter(kind="integer", minimum=0, maximum=2**32 - 2, description="0: any"),
+    "aspect_ratio": Parameter(
+        kind="choice", choices=("16:9", "1:1", "21:9", "2:3", "3:2", "4:5", "5:4", "9:16", "9:21")
+    ),
+}
 _FLUX_2 = {"image": "input_image#", "references": "input_image#"}
 TAKEN = frozenset({"model", "settings", "fallback"})
 """Names of a node's own parameters: a service's field of such a name goes in `settings={"fields": {...}}`."""
@@ -118,6 +124,21 @@ BESIDE_THE_SHEET: list[dict[str, Any]] = [
     for model in ("gpt-4o-mini-tts", "tts-1", "tts-1-hd")
 ]
 EXCEPTIONS: dict[str, dict[str, Any]] = {
+    "stability/stable-image/generate/ultra": {"wire": {"own_fields": ("output_format",)}, "parameters": _STABILITY},
+    "stability/stable-image/generate/core": {
+        "wire": {"own_fields": ("style_preset", "output_format")},
+        "parameters": _STABILITY,
+    },
+    "stability/stable-image/generate/sd3 (model=sd3.5-large)": {
+        "wire": {
+            "route": "stable-image/generate/sd3",
+            "fixed": {"model": "sd3.5-large"},
+            "size": Size(form="ratio", field="aspect_ratio"),
+            "fields": {"guidance": "cfg_scale"},
+            "own_fields": ("mode", "output_format"),
+        },
+        "parameters": {**_STABILITY, "guidance": SPELLINGS["cfg_scale"][1]},
+    },
     "bfl/flux-2-pro": _flux(64, 4096, 16, _FLUX_2),
     "bfl/flux-2-max": _flux(64, 4096, 16, _FLUX_2),
     "bfl/flux-2-flex": _flux(64, 4096, 16, _FLUX_2, ("steps", "guidance")),

@@ -3,7 +3,7 @@
 from fusionflow_nb.providers.http.answer import Answer
 from fusionflow_nb.providers.http.client import Http
 from fusionflow_nb.providers.http.download import Fetched, no_longer_than
-from fusionflow_nb.providers.http.parts import Part
+from fusionflow_nb.providers.http.parts import Part, as_fields
 from fusionflow_nb.providers.http.site import Site
 
-__all__ = ["Answer", "Fetched", "Http", "Part", "Site", "no_longer_than"]
+__all__ = ["Answer", "Fetched", "Http", "Part", "Site", "as_fields", "no_longer_than"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -18,6 +18,15 @@ class Part:
     content: str | bytes | Path
     file_name: str | None = None
     media_type: str | None = None
+
+
+def as_fields(body: Mapping[str, Any]) -> list[Part]:
+    """The fields of a form, as text.
+
+    >>> [part.content for part in as_fields({"seed": 7, "raw": True})]
+    ['7', 'true']
+    """
+    return [Part(name, str(value).lower() if isinstance(value, bool) else str(value)) for name, value in body.items()]
 
 
 def encode(parts: Sequence[Part], boundary: str) -> bytes:

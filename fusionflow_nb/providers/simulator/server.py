@@ -11,6 +11,7 @@ from fusionflow_nb.providers.simulator.bfl import BflSide
 from fusionflow_nb.providers.simulator.fal import FalSide
 from fusionflow_nb.providers.simulator.openai import OpenAISide
 from fusionflow_nb.providers.simulator.replicate import ReplicateSide
+from fusionflow_nb.providers.simulator.stability import StabilitySide
 from fusionflow_nb.providers.simulator.world import Asked, World, met
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ SIDES: dict[str, Callable[[World, dict[str, str]], Side]] = {
     "fal": FalSide,
     "openai": OpenAISide,
     "replicate": ReplicateSide,
+    "stability": StabilitySide,
 }
 """One class for each service: made with the world and the tasks of its models, it gives its routes."""
 BODY_BYTES = 200_000_000
