@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.assets.protocol import HomeStore
     from fusionflow_nb.engine.resume import Homecoming
     from fusionflow_nb.journal.records import Generation, ProjectRecord
+    from fusionflow_nb.plan.job import Job
     from fusionflow_nb.plan.plan import Plan
     from fusionflow_nb.plan.prepare import Prepared
     from fusionflow_nb.tape.query import Tape
@@ -146,18 +147,19 @@ class Session:
         Raises:
             LostAssetError: a locked node keeps such a result, and is not to make another.
         """
-        from fusionflow_nb.engine.lost import lost_jobs  # noqa: PLC0415
-
-        lost = lost_jobs(plan, scope, self.store)
-        for job in lost:
+        for job in self.mark_lost(plan, scope):
             if job.node.is_locked:
                 raise errors.LostAssetError(
                     "The bytes of the result it keeps are gone.",
                     node_id=job.node.id,
                     hint="Unlock the node to make it anew.",
                 )
-        for job in lost:
-            plan.lose(job)
+
+    def mark_lost(self, plan: Plan, scope: Iterable[str]) -> list[Job]:
+        """The same, for who only wants to know what a run would do and cost."""
+        from fusionflow_nb.engine.lost import mark_lost  # noqa: PLC0415
+
+        return mark_lost(plan, scope, self.store)
 
     def start(
         self,

@@ -156,7 +156,8 @@ def drawn(chance: random.Random) -> tuple[Order, float | None]:
     step = chance.choice(list(Step))
     if step in {Step.PUT_ASIDE, Step.OUTBOX_DRAINED}:
         words = ("busy", *words)
-    return Order(words, step, chance.choice((1, 1, 2, 3, 5, 8))), None
+    nth = 1 if step is Step.INHERITED else chance.choice((1, 1, 2, 3, 5, 8))
+    return Order(words, step, nth), None
 
 
 class _Life:

@@ -221,6 +221,7 @@ class Flow(Drawing):
                 self._plan.ask_again()
                 self._runs = [run for run in self._runs if not run.is_done]
             living.look_up(self._plan)
+            living.mark_lost(self._plan, self._plan.nodes)
             return self._plan
 
     def estimate(self, *targets: Output | str) -> Price:
@@ -228,11 +229,15 @@ class Flow(Drawing):
 
         Returns:
             Micro-dollars in total (`low_micro_usd`, `high_micro_usd`) and of each node that would run (`by_node`).
-            Known results cost nothing; what waits for another node counts in the high one alone. After the run,
-            `SELECT * FROM cost_against_estimate` on the tape tells what it came to.
+            Known results cost nothing, unless a run would need their bytes and those are lost; what waits for another
+            node counts in the high one alone. After the run, `SELECT * FROM cost_against_estimate` on the tape tells
+            what it came to.
         """
-        plan = self.plan()
-        return price(plan, scope_of(plan, self._targets(targets)))
+        with self._planning:
+            plan = self.plan()
+            scope = scope_of(plan, self._targets(targets))
+            session.current().mark_lost(plan, scope)
+            return price(plan, scope)
 
     def stale(self) -> dict[str, list[str]]:
         """Why each node that is not fresh would run: what changed, old → new."""

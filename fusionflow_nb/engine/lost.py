@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from fusionflow_nb.plan.plan import Plan
 
 
+def mark_lost(plan: Plan, scope: Iterable[str], store: AssetStore) -> list[Job]:
+    """Mark exactly the results whose bytes a run in this scope would need and nobody has; returns their jobs.
+
+    What was marked for another scope, or has come back since, counts as known again.
+    """
+    marked = [job for node_id in plan.unfresh for job in plan.nodes[node_id].jobs.values() if job.is_lost]
+    for job in marked:
+        plan.succeed(job, job.outputs or {}, job.generation_id)
+    lost = lost_jobs(plan, scope, store)
+    for job in lost:
+        plan.lose(job)
+    return lost
+
+
 def lost_jobs(plan: Plan, scope: Iterable[str], store: AssetStore) -> list[Job]:
     """Jobs above something that would run whose outputs are gone, each above before those it needs itself.
 
