@@ -17,7 +17,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.providers.http import pool, trouble
 from fusionflow_nb.providers.http.answer import CLIENT_ERROR, OK, REDIRECT, SERVER_ERROR, Answer
 from fusionflow_nb.providers.http.clock import ServiceClock
-from fusionflow_nb.providers.http.download import Fetched, fetch
+from fusionflow_nb.providers.http.download import Fetched, chunks_of, fetch
 from fusionflow_nb.providers.http.events import Events
 from fusionflow_nb.providers.http.parts import Part, encode
 from fusionflow_nb.providers.http.retry_after import LONGEST_S
@@ -175,12 +175,15 @@ class Http:
                 self._keys = await asyncio.to_thread(self.site.keys)
             made = {**self.site.authorise(self._keys), **made}
         client = pool.of_this_loop(self).client(address, outside=outside)
-        timeout = httpx.Timeout(read_s, connect=CONNECT_S, pool=None)
+        body: bytes | AsyncIterator[bytes] | None = content
+        if content is not None and len(content) > PIECE_BYTES:  # in one piece it would hold up every other job
+            body, made["content-length"] = _in_pieces(content), str(len(content))
+        times = {"connect": CONNECT_S, "read": read_s, "write": read_s, "pool": None}
+        # Not by the client, which would merge headers, cookies and parameters that it does not have.
+        request = httpx.Request(
+            method, address, headers={**pool.SAID_OF_US, **made}, content=body, extensions={"timeout": times}
+        )
         async with self._slot():
-            body: bytes | AsyncIterator[bytes] | None = content
-            if content is not None and len(content) > PIECE_BYTES:  # in one piece it would hold up every other job
-                body, made["content-length"] = _in_pieces(content), str(len(content))
-            request = client.build_request(method, address, content=body, headers=made, timeout=timeout)
             response = await client.send(request, stream=True)
             try:
                 yield response
@@ -196,7 +199,7 @@ class Http:
         limit = most_bytes if is_good else ERROR_BYTES
         body = bytearray()
         try:
-            async for chunk in response.aiter_bytes():
+            async for chunk in chunks_of(response):
                 if events is not None:
                     events.take(chunk)
                 else:

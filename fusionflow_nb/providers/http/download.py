@@ -19,7 +19,7 @@ from fusionflow_nb.providers.http.retry_after import retry_after_s
 from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from fusionflow_nb.providers.http.client import Http
 
@@ -76,6 +76,14 @@ async def fetch(
     )
 
 
+def chunks_of(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body as it comes. httpx's own way through it takes as long as all of aiohttp; it is needed to unpack only."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        return response.aiter_bytes()
+    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - of an asynchronous transport
+    return response.stream.__aiter__()
+
+
 def no_longer_than(size_bytes: int, most_bytes: int, what: str, *, provider: str) -> None:
     """Check a limit of the service before anything is sent.
 
@@ -109,7 +117,7 @@ async def _written(response: httpx.Response, file: IO[bytes], limit: int, provid
     promised = response.headers.get("content-length", "")
     if promised.isdigit() and int(promised) > limit:
         raise _too_long(limit, provider)
-    async for chunk in response.aiter_bytes():
+    async for chunk in chunks_of(response):
         size += len(chunk)
         if size > limit:
             raise _too_long(limit, provider)

@@ -11,16 +11,15 @@ import ipaddress
 import socket
 import urllib.request
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+SAID_OF_US = {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": "fusionflow-nb"}
+"""What every request says of us. Nothing of the machine, the person or the notebook."""
 IDLE_S = 2.0
 """A connection idle for longer is not used again: a submit on one that the other side has just closed is ambiguous."""
 
@@ -125,12 +124,7 @@ def _client(proxy: str | None, *, outside: bool) -> httpx.AsyncClient:
 
     transport = AiohttpTransport(client=session, proxy=httpx.Proxy(proxy) if proxy else None)
     # Nothing is taken from the environment here: .netrc and proxies would travel with every request.
-    return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, headers=_headers([]))
-
-
-def _headers(extra: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """What every request says of us. Nothing of the machine, the person or the notebook."""
-    return {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": "fusionflow-nb", **dict(extra)}
+    return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
 
 
 def _proxy_for(url: httpx.URL) -> str | None:

@@ -65,7 +65,7 @@ class Maker:
         """
         seed = settings.get("seed")
         count = next((settings[name] for name in ("num_images", "num_outputs", "n") if name in settings), 1)
-        key = repr((task, prompt, seed, [hashlib.sha256(each).hexdigest() for each in media]))
+        key = repr((task, settings.get("model"), prompt, seed, [hashlib.sha256(each).hexdigest() for each in media]))
         base = int.from_bytes(hashlib.sha256(key.encode()).digest()[:3], "big")
         found = [await self._once(f"{key}#{at}", task, prompt, base + at, media) for at in range(min(10, int(count)))]
         return tuple(each for made in found for each in made)

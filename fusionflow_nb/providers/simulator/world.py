@@ -125,7 +125,9 @@ class World:
         job = Job(self.name(), model, task, body, mood)
         if mood.end == "done":
             media = [self.read(value) for value in _addresses(body)]
-            job.made = await self.maker.make(task, body.get(prompt), body, [each for each in media if each])
+            job.made = await self.maker.make(
+                task, body.get(prompt), {**body, "model": model}, [each for each in media if each]
+            )
         self.jobs[job.id] = job
         return job
 
