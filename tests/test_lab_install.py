@@ -67,7 +67,7 @@ def test_an_installed_wheel_holds_the_canvas(python: Path, tmp_path: Path) -> No
     )
     static = Path(folder.strip()) / "canvas" / "static"
     assert static.is_relative_to(python.parent.parent)
-    assert {path.name for path in static.iterdir()} == {"canvas.js", "canvas.css", "licenses.txt"}
+    assert {path.name for path in static.iterdir()} == {"canvas.js", "canvas.css", "layering.js", "licenses.txt"}
     assert "@xyflow/react" in (static / "licenses.txt").read_text()
     assert ".ff-root" in (static / "canvas.css").read_text()
     module = (static / "canvas.js").read_text()
