@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from aiohttp import web
 
 from fusionflow_nb.providers import catalogue
+from fusionflow_nb.providers.simulator.elevenlabs import ElevenLabsSide
 from fusionflow_nb.providers.simulator.fal import FalSide
 from fusionflow_nb.providers.simulator.openai import OpenAISide
 from fusionflow_nb.providers.simulator.replicate import ReplicateSide
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 
 SIDES: dict[str, Callable[[World, dict[str, str]], Side]] = {
+    "elevenlabs": ElevenLabsSide,
     "fal": FalSide,
     "openai": OpenAISide,
     "replicate": ReplicateSide,
