@@ -66,6 +66,7 @@ class Wire(BaseModel):
         references: port -> field; `[]` at its end means a list, `#` one field each: `image`, `image_2`, `image_3`.
         size: how the size is spelled.
         as_text: fields whose numbers travel as text.
+        in_ms: fields that count milliseconds where we count seconds.
         fixed: always sent.
         own_fields: further fields of the service that `settings={...}` may name as they are.
         route: which of the service's endpoints, where it has several.
@@ -78,6 +79,7 @@ class Wire(BaseModel):
     references: dict[str, str] = Field(default_factory=dict)
     size: Size | None = None
     as_text: frozenset[str] = frozenset()
+    in_ms: frozenset[str] = frozenset()
     fixed: dict[str, Any] = Field(default_factory=dict)
     own_fields: tuple[str, ...] = ()
     route: str | None = None
@@ -144,6 +146,8 @@ class Wire(BaseModel):
                     body[field[:-1] if number == 1 else f"{field[:-1]}_{number}"] = each
             else:
                 body[field] = found[0]
+        for field in self.in_ms & body.keys():
+            body[field] = round(body[field] * 1000)
         for field in self.as_text & body.keys():
             body[field] = f"{body[field]:g}" if isinstance(body[field], float) else str(body[field])
         return {**self.fixed, **body, **settings.get(RAW, {})}

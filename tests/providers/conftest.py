@@ -9,6 +9,7 @@ import pytest
 from fusionflow_nb.home import SIMULATOR_VARIABLE
 from fusionflow_nb.providers.bfl import BlackForestLabs
 from fusionflow_nb.providers.contract import Adapter
+from fusionflow_nb.providers.elevenlabs import ElevenLabs
 from fusionflow_nb.providers.fal import Fal
 from fusionflow_nb.providers.openai import OpenAI
 from fusionflow_nb.providers.replicate import Replicate
@@ -52,6 +53,9 @@ ADAPTERS = {
         fetches=False,
         cancels=False,
         takes_addresses=False,
+    ),
+    "elevenlabs": Adapter(
+        ElevenLabs, audio="eleven_flash_v2_5", is_queue=False, fetches=False, cancels=False, tells=False
     ),
 }
 

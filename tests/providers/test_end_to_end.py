@@ -56,6 +56,15 @@ def test_one_call_whoever_serves_it(services: Simulator, model: str) -> None:
     assert cost > 0
 
 
+def test_speech_by_one_call(services: Simulator) -> None:
+    """The voice is the model's own if none is named, and the characters that were charged have their price."""
+    sound = ff.generate_audio("hello", model="eleven-flash-v2.5").result()
+    assert sniff(sound.bytes()) == "audio/wav"
+    assert services.world.asked[-1].path.endswith("/text-to-speech/JBFqnCBsd6RMkjVDRZzb")
+    [(cost,)] = ff.tape.sql("SELECT cost_computation FROM generations").rows()
+    assert float(cost) == pytest.approx(5 * 0.00004)
+
+
 def test_the_price_is_what_the_service_says(services: Simulator) -> None:
     """Fal counts units, and names the price of one to this account: a tenth less than the table."""
     ff.generate_image("hills", model="flux-pro").result()

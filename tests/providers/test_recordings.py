@@ -51,7 +51,8 @@ FLUX, KONTEXT, REPLICATE_FLUX = "fal-ai/flux-pro/v1.1", "fal-ai/flux-pro/kontext
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recordings write the names of variables where keys stood: these are the keys."""
-    for name in ("BFL_API_KEY", "FAL_KEY", "REPLICATE_API_TOKEN", "OPENAI_API_KEY"):
+    names = ("BFL_API_KEY", "FAL_KEY", "REPLICATE_API_TOKEN", "OPENAI_API_KEY", "ELEVENLABS_API_KEY", "GEMINI_API_KEY")
+    for name in names:
         monkeypatch.setenv(name, f"<{name}>")
 
 
@@ -62,10 +63,11 @@ def request(service: Service, model: str, prompt: str, task: str = "text-to-imag
     return Request(entry, task, prompt, entry.check_settings(facts.pop("settings", {})), **facts)
 
 
-def service_at(kind: type[Service], base: str) -> Service:
+def service_at(kind: type[Service], base: str, roots: dict[str, str] | None = None) -> Service:
     """The adapter, with the recording's server in the place of its hosts."""
     made = kind()
-    roots = {"openai": {"api": f"{base}/v1"}, "replicate": {"api": base}, "bfl": {"api": base}}.get(made.name)
+    known = {"openai": {"api": f"{base}/v1"}, "replicate": {"api": base}, "bfl": {"api": base}}
+    roots = roots or known.get(made.name)
     roots = roots or {name: f"{base}/{name}" for name in ("queue", "rest", "cdn", "api")}
     made.http.site = dataclasses.replace(made.http.site, roots={**roots, "output": base})
     return made

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fusionflow_nb.providers.catalogue import elevenlabs
 from fusionflow_nb.providers.model import ModelEntry, Parameter
 from fusionflow_nb.providers.wire import Size, Wire
 
@@ -123,6 +124,7 @@ BESIDE_THE_SHEET: list[dict[str, Any]] = [
     }
     for model in ("gpt-4o-mini-tts", "tts-1", "tts-1-hd")
 ]
+BESIDE_THE_SHEET += elevenlabs.BESIDE_THE_SHEET
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     "stability/stable-image/generate/ultra": {"wire": {"own_fields": ("output_format",)}, "parameters": _STABILITY},
     "stability/stable-image/generate/core": {
@@ -163,6 +165,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     "openai/gpt-4o-mini-tts": _SPEECH,
     "openai/tts-1": _SPEECH,
     "openai/tts-1-hd": _SPEECH,
+    **elevenlabs.EXCEPTIONS,
 }
 
 
@@ -171,6 +174,7 @@ def entry_of(fact: dict[str, Any], fields_of: dict[str, list[str]]) -> ModelEntr
     identity = f"{fact['provider']}/{fact['model']}"
     exception = EXCEPTIONS.get(identity, {})
     listed = fields_of[exception["fields"]] if "fields" in exception else fact.get("fields", [])
+    listed = exception.get("listed", listed)  # as the service's page has them, where the sheet's row is too short
     parameters: dict[str, Parameter] = {}
     wire: dict[str, Any] = {"fields": {}, "references": {}, "own_fields": [], "size": None, "prompt": None}
     for field in listed:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from fusionflow_nb.providers import catalogue
 from fusionflow_nb.providers.simulator.bfl import BflSide
+from fusionflow_nb.providers.simulator.elevenlabs import ElevenLabsSide
 from fusionflow_nb.providers.simulator.fal import FalSide
 from fusionflow_nb.providers.simulator.openai import OpenAISide
 from fusionflow_nb.providers.simulator.replicate import ReplicateSide
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SIDES: dict[str, Callable[[World, dict[str, str]], Side]] = {
     "bfl": BflSide,
+    "elevenlabs": ElevenLabsSide,
     "fal": FalSide,
     "openai": OpenAISide,
     "replicate": ReplicateSide,
