@@ -132,9 +132,15 @@ class Wire(BaseModel):
         body.update({field: settings[name] for name, field in self.fields.items() if name in settings})
         body.update({name: settings[name] for name in self.own_fields if name in settings})
         for port, found in references.items():
+            self._refer(body, port, found)
+        for field in self.as_text & body.keys():
+            body[field] = f"{body[field]:g}" if isinstance(body[field], float) else str(body[field])
+        return {**self.fixed, **body, **settings.get(RAW, {})}
+
+    def _refer(self, body: dict[str, Any], port: str, found: Sequence[Any]) -> None:
             field = self.references.get(port)
             if not found:
-                continue
+                return
             if field is None:
                 takes = ", ".join(self.references) or "none"
                 raise errors.SettingError(f"This model reads no {port!r}.", hint=f"It reads: {takes}.")
@@ -148,6 +154,3 @@ class Wire(BaseModel):
                 body[field] = found[0]
         for field in self.in_ms & body.keys():
             body[field] = round(body[field] * 1000)
-        for field in self.as_text & body.keys():
-            body[field] = f"{body[field]:g}" if isinstance(body[field], float) else str(body[field])
-        return {**self.fixed, **body, **settings.get(RAW, {})}
