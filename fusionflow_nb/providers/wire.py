@@ -133,24 +133,24 @@ class Wire(BaseModel):
         body.update({name: settings[name] for name in self.own_fields if name in settings})
         for port, found in references.items():
             self._refer(body, port, found)
+        for field in self.in_ms & body.keys():
+            body[field] = round(body[field] * 1000)
         for field in self.as_text & body.keys():
             body[field] = f"{body[field]:g}" if isinstance(body[field], float) else str(body[field])
         return {**self.fixed, **body, **settings.get(RAW, {})}
 
     def _refer(self, body: dict[str, Any], port: str, found: Sequence[Any]) -> None:
-            field = self.references.get(port)
-            if not found:
-                return
-            if field is None:
-                takes = ", ".join(self.references) or "none"
-                raise errors.SettingError(f"This model reads no {port!r}.", hint=f"It reads: {takes}.")
-            if field.endswith("[]"):
-                body.setdefault(field[:-2], []).extend(found)
-            elif field.endswith("#"):
-                begun = sum(1 for name in body if name == field[:-1] or name.startswith(f"{field[:-1]}_"))
-                for number, each in enumerate(found, begun + 1):
-                    body[field[:-1] if number == 1 else f"{field[:-1]}_{number}"] = each
-            else:
-                body[field] = found[0]
-        for field in self.in_ms & body.keys():
-            body[field] = round(body[field] * 1000)
+        field = self.references.get(port)
+        if not found:
+            return
+        if field is None:
+            takes = ", ".join(self.references) or "none"
+            raise errors.SettingError(f"This model reads no {port!r}.", hint=f"It reads: {takes}.")
+        if field.endswith("[]"):
+            body.setdefault(field[:-2], []).extend(found)
+        elif field.endswith("#"):
+            begun = sum(1 for name in body if name == field[:-1] or name.startswith(f"{field[:-1]}_"))
+            for number, each in enumerate(found, begun + 1):
+                body[field[:-1] if number == 1 else f"{field[:-1]}_{number}"] = each
+        else:
+            body[field] = found[0]
