@@ -1,16 +1,99 @@
-"""What a person is told of work that comes home by itself: how much, of which flow, begun in which notebook."""
+"""Work of dead kernels on its way home, and what a person is told of it: how much, of which flow, from where."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from fusionflow_nb.engine.resume import resume_jobs, waiting_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from concurrent.futures import Future
 
     from fusionflow_nb.engine.resume import Homecoming
+    from fusionflow_nb.engine.services import Services
     from fusionflow_nb.journal.protocol import OpenJob
+    from fusionflow_nb.notices import Notices
 
 _SHOWN_PLACES = 3
+
+
+class Homecomings:
+    """What this kernel takes up of the work that nobody follows.
+
+    Args:
+        services: the engine's living parts.
+        loop: where they live.
+        call: does async work there and waits for it.
+        notices: where the person is told.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        loop: asyncio.AbstractEventLoop,
+        call: Callable[[Coroutine[Any, Any, Any]], Any],
+        notices: Notices,
+    ) -> None:
+        self._services = services
+        self._loop = loop
+        self._call = call
+        self._notices = notices
+        self._under_way: Future[list[Homecoming]] | None = None
+        self._listeners: list[Callable[[str], None]] = []
+
+    def bring(self) -> list[Homecoming]:
+        """Finish what nobody follows, and wait for it, and for what this kernel took up by itself before."""
+        before = self.wait()
+
+        async def work() -> list[Homecoming]:
+            return await resume_jobs(await waiting_jobs(self._services), self._services, self._came)
+
+        found: list[Homecoming] = self._call(work())
+        return before + found
+
+    def begin(self) -> None:
+        """Begin to finish what nobody follows, tell the person so, and return; how it ended is told too."""
+        if self._under_way is not None and not self._under_way.done():
+            return
+        jobs = self._call(waiting_jobs(self._services))
+        if not jobs:
+            return
+        names = self._call(self._services.journal.project_names(list({job.draft.project_id for job in jobs})))
+        notice = self._notices.say(begins(jobs, names))
+
+        async def work() -> list[Homecoming]:
+            found = await resume_jobs(jobs, self._services, self._came)
+            notice.replace(ended(found, names))
+            return found
+
+        self._under_way = asyncio.run_coroutine_threadsafe(work(), self._loop)
+
+    def wait(self, timeout_s: float | None = None) -> list[Homecoming]:
+        """What this kernel had taken up by itself, when it has ended; told once.
+
+        Raises:
+            TimeoutError: it goes on.
+        """
+        if self._under_way is None:
+            return []
+        found = self._under_way.result(timeout_s)
+        self._under_way = None
+        return found
+
+    def listen(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Hear the project id of each call that came home, on the loop thread; returns how to stop."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def tell(self, project_id: str) -> None:
+        """Say that a call of a flow has ended outside of its runs."""
+        for listener in tuple(self._listeners):
+            listener(project_id)
+
+    def _came(self, one: Homecoming) -> None:
+        self.tell(one.job.draft.project_id)
 
 
 def begins(jobs: Sequence[OpenJob], names: Mapping[str, str]) -> str:

@@ -93,7 +93,7 @@ class OpenCalls(Sheet):
             What came home, in a sentence.
         """
         living = session.current()
-        ended = living.bring_home()
+        ended = living.homecomings.bring()
         names = living.call(living.journal.project_names(list({one.job.draft.project_id for one in ended})))
         return homecoming.ended(ended, names) if ended else "Nothing was waiting."
 
@@ -169,5 +169,5 @@ def _do(job_id: str, what: Callable[..., Any]) -> Outcome:
         )
     job: OpenJob = found[0]
     outcome: Outcome = living.call(what(job, living.services))
-    living.tell_home(job.draft.project_id)
+    living.homecomings.tell(job.draft.project_id)
     return outcome

@@ -8,33 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import getpass
 import os
 import threading
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fusionflow_nb import bucket, credentials, errors, homecoming, tape
-from fusionflow_nb.assets.local import LocalFolderStore
-from fusionflow_nb.assets.s3 import Bucket
-from fusionflow_nb.assets.s3_store import S3Store
+from fusionflow_nb import bucket, credentials, errors, tape
 from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.engine.function_threads import FunctionThreads
 from fusionflow_nb.engine.known import look_up, scope_of
-from fusionflow_nb.engine.resume import resume_jobs, waiting_jobs
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.engine.services import Services, new_id
 from fusionflow_nb.engine.status import Facts
 from fusionflow_nb.home import (
     HOME_VARIABLE,
-    SIMULATOR_VARIABLE,
     home_folder,
     notebook_name,
     resumes_by_itself,
     unknown_policy,
 )
+from fusionflow_nb.homecoming import Homecomings
 from fusionflow_nb.journal.budgets import UNPRICED
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.notices import Notices
@@ -43,11 +37,9 @@ from fusionflow_nb.providers.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-    from concurrent.futures import Future
     from pathlib import Path
 
     from fusionflow_nb.assets.protocol import HomeStore
-    from fusionflow_nb.engine.resume import Homecoming
     from fusionflow_nb.journal.records import Generation, ProjectRecord
     from fusionflow_nb.plan.job import Job
     from fusionflow_nb.plan.plan import Plan
@@ -81,7 +73,7 @@ class Session:
         self.registry = registry or Registry()
         self.catalog = Catalog()
         self.journal = Journal.open(self.home, notebook=notebook_name())
-        self.store = _open_store(self.home, self.journal)
+        self.store: HomeStore = bucket.home_store(self.home, self.journal.uploads)
         self.notices = Notices()
         self.workers = ThreadPoolExecutor(max_workers=_threads(), thread_name_prefix="fusionflow")
         self._loop = asyncio.new_event_loop()
@@ -98,13 +90,11 @@ class Session:
             unknown_policy=unknown_policy(),
             account=credentials.account,
         )
-        if isinstance(self.store, S3Store):
-            self.workers.submit(self._go_on_uploading, self.store)
+        self.workers.submit(bucket.go_on_uploading, self.store)
         self._tape: Tape | None = None
         self._runs: set[Any] = set()
         self._written: dict[str, ProjectRecord] = {}
-        self._resuming: Future[list[Homecoming]] | None = None
-        self._on_home: list[Callable[[str], None]] = []
+        self.homecomings = Homecomings(self.services, self._loop, self.call, self.notices)
         self._on_budget: list[Callable[[], None]] = []
         self._has_announced = False
 
@@ -221,47 +211,7 @@ class Session:
 
     def resume(self) -> list[str]:
         """Finish what dead kernels began, by polling and fetching only; returns ids of generations that came home."""
-        return [one.answer.generation_id for one in self.bring_home() if one.answer is not None]
-
-    def bring_home(self) -> list[Homecoming]:
-        """Finish what nobody follows, and wait for it, and for what this kernel took up by itself before."""
-        taken_up, self._resuming = self._resuming, None
-        before = [] if taken_up is None else taken_up.result()
-
-        async def work() -> list[Homecoming]:
-            return await resume_jobs(await waiting_jobs(self.services), self.services, self._came_home)
-
-        return before + self.call(work())
-
-    def resume_soon(self) -> None:
-        """Begin to finish what nobody follows, tell the person so, and return; how it ended is told too."""
-        if self._resuming is not None and not self._resuming.done():
-            return
-        jobs = self.call(waiting_jobs(self.services))
-        if not jobs:
-            return
-        names = self.call(self.journal.project_names(list({job.draft.project_id for job in jobs})))
-        notice = self.notices.say(homecoming.begins(jobs, names))
-
-        async def work() -> list[Homecoming]:
-            ended = await resume_jobs(jobs, self.services, self._came_home)
-            notice.replace(homecoming.ended(ended, names))
-            return ended
-
-        self._resuming = asyncio.run_coroutine_threadsafe(work(), self._loop)
-
-    def on_home(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Hear the project id of each call that came home, on the loop thread; returns how to stop."""
-        self._on_home.append(listener)
-        return lambda: self._on_home.remove(listener)
-
-    def tell_home(self, project_id: str) -> None:
-        """Say that a call of a flow has ended outside of its runs."""
-        for listener in tuple(self._on_home):
-            listener(project_id)
-
-    def _came_home(self, one: Homecoming) -> None:
-        self.tell_home(one.job.draft.project_id)
+        return [one.answer.generation_id for one in self.homecomings.bring() if one.answer is not None]
 
     # --- budgets -----------------------------------------------------------------------------------------------------
 
@@ -338,18 +288,10 @@ class Session:
 
     def reopen_store(self) -> None:
         """Read anew whether there is a bucket. Work under way keeps the store that it began with."""
-        before, self.store = self.store, _open_store(self.home, self.journal)
+        before, self.store = self.store, bucket.home_store(self.home, self.journal.uploads)
         self.services.store = self.store
-        if isinstance(self.store, S3Store):
-            self.workers.submit(self._go_on_uploading, self.store)
+        self.workers.submit(bucket.go_on_uploading, self.store)
         before.close()
-
-    @staticmethod
-    def _go_on_uploading(store: S3Store) -> None:
-        """Take up what dead kernels had not brought to the bucket; where the log cannot be read, the next one does."""
-        with contextlib.suppress(errors.JournalError, errors.MissingExtraError):
-            _ = store.bucket.client  # its 0.3 s are better spent here than by the first who needs an address
-            store.uploads.resume()
 
 
 _current: Session | None = None
@@ -367,7 +309,7 @@ def current() -> Session:
         if found is None or is_new:
             found = _current = Session()
     if is_new and resumes_by_itself():
-        found.resume_soon()
+        found.homecomings.begin()
     return found
 
 
@@ -424,20 +366,6 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid()) if hasattr(os, "getuid") else ""
-
-
-def _open_store(home: Path, journal: Journal) -> HomeStore:
-    """The local folder, and the bucket behind it where one is set up."""
-    folder = LocalFolderStore(home / "assets")
-    try:
-        made = bucket.settings(home)
-    except errors.SecretError as error:
-        warnings.warn(f"{error} Until then results stay on this machine.", stacklevel=3)
-        return folder
-    if made is None:
-        return folder
-    is_reachable = not made.is_on_this_machine or bool(os.environ.get(SIMULATOR_VARIABLE))
-    return S3Store(folder, Bucket(made), journal.uploads(made.place), serves_services=is_reachable)
 
 
 def _make_home(home: Path) -> None:

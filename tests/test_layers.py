@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "display": {"errors", "media", "flow", "assets", "engine", "author", "live_run"},
     "cell_output": set(),
     "notices": {"cell_output"},
-    "homecoming": {"engine", "journal.protocol"},
+    "homecoming": {"engine", "journal.protocol", "notices"},
     # What a person asks about money: the books are the journal's.
     "books": {"errors", "journal", "session"},
     "open_work": {"errors", "session", "homecoming", "display", "engine", "journal.protocol"},

@@ -32,8 +32,7 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
 def resumed() -> list[str]:
     """Begin a session as any first call does, wait until what it took up has ended, and give the lines it said."""
     living = session.current()
-    if living._resuming is not None:
-        living._resuming.result(PATIENCE_S)
+    living.homecomings.wait(PATIENCE_S)
     return living.notices.said
 
 

@@ -86,7 +86,7 @@ class Conversation:
             flow.on_run(self._run_begins),
             living.catalog.subscribe(self._declared),
             living.on_budget(self._budget_soon),
-            living.on_home(self._came_home),
+            living.homecomings.listen(self._came_home),
             living.notices.subscribe(lambda text: self._tell({"type": "facts", "news": text})),
         ]
         self._later(self._open)
@@ -218,7 +218,7 @@ class Conversation:
         self._plan()
         self._tell_of_tape()
         if resumes_by_itself():
-            living.resume_soon()
+            living.homecomings.begin()
 
     def plan_soon(self) -> None:
         """Plan again when the worker is free; what changes until then is planned together."""

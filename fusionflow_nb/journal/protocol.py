@@ -194,6 +194,10 @@ class Journal(Protocol):
         """Outputs, generation, settlement and release in one transaction. False: the lease is lost, nothing settled."""
         ...
 
+    async def project_names(self, project_ids: Sequence[str]) -> dict[str, str]:
+        """The names of flows by id, as they were logged last; unknown ones are absent."""
+        ...
+
     async def ended(self, job_id: str) -> Ended | None:
         """How a job ended; None while it goes on."""
         ...
