@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "google": ("GEMINI_API_KEY",),
     "kling": ("KLING_ACCESS_KEY", "KLING_SECRET_KEY"),
     "luma": ("LUMA_AGENTS_API_KEY",),
+    "luma-dream-machine": ("LUMAAI_API_KEY",),
     "minimax": ("MINIMAX_API_KEY",),
     "openai": ("OPENAI_API_KEY",),
     "r2": ("FUSIONFLOW_R2_ACCESS_KEY_ID", "FUSIONFLOW_R2_SECRET_ACCESS_KEY"),

@@ -107,7 +107,7 @@ def port_of(task: str) -> str:
     return "video" if task.endswith("video") else "audio" if task == "text-to-audio" else "image"
 
 
-def body_of(request: Request, addresses: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def body_of(request: Request, addresses: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """What is sent, by the model's mapping table. Raises SettingError."""
     wire = request.model.wire
     assert wire is not None  # noqa: S101 - an entry of a service has its table, which the catalogue's test holds

@@ -11,6 +11,8 @@ from fusionflow_nb.providers.bfl import BlackForestLabs
 from fusionflow_nb.providers.contract import Adapter
 from fusionflow_nb.providers.elevenlabs import ElevenLabs
 from fusionflow_nb.providers.fal import Fal
+from fusionflow_nb.providers.luma import Luma
+from fusionflow_nb.providers.luma_dream_machine import LumaDreamMachine
 from fusionflow_nb.providers.openai import OpenAI
 from fusionflow_nb.providers.replicate import Replicate
 from fusionflow_nb.providers.simulator import Simulator
@@ -44,6 +46,8 @@ ADAPTERS = {
         takes_addresses=False,
         tells=False,
     ),
+    "luma": Adapter(Luma, "uni-1", "uni-1", film="ray-3.2", cancels=False, tells=False),
+    "luma-dream-machine": Adapter(LumaDreamMachine, "photon-1", refusal="Failed", tells=False),
     "openai": Adapter(
         OpenAI,
         "gpt-image-2",

@@ -123,6 +123,8 @@ def _body(response: dict[str, Any], base: str) -> bytes:
         "https://replicate.delivery/xezq/abc/out-0.webp",
         "https://replicate.delivery/a/out.webp",
         "https://delivery-eu1.bfl.ai/results/x/sample.jpeg?se=...",
+        "https://cdn.example/x.mp4",
+        "https://storage.cdn-luma.com/x.mp4",
     ):
         text = text.replace(gone, f"{base}{OUTPUT}")
     import base64

@@ -18,7 +18,7 @@ UNUSED = {
     "replicate-run-prefer-wait": "a held connection is one more way to lose an answer that cost money; we poll",
     "replicate-stream-sse": "streams of text models; none of the catalogue's models makes text",
 }
-PENDING = {"google", "luma", "runway"}
+PENDING = {"google", "runway"}
 """Services whose adapters are not here yet, by the beginning of their recordings' names; to be emptied."""
 
 

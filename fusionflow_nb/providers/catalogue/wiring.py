@@ -102,6 +102,18 @@ _STABILITY: dict[str, Any] = {
     ),
 }
 _FLUX_2 = {"image": "input_image#", "references": "input_image#"}
+_LUMA_RATIO = Parameter(kind="choice", choices=tuple("3:1 2:1 21:9 16:9 4:3 3:2 1:1 3:4 2:3 9:16 1:2 1:3".split()))  # noqa: SIM905
+
+
+def _film(resolutions: tuple[str, ...], lengths: tuple[int, ...], ratio: Parameter) -> dict[str, Parameter]:
+    """A film of a service that makes a few lengths and sizes."""
+    return {
+        "aspect_ratio": ratio,
+        "resolution": Parameter(kind="choice", choices=resolutions),
+        "duration_s": Parameter(kind="choice", choices=lengths, description="seconds"),
+    }
+
+
 TAKEN = frozenset({"model", "settings", "fallback"})
 """Names of a node's own parameters: a service's field of such a name goes in `settings={"fields": {...}}`."""
 _VOICES = tuple("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar".split())  # noqa: SIM905
@@ -146,6 +158,35 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     "bfl/flux-2-flex": _flux(64, 4096, 16, _FLUX_2, ("steps", "guidance")),
     "bfl/flux-2-klein-4b": _flux(64, 4096, 16, _FLUX_2),
     "bfl/flux-pro-1.1": _flux(256, 1440, 32, {}),
+    "luma/uni-1": {
+        "wire": {
+            "references": {"image": "source", "references": "image_ref[]"},
+            "own_fields": ("output_format", "style", "web_search", "user_id"),
+        },
+        "parameters": {"aspect_ratio": _LUMA_RATIO},
+    },
+    "luma/ray-3.2": {
+        "wire": {
+            "fields": {"resolution": "resolution", "duration_s": "duration"},
+            "references": {"image": "start_frame", "last_image": "end_frame", "video": "source"},
+            "own_fields": ("keyframes", "keyframe_indexes", "loop", "hdr", "edit", "user_id"),
+        },
+        "parameters": _film(("360p", "540p", "720p", "1080p"), (5, 10), _LUMA_RATIO),
+    },
+    "luma-dream-machine/ray-2": {
+        "wire": {
+            "fields": {"resolution": "resolution", "duration_s": "duration"},
+            "references": {"image": "frame0", "last_image": "frame1"},
+            "own_fields": ("keyframes", "loop", "concepts"),
+        },
+        "parameters": _film(("540p", "720p", "1080p", "4k"), (5, 9), _RATIO),
+    },
+    "luma-dream-machine/photon-1": {
+        "wire": {
+            "references": {"references": "image_ref[]"},
+            "own_fields": ("format", "style_ref", "character_ref", "modify_image_ref"),
+        },
+    },
     # What the table of spellings alone would get wrong, by the entry's id.
     "fal/fal-ai/kling-video/v3/pro/image-to-video": _KLING,
     "fal/fal-ai/kling-video/v3/pro/text-to-video": {

@@ -3,7 +3,8 @@
 from fusionflow_nb.providers.http.answer import Answer
 from fusionflow_nb.providers.http.client import Http
 from fusionflow_nb.providers.http.download import Fetched, no_longer_than
+from fusionflow_nb.providers.http.hand_over import hand_over
 from fusionflow_nb.providers.http.parts import Part, as_fields
 from fusionflow_nb.providers.http.site import Site
 
-__all__ = ["Answer", "Fetched", "Http", "Part", "Site", "as_fields", "no_longer_than"]
+__all__ = ["Answer", "Fetched", "Http", "Part", "Site", "as_fields", "hand_over", "no_longer_than"]

@@ -55,7 +55,7 @@ async def fetch(
         address = _address(url, http.site.provider)
         is_own = http.site.is_own(address)
         if not is_own:
-            _check_outside(address, http.site.provider)
+            check_outside(address, http.site.provider, "The output lies at")
         try:
             async with http.sent(
                 "GET",
@@ -148,10 +148,11 @@ def _address(url: str, provider: str) -> httpx.URL:
         raise errors.ProviderError("The address of the output is none.", provider=provider, hint=LOST) from error
 
 
-def _check_outside(address: httpx.URL, provider: str) -> None:
+def check_outside(address: httpx.URL, provider: str, what: str) -> None:
+    """Refuse an address out of an answer that is not on the open network. Raises ProviderError, begun by `what`."""
     if address.scheme != "https" or not address.host or not pool.is_public(address.host):
         raise errors.ProviderError(
-            f"The output lies at {address.scheme}://{address.host}, which is not asked.",
+            f"{what} {address.scheme}://{address.host}, which is not asked.",
             provider=provider,
             hint="Only https on the open network is.",
         )

@@ -10,6 +10,8 @@ from fusionflow_nb.providers import catalogue
 from fusionflow_nb.providers.simulator.bfl import BflSide
 from fusionflow_nb.providers.simulator.elevenlabs import ElevenLabsSide
 from fusionflow_nb.providers.simulator.fal import FalSide
+from fusionflow_nb.providers.simulator.luma import LumaSide
+from fusionflow_nb.providers.simulator.luma_dream_machine import LumaDreamMachineSide
 from fusionflow_nb.providers.simulator.openai import OpenAISide
 from fusionflow_nb.providers.simulator.replicate import ReplicateSide
 from fusionflow_nb.providers.simulator.stability import StabilitySide
@@ -30,6 +32,8 @@ SIDES: dict[str, Callable[[World, dict[str, str]], Side]] = {
     "bfl": BflSide,
     "elevenlabs": ElevenLabsSide,
     "fal": FalSide,
+    "luma": LumaSide,
+    "luma-dream-machine": LumaDreamMachineSide,
     "openai": OpenAISide,
     "replicate": ReplicateSide,
     "stability": StabilitySide,

@@ -1,0 +1,50 @@
+"""A file to the address that a service named for it: the address itself is the permission, so no key goes along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+from fusionflow_nb import errors
+from fusionflow_nb.providers.http import trouble
+from fusionflow_nb.providers.http.download import check_outside
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fusionflow_nb.providers.http.client import Http
+
+
+async def hand_over(http: Http, url: str, content: bytes, *, headers: Mapping[str, str]) -> None:
+    """PUT the bytes; done twice they are merely there twice.
+
+    Args:
+        http: the service that named the address.
+        url: the address; over TLS on the open network, where it is not the service's own.
+        content: the bytes.
+        headers: as the service says, for they may be part of the signature.
+
+    Raises:
+        ProviderError: they were not taken (`is_retryable` where they may be later), or the address is not asked.
+    """
+    provider = http.site.provider
+    try:
+        address = httpx.URL(url)
+        is_own = http.site.is_own(address)
+        if not is_own:
+            check_outside(address, provider, "A file is to go to")
+        async with http.sent(
+            "PUT", address, headers=headers, content=content, outside=not is_own, with_key=False
+        ) as response:
+            answer = await http.read(response)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise trouble.clear(error, provider, url) from error
+    if not answer.is_good:
+        raise errors.ProviderError(
+            f"{trouble.host_of(url)} does not take the file.",
+            provider=provider,
+            status=answer.status,
+            hint="Nothing was submitted: run again.",
+            is_retryable=answer.status >= 500,  # noqa: PLR2004 - its own trouble
+        )

@@ -1,0 +1,111 @@
+"""The simulator against Luma's own clients, of its Agents API and of the older one."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import luma_agents
+import lumaai
+import pytest
+from replay import PNG
+from test_official_clients import _in_thread, fetched, png  # noqa: F401 - a fixture
+
+from fusionflow_nb.providers.simulator import Mood
+from fusionflow_nb.providers.simulator.world import File
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from fusionflow_nb.providers.simulator import Simulator
+
+
+@pytest.fixture
+async def agents(simulator: Simulator) -> AsyncIterator[luma_agents.AsyncLuma]:
+    base = f"{simulator.base}/luma/api"
+    async with luma_agents.AsyncLuma(auth_token="simulated", base_url=base, max_retries=0) as made:  # noqa: S106
+        yield made
+
+
+@pytest.fixture
+async def dream(simulator: Simulator) -> AsyncIterator[lumaai.AsyncLumaAI]:
+    base = f"{simulator.base}/luma-dream-machine/api"
+    async with lumaai.AsyncLumaAI(auth_token="simulated", base_url=base, max_retries=0) as made:  # noqa: S106
+        yield made
+
+
+async def states_of(client: Any, made: Any) -> tuple[list[str], Any]:
+    """Every state on the way to the end, and how it ended."""
+    seen = [made.state]
+    while made.state not in {"completed", "failed"}:
+        made = await client.generations.get(made.id)
+        seen.append(made.state)
+    return list(dict.fromkeys(seen)), made
+
+
+async def test_its_client_makes_pictures_and_films(agents: luma_agents.AsyncLuma, png: Path) -> None:  # noqa: F811 - the fixture
+    """From a prompt, out of a picture inline, and a film out of it: queued, processing, completed."""
+    inline = {"data": base64.b64encode(await _in_thread(png.read_bytes)).decode(), "media_type": "image/png"}
+    for about, kind in (
+        ({"model": "uni-1", "type": "image", "aspect_ratio": "16:9"}, "image/png"),
+        ({"model": "uni-1", "type": "image_edit", "source": inline}, "image/png"),
+        ({"model": "ray-3.2", "type": "video", "video": {"start_frame": inline, "duration": "5s"}}, "video/webm"),
+    ):
+        asking: dict[str, Any] = {"prompt": "hills", **about}
+        seen, made = await states_of(agents, await agents.generations.create(**asking))
+        assert seen == ["queued", "processing", "completed"]
+        assert await _in_thread(fetched, made.output[0].url) == kind
+
+
+async def test_its_client_puts_a_file_and_goes_by_it(agents: luma_agents.AsyncLuma, png: Path) -> None:  # noqa: F811 - the fixture
+    """Announced, put to the address, completed, ready; then named in an edit."""
+    content = await _in_thread(png.read_bytes)
+    made = await agents.files.create(mime_type="image/png", size_bytes=len(content))
+    where = made.upload
+    async with httpx.AsyncClient(trust_env=False) as plain:
+        put = await plain.put(where.url, content=content, headers=dict(where.headers or {}))
+    assert put.status_code == 200
+    assert (await agents.files.complete(made.id)).state == "pending"
+    states = [(await agents.files.get(made.id)).state for _ in range(2)]
+    assert states == ["pending", "ready"]
+    begun = await agents.generations.create(
+        prompt="at night", model="uni-1", type="image_edit", source={"file_id": made.id}
+    )
+    assert (await states_of(agents, begun))[0][-1] == "completed"
+
+
+async def test_its_client_reads_the_errors(agents: luma_agents.AsyncLuma, simulator: Simulator) -> None:
+    """States with their code; statuses as its own classes."""
+    for mood, code in ((Mood(end="refused"), "content_moderated"), (Mood(end="failed"), "generation_failed")):
+        simulator.world.moods.append(mood)
+        _, made = await states_of(agents, await agents.generations.create(prompt="x", model="uni-1", type="image"))
+        assert (made.state, made.failure_code) == ("failed", code)
+    for mood, kind in (
+        (Mood(submit="busy"), luma_agents.RateLimitError),
+        (Mood(submit="invalid"), luma_agents.BadRequestError),
+        (Mood(submit="broken"), luma_agents.InternalServerError),
+    ):
+        simulator.world.moods.append(mood)
+        with pytest.raises(kind):
+            await agents.generations.create(prompt="x", model="uni-1", type="image")
+
+
+async def test_the_older_client_makes_deletes_and_fails(dream: lumaai.AsyncLumaAI, simulator: Simulator) -> None:
+    """Pictures, films out of an address, the balance, delete; a failure with its reason."""
+    simulator.world.files["a.png"] = File(PNG, "image/png", float("inf"))
+    made: Any = await dream.generations.image.create(model="photon-1", prompt="hills")
+    seen, made = await states_of(dream, made)
+    assert seen == ["queued", "dreaming", "completed"]
+    assert await _in_thread(fetched, made.assets.image) == "image/png"
+    frame: Any = {"frame0": {"type": "image", "url": "https://bucket.example.com/a.png"}}
+    _, made = await states_of(dream, await dream.generations.video.create(model="ray-2", prompt="x", keyframes=frame))
+    assert await _in_thread(fetched, made.assets.video) == "video/webm"
+    assert (await dream.credits.get()).credit_balance == 1250
+    await dream.generations.delete(made.id)
+    with pytest.raises(lumaai.NotFoundError):
+        await dream.generations.get(made.id)
+    simulator.world.moods.append(Mood(end="failed"))
+    _, made = await states_of(dream, await dream.generations.image.create(model="photon-1", prompt="x"))
+    assert made.failure_reason == "The generation failed."
