@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from dead_kernel import Shared
 from engine_kit import PATIENCE_S, counts, state_of
+from pydantic import ValidationError
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
+from fusionflow_nb.display.lines import lines
 from fusionflow_nb.engine import dispatch
 from fusionflow_nb.providers.fake import MODELS, Behaviour, FakeProvider
-from fusionflow_nb.providers.model import PerImage
+from fusionflow_nb.providers.model import Equivalent, PerImage
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session
 
@@ -168,11 +172,60 @@ def test_what_a_fallback_cannot_do_is_said_before_the_run(
         flow.generate_image(DAWN, model="fake/image", fallback=fallback, **settings)
 
 
+@pytest.mark.parametrize("is_same", [True, False], ids=["the same", "another"])
+def test_only_a_source_makes_it_the_same_model(
+    flow: Flow, living: Session, fake: FakeProvider, spare: Spare, *, is_same: bool
+) -> None:
+    """Who stood in is said, and that it is another model unless the catalogue says with a source that it is not."""
+    same = (Equivalent(id="spare/image", source="the maker's page"),) if is_same else ()
+    fake.models = [one.model_copy(update={"equivalents": same}) for one in fake.models]
+    fake.when(DAWN, BUSY)
+    flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"], name="still")
+    run = flow.run().wait(PATIENCE_S)
+    [status] = run.jobs.values()
+    assert (status.served_by, status.is_same_model) == ("spare/image", is_same)
+    [line] = lines(run)
+    assert line.words == ("by spare/image" if is_same else "by spare/image, another model")
+
+
+def test_equivalents_stand_in_by_one_word(flow: Flow, living: Session, fake: FakeProvider, spare: Spare) -> None:
+    """`fallback=["equivalents"]` is every entry that is known to be the same model."""
+    same = (Equivalent(id="spare/image", source="the maker's page"), Equivalent(id="gone/image", source="as above"))
+    fake.models = [one.model_copy(update={"equivalents": same}) for one in fake.models]
+    fake.when(DAWN, BUSY)
+    flow.generate_image(DAWN, model="fake/image", fallback=["equivalents"], name="still")
+    assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
+    assert len(spare.log()) == 1
+
+
+def test_where_none_is_the_same_the_word_is_refused(flow: Flow, living: Session) -> None:
+    """Nothing stands in by a likeness of names."""
+    with pytest.raises(errors.ModelError, match=r"No model is known to be the same as fake/image\."):
+        flow.generate_image(DAWN, model="fake/image", fallback=["equivalents"])
+
+
+def test_an_equivalent_needs_a_source() -> None:
+    """Nobody's word is no reason to call two models one."""
+    with pytest.raises(ValidationError, match="source"):
+        Equivalent(id="spare/image", source="")
+
+
+def test_a_fallback_that_has_ended_is_left_out(flow: Flow, living: Session, fake: FakeProvider, spare: Spare) -> None:
+    """The asked model still runs; that the other has ended is said."""
+    spare.models = [one.model_copy(update={"retires_on": dt.date(2020, 1, 1)}) for one in spare.models]
+    with pytest.warns(FutureWarning, match="spare/image ended on 2020-01-01.*stands in for nobody"):
+        flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"], name="still")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # heard above
+        assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
+
+
 KERNEL = """
 import os, sys
 from pathlib import Path
 from fusionflow_nb import session
 from fusionflow_nb.author import Flow
+from fusionflow_nb.display.lines import lines
 from fusionflow_nb.engine import dispatch
 from fusionflow_nb.providers.fake import Behaviour, FakeProvider
 from fusionflow_nb.providers.registry import Registry

@@ -12,6 +12,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.home import home_folder
 from fusionflow_nb.providers import catalogue
 from fusionflow_nb.providers.catalogue import sheet
+from fusionflow_nb.providers.catalogue.equivalents import SAME
 from fusionflow_nb.providers.catalogue.wiring import BESIDE_THE_SHEET
 from fusionflow_nb.providers.wire import Wire
 
@@ -76,6 +77,18 @@ def test_estimates_never_lie_below_the_price(identity: str, settings: dict[str, 
 def test_what_has_no_price_stays_without(identity: str) -> None:
     """No price in the sheet, or one by the second where nobody can say how many: an allowance is needed."""
     assert entry(identity).estimate({}).is_unpriced
+
+
+def test_the_same_model_is_known_both_ways_by_a_source() -> None:
+    """Each pair names two entries there are, and who says that they are one."""
+    known = {each.id: each for each in catalogue.built_in()}
+    assert SAME
+    for pair in SAME:
+        assert pair.source
+        assert pair.source_date
+        assert known[pair.one].is_same_as(pair.other)
+        assert known[pair.other].is_same_as(pair.one)
+    assert not entry("bfl/flux-pro-1.1").is_same_as(FLUX_PRO)  # nobody says so
 
 
 def test_a_retired_model_knows_when_it_ended() -> None:

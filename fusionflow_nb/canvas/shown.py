@@ -53,11 +53,15 @@ class Shown:
             job.outputs,
             status.generation_id,
             cost_micro_usd=status.cost_micro_usd,
+            cost_is_exact=status.cost_is_exact,
             elapsed_s=elapsed_s,
             finished_at_us=status.finished_at_us or None,
-            provider=_provider(job),
+            provider=status.served_by.partition("/")[0] or _provider(job),
             error=status.error,
         )
+        if status.served_by:
+            facts["served_by"] = status.served_by
+            facts["is_same_model"] = status.is_same_model
         known = self.results.setdefault(job.node.id, {})
         axes = _axes(job.coordinate)
         for other in [other for other in known if _axes(other) != axes]:
@@ -112,6 +116,7 @@ class Shown:
         generation_id: str | None,
         *,
         cost_micro_usd: int = 0,
+        cost_is_exact: bool = True,
         elapsed_s: float | None = None,
         finished_at_us: int | None = None,
         provider: str | None = None,
@@ -123,6 +128,7 @@ class Shown:
             "cells": self.cells(outputs or {}, coordinate),
             "generation_id": generation_id or None,
             "cost_micro_usd": cost_micro_usd,
+            "cost_is_exact": cost_is_exact,
             "elapsed_s": elapsed_s,
             "finished_at_us": finished_at_us,
             "provider": provider,

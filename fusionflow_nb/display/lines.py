@@ -111,6 +111,7 @@ def _words(statuses: Sequence[JobStatus], state: str, well: int, count: int) -> 
     reasons = {_WAITS_FOR.get(status.waits_for, status.waits_for) for status in statuses if status.state == "waiting"}
     if state == "waiting" and any(reasons):
         found.append(f"for {', '.join(sorted(filter(None, reasons)))}")
+    found += [_served(status) for status in statuses[:1] if status.served_by and state in WELL]
     places = [status.queue_position for status in statuses if status.queue_position]
     if state in {"running", "waiting"} and places:
         found.append(f"{min(places)} ahead in the queue")
@@ -128,9 +129,15 @@ def _said(statuses: Sequence[JobStatus]) -> str:
     return next(iter(found)) + more if found else ""
 
 
+def _served(status: JobStatus) -> str:
+    """Who stood in for the model that was asked for."""
+    return f"by {status.served_by}{'' if status.is_same_model else ', another model'}"
+
+
 def _cost(statuses: Sequence[JobStatus]) -> str:
+    """What was paid; `~` in front where a service has not said what it charged."""
     micro = sum(status.cost_micro_usd for status in statuses)
-    return dollars(micro)
+    return dollars(micro) if all(status.cost_is_exact for status in statuses) else f"~{dollars(micro)}"
 
 
 def dollars(micro_usd: int) -> str:

@@ -60,6 +60,8 @@ SUBMIT_TRIES = 3
 BACKOFF_S = 0.5
 BACKOFF_CAP_S = 8.0
 HELD_LOOK_S = 0.25
+NOTHING = Cost(0, is_exact=True)
+"""Of a call that the service never took."""
 LAST_LOOK_S = 300.0
 """For one more look at a job whose time is over, its download included."""
 ANSWER_GRACE_S = 5.0
@@ -94,7 +96,9 @@ class Call:
         replaces: str | None = None,
     ) -> None:
         assert bound.entry is not None  # noqa: S101 - provider jobs have a model
+        self.asked = bound.entry
         self.entry = bound.entry
+        """Who serves it: the asked model, or the fallback that a dead kernel had turned to."""
         self.bound = bound
         self.task = task
         self.draft = draft
@@ -279,7 +283,7 @@ class Call:
         except errors.FusionFlowError as error:
             if not self._has_ended:
                 # Before it left: a key is missing, or the bytes of an input. Nothing was taken.
-                await self._finish("failed", cost_micro_usd=0, error_code=error.code, error_message=str(error))
+                await self._finish("failed", cost=NOTHING, error_code=error.code, error_message=str(error))
             error.at(node_id)
             raise
         except Exception as error:  # SubmitAmbiguousError, or an adapter that broke: did it arrive?
@@ -288,7 +292,7 @@ class Call:
         if isinstance(status, Operation):
             return await self._followed(status, is_new=True)
         if isinstance(status, Failed) and status.is_retryable:
-            await self._finish("failed", cost_micro_usd=0, error_code="outage", error_message=status.message)
+            await self._finish("failed", cost=NOTHING, error_code="outage", error_message=status.message)
             raise verdicts.outage(status, node_id, provider)
         return await self._ended_at_once(status)
 
@@ -499,7 +503,7 @@ class Call:
                 await self._finish("refused", cost=status.cost, error_code="refused", error_message=status.message)
                 raise verdicts.final("refused", status.message, self.draft.node_id, self.entry.provider)
             case NoFunds():
-                await self._finish("no_funds", error_code="no_funds", error_message=status.message)
+                await self._finish("no_funds", cost=NOTHING, error_code="no_funds", error_message=status.message)
                 raise verdicts.final("no_funds", status.message, self.draft.node_id, self.entry.provider)
             case Cancelled():
                 await self._finish(
@@ -527,7 +531,7 @@ class Call:
         generation = await self._finish(
             "succeeded", cost=status.cost, outputs=outputs, cost_micro_usd=cost, seed=status.seed
         )
-        return Answer(outputs, generation.id, cost)
+        return Answer(outputs, generation.id, cost, cost_is_exact=generation.cost_is_exact)
 
     async def _spoilt(self, status: Done, error: errors.FusionFlowError) -> None:
         """It is paid for, and cannot be kept."""
@@ -578,7 +582,7 @@ class Call:
             outputs=outputs,
             output_url=self.services.store.uri(asset) if asset is not None and hasattr(asset, "sha256") else None,  # type: ignore[arg-type]
             cost_micro_usd=cost.micro_usd if cost else (cost_micro_usd or 0),
-            cost_is_exact=bool(cost and cost.is_exact),
+            cost_is_exact=cost.is_exact if cost is not None else self.entry.is_free,
             seed=seed if seed is not None else self.draft.seed,
             finished_at_us=self.services.clock(),
             error_code=error_code,

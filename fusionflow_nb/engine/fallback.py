@@ -64,12 +64,19 @@ class Calls:
             if out:
                 self._tell(News("waiting", waits_for=f"fallback {call.entry.id}"))
             try:
-                return await call.run()
+                return self._said(await call.run(), call)
             except errors.OutageError as outage:
                 out.append(outage)
         if len(out) > 1:
             out[0].what += "".join(f" So is its fallback {one.provider}: {one.what}" for one in out[1:])
         raise out[0]
+
+    def _said(self, answer: Answer, call: Call) -> Answer:
+        """The answer, with the model that made it where that is not the asked one."""
+        asked = self._calls[0].asked
+        if call.entry.id == asked.id:
+            return answer
+        return answer._replace(served_by=call.entry.id, is_same_model=asked.is_same_as(call.entry.id))
 
     def _call(self, given: Bound, key: bytes | None, estimate: Estimate | None) -> Call:
         entry, asked = given.entry, self._job.bound

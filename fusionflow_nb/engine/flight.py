@@ -35,6 +35,12 @@ class Answer(NamedTuple):
     generation_id: str
     cost_micro_usd: int = 0
     is_hit: bool = False
+    cost_is_exact: bool = True
+    """False: the service does not say what it charges, so the cost is the table's."""
+    served_by: str = ""
+    """The model that made it, where a fallback stood in for the asked one."""
+    is_same_model: bool = True
+    """Whether that is known to be the same model."""
 
 
 class Flight:

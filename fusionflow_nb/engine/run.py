@@ -303,6 +303,8 @@ class Run:
         try:
             if node_type.kind is Kind.PROVIDER:
                 answer = await self._provided(job, status)
+                status.cost_is_exact = answer.cost_is_exact
+                status.served_by, status.is_same_model = answer.served_by, answer.is_same_model
                 self._succeed(
                     job, status, answer.outputs, answer.generation_id, answer.cost_micro_usd, is_hit=answer.is_hit
                 )

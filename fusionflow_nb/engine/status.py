@@ -22,7 +22,13 @@ class JobStatus:
     started_at_us: int = 0
     finished_at_us: int = 0
     cost_micro_usd: int = 0
+    cost_is_exact: bool = True
+    """False: the cost is the table's; the service has not said what it charged."""
     generation_id: str | None = None
+    served_by: str = ""
+    """The model that made it, where a fallback stood in for the asked one."""
+    is_same_model: bool = True
+    """Whether that is known to be the same model."""
     error: errors.FusionFlowError | None = None
 
 

@@ -5,6 +5,7 @@ Done once per edit of a node, never per job.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from fusionflow_nb.flow.document import Node
     from fusionflow_nb.providers.model import ModelEntry, Task
 
+EQUIVALENTS = "equivalents"
+"""In `fallback`: every entry that the catalogue knows to be the same model."""
 COMMON = frozenset({"prompt", "model", "settings", "fallback"})
 """Parameters of a provider node that are no settings of the model."""
 
@@ -106,10 +109,14 @@ def _fallbacks(
     models: Models,
 ) -> tuple[Prepared, ...]:
     """Each fallback as if it had been asked: what it cannot do is said now and not in the middle of an outage."""
-    names = params.pop("fallback", None) or ()
+    names = _standing_in(params, models, node_id=node.id)
     prepared = []
     for name in names:
-        entry = models.resolve(name, node_id=node.id)  # one that has been retired stands in for nobody
+        try:
+            entry = models.resolve(name, node_id=node.id)
+        except errors.RetiredModelError as ended:  # that is no reason not to ask the model itself
+            warnings.warn(f"{ended} It stands in for nobody any more.", FutureWarning, stacklevel=2)
+            continue
         instead = node.model_copy(update={"params": {**node.params, "model": name, "fallback": None}})
         if "seed" not in entry.parameters:
             instead.params.pop(
@@ -124,6 +131,25 @@ def _fallbacks(
             raise
         prepared.append(one)
     return tuple(prepared)
+
+
+def _standing_in(params: dict[str, Any], models: Models, *, node_id: str) -> list[str]:
+    """The models that a node names to stand in, in its order; `equivalents` means those known to be the same model."""
+    names: list[str] = []
+    for name in params.pop("fallback", None) or ():
+        if name != EQUIVALENTS:
+            names.append(name)
+            continue
+        asked = _pinned(params["model"], models, node_id=node_id)[0] if params.get("model") else None
+        there = [one.id for one in asked.equivalents if models.entry(one.id) is not None] if asked else []
+        if not there:
+            raise errors.ModelError(
+                f"No model is known to be the same as {asked.id if asked else 'one that is not named here'}.",
+                node_id=node_id,
+                hint="Name in fallback=[...] which models may stand in for it.",
+            )
+        names += there
+    return list(dict.fromkeys(names))
 
 
 def key_parts(

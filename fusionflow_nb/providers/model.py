@@ -160,6 +160,14 @@ class Estimate(Entry):
         )
 
 
+class Equivalent(Entry):
+    """Another entry that is the same model, served by somebody else, and who says so."""
+
+    id: str
+    source: str = Field(min_length=1)
+    source_date: str = ""
+
+
 class ModelEntry(Entry):
     """One model of one service. Its id is `provider/provider_model_id`; aliases resolve to exactly one entry."""
 
@@ -183,7 +191,8 @@ class ModelEntry(Entry):
     source_date: str = ""
     retires_on: dt.date | None = None
     successor: str | None = None
-    equivalents: tuple[str, ...] = ()
+    equivalents: tuple[Equivalent, ...] = ()
+    """Entries that are the same model. Whatever else stands in for it is another model, and is said to be one."""
     behaviour: int = 1
     """Raised by hand only when the mapping changes what is sent: it is part of every content key."""
     typical_s: float | None = None
@@ -195,6 +204,10 @@ class ModelEntry(Entry):
     def id(self) -> str:
         """`provider/provider_model_id`."""
         return f"{self.provider}/{self.provider_model_id}"
+
+    def is_same_as(self, other: str) -> bool:
+        """Whether another entry's id is known to mean the same model."""
+        return other == self.id or any(one.id == other for one in self.equivalents)
 
     def wire_references(self) -> frozenset[str]:
         """The media ports that the service reads for this model."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fusionflow_nb.providers.catalogue import elevenlabs
+from fusionflow_nb.providers.catalogue.equivalents import equivalents_of
 from fusionflow_nb.providers.model import ModelEntry, Parameter
 from fusionflow_nb.providers.wire import Size, Wire
 
@@ -244,6 +245,7 @@ def entry_of(fact: dict[str, Any], fields_of: dict[str, list[str]]) -> ModelEntr
         source=fact.get("source", ""),
         source_date=fact.get("source_date", ""),
         retires_on=fact.get("retires_on"),
+        equivalents=equivalents_of(identity),
         wire=Wire(**wire),
     )
 

@@ -135,7 +135,9 @@ function freshChips(results: readonly JobResult[]): Chip[] {
   const time = Math.max(...results.map((one) => one.elapsed_s ?? 0))
   const chips: Chip[] = []
   if (time > 0) chips.push({ text: seconds(time), tone: "plain", title: "How long it took." })
-  return [...chips, { text: usd(cost), tone: "plain", title: "What it cost." }]
+  const isExact = results.every((one) => one.cost_is_exact !== false)
+  const says = isExact ? "What it cost." : "What it cost by the price table: the service has not said."
+  return [...chips, { text: `${isExact ? "" : "~"}${usd(cost)}`, tone: "plain", title: says }]
 }
 
 /** How the last run ended where it did not end well; a single hole in a batch says so in place. */
@@ -264,7 +266,10 @@ export function footOf(facts: CardFacts, model: Model | null): string[] {
   if (!result || !cell) return [model?.title ?? "not run yet"]
   const size = cell.width && cell.height ? [`${cell.width} × ${cell.height}`] : []
   const made = [result.provider ?? "", ...size, cell.duration_s ? `${Number(cell.duration_s.toFixed(1))} s` : ""]
-  return [...made.filter(Boolean), ...(result.finished_at_us ? [day(result.finished_at_us)] : [])]
+  const stoodIn = result.served_by
+    ? [`${result.served_by} stood in${result.is_same_model ? "" : ": another model"}`]
+    : []
+  return [...stoodIn, ...made.filter(Boolean), ...(result.finished_at_us ? [day(result.finished_at_us)] : [])]
 }
 
 /** Its name, and what is known of its bytes. */

@@ -84,10 +84,15 @@ export interface JobResult {
   cells: ResultCell[]
   generation_id?: string | null
   cost_micro_usd?: number
+  /** False: the cost is the table's; the service has not said what it charged. */
+  cost_is_exact?: boolean
   elapsed_s?: number | null
   finished_at_us?: number | null
   /** Made by a model of this provider, or `local`. */
   provider?: string | null
+  /** The model that made it, where a fallback stood in for the asked one, and whether it is known to be the same. */
+  served_by?: string
+  is_same_model?: boolean
   error?: ErrorFacts | null
 }
 
