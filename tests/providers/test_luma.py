@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -166,6 +167,56 @@ async def test_a_long_file_is_put_there_first(service: Luma, simulator: Simulato
     assert b"file_id" in submit.body
     assert len(submit.body) < 1000
     assert waits == [1.0]
+
+
+async def test_a_file_is_put_nowhere_inside(
+    service: Luma, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that names a machine of this network is not followed with a person's file."""
+    monkeypatch.setattr("fusionflow_nb.providers.simulator.luma.base_of", lambda _request: "http://127.0.0.1:9")
+    about = asked(service, "uni-1", "edit-image", references={"image": [picture(tmp_path, 640, noise=True)]})
+    with pytest.raises(errors.ProviderError, match="which is not asked"):
+        await service.submit(about, idempotency_key="k")
+    assert not [each for each in simulator.world.asked if each.method == "PUT"]
+    assert not simulator.world.jobs
+
+
+async def test_the_fields_of_a_film_travel_together(service: Luma, simulator: Simulator, tmp_path: Path) -> None:
+    """First and last frame, size, length and the service's own in one object; a film to change is the source."""
+    first, film = by_address(tmp_path)["image"][0], tmp_path / "film.mp4"
+    address = "https://example.com/a.mp4"
+    moving = Reference(Asset("1" * 64, "video/mp4", 70), film, url=address)
+    settings = {"duration_s": 10, "resolution": "1080p", "hdr": True, "fields": {"style": "auto"}}
+    for task, references, wanted in (
+        (
+            "image-to-video",
+            {"image": [first], "last_image": [first]},
+            {
+                "type": "video",
+                "video": {
+                    "resolution": "1080p",
+                    "duration": "10s",
+                    "hdr": True,
+                    "start_frame": {"url": ADDRESS},
+                    "end_frame": {"url": ADDRESS},
+                },
+            },
+        ),
+        (
+            "video-to-video",
+            {"video": [moving]},
+            {
+                "type": "video_edit",
+                "video": {"resolution": "1080p", "duration": "10s", "hdr": True},
+                "source": {"url": address, "media_type": "video/mp4"},
+            },
+        ),
+    ):
+        simulator.world.moods.append(Mood(end="never"))
+        about = asked(service, "ray-3.2", task, settings=settings, references=references)
+        assert isinstance(await service.submit(about, idempotency_key="k"), Operation)
+        body = json.loads(simulator.world.asked[-1].body)
+        assert body == {"prompt": "hills", "model": "ray-3.2", "style": "auto", **wanted}
 
 
 @pytest.mark.parametrize(("code", "kind"), [("budget_exhausted", NoFunds), ("content_moderated", Refused)])
