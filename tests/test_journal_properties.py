@@ -304,9 +304,8 @@ class Kernels(RuleBasedStateMachine):
             return
         key = job.key
         self.writes(number)
-        if self.jobs.get(key) is not job or job.state != "accepted":
-            return
-        wanted = any(kernel_id in self.alive for _, kernel_id in job.waiters)
+        is_there = self.jobs.get(key) is job and job.state == "accepted"  # its end may have lain in the outbox
+        wanted = is_there and any(kernel_id in self.alive for _, kernel_id in job.waiters)
         assert asyncio.run(self.living[number].hand_over(job.id, job.epoch)) is wanted
         if wanted:
             job.kernel = liveness.NOBODY

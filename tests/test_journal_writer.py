@@ -235,11 +235,14 @@ def test_child_that_outlives_its_parent_does_not_keep_it_alive(tmp_path):
     """The kernel's lock is its own: a forked worker inherits neither it nor its turn."""
     journal = Journal.open(tmp_path)
     ours, theirs = os.pipe()
+    is_there, says = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover - another process
         os.close(theirs)
+        os.write(says, b".")
         os.read(ours, 1)
         os._exit(0)
+    os.read(is_there, 1)  # until it runs, its copy of our lock is held
     journal._life.leave_to_parent()  # as if this process had been killed
     with Journal.open(tmp_path) as other:
         assert not other._is_alive(journal.kernel_id)
