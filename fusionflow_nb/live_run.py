@@ -142,6 +142,7 @@ class LiveRun:
                     at_us,
                     job.cost_micro_usd,
                     job.generation_id,
+                    expected=job.expected if job.progress is None else None,
                 )
             )
         return events

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from canvas_kit import View, talk
 
@@ -12,7 +14,9 @@ import fusionflow_nb as ff
 from fusionflow_nb.canvas.messages import read_message
 from fusionflow_nb.errors import EditError
 from fusionflow_nb.flow.wire import to_wire
+from fusionflow_nb.media.picture import encode_png, from_array, open_picture
 from fusionflow_nb.providers.fake import Behaviour, FakeProvider
+from fusionflow_nb.providers.protocol import Pending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -331,3 +335,33 @@ def test_a_closed_conversation_says_nothing_more(flow: Flow, view: View) -> None
     flow.text("dawn")
     flow.run().wait()
     assert len(view.heard) == before
+
+
+def _large_png() -> bytes:
+    """A picture of more pixels and bytes than belong on the wire."""
+    noise = np.random.default_rng(7).integers(0, 255, (1024, 1024, 3), dtype=np.uint8)
+    return encode_png(from_array(noise))
+
+
+def test_pictures_in_the_making_travel_as_small_buffers_and_stay_off_the_tape(
+    living: Session, fake: FakeProvider, view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The view gets a small WebP in a buffer; no message, no row and no stored file holds it."""
+    polled, picture, is_seen = fake.poll, _large_png(), threading.Event()
+
+    async def painting(operation: Any) -> Any:
+        return await polled(operation) if is_seen.is_set() else Pending(preview=picture)
+
+    monkeypatch.setattr(fake, "poll", painting)
+    view.edit(add("still", "generate_image", model="fake/image", prompt="dawn", seed=1))
+    view.ask("run", targets=["still"])
+    message = view.until(lambda one: one["type"] == "events" and any("preview" in event for event in one["events"]))
+    assert "preview" not in json.dumps(view.ask("ask", what="snapshot")["live"])
+    is_seen.set()
+    view.run_ended()
+    [event] = [event for event in message["events"] if "preview" in event]
+    small = view.buffers_of(message)[event["preview"]]
+    assert small[8:12] == b"WEBP"
+    assert max(open_picture(small).size) <= 512
+    (assets,) = living.tape.sql("SELECT count(*) FROM assets").rows()[0]
+    assert assets == 1

@@ -273,10 +273,10 @@ class Conversation:
         with self._telling:
             taken = self.news.take()
             fresh: dict[str, Any] = {}
-            events = self.running.told(taken, self._shown)
+            events, pictures = self.running.told(taken, self._shown)
             if events:
                 self._seq += 1
-                self._tell({"type": "events", "seq": self._seq, "events": events})
+                self._tell({"type": "events", "seq": self._seq, "events": events}, pictures)
                 if not self._is_edited_since_run:
                     fresh = self._planned.freshen(self.running.done(events))
             if fresh:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusionflow_nb.engine.events import Event
+    from fusionflow_nb.journal.records import Coordinate
 
 PERIOD_S = 0.033
 
@@ -45,9 +46,19 @@ class News:
         taken: list[Event] = []
         while self._waiting:
             taken.append(self._waiting.popleft())
-        newest = {(event.run_id, event.node_id, event.coordinate): index for index, event in enumerate(taken)}
-        return [
-            event
-            for index, event in enumerate(taken)
-            if event.kind != "job-progress" or newest[event.run_id, event.node_id, event.coordinate] == index
+        newest = {_job(event): index for index, event in enumerate(taken)}
+        pictures = {_job(event): event.preview for event in taken if event.preview is not None}
+        told = [
+            event for index, event in enumerate(taken) if event.kind != "job-progress" or newest[_job(event)] == index
         ]
+        # A picture in the making is news until there is a newer one.
+        return [
+            event._replace(preview=pictures[_job(event)])
+            if pictures and event.kind == "job-progress" and _job(event) in pictures
+            else event
+            for event in told
+        ]
+
+
+def _job(event: Event) -> tuple[str, str, Coordinate]:
+    return event.run_id, event.node_id, event.coordinate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fusionflow_nb import errors
 from fusionflow_nb.canvas.shown import error_facts
 
 if TYPE_CHECKING:
@@ -11,6 +12,19 @@ if TYPE_CHECKING:
     from fusionflow_nb.canvas.shown import Shown
     from fusionflow_nb.engine.events import Event
     from fusionflow_nb.live_run import LiveRun
+
+
+PREVIEW_PX = 512
+
+
+def in_the_making(data: bytes) -> bytes | None:
+    """A picture that a service shows of its work, small enough for the wire; None where it cannot be read."""
+    from fusionflow_nb.media.picture import open_picture, thumbnail  # noqa: PLC0415 - Pillow only when there is one
+
+    try:
+        return thumbnail(open_picture(data), PREVIEW_PX)
+    except errors.MediaError:
+        return None  # the next one, or the result, will do
 
 
 class Running:
@@ -39,9 +53,20 @@ class Running:
             if not run.is_done and (node_id is None or node_id in run.scope):
                 run.cancel(node_id, branch=branch)
 
-    def told(self, events: list[Event], shown: Shown) -> list[dict[str, Any]]:
-        """Events as the views get them; results come along with the end of a job."""
-        return [self._told(event, shown) for event in events if event.run_id in self._runs]
+    def told(self, events: list[Event], shown: Shown) -> tuple[list[dict[str, Any]], list[bytes]]:
+        """Events as the views get them, and buffers: results come with the end of a job, pictures in the making too."""
+        buffers: list[bytes] = []
+        told = []
+        for event in events:
+            if event.run_id not in self._runs:
+                continue
+            said = self._told(event, shown)
+            picture = None if event.preview is None else in_the_making(event.preview)
+            if picture is not None:
+                said = {**said, "preview": len(buffers)}
+                buffers.append(picture)
+            told.append(said)
+        return told, buffers
 
     def done(self, events: list[dict[str, Any]]) -> set[str]:
         """Nodes that the ends among these events have made fresh, as their run planned them."""
@@ -73,6 +98,7 @@ class Running:
             "waits_for": event.waits_for or None,
             "cost_micro_usd": event.cost_micro_usd or None,
             "generation_id": event.generation_id,
+            "expected": None if event.expected is None else event.expected._asdict(),
         }
         told.update({name: value for name, value in optional.items() if value is not None})
         if event.kind == "job-end":

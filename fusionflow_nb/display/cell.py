@@ -7,11 +7,12 @@ none of ours. Colour says the state (a dot) and the type of a port, nothing else
 from __future__ import annotations
 
 import base64
+import time
 from html import escape
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusionflow_nb import errors
-from fusionflow_nb.display.lines import WELL, lines, seconds
+from fusionflow_nb.display.lines import fraction, lines, seconds
 from fusionflow_nb.media.batch import Batch
 from fusionflow_nb.media.handles import Media, Video
 
@@ -117,10 +118,11 @@ def run_html(run: LiveRun) -> str:
 def _shares(nodes: Iterable[Sequence[JobStatus]], total: int) -> dict[str, float]:
     """How much of `total` jobs each colour has: what is well first, then what failed, then what is under way."""
     counts: dict[str, float] = {}
+    now_us = time.time_ns() // 1000
     for statuses in nodes:
         for status in statuses:
             color = STATE_COLORS.get(status.state, _BAD)
-            share = 1.0 if status.state in WELL or status.finished_at_us else status.progress or 0.0
+            share = 1.0 if status.finished_at_us else fraction(status, now_us)
             counts[color] = counts.get(color, 0.0) + share
     order = (_KNOWN, _OK, _BAD, _WARN, _REST, _RUN)
     return {color: counts[color] / max(total, 1) for color in order if counts.get(color)}

@@ -66,12 +66,12 @@ def _line(node_id: str, statuses: Sequence[JobStatus], count: int, now_us: int) 
     count = max(count, len(statuses), 1)
     state = _state(statuses, count)
     well = sum(status.state in WELL for status in statuses)
-    done = sum(1.0 if status.state in WELL else (status.progress or 0.0) for status in statuses) / count
+    done = sum(fraction(status, now_us) for status in statuses) / count
     return Line(
         node_id,
         state,
         min(done, 1.0),
-        " · ".join(_words(statuses, state, well, count)),
+        " · ".join(_words(statuses, state, well, count, now_us)),
         _said(statuses),
         _elapsed(statuses, now_us),
         _cost(statuses),
@@ -98,7 +98,27 @@ def _state(statuses: Sequence[JobStatus], count: int) -> str:
     return "cached" if states == {"cached"} else "succeeded"
 
 
-def _words(statuses: Sequence[JobStatus], state: str, well: int, count: int) -> list[str]:
+def fraction(status: JobStatus, now_us: int) -> float:
+    """How far a job is, 0..1: as its service says, else about as far as such a call usually is by now."""
+    if status.state in WELL:
+        return 1.0
+    if status.progress is not None or not _is_estimated(status):
+        return status.progress or 0.0
+    assert status.expected is not None  # noqa: S101 - or there is no estimate
+    return status.expected.fraction(now_us)
+
+
+def _is_estimated(status: JobStatus) -> bool:
+    """Whether all that is known of how far it is, is how long such a call usually takes."""
+    return (
+        status.state == "running"
+        and status.progress is None
+        and status.expected is not None
+        and not status.queue_position
+    )
+
+
+def _words(statuses: Sequence[JobStatus], state: str, well: int, count: int, now_us: int) -> list[str]:
     found = [f"{well}/{count}"] if count > 1 else []
     if count > 1:
         others: dict[str, int] = {}
@@ -108,6 +128,8 @@ def _words(statuses: Sequence[JobStatus], state: str, well: int, count: int) -> 
         found += [f"{number} {other}" for other, number in others.items()]
     elif state == "running" and statuses[0].progress:
         found.append(f"{statuses[0].progress:.0%}")
+    elif statuses and _is_estimated(statuses[0]):
+        found.append(f"~{fraction(statuses[0], now_us):.0%}")
     reasons = {_WAITS_FOR.get(status.waits_for, status.waits_for) for status in statuses if status.state == "waiting"}
     if state == "waiting" and any(reasons):
         found.append(f"for {', '.join(sorted(filter(None, reasons)))}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors, steps
 from fusionflow_nb.engine import gates, verdicts
+from fusionflow_nb.engine.expected import Expected, learn, typical_s
 from fusionflow_nb.engine.flight import Answer, News
 from fusionflow_nb.engine.references import reference_of
 from fusionflow_nb.engine.services import Parked, Unwritten
@@ -111,6 +112,8 @@ class Call:
         self.epoch = 0
         self.gate: Gate | None = None
         self.replaces = replaces
+        self.begun_at_us: int | None = None
+        """When another kernel sent it, if one did."""
         self._has_ended = False
 
     async def run(self) -> Answer:
@@ -244,6 +247,7 @@ class Call:
             if job.job_id != claim.job_id:
                 continue
             begun = job.draft
+            self.begun_at_us = begun.started_at_us
             self.draft = replace(self.draft, id=begun.id, queued_at_us=begun.queued_at_us)
             if begun.served_by != self.draft.served_by:  # a fallback took it: it alone knows the Operation
                 self.entry = serving(begun, self.services)
@@ -274,7 +278,7 @@ class Call:
         try:
             request = await self._request()
             self.draft = replace(self.draft, started_at_us=self.services.clock())
-            self.tell(News("running"))
+            self.tell(News("running", expected=await self._expectation()))
             status = self.services.undelivered.pop(self._key, None) or await self._submit(request)
         except asyncio.CancelledError:
             if not self._has_ended:  # nothing was on its way
@@ -328,6 +332,12 @@ class Call:
             references[port] = [reference_of(asset, self.provider, self.services.store) for asset in items]
         return Request(self.entry, self.task, prompt, values, references, self._hear)
 
+    async def _expectation(self) -> Expected | None:
+        """From now on, or since somebody sent it, the service is at work; None where nobody knows for how long."""
+        usual_s = await typical_s(self.entry, self.services) if self.provider.is_remote else self.entry.typical_s
+        since_us = self.begun_at_us or self.draft.started_at_us or self.services.clock()
+        return Expected(since_us, usual_s) if usual_s else None
+
     def _hear(self, pending: Pending) -> None:
         """News while the submit itself waits."""
         self.tell(News("running", pending.progress, pending.queue_position, preview=pending.preview))
@@ -377,6 +387,8 @@ class Call:
             self.draft, operation=operation.data, started_at_us=self.draft.started_at_us or self.services.clock()
         )
         node_id, provider = self.draft.node_id, self.entry.provider
+        if not is_new:
+            self.tell(News("running", expected=await self._expectation()))
         try:
             if is_new and self.provider.is_remote:
                 await self.services.journal.accepted(self.job_id, self.epoch, operation.data)
@@ -531,6 +543,8 @@ class Call:
         generation = await self._finish(
             "succeeded", cost=status.cost, outputs=outputs, cost_micro_usd=cost, seed=status.seed
         )
+        if generation.started_at_us and generation.finished_at_us:
+            learn(self.entry, (generation.finished_at_us - generation.started_at_us) / 1e6, self.services)
         return Answer(outputs, generation.id, cost, cost_is_exact=generation.cost_is_exact)
 
     async def _spoilt(self, status: Done, error: errors.FusionFlowError) -> None:

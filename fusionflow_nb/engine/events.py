@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from fusionflow_nb.engine.expected import Expected
     from fusionflow_nb.journal.records import Coordinate
 
 
@@ -27,3 +28,5 @@ class Event(NamedTuple):
     generation_id: str | None = None
     error: dict[str, Any] | None = None
     preview: bytes | None = None
+    expected: Expected | None = None
+    """What an estimate of progress is made of, while the service itself says nothing: never `progress` itself."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
+    from fusionflow_nb.engine.expected import Expected
     from fusionflow_nb.media.values import Outputs
 
 
@@ -26,6 +27,8 @@ class News(NamedTuple):
     queue_position: int | None = None
     waits_for: str = ""
     preview: bytes | None = None
+    expected: Expected | None = None
+    """Since when the service works on it, and how long that usually takes, where somebody knows."""
 
 
 class Answer(NamedTuple):

@@ -400,9 +400,11 @@ class Run:
         status.state, status.queue_position, status.waits_for = news.state, news.queue_position, news.waits_for
         if news.progress is not None:
             status.progress = max(status.progress or 0.0, news.progress)
+        status.expected = news.expected or status.expected
         self._emit(
             Event("job-progress", self.id, job.node.id, job.coordinate, news.state, status.progress,
-                  news.queue_position, news.waits_for, at_us=self.services.clock(), preview=news.preview)
+                  news.queue_position, news.waits_for, at_us=self.services.clock(), preview=news.preview,
+                  expected=status.expected if status.progress is None else None)
         )  # fmt: skip
 
     def _cancel(self, node_id: str | None, branch: bool) -> None:  # noqa: FBT001 - handed over by call_soon

@@ -110,6 +110,8 @@ class Services:
     """Provider -> which of a person's keys is in use, as a name that gives nothing away. Blocking."""
     accounts: dict[str, str] = field(default_factory=dict)
     doors: dict[str, asyncio.Lock] = field(default_factory=dict)
+    took_s: dict[str, list[float]] | None = None
+    """By model: how long a person's last calls of it took; None until somebody wants to know."""
     leftovers: set[Job] = field(default_factory=set)
     """Jobs whose cancelled function still runs in a thread that nobody can stop."""
     records: list[Generation] = field(default_factory=list)

@@ -10,6 +10,8 @@ from fusionflow_nb import errors
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fusionflow_nb.engine.expected import Expected
+
 
 @dataclass(slots=True)
 class JobStatus:
@@ -17,6 +19,9 @@ class JobStatus:
 
     state: str = "queued"
     progress: float | None = None
+    """Fraction of real work done; None where nobody says."""
+    expected: Expected | None = None
+    """What an estimate is made of meanwhile: `expected.fraction(now_us)`."""
     queue_position: int | None = None
     waits_for: str = ""
     started_at_us: int = 0

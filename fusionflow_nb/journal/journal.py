@@ -170,6 +170,10 @@ class Journal(Shared):
         """Generations by id; unknown ids are absent."""
         return await self._read(lambda cursor: reading.generations(cursor, generation_ids))
 
+    async def took_s(self) -> dict[str, list[float]]:
+        """By model, how many seconds the latest calls took that ended well; the newest last."""
+        return await self._read(reading.took_s)
+
     async def projects_before(self, generation_id: str, *, most: int) -> list[ProjectRecord]:
         """The latest states of a generation's project that were logged before it ended, the newest first."""
         return await self._read(lambda cursor: reading.projects_before(cursor, generation_id, most))

@@ -179,6 +179,10 @@ class Journal(Protocol):
         """Generations by id; unknown ids are absent."""
         ...
 
+    async def took_s(self) -> dict[str, list[float]]:
+        """By the model that served them, how many seconds the latest calls took that ended well; the newest last."""
+        ...
+
     async def claim(self, intents: Sequence[Intent], caps: Mapping[str, int]) -> list[Claim]:
         """Write intents ahead, in one commit; one answer each, in order.
 

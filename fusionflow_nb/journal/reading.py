@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.journal.records import Coordinate, Generation, ProjectRecord
 
 _MEMO_LIMIT = 50_000
+_LATEST_EVENTS = 3000
 
 
 class ResultMemo:
@@ -59,6 +60,26 @@ def generations(cursor: sqlite3.Cursor, generation_ids: Sequence[str]) -> dict[s
         row = cursor.execute(statement, (generation_id,)).fetchone()
         if row is not None:
             found[generation_id] = codec.generation_from_json(json.loads(row[0]))
+    return found
+
+
+def took_s(cursor: sqlite3.Cursor) -> dict[str, list[float]]:
+    """By the model that served them, how many seconds the latest calls took that ended well; the newest last.
+
+    Looks at the last few thousand events alone: it is asked while calls wait to be sent.
+    """
+    rows = cursor.execute(
+        """
+        SELECT model, (finished - started) / 1e6 FROM (
+            SELECT seq, payload ->> '$.served_by' AS model, payload ->> '$.finished_at_us' AS finished,
+                   payload ->> '$.started_at_us' AS started, payload ->> '$.status' AS status
+            FROM events WHERE kind = 'generation' AND seq > (SELECT max(seq) FROM events) - ?
+        ) WHERE status = 'succeeded' AND model IS NOT NULL AND finished > started ORDER BY seq""",
+        (_LATEST_EVENTS,),
+    )
+    found: dict[str, list[float]] = {}
+    for model, seconds in rows:
+        found.setdefault(model, []).append(seconds)
     return found
 
 

@@ -1,10 +1,12 @@
 /** One result on a node: picture, video, sound or value, with its label, its progress, or the hole where it is not. */
 
 import { memo } from "react"
+import { useNow } from "../bridge/clock"
 import type { CellView } from "../state/card"
+import { estimated } from "../state/estimate"
 import { clock } from "../state/money"
 import type { PortType } from "../wire/catalog"
-import type { ResultCell } from "../wire/run"
+import type { Expected, ResultCell } from "../wire/run"
 import { Film } from "./film"
 import { Sound } from "./sound"
 import { Still } from "./still"
@@ -23,7 +25,7 @@ export const MediaCell = memo(function MediaCell({ view, type, isAlone, isStale,
   const { cell, hole, progress } = view
   const isRunning = progress !== undefined
   const name = `${type} ${view.row} ${view.label}`.replace(/ +/g, " ").trim()
-  const tone = `ff-cell${isRunning ? " is-running" : ""}${isStale ? " is-stale" : ""}`
+  const tone = `ff-cell${isRunning ? " is-running" : ""}${view.isPartial ? " is-partial" : ""}${isStale ? " is-stale" : ""}`
   if (hole !== null) {
     return (
       <div className="ff-cell ff-hole" role="img" aria-label={`${view.label} ${hole}`}>
@@ -48,7 +50,13 @@ export const MediaCell = memo(function MediaCell({ view, type, isAlone, isStale,
       {isFirst && view.row && <span className="ff-label is-row">{view.row}</span>}
       {!isAlone && view.label && <span className="ff-label">{view.label}</span>}
       {isAlone && !isRunning && cell && !cell.media_type?.startsWith("audio/") && <Size cell={cell} />}
-      {isRunning && <Progress value={progress} label={view.label} />}
+      {view.isPartial && <span className="ff-label is-row">in the making</span>}
+      {isRunning &&
+        (view.expected ? (
+          <Estimate expected={view.expected} label={view.label} />
+        ) : (
+          <Progress value={progress} label={view.label} />
+        ))}
     </div>
   )
 })
@@ -59,6 +67,24 @@ const hasBytes = (cell: ResultCell): boolean =>
 function Size({ cell }: { cell: NonNullable<CellView["cell"]> }) {
   if (cell.duration_s) return <span className="ff-label is-length">{clock(cell.duration_s)}</span>
   return cell.width && cell.height ? <span className="ff-label">{`${cell.width} × ${cell.height}`}</span> : null
+}
+
+/** By the clock: striped, where a bar of real progress is not, and said to be about. */
+function Estimate({ expected, label }: { expected: Expected; label: string }) {
+  const far = estimated(expected, useNow())
+  return (
+    <span
+      className="ff-progress is-estimate"
+      role="progressbar"
+      aria-label={label || "progress"}
+      aria-valuenow={Math.floor(far * 100)}
+      aria-valuetext={`about ${Math.floor(far * 100)} %, an estimate`}
+      aria-valuemin={0}
+      aria-valuemax={100}
+    >
+      <i style={{ width: `${far * 100}%` }} />
+    </span>
+  )
 }
 
 function Progress({ value, label }: { value: number | null | undefined; label: string }) {

@@ -5,8 +5,9 @@ import { memo } from "react"
 import { useNow } from "../bridge/clock"
 import { useBridge, useCanvas, useCard } from "../bridge/context"
 import { isMain, type Section } from "../state/anatomy"
-import { differing, isRunning, runningSince, showsMedia } from "../state/card"
+import { differing, isRunning, jobsOf, runningSince, showsMedia } from "../state/card"
 import type { Card as CardData } from "../state/derived"
+import { farText } from "../state/estimate"
 import { shownValue, words } from "../state/form"
 import { seconds } from "../state/money"
 import { Actions } from "./actions"
@@ -62,7 +63,7 @@ function Chips({ card }: { card: CardData }) {
     <span className="ff-chips" aria-live="polite">
       {card.chips.map((chip) => (
         <span key={chip.text} className={`ff-chip is-${chip.tone}`} title={chip.title}>
-          {chip.text}
+          {chip.isGuessed ? <Guessed card={card} says={chip.text} /> : chip.text}
         </span>
       ))}
       {since !== null && <Elapsed since={since} />}
@@ -70,7 +71,18 @@ function Chips({ card }: { card: CardData }) {
   )
 }
 
-/** The time since a job began; the only part of a running node that draws ten times a second. */
+/** About how far a node is; said to nobody who listens, ten times a second: they hear that it goes on. */
+function Guessed({ card, says }: { card: CardData; says: string }) {
+  const now = useNow()
+  return (
+    <>
+      <span className="ff-unseen">{says}</span>
+      <span aria-hidden="true">{farText(jobsOf(card.facts.run), now)}</span>
+    </>
+  )
+}
+
+/** The time since a job began; with the estimate beside it all that draws ten times a second. */
 function Elapsed({ since }: { since: number }) {
   const now = useNow()
   return (

@@ -2,8 +2,9 @@
 
 import type { Model, NodeType } from "../wire/catalog"
 import type { Json } from "../wire/flow"
-import type { ErrorFacts, JobResult, JobState, NodePlan, Reason, ResultCell } from "../wire/run"
+import type { ErrorFacts, Expected, JobResult, JobState, NodePlan, Reason, ResultCell } from "../wire/run"
 import type { FlowNode } from "./document"
+import { expectedOf, isGuessed } from "./estimate"
 import { fileCell, fileKindOf, megabytes } from "./files"
 import { clock, seconds, usd, usdRange } from "./money"
 import { isMedia } from "./ports"
@@ -17,6 +18,8 @@ export interface Chip {
   tone: Tone
   /** Said in full to those who hover or listen. */
   title?: string
+  /** It is reckoned by the clock: the node itself keeps it up to date. */
+  isGuessed?: boolean
 }
 
 export interface CellView {
@@ -29,6 +32,10 @@ export interface CellView {
   cell: ResultCell | null
   /** Of a job that goes on: how far it is; null where nobody says. */
   progress: number | null | undefined
+  /** Of a job that goes on and does not say how far it is: what an estimate is made of. */
+  expected?: Expected | null
+  /** It is a picture in the making. */
+  isPartial?: boolean
   /** Why there is nothing: `refused by the model`. */
   hole: string | null
 }
@@ -62,7 +69,7 @@ const HOLES: Partial<Record<JobState, string>> = {
   unknown: "outcome\nunknown",
 }
 
-const jobsOf = (run: NodeRun | undefined): JobRun[] => [...(run?.jobs.values() ?? [])]
+export const jobsOf = (run: NodeRun | undefined): JobRun[] => [...(run?.jobs.values() ?? [])]
 
 export const isRunning = (facts: Pick<CardFacts, "run" | "isAsked">): boolean =>
   facts.isAsked || jobsOf(facts.run).some((job) => isActive(job.state))
@@ -111,6 +118,10 @@ function running(facts: CardFacts): Chip {
   const active = jobsOf(facts.run).filter((job) => isActive(job.state))
   const all = jobsOf(facts.run)
   const said = all.filter((job) => job.progress !== null || !isActive(job.state))
+  if (isGuessed(active)) {
+    const title = "Reckoned by the time it usually takes: the service does not say how far it is."
+    return { text: "generating…", tone: "run", title, isGuessed: true }
+  }
   if (active.some((job) => job.progress !== null) && all.length > 0) {
     const done = said.reduce((sum, job) => sum + (isActive(job.state) ? (job.progress ?? 0) : 1), 0)
     return { text: `${Math.round((done / all.length) * 100)} %`, tone: "run" }
@@ -214,6 +225,7 @@ export function cellsOf(facts: CardFacts): CellView[] {
         ? { port: port ?? "", coordinate: job.coordinate, preview_url: job.previewUrl }
         : null
       add(found, job.coordinate, still ?? found.get(key)?.cell ?? null, job.progress, null)
+      Object.assign(found.get(key) ?? {}, { expected: expectedOf(job), isPartial: still !== null })
     } else if (job.state in HOLES) add(found, job.coordinate, null, undefined, HOLES[job.state] ?? null)
   }
   return sorted([...found.values()], facts.plan)

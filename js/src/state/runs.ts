@@ -1,11 +1,13 @@
 /** What runs tell, folded into what nodes show. Pure: the same events give the same state, however they are batched. */
 
-import type { Coordinate, ErrorFacts, JobResult, JobState, RunEvent } from "../wire/run"
+import type { Coordinate, ErrorFacts, Expected, JobResult, JobState, RunEvent } from "../wire/run"
 
 export interface JobRun {
   readonly coordinate: Coordinate
   readonly state: JobState
   readonly progress: number | null
+  /** What an estimate is made of while `progress` is null. */
+  readonly expected: Expected | null
   readonly queuePosition: number | null
   readonly waitsFor: string
   readonly startedAtUs: number
@@ -89,6 +91,7 @@ function job(event: RunEvent, nodes: Map<string, NodeRun>, results: Map<string, 
     // Progress never runs backwards: a late word of an earlier step is passed over.
     progress:
       state === "running" ? Math.max(event.progress ?? 0, old?.progress ?? 0) || (event.progress ?? null) : null,
+    expected: state === "running" ? (event.expected ?? old?.expected ?? null) : null,
     queuePosition: event.queue_position ?? null,
     waitsFor: event.waits_for ?? "",
     startedAtUs: old?.startedAtUs || (event.at_us ?? 0),

@@ -13,6 +13,7 @@ import {
 import type { ErrorFacts } from "../wire/run"
 import { confirmed, edited, refused, restarted } from "./pending"
 import { EditError } from "./plain"
+import { Previews } from "./previews"
 import { asking, noRuns, notAsked, reduced, withResults } from "./runs"
 import { beforeDrawing, FrameQueue, verdict } from "./sequence"
 import { type CanvasStore, makeStore } from "./store"
@@ -40,6 +41,7 @@ export class Session {
   #seq = -1
   /** The snapshot we wait for, and our edits since we asked for it. */
   #asked: { id: string; sentSince: Set<string>; timer: ReturnType<typeof setTimeout> } | null = null
+  readonly #previews = new Previews()
   readonly #events: FrameQueue<Events["events"]>
   readonly #stop: () => void
   #watched: ReturnType<typeof setTimeout> | null = null
@@ -68,6 +70,7 @@ export class Session {
   /** Leave nothing behind: no listener, no timer. */
   close(): void {
     this.#stop()
+    this.#previews.close()
     if (this.#asked) clearTimeout(this.#asked.timer)
     clearTimeout(this.#noticeTimer)
     const closed = { code: "closed", message: "The canvas was closed." }
@@ -206,7 +209,7 @@ export class Session {
         switch (verdict(this.#seq, message.seq)) {
           case "next":
             this.#seq = message.seq
-            this.#events.push(message.events)
+            this.#events.push(this.#previews.placed(message.events, buffers))
             break
           case "gap":
             this.#askAgain()

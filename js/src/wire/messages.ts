@@ -78,6 +78,7 @@ export interface EditsDone {
   history: History
 }
 
+/** Pictures in the making come along as buffers (`preview` of an event). */
 export interface Events {
   type: "events"
   seq: number

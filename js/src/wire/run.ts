@@ -96,6 +96,12 @@ export interface JobResult {
   error?: ErrorFacts | null
 }
 
+/** Since when a service works on a call, and how long that usually takes. */
+export interface Expected {
+  since_us: number
+  typical_s: number
+}
+
 /** One thing that happened. Fields at their default are left out. */
 export interface RunEvent {
   kind: "run-start" | "job-start" | "job-progress" | "job-end" | "run-end"
@@ -104,14 +110,19 @@ export interface RunEvent {
   coordinate?: Coordinate
   /** Job state, or the run's status. */
   state?: string
-  /** Fraction of real work done, 0..1; null where nobody says. */
+  /** Fraction of real work done, 0..1; null where nobody says. An estimate is never in here. */
   progress?: number | null
+  /** What an estimate is made of, while the service itself says nothing. */
+  expected?: Expected
   queue_position?: number | null
   waits_for?: string
   at_us?: number
   cost_micro_usd?: number
   generation_id?: string | null
   error?: ErrorFacts | null
+  /** A picture in the making: which buffer of the message holds it (WebP). Nobody keeps it. */
+  preview?: number
+  /** Where the page has put it. */
   preview_url?: string
   /** At `job-end`: the whole result, so that the view need not ask. */
   result?: JobResult
