@@ -43,6 +43,8 @@ export interface World {
   budgets: Budget[]
   /** The result of a job, made up. */
   result: (node: { id: string; type: string; params: Record<string, unknown> }, coordinate: Coordinate) => JobResult
+  /** The services do not say how far they are. */
+  isSilent?: boolean
   /** How fast time passes in runs; 0: jobs stand still at the progress they have. */
   speed: number
   /** Who gives bytes: the dev server by address, or this kernel as buffers. */
@@ -307,7 +309,9 @@ export class FakeKernel implements Channel {
             ...base,
             kind: "job-progress",
             state: "running",
-            progress: Math.min(0.99, passed / end),
+            ...(this.world.isSilent
+              ? { expected: { since_us: (start - passed * length * 10) * 1000, typical_s: length / 100 } }
+              : { progress: Math.min(0.99, passed / end) }),
             preview_url: this.#preview(node, coordinate),
           })
       }

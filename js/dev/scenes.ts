@@ -196,7 +196,7 @@ function noted(): WireFlow {
   return noted
 }
 
-/** A world of a scene: `city`, `running`, `empty`, `batch`, `error`, `media`, `grade`, `wide` (five hundred nodes) or a number of nodes. */
+/** A world of a scene: `city`, `running`, `silent`, `empty`, `batch`, `error`, `media`, `grade`, `wide` (five hundred nodes) or a number of nodes. */
 export function worldOf(scene: string): World {
   const world: World = {
     flow: flow("Untitled", [], []),
@@ -210,14 +210,15 @@ export function worldOf(scene: string): World {
     speed: 1,
     bytes: "server",
   }
-  if (scene === "city" || scene === "running") {
+  if (scene === "city" || scene === "running" || scene === "silent") {
     world.flow = city()
     make(world, ["still", "hero", "large", "film", "sheet"])
     const film = world.made.get("film") as Made
     film.ingredients = { ...film.ingredients, params: { ...(film.ingredients.params as JsonObject), duration_s: 3 } }
     const large = world.made.get("large") as Made
     large.jobs = large.jobs.map((job) => ({ ...job, state: "cached", cost_micro_usd: 0 }))
-    if (scene === "running") {
+    if (scene !== "city") {
+      world.isSilent = scene === "silent"
       world.made.delete("still")
       world.speed = 0
     }

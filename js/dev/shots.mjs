@@ -34,6 +34,10 @@ const SCENES = {
       await page.evaluate(() => dev.bridge.editing.select(["still"]))
     },
   ],
+  silent: [
+    "silent",
+    (page) => page.evaluate(() => dev.bridge.editing.run(["still"])).then(() => page.waitForSelector(".is-estimate")),
+  ],
   empty: ["empty"],
   palette: [
     "city",
