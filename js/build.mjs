@@ -63,7 +63,7 @@ export const common = {
   target: ["es2022"],
   jsx: "automatic",
   plugins: [bundledText],
-  alias: isReact ? {} : preact,
+  alias: { "d3-color": resolve(here, "stand-ins/d3-color.ts"), ...(isReact ? {} : preact) },
   define: { "process.env.NODE_ENV": '"production"' },
   logLevel: "warning",
 }
