@@ -80,7 +80,10 @@ def generate_image(
         prompt: what to show.
         model: id or alias (`ff.models()` lists them); by default one that runs without keys.
         references: pictures to go by, for models that take them.
-        settings: `width`, `height` (pixels), `seed`, `count`, `negative_prompt` ... and the model's own.
+        settings: `width`, `height` (pixels), `seed`, `count`, `negative_prompt` ... and the model's own. Fields in the
+            service's words go in `settings={"num_inference_steps": 28}`; one that our catalogue does not know in
+            `settings={"fields": {...}}`, which is sent as it is. `strict=False` leaves out what the model lacks, with a
+            warning; `fallback=["replicate/..."]` names models that stand in while the service is out.
 
     Raises:
         UnknownModelError, SettingError: what there is instead.

@@ -106,6 +106,76 @@ def test_a_setting_the_model_lacks_names_those_it_has() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "settings", "raw"),
+    [
+        ({"num_images": 2}, {"count": 2}, {}),
+        ({"image_size": "landscape_16_9"}, {"aspect_ratio": "16:9"}, {}),
+        ({"image_size": {"width": 640, "height": 480}}, {"width": 640, "height": 480}, {}),
+        ({"image_size": "square"}, {}, {"image_size": "square"}),
+        ({"safety_tolerance": "3"}, {"safety_tolerance": "3"}, {}),
+        ({"fields": {"num_images": 3, "sync_mode": True}}, {"count": 3}, {"sync_mode": True}),
+        ({"fields": {"num_images": "many"}}, {}, {"num_images": "many"}),
+    ],
+    ids=["count", "preset", "pixels", "a word we lack", "its own", "explicit", "explicit and odd"],
+)
+def test_the_services_own_words_pass(
+    given: dict[str, object], settings: dict[str, object], raw: dict[str, object]
+) -> None:
+    """A field that the catalogue knows means our word for it, so that price, count and key are alike; or goes as is."""
+    checked = entry(FLUX_PRO).check_settings(given)
+    assert checked.pop("fields", {}) == raw
+    assert checked == settings
+    flux = entry(FLUX_PRO)
+    assert flux.wire is not None
+    body = flux.wire.body("p", flux.check_settings(given), {})
+    wanted = given.get("fields", given)
+    assert isinstance(wanted, dict)
+    assert body == {"prompt": "p", **wanted}
+    assert flux.check_settings(flux.check_settings(given)) == flux.check_settings(given)
+
+
+def test_the_services_own_words_count_in_the_price() -> None:
+    """Three pictures cost three, whatever the field is called."""
+    flux = entry(FLUX_PRO)
+    for given in ({"num_images": 3}, {"fields": {"num_images": 3}}):
+        assert flux.estimate(flux.check_settings(given)).high_micro_usd == 120_000
+
+
+def test_texts_and_milliseconds_are_understood() -> None:
+    """A number as text where the service wants it so; thousandths where it counts them."""
+    kling = entry("fal/fal-ai/kling-video/v3/pro/text-to-video")
+    assert kling.check_settings({"duration": "5"}) == {"duration_s": 5}
+    music = entry("elevenlabs/music_v2_5")
+    assert music.check_settings({"music_length_ms": 30_000}) == {"duration_s": 30.0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"sead": 1}, "no setting 'sead'. Did you mean seed.*aspect_ratio, count.*settings={'fields'"),
+        ({"num_images": 99}, "takes count as a whole number from 1 to 10"),
+        ({"count": 2, "num_images": 3}, "num_images is set twice"),
+        ({"seed": 2, "fields": {"seed": 3}}, "seed is set twice"),
+        ({"prompt": "x"}, "given 'prompt' as prompt"),
+    ],
+    ids=["typo", "range", "both words", "both, explicit", "prompt"],
+)
+def test_a_slip_is_an_error_that_lists_what_there_is(settings: dict[str, object], says: str) -> None:
+    """Nobody's typo is sent as a field of the service."""
+    with pytest.raises(errors.SettingError, match=says):
+        entry(FLUX_PRO).check_settings(settings)
+
+
+def test_a_medium_is_not_written_by_hand() -> None:
+    """It goes over its port; who insists writes `fields`."""
+    kontext = entry("fal/fal-ai/flux-pro/kontext")
+    with pytest.raises(errors.SettingError, match="given 'image_url' as image"):
+        kontext.check_settings({"image_url": "https://example.com/a.png"})
+    raw = {"fields": {"image_url": "https://example.com/a.png"}}
+    assert kontext.check_settings(raw) == raw
+
+
+@pytest.mark.parametrize(
     ("settings", "says"),
     [
         ({"width": 64}, "together"),

@@ -59,7 +59,7 @@ class Planned:
             before = self.nodes.get(node_id)
             if before is None or before["state"] == "fresh":
                 continue
-            after = {name: value for name, value in before.items() if name == "axes"}
+            after = {name: value for name, value in before.items() if name in {"axes", "warnings"}}
             self.nodes[node_id] = changed[node_id] = {"state": "fresh", **after}
         return changed
 
@@ -69,6 +69,8 @@ def _facts(node: NodePlan, plan: Plan, cost: Price, shown: Mapping[tuple[str, An
     if node.id in plan.unfresh and not node.is_muted:
         facts["reasons"] = [_reason(reason) for reason in reasons_of(node, plan, shown)[:MAX_REASONS]]
         facts["jobs"] = _open_jobs(node)
+    if node.prepared is not None and node.prepared.warnings:
+        facts["warnings"] = list(node.prepared.warnings)
     estimate = cost.by_node.get(node.id)
     if estimate is not None:
         facts["low_micro_usd"], facts["high_micro_usd"] = estimate.low_micro_usd, estimate.high_micro_usd

@@ -60,6 +60,8 @@ class Prepared:
     """The service ended the model: what it made is shown, and nothing new can be made."""
     fallbacks: tuple[Prepared, ...] = ()
     """The same node with each model that stands in while the service of the one before is out."""
+    warnings: tuple[str, ...] = ()
+    """What a run does otherwise than the form says: settings that `strict=False` leaves out."""
 
 
 def prepare(
@@ -94,9 +96,20 @@ def prepare(
     check_model(entry, task, node_id=node.id)
     if "settings" in connected:
         return Prepared(params, entry, {}, "", is_settled=False, retired=retired, fallbacks=fallbacks)
+    given = {name: value for name, value in params.items() if name not in COMMON}
+    left_out = entry.left_out({**given, **(params.get("settings") or {})})
+    said = [f"{name} is left out: {entry.id} has no such setting." for name in left_out]
     settle_settings(params, entry, node_id=node.id, take=node.take, connected=connected)
     parts = key_parts(params, node_type, entry, connected)
-    return Prepared(params, entry, parts, key_tail(node_type, entry, node.take), retired=retired, fallbacks=fallbacks)
+    return Prepared(
+        params,
+        entry,
+        parts,
+        key_tail(node_type, entry, node.take),
+        retired=retired,
+        fallbacks=fallbacks,
+        warnings=(*said, *(f"As a fallback: {one}" for each in fallbacks for one in each.warnings)),
+    )
 
 
 def _fallbacks(
@@ -221,7 +234,9 @@ def settle_settings(
     Raises:
         SettingError: the model lacks the setting or does not take the value.
     """
-    raw = dict(params.pop("settings", None) or {})
+    raw = entry.in_our_words(dict(params.pop("settings", None) or {}), node_id=node_id)
+    if raw.get("count") is not None and params.get("count") == 1:
+        params.pop("count")  # the form's own default is nobody's wish
     named = {name: value for name, value in params.items() if name not in COMMON}
     both = sorted(raw.keys() & (named.keys() | connected))
     if both:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import warnings
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fusionflow_nb import errors
+from fusionflow_nb.providers.spelling import in_our_words
 from fusionflow_nb.providers.wire import RAW, Wire
 
 STRICT = "strict"
@@ -213,6 +215,20 @@ class ModelEntry(Entry):
         """The media ports that the service reads for this model."""
         return frozenset(self.wire.references) if self.wire is not None else frozenset()
 
+    def in_our_words(self, settings: dict[str, Any], *, node_id: str | None = None) -> dict[str, Any]:
+        """Settings that name fields of the service, by our names wherever we have one. Raises SettingError."""
+        if self.wire is None:
+            return settings
+        return in_our_words(settings, self.wire, self.parameters, model=self.id, node_id=node_id)
+
+    def left_out(self, settings: dict[str, Any]) -> list[str]:
+        """Names that the model lacks, which `strict=False` leaves out."""
+        if settings.get(STRICT, True):
+            return []
+        own = {STRICT, *self.parameters, *((RAW, *self.wire.own_fields) if self.wire is not None else ())}
+        said = self.in_our_words(settings)
+        return [name for name, value in said.items() if value is not None and name not in own]
+
     def check_settings(self, settings: dict[str, Any], *, node_id: str | None = None) -> dict[str, Any]:
         """The settings in the model's own types; None means not set.
 
@@ -220,6 +236,7 @@ class ModelEntry(Entry):
             SettingError: a setting the model lacks (the message lists what it has), or a value it does not take.
         """
         checked: dict[str, Any] = {}
+        settings = self.in_our_words(settings, node_id=node_id)
         own = self.wire.own_fields if self.wire is not None else ()
         is_strict = settings.get(STRICT, True)
         for name, value in settings.items():
@@ -241,10 +258,13 @@ class ModelEntry(Entry):
 
     def _lacks(self, name: str, node_id: str | None) -> errors.SettingError:
         has = ", ".join(sorted(self.parameters)) or "none"
-        hint = f"Its settings: {has}."
-        if self.wire is not None and self.wire.own_fields:
-            own = ", ".join(self.wire.own_fields)
-            hint += f" Fields of its service: {own}; others go in settings={{'fields': {{...}}}}."
+        own = self.wire.own_fields if self.wire is not None else ()
+        near = difflib.get_close_matches(name, [*self.parameters, *own], n=1, cutoff=0.6)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        hint += f"Its settings: {has}."
+        if self.wire is not None:
+            hint += f" Fields of its service: {', '.join(own)};" if own else ""
+            hint += f" {'others' if own else 'Fields of its service'} go in settings={{'fields': {{...}}}}."
         return errors.SettingError(f"{self.id} has no setting {name!r}.", node_id=node_id, hint=hint)
 
     def estimate(self, settings: dict[str, Any], *, prompt: str | None = None) -> Estimate:

@@ -32,6 +32,8 @@ export interface Reason {
 export interface NodePlan {
   state: PlanState
   reasons?: Reason[]
+  /** What a run does otherwise than the form says: settings that are left out. */
+  warnings?: string[]
   /** Of exactly what would run at this node; pending work counts in `high` alone. */
   low_micro_usd?: number
   high_micro_usd?: number

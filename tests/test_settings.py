@@ -1,0 +1,75 @@
+"""Settings of a call: ours, the service's own, and those that a model lacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from canvas_kit import talk
+from engine_kit import PATIENCE_S
+
+import fusionflow_nb as ff
+from fusionflow_nb import errors
+from fusionflow_nb.providers.fake import FakeProvider
+from fusionflow_nb.providers.wire import Wire
+
+if TYPE_CHECKING:
+    from fusionflow_nb.author import Flow
+    from fusionflow_nb.session import Session
+
+WIRE = Wire(fields={"count": "num_images", "seed": "seed"}, own_fields=("style",))
+
+
+@pytest.fixture
+def fake() -> FakeProvider:
+    """A service whose image model has words of its own, and takes no size."""
+    made = FakeProvider()
+    made.models = [
+        one.model_copy(
+            update={
+                "wire": WIRE,
+                "parameters": {name: one.parameters[name] for name in ("seed", "count")},
+            }
+        )
+        for one in made.models
+        if one.id == "fake/image"
+    ]
+    return made
+
+
+def test_a_call_takes_fields_of_the_service(living: Session, fake: FakeProvider) -> None:
+    """`settings={"provider_field": ...}`: two words for one thing are one submission, and as many results."""
+    ours = ff.generate_image("dawn", model="fake/image", seed=1, count=2, style="ink").result(PATIENCE_S)
+    theirs = ff.generate_image("dawn", model="fake/image", seed=1, settings={"num_images": 2, "style": "ink"})
+    assert [cell.sha256 for cell in theirs.result(PATIENCE_S)] == [cell.sha256 for cell in ours]  # type: ignore[attr-defined]
+    assert len(fake.log()) == 1
+
+
+def test_a_typo_is_an_error_that_lists_what_there_is(living: Session, fake: FakeProvider) -> None:
+    """Before anything is sent."""
+    with pytest.raises(errors.SettingError, match=r"no setting 'num_image'.*Its settings: count, seed.*style.*fields"):
+        ff.generate_image("dawn", model="fake/image", num_image=2)
+    assert fake.log() == []
+
+
+def test_the_explicit_spelling_sends_what_nobody_knows(living: Session, fake: FakeProvider) -> None:
+    """It is part of the key like every setting."""
+    for value in ("a", "b", "a"):
+        ff.generate_image("dawn", model="fake/image", settings={"fields": {"beta": value}}).result(PATIENCE_S)
+    assert len(fake.log()) == 2
+
+
+def test_a_lacking_setting_is_left_out_where_a_person_says_so(flow: Flow, fake: FakeProvider) -> None:
+    """`strict=False`: a warning in the cell, and a word on the node; the result is the one without it."""
+    with pytest.raises(errors.SettingError, match="no setting 'width'"):
+        flow.generate_image("dawn", model="fake/image", width=64, name="still")
+    with pytest.warns(UserWarning, match=r"no setting 'width'.*left out"):
+        flow.generate_image("dawn", model="fake/image", width=64, strict=False, name="still")
+    with pytest.warns(UserWarning, match="left out"):
+        view = talk(flow)
+    try:
+        told = view.plan(rev=flow.history.rev)["still"]
+    finally:
+        assert view.conversation is not None
+        view.conversation.close()
+    assert told["warnings"] == ["width is left out: fake/image has no such setting."]
