@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine_kit import Heard
+from hypothesis import settings
 
 from fusionflow_nb import bucket, session
 from fusionflow_nb.credentials import ENVIRONMENT
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.author import Flow
     from fusionflow_nb.session import Session
+
+
+# The same examples for everybody; `HYPOTHESIS_PROFILE=search` looks for new ones.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture(autouse=True)

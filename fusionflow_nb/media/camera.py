@@ -53,7 +53,7 @@ def box_of(view: View, picture_size: tuple[int, int], size: tuple[int, int]) -> 
     """
     picture_width, picture_height = picture_size
     width = min(picture_width, picture_height * size[0] / size[1]) / view.zoom
-    height = width * size[1] / size[0]
+    height = min(width * size[1] / size[0], picture_height)  # where it is all of it, rounding would reach beyond
     left = min(max(view.x * picture_width - width / 2, 0.0), picture_width - width)
     top = min(max(view.y * picture_height - height / 2, 0.0), picture_height - height)
     return left, top, min(left + width, picture_width), min(top + height, picture_height)
