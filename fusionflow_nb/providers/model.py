@@ -91,6 +91,8 @@ class PerImage(Entry):
     tiers: dict[str, float] = Field(default_factory=dict)
     """Price by the value of `tier_setting`, where it differs."""
     tier_setting: str = "resolution"
+    token_usd: float | None = None
+    """What a token of the result costs, where the service counts them: the bill is made of it."""
 
 
 class PerSecond(Entry):
@@ -130,6 +132,9 @@ class PerToken(Entry):
     high_tokens_per_megapixel: int = 0
     """The high bound grows with the size of the picture, where it is larger."""
     high_tokens_per_second: int = 0
+    tokens: dict[str, int] = Field(default_factory=dict)
+    """Tokens of one result by the value of `tier_setting`, where that is documented."""
+    tier_setting: str = "resolution"
     text_in_usd: float = 0.0
     image_in_usd: float = 0.0
     """What tokens of the prompt and of references cost, once the service has counted them."""
@@ -312,7 +317,8 @@ def _usd(price: PriceRule, settings: dict[str, Any], prompt: str) -> tuple[float
             pixels = int(settings.get("width") or 1536) * int(settings.get("height") or 1024)
             by_size = price.high_tokens_per_megapixel * pixels / 2**20
             by_length = price.high_tokens_per_second * float(settings.get("duration_s") or 0.0)
-            high = max(price.high_tokens, by_size, by_length)
+            known = price.tokens.get(str(settings.get(price.tier_setting)))
+            high = known if known is not None else max(price.high_tokens, by_size, by_length)
             return price.usd * count * price.low_tokens, price.usd * count * high
         case PerCall():
             return price.usd * count, price.usd * count

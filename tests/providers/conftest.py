@@ -11,6 +11,7 @@ from fusionflow_nb.providers.bfl import BlackForestLabs
 from fusionflow_nb.providers.contract import Adapter
 from fusionflow_nb.providers.elevenlabs import ElevenLabs
 from fusionflow_nb.providers.fal import Fal
+from fusionflow_nb.providers.google import Google
 from fusionflow_nb.providers.luma import Luma
 from fusionflow_nb.providers.luma_dream_machine import LumaDreamMachine
 from fusionflow_nb.providers.openai import OpenAI
@@ -57,6 +58,17 @@ ADAPTERS = {
         fetches=False,
         cancels=False,
         takes_addresses=False,
+    ),
+    "google": Adapter(
+        Google,
+        "gemini-3.1-flash-image",
+        "gemini-3-pro-image",
+        film="gemini-omni-1.2-flash",
+        audio="lyria-3.5",
+        fetches=False,
+        no_funds="Failed",
+        takes_addresses=False,
+        tells=False,
     ),
     "elevenlabs": Adapter(
         ElevenLabs, audio="eleven_flash_v2_5", is_queue=False, fetches=False, cancels=False, tells=False

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 DIFFERENCES = {
     "user-agent": "we say who we are, not who they are",
     "x-stainless-": "measurements of the openai client about its own machine",
+    "x-goog-api-client": "the same of Google's client",
     "x-fal-queue-priority": "an option of fal's client that the recording used; we leave the queue to fal",
     "x-fal-request-timeout": "an option of fal's client that the recording used; the engine owns time-outs",
     "x-fal-object-lifecycle": "an option of fal's client that the recording used; accounts have a setting of their own",

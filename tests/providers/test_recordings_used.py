@@ -13,12 +13,14 @@ UNUSED = {
     "fal-js-subscribe-status-stream": "how its JavaScript client waits; we poll, which survives a broken connection",
     "fal-run-sync": "direct calls cannot be resumed; the queue serves the same models (the simulator speaks them)",
     "fal-stream-sse": "the same, as events",
+    "google-imagen-predict": "models that ended in 2026; its client refuses them for keys like ours",
+    "google-interactions-stream": "a stream is one more way to lose an answer that cost money; we poll",
     "openai-videos-create-poll-download-delete": "an API that ended on 2026-09-24: its models raise RetiredModelError",
     "openai-videos-image-to-video-remix": "the same",
     "replicate-run-prefer-wait": "a held connection is one more way to lose an answer that cost money; we poll",
     "replicate-stream-sse": "streams of text models; none of the catalogue's models makes text",
 }
-PENDING = {"google", "runway"}
+PENDING = {"runway"}
 """Services whose adapters are not here yet, by the beginning of their recordings' names; to be emptied."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fusionflow_nb.providers.catalogue import elevenlabs
+from fusionflow_nb.providers.catalogue import elevenlabs, google
 from fusionflow_nb.providers.catalogue.equivalents import equivalents_of
 from fusionflow_nb.providers.model import ModelEntry, Parameter
 from fusionflow_nb.providers.wire import Size, Wire
@@ -137,7 +137,7 @@ BESIDE_THE_SHEET: list[dict[str, Any]] = [
     }
     for model in ("gpt-4o-mini-tts", "tts-1", "tts-1-hd")
 ]
-BESIDE_THE_SHEET += elevenlabs.BESIDE_THE_SHEET
+BESIDE_THE_SHEET += elevenlabs.BESIDE_THE_SHEET + google.BESIDE_THE_SHEET
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     "stability/stable-image/generate/ultra": {"wire": {"own_fields": ("output_format",)}, "parameters": _STABILITY},
     "stability/stable-image/generate/core": {
@@ -208,6 +208,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     "openai/tts-1": _SPEECH,
     "openai/tts-1-hd": _SPEECH,
     **elevenlabs.EXCEPTIONS,
+    **google.EXCEPTIONS,
 }
 
 
@@ -226,9 +227,9 @@ def entry_of(fact: dict[str, Any], fields_of: dict[str, list[str]]) -> ModelEntr
     wire.update({name: value for name, value in own.items() if name != "fields"})
     mapped = {*wire["fields"].values(), wire["prompt"]}
     wire["own_fields"] = tuple(field for field in wire["own_fields"] if field not in mapped | TAKEN)
-    price = fact.get("price")
+    price: Any = {**fact["price"], **exception.get("price", {})} if "price" in fact else None
     parameters.update(exception.get("parameters", {}))
-    if price is not None and "tiers" in price and "resolution" in parameters:
+    if price is not None and "tiers" in price and "resolution" in parameters.keys() - exception.get("parameters", {}):
         parameters["resolution"] = Parameter(kind="choice", choices=tuple(price["tiers"]))
     if price is not None and price["rule"] == "per_second" and "duration_s" not in parameters:
         price = None  # nobody can say for how many seconds

@@ -10,6 +10,7 @@ from fusionflow_nb.providers import catalogue
 from fusionflow_nb.providers.simulator.bfl import BflSide
 from fusionflow_nb.providers.simulator.elevenlabs import ElevenLabsSide
 from fusionflow_nb.providers.simulator.fal import FalSide
+from fusionflow_nb.providers.simulator.google import GoogleSide
 from fusionflow_nb.providers.simulator.luma import LumaSide
 from fusionflow_nb.providers.simulator.luma_dream_machine import LumaDreamMachineSide
 from fusionflow_nb.providers.simulator.openai import OpenAISide
@@ -32,6 +33,7 @@ SIDES: dict[str, Callable[[World, dict[str, str]], Side]] = {
     "bfl": BflSide,
     "elevenlabs": ElevenLabsSide,
     "fal": FalSide,
+    "google": GoogleSide,
     "luma": LumaSide,
     "luma-dream-machine": LumaDreamMachineSide,
     "openai": OpenAISide,
