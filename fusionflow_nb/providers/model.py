@@ -102,6 +102,8 @@ class PerSecond(Entry):
     usd: float
     tiers: dict[str, float] = Field(default_factory=dict)
     tier_setting: str = "resolution"
+    beside_usd: float = 0.0
+    """What media that go in may cost beside it: it counts in the high figure."""
 
 
 class PerMegapixel(Entry):
@@ -303,7 +305,8 @@ def _usd(price: PriceRule, settings: dict[str, Any], prompt: str) -> tuple[float
             known = price.tiers.get(str(tier))
             among = [known] if known is not None else [price.usd, *(price.tiers.values() if tier is None else ())]
             units = count if isinstance(price, PerImage) else count * float(settings.get("duration_s") or 0.0)
-            return min(among) * units, max(among) * units
+            beside = 0.0 if isinstance(price, PerImage) else price.beside_usd
+            return min(among) * units, max(among) * units + beside
         case PerMegapixel():
             pixels = int(settings.get("width") or 1024) * int(settings.get("height") or 1024)
             if price.further_usd is not None:

@@ -12,8 +12,10 @@ from fusionflow_nb.providers.contract import Adapter
 from fusionflow_nb.providers.elevenlabs import ElevenLabs
 from fusionflow_nb.providers.fal import Fal
 from fusionflow_nb.providers.google import Google
+from fusionflow_nb.providers.kling import Kling
 from fusionflow_nb.providers.luma import Luma
 from fusionflow_nb.providers.luma_dream_machine import LumaDreamMachine
+from fusionflow_nb.providers.minimax import MiniMax
 from fusionflow_nb.providers.openai import OpenAI
 from fusionflow_nb.providers.replicate import Replicate
 from fusionflow_nb.providers.simulator import Simulator
@@ -59,6 +61,8 @@ ADAPTERS = {
         cancels=False,
         takes_addresses=False,
     ),
+    "kling": Adapter(Kling, film="kling-v3", refusal="Failed", cancels=False, tells=False),
+    "minimax": Adapter(MiniMax, film="MiniMax-H3", cancels=False, tells=False),
     "google": Adapter(
         Google,
         "gemini-3.1-flash-image",

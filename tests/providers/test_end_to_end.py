@@ -160,7 +160,7 @@ def test_a_retired_model_says_so(services: Simulator) -> None:
     assert not services.world.asked
 
 
-@pytest.mark.parametrize("name", ["midjourney", "Midjourney-v7"])
+@pytest.mark.parametrize("name", ["midjourney", "Midjourney-v7", "midjourney/v7"])
 def test_what_has_no_api_names_what_comes_closest(services: Simulator, name: str) -> None:
     """Nobody is left with a list of names that look alike."""
     with pytest.raises(errors.UnknownModelError, match=r"no public API.*flux-2-flex"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fusionflow_nb.providers.catalogue import elevenlabs, google
+from fusionflow_nb.providers.catalogue import elevenlabs, google, kling, minimax
 from fusionflow_nb.providers.catalogue.equivalents import equivalents_of
 from fusionflow_nb.providers.model import ModelEntry, Parameter
 from fusionflow_nb.providers.wire import Size, Wire
@@ -137,7 +137,7 @@ BESIDE_THE_SHEET: list[dict[str, Any]] = [
     }
     for model in ("gpt-4o-mini-tts", "tts-1", "tts-1-hd")
 ]
-BESIDE_THE_SHEET += elevenlabs.BESIDE_THE_SHEET + google.BESIDE_THE_SHEET
+BESIDE_THE_SHEET += elevenlabs.BESIDE_THE_SHEET + google.BESIDE_THE_SHEET + kling.BESIDE_THE_SHEET
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     "stability/stable-image/generate/ultra": {"wire": {"own_fields": ("output_format",)}, "parameters": _STABILITY},
     "stability/stable-image/generate/core": {
@@ -209,6 +209,8 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     "openai/tts-1-hd": _SPEECH,
     **elevenlabs.EXCEPTIONS,
     **google.EXCEPTIONS,
+    **kling.EXCEPTIONS,
+    **minimax.EXCEPTIONS,
 }
 
 

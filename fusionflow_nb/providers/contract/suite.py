@@ -67,7 +67,7 @@ class AdapterContract(Stage):
         model = adapter.models().get(task) or pytest.skip(f"{service.name} offers no {task}")
         for large in (False, True) if task != "text-to-audio" else (False,):
             request = asked_for(service, model, task, tmp_path, large=large)
-            done = await ended(service, await service.submit(request, idempotency_key="k"))
+            done = await ended(service, await service.submit(request, idempotency_key=f"k-{large}"))
             assert isinstance(done, Done), done
             ports = {kind_of(output) for output in done.outputs}
             wanted = "video" if task.endswith("video") else "audio" if task.endswith("audio") else "image"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 from typing import TYPE_CHECKING, Protocol, Self
 
 from aiohttp import web
@@ -11,8 +12,10 @@ from fusionflow_nb.providers.simulator.bfl import BflSide
 from fusionflow_nb.providers.simulator.elevenlabs import ElevenLabsSide
 from fusionflow_nb.providers.simulator.fal import FalSide
 from fusionflow_nb.providers.simulator.google import GoogleSide
+from fusionflow_nb.providers.simulator.kling import KlingSide
 from fusionflow_nb.providers.simulator.luma import LumaSide
 from fusionflow_nb.providers.simulator.luma_dream_machine import LumaDreamMachineSide
+from fusionflow_nb.providers.simulator.minimax import MiniMaxSide
 from fusionflow_nb.providers.simulator.openai import OpenAISide
 from fusionflow_nb.providers.simulator.replicate import ReplicateSide
 from fusionflow_nb.providers.simulator.stability import StabilitySide
@@ -34,8 +37,10 @@ SIDES: dict[str, Callable[[World, dict[str, str]], Side]] = {
     "elevenlabs": ElevenLabsSide,
     "fal": FalSide,
     "google": GoogleSide,
+    "kling": KlingSide,
     "luma": LumaSide,
     "luma-dream-machine": LumaDreamMachineSide,
+    "minimax": MiniMaxSide,
     "openai": OpenAISide,
     "replicate": ReplicateSide,
     "stability": StabilitySide,
@@ -102,4 +107,13 @@ class Simulator:
         fault = self.world.fault
         if fault is not None and fault.on(request.path):
             return met(request, fault)
-        return await handler(request)
+        # Its own clock dates the answers, by which clients tell how far theirs is off.
+        dated = {"Date": email.utils.formatdate(self.world.now(), usegmt=True)}
+        try:
+            answer = await handler(request)
+        except web.HTTPException as error:
+            error.headers.update(dated)
+            raise
+        if not answer.prepared:
+            answer.headers.update(dated)
+        return answer

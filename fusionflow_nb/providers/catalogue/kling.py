@@ -1,0 +1,45 @@
+"""What Kling's page says of its models beyond the sheet's row: fields, choices, and models that it leaves out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fusionflow_nb.providers.model import Parameter
+from fusionflow_nb.providers.wire import Size
+
+_FILM: dict[str, Any] = {
+    "listed": ("prompt", "negative_prompt"),
+    "wire": {
+        "size": Size(form="ratio", field="aspect_ratio"),
+        "fields": {"duration_s": "duration", "guidance": "cfg_scale", "mode": "mode"},
+        "references": {"image": "image", "last_image": "image_tail"},
+        "as_text": ("duration",),  # a number is an error there
+    },
+    "parameters": {
+        "aspect_ratio": Parameter(kind="choice", choices=("16:9", "9:16", "1:1")),
+        "duration_s": Parameter(kind="integer", minimum=3, maximum=15, description="seconds"),
+        "guidance": Parameter(kind="number", minimum=0, maximum=1),
+        "mode": Parameter(kind="choice", choices=("std", "pro"), description="standard or professional"),
+    },
+}
+_SHORT: dict[str, Any] = {
+    **_FILM,
+    "parameters": {
+        **_FILM["parameters"],
+        "duration_s": Parameter(kind="choice", choices=(5, 10), description="seconds"),
+    },
+}
+_OLDER = ("kling-v2-6", "kling-v2-master")
+EXCEPTIONS: dict[str, dict[str, Any]] = {"kling/kling-v3": _FILM, **{f"kling/{model}": _SHORT for model in _OLDER}}
+BESIDE_THE_SHEET: list[dict[str, Any]] = [
+    {
+        "alias": model,
+        "provider": "kling",
+        "model": model,
+        "tasks": ["text-to-video", "image-to-video"],
+        "is_price_uncertain": True,
+        "source": "public integration notes",
+        "source_date": "2026",
+    }
+    for model in _OLDER
+]
