@@ -18,6 +18,7 @@ PROTOCOLS = {
     "journal.records",
     "providers.protocol",
     "providers.model",
+    "providers.reads",
 }
 TOP = {"errors", "media", "flow", "catalog", "plan", "engine"}
 BESIDE = {"errors", "media"}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 EQUIVALENTS = "equivalents"
 """In `fallback`: every entry that the catalogue knows to be the same model."""
-COMMON = frozenset({"prompt", "model", "settings", "fallback"})
+COMMON = frozenset({"prompt", "model", "settings", "fallback", "reduce"})
 """Parameters of a provider node that are no settings of the model."""
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from fusionflow_nb import errors
+from fusionflow_nb.providers.reads import Reads
 from fusionflow_nb.providers.spelling import in_our_words
 from fusionflow_nb.providers.wire import RAW, Wire
 
@@ -185,6 +186,8 @@ class ModelEntry(Entry):
     """Media ports the model reads (`image`, `mask`, `depth` ...)."""
     outputs: tuple[str, ...] = ()
     """Ports beyond the task's main one (`depth`, `mask`)."""
+    reads: dict[str, Reads] = Field(default_factory=dict)
+    """Limits of these by kind (`image`, `mask`, `video`, `audio`), where the service states any."""
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     price: PriceRule | None = None
     is_free: bool = False

@@ -10,6 +10,7 @@ from typing import Any
 
 from fusionflow_nb.providers.catalogue import elevenlabs
 from fusionflow_nb.providers.catalogue.equivalents import equivalents_of
+from fusionflow_nb.providers.catalogue.limits import reads_of
 from fusionflow_nb.providers.model import ModelEntry, Parameter
 from fusionflow_nb.providers.wire import Size, Wire
 
@@ -115,7 +116,7 @@ def _film(resolutions: tuple[str, ...], lengths: tuple[int, ...], ratio: Paramet
     }
 
 
-TAKEN = frozenset({"model", "settings", "fallback"})
+TAKEN = frozenset({"model", "settings", "fallback", "reduce"})
 """Names of a node's own parameters: a service's field of such a name goes in `settings={"fields": {...}}`."""
 _VOICES = tuple("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar".split())  # noqa: SIM905
 _SPEECH = {
@@ -246,6 +247,7 @@ def entry_of(fact: dict[str, Any], fields_of: dict[str, list[str]]) -> ModelEntr
         source_date=fact.get("source_date", ""),
         retires_on=fact.get("retires_on"),
         equivalents=equivalents_of(identity),
+        reads=reads_of(fact["provider"], fact["model"]),
         wire=Wire(**wire),
     )
 
