@@ -14,6 +14,8 @@ from fusionflow_nb.providers import catalogue
 from fusionflow_nb.providers.catalogue import sheet
 from fusionflow_nb.providers.catalogue.equivalents import SAME
 from fusionflow_nb.providers.catalogue.wiring import BESIDE_THE_SHEET
+from fusionflow_nb.providers.fake import FakeProvider
+from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.providers.wire import Wire
 
 if TYPE_CHECKING:
@@ -89,6 +91,25 @@ def test_the_same_model_is_known_both_ways_by_a_source() -> None:
         assert known[pair.one].is_same_as(pair.other)
         assert known[pair.other].is_same_as(pair.one)
     assert not entry("bfl/flux-pro-1.1").is_same_as(FLUX_PRO)  # nobody says so
+
+
+def test_a_model_that_ends_says_so_before_and_names_its_successor_after() -> None:
+    """By the page of its service: a warning until the day, an error from it on."""
+
+    class Openai(FakeProvider):
+        name = "openai"
+        models = tuple(each for each in catalogue.built_in() if each.provider == "openai")
+
+    with pytest.warns(FutureWarning, match=r"gpt-image-1\.5 ends on 2026-12-01\. Use openai/gpt-image-2\.6-flare"):
+        Registry([Openai()], today=lambda: dt.date(2026, 11, 23)).resolve("gpt-image-1.5")
+    ended = Registry([Openai()], today=lambda: dt.date(2026, 12, 1))
+    with pytest.raises(errors.RetiredModelError, match=r"ended on 2026-12-01\. Use openai/gpt-image-2\.6-flare"):
+        ended.resolve("gpt-image-1.5")
+    with pytest.raises(errors.RetiredModelError, match=r"sora-2 ended on 2026-09-24\. ff\.models\(task"):
+        ended.resolve("sora-2")
+    assert [each.successor in {one.id for one in Openai.models} for each in Openai.models if each.successor] == [
+        True
+    ] * 3
 
 
 def test_a_retired_model_knows_when_it_ended() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fusionflow_nb.providers.catalogue import elevenlabs
+from fusionflow_nb.providers.catalogue import elevenlabs, openai
 from fusionflow_nb.providers.catalogue.equivalents import equivalents_of
 from fusionflow_nb.providers.catalogue.limits import reads_of
 from fusionflow_nb.providers.model import ModelEntry, Parameter
@@ -138,7 +138,7 @@ BESIDE_THE_SHEET: list[dict[str, Any]] = [
     }
     for model in ("gpt-4o-mini-tts", "tts-1", "tts-1-hd")
 ]
-BESIDE_THE_SHEET += elevenlabs.BESIDE_THE_SHEET
+BESIDE_THE_SHEET += elevenlabs.BESIDE_THE_SHEET + openai.BESIDE_THE_SHEET
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     "stability/stable-image/generate/ultra": {"wire": {"own_fields": ("output_format",)}, "parameters": _STABILITY},
     "stability/stable-image/generate/core": {
@@ -246,6 +246,7 @@ def entry_of(fact: dict[str, Any], fields_of: dict[str, list[str]]) -> ModelEntr
         source=fact.get("source", ""),
         source_date=fact.get("source_date", ""),
         retires_on=fact.get("retires_on"),
+        successor=fact.get("successor"),
         equivalents=equivalents_of(identity),
         reads=reads_of(fact["provider"], fact["model"]),
         wire=Wire(**wire),

@@ -32,7 +32,7 @@ export interface Reason {
 export interface NodePlan {
   state: PlanState
   reasons?: Reason[]
-  /** What a run does otherwise than the form says: settings that are left out. */
+  /** What to know before a run: settings that are left out, a model that ends soon. */
   warnings?: string[]
   /** Of exactly what would run at this node; pending work counts in `high` alone. */
   low_micro_usd?: number
