@@ -75,6 +75,27 @@ def test_estimates_never_lie_below_the_price(identity: str, settings: dict[str, 
     assert not found.is_unpriced
 
 
+@pytest.mark.parametrize(
+    ("identity", "settings", "prompt", "pictures", "low", "high"),
+    [
+        ("openai/gpt-image-2", {"width": 1024, "height": 1024}, "x" * 1000, [], 0, 211_020 + 5_000),
+        ("openai/gpt-image-2", {"width": 1024, "height": 1024}, "é", [2**20, 2**19], 0, 211_020 + 10 + 84_408),
+        ("openai/gpt-image-2", {"width": 1024, "height": 1024}, "", [None], 0, 211_020 + 225_088),
+        ("bfl/flux-2-pro", {"width": 1024, "height": 1024}, "", [2**20, 2**20 + 1], 30_000, 75_000),
+        ("bfl/flux-2-pro", {}, "", [4 * 2**20], 30_000, 135_000),
+        ("luma/uni-1", {}, "", [1, 1], 43_400, 49_400),
+        ("fal/fal-ai/flux-pro/v1.1-ultra", {}, "x" * 1000, [2**22], 0, 60_000),
+    ],
+    ids=["prompt", "references", "not made yet", "megapixels in", "as large as what goes in", "each reference", "flat"],
+)
+def test_what_goes_in_counts_in_the_high_estimate(  # noqa: PLR0917 - a table
+    identity: str, settings: dict[str, object], prompt: str, pictures: list[int | None], low: int, high: int
+) -> None:
+    """Tokens of prompt and references, megapixels and pictures that a service charges for; the low one is sure."""
+    found = entry(identity).estimate(settings, prompt=prompt, pictures=pictures)
+    assert (found.low_micro_usd, found.high_micro_usd) == (low, high)
+
+
 @pytest.mark.parametrize("identity", ["fal/fal-ai/clarity-upscaler", "fal/bytedance/seedance-2.0/text-to-video"])
 def test_what_has_no_price_stays_without(identity: str) -> None:
     """No price in the sheet, or one by the second where nobody can say how many: an allowance is needed."""
