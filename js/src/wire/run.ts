@@ -172,6 +172,8 @@ export interface TapeFrame {
   state: JobState
   cell: ResultCell | null
   cost_micro_usd: number
+  /** False: the cost is the table's. */
+  cost_is_exact?: boolean
   /** A hit: nothing was made for it. */
   is_cached?: boolean
   finished_at_us: number
