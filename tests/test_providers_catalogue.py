@@ -181,6 +181,9 @@ def test_the_services_own_words_count_in_the_price() -> None:
     flux = entry(FLUX_PRO)
     for given in ({"num_images": 3}, {"fields": {"num_images": 3}}):
         assert flux.estimate(flux.check_settings(given)).high_micro_usd == 120_000
+    large = entry("bfl/flux-2-pro")
+    given = {"fields": {"width": 2048, "height": 2048}}
+    assert large.estimate(large.check_settings(given)).high_micro_usd == 75_000
 
 
 def test_texts_and_milliseconds_are_understood() -> None:
