@@ -83,7 +83,8 @@ def generate_image(
         settings: `width`, `height` (pixels), `seed`, `count`, `negative_prompt` ... and the model's own. Fields in the
             service's words go in `settings={"num_inference_steps": 28}`; one that our catalogue does not know in
             `settings={"fields": {...}}`, which is sent as it is. `strict=False` leaves out what the model lacks, with a
-            warning; `fallback=["replicate/..."]` names models that stand in while the service is out.
+            warning; `fallback=["replicate/..."]` names models that stand in while the service is out;
+            `reduce=True` lets pictures be made smaller that are too large for it.
 
     Raises:
         UnknownModelError, SettingError: what there is instead.

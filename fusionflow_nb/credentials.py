@@ -112,6 +112,15 @@ def where(provider: str) -> str | None:
     return None if None in places else " and ".join(dict.fromkeys(str(place) for place in places))
 
 
+def missing(provider: str) -> list[str]:
+    """The variables of a service's keys that are found nowhere: one of two is as good as none.
+
+    Raises:
+        SecretError: as `key_of`.
+    """
+    return [name for name in _names(provider) if _find(name) is None]
+
+
 def services() -> Mapping[str, tuple[str, ...]]:
     """Services that take keys, with the variables these stand in: ours, then those of other installed packages."""
     return {**ENVIRONMENT, **_of_others()}

@@ -5,6 +5,7 @@ It is asked when things are broken, so nothing it looks at may stop it from look
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.util
 import shutil
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
@@ -15,6 +16,7 @@ from fusionflow_nb.assets.s3_store import S3Store
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from fusionflow_nb.providers.model import ModelEntry
     from fusionflow_nb.session import Session
 
 State: TypeAlias = Literal["well", "optional", "look", "broken"]
@@ -155,6 +157,13 @@ def bucket_findings(origins: Sequence[str] = (), *, is_set: bool = False) -> Ite
         yield Finding(*one)
 
 
+def _opened(entries: list[ModelEntry]) -> str:
+    """How many models there are, and the first few; those that their service has ended are none."""
+    today = dt.datetime.now(dt.UTC).date()
+    names = [(*entry.aliases, entry.id)[0] for entry in entries if entry.retires_on is None or entry.retires_on > today]
+    return f"{len(names)} {'model' if len(names) == 1 else 'models'}: {_some(names)}" if names else ""
+
+
 def _some(names: list[str]) -> str:
     """The first few of many names, and how many more there are."""
     shown = ", ".join(names[:_SHOWN_MODELS])
@@ -175,9 +184,14 @@ def _keys(living: Session | None) -> Iterator[Finding]:
         except errors.SecretError as error:
             yield Finding("keys", "broken", str(error))
             return
-        opens = _some([(*entry.aliases, entry.id)[0] for entry in entries if entry.provider == provider])
+        opens = _opened([entry for entry in entries if entry.provider == provider])
+        half = credentials.missing(provider) if place is None else []
         if place is not None:
             says = f"opens {opens}" if opens else "this version has no adapter for it yet"
-            yield Finding(provider, "well", f"key found in the {place}; {says}")
+            names = ", ".join(credentials.services()[provider])
+            yield Finding(provider, "well", f"key found in the {place} ({names}); {says}")
+        elif len(half) < len(credentials.services()[provider]):
+            says = f'half of it is there, {", ".join(half)} is missing; ff.connect("{provider}") stores both'
+            yield Finding(provider, "look", says)
         elif opens:
             yield Finding(provider, "optional", f'no key; ff.connect("{provider}") stores one and opens {opens}')

@@ -84,6 +84,16 @@ class LiveRun:
         """What this run has paid so far, in dollars."""
         return self._run.spent_micro_usd() / 1e6
 
+    @property
+    def cost_is_exact(self) -> bool:
+        """Whether the services have said all of it; False where a price table stands in for one."""
+        return all(status.cost_is_exact for status in list(self._run.jobs.values()))
+
+    @property
+    def cost_text(self) -> str:
+        """What this run has paid, in words: `$0.04`, or `~$0.04` where it is not exact."""
+        return f"{'' if self.cost_is_exact else '~'}${self.cost_usd:.2f}"
+
     def node_states(self) -> dict[str, list[JobStatus]]:
         """How the jobs of each node in scope stand, in the flow's order."""
         by_node: dict[str, list[JobStatus]] = {name: [] for name in self._document.nodes if name in self._run.scope}
@@ -303,7 +313,7 @@ class LiveRun:
         return display.bundle(self)
 
     def __repr__(self) -> str:
-        return f"<Run of {self.name!r}: {self.status}, {len(self._run.jobs)} jobs, ${self.cost_usd:.2f}>"
+        return f"<Run of {self.name!r}: {self.status}, {len(self._run.jobs)} jobs, {self.cost_text}>"
 
 
 @contextmanager

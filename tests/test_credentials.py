@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import pickle
+import re
 import stat
 import threading
 import traceback
@@ -254,6 +255,14 @@ def test_no_traceback_shows_a_key(path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_doctor_says_where_a_key_is_and_never_what(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key that is there is said to be there."""
     monkeypatch.setenv("FAL_KEY", SECRET)
-    found = list(doctor.findings())
-    assert any(one.what == "fal" and "environment" in one.says for one in found)
+    monkeypatch.setenv("KLING_ACCESS_KEY", SECRET)
+    found = {one.what: one for one in doctor.findings()}
+    assert found["fal"].state == "well"
+    assert re.match(
+        r"key found in the environment \(FAL_KEY\); opens \d+ models: [^,]+, .* and \d+ more", found["fal"].says
+    )
+    assert found["kling"].state == "look"
+    assert "KLING_SECRET_KEY is missing" in found["kling"].says
+    assert found["openai"].state == "optional"
+    assert "sora" not in found["openai"].says  # ended: no key opens it
     assert SECRET not in repr(found)

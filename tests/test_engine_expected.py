@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,11 @@ from engine_kit import PATIENCE_S, Heard, states_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusionflow_nb.display.lines import _line
+from fusionflow_nb.display.lines import _line, lines
 from fusionflow_nb.engine.expected import Expected, learn, typical_s
 from fusionflow_nb.engine.status import JobStatus
 from fusionflow_nb.providers.fake import Behaviour, FakeProvider
-from fusionflow_nb.providers.protocol import Operation, Pending
+from fusionflow_nb.providers.protocol import Cost, Done, Operation, Pending
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow
@@ -102,6 +103,26 @@ def test_the_next_kernel_knows_it_from_the_log(flow: Flow, living: Session, fake
     found = living.call(living.journal.took_s())
     assert list(found) == ["fake/image"]
     assert found["fake/image"][0] > 0
+
+
+@pytest.mark.parametrize(("cost", "says"), [(None, "~$0.04"), (Cost(30_000, is_exact=True), "$0.03")])
+def test_a_cost_that_the_service_did_not_say_is_marked(
+    flow: Flow, living: Session, monkeypatch: pytest.MonkeyPatch, cost: Cost | None, says: str
+) -> None:
+    """By the table it is `~`, on the run and its node; on the tape a column says so."""
+    polled = FakeProvider.poll
+
+    async def poll(self: Any, operation: Operation) -> Any:
+        status = await polled(self, operation)
+        return replace(status, cost=cost) if isinstance(status, Done) else status
+
+    monkeypatch.setattr(Silent, "poll", poll)
+    flow.generate_image("dawn", model="fake/image", name="still")
+    run = flow.run().wait(PATIENCE_S)
+    assert run.cost_text == says
+    assert run.cost_is_exact is (cost is not None)
+    assert lines(run)[0].cost == says
+    assert living.tape.sql("SELECT cost_is_exact FROM generations").rows() == [(cost is not None,)]
 
 
 def test_a_line_marks_the_estimate(flow: Flow) -> None:

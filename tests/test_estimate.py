@@ -11,6 +11,7 @@ import fusionflow_nb as ff
 from fusionflow_nb import errors
 from fusionflow_nb.canvas.planned import Planned
 from fusionflow_nb.providers.fake import Behaviour, FakeProvider
+from fusionflow_nb.providers.model import PerToken
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow
@@ -114,3 +115,17 @@ def test_again_is_a_take_that_is_paid_and_kept_beside_the_first(chain: Flow, fak
     chain.undo()
     assert counts(chain.run("still").wait(PATIENCE_S)) == {"cached": 1}
     assert len(fake.log()) == 2
+
+
+def test_a_reference_counts_in_the_high_estimate_of_its_node(flow: Flow, fake: FakeProvider) -> None:
+    """By its pixels once it is there; as a large one while it is still to be made; and so does the prompt."""
+    price = PerToken(
+        usd=3e-5, low_tokens=0, high_tokens=1000, high_tokens_per_megapixel=1000, text_in_usd=5e-6, image_in_usd=8e-6
+    )
+    fake.models = [one.model_copy(update={"price": price}) if one.id == "fake/edit" else one for one in fake.models]
+    still = flow.generate_image("dawn", model="fake/image", name="still")
+    flow.edit_image(still, "dusk", model="fake/edit", name="edit")
+    result, words = 45_000, 20
+    assert by_node(flow)["edit"] == (0, result + words + 32_000)
+    flow.run(still).result(PATIENCE_S)
+    assert by_node(flow)["edit"] == (0, result + words + 8)

@@ -18,6 +18,7 @@ PROTOCOLS = {
     "journal.records",
     "providers.protocol",
     "providers.model",
+    "providers.reads",
 }
 TOP = {"errors", "media", "flow", "catalog", "plan", "engine"}
 BESIDE = {"errors", "media"}
@@ -68,7 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": {"author", "live_run", "display"},
     # Runs in Jupyter's process, not in the kernel: it knows the store and nothing that runs flows.
     "lab": {"errors", "media", "assets"},
-    "doctor": {"errors", "session", "credentials", "bucket", "assets", "books"},
+    "doctor": {"errors", "session", "credentials", "bucket", "assets", "books", "providers.model"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": {"*"},

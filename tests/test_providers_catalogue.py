@@ -14,6 +14,8 @@ from fusionflow_nb.providers import catalogue
 from fusionflow_nb.providers.catalogue import sheet
 from fusionflow_nb.providers.catalogue.equivalents import SAME
 from fusionflow_nb.providers.catalogue.wiring import BESIDE_THE_SHEET
+from fusionflow_nb.providers.fake import FakeProvider
+from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.providers.wire import Wire
 
 if TYPE_CHECKING:
@@ -93,6 +95,27 @@ def test_estimates_never_lie_below_the_price(identity: str, settings: dict[str, 
     assert not found.is_unpriced
 
 
+@pytest.mark.parametrize(
+    ("identity", "settings", "prompt", "pictures", "low", "high"),
+    [
+        ("openai/gpt-image-2", {"width": 1024, "height": 1024}, "x" * 1000, [], 0, 211_020 + 5_000),
+        ("openai/gpt-image-2", {"width": 1024, "height": 1024}, "é", [2**20, 2**19], 0, 211_020 + 10 + 84_408),
+        ("openai/gpt-image-2", {"width": 1024, "height": 1024}, "", [None], 0, 211_020 + 225_088),
+        ("bfl/flux-2-pro", {"width": 1024, "height": 1024}, "", [2**20, 2**20 + 1], 30_000, 75_000),
+        ("bfl/flux-2-pro", {}, "", [4 * 2**20], 30_000, 135_000),
+        ("luma/uni-1", {}, "", [1, 1], 43_400, 49_400),
+        ("fal/fal-ai/flux-pro/v1.1-ultra", {}, "x" * 1000, [2**22], 0, 60_000),
+    ],
+    ids=["prompt", "references", "not made yet", "megapixels in", "as large as what goes in", "each reference", "flat"],
+)
+def test_what_goes_in_counts_in_the_high_estimate(  # noqa: PLR0917 - a table
+    identity: str, settings: dict[str, object], prompt: str, pictures: list[int | None], low: int, high: int
+) -> None:
+    """Tokens of prompt and references, megapixels and pictures that a service charges for; the low one is sure."""
+    found = entry(identity).estimate(settings, prompt=prompt, pictures=pictures)
+    assert (found.low_micro_usd, found.high_micro_usd) == (low, high)
+
+
 @pytest.mark.parametrize("identity", ["fal/fal-ai/clarity-upscaler", "fal/bytedance/seedance-2.0/text-to-video"])
 def test_what_has_no_price_stays_without(identity: str) -> None:
     """No price in the sheet, or one by the second where nobody can say how many: an allowance is needed."""
@@ -109,6 +132,25 @@ def test_the_same_model_is_known_both_ways_by_a_source() -> None:
         assert known[pair.one].is_same_as(pair.other)
         assert known[pair.other].is_same_as(pair.one)
     assert not entry("bfl/flux-pro-1.1").is_same_as(FLUX_PRO)  # nobody says so
+
+
+def test_a_model_that_ends_says_so_before_and_names_its_successor_after() -> None:
+    """By the page of its service: a warning until the day, an error from it on."""
+
+    class Openai(FakeProvider):
+        name = "openai"
+        models = tuple(each for each in catalogue.built_in() if each.provider == "openai")
+
+    with pytest.warns(FutureWarning, match=r"gpt-image-1\.5 ends on 2026-12-01\. Use openai/gpt-image-2\.6-flare"):
+        Registry([Openai()], today=lambda: dt.date(2026, 11, 23)).resolve("gpt-image-1.5")
+    ended = Registry([Openai()], today=lambda: dt.date(2026, 12, 1))
+    with pytest.raises(errors.RetiredModelError, match=r"ended on 2026-12-01\. Use openai/gpt-image-2\.6-flare"):
+        ended.resolve("gpt-image-1.5")
+    with pytest.raises(errors.RetiredModelError, match=r"sora-2 ended on 2026-09-24\. ff\.models\(task"):
+        ended.resolve("sora-2")
+    assert [each.successor in {one.id for one in Openai.models} for each in Openai.models if each.successor] == [
+        True
+    ] * 3
 
 
 def test_a_retired_model_knows_when_it_ended() -> None:
@@ -159,6 +201,9 @@ def test_the_services_own_words_count_in_the_price() -> None:
     flux = entry(FLUX_PRO)
     for given in ({"num_images": 3}, {"fields": {"num_images": 3}}):
         assert flux.estimate(flux.check_settings(given)).high_micro_usd == 120_000
+    large = entry("bfl/flux-2-pro")
+    given = {"fields": {"width": 2048, "height": 2048}}
+    assert large.estimate(large.check_settings(given)).high_micro_usd == 75_000
 
 
 def test_texts_and_milliseconds_are_understood() -> None:

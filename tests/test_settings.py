@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +58,17 @@ def test_the_explicit_spelling_sends_what_nobody_knows(living: Session, fake: Fa
     for value in ("a", "b", "a"):
         ff.generate_image("dawn", model="fake/image", settings={"fields": {"beta": value}}).result(PATIENCE_S)
     assert len(fake.log()) == 2
+
+
+@pytest.mark.filterwarnings("ignore:fake/image ends:FutureWarning")
+def test_a_model_that_ends_soon_says_so_on_the_node(flow: Flow, fake: FakeProvider) -> None:
+    """Before it is too late; what succeeds it is named."""
+    ends = {"retires_on": dt.date(2999, 1, 1), "successor": "fake/other"}
+    fake.models = [one.model_copy(update=ends) for one in fake.models]
+    flow.generate_image("dawn", model="fake/image", name="still")
+    prepared = flow.plan().nodes["still"].prepared
+    assert prepared is not None
+    assert prepared.warnings == ("fake/image ends on 2999-01-01, then fake/other.",)
 
 
 def test_a_lacking_setting_is_left_out_where_a_person_says_so(flow: Flow, fake: FakeProvider) -> None:

@@ -47,7 +47,8 @@ def test_tables_have_the_promised_columns(asked):
         "runs": "id project_id user status started_at finished_at flow_hash targets jobs cost_computation",
         "generations": "id project_id run_id node_id node_type provider model served_by prompt_snapshot "
         "settings_snapshot seed take content_key axes status output_url output_value cost_computation cost_estimate "
-        "queued_at started_at finished_at operation error_code error_message flow_hash cost_estimate_low",
+        "queued_at started_at finished_at operation error_code error_message flow_hash cost_estimate_low "
+        "cost_is_exact",
         "outputs": "generation_id index port sha256 value",
         "inputs": "generation_id port index sha256 source_generation_id",
         "assets": "sha256 media_type size_bytes width height duration_s store_key created_at",
@@ -107,6 +108,7 @@ def test_generation_is_all_there(journal, asked):
         "error_message": None,
         "flow_hash": None,
         "cost_estimate_low": 0.001,
+        "cost_is_exact": False,
     }
     assert asked.sql("FROM outputs ORDER BY port").rows() == [
         (generation.id, 0, "image", picture("a").sha256, None),

@@ -137,6 +137,8 @@ def _alone(generation: Generation) -> Part:
         given = dict(generation.settings_snapshot)
         if generation.prompt_snapshot is not None:
             given["prompt"] = generation.prompt_snapshot
+    if given.pop("reduced", None) or "reduced" in generation.settings_snapshot:
+        given["reduce"] = True
     # A form has no field for what is a setting of the model alone.
     of_model = {name: given.pop(name) for name in list(given) if _is_setting(name, node_type)}
     if generation.model is not None:

@@ -24,7 +24,8 @@ _FRAMES = """
 WITH ended AS (
     SELECT id, node_id, node_type, prompt_snapshot, status, outputs, coordinate,
            coalesce(cost_micro_usd, 0) AS cost_micro_usd, error_code,
-           coalesce(finished_at_us, started_at_us, queued_at_us, 0) AS at_us
+           coalesce(finished_at_us, started_at_us, queued_at_us, 0) AS at_us,
+           coalesce(cost_is_exact, FALSE) OR coalesce(cost_micro_usd, 0) = 0 AS is_exact
     FROM internal.generations
     WHERE is_final AND ($project_id IS NULL OR project_id = $project_id)
 ),
@@ -113,7 +114,7 @@ def generation_facts(tape: Tape, generation_id: str, address: Address) -> dict[s
 
 
 def _frame(row: tuple[Any, ...], address: Address) -> dict[str, Any]:
-    generation_id, node_id, node_type, prompt, status, outputs, coordinate, cost, _code, at_us = row
+    generation_id, node_id, node_type, prompt, status, outputs, coordinate, cost, _code, at_us, is_exact = row
     first = next(_items(outputs, coordinate or []), None)
     title = " ".join((prompt or "").split()) or node_id
     return {
@@ -124,6 +125,7 @@ def _frame(row: tuple[Any, ...], address: Address) -> dict[str, Any]:
         "state": status,
         "cell": None if first is None else _cell(*first, address),
         "cost_micro_usd": cost,
+        "cost_is_exact": is_exact,
         "finished_at_us": at_us,
     }
 

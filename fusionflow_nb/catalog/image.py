@@ -14,6 +14,7 @@ from fusionflow_nb.media.ports import PortType
 Pixels = Annotated[int, Field(ge=16, le=16384, description="pixels")]
 Count = Annotated[int, Field(ge=1, le=64, description="how many pictures one call makes")]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1, description="same seed, same settings: same picture")]
+Reduce = Annotated[bool, Field(description="make pictures smaller that are too large for the service")]
 
 
 def generate_image(
@@ -31,6 +32,7 @@ def generate_image(
     count: Count = 1,
     settings: dict[str, Any] | None = None,
     fallback: list[str] | None = None,
+    reduce: Reduce = False,
 ) -> Image:
     """A picture from a prompt."""
     raise NotImplementedError
@@ -50,6 +52,7 @@ def edit_image(
     count: Count = 1,
     settings: dict[str, Any] | None = None,
     fallback: list[str] | None = None,
+    reduce: Reduce = False,
 ) -> Image:
     """A picture changed as the prompt says; a mask limits where."""
     raise NotImplementedError
@@ -63,6 +66,7 @@ def upscale(
     seed: Seed | None = None,
     settings: dict[str, Any] | None = None,
     fallback: list[str] | None = None,
+    reduce: Reduce = False,
 ) -> Image:
     """The same picture with more pixels."""
     raise NotImplementedError
@@ -73,6 +77,7 @@ def remove_background(
     model: str = "",
     settings: dict[str, Any] | None = None,
     fallback: list[str] | None = None,
+    reduce: Reduce = False,
 ) -> Image:
     """The subject alone, on a transparent ground, and its mask."""
     raise NotImplementedError
@@ -83,7 +88,11 @@ def node_types() -> list[NodeType]:
     image = OutputPort("image", PortType.IMAGE)
     depth = OutputPort("depth", PortType.IMAGE)
     mask = OutputPort("mask", PortType.MASK)
-    provider: dict[str, Any] = {"kind": Kind.PROVIDER, "category": "Image", "not_in_key": frozenset({"fallback"})}
+    provider: dict[str, Any] = {
+        "kind": Kind.PROVIDER,
+        "category": "Image",
+        "not_in_key": frozenset({"fallback", "reduce"}),
+    }
     return [
         declare(generate_image, task="text-to-image", outputs=(image, depth), **provider),
         declare(edit_image, task="edit-image", **provider),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from fusionflow_nb.catalog.declare import declare
-from fusionflow_nb.catalog.image import Pixels, Seed
+from fusionflow_nb.catalog.image import Pixels, Reduce, Seed
 from fusionflow_nb.catalog.node_type import Kind, NodeType
 from fusionflow_nb.media.handles import Audio, Image, Video
 
@@ -31,6 +31,7 @@ def generate_video(
     negative_prompt: str | None = None,
     settings: dict[str, Any] | None = None,
     fallback: list[str] | None = None,
+    reduce: Reduce = False,
 ) -> Video:
     """A video from a text, from a picture, or from both."""
     raise NotImplementedError
@@ -44,6 +45,6 @@ def node_types() -> list[NodeType]:
             kind=Kind.PROVIDER,
             category="Video",
             task="text-to-video",
-            not_in_key=frozenset({"fallback"}),
+            not_in_key=frozenset({"fallback", "reduce"}),
         )
     ]

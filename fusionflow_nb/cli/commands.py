@@ -210,7 +210,7 @@ def _shown(running: LiveRun) -> LiveRun:
     if not say.is_watched():
         rows = [(line.mark, *line[:2], line.elapsed, line.cost, line.words) for line in display.lines(running)]
         say.table(("", "node", "state", "time", "cost", ""), rows, numbers={3, 4})
-        say.line(f"{running.name} · {running.status} · {running.elapsed_s:.1f} s · ${running.cost_usd:.2f}")
+        say.line(f"{running.name} · {running.status} · {running.elapsed_s:.1f} s · {running.cost_text}")
     elif not display.is_watched():
         say.console().print(display.terminal_table(running))  # the bars went elsewhere: stderr is no terminal
     return running
@@ -278,12 +278,14 @@ def _facts(running: LiveRun, saved: Sequence[Path]) -> dict[str, Any]:
         "run": running.id,
         "status": running.status,
         "cost_usd": running.cost_usd,
+        "cost_is_exact": running.cost_is_exact,
         "jobs": [
             {
                 "node": node_id,
                 "coordinate": dict(coordinate),
                 "state": job.state,
                 "cost_usd": job.cost_micro_usd / 1e6,
+                "cost_is_exact": job.cost_is_exact,
                 "generation": job.generation_id,
                 "error": job.error.to_payload() if isinstance(job.error, errors.FusionFlowError) else None,
             }

@@ -86,7 +86,7 @@ def bundle(run: LiveRun) -> dict[str, str]:
 def run_html(run: LiveRun) -> str:
     """The run as a card: a line per node, why something failed, and its pictures once it has ended."""
     status = run.status
-    facts = f"{seconds(run.elapsed_s)} · ${run.cost_usd:.2f}"
+    facts = f"{seconds(run.elapsed_s)} · {run.cost_text}"
     head = (
         '<div style="display:flex;align-items:center;gap:8px;margin-bottom:8px">'
         f'<span style="font-weight:600;font-size:14px">{escape(run.name)}</span>'

@@ -61,7 +61,7 @@ def terminal_table(run: LiveRun) -> Any:  # noqa: ANN401 - a rich renderable
         if line.said:
             # Below, over the whole width: a sentence in a column would squeeze all the others.
             reasons.append(Text(harmless(f"{line.mark} {line.node_id}: {line.said}"), style=style))
-    total = f"{run.name} · {run.status} · {seconds(run.elapsed_s)} · ${run.cost_usd:.2f}"
+    total = f"{run.name} · {run.status} · {seconds(run.elapsed_s)} · {run.cost_text}"
     return Group(table, *reasons, Text(harmless(total), style="italic dim"))
 
 

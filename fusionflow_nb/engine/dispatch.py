@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors, steps
 from fusionflow_nb.engine import gates, verdicts
+from fusionflow_nb.engine.admitted import admitted
 from fusionflow_nb.engine.expected import Expected, learn, typical_s
 from fusionflow_nb.engine.flight import Answer, News
 from fusionflow_nb.engine.references import reference_of
@@ -324,12 +325,19 @@ class Call:
         """The request, with the files of its references at hand. Blocking where there are any."""
         values = dict(self.bound.values)
         prompt = values.pop("prompt", None)
-        for name in ("model", "settings", "fallback"):
+        may_reduce = bool(values.get("reduce"))
+        for name in ("model", "settings", "fallback", "reduce"):
             values.pop(name, None)
-        references = {}
-        for port, item in self.bound.media.items():
-            items = item if isinstance(item, list) else [item]
-            references[port] = [reference_of(asset, self.provider, self.services.store) for asset in items]
+        store = self.services.store
+        media = {port: item if isinstance(item, list) else [item] for port, item in self.bound.media.items()}
+        found = admitted(media, self.entry, store, may_reduce=may_reduce, node_id=self.draft.node_id)
+        if found.reduced:  # what the tape says was sent, is what was
+            settings = {**self.draft.settings_snapshot, "reduced": found.reduced}
+            self.draft = replace(self.draft, settings_snapshot=settings)
+        references = {
+            port: [reference_of(asset, self.provider, store) for asset in assets]
+            for port, assets in found.media.items()
+        }
         return Request(self.entry, self.task, prompt, values, references, self._hear)
 
     async def _expectation(self) -> Expected | None:

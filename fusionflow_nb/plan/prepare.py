@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 EQUIVALENTS = "equivalents"
 """In `fallback`: every entry that the catalogue knows to be the same model."""
-COMMON = frozenset({"prompt", "model", "settings", "fallback"})
+COMMON = frozenset({"prompt", "model", "settings", "fallback", "reduce"})
 """Parameters of a provider node that are no settings of the model."""
 
 
@@ -61,7 +61,7 @@ class Prepared:
     fallbacks: tuple[Prepared, ...] = ()
     """The same node with each model that stands in while the service of the one before is out."""
     warnings: tuple[str, ...] = ()
-    """What a run does otherwise than the form says: settings that `strict=False` leaves out."""
+    """What a person should know before a run: settings that `strict=False` leaves out, a model that ends soon."""
 
 
 def prepare(
@@ -99,6 +99,9 @@ def prepare(
     given = {name: value for name, value in params.items() if name not in COMMON}
     left_out = entry.left_out({**given, **(params.get("settings") or {})})
     said = [f"{name} is left out: {entry.id} has no such setting." for name in left_out]
+    if entry.retires_on is not None and retired is None:
+        follows = f", then {entry.successor}" if entry.successor else ""
+        said.append(f"{entry.id} ends on {entry.retires_on}{follows}.")
     settle_settings(params, entry, node_id=node.id, take=node.take, connected=connected)
     parts = key_parts(params, node_type, entry, connected)
     return Prepared(

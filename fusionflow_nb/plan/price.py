@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.catalog.node_type import Collects, Kind
+from fusionflow_nb.media.ports import PortType
 from fusionflow_nb.media.values import Asset
 from fusionflow_nb.plan.job import Job, JobState
 from fusionflow_nb.plan.prepare import defaults_of
@@ -14,7 +15,7 @@ from fusionflow_nb.plan.reach import mapped_item
 from fusionflow_nb.providers.model import Estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from fusionflow_nb.plan.job import Bound, NodePlan
     from fusionflow_nb.plan.plan import Plan
@@ -75,13 +76,25 @@ def estimate_of(bound: Bound | None) -> Estimate | None:
     """What a bound job will cost; None where nothing is bought."""
     if bound is None or bound.entry is None:
         return None
-    return _estimated(bound.entry, bound.values)
+    return _estimated(bound.entry, bound.values, _pixels(bound.media))
 
 
-def _estimated(entry: ModelEntry, settings: dict[str, Any]) -> Estimate:
+def _estimated(entry: ModelEntry, settings: dict[str, Any], pictures: Sequence[int | None] = ()) -> Estimate:
     # What is left out costs what the model's default costs.
     prompt = settings.get("prompt")
-    return entry.estimate({**defaults_of(entry), **settings}, prompt=prompt if isinstance(prompt, str) else None)
+    return entry.estimate(
+        {**defaults_of(entry), **settings}, prompt=prompt if isinstance(prompt, str) else None, pictures=pictures
+    )
+
+
+def _pixels(media: dict[str, Any]) -> list[int | None]:
+    """How many pixels each picture has that goes in."""
+    assets = [asset for given in media.values() for asset in (given if isinstance(given, list) else [given])]
+    return [
+        asset.width * asset.height if asset.width and asset.height else None
+        for asset in assets
+        if isinstance(asset, Asset) and asset.media_type.startswith("image/")
+    ]
 
 
 def _estimates(node: NodePlan, models: Models) -> Iterable[tuple[Estimate, str]]:
@@ -91,18 +104,18 @@ def _estimates(node: NodePlan, models: Models) -> Iterable[tuple[Estimate, str]]
     for job in node.jobs.values():
         if job.state is JobState.READY and job.estimate is not None and job.bound is not None:
             model = job.bound.entry.id if job.bound.entry is not None else ""
-            yield _dearest(job.estimate, node, job.bound.values), model
+            yield _dearest(job.estimate, node, job.bound), model
         elif job.state is JobState.PENDING:
             yield _pending(node, job, models)
 
 
-def _dearest(asked: Estimate, node: NodePlan, settings: dict[str, Any]) -> Estimate:
+def _dearest(asked: Estimate, node: NodePlan, given: Bound) -> Estimate:
     """The estimate of the asked model; at the most, that of the dearest of its fallbacks."""
     high, is_unpriced = asked.high_micro_usd, asked.is_unpriced
     for fallback in node.prepared.fallbacks if node.prepared is not None else ():
         if fallback.entry is not None:
-            over_edges = {name: settings[name] for name in node.connected if name in settings}
-            instead = _estimated(fallback.entry, {**fallback.params, **over_edges})
+            over_edges = {name: given.values[name] for name in node.connected if name in given.values}
+            instead = _estimated(fallback.entry, {**fallback.params, **over_edges}, _pixels(given.media))
             high, is_unpriced = max(high, instead.high_micro_usd), is_unpriced or instead.is_unpriced
     return Estimate(low_micro_usd=asked.low_micro_usd, high_micro_usd=high, is_unpriced=is_unpriced)
 
@@ -124,10 +137,25 @@ def _pending(node: NodePlan, job: Job | None, models: Models) -> tuple[Estimate,
     ranges = {name: parameter.maximum for name in unknown if (parameter := entry.parameters.get(name)) is not None}
     settings.update({name: most for name, most in ranges.items() if most is not None})
     try:
-        estimate = _estimated(entry, settings)
+        estimate = _estimated(entry, settings, _pixels_so_far(node, job))
     except (TypeError, ValueError):  # a setting that binding will refuse
         estimate = Estimate()
     return Estimate(high_micro_usd=estimate.high_micro_usd, is_unpriced=estimate.is_unpriced), entry.id
+
+
+def _pixels_so_far(node: NodePlan, job: Job | None) -> list[int | None]:
+    """The same of a job whose inputs are not all known: one unknown picture for each edge that will bring one."""
+    found: list[int | None] = []
+    for port, links in node.inputs:
+        if port.type not in (PortType.IMAGE, PortType.MASK):
+            continue
+        for link in links:
+            try:
+                item = mapped_item(job, link) if job is not None and port.collects is Collects.NO else None
+            except errors.PortError:
+                item = None
+            found += _pixels({port.name: item[0]}) if item is not None else [None]
+    return found
 
 
 def _settings_so_far(node: NodePlan, job: Job | None) -> tuple[dict[str, Any], list[str]]:

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import datetime as dt  # noqa: TC003 - pydantic reads the hints
 import difflib
 import warnings
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fusionflow_nb import errors
+from fusionflow_nb.providers.price import (
+    Entry,
+    Estimate,
+    PerCall,
+    PerCharacter,
+    PerImage,
+    PerMegapixel,
+    PerSecond,
+    PerToken,
+    PriceRule,
+    bounds,
+)
+from fusionflow_nb.providers.reads import Reads
 from fusionflow_nb.providers.spelling import in_our_words
 from fusionflow_nb.providers.wire import RAW, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "Equivalent",
+    "Estimate",
+    "ModelEntry",
+    "Parameter",
+    "PerCall",
+    "PerCharacter",
+    "PerImage",
+    "PerMegapixel",
+    "PerSecond",
+    "PerToken",
+    "PriceRule",
+    "Reads",
+    "Task",
+]
 
 STRICT = "strict"
 """`strict=False`: a setting that the model lacks is left out with a warning, instead of being an error."""
@@ -27,12 +59,6 @@ Task: TypeAlias = Literal[
     "text-to-audio",
     "remove-background",
 ]
-
-
-class Entry(BaseModel):
-    """Base of everything the catalogue holds: frozen, and unknown fields are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Parameter(Entry):
@@ -83,92 +109,6 @@ class Parameter(Entry):
         return words[self.kind] + between
 
 
-class PerImage(Entry):
-    """So much for each picture."""
-
-    rule: Literal["per_image"] = "per_image"
-    usd: float
-    tiers: dict[str, float] = Field(default_factory=dict)
-    """Price by the value of `tier_setting`, where it differs."""
-    tier_setting: str = "resolution"
-    token_usd: float | None = None
-    """What a token of the result costs, where the service counts them: the bill is made of it."""
-
-
-class PerSecond(Entry):
-    """So much for each second of the result."""
-
-    rule: Literal["per_second"] = "per_second"
-    usd: float
-    tiers: dict[str, float] = Field(default_factory=dict)
-    tier_setting: str = "resolution"
-    beside_usd: float = 0.0
-    """What media that go in may cost beside it: it counts in the high figure."""
-
-
-class PerMegapixel(Entry):
-    """So much for each million pixels of a picture.
-
-    With `further_usd` the first megapixel (2**20 pixels) counts whole, and so does each further one that is begun.
-    """
-
-    rule: Literal["per_megapixel"] = "per_megapixel"
-    usd: float
-    further_usd: float | None = None
-
-
-class PerCharacter(Entry):
-    """So much for each character of the prompt."""
-
-    rule: Literal["per_character"] = "per_character"
-    usd: float
-
-
-class PerToken(Entry):
-    """Tokens are known only afterwards: `low_tokens` and `high_tokens` bound one call."""
-
-    rule: Literal["per_token"] = "per_token"
-    usd: float
-    low_tokens: int
-    high_tokens: int
-    high_tokens_per_megapixel: int = 0
-    """The high bound grows with the size of the picture, where it is larger."""
-    high_tokens_per_second: int = 0
-    tokens: dict[str, int] = Field(default_factory=dict)
-    """Tokens of one result by the value of `tier_setting`, where that is documented."""
-    tier_setting: str = "resolution"
-    text_in_usd: float = 0.0
-    image_in_usd: float = 0.0
-    """What tokens of the prompt and of references cost, once the service has counted them."""
-
-
-class PerCall(Entry):
-    """So much for each call, or each of `count` results."""
-
-    rule: Literal["per_call"] = "per_call"
-    usd: float
-
-
-PriceRule: TypeAlias = Annotated[
-    PerImage | PerSecond | PerMegapixel | PerCharacter | PerToken | PerCall, Field(discriminator="rule")
-]
-
-
-class Estimate(Entry):
-    """What a call will cost, in micro-dollars. `is_unpriced`: no rule is known, the figures say nothing."""
-
-    low_micro_usd: int = 0
-    high_micro_usd: int = 0
-    is_unpriced: bool = False
-
-    def __add__(self, other: Estimate) -> Estimate:
-        return Estimate(
-            low_micro_usd=self.low_micro_usd + other.low_micro_usd,
-            high_micro_usd=self.high_micro_usd + other.high_micro_usd,
-            is_unpriced=self.is_unpriced or other.is_unpriced,
-        )
-
-
 class Equivalent(Entry):
     """Another entry that is the same model, served by somebody else, and who says so."""
 
@@ -192,6 +132,8 @@ class ModelEntry(Entry):
     """Media ports the model reads (`image`, `mask`, `depth` ...)."""
     outputs: tuple[str, ...] = ()
     """Ports beyond the task's main one (`depth`, `mask`)."""
+    reads: dict[str, Reads] = Field(default_factory=dict)
+    """Limits of these by kind (`image`, `mask`, `video`, `audio`), where the service states any."""
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     price: PriceRule | None = None
     is_free: bool = False
@@ -274,8 +216,15 @@ class ModelEntry(Entry):
             hint += f" {'others' if own else 'Fields of its service'} go in settings={{'fields': {{...}}}}."
         return errors.SettingError(f"{self.id} has no setting {name!r}.", node_id=node_id, hint=hint)
 
-    def estimate(self, settings: dict[str, Any], *, prompt: str | None = None) -> Estimate:
-        """The price of one call. Uncertain prices count in the high figure only.
+    def estimate(
+        self, settings: dict[str, Any], *, prompt: str | None = None, pictures: Sequence[int | None] = ()
+    ) -> Estimate:
+        """The price of one call. Uncertain prices, and what goes in, count in the high figure only.
+
+        Args:
+            settings: by common names.
+            prompt: where its length counts.
+            pictures: pixels of each picture that goes in; None where it is not made yet.
 
         >>> price = PerImage(usd=0.04)
         >>> entry = ModelEntry(provider="x", provider_model_id="y", tasks=("text-to-image",), title="Y", price=price)
@@ -288,40 +237,9 @@ class ModelEntry(Entry):
             return Estimate(is_unpriced=True)
         length = self.parameters.get("duration_s")
         longest = length.maximum if length is not None else None
-        low, _ = _usd(self.price, settings, prompt or "")
+        low, _ = bounds(self.price, settings, prompt or "", pictures)
         # A length that is left to the service may be the longest there is.
-        _, high = _usd(self.price, {"duration_s": longest, **settings}, prompt or "")
+        _, high = bounds(self.price, {"duration_s": longest, **settings}, prompt or "", pictures)
         return Estimate(
             low_micro_usd=0 if self.is_price_uncertain else round(low * MICRO), high_micro_usd=round(high * MICRO)
         )
-
-
-def _usd(price: PriceRule, settings: dict[str, Any], prompt: str) -> tuple[float, float]:
-    count = int(settings.get("count") or 1)
-    match price:
-        case PerImage() | PerSecond():
-            # Where the tier is left to the service, it may be any of them.
-            tier = settings.get(price.tier_setting)
-            known = price.tiers.get(str(tier))
-            among = [known] if known is not None else [price.usd, *(price.tiers.values() if tier is None else ())]
-            units = count if isinstance(price, PerImage) else count * float(settings.get("duration_s") or 0.0)
-            beside = 0.0 if isinstance(price, PerImage) else price.beside_usd
-            return min(among) * units, max(among) * units + beside
-        case PerMegapixel():
-            pixels = int(settings.get("width") or 1024) * int(settings.get("height") or 1024)
-            if price.further_usd is not None:
-                further = max(0, -(-pixels // 2**20) - 1)
-                each = price.usd + further * price.further_usd
-                return each * count, each * count
-            return price.usd * count * pixels / 1e6, price.usd * count * pixels / 1e6
-        case PerCharacter():
-            return price.usd * len(prompt), price.usd * len(prompt)
-        case PerToken():
-            pixels = int(settings.get("width") or 1536) * int(settings.get("height") or 1024)
-            by_size = price.high_tokens_per_megapixel * pixels / 2**20
-            by_length = price.high_tokens_per_second * float(settings.get("duration_s") or 0.0)
-            known = price.tokens.get(str(settings.get(price.tier_setting)))
-            high = known if known is not None else max(price.high_tokens, by_size, by_length)
-            return price.usd * count * price.low_tokens, price.usd * count * high
-        case PerCall():
-            return price.usd * count, price.usd * count

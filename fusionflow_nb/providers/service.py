@@ -60,7 +60,13 @@ class Service:
 
     def operation(self, request: Request, **data: Any) -> Operation:  # noqa: ANN401 - JSON
         """The handle of accepted work, with what a fresh process needs to bring it home and to say what it cost."""
-        estimate = request.model.estimate(dict(request.settings), prompt=request.prompt)
+        pictures = [
+            each.asset.width * each.asset.height if each.asset.width and each.asset.height else None
+            for found in request.references.values()
+            for each in found
+            if each.asset.media_type.startswith("image/")
+        ]
+        estimate = request.model.estimate(dict(request.settings), prompt=request.prompt, pictures=pictures)
         return Operation({**data, "port": port_of(request.task), "estimate_micro_usd": estimate.high_micro_usd})
 
     async def brought_home(

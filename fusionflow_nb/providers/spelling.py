@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.wire import RAW
+from fusionflow_nb.providers.wire import PIXELS, RAW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +60,8 @@ def in_our_words(
 
 def _said(field: str, value: Any, wire: Wire) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
     """What a field of the service says in our words; None where we have none."""
+    if field in PIXELS and wire.size is not None and wire.size.form in {"pixels", "custom"}:
+        return {field: value}  # one word for both
     if wire.size is not None and field == wire.size.field:
         return _size(value, wire.size)
     for name, spelled in wire.fields.items():

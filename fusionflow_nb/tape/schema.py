@@ -98,7 +98,7 @@ _VIEWS = (
            cost_micro_usd / 1e6 AS cost_computation, estimate_micro_usd / 1e6 AS cost_estimate,
            make_timestamp(queued_at_us) AS queued_at, make_timestamp(started_at_us) AS started_at,
            make_timestamp(finished_at_us) AS finished_at, operation, error_code, error_message, flow_hash,
-           estimate_low_micro_usd / 1e6 AS cost_estimate_low
+           estimate_low_micro_usd / 1e6 AS cost_estimate_low, coalesce(cost_is_exact, FALSE) AS cost_is_exact
     FROM internal.generations
     """,
     """

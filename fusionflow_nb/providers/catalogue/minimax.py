@@ -25,6 +25,6 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
             "duration_s": Parameter(kind="integer", minimum=4, maximum=15, description="seconds"),
             "resolution": Parameter(kind="choice", choices=("768P", "2K")),
         },
-        "price": {"beside_usd": 2 * PICTURE_USD},
+        "price": {"picture_in_usd": PICTURE_USD},
     }
 }

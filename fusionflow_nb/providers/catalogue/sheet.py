@@ -43,6 +43,7 @@ TOKENS_PER_MEGAPIXEL = {"USD/1M image output tokens": 7034, "USD/1M video output
 _RETIRED = re.compile(r"retired (?:on .*?)?(\d{4}-\d\d-\d\d)")
 _TIER = re.compile(r"(\d+(?:\.\d+)?[kKpP]) (\d+(?:\.\d+)?)")
 _BASE_TIERS = re.compile(r"\b(\d+(?:\.\d+)?[kKpP])\b")
+_EACH_IN = re.compile(r"\+(\d+\.\d+) per extra reference|input image (\d+\.\d+)")
 _FURTHER = re.compile(r"\+(\d+\.\d+)(?: per further|/MP)")
 
 
@@ -82,7 +83,8 @@ def _price(usd: float, unit: str) -> dict[str, Any]:
         further = _FURTHER.search(unit)
         if further is None:
             raise ValueError(unit)
-        return {"rule": "per_megapixel", "usd": usd, "further_usd": float(further[1])}
+        by = float(further[1])  # a megapixel that goes in costs what a further one that comes out does
+        return {"rule": "per_megapixel", "usd": usd, "further_usd": by, "megapixel_in_usd": by}
     if "megapixel" in unit:  # per image or per megapixel: nobody knows, so the dearer one
         return {"rule": "per_megapixel", "usd": usd, "further_usd": usd}
     if words.startswith("USD/character"):
@@ -94,7 +96,13 @@ def _price(usd: float, unit: str) -> dict[str, Any]:
             tiers = {name: float(price) for name, price in _TIER.findall(unit)}
             base = dict.fromkeys(_BASE_TIERS.findall(words), usd) if tiers else {}
             dearer = [float(found) for found in re.findall(r"\(edit (\d+\.\d+)", unit)]
-            return {"rule": rule, "usd": max([usd, *dearer]), **({"tiers": {**base, **tiers}} if tiers else {})}
+            each_in = _EACH_IN.search(unit)
+            return {
+                "rule": rule,
+                "usd": max([usd, *dearer]),
+                **({"tiers": {**base, **tiers}} if tiers else {}),
+                **({"picture_in_usd": float(each_in[1] or each_in[2])} if each_in else {}),
+            }
     raise ValueError(unit)
 
 

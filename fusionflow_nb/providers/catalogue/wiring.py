@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fusionflow_nb.providers.catalogue import elevenlabs, google, kling, minimax
+from fusionflow_nb.providers.catalogue import elevenlabs, google, kling, minimax, openai
 from fusionflow_nb.providers.catalogue.equivalents import equivalents_of
+from fusionflow_nb.providers.catalogue.limits import reads_of
 from fusionflow_nb.providers.model import ModelEntry, Parameter
 from fusionflow_nb.providers.wire import Size, Wire
 
@@ -115,7 +116,7 @@ def _film(resolutions: tuple[str, ...], lengths: tuple[int, ...], ratio: Paramet
     }
 
 
-TAKEN = frozenset({"model", "settings", "fallback"})
+TAKEN = frozenset({"model", "settings", "fallback", "reduce"})
 """Names of a node's own parameters: a service's field of such a name goes in `settings={"fields": {...}}`."""
 _VOICES = tuple("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar".split())  # noqa: SIM905
 _SPEECH = {
@@ -137,7 +138,8 @@ BESIDE_THE_SHEET: list[dict[str, Any]] = [
     }
     for model in ("gpt-4o-mini-tts", "tts-1", "tts-1-hd")
 ]
-BESIDE_THE_SHEET += elevenlabs.BESIDE_THE_SHEET + google.BESIDE_THE_SHEET + kling.BESIDE_THE_SHEET
+for its_own in (elevenlabs, google, kling, openai):
+    BESIDE_THE_SHEET += its_own.BESIDE_THE_SHEET
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     "stability/stable-image/generate/ultra": {"wire": {"own_fields": ("output_format",)}, "parameters": _STABILITY},
     "stability/stable-image/generate/core": {
@@ -248,7 +250,9 @@ def entry_of(fact: dict[str, Any], fields_of: dict[str, list[str]]) -> ModelEntr
         source=fact.get("source", ""),
         source_date=fact.get("source_date", ""),
         retires_on=fact.get("retires_on"),
+        successor=fact.get("successor"),
         equivalents=equivalents_of(identity),
+        reads=reads_of(fact["provider"], fact["model"]),
         wire=Wire(**wire),
     )
 

@@ -125,7 +125,9 @@ interface FrameProps {
 const Frame = memo(function Frame({ frame, onRestore, onUse }: FrameProps) {
   const { cell } = frame
   const length = cell?.duration_s ? `${seconds(cell.duration_s).replace(".0", "")} ` : ""
-  const cost = frame.is_cached ? "cached" : `${length}${usd(frame.cost_micro_usd)}`
+  const cost = frame.is_cached
+    ? "cached"
+    : `${length}${frame.cost_is_exact === false ? "~" : ""}${usd(frame.cost_micro_usd)}`
   const still = useBytes(cell, "preview", cell !== null && offeredBy(cell, "preview") !== undefined)
   const { looking } = useBridge()
   const ref: ResultRef = { kind: "tape", frame }

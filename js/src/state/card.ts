@@ -93,7 +93,7 @@ export function chipsOf(facts: CardFacts): Chip[] {
     return chips
   }
   const warnings = plan?.warnings?.join(" ")
-  if (warnings) chips.push({ text: "left out", tone: "warn", title: warnings })
+  if (warnings) chips.push({ text: "warning", tone: "warn", title: warnings })
   const price = { text: usdRange(plan?.low_micro_usd ?? 0, plan?.high_micro_usd ?? 0), tone: "plain" } as const
   const ended = worst(facts)
   if (ended && plan?.state !== "fresh") chips.push({ text: ended[0], tone: ended[1] })

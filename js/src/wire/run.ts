@@ -32,7 +32,7 @@ export interface Reason {
 export interface NodePlan {
   state: PlanState
   reasons?: Reason[]
-  /** What a run does otherwise than the form says: settings that are left out. */
+  /** What to know before a run: settings that are left out, a model that ends soon. */
   warnings?: string[]
   /** Of exactly what would run at this node; pending work counts in `high` alone. */
   low_micro_usd?: number
@@ -172,6 +172,8 @@ export interface TapeFrame {
   state: JobState
   cell: ResultCell | null
   cost_micro_usd: number
+  /** False: the cost is the table's. */
+  cost_is_exact?: boolean
   /** A hit: nothing was made for it. */
   is_cached?: boolean
   finished_at_us: number

@@ -1,0 +1,36 @@
+"""What services read, from their pages: only what one of them states. Limits of a transport stay with its adapter."""
+
+from __future__ import annotations
+
+from fusionflow_nb.providers.reads import Reads
+
+_MB = 1_000_000
+_OPENAI = {
+    "image": Reads(
+        count=16,
+        size_bytes=50 * _MB,
+        media_types=("image/png", "image/webp", "image/jpeg"),
+        source="openai, POST /v1/images/edits",
+    ),
+    "mask": Reads(count=1, source="openai, POST /v1/images/edits"),
+}
+_RUNWAY = {kind: Reads(size_bytes=200 * _MB, source="runway, POST /v1/uploads") for kind in ("image", "video", "audio")}
+_THREE = {**_RUNWAY, "image": _RUNWAY["image"].model_copy(update={"count": 3})}
+BY_SERVICE: dict[str, dict[str, Reads]] = {"openai": _OPENAI, "runway": _RUNWAY}
+BY_MODEL: dict[str, dict[str, Reads]] = {
+    **{
+        f"bfl/flux-2-{kind}": {"image": Reads(count=8, source="bfl, input_image to input_image_8")}
+        for kind in ("pro", "max", "flex", "klein-4b")
+    },
+    "runway/gen4_image": _THREE,
+    "runway/gen4_image_turbo": _THREE,
+}
+
+
+def reads_of(provider: str, model: str) -> dict[str, Reads]:
+    """The limits of a model's media by kind; empty where no page states any.
+
+    >>> reads_of("openai", "gpt-image-2")["image"].count
+    16
+    """
+    return BY_MODEL.get(f"{provider}/{model}", BY_SERVICE.get(provider, {}))
