@@ -66,6 +66,7 @@ class Parameter(Entry):
 
     kind: Literal["number", "integer", "text", "choice", "boolean"]
     default: Any = None
+    """What holds where nothing is set."""
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[Any, ...] | None = None
@@ -237,6 +238,8 @@ class ModelEntry(Entry):
             return Estimate(is_unpriced=True)
         length = self.parameters.get("duration_s")
         longest = length.maximum if length is not None else None
+        usual = {name: each.default for name, each in self.parameters.items() if each.default is not None}
+        settings = {**usual, **{name: value for name, value in settings.items() if value is not None}}
         low, _ = bounds(self.price, settings, prompt or "", pictures)
         # A length that is left to the service may be the longest there is.
         _, high = bounds(self.price, {"duration_s": longest, **settings}, prompt or "", pictures)

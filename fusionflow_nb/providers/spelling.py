@@ -79,8 +79,8 @@ def _size(value: Any, size: Size) -> dict[str, Any] | None:  # noqa: ANN401 - JS
     pixels = _PIXELS.fullmatch(value) if isinstance(value, str) and size.form == "text" else None
     if pixels is not None:
         return {"width": int(pixels[1]), "height": int(pixels[2])}
-    ratios = [ratio for ratio, word in size.presets.items() if word == value]
-    return {"aspect_ratio": ratios[0]} if ratios else None
+    known = [name for name, word in size.presets.items() if word == value]
+    return dict(zip(("aspect_ratio", "resolution"), known[0].split(), strict=False)) if known else None
 
 
 def _is_taken_as_is(said: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> bool:

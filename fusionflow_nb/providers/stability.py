@@ -41,6 +41,7 @@ class Stability(Service):
 
     name = "stability"
     limits = Limits(per_minute=900)
+    takes_references = "bytes"
 
     def __init__(self, base: str | None = None) -> None:
         super().__init__(Site("stability", ROOTS, _authorise, base))

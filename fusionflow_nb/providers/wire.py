@@ -29,7 +29,9 @@ class Size(BaseModel):
     form: Literal["object", "text", "ratio", "custom", "pixels"]
     field: str
     presets: dict[str, str] = Field(default_factory=dict)
-    """The service's own word for a ratio, where it has one."""
+    """The service's own word for a ratio, where it has one; for a ratio and a class (`16:9 1080p`) with `usual`."""
+    usual: str = ""
+    """Ratio and class where one of them is not asked for: the service has one word for both."""
 
     def spelled(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The fields that say the size; nothing where none was asked for.
@@ -38,15 +40,27 @@ class Size(BaseModel):
         {'size': '64x32'}
         >>> Size(form="object", field="image_size", presets={"16:9": "wide"}).spelled({"aspect_ratio": "16:9"})
         {'image_size': 'wide'}
+        >>> both = Size(form="ratio", field="ratio", presets={"16:9 1080p": "1920:1080"}, usual="16:9 720p")
+        >>> both.spelled({"resolution": "1080p"})
+        {'ratio': '1920:1080'}
         """
         ratio = settings.get("aspect_ratio")
+        if self.usual:
+            return self._by_class(ratio, settings.get("resolution"))
         width, height = settings.get("width"), settings.get("height")
         if ratio is not None and self.form == "pixels":
             width, height = map(int, self.presets[ratio].split("x"))
         elif ratio is not None:
             return {self.field: self.presets.get(ratio, ratio)}
-        if width is None or height is None:
+        return {} if width is None or height is None else self._by_pixels(width, height)
+
+    def _by_class(self, ratio: str | None, resolution: str | None) -> dict[str, Any]:
+        if ratio is None and resolution is None:
             return {}
+        usual_ratio, _, usual_class = self.usual.partition(" ")
+        return {self.field: self.presets[f"{ratio or usual_ratio} {resolution or usual_class}"]}
+
+    def _by_pixels(self, width: int, height: int) -> dict[str, Any]:
         match self.form:
             case "object":
                 return {self.field: {"width": width, "height": height}}
@@ -100,7 +114,8 @@ class Wire(BaseModel):
                 "The size is set twice, in pixels and as aspect_ratio.", node_id=node_id, hint="Set one of them."
             )
         spelled = {self.fields[name] for name in settings if name in self.fields}
-        if self.size is not None and (pixels or "aspect_ratio" in settings):
+        sizes = {"aspect_ratio", "resolution"} if self.size is not None and self.size.usual else {"aspect_ratio"}
+        if self.size is not None and (pixels or sizes & settings.keys()):
             spelled.add(self.size.field)
         own = {*(name for name in settings if name in self.own_fields), *settings.get(RAW, {})}
         twice = sorted(spelled & own)

@@ -18,6 +18,7 @@ from fusionflow_nb.providers.luma_dream_machine import LumaDreamMachine
 from fusionflow_nb.providers.minimax import MiniMax
 from fusionflow_nb.providers.openai import OpenAI
 from fusionflow_nb.providers.replicate import Replicate
+from fusionflow_nb.providers.runway import Runway
 from fusionflow_nb.providers.simulator import Simulator
 from fusionflow_nb.providers.stability import Stability
 
@@ -38,6 +39,14 @@ ADAPTERS = {
     "replicate": Adapter(
         Replicate, "black-forest-labs/flux-schnell", "black-forest-labs/flux-kontext-pro", refusal="Failed"
     ),
+    "runway": Adapter(
+        Runway,
+        "gen4_image",
+        "gen4_image_turbo",
+        film="gen4_turbo",
+        upscale="magnific_precision_upscaler_v2",
+        no_funds="Failed",
+    ),
     "stability": Adapter(
         Stability,
         "stable-image/generate/core",
@@ -46,7 +55,6 @@ ADAPTERS = {
         is_queue=False,
         fetches=False,
         cancels=False,
-        takes_addresses=False,
         tells=False,
     ),
     "luma": Adapter(Luma, "uni-1", "uni-1", film="ray-3.2", cancels=False, tells=False),
@@ -59,7 +67,6 @@ ADAPTERS = {
         is_queue=False,
         fetches=False,
         cancels=False,
-        takes_addresses=False,
     ),
     "kling": Adapter(Kling, film="kling-v3", refusal="Failed", cancels=False, tells=False),
     "minimax": Adapter(MiniMax, film="MiniMax-H3", cancels=False, tells=False),
@@ -71,7 +78,6 @@ ADAPTERS = {
         audio="lyria-3.5",
         fetches=False,
         no_funds="Failed",
-        takes_addresses=False,
         tells=False,
     ),
     "elevenlabs": Adapter(

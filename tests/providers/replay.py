@@ -131,6 +131,7 @@ def _body(response: dict[str, Any], base: str) -> bytes:
         "https://replicate.delivery/a/out.webp",
         "https://delivery-eu1.bfl.ai/results/x/sample.jpeg?se=...",
         "https://cdn.example/x.mp4",
+        "https://dnznrvs05pmza.cloudfront.net/out.png?_jwt=...",
         "https://storage.cdn-luma.com/x.mp4",
     ):
         text = text.replace(gone, f"{base}{OUTPUT}")

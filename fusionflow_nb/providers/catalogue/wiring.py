@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fusionflow_nb.providers.catalogue import elevenlabs, google, kling, minimax, openai
+from fusionflow_nb.providers.catalogue import elevenlabs, google, kling, minimax, openai, runway
 from fusionflow_nb.providers.catalogue.equivalents import equivalents_of
 from fusionflow_nb.providers.catalogue.limits import reads_of
 from fusionflow_nb.providers.model import ModelEntry, Parameter
@@ -213,6 +213,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     **google.EXCEPTIONS,
     **kling.EXCEPTIONS,
     **minimax.EXCEPTIONS,
+    **runway.EXCEPTIONS,
 }
 
 

@@ -30,7 +30,6 @@ class Adapter:
         refusal: `Refused`; `Failed` where the service tells a refusal by its text alone.
         no_funds: `NoFunds`; `Failed` where the service does not tell an empty account from others.
         cancels: whether running work can be stopped.
-        takes_addresses: whether a reference that has an address is sent by it.
         tells: whether the service says anything on the way (a place in the queue, a fraction, a partial picture).
         side: the simulated service, where this package brings none: made with the simulator's world and the tasks of
             its models, it gives routes below `/<name>/`.
@@ -47,7 +46,6 @@ class Adapter:
     refusal: str = "Refused"
     no_funds: str = "NoFunds"
     cancels: bool = True
-    takes_addresses: bool = True
     tells: bool = True
     side: Callable[[World, dict[str, str]], Side] | None = None
 

@@ -11,18 +11,21 @@ from fusionflow_nb.providers.http import trouble
 from fusionflow_nb.providers.http.download import check_outside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fusionflow_nb.providers.http.client import Http
+    from fusionflow_nb.providers.http.parts import Part
 
 
-async def hand_over(http: Http, url: str, content: bytes, *, headers: Mapping[str, str]) -> None:
-    """PUT the bytes; done twice they are merely there twice.
+async def hand_over(
+    http: Http, url: str, content: bytes | Sequence[Part], *, headers: Mapping[str, str] | None = None
+) -> None:
+    """PUT the bytes, or POST the form; done twice they are merely there twice.
 
     Args:
         http: the service that named the address.
         url: the address; over TLS on the open network, where it is not the service's own.
-        content: the bytes.
+        content: the bytes, or the parts of a form.
         headers: as the service says, for they may be part of the signature.
 
     Raises:
@@ -34,9 +37,12 @@ async def hand_over(http: Http, url: str, content: bytes, *, headers: Mapping[st
         is_own = http.site.is_own(address)
         if not is_own:
             check_outside(address, provider, "A file is to go to")
-        async with http.sent(
-            "PUT", address, headers=headers, content=content, outside=not is_own, with_key=False
-        ) as response:
+        sending = (
+            http.sent("PUT", address, headers=headers, content=content, outside=not is_own, with_key=False)
+            if isinstance(content, bytes)
+            else http.sent("POST", address, parts=content, headers=headers, outside=not is_own, with_key=False)
+        )
+        async with sending as response:
             answer = await http.read(response)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise trouble.clear(error, provider, url) from error

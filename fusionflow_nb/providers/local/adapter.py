@@ -6,6 +6,7 @@ Nothing here is a service: work that a dead kernel had begun is simply done agai
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import tempfile
@@ -23,7 +24,6 @@ from fusionflow_nb.providers.protocol import (
     Done,
     Failed,
     Operation,
-    Output,
     Pending,
     Request,
 )
@@ -141,18 +141,19 @@ def _compute(request: Request, work: Work) -> None:
     descriptor, name = tempfile.mkstemp(prefix="fusionflow-local-")
     os.close(descriptor)
     file = Path(name)
-    outputs: tuple[Output, ...] = ()
+    ended: Done | Failed | Cancelled
     try:
         from fusionflow_nb.providers.local.compute import compute  # noqa: PLC0415 - numpy only when something is computed
 
-        outputs = compute(request, file, work.tick)
-        work.end(Done(outputs))
+        ended = Done(compute(request, file, work.tick))
     except StoppedError:
-        work.end(Cancelled())
+        ended = Cancelled()
     except errors.FusionFlowError as error:
-        work.end(Failed(error.code, str(error)))
+        ended = Failed(error.code, str(error))
     except Exception as error:  # noqa: BLE001 - the border of a job: what breaks here fails this job alone
-        work.end(Failed("local", f"{type(error).__name__}: {error}"))
-    finally:
-        if all(output.content != file for output in outputs):
-            file.unlink(missing_ok=True)
+        ended = Failed("local", f"{type(error).__name__}: {error}")
+    # Before the end is told: who hears of it finds nothing left over.
+    if not isinstance(ended, Done) or all(output.content != file for output in ended.outputs):
+        with contextlib.suppress(OSError):
+            file.unlink()
+    work.end(ended)

@@ -18,6 +18,7 @@ from fusionflow_nb.providers.simulator.luma_dream_machine import LumaDreamMachin
 from fusionflow_nb.providers.simulator.minimax import MiniMaxSide
 from fusionflow_nb.providers.simulator.openai import OpenAISide
 from fusionflow_nb.providers.simulator.replicate import ReplicateSide
+from fusionflow_nb.providers.simulator.runway import RunwaySide
 from fusionflow_nb.providers.simulator.stability import StabilitySide
 from fusionflow_nb.providers.simulator.world import Asked, World, met
 
@@ -43,6 +44,7 @@ SIDES: dict[str, Callable[[World, dict[str, str]], Side]] = {
     "minimax": MiniMaxSide,
     "openai": OpenAISide,
     "replicate": ReplicateSide,
+    "runway": RunwaySide,
     "stability": StabilitySide,
 }
 """One class for each service: made with the world and the tasks of its models, it gives its routes."""

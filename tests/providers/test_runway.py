@@ -1,0 +1,298 @@
+"""Runway: its client's recordings against us; positions, names, uploads, sizes, what a task costs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from replay import PNG, replayed
+from test_recordings import _all_same, driven, pngs, request, same, service_at  # noqa: F401 - a fixture
+
+from fusionflow_nb import errors
+from fusionflow_nb.media.values import Asset
+from fusionflow_nb.providers import runway
+from fusionflow_nb.providers.contract.asking import asked, ended, picture, taken
+from fusionflow_nb.providers.protocol import (
+    CancelAnswer,
+    Cancelled,
+    Cost,
+    Done,
+    Failed,
+    Operation,
+    Pending,
+    Reference,
+    Refused,
+)
+from fusionflow_nb.providers.runway import Runway
+from fusionflow_nb.providers.simulator import Mood
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from fusionflow_nb.providers.simulator import Simulator
+
+WIDE = {"aspect_ratio": "16:9"}
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recordings name the variable where a key stood."""
+    monkeypatch.setenv("RUNWAYML_API_SECRET", "<RUNWAYML_API_SECRET>")
+
+
+@pytest.fixture
+async def service(simulator: Simulator) -> AsyncIterator[Runway]:
+    made = Runway()
+    yield made
+    await made.aclose()
+
+
+def at(base: str) -> Any:
+    """The adapter before a recording."""
+    return service_at(Runway, base, {"api": base})
+
+
+def there(tmp_path: Path, url: str, media_type: str = "image/png") -> Reference:
+    """A medium that lies somewhere on the network."""
+    return Reference(Asset("0" * 64, media_type, 70), tmp_path / "nowhere", url=url)
+
+
+async def test_a_picture_as_recorded(tmp_path: Path) -> None:
+    """A named reference by its address; waiting, throttled, at work, done; what it cost."""
+    async with replayed("runway-text-to-image") as tape:
+        service = at(tape.base)
+        references = {"references": [there(tmp_path, "https://example.com/cube.png")]}
+        settings = {"seed": 42, "tags": "@cube"}
+        about = request(service, "gen4_image", "@cube on a table", settings=settings, references=references)
+        begun = await service.submit(about, idempotency_key="k")
+        heard = [await service.poll(begun) for _ in range(4)]
+        assert heard[:3] == [Pending(), Pending(), Pending(progress=0.42)]
+        assert isinstance(heard[3], Done)
+        assert heard[3].cost == Cost(80_000, is_exact=True)
+        taken(heard[3].outputs[0])
+        await service.aclose()
+        _all_same(tape)
+
+
+async def test_a_film_of_words_as_recorded() -> None:
+    """A silent one, of four seconds."""
+    async with replayed("runway-text-to-video") as tape:
+        service = at(tape.base)
+        settings = {"duration_s": 4, "with_audio": False}
+        about = request(service, "veo3.1", "a red cube", "text-to-video", settings=settings)
+        assert isinstance(await service.submit(about, idempotency_key="k"), Operation)
+        await service.aclose()
+        _all_same(tape)
+
+
+async def test_an_upload_as_recorded(pngs: list[Reference], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811 - the fixture
+    """Announced, sent as a form without the key and with the file last, then named in the task."""
+    monkeypatch.setattr(runway, "IN_BODY_BYTES", 0)
+    async with replayed("runway-upload-image-to-video") as tape:
+        service = at(tape.base)
+        settings = {"duration_s": 5, **WIDE}
+        about = request(
+            service, "gen4.5", "slow dolly in", "image-to-video", settings=settings, references={"image": pngs[:1]}
+        )
+        done = await driven(service, about)
+        assert isinstance(done, Done)
+        taken(done.outputs[0])
+        upload, theirs = tape.sent[1], tape.recorded[1]
+        assert upload.multipart == theirs.multipart
+        assert "authorization" not in upload.headers
+        assert "x-runway-version" not in upload.headers
+        _all_same(tape)
+
+
+async def test_a_small_picture_goes_as_text_as_recorded(pngs: list[Reference]) -> None:  # noqa: F811 - the fixture
+    """And the task is deleted. The client says a type of the body that its DELETE has not."""
+    async with replayed("runway-data-uri-cancel") as tape:
+        service = at(tape.base)
+        about = request(
+            service, "gen4_turbo", "x", "image-to-video", settings={"duration_s": 5}, references={"image": pngs[:1]}
+        )
+        begun = await service.submit(about, idempotency_key="k")
+        assert isinstance(await service.poll(begun), Pending)
+        assert await service.cancel(begun) is CancelAnswer.REQUESTED
+        await service.aclose()
+        data = tape.sent[0].json.pop("promptImage")
+        assert base64.b64decode(data.removeprefix("data:image/png;base64,")) == PNG
+        assert tape.recorded[0].json.pop("promptImage") == "data:image/png;base64,<...>"
+        assert tape.sent[0].headers["content-length"] == tape.recorded[0].headers["content-length"]
+        assert tape.recorded[2].headers.pop("content-type") == "application/json"
+        _all_same(tape)
+
+
+async def test_larger_ones_as_recorded(tmp_path: Path) -> None:
+    """A picture and a film, by their addresses."""
+    async with replayed("runway-upscale") as tape:
+        service = at(tape.base)
+        still = {"image": [there(tmp_path, "https://example.com/a.png")]}
+        film = {"video": [there(tmp_path, "https://example.com/a.mp4", "video/mp4")]}
+        for model, task, settings, references in (
+            ("magnific_precision_upscaler_v2", "upscale", {"factor": 2}, still),
+            ("magnific_video_upscaler_creative", "video-to-video", {"resolution": "2k"}, film),
+        ):
+            about = request(service, model, "", task, settings=settings, references=references)
+            assert isinstance(await service.submit(about, idempotency_key="k"), Operation)
+        await service.aclose()
+        _all_same(tape)
+
+
+async def test_what_is_not_taken_as_recorded() -> None:
+    """A refusal with what it cost; a size that is none; a cap, with and without how long to wait."""
+    async with replayed("runway-failed-moderation") as tape:
+        service = at(tape.base)
+        refused = await driven(service, request(service, "gen4_image", "bad"))
+        assert refused == Refused(
+            "The content was flagged by the moderation system. (SAFETY.INPUT.TEXT)", Cost(0, is_exact=True)
+        )
+        _all_same(tape)
+    async with replayed("runway-validation-400") as tape:
+        service = at(tape.base)
+        invalid = await driven(service, request(service, "gen4_image", "x", settings={"ratio": "1:1"}))
+        assert isinstance(invalid, Failed)
+        assert (invalid.code, invalid.is_retryable) == ("http_400", False)
+        assert invalid.message == "Validation of body failed; ratio: Invalid option"
+        _all_same(tape)
+    async with replayed("runway-429-retry") as tape:
+        service = at(tape.base)
+        about = request(service, "gen4_image", "x")
+        waits = []
+        for _ in range(2):
+            busy = await service.submit(about, idempotency_key="k")
+            assert isinstance(busy, Failed)
+            waits.append((busy.is_retryable, busy.retry_after_s))
+        assert waits == [(True, 1.0), (True, None)]
+        assert isinstance(await service.submit(about, idempotency_key="k"), Operation)
+        await service.aclose()
+        _all_same(tape)
+
+
+async def test_pictures_of_a_film_have_positions(service: Runway, simulator: Simulator, tmp_path: Path) -> None:
+    """First and last, where a model takes both; a film to change is one of its own."""
+    first, last = (there(tmp_path, f"https://example.com/{name}.png") for name in ("a", "b"))
+    references = {"image": [first], "last_image": [last]}
+    settings = {"resolution": "1080p", "aspect_ratio": "9:16", "duration_s": 8}
+    about = asked(service, "veo3.1_fast", "image-to-video", references=references, settings=settings)
+    await service.submit(about, idempotency_key="k")
+    body = json.loads(simulator.world.asked[-1].body)
+    assert body == {
+        "model": "veo3.1_fast",
+        "promptText": "hills",
+        "ratio": "1080:1920",
+        "duration": 8,
+        "promptImage": [
+            {"uri": "https://example.com/a.png", "position": "first"},
+            {"uri": "https://example.com/b.png", "position": "last"},
+        ],
+    }
+    film = there(tmp_path, "https://example.com/a.mp4", "video/mp4")
+    for model, field in (("aleph2", "videoUri"), ("seedance2", "promptVideo")):
+        await service.submit(asked(service, model, "video-to-video", references={"video": [film]}), idempotency_key="k")
+        assert json.loads(simulator.world.asked[-1].body)[field] == "https://example.com/a.mp4"
+
+
+async def test_names_of_references(service: Runway, simulator: Simulator, tmp_path: Path) -> None:
+    """In their order; one without a name stays so; a name without a picture is said, and nothing is sent."""
+    two = [there(tmp_path, f"https://example.com/{name}.png") for name in ("a", "b")]
+    settings = {"tags": "cube"}
+    about = asked(
+        service,
+        "gen4_image_turbo",
+        "edit-image",
+        references={"image": two[:1], "references": two[1:]},
+        settings=settings,
+    )
+    await service.submit(about, idempotency_key="k")
+    assert json.loads(simulator.world.asked[-1].body)["referenceImages"] == [
+        {"uri": "https://example.com/a.png", "tag": "cube"},
+        {"uri": "https://example.com/b.png"},
+    ]
+    simulator.world.asked.clear()
+    about = asked(service, "gen4_image", references={"references": two[:1]}, settings={"tags": "cube, table"})
+    with pytest.raises(errors.SettingError, match="1 references and 2 names"):
+        await service.submit(about, idempotency_key="k")
+    assert not simulator.world.asked
+
+
+async def test_fewer_sizes_from_words_alone(service: Runway, simulator: Simulator) -> None:
+    """Said with what helps, and nothing is sent."""
+    about = asked(service, "gen4.5", "text-to-video", settings={"aspect_ratio": "1:1"})
+    with pytest.raises(errors.SettingError, match="16:9 or 9:16"):
+        await service.submit(about, idempotency_key="k")
+    assert not simulator.world.asked
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://bucket.example.com/a.png?X-Amz-Signature=abc",
+        "https://192.0.2.7/a.png",
+        "http://bucket.example.com/a.png",
+        f"https://bucket.example.com/{'a' * 2048}.png",
+    ],
+    ids=["signed for GET", "a number", "not over TLS", "long"],
+)
+async def test_an_address_that_it_cannot_ask_is_not_sent(
+    service: Runway, simulator: Simulator, tmp_path: Path, url: str
+) -> None:
+    """It asks with HEAD first, and takes domains over TLS: other pictures go as bytes."""
+    given = picture(tmp_path)
+    about = asked(
+        service, "gen4_turbo", "image-to-video", references={"image": [Reference(given.asset, given.file, url=url)]}
+    )
+    done = await ended(service, await service.submit(about, idempotency_key="k"))
+    assert isinstance(done, Done)
+    taken(done.outputs[0])
+    assert json.loads(simulator.world.asked[0].body)["promptImage"].startswith("data:image/png;base64,")
+
+
+async def test_a_large_file_is_uploaded(service: Runway, simulator: Simulator, tmp_path: Path) -> None:
+    """Whole, without the key; the task names it."""
+    given = await asyncio.to_thread(picture, tmp_path, 1400, noise=True)
+    assert given.asset.size_bytes > runway.IN_BODY_BYTES
+    about = asked(service, "gen4.5", "image-to-video", references={"image": [given]})
+    done = await ended(service, await service.submit(about, idempotency_key="k"))
+    assert isinstance(done, Done)
+    assert done.cost == Cost(80_000, is_exact=True)
+    taken(done.outputs[0])
+    _, form, task, *_ = simulator.world.asked
+    assert "authorization" not in form.headers
+    assert json.loads(task.body)["promptImage"].startswith("runway://")
+    assert json.loads(task.body)["duration"] == 5
+
+
+def test_sizes_are_known_in_both_words() -> None:
+    """Every ratio and class has a size, and the size its ratio and class: their price is known either way."""
+    entries = {each.provider_model_id: each for each in Runway().models}
+    for entry in entries.values():
+        assert entry.wire is not None
+        size = entry.wire.size
+        if size is None:
+            continue
+        classes = entry.parameters["resolution"].choices if "resolution" in entry.parameters else ("",)
+        for ratio in entry.parameters["aspect_ratio"].choices or ():
+            for name in classes or ():
+                said = {"aspect_ratio": ratio, **({"resolution": name} if name else {})}
+                assert entry.check_settings(size.spelled(said)) == said
+    with pytest.raises(errors.SettingError, match="twice"):
+        entries["gen4_image"].check_settings({"ratio": "1920:1080", "resolution": "1080p"})
+
+
+async def test_a_task_that_was_stopped_says_what_it_cost(service: Runway, simulator: Simulator) -> None:
+    """Nothing, here; a task that the service has forgotten is no endless poll."""
+    simulator.world.moods.append(Mood(end="never"))
+    begun = await service.submit(asked(service, "gen4_image"), idempotency_key="k")
+    assert isinstance(begun, Operation)
+    assert await service.cancel(begun) is CancelAnswer.REQUESTED
+    assert await service.poll(begun) == Cancelled(Cost(0, is_exact=True))
+    simulator.world.jobs.clear()
+    gone = await service.poll(begun)
+    assert isinstance(gone, Failed)
+    assert gone.code == "not_found"
+    assert await service.cancel(begun) is CancelAnswer.UNSUPPORTED
