@@ -65,8 +65,11 @@ def page(browser: BrowserContext, request: pytest.FixtureRequest, tmp_path: Path
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Remember for the page's end that a test failed."""
+    """Remember for the page's end that a test failed; and say what its page showed, for nobody sees it afterwards."""
     report = yield
     if report.when == "call":
         item.stash[_FAILED] = report.failed
+        page = getattr(item, "funcargs", {}).get("page")
+        if report.failed and page is not None and not page.is_closed():
+            report.sections.append(("What the page showed", "\n".join(page.locator("body").all_inner_texts())))
     return report

@@ -38,6 +38,11 @@ _RUN_CELL = f"""index => {{
     cell.fusionflowRan = false;
     window.jupyterapp.commands.execute('notebook:run-cell').then(() => {{ cell.fusionflowRan = true; }});
 }}"""
+_RESTART = f"""() => {{
+    const panel = {_CURRENT};
+    panel.fusionflowRestarted = false;
+    window.jupyterapp.commands.execute('notebook:restart-kernel').then(() => {{ panel.fusionflowRestarted = true; }});
+}}"""
 _SAID = f"""index => {_CURRENT}.content.widgets[index].model.outputs.toJSON()
     .filter(output => output.output_type !== 'display_data')
     .map(output => output.text ?? output.data?.['text/plain'] ?? output.traceback?.join('\\n') ?? '').join('')"""
@@ -207,7 +212,8 @@ class Notebook:
         self.page.evaluate(f"() => {_CURRENT}.sessionContext.shutdown()")
 
     def restart_kernel(self) -> None:
-        """By the menu's command, and its dialog."""
-        begin(self.page, "notebook:restart-kernel")
+        """By the menu's command, and its dialog; to its end, for until then the kernel that goes may seem idle."""
+        self.page.evaluate(_RESTART)
         self.page.locator(".jp-Dialog .jp-mod-warn").click()
+        self.page.wait_for_function(f"() => {_CURRENT}.fusionflowRestarted")
         self.page.wait_for_function(f"() => {_CURRENT}.sessionContext.session.kernel.status === 'idle'")

@@ -99,6 +99,24 @@ describe("a session", () => {
     expect(state().shared.shown.variables.time).toBe("noon")
   })
 
+  it("asks again what was lost on the way, and sends nothing twice that does something", async () => {
+    const { kernel, session } = opened()
+    kernel.isSilent = true
+    const answer = session.ask({ type: "ask", what: "tape", of: "all" })
+    session.request({ type: "run", targets: ["film"] })
+    const sent = (type: string) => kernel.sent.filter((one) => one.type === type && "id" in one).length
+    const before = sent("ask")
+    vi.advanceTimersByTime(4900)
+    expect(sent("ask")).toBe(before)
+    kernel.isSilent = false
+    vi.advanceTimersByTime(200)
+    await expect(answer).resolves.toMatchObject({ reply: { type: "reply" } })
+    expect(sent("ask")).toBe(before + 1)
+    vi.advanceTimersByTime(30_000)
+    expect(sent("ask")).toBe(before + 1)
+    expect(sent("run")).toBe(1)
+  })
+
   it("says that the kernel is away when nobody confirms an edit", () => {
     const { kernel, session, state } = opened()
     kernel.isSilent = true

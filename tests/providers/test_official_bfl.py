@@ -1,6 +1,6 @@
-"""The simulator against Black Forest Labs' own client, where it is installed: it asks for an older Pillow than ours.
+"""The simulator against Black Forest Labs' own client.
 
-pip install --no-deps blackforest==0.1.3
+It asks for an older Pillow than ours, so no extra can name it: `make test` installs it without what it asks for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fusionflow_nb.providers.simulator import Mood
 if TYPE_CHECKING:
     from fusionflow_nb.providers.simulator import Simulator
 
-blackforest: Any = pytest.importorskip("blackforest", reason="it pins Pillow 10.4: pip install --no-deps blackforest")
+blackforest: Any = pytest.importorskip("blackforest", reason="pip install --no-deps blackforest==0.1.3")
 
 
 @pytest.fixture

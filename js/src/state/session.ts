@@ -20,6 +20,11 @@ import { type CanvasStore, makeStore } from "./store"
 
 /** How long the kernel may be silent after a question before the view says so. */
 const PATIENCE_MS = 5000
+/**
+ * Questions that may be asked twice, and after how long without an answer: a line that is made anew, as while a kernel
+ * restarts, loses what was on it. Each time the wait is twice as long, for a kernel may only be busy.
+ */
+const AGAIN_MS: Partial<Record<ToKernel["type"], number>> = { ask: PATIENCE_MS, sign: PATIENCE_MS, media: 20_000 }
 
 type Sendable<T> = T extends ToKernel ? Omit<T, "id"> : never
 
@@ -85,18 +90,30 @@ export class Session {
    * Rejects with a `KernelError` where the kernel says no, and where it says nothing for `patienceMs`.
    */
   ask(message: Sendable<ToKernel>, buffers?: ArrayBuffer[], patienceMs = 60_000, id = newId()): Promise<Answer> {
+    const asked = { ...message, id } as ToKernel
     return new Promise((resolve, reject) => {
+      let again: ReturnType<typeof setTimeout> | undefined
+      const askAfter = (waitMs: number) => {
+        again = setTimeout(() => {
+          this.#deliver(asked, buffers)
+          askAfter(2 * waitMs)
+        }, waitMs)
+      }
       const timer = setTimeout(() => {
+        clearTimeout(again)
         this.#questions.delete(id)
         reject(new KernelError({ code: "silence", message: "The kernel does not answer.", hint: "Try again." }))
       }, patienceMs)
       this.#questions.set(id, (answer) => {
+        clearTimeout(again)
         clearTimeout(timer)
         this.#questions.delete(id)
         if (answer.reply.error) reject(new KernelError(answer.reply.error))
         else resolve(answer)
       })
-      if (this.#deliver({ ...message, id } as ToKernel, buffers)) return
+      const waitMs = AGAIN_MS[asked.type]
+      if (waitMs !== undefined) askAfter(waitMs)
+      if (this.#deliver(asked, buffers)) return
       const away = { code: "silence", message: "The kernel is away.", hint: "Run this cell to reconnect." }
       this.#questions.get(id)?.({ reply: { type: "reply", id, error: away }, buffers: [] })
     })
