@@ -211,9 +211,13 @@ class Notebook:
         """End the kernel."""
         self.page.evaluate(f"() => {_CURRENT}.sessionContext.shutdown()")
 
-    def restart_kernel(self) -> None:
-        """By the menu's command, and its dialog; to its end, for until then the kernel that goes may seem idle."""
+    def begin_restart(self) -> None:
+        """Restart the kernel by the menu's command and its dialog, and do not wait for it."""
         self.page.evaluate(_RESTART)
         self.page.locator(".jp-Dialog .jp-mod-warn").click()
+
+    def restart_kernel(self) -> None:
+        """Restart it, to the end: until then the kernel that goes may seem idle."""
+        self.begin_restart()
         self.page.wait_for_function(f"() => {_CURRENT}.fusionflowRestarted")
         self.page.wait_for_function(f"() => {_CURRENT}.sessionContext.session.kernel.status === 'idle'")

@@ -73,6 +73,24 @@ def test_a_restarted_kernel_costs_nothing(page: Page, lab: Lab, service: Service
     assert service.times_paid(prompt) == 1
 
 
+def test_a_cell_is_run_while_its_kernel_restarts(page: Page, lab: Lab, service: Service) -> None:
+    """JupyterLab sends it as soon as it can, and takes one way to the kernel away: the canvas is still heard."""
+    prompt = "paid for before a restart"
+    notebook = Notebook.of(page, lab, "hasty", PAID, files={"paid.flow.json": flow_file(prompt)})
+    notebook.run(0)
+    canvas = CanvasPage(page).ready()
+    canvas.run_all()
+    canvas.await_fresh()
+    notebook.begin_restart()
+    notebook.run(0)
+    canvas = CanvasPage(page).ready()
+    canvas.await_picture("picture")  # it has no place yet: the kernel was asked where to
+    canvas.field("picture", "prompt").click()
+    page.keyboard.type("once more: ")
+    canvas.node("picture").locator(".ff-chip", has_text="stale").first.wait_for()
+    assert service.times_paid(prompt) == 1
+
+
 def test_a_reopened_notebook_shows_a_still_picture(page: Page, lab: Lab) -> None:
     """While the canvas lives its still picture is hidden; without a kernel it stands alone, with what was made."""
     notebook = Notebook.of(page, lab, "still", PAID, files={"paid.flow.json": flow_file("kept in the notebook")})

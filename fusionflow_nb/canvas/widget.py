@@ -52,6 +52,7 @@ class Canvas(anywidget.AnyWidget):
         if not _IS_BUILT:
             raise errors.CanvasNotBuiltError(STATIC)
         super().__init__(height=height, snapshot_id=f"ff-snapshot-{uuid.uuid4().hex[:12]}")
+        _deliver_as_addressed(self.comm)
         self.flow = flow if isinstance(flow, Flow) else _flow_at(None if flow is None else Path(flow))
         self._still: CellOutput | None = None
         file = Autosave(self.flow, self.flow.path, on_change=self._file_changed)
@@ -104,6 +105,17 @@ class Canvas(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return f"<Canvas of {self.flow!r}>"
+
+
+def _deliver_as_addressed(comm: Any) -> None:  # noqa: ANN401 - ipykernel's, or none where no kernel is
+    """Have what the browser sends go to the subshell that it names.
+
+    ipykernel 7.4 sends it to the subshell of the request under which the comm last spoke instead. A canvas speaks from
+    threads, so under whichever request came last, whose subshell may be gone meanwhile (JupyterLab removes one a moment
+    after a restart): nothing that the browser says would arrive any more.
+    """
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = None  # noqa: SLF001 - there is no other way to say so
 
 
 def _flow_at(path: Path | None) -> Flow:
