@@ -32,7 +32,7 @@ function Open({ middle }: { middle: () => Point }) {
   const tape = useCanvas((state) => state.tape)
   const element = useRef<HTMLDivElement>(null)
   const zoom = useRef<Zoom | null>(null)
-  const [percent, setPercent] = useState(100)
+  const [percent, setPercent] = useState<number | null>(null)
   const [isFlat, setFlat] = useState(false)
   const flatten = useCallback(() => setFlat(true), [])
   const [isTelling, setTelling] = useState(true)

@@ -17,6 +17,22 @@ interface Axe {
   }>
 }
 
+const LOOKS = 150
+
+/** A value that has come to rest: the same three times, with a while in between. What is drawn comes bit by bit. */
+export async function settled<T>(read: () => Promise<T>, fits: (value: T) => boolean = () => true): Promise<T> {
+  let [last, times] = ["", 0]
+  for (let look = 0; look < LOOKS; look++) {
+    const value = await read()
+    const now = JSON.stringify(value)
+    times = now === last && fits(value) ? times + 1 : 0
+    if (times === 2) return value
+    last = now
+    await new Promise((done) => setTimeout(done, 100))
+  }
+  throw new Error(`It never came to rest: ${last}`)
+}
+
 /** One browser for a file of journeys, a fresh page for each; an error on the page fails the journey. */
 export function journeys() {
   let browser: Browser

@@ -2,13 +2,11 @@
 
 import { fileURLToPath } from "node:url"
 import type { Page } from "playwright-core"
-import { describe, expect, it, vi } from "vitest"
+import { describe, expect, it } from "vitest"
 import type { Dev } from "../../dev/page"
-import { hasBrowser, journeys } from "./harness"
+import { hasBrowser, journeys, settled } from "./harness"
 
 declare const dev: Dev
-
-vi.setConfig({ testTimeout: 30_000 })
 
 describe.skipIf(!hasBrowser)("media in a browser", () => {
   const { open: opened, violations } = journeys()
@@ -166,7 +164,7 @@ describe.skipIf(!hasBrowser)("media in a browser", () => {
     await page.mouse.down()
     await page.mouse.move(at.x + 150, at.y, { steps: 8 })
     await page.mouse.up()
-    const line = await painted()
+    const line = await settled(painted)
     expect(line).toBeGreaterThan(0.01)
     await page.keyboard.press("x")
     await page.keyboard.press("]")
@@ -174,7 +172,7 @@ describe.skipIf(!hasBrowser)("media in a browser", () => {
     await page.mouse.down()
     await page.mouse.move(at.x, at.y + 80, { steps: 8 })
     await page.mouse.up()
-    const cut = await painted()
+    const cut = await settled(painted)
     expect(cut).toBeLessThan(line)
     await page.keyboard.press("Control+z")
     await expect.poll(painted).toBeCloseTo(line, 6)

@@ -3,7 +3,7 @@
 import type { Page } from "playwright-core"
 import { describe, expect, it } from "vitest"
 import type { Dev } from "../../dev/page"
-import { hasBrowser, journeys } from "./harness"
+import { hasBrowser, journeys, settled } from "./harness"
 
 declare const dev: Dev
 
@@ -80,9 +80,9 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     await drag(await center(handle("film", "video", "source")), { x: 1100, y: 600 })
     await page.mouse.up()
     await page.waitForSelector("[role=dialog]")
-    const offered = await page.locator("[role=option] b").allTextContents()
-    expect(offered).toContain("Trim")
-    expect(offered).not.toContain("Upscale")
+    const offered = () => page.locator("[role=option] b").allTextContents()
+    await expect.poll(offered).toContain("Trim")
+    await expect.poll(offered).not.toContain("Upscale")
     await page.keyboard.type("trim")
     await page.keyboard.press("Enter")
     await page.waitForFunction(() => dev.kernel.document.nodes.has("trim_1"))
@@ -107,10 +107,8 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     await page.locator(".ff-button.is-primary").click()
     await page.waitForSelector(".ff-chip.is-run")
     await page.waitForSelector("[role=progressbar]")
-    await page.waitForFunction(() => document.querySelector(".ff-button.is-quiet")?.textContent === "all fresh", null, {
-      timeout: 20_000,
-    })
-  }, 30_000)
+    await page.waitForFunction(() => document.querySelector(".ff-button.is-quiet")?.textContent === "all fresh")
+  })
 
   it("cancels everything by one key while it runs", async () => {
     await open("city")
@@ -192,11 +190,12 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
         const at = rect && dev.flow()?.flowToScreenPosition({ x: rect.x + rect.width / 2, y: rect.y + rect.height / 2 })
         return at ?? { x: 0, y: 0 }
       })
-    const from = await place()
+    await page.waitForFunction(() => dev.flow() !== null)
+    const from = await settled(place)
     await drag(from, { x: from.x + 30, y: from.y + 20 })
     await page.mouse.up()
     await page.waitForFunction(() => (dev.kernel.document.looks.get("n_0")?.x ?? 0) !== 0)
-    const now = await place()
+    const now = await settled(place)
     await page.mouse.dblclick(now.x, now.y)
     await page.waitForSelector(".ff-card")
     await expect.poll(() => page.locator(".ff-overview").count()).toBe(0)

@@ -14,9 +14,9 @@ describe.skipIf(!hasBrowser)("running", () => {
   it("offers what can be run with its price, by keyboard alone", async () => {
     const page = await open("city")
     await page.keyboard.press("Shift+Space")
-    const rows = await page.locator("[role=menuitem]").allTextContents()
-    expect(rows[0]).toContain("Run everything$0.42")
-    expect(rows[2]).toContain("nothing is selected")
+    const rows = page.locator("[role=menuitem]")
+    await expect.poll(() => rows.nth(0).textContent()).toContain("Run everything$0.42")
+    await expect.poll(() => rows.nth(2).textContent()).toContain("nothing is selected")
     await page.keyboard.press("ArrowDown")
     await page.keyboard.press("Enter")
     await page.waitForSelector(".ff-button.is-cancel")

@@ -2,14 +2,12 @@
 
 import { readFileSync } from "node:fs"
 import type { Page } from "playwright-core"
-import { describe, expect, it, vi } from "vitest"
+import { describe, expect, it } from "vitest"
 import type { Dev } from "../../dev/page"
 import type { Grade } from "../../src/gl/grade-table"
-import { hasBrowser, journeys } from "./harness"
+import { hasBrowser, journeys, settled } from "./harness"
 
 declare const dev: Dev
-
-vi.setConfig({ testTimeout: 30_000 })
 
 /** What of 255 the kernel's result and ours may differ by. */
 const MOST_OFF = 2
@@ -37,6 +35,12 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
       return [...onto.getImageData(0, 0, 1, 1).data.slice(0, 3)]
     }, png)
   }
+  /** The same once nothing changes it any more, and there is something. */
+  const lit = (x: number, y: number) =>
+    settled(
+      () => colour(x, y),
+      (seen) => seen.some((value) => value > 20),
+    )
   const title = () => page.locator(".ff-viewer h2").textContent()
 
   it("opens by double click, goes through the results by key, tells how they were made, and closes to where one was", async () => {
@@ -82,8 +86,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
     await open("city")
     await page.evaluate(() => dev.bridge.looking.lookAtNode("hero"))
     await drawn()
-    const percent = () => page.locator(".ff-percent").textContent()
-    const whole = await percent()
+    const whole = await settled(() => page.locator(".ff-percent").textContent())
     await page.locator(".ff-stage").hover()
     await page.mouse.wheel(0, -300)
     await page.waitForFunction((whole) => document.querySelector(".ff-percent")?.textContent !== whole, whole)
@@ -105,14 +108,14 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
     await drawn()
     await page.waitForFunction(() => document.querySelectorAll(".ff-tag").length === 2)
     // In the middle third of the stage, so that both pictures are under both places.
-    const wide = await colour(0.42, 0.3)
+    const wide = await lit(0.42, 0.3)
     const divider = page.locator(".ff-divider")
     await expect.poll(() => divider.getAttribute("aria-valuenow")).toBe("50")
     await divider.focus()
     for (let i = 0; i < 10; i++) await page.keyboard.press("ArrowLeft")
     await expect.poll(() => divider.getAttribute("aria-valuenow")).toBe("30")
     await expect.poll(() => colour(0.42, 0.3)).not.toEqual(wide)
-    const other = await colour(0.42, 0.3)
+    const other = await lit(0.42, 0.3)
     /** How far the stage is from what it should draw of the two, in 255ths. */
     const off = async (of: (one: number, two: number) => number) => {
       const drawn = await colour(0.42, 0.3)
@@ -147,9 +150,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
     await open("city")
     await page.evaluate(() => dev.bridge.looking.lookAtNode("hero"))
     await drawn()
-    const isLit = async () => (await colour(0.5, 0.5)).some((value) => value > 20)
-    await expect.poll(isLit).toBe(true)
-    const before = await colour(0.5, 0.5)
+    const before = await lit(0.5, 0.5)
     await page.evaluate(async () => {
       const canvas = document.querySelector<HTMLCanvasElement>(".ff-stage canvas")
       const lose = canvas?.getContext("webgl2")?.getExtension("WEBGL_lose_context")
@@ -205,14 +206,13 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
       })
     await slider.fill("-1")
     await page.waitForSelector(".ff-graded")
-    await expect.poll(light).toBeGreaterThan(5)
-    const dark = await light()
+    const dark = await settled(light, (sum) => sum > 5)
     await slider.fill("1")
     await expect.poll(light).toBeGreaterThan(dark * 1.3)
     await page.locator("[data-id=grade] .ff-look").dblclick()
     await drawn()
     await page.waitForSelector(".ff-tag.is-plain")
-    const before = await colour(0.5, 0.5)
+    const before = await lit(0.5, 0.5)
     await page.locator("[id^=ff-viewer-grade-exposure-]").fill("-1")
     const sum = (of: number[]) => of.reduce((total, value) => total + value)
     await expect.poll(async () => sum(await colour(0.5, 0.5))).toBeLessThan(sum(before))
