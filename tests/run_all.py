@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-LAST_LINES = 60
+LAST_LINES = 100
 """How much of a failed part is said again at the end, where the reader of a long log looks first."""
 
 
@@ -69,6 +70,12 @@ def run(part: str) -> tuple[int, list[str]]:
     return spoken(command, ROOT / "js", environment)
 
 
+def failed_test(line: str) -> str | None:
+    """The test that a line of pytest's or vitest's summary says has failed."""
+    found = re.match(r"\s*(?:FAIL|FAILED|ERROR)\s+(\S.*)", re.sub(r"\x1b\[[0-9;]*m", "", line))
+    return found[1].split(" - ")[0] if found else None
+
+
 def main() -> int:
     """Run the parts in order; all of them, even where one fails."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -88,6 +95,8 @@ def main() -> int:
     print("\npart       seconds  result")
     for part, (seconds, code) in took.items():
         print(f"{part:<9} {seconds:8.1f}  {'ok' if code == 0 else f'failed ({code})'}")
+    for name in dict.fromkeys(name for lines in said.values() for name in map(failed_test, lines) if name):
+        print(f"failed: {name}")
     failed = sum(1 for _, code in took.values() if code)
     print(f"\n{len(took) - failed} passed, {failed} failed")
     return 1 if failed else 0
