@@ -21,6 +21,16 @@ _WATCH_PROGRESS = """root => {
         subtree: true, childList: true, attributes: true, attributeFilter: ['aria-valuenow'],
     });
 }"""
+_WATCH_PARTIAL = """root => {
+    const seen = window.partialSeen = new Set();
+    const look = () => {
+        for (const picture of root.querySelectorAll('.ff-cell.is-partial img')) {
+            if (picture.naturalWidth > 0) seen.add(picture.src);
+            else picture.addEventListener('load', () => seen.add(picture.src), {once: true});
+        }
+    };
+    new MutationObserver(look).observe(root, {subtree: true, childList: true, attributes: true});
+}"""
 
 
 class CanvasPage:
@@ -136,6 +146,14 @@ class CanvasPage:
 
     def run_all(self) -> None:
         self.root.locator(".ff-button.is-primary").first.click()
+
+    def watch_partial_pictures(self) -> None:
+        """Remember from now on which pictures in the making were drawn."""
+        self.root.evaluate(_WATCH_PARTIAL)
+
+    def partial_pictures_seen(self) -> list[str]:
+        """Where they came from."""
+        return list(self.page.evaluate("() => [...window.partialSeen]"))
 
     def watch_progress(self) -> None:
         """Note every progress that a node shows from now on."""

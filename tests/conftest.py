@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from fusionflow_nb.session import Session
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # What a script begins in the background hears no Ctrl-C, and neither does what it begins: some tests press it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples for everybody; `HYPOTHESIS_PROFILE=search` looks for new ones.
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from canvas_page import CanvasPage, middle
 from notebook_kit import IMPORT, Notebook
 
+from fusionflow_nb.home import SIMULATOR_VARIABLE
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jupyterlab_kit import Lab
     from notebook_kit import Service
     from playwright.sync_api import Page
@@ -46,6 +54,40 @@ def test_a_flow_is_built_by_mouse_and_keyboard_and_runs(page: Page, lab: Lab) ->
     assert seen == sorted(seen)  # the last step and the end come in one message, so 100 itself need not be drawn
     assert len(seen) > 3
     assert seen[-1] >= 90
+
+
+@contextmanager
+def simulated_services() -> Iterator[str]:
+    """`fusionflow simulate` in another terminal; where it is."""
+    words = [sys.executable, "-u", "-m", "fusionflow_nb", "simulate", "--port", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"}) as running:
+        assert running.stdout is not None
+        lines = iter(running.stdout.readline, "")
+        try:
+            yield next(line.split("=")[1].split()[0] for line in lines if f"{SIMULATOR_VARIABLE}=" in line)
+        finally:
+            running.terminate()
+
+
+def test_a_picture_is_seen_while_its_service_makes_it(page: Page, lab: Lab) -> None:
+    """Partial pictures of OpenAI, out of its stream: on the node, then the result."""
+    cell = 'flow = ff.Flow("Partial")\nflow.generate_image("a lighthouse", model="gpt-image-2", name="picture")'
+    with simulated_services() as base:
+        notebook = Notebook.of(
+            page, lab, "partial", f"%env {SIMULATOR_VARIABLE}={base}\n{IMPORT}\n{cell}\nff.Canvas(flow)"
+        )
+        notebook.run(0)
+        canvas = CanvasPage(page).ready()
+        canvas.node("picture").wait_for()
+        canvas.watch_partial_pictures()
+        canvas.run_all()
+        canvas.await_fresh()
+        result = canvas.await_picture("picture")
+    seen = canvas.partial_pictures_seen()
+    assert seen
+    assert all(address.startswith("blob:") for address in seen)
+    assert result.startswith(f"{lab.url}/fusionflow/")
+    assert canvas.node("picture").locator(".is-partial").count() == 0
 
 
 def test_a_run_is_cancelled_while_a_cell_blocks_the_kernel(page: Page, lab: Lab, service: Service) -> None:

@@ -9,6 +9,9 @@ from fusionflow_nb import errors
 from fusionflow_nb.cli import say
 from fusionflow_nb.home import SIMULATED, SIMULATOR_VARIABLE
 
+PAUSE_S = 0.5
+"""Between partial pictures, so that they are seen."""
+
 
 def serve(port: int) -> None:
     """Serve until interrupted.
@@ -21,11 +24,11 @@ def serve(port: int) -> None:
 
 
 async def _served(port: int) -> None:
-    from fusionflow_nb.providers.simulator import Simulator  # noqa: PLC0415
+    from fusionflow_nb.providers.simulator import Simulator, World  # noqa: PLC0415
     from fusionflow_nb.providers.simulator.server import SIDES  # noqa: PLC0415
 
     try:
-        async with Simulator(port) as simulator:
+        async with Simulator(port, World(pause_s=PAUSE_S)) as simulator:
             say.heading("simulated")
             say.line(f"{', '.join(SIDES)} at {simulator.base}; pictures are drawn here, and no call costs anything")
             say.line(f"in another terminal: export {SIMULATOR_VARIABLE}={simulator.base}")

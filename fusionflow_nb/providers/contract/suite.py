@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import sys
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -54,12 +57,29 @@ class AdapterContract(Stage):
             assert entry.wire is not None
 
     async def test_a_result_comes_home(self, service: Provider, request_: Request) -> None:
-        """Submit, polls by another process, the bytes here, and what they are."""
+        """Submit, polls by another adapter, the bytes here, and what they are."""
         done = await ended(service, await service.submit(request_, idempotency_key="k"))
         assert isinstance(done, Done)
         [output] = done.outputs
         port, kind = kind_of(output)
         assert port == kind
+
+    async def test_another_process_brings_it_home(self, service: Provider, request_: Request) -> None:
+        """As after a kernel's end: by the Operation alone, which is JSON."""
+        begun = await service.submit(request_, idempotency_key="k")
+        if not isinstance(begun, Operation):
+            pytest.skip("its answer is the result")
+        kind = type(service)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", f"{__package__}.elsewhere", kind.__module__, kind.__qualname__),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        said, trouble = await process.communicate(json.dumps(begun.data).encode())
+        assert process.returncode == 0, trouble.decode()
+        assert all(port == medium for port, medium in json.loads(said))
 
     @pytest.mark.parametrize("task", TASKS)
     async def test_what_else_is_offered(self, service: Provider, adapter: Adapter, task: Task, tmp_path: Path) -> None:

@@ -5,6 +5,6 @@ provider. It proves that our requests are right, not how a service behaves on a 
 """
 
 from fusionflow_nb.providers.simulator.server import Simulator
-from fusionflow_nb.providers.simulator.world import Fault, Mood
+from fusionflow_nb.providers.simulator.world import Fault, Mood, World
 
-__all__ = ["Fault", "Mood", "Simulator"]
+__all__ = ["Fault", "Mood", "Simulator", "World"]

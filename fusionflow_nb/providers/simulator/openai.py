@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,8 @@ class OpenAISide:
             return _error("invalid")
         usage = _usage(len(made), len(media))
         if body.get("stream"):
-            return await _streamed(request, made[0], usage, kind, partial=int(body.get("partial_images") or 0))
+            partial = int(body.get("partial_images") or 0)
+            return await _streamed(request, made[0], usage, kind, partial=partial, pause_s=self.world.pause_s)
         data = [{"b64_json": base64.b64encode(each.content).decode()} for each in made]
         said = {"created": 1767225600, "output_format": "png", "quality": "low", "size": "1024x1024"}
         return web.json_response({**said, "data": data, "usage": usage}, headers={"x-request-id": "req_simulated"})
@@ -116,7 +118,7 @@ def _usage(pictures: int, references: int) -> dict[str, Any]:
 
 
 async def _streamed(
-    request: web.Request, made: Made, usage: dict[str, Any], kind: str, *, partial: int
+    request: web.Request, made: Made, usage: dict[str, Any], kind: str, *, partial: int, pause_s: float
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers={"content-type": "text/event-stream", "x-request-id": "req_simulated"})
     await response.prepare(request)
@@ -125,7 +127,9 @@ async def _streamed(
     events: list[dict[str, Any]] = [
         {"type": f"{kind}.partial_image", **common, "partial_image_index": index} for index in range(partial)
     ]
-    for event in [*events, {"type": f"{kind}.completed", **common, "usage": usage}]:
+    for number, event in enumerate([*events, {"type": f"{kind}.completed", **common, "usage": usage}]):
+        if number and pause_s:
+            await asyncio.sleep(pause_s)
         await response.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
     await response.write_eof()
     return response

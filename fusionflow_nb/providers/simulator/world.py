@@ -98,12 +98,14 @@ class World:
         clock: seconds; an argument so that tests let addresses expire.
         now: the time of day here, in seconds since 1970: signatures are judged by it.
         lifetime_s: how long an output can be fetched.
+        pause_s: between partial pictures.
         fault: stands in the way while it is set.
     """
 
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     lifetime_s: float = 3600.0
+    pause_s: float = 0.0
     fault: Fault | None = None
     maker: Maker = field(default_factory=Maker)
     moods: deque[Mood] = field(default_factory=deque)
