@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.runway import ROUTES, VERSION
 from fusionflow_nb.providers.simulator.form import parts_of
 from fusionflow_nb.providers.simulator.world import BAD_KEY, File, base_of, cut
 
@@ -18,7 +17,12 @@ if TYPE_CHECKING:
 ROOT = "/runway/api/v1"
 CREATED_AT = "2026-01-01T00:00:00.000Z"
 CREDITS = 8
-TASKS = {route: task for task, route in reversed(ROUTES.items())} | {
+VERSION = "2024-11-06"
+TASKS = {
+    "text_to_image": "text-to-image",
+    "text_to_video": "text-to-video",
+    "image_to_video": "image-to-video",
+    "video_to_video": "video-to-video",
     "image_upscale": "upscale",
     "video_upscale": "video-to-video",
 }
