@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from fusionflow_nb import errors
-from fusionflow_nb.engine.dispatch import Call, serving
+from fusionflow_nb.engine.booked import serving
+from fusionflow_nb.engine.dispatch import Call
 from fusionflow_nb.engine.flight import Answer
 from fusionflow_nb.journal.protocol import Inherited, Stored, Unknown
 from fusionflow_nb.plan.job import Bound

@@ -6,6 +6,7 @@ GET answers that with 403, so such a reference goes as bytes: in the request whi
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
@@ -105,9 +106,15 @@ class Runway(Service):
         raise unknown_state(said.get("status"), provider=self.name)
 
     async def cancel(self, operation: Operation) -> CancelAnswer:
-        """Delete the task; what it costs all the same, a poll may say."""
+        """Delete the task, and look whether it costs nothing: only then it is confirmed."""
         answer = await self.http.ask("DELETE", self._task(operation), headers={"accept": "*/*"}, tries=3)
-        return CancelAnswer.REQUESTED if answer.is_good else CancelAnswer.UNSUPPORTED
+        if not answer.is_good:
+            return CancelAnswer.UNSUPPORTED
+        said: Any = None
+        with contextlib.suppress(errors.FusionFlowError):
+            said = (await self.http.ask("GET", self._task(operation), headers=JSON)).maybe_json()
+        is_free = isinstance(said, dict) and said.get("status") == "CANCELLED" and _cost(said) == Cost(0, is_exact=True)
+        return CancelAnswer.CONFIRMED if is_free else CancelAnswer.REQUESTED
 
     async def _made(self, operation: Operation, said: dict[str, Any]) -> Status:
         made = said.get("output")

@@ -109,7 +109,7 @@ async def test_an_upload_as_recorded(pngs: list[Reference], monkeypatch: pytest.
 
 
 async def test_a_small_picture_goes_as_text_as_recorded(pngs: list[Reference]) -> None:  # noqa: F811 - the fixture
-    """And the task is deleted. The client says a type of the body that its DELETE has not."""
+    """And the task is deleted. The client says a type of the body that its DELETE has not; we look what it cost."""
     async with replayed("runway-data-uri-cancel") as tape:
         service = at(tape.base)
         about = request(
@@ -124,6 +124,8 @@ async def test_a_small_picture_goes_as_text_as_recorded(pngs: list[Reference]) -
         assert tape.recorded[0].json.pop("promptImage") == "data:image/png;base64,<...>"
         assert tape.sent[0].headers["content-length"] == tape.recorded[0].headers["content-length"]
         assert tape.recorded[2].headers.pop("content-type") == "application/json"
+        look = tape.sent.pop()
+        assert (look.method, look.path) == ("GET", tape.recorded[1].path)
         _all_same(tape)
 
 
@@ -289,8 +291,14 @@ async def test_a_task_that_was_stopped_says_what_it_cost(service: Runway, simula
     simulator.world.moods.append(Mood(end="never"))
     begun = await service.submit(asked(service, "gen4_image"), idempotency_key="k")
     assert isinstance(begun, Operation)
-    assert await service.cancel(begun) is CancelAnswer.REQUESTED
+    assert await service.cancel(begun) is CancelAnswer.CONFIRMED
     assert await service.poll(begun) == Cancelled(Cost(0, is_exact=True))
+    done = await service.submit(asked(service, "gen4_image"), idempotency_key="k")
+    assert isinstance(done, Operation)
+    ended_before = await ended(service, done)
+    assert isinstance(ended_before, Done)
+    taken(ended_before.outputs[0])
+    assert await service.cancel(done) is CancelAnswer.REQUESTED  # 204, as for every task; it has cost what it has
     simulator.world.jobs.clear()
     gone = await service.poll(begun)
     assert isinstance(gone, Failed)

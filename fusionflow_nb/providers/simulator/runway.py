@@ -98,11 +98,13 @@ class RunwaySide:
         return web.json_response({**said, "status": "SUCCEEDED", "output": output, "cost": {"credits": CREDITS}})
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Stop a task, or forget one that has ended: the answer is the same."""
+        """Stop a task, or forget one that has ended: the answer is the same, and its cost stays."""
         check(request)
         job = self.world.jobs.get(request.match_info["id"])
         if job is None:
             return web.json_response({"error": "Task not found."}, status=404)
+        if job.mood.end != "never" and job.looked > job.mood.looks:
+            del self.world.jobs[job.id]
         job.is_cancelled = True
         return web.Response(status=204)
 
