@@ -43,7 +43,7 @@ class Shared:
         (self.folder / "behaviours.json").write_text(json.dumps(by_prompt))
 
     def environment(self, notebook: str = "") -> dict[str, str]:
-        named = {"JPY_SESSION_NAME": f"/work/{notebook}"} if notebook else {}
+        named = {"JPY_SESSION_NAME": f"/notebooks/{notebook}"} if notebook else {}
         return {**os.environ, session.HOME_VARIABLE: str(self.home), FOLDER_VARIABLE: str(self.folder), **named}
 
     def die(self, flow: str, *prompts: str, notebook: str = "film.ipynb", state: str = "accepted") -> None:
