@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors
 from fusionflow_nb.providers.http import Site
 from fusionflow_nb.providers.protocol import Cost, Failed, Limits, Operation, Pending, Refused, SubmitAmbiguousError
-from fusionflow_nb.providers.service import Service, body_of, not_taken, unknown_state
+from fusionflow_nb.providers.service import Service, as_base64, body_of, not_taken, unknown_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,8 +100,7 @@ async def _picture(reference: Reference) -> str:
     """An address, or the bytes as bare base64: a `data:` in front is not documented."""
     if reference.url is not None:
         return reference.url
-    data = await asyncio.to_thread(reference.file.read_bytes)
-    return base64.b64encode(data).decode()
+    return await as_base64(reference)
 
 
 def _reasons(said: dict[str, Any]) -> str:

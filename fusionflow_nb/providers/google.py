@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors
 from fusionflow_nb.credentials import Key
 from fusionflow_nb.providers import google_says as says
-from fusionflow_nb.providers.google_files import as_base64, uploaded
+from fusionflow_nb.providers.google_files import uploaded
 from fusionflow_nb.providers.http import Site, no_longer_than
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
@@ -25,7 +25,7 @@ from fusionflow_nb.providers.protocol import (
     Refused,
     SubmitAmbiguousError,
 )
-from fusionflow_nb.providers.service import Service, body_of, decoded, port_of, unknown_state
+from fusionflow_nb.providers.service import Service, as_base64, body_of, decoded, port_of, unknown_state
 from fusionflow_nb.providers.wire import RAW
 
 if TYPE_CHECKING:

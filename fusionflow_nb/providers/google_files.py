@@ -1,9 +1,8 @@
-"""How media reach Google: as base64 in the body, or uploaded first as a file of its own."""
+"""How large media reach Google: uploaded first, as a file of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
@@ -16,11 +15,6 @@ if TYPE_CHECKING:
 UPLOAD_BYTES = 2_000_000_000
 LOOKS, LOOK_S = 60, 2.0
 """At an uploaded film, until the service has read it."""
-
-
-async def as_base64(reference: Reference) -> str:
-    """A medium as text."""
-    return base64.b64encode(await asyncio.to_thread(reference.file.read_bytes)).decode()
 
 
 async def uploaded(http: Http, version: str, reference: Reference) -> str:

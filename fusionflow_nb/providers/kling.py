@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -13,7 +12,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.credentials import Key
 from fusionflow_nb.providers.http import Site
 from fusionflow_nb.providers.protocol import Failed, NoFunds, Pending, Refused, SubmitAmbiguousError
-from fusionflow_nb.providers.service import UNAUTHORISED, Service, body_of, not_taken, unknown_state
+from fusionflow_nb.providers.service import UNAUTHORISED, Service, as_base64, body_of, not_taken, unknown_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,7 +117,7 @@ async def _medium(reference: Reference) -> str:
     """An address, or the bytes as text, without the `data:` in front."""
     if reference.url is not None:
         return reference.url
-    return base64.b64encode(await asyncio.to_thread(reference.file.read_bytes)).decode()
+    return await as_base64(reference)
 
 
 def _error(answer: Answer, said: Any) -> Failed | NoFunds | Refused:  # noqa: ANN401 - JSON

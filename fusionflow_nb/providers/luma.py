@@ -6,14 +6,13 @@ Luma's older API, with keys and models of its own, is the service `luma-dream-ma
 from __future__ import annotations
 
 import asyncio
-import base64
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.credentials import Key
 from fusionflow_nb.providers.http import Site, hand_over, no_longer_than
 from fusionflow_nb.providers.protocol import Cost, Failed, NoFunds, Operation, Pending, Refused, SubmitAmbiguousError
-from fusionflow_nb.providers.service import Service, body_of, not_taken, unknown_state
+from fusionflow_nb.providers.service import Service, as_base64, body_of, not_taken, unknown_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,8 +108,7 @@ class Luma(Service):
             return {"url": reference.url, **({"media_type": kind} if kind.startswith("video/") else {})}
         if reference.asset.size_bytes > IN_BODY_BYTES:
             return {"file_id": await self._put(reference)}
-        data = await asyncio.to_thread(reference.file.read_bytes)
-        return {"data": base64.b64encode(data).decode(), "media_type": kind}
+        return {"data": await as_base64(reference), "media_type": kind}
 
     async def _put(self, reference: Reference) -> str:
         """Put a file there and wait until it can be used; its name."""

@@ -120,10 +120,14 @@ def body_of(request: Request, addresses: Mapping[str, Sequence[Any]]) -> dict[st
     return wire.body(request.prompt, request.settings, addresses)
 
 
-async def data_uri(reference: Reference) -> str:
+async def as_base64(reference: Reference) -> str:
     """A medium as text, for services that take it so."""
-    data = await asyncio.to_thread(reference.file.read_bytes)
-    return f"data:{reference.asset.media_type};base64,{base64.b64encode(data).decode()}"
+    return base64.b64encode(await asyncio.to_thread(reference.file.read_bytes)).decode()
+
+
+async def data_uri(reference: Reference) -> str:
+    """The same with its type in front."""
+    return f"data:{reference.asset.media_type};base64,{await as_base64(reference)}"
 
 
 def decoded(port: str, text: str, *, provider: str) -> Output:

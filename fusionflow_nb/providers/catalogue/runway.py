@@ -82,18 +82,18 @@ def _model(
     }
 
 
-def _still(least: int) -> dict[str, Any]:
+def _still(*, needs_picture: bool) -> dict[str, Any]:
     tags = Parameter(
         kind="text",
         description="what the prompt calls the references, in their order: 'cube, table' for '@cube on @table'",
     )
     references = {"references": "referenceImages[]"}
-    if least:
+    if needs_picture:
         references = {"image": "referenceImages[]", **references}
     return _model(_STILLS, references, {}, {"tags": tags})
 
 
-def _film(least: int, most: int, own: tuple[str, ...] = ()) -> dict[str, Any]:
+def _film(least: int = 1, most: int | None = None, own: tuple[str, ...] = ()) -> dict[str, Any]:
     length = Parameter(kind="integer", minimum=least, maximum=most, default=_USUAL_S, description="seconds")
     return _model(
         _FILMS,
@@ -122,9 +122,9 @@ def _veo(usd: float, silent_usd: float) -> dict[str, Any]:
 
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     "runway/gen4.5": _film(2, 10, own=("outputFormat", "proresProfile")),
-    "runway/gen4_turbo": _film(2, 10),
-    "runway/gen4_image": _still(0),
-    "runway/gen4_image_turbo": _still(1),
+    "runway/gen4_turbo": _film(),
+    "runway/gen4_image": _still(needs_picture=False),
+    "runway/gen4_image_turbo": _still(needs_picture=True),
     "runway/veo3.1": _veo(0.40, 0.20),
     "runway/veo3.1_fast": _veo(0.15, 0.10),
     "runway/seedance2": _model(
@@ -132,7 +132,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
         {**_FRAMES, "video": "promptVideo"},
         {"duration_s": "duration", "with_audio": "audio"},
         {
-            "duration_s": Parameter(kind="integer", minimum=1, maximum=15, default=_USUAL_S, description="seconds"),
+            "duration_s": Parameter(kind="integer", minimum=1, default=_USUAL_S, description="seconds"),
             "with_audio": Parameter(kind="boolean", description="whether the film has sound"),
         },
         own=("references", "referenceAudio", "referenceVideos"),
