@@ -72,7 +72,7 @@ async function serve() {
   const asked = process.argv.indexOf("--port")
   const page = await context({
     ...common,
-    entryPoints: { page: "dev/page.tsx", layering: "src/layering/layered.ts" },
+    entryPoints: { page: "dev/page.tsx", layering: "src/layout/dagre.ts" },
     outdir: "dev/built",
     sourcemap: "inline",
   })
@@ -104,7 +104,7 @@ function licenses({ inputs }) {
 
 async function bundle() {
   const outdir = isReact ? "dev/built" : "../fusionflow_nb/canvas/static"
-  const entryPoints = { canvas: "src/index.tsx", layering: "src/layering/layered.ts" }
+  const entryPoints = { canvas: "src/index.tsx", layering: "src/layout/dagre.ts" }
   const made = { entryPoints, outdir, minify: true, legalComments: "none", metafile: true }
   const { metafile } = await build({ ...common, ...made })
   writeFileSync(new URL(`${outdir}/licenses.txt`, import.meta.url), licenses(metafile))

@@ -36,7 +36,7 @@ const TOKEN = "dev-token"
 /** Build the dev page and serve it; `url` ends in a slash, `stop` ends the server. */
 export async function served() {
   await build({ ...common, entryPoints: { page: "dev/page.tsx" }, outdir: "dev/built", sourcemap: "inline" })
-  const entryPoints = { canvas: "src/index.tsx", layering: "src/layering/layered.ts" }
+  const entryPoints = { canvas: "src/index.tsx", layering: "src/layout/dagre.ts" }
   await build({ ...common, entryPoints, outdir: "dev/built", minify: true })
   return await listening(0)
 }

@@ -17,7 +17,7 @@ const ORDER = [
   "canvas",
   "styles",
   "index",
-  "layering",
+  "layout",
 ]
 const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) => /\.tsx?$/.test(name))
 const roomOf = (path: string) => path.split("/")[0]?.replace(/\.tsx?$/, "") ?? ""

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest"
-import { layered } from "../src/layering/layered"
+import { layered } from "../src/layout/dagre"
 import { apply, applyAll } from "../src/state/apply"
+import { tidied } from "../src/state/arrange"
 import { emptyDocument } from "../src/state/document"
 import { snapped } from "../src/state/guides"
 import { added, changed, frameAround, membersOf, noteOf, notesOf, withMembers } from "../src/state/notes"
-import { tidied } from "../src/state/placing"
 
 const note = (kind: "group" | "comment", x = 0, y = 0) =>
   ({ kind, text: "words", color: "#2f9e75", x, y, width: 400, height: 300 }) as const

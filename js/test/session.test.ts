@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { FakeKernel } from "../dev/fake-kernel"
 import { worldOf } from "../dev/scenes"
-import { layered } from "../src/layering/layered"
+import { layered } from "../src/layout/dagre"
 import { Derived } from "../src/state/derived"
 import { toWire } from "../src/state/document"
 import { Editing } from "../src/state/editing"

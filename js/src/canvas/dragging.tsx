@@ -3,8 +3,8 @@
 import { type NodeChange, useReactFlow, ViewportPortal } from "@xyflow/react"
 import { useCallback, useRef, useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
+import type { Rect } from "../state/arrange"
 import { snapped } from "../state/guides"
-import type { Rect } from "../state/placing"
 import type { Point } from "../state/store"
 
 /** Pixels of the screen within which things line up. */

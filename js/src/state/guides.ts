@@ -1,6 +1,6 @@
 /** What is dragged lines up with what stands near it: edges with edges, middles with middles. */
 
-import type { Rect } from "./placing"
+import type { Rect } from "./arrange"
 
 export interface Guide {
   /** `x`: a line from top to bottom at this x. */

@@ -2,9 +2,9 @@
 
 import type { Edit, JsonObject } from "../wire/flow"
 import type { ResultCell } from "../wire/run"
+import type { Rect } from "./arrange"
 import type { FlowEdge, FlowNode } from "./document"
 import { fileCell, fileEdits } from "./files"
-import type { Rect } from "./placing"
 import { inputOf } from "./ports"
 import type { CanvasState, Point } from "./store"
 

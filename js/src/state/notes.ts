@@ -4,8 +4,8 @@
  */
 
 import type { Edit, Json, JsonObject } from "../wire/flow"
+import type { Rect } from "./arrange"
 import type { Document } from "./document"
-import type { Rect } from "./placing"
 import type { Point } from "./store"
 
 export type NoteKind = "group" | "comment"

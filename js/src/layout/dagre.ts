@@ -1,10 +1,10 @@
 /**
  * Layers of boxes, by dagre. A tenth of the canvas and seldom needed, so it is a file of its own, which a view asks the
- * kernel for (`state/layerings.ts`); nothing else imports it.
+ * kernel for (`state/auto-layout.ts`); nothing else imports it.
  */
 
 import { Graph, layout } from "@dagrejs/dagre"
-import type { Layering } from "../state/placing"
+import type { Layering } from "../state/arrange"
 
 /** Beyond that the better ranker takes seconds. */
 const MOST_FOR_SIMPLEX = 400

@@ -1,6 +1,6 @@
 /** The layered layout, asked of the kernel when it is first needed: most flows have been placed already. */
 
-import type { Layering } from "./placing"
+import type { Layering } from "./arrange"
 import type { Session } from "./session"
 
 export class Layerings {
