@@ -2,7 +2,7 @@
 
 import { applyAll } from "../src/state/apply"
 import { type Document, fromWire, reachable, toWire } from "../src/state/document"
-import { EditError } from "../src/state/plain"
+import { EditError } from "../src/state/json-values"
 import type { Catalog } from "../src/state/ports"
 import type { Model, NodeType, Template } from "../src/wire/catalog"
 import type { Edit, WireFlow } from "../src/wire/flow"

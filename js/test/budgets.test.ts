@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { saysOf, standings } from "../src/state/money"
+import { saysOf, standings } from "../src/state/format"
 
 const cap = (label: string, spent: number, of: number) => ({
   label,

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { apply } from "../src/state/apply"
 import { type Document, fromWire, toWire } from "../src/state/document"
-import { EditError } from "../src/state/plain"
+import { EditError } from "../src/state/json-values"
 import type { Edit, JsonObject, WireGraph } from "../src/wire/flow"
 
 interface Step {

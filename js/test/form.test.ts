@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
-import { boxOf } from "../src/state/anatomy"
 import { nodeFrom } from "../src/state/document"
 import { fieldsOf, fieldsOnCard, problemOf, taskOf } from "../src/state/form"
+import { boxOf } from "../src/state/node-layout"
 import type { JsonObject } from "../src/wire/flow"
 import { catalog, models } from "./catalog"
 

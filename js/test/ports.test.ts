@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { type Document, fromWire } from "../src/state/document"
 import { fitting, refusal, replacedBy } from "../src/state/ports"
-import { offers } from "../src/state/searching"
+import { offers } from "../src/state/search"
 import type { WireEdge, WireNode } from "../src/wire/flow"
 import { catalog } from "./catalog"
 

@@ -2,8 +2,8 @@
 
 import type { ReactFlowInstance } from "@xyflow/react"
 import type { Bridge } from "../bridge/context"
-import { DEFAULT_WIDTH } from "../state/anatomy"
 import { type FileKind, type FileTarget, targetOn } from "../state/files"
+import { DEFAULT_WIDTH } from "../state/node-layout"
 import type { Point } from "../state/store"
 
 /** Several files stand in rows of so many. */

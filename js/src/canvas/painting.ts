@@ -2,8 +2,8 @@
 
 import { type Bytes, keyOf, offeredBy } from "../bridge/bytes"
 import type { Bridge } from "../bridge/context"
-import type { Box } from "../state/anatomy"
 import { isRunning } from "../state/card"
+import type { Box } from "../state/node-layout"
 import { notesOf } from "../state/notes"
 import type { CanvasState } from "../state/store"
 import type { ResultCell } from "../wire/run"

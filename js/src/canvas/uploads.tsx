@@ -3,8 +3,8 @@
 import { ViewportPortal } from "@xyflow/react"
 import { useEffect, useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
-import { DEFAULT_WIDTH } from "../state/anatomy"
 import { megabytes } from "../state/files"
+import { DEFAULT_WIDTH } from "../state/node-layout"
 import type { Point } from "../state/store"
 import { phaseText, type Upload } from "../state/uploads"
 

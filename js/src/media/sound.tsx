@@ -2,7 +2,7 @@
 
 import { useRef, useState } from "react"
 import { useBytes } from "../bridge/use-bytes"
-import { clock } from "../state/money"
+import { clock } from "../state/format"
 import type { ResultCell } from "../wire/run"
 
 /** Arrow keys go this far. */

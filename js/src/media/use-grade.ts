@@ -4,7 +4,7 @@ import { useMemo, useRef } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
 import { type Grade, gradeOf } from "../gl/grade-table"
 import { canGrade } from "../gl/grader"
-import { fingerprint, gradeInput, type Ungraded } from "../state/grading"
+import { fingerprint, gradeInput, type Ungraded } from "../state/grade-input"
 
 export interface LiveGrade {
   grade: Grade

@@ -6,7 +6,7 @@ import { isRunning } from "../state/card"
 import type { Card } from "../state/derived"
 import { fileKindOf } from "../state/files"
 import { words } from "../state/form"
-import { priceOf, usdRange } from "../state/money"
+import { priceOf, usdRange } from "../state/format"
 import { ChooseFile } from "./choose-file"
 
 export function Actions({ id, card }: { id: string; card: Card }) {

@@ -3,7 +3,7 @@
 import { useReactFlow } from "@xyflow/react"
 import { useRef, useState } from "react"
 import { useBridge } from "../bridge/context"
-import { NARROWEST, WIDEST } from "../state/anatomy"
+import { NARROWEST, WIDEST } from "../state/node-layout"
 
 const STEP = 20
 

@@ -1,7 +1,7 @@
 /** A result on a node that can be looked at: by double click, Enter or Space; Shift and click, or C, marks it to compare. */
 
 import { useBridge, useCanvas } from "../bridge/context"
-import { isSameRef, type ResultRef } from "../state/viewing"
+import { isSameRef, type ResultRef } from "../state/viewer-state"
 
 interface Props {
   nodeId: string

@@ -3,7 +3,7 @@
 import { type NodeProps, useStore as useFlowStore } from "@xyflow/react"
 import { memo } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
-import { priceOf, usdRange } from "../state/money"
+import { priceOf, usdRange } from "../state/format"
 import { COLORS, type Note, noteOf } from "../state/notes"
 import { detailAt } from "./card"
 import { Corner } from "./corner"

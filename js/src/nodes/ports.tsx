@@ -2,9 +2,9 @@
 
 import { Handle, Position } from "@xyflow/react"
 import { memo } from "react"
-import type { Port } from "../state/anatomy"
 import type { Card } from "../state/derived"
 import { words } from "../state/form"
+import type { Port } from "../state/node-layout"
 
 export const PORT_SIZE = 14
 

@@ -5,7 +5,7 @@ import type { FlowEdge } from "../state/document"
 import { edgeKey } from "../state/document"
 import { words } from "../state/form"
 import { connections, outputOf } from "../state/ports"
-import { score } from "../state/searching"
+import { score } from "../state/search"
 import { Choices } from "./choices"
 import { Dialog } from "./dialog"
 

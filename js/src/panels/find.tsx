@@ -1,7 +1,7 @@
 /** Find a node in the flow by its title, its id, its type or its words. */
 
 import { useBridge, useCanvas } from "../bridge/context"
-import { foundNodes } from "../state/searching"
+import { foundNodes } from "../state/search"
 import { Choices } from "./choices"
 import { Dialog } from "./dialog"
 

@@ -3,7 +3,7 @@
 import { useBridge, useCanvas, useCard } from "../bridge/context"
 import { FieldRow } from "../nodes/fields/field"
 import { shownValue, words } from "../state/form"
-import { usdRange } from "../state/money"
+import { usdRange } from "../state/format"
 
 export function Inspector() {
   const id = useCanvas((state) =>

@@ -2,9 +2,9 @@
 
 import { useBridge } from "../bridge/context"
 import { words } from "../state/form"
-import { priceOf, usdRange } from "../state/money"
+import { priceOf, usdRange } from "../state/format"
+import { drawGroup, writeComment } from "../state/note-commands"
 import { isNoteId } from "../state/notes"
-import { drawGroup, writeComment } from "../state/noting"
 import type { Point } from "../state/store"
 import { Dialog } from "./dialog"
 import { Rows } from "./rows"

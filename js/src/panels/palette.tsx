@@ -3,7 +3,7 @@
 import { useReactFlow } from "@xyflow/react"
 import { type Bridge, useBridge, useCanvas } from "../bridge/context"
 import { words } from "../state/form"
-import { offers } from "../state/searching"
+import { offers } from "../state/search"
 import type { LooseEnd, Point } from "../state/store"
 import { Choices } from "./choices"
 import { Dialog } from "./dialog"

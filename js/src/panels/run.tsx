@@ -1,8 +1,8 @@
 /** The run itself: its button with its price, everything that can be run, and the yes to a large one. */
 
 import { useBridge, useCanvas } from "../bridge/context"
-import { priceOf, usdRange } from "../state/money"
-import { billOf, choices } from "../state/running"
+import { priceOf, usdRange } from "../state/format"
+import { billOf, choices } from "../state/run-choices"
 import type { Panel } from "../state/store"
 import { Dialog } from "./dialog"
 import { Rows } from "./rows"

@@ -2,7 +2,7 @@
 
 import { useBridge, useCanvas } from "../bridge/context"
 import { fromWire, nodeTo } from "../state/document"
-import { sketchOf } from "../state/sketch"
+import { sketchOf } from "../state/flow-thumbnail"
 import type { Point } from "../state/store"
 import type { Template } from "../wire/catalog"
 import type { Edit, WireGraph } from "../wire/flow"

@@ -2,7 +2,7 @@
 
 import { useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
-import { priceOf, saysOf, standings, usd } from "../state/money"
+import { priceOf, saysOf, standings, usd } from "../state/format"
 import type { Point } from "../state/store"
 import { FileButton, toggleFull } from "./file"
 import { Run } from "./run"

@@ -16,7 +16,7 @@ import {
   withoutId,
 } from "./document"
 import { Draft } from "./draft"
-import { EditError, plain } from "./plain"
+import { EditError, plain } from "./json-values"
 
 /** The document after an edit, and the edit that brings this one back exactly. Throws `EditError` if it does not fit. */
 export function apply(document: Document, edit: Edit): { document: Document; inverse: Edit } {

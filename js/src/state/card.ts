@@ -6,7 +6,7 @@ import type { ErrorFacts, Expected, JobResult, JobState, NodePlan, Reason, Resul
 import type { FlowNode } from "./document"
 import { expectedOf, isGuessed } from "./estimate"
 import { fileCell, fileKindOf, megabytes } from "./files"
-import { clock, seconds, usd, usdRange } from "./money"
+import { clock, seconds, usd, usdRange } from "./format"
 import { isMedia } from "./ports"
 import { runningFacts } from "./progress"
 import { coordinateKey, isActive, type JobRun, type NodeRun } from "./runs"

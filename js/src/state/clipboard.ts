@@ -2,7 +2,7 @@
 
 import type { Edit, EditLook, EditNode, JsonObject, WireEdge } from "../wire/flow"
 import { type Document, nodeFrom, nodeTo } from "./document"
-import { newNodeId } from "./naming"
+import { newNodeId } from "./node-ids"
 import { added, type Note, noteOf } from "./notes"
 
 const MARK = "fusionflow/nodes"

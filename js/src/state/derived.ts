@@ -3,12 +3,12 @@
 import type { Model, NodeType } from "../wire/catalog"
 import type { Json, JsonObject } from "../wire/flow"
 import type { ErrorFacts, JobResult, NodePlan, Reason } from "../wire/run"
-import { type Box, boxOf } from "./anatomy"
 import { type Layering, tidied } from "./arrange"
 import { type CardFacts, type CellView, type Chip, cellsOf, chipsOf, errorOf, footOf, reasonsOf } from "./card"
 import type { Document, FlowEdge, FlowNode, Look } from "./document"
 import { fileKindOf } from "./files"
 import { type Field, fieldsOf, fieldsOnCard, words } from "./form"
+import { type Box, boxOf } from "./node-layout"
 import type { NodeRun } from "./runs"
 import type { CanvasState, Point } from "./store"
 

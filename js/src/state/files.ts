@@ -4,7 +4,7 @@ import type { NodeType } from "../wire/catalog"
 import type { Edit, JsonObject } from "../wire/flow"
 import type { ResultCell } from "../wire/run"
 import type { Document, FlowEdge, FlowNode } from "./document"
-import { newNodeId } from "./naming"
+import { newNodeId } from "./node-ids"
 import { accepts, type Catalog, fitting, inputOf, replacedBy } from "./ports"
 import type { Point } from "./store"
 

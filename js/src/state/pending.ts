@@ -7,7 +7,7 @@ import type { Edit } from "../wire/flow"
 import type { EditsDone, Snapshot } from "../wire/messages"
 import { applyAll } from "./apply"
 import { type Document, emptyDocument, fromWire } from "./document"
-import { EditError } from "./plain"
+import { EditError } from "./json-values"
 
 export interface Batch {
   id: string

@@ -1,7 +1,7 @@
 /** How far a node is that runs, in words. */
 
 import type { JobResult, JobState } from "../wire/run"
-import { seconds } from "./money"
+import { seconds } from "./format"
 import { isActive, type JobRun } from "./runs"
 
 const WAITS: Record<string, string> = {

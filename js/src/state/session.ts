@@ -11,8 +11,8 @@ import {
   type ToKernel,
 } from "../wire/messages"
 import type { ErrorFacts } from "../wire/run"
+import { EditError } from "./json-values"
 import { confirmed, edited, refused, restarted } from "./pending"
-import { EditError } from "./plain"
 import { Previews } from "./previews"
 import { asking, noRuns, notAsked, reduced, withResults } from "./runs"
 import { beforeDrawing, FrameQueue, verdict } from "./sequence"

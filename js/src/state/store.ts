@@ -9,9 +9,9 @@ import type { Guide } from "./guides"
 import { nothingShared, type Shared } from "./pending"
 import type { Catalog } from "./ports"
 import { noRuns, type Runs } from "./runs"
-import type { Loose } from "./searching"
+import type { Loose } from "./search"
 import type { Uploads } from "./uploads"
-import type { ResultRef, Viewing } from "./viewing"
+import type { ResultRef, Viewing } from "./viewer-state"
 
 export interface Point {
   x: number

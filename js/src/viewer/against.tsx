@@ -1,8 +1,8 @@
 /** What stands over pictures that are compared: their names, and the dividers of the wipe. */
 
 import { useRef } from "react"
-import type { Shown } from "../state/viewing"
-import { gridOf } from "../state/zooming"
+import type { Shown } from "../state/viewer-state"
+import { gridOf } from "../state/zoom"
 import type { Comparing } from "./pictures"
 import { useGeneration } from "./use-generation"
 

@@ -1,6 +1,6 @@
 /** The viewer's head: what is shown, and everything that can be done with it. */
 
-import type { Shown } from "../state/viewing"
+import type { Shown } from "../state/viewer-state"
 import { type Commands, MODES } from "./keys"
 import type { Comparing } from "./pictures"
 import type { Zoom } from "./use-zoom"

@@ -3,7 +3,7 @@
 import type { Bridge } from "../bridge/context"
 import type { Mode } from "../gl/drawing"
 import type { Point } from "../state/store"
-import type { Shown } from "../state/viewing"
+import type { Shown } from "../state/viewer-state"
 import { divided } from "./against"
 import type { Comparing } from "./pictures"
 import { copyResult, download, placeResult } from "./taking"

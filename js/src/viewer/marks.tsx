@@ -1,7 +1,7 @@
 /** The results that are chosen to be compared, and the button that does it. */
 
 import { useBridge, useCanvas } from "../bridge/context"
-import { FEWEST } from "../state/viewing"
+import { FEWEST } from "../state/viewer-state"
 
 export function Marks() {
   const { looking, root } = useBridge()

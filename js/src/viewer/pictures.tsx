@@ -2,8 +2,8 @@
 
 import { useEffect, useRef, useState } from "react"
 import type { Mode, Picture } from "../gl/drawing"
-import type { Shown } from "../state/viewing"
-import { gridOf } from "../state/zooming"
+import type { Shown } from "../state/viewer-state"
+import { gridOf } from "../state/zoom"
 import { Dividers, Labels } from "./against"
 import { Flat, Stage } from "./stage"
 import { useGraded } from "./use-graded"

@@ -1,7 +1,7 @@
 /** A result that is no picture: a video or a sound with the browser's own controls, or a text to read. */
 
 import { useBytes } from "../bridge/use-bytes"
-import type { Shown } from "../state/viewing"
+import type { Shown } from "../state/viewer-state"
 
 export function Playing({ shown }: { shown: Shown }) {
   const { cell, kind, title, label } = shown

@@ -2,7 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from "react"
 import { Drawing, type Mode, NoWebGLError, type Picture } from "../gl/drawing"
-import { gridOf, type Size, within } from "../state/zooming"
+import { gridOf, type Size, within } from "../state/zoom"
 import type { Zoom } from "./use-zoom"
 
 export interface StageProps {

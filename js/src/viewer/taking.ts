@@ -4,7 +4,7 @@ import type { Bridge } from "../bridge/context"
 import { assetOf, fileEdits } from "../state/files"
 import { KernelError } from "../state/session"
 import type { Point } from "../state/store"
-import type { Shown } from "../state/viewing"
+import type { Shown } from "../state/viewer-state"
 
 /** Do something that may fail for reasons outside of the canvas; the person is told. */
 async function tried(bridge: Bridge, what: string, act: () => Promise<void>): Promise<void> {

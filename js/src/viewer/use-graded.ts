@@ -4,7 +4,7 @@ import { useMemo } from "react"
 import { gradeTable } from "../gl/grade-table"
 import { useGrade } from "../media/use-grade"
 import { coordinateKey } from "../state/runs"
-import type { Shown } from "../state/viewing"
+import type { Shown } from "../state/viewer-state"
 import type { ResultCell } from "../wire/run"
 
 export interface Graded {

@@ -2,7 +2,7 @@
 
 import { useCallback, useLayoutEffect, useState } from "react"
 import type { Point } from "../state/store"
-import { centered, fitted, type Placed, panned, type Size, zoomed } from "../state/zooming"
+import { centered, fitted, type Placed, panned, type Size, zoomed } from "../state/zoom"
 
 export interface Zoom {
   placed: Placed

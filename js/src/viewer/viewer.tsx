@@ -3,7 +3,7 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
 import type { Point } from "../state/store"
-import { refId, rowOf, type Shown, shownOf } from "../state/viewing"
+import { refId, rowOf, type Shown, shownOf } from "../state/viewer-state"
 import { divided } from "./against"
 import { Facts } from "./facts"
 import { Head } from "./head"

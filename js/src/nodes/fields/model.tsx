@@ -4,7 +4,7 @@ import { useId, useLayoutEffect, useRef, useState } from "react"
 import { createPortal } from "react-dom"
 import { useBridge, useCanvas } from "../../bridge/context"
 import { taskOf, words } from "../../state/form"
-import { score } from "../../state/searching"
+import { score } from "../../state/search"
 import type { Model } from "../../wire/catalog"
 import type { ControlProps } from "./field"
 

@@ -1,7 +1,7 @@
 /** Texts that grow with what is written, flow variables picked out; lists and JSON as text. */
 
 import { useEffect, useState } from "react"
-import { textOf } from "../../state/anatomy"
+import { textOf } from "../../state/node-layout"
 import type { Json } from "../../wire/flow"
 import type { ControlProps } from "./field"
 

@@ -3,7 +3,7 @@
 import type { ResultCell, TapeFrame } from "../wire/run"
 import type { CellView } from "./card"
 import type { Derived } from "./derived"
-import { gradeInput } from "./grading"
+import { gradeInput } from "./grade-input"
 import type { CanvasState } from "./store"
 
 /** A result: the one a node shows at a coordinate, or a frame of the tape. */

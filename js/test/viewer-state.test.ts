@@ -2,10 +2,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { FakeKernel } from "../dev/fake-kernel"
 import { worldOf } from "../dev/scenes"
 import { Derived } from "../src/state/derived"
-import { fingerprint, gradeInput } from "../src/state/grading"
-import { Looking } from "../src/state/looking"
+import { fingerprint, gradeInput } from "../src/state/grade-input"
 import { Session } from "../src/state/session"
-import { MOST, type ResultRef, refId, resultsOf, rowOf, shownOf, toggled } from "../src/state/viewing"
+import { Looking } from "../src/state/viewer-commands"
+import { MOST, type ResultRef, refId, resultsOf, rowOf, shownOf, toggled } from "../src/state/viewer-state"
 import { divided } from "../src/viewer/against"
 
 beforeEach(() => void vi.useFakeTimers())

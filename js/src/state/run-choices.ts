@@ -1,7 +1,7 @@
 /** What can be run from here, what each would cost, and what a run would pay for. */
 
 import type { Editing } from "./editing"
-import { type Price, priceOf } from "./money"
+import { type Price, priceOf } from "./format"
 import type { CanvasState } from "./store"
 
 export interface Choice {

@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { fitted, gridOf, type Placed, panned, within, zoomed } from "../src/state/zooming"
+import { fitted, gridOf, type Placed, panned, within, zoomed } from "../src/state/zoom"
 
 const side = fc.integer({ min: 16, max: 8000 })
 const size = fc.record({ width: side, height: side })

@@ -13,7 +13,7 @@ import {
   type Shown,
   shownOf,
   toggled,
-} from "./viewing"
+} from "./viewer-state"
 
 export class Looking {
   constructor(
