@@ -6,7 +6,7 @@ import { fingerprint, gradeInput } from "../src/state/grade-input"
 import { Session } from "../src/state/session"
 import { Looking } from "../src/state/viewer-commands"
 import { MOST, type ResultRef, refId, resultsOf, rowOf, shownOf, toggled } from "../src/state/viewer-state"
-import { divided } from "../src/viewer/against"
+import { divided } from "../src/viewer/compare-overlay"
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

@@ -9,7 +9,7 @@ import { seconds, usd } from "../state/format"
 import type { Shown } from "../state/viewer-state"
 import type { Json } from "../wire/flow"
 import type { GenerationFacts, ResultCell } from "../wire/run"
-import { copyText } from "./taking"
+import { copyText } from "./export"
 import { useGeneration } from "./use-generation"
 
 export function Facts({ shown }: { shown: Shown }) {

@@ -4,9 +4,9 @@ import type { Bridge } from "../bridge/context"
 import type { Mode } from "../gl/drawing"
 import type { Point } from "../state/store"
 import type { Shown } from "../state/viewer-state"
-import { divided } from "./against"
+import { divided } from "./compare-overlay"
+import { copyResult, download, placeResult } from "./export"
 import type { Comparing } from "./pictures"
-import { copyResult, download, placeResult } from "./taking"
 import type { Zoom } from "./use-zoom"
 
 export interface Commands {

@@ -4,13 +4,13 @@ import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react
 import { useBridge, useCanvas } from "../bridge/context"
 import type { Point } from "../state/store"
 import { refId, rowOf, type Shown, shownOf } from "../state/viewer-state"
-import { divided } from "./against"
+import { divided } from "./compare-overlay"
 import { Facts } from "./facts"
-import { Head } from "./head"
+import { trapped, useFocusBack } from "./focus-trap"
+import { Head } from "./header"
 import { keysOf } from "./keys"
 import { type Comparing, Pictures } from "./pictures"
-import { Playing } from "./playing"
-import { trapped, useFocusBack } from "./trap"
+import { Playing } from "./player"
 import type { Zoom } from "./use-zoom"
 
 /** `middle`: where on the canvas a result is put. */
