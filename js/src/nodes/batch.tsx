@@ -13,7 +13,7 @@ import { type Grid, LABEL_HEIGHT, pickLabel, shownCells } from "../state/grid"
 import { isSeen } from "../state/viewer-state"
 import type { ResultCell } from "../wire/run"
 import { ChooseFile } from "./choose-file"
-import { Look } from "./look"
+import { Look } from "./result-button"
 
 /** Of pictures that are graded live before there is any result. */
 const MOST_LIVE = 16

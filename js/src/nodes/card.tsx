@@ -14,9 +14,9 @@ import { Actions } from "./actions"
 import { Batch } from "./batch"
 import { FieldRow } from "./fields/field"
 import { TextControl } from "./fields/text"
-import { Grip } from "./grip"
 import { Ports } from "./ports"
 import { Title } from "./title"
+import { Grip } from "./width-handle"
 
 export type Detail = "full" | "less" | "least"
 

@@ -6,7 +6,7 @@ import { useBridge, useCanvas } from "../bridge/context"
 import { priceOf, usdRange } from "../state/format"
 import { COLORS, type Note, noteOf } from "../state/notes"
 import { detailAt } from "./card"
-import { Corner } from "./corner"
+import { Corner } from "./resize-handle"
 import { Title } from "./title"
 
 const useNote = (id: string) => useCanvas((state) => noteOf(state.shared.shown, id))
