@@ -4,7 +4,7 @@ import { useReactFlow } from "@xyflow/react"
 import { useEffect } from "react"
 import { type Bridge, useBridge } from "../bridge/context"
 import { fileKindOf } from "../state/files"
-import { takeFiles } from "./dropping"
+import { takeFiles } from "./file-drop"
 import { isTyping, middle } from "./keys"
 
 export function useClipboard(): void {

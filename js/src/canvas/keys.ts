@@ -6,8 +6,8 @@ import { save, toggleFull, toggleTall } from "../panels/file"
 import { showPython } from "../panels/source"
 import { drawGroup, writeComment } from "../state/note-commands"
 import { staleNodes } from "../state/run-choices"
+import { nearest } from "./keyboard-navigation"
 import { show } from "./viewport"
-import { nearest } from "./walking"
 
 export interface Key {
   /** As a person reads it. `Mod` is Ctrl, or Cmd on a Mac. */

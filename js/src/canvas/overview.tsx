@@ -10,7 +10,7 @@ import { watchTheme } from "../bridge/theme"
 import type { Rect } from "../state/arrange"
 import { isRunning } from "../state/card"
 import type { CanvasState, Point } from "../state/store"
-import { paint, type Thumbnails, thumbnails } from "./painting"
+import { paint, type Thumbnails, thumbnails } from "./overview-painter"
 import { show } from "./viewport"
 
 /** Below this zoom nothing on a node can be read. */
