@@ -15,7 +15,7 @@ from pathlib import Path
 from crash_kernel import Order
 from crash_kit import Campaign, Services, drawn, seeded, tell
 
-from fusionflow_nb.steps import Step
+from fusionflow_nb.failpoints import Failpoint
 
 LIVES = 18
 """Kernels of one campaign, before those that bring it to its end."""
@@ -41,10 +41,10 @@ def campaign(home: Path, services: Services, chance: random.Random) -> tuple[Cam
 def every_step(home: Path, services: Services, chance: random.Random) -> tuple[Campaign, dict[str, int]]:
     """A kernel dies at each step there is, in turn."""
     made = Campaign(home, services, chance)
-    for step in Step:
-        if step is Step.INHERITED:
-            made.kernel(Order(step=Step.AFTER_OPERATION, nth=2))
-        words = ("busy", "run") if step in {Step.PUT_ASIDE, Step.OUTBOX_DRAINED} else ("run",)
+    for step in Failpoint:
+        if step is Failpoint.INHERITED:
+            made.kernel(Order(step=Failpoint.AFTER_OPERATION, nth=2))
+        words = ("busy", "run") if step in {Failpoint.PUT_ASIDE, Failpoint.OUTBOX_DRAINED} else ("run",)
         assert not made.kernel(Order(words, step)), f"no kernel died {step}"
         made.decide(1.0)
     return made, made.finish()

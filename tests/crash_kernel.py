@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fusionflow_nb import session, steps
+from fusionflow_nb import failpoints, session
 from fusionflow_nb.author import Flow
+from fusionflow_nb.failpoints import Failpoint
 from fusionflow_nb.home import HOME_VARIABLE, SIMULATOR_VARIABLE
 from fusionflow_nb.journal.turnstile import Turnstile
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -37,7 +37,7 @@ class Order:
 
     words: tuple[str, ...] = ("run",)
     """`resume`: finish what others began. `run`: the flow. `busy`: the journal is held when results come home."""
-    step: Step | None = None
+    step: Failpoint | None = None
     nth: int = 1
 
 
@@ -101,14 +101,14 @@ def listen(order: Order, home: Path, at_the_end: ExitStack) -> None:
     holds = iter((True,) if "busy" in order.words else ())
     held = Turnstile(home / "journal.turnstile") if "busy" in order.words else None
     turn = ExitStack()
-    at_the_end.callback(steps.listen, None)
+    at_the_end.callback(failpoints.listen, None)
 
-    def hear(step: Step) -> None:
-        if held is not None and step is Step.AFTER_DOWNLOAD and next(holds, False):
+    def hear(step: Failpoint) -> None:
+        if held is not None and step is Failpoint.AFTER_DOWNLOAD and next(holds, False):
             turn.enter_context(held.turn())
         if step is order.step and next(steps_to_go) == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        if step is Step.PUT_ASIDE:
+        if step is Failpoint.PUT_ASIDE:
             turn.close()
 
-    steps.listen(hear)
+    failpoints.listen(hear)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from crash_books import Books
 from crash_kernel import Order, live
 
+from fusionflow_nb.failpoints import Failpoint
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.providers.simulator import Simulator
 from fusionflow_nb.providers.simulator.world import World
-from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,10 +153,10 @@ def drawn(chance: random.Random) -> tuple[Order, float | None]:
     words = chance.choice((("run",), ("run",), ("resume", "run")))
     if chance.random() < 0.5:
         return Order(words), chance.uniform(0, LONGEST_LIFE_S)
-    step = chance.choice(list(Step))
-    if step in {Step.PUT_ASIDE, Step.OUTBOX_DRAINED}:
+    step = chance.choice(list(Failpoint))
+    if step in {Failpoint.PUT_ASIDE, Failpoint.OUTBOX_DRAINED}:
         words = ("busy", *words)
-    nth = 1 if step is Step.INHERITED else chance.choice((1, 1, 2, 3, 5, 8))
+    nth = 1 if step is Failpoint.INHERITED else chance.choice((1, 1, 2, 3, 5, 8))
     return Order(words, step, nth), None
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine_kit import PATIENCE_S
 
-from fusionflow_nb import session, steps
+from fusionflow_nb import failpoints, session
 from fusionflow_nb.author import Flow
 from fusionflow_nb.home import HOME_VARIABLE
 from fusionflow_nb.providers.fake import Behaviour, FakeProvider
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from multiprocessing.connection import Connection
 
-    from fusionflow_nb.steps import Step
+    from fusionflow_nb.failpoints import Failpoint
 
 # A server that has imported the product already: its children are kernels of their own, and begin at once.
 KERNELS = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
@@ -56,7 +56,7 @@ class Orders:
     """
 
     jobs: tuple[Job, ...] = (Job("dawn"),)
-    stops_at: Step | None = None
+    stops_at: Failpoint | None = None
     nth: int = 1
     patience_s: float | None = None
     caps_micro_usd: Mapping[str, int] = field(default_factory=dict)
@@ -77,7 +77,7 @@ def live(pipe: Connection, home: str, folder: str, orders: Orders) -> None:
     session.use(living)
     left = [orders.nth]
 
-    def stop(step: Step) -> None:
+    def stop(step: Failpoint) -> None:
         if step is orders.stops_at:
             left[0] -= 1
             if left[0] == 0:
@@ -90,7 +90,7 @@ def live(pipe: Connection, home: str, folder: str, orders: Orders) -> None:
     for _ in range(orders.rounds):
         if pipe.recv() != "go":
             break
-        steps.listen(stop)
+        failpoints.listen(stop)
         run = flow.run(confirmed=True)
         run._run.subscribe(lambda event: pipe.send(("waits", event.waits_for)) if event.waits_for else None)
         trouble = ""
@@ -100,7 +100,7 @@ def live(pipe: Connection, home: str, folder: str, orders: Orders) -> None:
             trouble = str(error)
         said = [str(error) for error in run.errors]
         pipe.send(("ends", ({node: status.state for (node, _), status in run.jobs.items()}, trouble, said)))
-    steps.listen(None)
+    failpoints.listen(None)
     session.use(None)
 
 

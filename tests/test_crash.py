@@ -9,8 +9,8 @@ from crash import campaign, every_step
 from crash_kernel import JOBS, Order
 from crash_kit import Campaign, Services, seeded
 
-from fusionflow_nb import steps
-from fusionflow_nb.steps import Step
+from fusionflow_nb import failpoints
+from fusionflow_nb.failpoints import Failpoint, failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def services() -> Iterator[Services]:
 def test_a_kernel_may_die_at_every_step(tmp_path: Path, services: Services) -> None:
     """One after the other, on one flow: whatever the step, the next kernel goes on and the books are balanced."""
     made, figures = every_step(tmp_path / "home", services, seeded(SEED))
-    assert set(made.killed) == set(Step)
+    assert set(made.killed) == set(Failpoint)
     assert figures["keys"] + figures["unknown"] > JOBS / 2
 
 
@@ -45,7 +45,7 @@ def test_a_kernel_may_die_at_any_instant(tmp_path: Path, services: Services) -> 
 def test_a_kernel_that_only_resumes_submits_nothing(tmp_path: Path, services: Services) -> None:
     """What was accepted comes home by polling and fetching; nothing new is asked for."""
     made = Campaign(tmp_path / "home", services, seeded(SEED))
-    assert not made.kernel(Order(step=Step.AFTER_OPERATION, nth=3))
+    assert not made.kernel(Order(step=Failpoint.AFTER_OPERATION, nth=3))
     accepted = made.books.rows("SELECT count(*) FROM jobs WHERE operation IS NOT NULL")
     made.resume()
     assert made.books.rows("SELECT count(*) FROM jobs WHERE state = 'succeeded'") >= accepted > [(0,)]
@@ -54,12 +54,12 @@ def test_a_kernel_that_only_resumes_submits_nothing(tmp_path: Path, services: Se
 
 def test_nobody_listens_by_default() -> None:
     """Steps cost a comparison where no harness is at work; who listens hears each, and can stop."""
-    heard: list[Step] = []
-    steps.reached(Step.BEFORE_SUBMIT)
-    steps.listen(heard.append)
+    heard: list[Failpoint] = []
+    failpoint(Failpoint.BEFORE_SUBMIT)
+    failpoints.listen(heard.append)
     try:
-        steps.reached(Step.AFTER_SUBMIT)
+        failpoint(Failpoint.AFTER_SUBMIT)
     finally:
-        steps.listen(None)
-    steps.reached(Step.BEFORE_SUBMIT)
-    assert heard == [Step.AFTER_SUBMIT]
+        failpoints.listen(None)
+    failpoint(Failpoint.BEFORE_SUBMIT)
+    assert heard == [Failpoint.AFTER_SUBMIT]

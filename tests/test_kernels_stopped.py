@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kernels_kit import Job, Orders, kernels
 
-from fusionflow_nb.steps import Step
+from fusionflow_nb.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def submissions(home: Path) -> list[Any]:
 
 def test_a_stopped_kernel_keeps_its_intent(home: Path) -> None:
     """Stopped between intent and submit: who wants the same key waits, until it goes on. One submission."""
-    first_orders = Orders(stops_at=Step.AFTER_INTENT)
+    first_orders = Orders(stops_at=Failpoint.AFTER_INTENT)
     with kernels(home, home.parent / "service", first_orders, Orders()) as (first, second):
         first.go()
         first.until_stopped()
@@ -49,14 +49,14 @@ def test_a_stopped_kernel_keeps_its_intent(home: Path) -> None:
 @pytest.mark.parametrize(
     ("step", "end", "sent"),
     [
-        (Step.AFTER_INTENT, "unknown", 0),
-        (Step.AFTER_SUBMIT, "unknown", 1),
-        (Step.AFTER_OPERATION, "succeeded", 1),
-        (Step.BEFORE_SETTLEMENT, "succeeded", 1),
+        (Failpoint.AFTER_INTENT, "unknown", 0),
+        (Failpoint.AFTER_SUBMIT, "unknown", 1),
+        (Failpoint.AFTER_OPERATION, "succeeded", 1),
+        (Failpoint.BEFORE_SETTLEMENT, "succeeded", 1),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_what_a_dead_kernel_held_passes_on(home: Path, step: Step, end: str, sent: int) -> None:
+def test_what_a_dead_kernel_held_passes_on(home: Path, step: Failpoint, end: str, sent: int) -> None:
     """While it is stopped others wait; dead, its Operation passes on, and an intent alone becomes unknown, unsent."""
     with kernels(home, home.parent / "service", Orders(stops_at=step), Orders(), Orders()) as (first, *others):
         first.go()
@@ -71,9 +71,11 @@ def test_what_a_dead_kernel_held_passes_on(home: Path, step: Step, end: str, sen
 
 
 @pytest.mark.parametrize(
-    ("step", "nth"), [(Step.BEFORE_COMMIT, 3), (Step.IN_SETTLEMENT, 1)], ids=["before a commit", "in the final one"]
+    ("step", "nth"),
+    [(Failpoint.BEFORE_COMMIT, 3), (Failpoint.IN_SETTLEMENT, 1)],
+    ids=["before a commit", "in the final one"],
 )
-def test_a_kernel_stopped_inside_a_commit_makes_others_say_so(home: Path, step: Step, nth: int) -> None:
+def test_a_kernel_stopped_inside_a_commit_makes_others_say_so(home: Path, step: Failpoint, nth: int) -> None:
     """Nothing paid is submitted meanwhile, the error names the process; once it goes on, all goes on."""
     impatient = Orders((Job("dusk"),), patience_s=IMPATIENCE_S, rounds=2)
     with kernels(home, home.parent / "service", Orders(stops_at=step, nth=nth), impatient) as (first, second):
@@ -94,7 +96,7 @@ def test_a_kernel_stopped_inside_a_commit_makes_others_say_so(home: Path, step: 
 
 def test_a_commit_that_a_dead_kernel_began_never_was(home: Path) -> None:
     """Killed while it is stopped inside the final transaction: the next one settles, once."""
-    with kernels(home, home.parent / "service", Orders(stops_at=Step.IN_SETTLEMENT), Orders()) as (first, second):
+    with kernels(home, home.parent / "service", Orders(stops_at=Failpoint.IN_SETTLEMENT), Orders()) as (first, second):
         first.go()
         first.until_stopped()
         second.go()

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import errors, steps
+from fusionflow_nb import errors
 from fusionflow_nb.engine import gates, verdicts
 from fusionflow_nb.engine.expected import learn
 from fusionflow_nb.engine.flight import Answer, News
 from fusionflow_nb.engine.services import Unwritten
+from fusionflow_nb.failpoints import Failpoint, failpoint
 from fusionflow_nb.journal.protocol import (
     Granted,
     Held,
@@ -31,7 +32,6 @@ from fusionflow_nb.providers.protocol import (
     NoFunds,
     Refused,
 )
-from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,14 +124,14 @@ class Booked:
             gate=await self._gate(),
         )
         while True:
-            steps.reached(Step.BEFORE_INTENT)
+            failpoint(Failpoint.BEFORE_INTENT)
             claim = await gates.claimed(
                 intent, self.services, lambda: self.tell(News("waiting", waits_for="rate_limit"))
             )
             match claim:
                 case Granted():
                     self.job_id, self.epoch = claim.job_id, claim.epoch
-                    steps.reached(Step.AFTER_INTENT)
+                    failpoint(Failpoint.AFTER_INTENT)
                     return claim
                 case Stored() | Inherited():
                     return claim
@@ -179,7 +179,7 @@ class Booked:
     async def _inherit(self, claim: Inherited) -> None:
         """Go on under the job's first name, so that the tape sees one generation and not one that never ends."""
         self.job_id, self.epoch = claim.job_id, claim.epoch
-        steps.reached(Step.INHERITED)
+        failpoint(Failpoint.INHERITED)
         for job in await self.services.journal.open_jobs():
             if job.job_id != claim.job_id:
                 continue
@@ -236,13 +236,13 @@ class Booked:
                 raise errors.ProviderError(message, node_id=self.draft.node_id, provider=self.entry.provider)
 
     async def _done(self, status: Done) -> Answer:
-        steps.reached(Step.AFTER_DOWNLOAD)
+        failpoint(Failpoint.AFTER_DOWNLOAD)
         try:
             outputs = await self.services.in_thread(self._stored, status.outputs)
         except errors.MediaError as error:  # asking again makes it no better
             await self._spoilt(status, error)
             raise
-        steps.reached(Step.BEFORE_SETTLEMENT)
+        failpoint(Failpoint.BEFORE_SETTLEMENT)
         cost = self._billed(status)
         generation = await self._finish(
             "succeeded", cost=status.cost, outputs=outputs, cost_micro_usd=cost, seed=status.seed
@@ -312,7 +312,7 @@ class Booked:
             except errors.JournalError:
                 self.services.unwritten[self.job_id] = Unwritten(self.epoch, generation)
                 raise
-            steps.reached(Step.AFTER_SETTLEMENT)
+            failpoint(Failpoint.AFTER_SETTLEMENT)
             if not is_ours:
                 self._has_ended = True
                 raise verdicts.taken_over(self.draft.node_id, self.entry.provider)

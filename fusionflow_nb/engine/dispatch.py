@@ -13,7 +13,7 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import errors, steps
+from fusionflow_nb import errors
 from fusionflow_nb.engine import gates, verdicts
 from fusionflow_nb.engine.admitted import admitted
 from fusionflow_nb.engine.booked import NOTHING, Booked
@@ -21,6 +21,7 @@ from fusionflow_nb.engine.expected import Expected, typical_s
 from fusionflow_nb.engine.flight import Answer, News
 from fusionflow_nb.engine.references import reference_of
 from fusionflow_nb.engine.services import Parked
+from fusionflow_nb.failpoints import Failpoint, failpoint
 from fusionflow_nb.journal.protocol import (
     Inherited,
     Stored,
@@ -35,7 +36,6 @@ from fusionflow_nb.providers.protocol import (
     Request,
     SubmitAmbiguousError,
 )
-from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     from fusionflow_nb.providers.protocol import Status
@@ -79,7 +79,7 @@ class Call(Booked):
     async def resume(self, job_id: str, epoch: int, operation: dict[str, Any]) -> Answer:
         """Finish what a dead kernel began: poll and fetch only."""
         self.job_id, self.epoch = job_id, epoch
-        steps.reached(Step.INHERITED)
+        failpoint(Failpoint.INHERITED)
         return await self._followed(Operation(operation))
 
     def take_over(self, job_id: str, epoch: int) -> None:
@@ -192,7 +192,7 @@ class Call(Booked):
 
     async def _sent(self, request: Request) -> Operation | Status:
         """One request, seen through to its answer: cut off in the middle, nobody would know what it started."""
-        steps.reached(Step.BEFORE_SUBMIT)
+        failpoint(Failpoint.BEFORE_SUBMIT)
         sending = asyncio.ensure_future(self.provider.submit(request, idempotency_key=self.job_id))
         self.services.sending.add(sending)
         sending.add_done_callback(self.services.sending.discard)
@@ -209,7 +209,7 @@ class Call(Booked):
             elif isinstance(status, Done):
                 await self._ended_at_once(status)  # paid for and here: keep it for the next who asks
             raise
-        steps.reached(Step.AFTER_SUBMIT)
+        failpoint(Failpoint.AFTER_SUBMIT)
         return status
 
     async def _followed(self, operation: Operation, *, is_new: bool = False) -> Answer:
@@ -223,7 +223,7 @@ class Call(Booked):
         try:
             if is_new and self.provider.is_remote:
                 await self.services.journal.accepted(self.job_id, self.epoch, operation.data)
-                steps.reached(Step.AFTER_OPERATION)
+                failpoint(Failpoint.AFTER_OPERATION)
             try:
                 async with asyncio.timeout(self.entry.timeout_s):
                     status = await self._polled(operation)
@@ -277,7 +277,7 @@ class Call(Booked):
                     await gates.leave_alone(await self._gate(), error.retry_after_s, self.services)
                 await self.services.sleep(_backoff_s(failures, error.retry_after_s))
                 continue
-            steps.reached(Step.DURING_POLL)
+            failpoint(Failpoint.DURING_POLL)
             if is_last or not isinstance(status, Pending):
                 return status
             self.tell(News("running", status.progress, status.queue_position, preview=status.preview))

@@ -11,11 +11,10 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import steps
+from fusionflow_nb.failpoints import Failpoint, failpoint
 from fusionflow_nb.journal import codec, failures, liveness, logbook, money, rates
 from fusionflow_nb.journal.protocol import Claim, Granted, Held, Inherited, Later, Stored, Unknown
 from fusionflow_nb.media.values import outputs_from_json
-from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     import sqlite3
@@ -256,7 +255,7 @@ class Claims:
             generation = _priced(generation, job)
             money.settle(cursor, job.job_id, job.scopes, generation.cost_micro_usd or 0, job.day)
             cursor.execute("DELETE FROM waiters WHERE job_id = ?", (job.job_id,))
-            steps.reached(Step.IN_SETTLEMENT)
+            failpoint(Failpoint.IN_SETTLEMENT)
         payload = codec.dumps(codec.generation_to_json(generation))
         seq = logbook.log_generation(cursor, stamp, generation, payload)
         if generation.status == logbook.SUCCEEDED and generation.content_key != job.content_key:

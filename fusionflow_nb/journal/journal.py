@@ -11,7 +11,8 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from fusionflow_nb import errors, steps
+from fusionflow_nb import errors
+from fusionflow_nb.failpoints import Failpoint, failpoint
 from fusionflow_nb.journal import (
     codec,
     database,
@@ -30,7 +31,6 @@ from fusionflow_nb.journal.shared import Shared
 from fusionflow_nb.journal.turnstile import Turnstile
 from fusionflow_nb.journal.uploads import UploadRows
 from fusionflow_nb.journal.writer import Writer
-from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -324,7 +324,7 @@ class Journal(Shared):
                 self._outbox.append(entry)
             except OSError as error:
                 raise failures.outbox_unwritable(self._outbox.path, str(error), reason) from error
-        steps.reached(Step.PUT_ASIDE)
+        failpoint(Failpoint.PUT_ASIDE)
 
     async def _read(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         self._refuse_forked()

@@ -13,9 +13,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import steps
+from fusionflow_nb.failpoints import Failpoint, failpoint
 from fusionflow_nb.journal import durability
-from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +86,7 @@ class Outbox:
             self._descriptor = None
 
     def _clear(self, up_to: int) -> None:
-        steps.reached(Step.OUTBOX_DRAINED)
+        failpoint(Failpoint.OUTBOX_DRAINED)
         # Where it cannot be emptied it is written again with the next transaction: by id, so that nothing is doubled.
         with self._lock, suppress(OSError):
             if self._end == up_to and self._descriptor is not None:

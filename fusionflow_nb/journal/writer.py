@@ -13,11 +13,11 @@ import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from fusionflow_nb import errors, steps
+from fusionflow_nb import errors
+from fusionflow_nb.failpoints import Failpoint, failpoint
 from fusionflow_nb.journal import database, failures
 from fusionflow_nb.journal.durability import CommitSync
 from fusionflow_nb.journal.requests import Batch, Request, State
-from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,7 +181,7 @@ class Writer:
             with self._turnstile.turn():
                 after_commit = self._write(cursor, batch, first)
             is_committed = True
-            steps.reached(Step.AFTER_COMMIT)
+            failpoint(Failpoint.AFTER_COMMIT)
             commit_sync.sync(cursor)  # others write meanwhile
             if after_commit is not None:
                 after_commit()
@@ -212,7 +212,7 @@ class Writer:
             else:
                 self._carry_out(cursor, request)
             is_empty = False
-        steps.reached(Step.BEFORE_COMMIT)
+        failpoint(Failpoint.BEFORE_COMMIT)
         cursor.execute("COMMIT")
         return after_commit
 

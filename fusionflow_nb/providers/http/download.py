@@ -11,12 +11,12 @@ from typing import IO, TYPE_CHECKING
 
 import httpx
 
-from fusionflow_nb import errors, steps
+from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import HEAD_BYTES, sniff
+from fusionflow_nb.failpoints import Failpoint, failpoint
 from fusionflow_nb.providers.http import pool, trouble
 from fusionflow_nb.providers.http.answer import CLIENT_ERROR, OK, REDIRECT, SERVER_ERROR
 from fusionflow_nb.providers.http.retry_after import retry_after_s
-from fusionflow_nb.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -125,7 +125,7 @@ async def _written(response: httpx.Response, file: IO[bytes], limit: int, provid
             head += chunk[: HEAD_BYTES - len(head)]
         digest.update(chunk)
         file.write(chunk)
-        steps.reached(Step.DURING_DOWNLOAD)
+        failpoint(Failpoint.DURING_DOWNLOAD)
     if promised.isdigit() and int(promised) != size:
         raise errors.ProviderError(
             "The output broke off in the middle.", provider=provider, hint=trouble.AGAIN, is_retryable=True

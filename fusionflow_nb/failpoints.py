@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Step(StrEnum):
+class Failpoint(StrEnum):
     """In the order in which a call goes through them. Each value ends the sentence "the kernel died ..."."""
 
     BEFORE_INTENT = "before the intent"
@@ -33,16 +33,16 @@ class Step(StrEnum):
     OUTBOX_DRAINED = "after the outbox was written into the journal, before it was emptied"
 
 
-_listener: Callable[[Step], None] | None = None
+_listener: Callable[[Failpoint], None] | None = None
 
 
-def reached(step: Step) -> None:
+def failpoint(step: Failpoint) -> None:
     """Say that a step is reached, on whichever thread it is."""
     if _listener is not None:
         _listener(step)
 
 
-def listen(listener: Callable[[Step], None] | None) -> None:
+def listen(listener: Callable[[Failpoint], None] | None) -> None:
     """Hear every step of this process from now on; None ends it. One listener at a time, called on any thread."""
     global _listener  # noqa: PLW0603 - one per process is the point
     _listener = listener
