@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from fusionflow_nb.providers.simulator.world import Asked, World
+    from fusionflow_nb.simulator.scenario import Asked, World
 
 OPEN = {"intent", "accepted"}
 SCOPES = 4

@@ -17,8 +17,8 @@ from crash_kernel import Order, live
 
 from fusionflow_nb.failpoints import Failpoint
 from fusionflow_nb.journal.journal import Journal
-from fusionflow_nb.providers.simulator import Simulator
-from fusionflow_nb.providers.simulator.world import World
+from fusionflow_nb.simulator import Simulator
+from fusionflow_nb.simulator.scenario import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,9 @@ MOST_STARTS = 30
 # A server that has imported the product already: its children are kernels of their own, and begin at once.
 KERNELS = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 if sys.platform != "win32":
-    KERNELS.set_forkserver_preload(["crash_kernel", "fusionflow_nb.providers.fal", "httpx_aiohttp", "PIL.Image"])
+    KERNELS.set_forkserver_preload(
+        ["crash_kernel", "fusionflow_nb.providers.services.fal", "httpx_aiohttp", "PIL.Image"]
+    )
 
 
 class Services:

@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusionflow_nb import errors
-from fusionflow_nb.providers.local import styles
-from fusionflow_nb.providers.local.styles import color, noise
-from fusionflow_nb.providers.local.styles.scene import plan_scene
-from fusionflow_nb.providers.local.styles.words import understand
+from fusionflow_nb import errors, procedural
+from fusionflow_nb.procedural import color, noise
+from fusionflow_nb.procedural.scene import plan_scene
+from fusionflow_nb.procedural.words import understand
 
 IS_REFERENCE = sys.platform == "linux" and platform.machine() == "x86_64"
 
@@ -100,7 +99,7 @@ class StopWorkError(Exception):
 
 
 def render(style, prompt="quiet picture", *, seed=1, width=96, height=96, **given_settings):
-    return styles.render(
+    return procedural.render(
         style, prompt, seed=seed, width=width, height=height, settings=QUICK.get(style, {}) | given_settings
     )
 
@@ -116,7 +115,7 @@ def grid_means(pixels):
 def test_recipe_gives_pinned_pixels(name):
     """A recipe gives the very same pixels on the reference platform, and the same picture to the eye elsewhere."""
     style, prompt, seed, width, height, given_settings = RECIPES[name]
-    pixels = styles.render(style, prompt, seed=seed, width=width, height=height, settings=given_settings).pixels
+    pixels = procedural.render(style, prompt, seed=seed, width=width, height=height, settings=given_settings).pixels
     digest, means = PINNED[name]
     if IS_REFERENCE:
         assert hashlib.sha256(pixels.tobytes()).hexdigest() == digest
@@ -124,7 +123,7 @@ def test_recipe_gives_pinned_pixels(name):
         assert np.abs(np.array(grid_means(pixels)) - np.array(means)).mean() < 0.01
 
 
-@pytest.mark.parametrize("style", styles.STYLES)
+@pytest.mark.parametrize("style", procedural.STYLES)
 def test_seed_decides(style):
     """One seed gives one picture, another seed another one."""
     first, again, other = render(style, seed=5), render(style, seed=5), render(style, seed=6)
@@ -132,7 +131,7 @@ def test_seed_decides(style):
     assert not np.array_equal(first.pixels, other.pixels)
 
 
-@pytest.mark.parametrize("style", styles.STYLES)
+@pytest.mark.parametrize("style", procedural.STYLES)
 def test_prompt_spelling_does_not_matter(style):
     """Case, spacing and punctuation of a prompt change nothing; an unknown word changes the picture."""
     plain = render(style, "misty lake at dawn").pixels
@@ -140,7 +139,7 @@ def test_prompt_spelling_does_not_matter(style):
     assert not np.array_equal(plain, render(style, "misty lake at dawn qwertz").pixels)
 
 
-@pytest.mark.parametrize("style", styles.STYLES)
+@pytest.mark.parametrize("style", procedural.STYLES)
 def test_phase_moves_and_closes(style):
     """The phase moves a picture a little and smoothly, and phase 1 is phase 0 again."""
     start, soon, half, end = (render(style, phase=phase).pixels.astype(int) for phase in (0.0, 0.02, 0.5, 1.0))
@@ -148,7 +147,7 @@ def test_phase_moves_and_closes(style):
     assert 0 < np.abs(start - soon).mean() < np.abs(start - half).mean() + 1.0
 
 
-@pytest.mark.parametrize("style", styles.STYLES)
+@pytest.mark.parametrize("style", procedural.STYLES)
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (97, 131), (203, 64), (64, 211)])
 def test_any_size(style, width, height):
     """Odd, flat and tall sizes give a picture (and a depth) of exactly that size that is not empty."""
@@ -156,7 +155,7 @@ def test_any_size(style, width, height):
     assert rendered.pixels.shape == (height, width, 3)
     assert rendered.pixels.dtype == np.uint8
     assert rendered.pixels.std() > 2
-    assert (rendered.depth is not None) == styles.STYLES[style].gives_depth
+    assert (rendered.depth is not None) == procedural.STYLES[style].gives_depth
     if rendered.depth is not None:
         assert rendered.depth.shape == (height, width)
         assert rendered.depth.dtype == np.float32
@@ -225,26 +224,28 @@ def test_palette_words_set_the_hue():
         assert ocean[..., 2].mean() > ocean[..., 0].mean() + 5, style
 
 
-@pytest.mark.parametrize("style", styles.STYLES)
+@pytest.mark.parametrize("style", procedural.STYLES)
 def test_tick_tells_real_work(style):
     """The tick never falls, stays within 0..1, is called often and ends at 1."""
     told = []
-    styles.render(style, "mountain lake", seed=1, width=300, height=300, settings=QUICK.get(style), tick=told.append)
+    procedural.render(
+        style, "mountain lake", seed=1, width=300, height=300, settings=QUICK.get(style), tick=told.append
+    )
     assert all(before <= after for before, after in pairwise(told))
     assert told[0] >= 0
     assert told[-1] == 1.0
     assert len(told) >= 7
 
 
-@pytest.mark.parametrize("style", styles.STYLES)
+@pytest.mark.parametrize("style", procedural.STYLES)
 def test_tick_is_told_often(style):
     """At the usual size there are at least twenty calls, so that a cancel is answered soon."""
     told = []
-    styles.render(style, "forest lake", seed=1, width=640, height=640, settings=QUICK.get(style), tick=told.append)
+    procedural.render(style, "forest lake", seed=1, width=640, height=640, settings=QUICK.get(style), tick=told.append)
     assert len(told) >= 20
 
 
-@pytest.mark.parametrize("style", styles.STYLES)
+@pytest.mark.parametrize("style", procedural.STYLES)
 def test_tick_may_cancel(style):
     """What a tick raises comes through and stops the work; nothing is left that changes the next picture."""
     before = render(style).pixels
@@ -254,7 +255,7 @@ def test_tick_may_cancel(style):
             raise StopWorkError
 
     with pytest.raises(StopWorkError):
-        styles.render(style, "quiet picture", seed=1, width=96, height=96, settings=QUICK.get(style), tick=stop)
+        procedural.render(style, "quiet picture", seed=1, width=96, height=96, settings=QUICK.get(style), tick=stop)
     assert np.array_equal(before, render(style).pixels)
 
 
@@ -274,19 +275,19 @@ def test_tick_may_cancel(style):
 def test_bad_settings_are_refused(style, given_settings, says):
     """An unknown style or setting, a wrong type or a value out of range is refused by name before any work."""
     with pytest.raises(errors.ParameterError, match=says):
-        styles.render(style, "x", seed=1, width=64, height=64, settings=given_settings)
+        procedural.render(style, "x", seed=1, width=64, height=64, settings=given_settings)
 
 
 @pytest.mark.parametrize(("width", "height"), [(63, 64), (64, 4097), (0, 100), (-5, 100)])
 def test_bad_sizes_are_refused(width, height):
     """A side shorter than 64 or longer than 4096 pixels is refused."""
     with pytest.raises(errors.ParameterError, match="64 to 4096 pixels"):
-        styles.render("marble", "x", seed=1, width=width, height=height)
+        procedural.render("marble", "x", seed=1, width=width, height=height)
 
 
 def test_styles_declare_themselves():
     """Every style says how it works and calls itself procedural; defaults pass its own checks."""
-    for name, style in styles.STYLES.items():
+    for name, style in procedural.STYLES.items():
         assert style.id == name
         assert style.says_how.startswith("Procedural")
         assert "phase" in style.settings
@@ -300,7 +301,7 @@ def test_styles_declare_themselves():
 @settings(max_examples=15, deadline=None)
 def test_any_seed_and_prompt_render(seed, prompt):
     """Every seed and every prompt, empty and odd ones included, gives a picture."""
-    assert styles.render("landscape", prompt, seed=seed, width=64, height=64).pixels.std() > 1
+    assert procedural.render("landscape", prompt, seed=seed, width=64, height=64).pixels.std() > 1
 
 
 def picture():
@@ -311,7 +312,7 @@ def picture():
 def test_recolor_darkens(prompt):
     """Words of the dark darken."""
     before = picture()
-    assert styles.recolor(before, prompt, strength=1, seed=1).mean() < before.mean() - 8
+    assert procedural.recolor(before, prompt, strength=1, seed=1).mean() < before.mean() - 8
 
 
 def test_recolor_words_do_what_they_say():
@@ -319,7 +320,7 @@ def test_recolor_words_do_what_they_say():
     before = picture().astype(int)
 
     def after(prompt):
-        return styles.recolor(picture(), prompt, strength=1, seed=1).astype(int)
+        return procedural.recolor(picture(), prompt, strength=1, seed=1).astype(int)
 
     def warmth(pixels):
         return (pixels[..., 0] - pixels[..., 2]).mean()
@@ -337,7 +338,7 @@ def test_recolor_words_do_what_they_say():
 def test_recolor_keeps_structure(prompt):
     """Regrading keeps the order of light: the luminance before and after agree in shape."""
     before = picture()
-    after = styles.recolor(before, prompt, strength=1, seed=3)
+    after = procedural.recolor(before, prompt, strength=1, seed=3)
     assert after.shape == before.shape
     light = [pixels.astype(float).mean(axis=-1).ravel() for pixels in (before, after)]
     assert np.corrcoef(light[0], light[1])[0, 1] > 0.9
@@ -348,9 +349,9 @@ def test_recolor_keeps_structure(prompt):
 def test_recolor_strength(strength, prompt):
     """Strength 0 changes no byte; more strength never moves less than a quarter of it does."""
     before = np.arange(64 * 64 * 3, dtype=np.uint32).reshape(64, 64, 3).astype(np.uint8)
-    assert np.array_equal(styles.recolor(before, prompt, strength=0, seed=1), before)
+    assert np.array_equal(procedural.recolor(before, prompt, strength=0, seed=1), before)
     less, more = (
-        np.abs(styles.recolor(before, prompt, strength=share, seed=1).astype(int) - before).mean()
+        np.abs(procedural.recolor(before, prompt, strength=share, seed=1).astype(int) - before).mean()
         for share in (strength / 4, strength)
     )
     assert less <= more + 1.0
@@ -359,17 +360,17 @@ def test_recolor_strength(strength, prompt):
 def test_recolor_refuses_what_is_no_picture():
     """Wrong shapes, types and strengths are refused."""
     with pytest.raises(errors.MediaError, match="height, width, 3"):
-        styles.recolor(np.zeros((4, 4), np.uint8), "night", strength=1, seed=1)
+        procedural.recolor(np.zeros((4, 4), np.uint8), "night", strength=1, seed=1)
     with pytest.raises(errors.MediaError, match="float32"):
-        styles.recolor(np.zeros((4, 4, 3), np.float32), "night", strength=1, seed=1)
+        procedural.recolor(np.zeros((4, 4, 3), np.float32), "night", strength=1, seed=1)
     with pytest.raises(errors.ParameterError, match="from 0 to 1"):
-        styles.recolor(np.zeros((4, 4, 3), np.uint8), "night", strength=1.2, seed=1)
+        procedural.recolor(np.zeros((4, 4, 3), np.uint8), "night", strength=1.2, seed=1)
 
 
 def test_recolor_can_be_cancelled():
     """The tick of a regrade rises to 1 and may raise."""
     told = []
-    styles.recolor(np.zeros((900, 700, 3), np.uint8), "night", strength=1, seed=1, tick=told.append)
+    procedural.recolor(np.zeros((900, 700, 3), np.uint8), "night", strength=1, seed=1, tick=told.append)
     assert told == sorted(told)
     assert told[-1] == 1.0
 
@@ -377,7 +378,7 @@ def test_recolor_can_be_cancelled():
         raise StopWorkError(fraction)
 
     with pytest.raises(StopWorkError):
-        styles.recolor(np.zeros((900, 700, 3), np.uint8), "night", strength=1, seed=1, tick=stop)
+        procedural.recolor(np.zeros((900, 700, 3), np.uint8), "night", strength=1, seed=1, tick=stop)
 
 
 @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=50))

@@ -24,8 +24,8 @@ def serve(port: int) -> None:
 
 
 async def _served(port: int) -> None:
-    from fusionflow_nb.providers.simulator import Simulator, World  # noqa: PLC0415
-    from fusionflow_nb.providers.simulator.server import SIDES  # noqa: PLC0415
+    from fusionflow_nb.simulator import Simulator, World  # noqa: PLC0415
+    from fusionflow_nb.simulator.server import SIDES  # noqa: PLC0415
 
     try:
         async with Simulator(port, World(pause_s=PAUSE_S)) as simulator:

@@ -19,8 +19,8 @@ from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
 from fusionflow_nb.flow.wire import to_wire
+from fusionflow_nb.procedural import render
 from fusionflow_nb.providers.local.models import MODELS
-from fusionflow_nb.providers.local.styles import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -33,9 +33,9 @@ from conftest import ADAPTERS
 
 from fusionflow_nb.home import SIMULATOR_VARIABLE
 from fusionflow_nb.providers.contract.asking import asked, taken
-from fusionflow_nb.providers.fal import Fal
 from fusionflow_nb.providers.http.client import AT_ONCE
 from fusionflow_nb.providers.protocol import Done, Operation, Pending
+from fusionflow_nb.providers.services.fal import Fal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -46,7 +46,7 @@ WORDS = 4
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 SIMULATE = """
 import asyncio
-from fusionflow_nb.providers.simulator import Simulator
+from fusionflow_nb.simulator import Simulator
 async def main():
     async with Simulator() as made:
         print(made.base, flush=True)

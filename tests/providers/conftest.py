@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fusionflow_nb.home import SIMULATOR_VARIABLE
-from fusionflow_nb.providers.bfl import BlackForestLabs
 from fusionflow_nb.providers.contract import Adapter
-from fusionflow_nb.providers.elevenlabs import ElevenLabs
-from fusionflow_nb.providers.fal import Fal
-from fusionflow_nb.providers.google import Google
-from fusionflow_nb.providers.kling import Kling
-from fusionflow_nb.providers.luma import Luma
-from fusionflow_nb.providers.luma_dream_machine import LumaDreamMachine
-from fusionflow_nb.providers.minimax import MiniMax
-from fusionflow_nb.providers.openai import OpenAI
-from fusionflow_nb.providers.replicate import Replicate
-from fusionflow_nb.providers.runway import Runway
-from fusionflow_nb.providers.simulator import Simulator
-from fusionflow_nb.providers.stability import Stability
+from fusionflow_nb.providers.services.bfl import BlackForestLabs
+from fusionflow_nb.providers.services.elevenlabs import ElevenLabs
+from fusionflow_nb.providers.services.fal import Fal
+from fusionflow_nb.providers.services.google import Google
+from fusionflow_nb.providers.services.kling import Kling
+from fusionflow_nb.providers.services.luma import Luma
+from fusionflow_nb.providers.services.luma_dream_machine import LumaDreamMachine
+from fusionflow_nb.providers.services.minimax import MiniMax
+from fusionflow_nb.providers.services.openai import OpenAI
+from fusionflow_nb.providers.services.replicate import Replicate
+from fusionflow_nb.providers.services.runway import Runway
+from fusionflow_nb.providers.services.stability import Stability
+from fusionflow_nb.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,9 +12,9 @@ from test_recordings import _all_same, driven, keys, request, same, service_at  
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
-from fusionflow_nb.providers.elevenlabs import ElevenLabs
 from fusionflow_nb.providers.protocol import Cost, Done, Failed, NoFunds, Refused
-from fusionflow_nb.providers.simulator import Mood, Simulator
+from fusionflow_nb.providers.services.elevenlabs import ElevenLabs
+from fusionflow_nb.simulator import Mood, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

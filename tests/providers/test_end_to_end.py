@@ -13,7 +13,7 @@ import fusionflow_nb as ff
 from fusionflow_nb import errors, session
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.home import SIMULATOR_VARIABLE
-from fusionflow_nb.providers.simulator import Mood, Simulator
+from fusionflow_nb.simulator import Mood, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine_kit import Heard
 
     from fusionflow_nb.providers.contract import Adapter
-    from fusionflow_nb.providers.simulator.world import Job
+    from fusionflow_nb.simulator.scenario import Job
 
 PROVIDER = {"flux-pro": "fal", "flux-1.1-pro": "replicate", "gpt-image-2": "openai"}
 
@@ -128,7 +128,7 @@ def test_a_job_that_never_ends_stays_open(services: Simulator, adapter: Adapter)
 
 
 async def _drawn(services: Simulator, task: str) -> Any:
-    from fusionflow_nb.providers.simulator.media import Maker
+    from fusionflow_nb.simulator.media import Maker
 
     maker = Maker()
     try:

@@ -9,9 +9,9 @@ import pytest
 from fusionflow_nb import errors
 from fusionflow_nb.providers.contract.asking import asked, ended, picture, taken
 from fusionflow_nb.providers.contract.places import raw
-from fusionflow_nb.providers.fal import Fal
 from fusionflow_nb.providers.protocol import Done, Request
-from fusionflow_nb.providers.simulator import Fault, Simulator
+from fusionflow_nb.providers.services.fal import Fal
+from fusionflow_nb.simulator import Fault, Simulator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fusionflow_nb.providers.fal.IN_PARTS_BYTES", 1000)
-    monkeypatch.setattr("fusionflow_nb.providers.fal.PART_BYTES", 1000)
+    monkeypatch.setattr("fusionflow_nb.providers.services.fal.IN_PARTS_BYTES", 1000)
+    monkeypatch.setattr("fusionflow_nb.providers.services.fal.PART_BYTES", 1000)
 
 
 def edit(fal: Fal, folder: Path) -> tuple[Request, bytes]:

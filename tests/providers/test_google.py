@@ -19,9 +19,7 @@ from test_recordings import _all_same, driven, keys, request, same, service_at  
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.media.values import Asset
-from fusionflow_nb.providers import google_says
 from fusionflow_nb.providers.contract.asking import ended, taken
-from fusionflow_nb.providers.google import Google
 from fusionflow_nb.providers.http import Answer
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
@@ -34,7 +32,9 @@ from fusionflow_nb.providers.protocol import (
     Reference,
     Refused,
 )
-from fusionflow_nb.providers.simulator import Mood, Simulator
+from fusionflow_nb.providers.services import google_responses
+from fusionflow_nb.providers.services.google import Google
+from fusionflow_nb.simulator import Mood, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -233,7 +233,7 @@ async def test_a_film_in_the_background_as_recorded() -> None:
 
 async def test_an_upload_as_recorded(png: Reference, monkeypatch: pytest.MonkeyPatch) -> None:
     """Announced and sent. A reference has no name; the second address is the service's own, so our key goes along."""
-    monkeypatch.setattr("fusionflow_nb.providers.google.INLINE_BYTES", 10)
+    monkeypatch.setattr("fusionflow_nb.providers.services.google.INLINE_BYTES", 10)
     async with replayed("google-files-upload") as tape:
         asked = request(at(tape), FLASH, "x", "edit-image", references={"image": [png]})
         service = at(tape, "v1beta")
@@ -317,7 +317,7 @@ async def test_a_film_that_is_uploaded_is_waited_for(
     service: Google, simulator: Simulator, teal: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The service reads it first; until then it is looked at again."""
-    monkeypatch.setattr("fusionflow_nb.providers.google.INLINE_BYTES", 10)
+    monkeypatch.setattr("fusionflow_nb.providers.services.google.INLINE_BYTES", 10)
     waited: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -360,14 +360,14 @@ def test_a_cost_is_exact_where_every_token_has_a_price(text_in_usd: float, exact
     """Tokens are the service's; their price is ours, and of the prompt's the sheet has none."""
     usage = {"promptTokenCount": 1000, "candidatesTokenCount": 1130, "candidatesTokensDetails": [
         {"modality": "TEXT", "tokenCount": 10}, {"modality": "IMAGE", "tokenCount": 1120}]}  # fmt: skip
-    found = google_says.cost(usage, {"token_usd": 120e-6, "text_in_usd": text_in_usd, "is_sure": True})
+    found = google_responses.cost(usage, {"token_usd": 120e-6, "text_in_usd": text_in_usd, "is_sure": True})
     assert found == Cost(134_400 + round(text_in_usd * 1e9), is_exact=exact)
 
 
 async def test_too_many_without_a_time_is_a_days_quota(service: Google) -> None:
     """It is not asked again within the run."""
     said = b'{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota per day."}}'
-    assert google_says.not_done(Answer("google", 429, {}, said)) == Failed("RESOURCE_EXHAUSTED", "Quota per day.")
+    assert google_responses.not_done(Answer("google", 429, {}, said)) == Failed("RESOURCE_EXHAUSTED", "Quota per day.")
 
 
 def at(tape: Replay, version: str = "v1") -> Google:

@@ -14,15 +14,15 @@ import pytest
 from fusionflow_nb import errors
 from fusionflow_nb.providers.contract.asking import asked, ended, picture, taken
 from fusionflow_nb.providers.http import Answer
-from fusionflow_nb.providers.kling import Kling, _error, signed
 from fusionflow_nb.providers.protocol import Done, Failed, NoFunds, Operation, Reference, Refused
-from fusionflow_nb.providers.simulator.world import File
+from fusionflow_nb.providers.services.kling import Kling, _error, signed
+from fusionflow_nb.simulator.scenario import File
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from fusionflow_nb.providers.simulator import Simulator
+    from fusionflow_nb.simulator import Simulator
 
 
 MODEL = "kling-v3"

@@ -9,13 +9,13 @@ import pytest
 
 from fusionflow_nb import errors
 from fusionflow_nb.providers.protocol import Done, Lost, Pending, Request, SubmitAmbiguousError
-from fusionflow_nb.providers.replicate import Replicate
-from fusionflow_nb.providers.simulator.world import Mood
+from fusionflow_nb.providers.services.replicate import Replicate
+from fusionflow_nb.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from fusionflow_nb.providers.simulator import Simulator
+    from fusionflow_nb.simulator import Simulator
 
 MODEL = "replicate/black-forest-labs/flux-schnell"
 
@@ -41,7 +41,7 @@ async def test_a_listing_finds_the_one_that_was_taken(replicate: Replicate, simu
     lost = asked(replicate, "the lost one")
     for index in range(12):
         await replicate.submit(asked(replicate, f"before {index}"), idempotency_key=str(index))
-    simulator.world.moods.append(Mood(submit="lost"))
+    simulator.world.moods.append(Scenario(submit="lost"))
     with pytest.raises(SubmitAmbiguousError):
         await replicate.submit(lost, idempotency_key="lost")
     for index in range(25):

@@ -15,8 +15,6 @@ from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.media.values import Asset
 from fusionflow_nb.providers.contract.asking import asked, ended, picture, taken
-from fusionflow_nb.providers.luma import IN_BODY_BYTES, Luma
-from fusionflow_nb.providers.luma_dream_machine import LumaDreamMachine
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cost,
@@ -28,15 +26,17 @@ from fusionflow_nb.providers.protocol import (
     Reference,
     Refused,
 )
-from fusionflow_nb.providers.simulator import Mood
-from fusionflow_nb.providers.simulator.luma import FAILURES
-from fusionflow_nb.providers.simulator.world import File
+from fusionflow_nb.providers.services.luma import IN_BODY_BYTES, Luma
+from fusionflow_nb.providers.services.luma_dream_machine import LumaDreamMachine
+from fusionflow_nb.simulator import Mood
+from fusionflow_nb.simulator.luma import FAILURES
+from fusionflow_nb.simulator.scenario import File
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from fusionflow_nb.providers.simulator import Simulator
+    from fusionflow_nb.simulator import Simulator
 
 ADDRESS = "https://example.com/a.jpg"
 
@@ -173,7 +173,7 @@ async def test_a_file_is_put_nowhere_inside(
     service: Luma, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer that names a machine of this network is not followed with a person's file."""
-    monkeypatch.setattr("fusionflow_nb.providers.simulator.luma.base_of", lambda _request: "http://127.0.0.1:9")
+    monkeypatch.setattr("fusionflow_nb.simulator.luma.base_of", lambda _request: "http://127.0.0.1:9")
     about = asked(service, "uni-1", "edit-image", references={"image": [picture(tmp_path, 640, noise=True)]})
     with pytest.raises(errors.ProviderError, match="which is not asked"):
         await service.submit(about, idempotency_key="k")

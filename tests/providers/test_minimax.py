@@ -10,7 +10,6 @@ import pytest
 from fusionflow_nb import errors
 from fusionflow_nb.providers.contract.asking import asked, ended, picture, taken
 from fusionflow_nb.providers.http import Answer
-from fusionflow_nb.providers.minimax import MiniMax, _error, _failed
 from fusionflow_nb.providers.protocol import (
     Cost,
     Done,
@@ -21,8 +20,9 @@ from fusionflow_nb.providers.protocol import (
     Refused,
     SubmitAmbiguousError,
 )
-from fusionflow_nb.providers.simulator import Fault, Simulator
-from fusionflow_nb.providers.simulator.world import File
+from fusionflow_nb.providers.services.minimax import MiniMax, _error, _failed
+from fusionflow_nb.simulator import Fault, Simulator
+from fusionflow_nb.simulator.scenario import File
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from test_official_clients import fetched
 
-from fusionflow_nb.providers.simulator import Mood
+from fusionflow_nb.simulator import Mood
 
 if TYPE_CHECKING:
-    from fusionflow_nb.providers.simulator import Simulator
+    from fusionflow_nb.simulator import Simulator
 
 blackforest: Any = pytest.importorskip("blackforest", reason="pip install --no-deps blackforest==0.1.3")
 

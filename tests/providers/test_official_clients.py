@@ -13,13 +13,13 @@ import replicate
 from PIL import Image
 
 from fusionflow_nb.assets.sniff import sniff
-from fusionflow_nb.providers.simulator import Mood
+from fusionflow_nb.simulator import Mood
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from fusionflow_nb.providers.simulator import Simulator
+    from fusionflow_nb.simulator import Simulator
 
 FLUX, KONTEXT = "fal-ai/flux-pro/v1.1", "fal-ai/flux-pro/kontext"
 SCHNELL, KONTEXT_REP = "black-forest-labs/flux-schnell", "black-forest-labs/flux-kontext-pro"

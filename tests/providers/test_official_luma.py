@@ -12,14 +12,14 @@ import pytest
 from replay import PNG
 from test_official_clients import _in_thread, fetched, png  # noqa: F401 - a fixture
 
-from fusionflow_nb.providers.simulator import Mood
-from fusionflow_nb.providers.simulator.world import File
+from fusionflow_nb.simulator import Mood
+from fusionflow_nb.simulator.scenario import File
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from fusionflow_nb.providers.simulator import Simulator
+    from fusionflow_nb.simulator import Simulator
 
 
 @pytest.fixture

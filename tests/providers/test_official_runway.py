@@ -9,13 +9,13 @@ import runwayml
 from runwayml.lib import polling
 from test_official_clients import _in_thread, fetched, png  # noqa: F401 - a fixture
 
-from fusionflow_nb.providers.simulator import Mood
+from fusionflow_nb.simulator import Mood
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from fusionflow_nb.providers.simulator import Simulator
+    from fusionflow_nb.simulator import Simulator
 
 IMAGE = "https://bucket.example.com/a.png"
 STILL: dict[str, Any] = {"model": "gen4_image", "prompt_text": "hills", "ratio": "1280:720"}
@@ -84,7 +84,7 @@ async def test_its_client_reads_the_errors(client: runwayml.AsyncRunwayML, simul
 
 async def test_its_client_goes_by_an_address(client: runwayml.AsyncRunwayML, simulator: Simulator, png: Path) -> None:  # noqa: F811 - the fixture
     """As text inline, and by address, with a position or a name."""
-    from fusionflow_nb.providers.simulator.world import File
+    from fusionflow_nb.simulator.scenario import File
 
     simulator.world.files["a.png"] = File(await _in_thread(png.read_bytes), "image/png", float("inf"))
     named: Any = [{"uri": IMAGE, "tag": "cube"}]

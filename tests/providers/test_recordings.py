@@ -11,9 +11,6 @@ from replay import PNG, Replay, Sent, replayed
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.values import Asset
-from fusionflow_nb.providers.bfl import BlackForestLabs
-from fusionflow_nb.providers.fal import Fal
-from fusionflow_nb.providers.openai import OpenAI
 from fusionflow_nb.providers.protocol import (
     Cost,
     Done,
@@ -25,7 +22,10 @@ from fusionflow_nb.providers.protocol import (
     Refused,
     Request,
 )
-from fusionflow_nb.providers.replicate import Replicate
+from fusionflow_nb.providers.services.bfl import BlackForestLabs
+from fusionflow_nb.providers.services.fal import Fal
+from fusionflow_nb.providers.services.openai import OpenAI
+from fusionflow_nb.providers.services.replicate import Replicate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,7 +176,7 @@ async def test_fal_upload(pngs: list[Reference]) -> None:
 
 async def test_fal_upload_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above a limit (small here, as in the recording) a file goes in parts, each once, and is put together there."""
-    monkeypatch.setattr("fusionflow_nb.providers.fal.PART_BYTES", 40)
+    monkeypatch.setattr("fusionflow_nb.providers.services.fal.PART_BYTES", 40)
     async with replayed("fal-upload-multipart") as tape:
         fal = service_at(Fal, tape.base)
         fal.http.site = dataclasses.replace(fal.http.site, roots={"cdn": f"{tape.base}/cdnbase"})
@@ -278,7 +278,7 @@ async def test_replicate_failures(case: str) -> None:
 async def test_replicate_references(case: str, pngs: list[Reference], monkeypatch: pytest.MonkeyPatch) -> None:
     """A small picture lies in the body, a large one is uploaded; its part has our name for it."""
     if case.endswith("upload"):
-        monkeypatch.setattr("fusionflow_nb.providers.replicate.IN_BODY_BYTES", 10)
+        monkeypatch.setattr("fusionflow_nb.providers.services.replicate.IN_BODY_BYTES", 10)
     async with replayed(case) as tape:
         service = service_at(Replicate, tape.base)
         model = "black-forest-labs/flux-kontext-pro"

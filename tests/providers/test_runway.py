@@ -13,7 +13,6 @@ from test_recordings import _all_same, driven, pngs, request, same, service_at  
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.values import Asset
-from fusionflow_nb.providers import runway
 from fusionflow_nb.providers.contract.asking import asked, ended, picture, taken
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
@@ -26,14 +25,15 @@ from fusionflow_nb.providers.protocol import (
     Reference,
     Refused,
 )
-from fusionflow_nb.providers.runway import Runway
-from fusionflow_nb.providers.simulator import Mood
+from fusionflow_nb.providers.services import runway
+from fusionflow_nb.providers.services.runway import Runway
+from fusionflow_nb.simulator import Mood
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from fusionflow_nb.providers.simulator import Simulator
+    from fusionflow_nb.simulator import Simulator
 
 WIDE = {"aspect_ratio": "16:9"}
 

@@ -18,7 +18,7 @@ import asyncio, os, threading
 import fusionflow_nb as ff
 from fusionflow_nb import credentials
 from fusionflow_nb.home import SIMULATOR_VARIABLE
-from fusionflow_nb.providers.simulator import Simulator
+from fusionflow_nb.simulator import Simulator
 from test_acme_pictures import AcmeSide
 
 assert "acme" in credentials.services()

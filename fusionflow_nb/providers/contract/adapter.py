@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.providers.model import Task
     from fusionflow_nb.providers.protocol import Provider
-    from fusionflow_nb.providers.simulator.server import Side
-    from fusionflow_nb.providers.simulator.world import World
+    from fusionflow_nb.simulator.scenario import World
+    from fusionflow_nb.simulator.server import Side
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from fusionflow_nb.providers.contract.stage import Stage
 from fusionflow_nb.providers.http import download
 from fusionflow_nb.providers.http.site import SIMULATED_KEY
 from fusionflow_nb.providers.protocol import Done, Failed, Operation, SubmitAmbiguousError
-from fusionflow_nb.providers.simulator import Fault, Simulator
+from fusionflow_nb.simulator import Fault, Simulator
 
 if TYPE_CHECKING:
     from pathlib import Path

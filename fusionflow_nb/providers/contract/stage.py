@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from fusionflow_nb.home import HOME_VARIABLE, SIMULATOR_VARIABLE
 from fusionflow_nb.providers.contract.asking import asked_for
-from fusionflow_nb.providers.simulator import Simulator
+from fusionflow_nb.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

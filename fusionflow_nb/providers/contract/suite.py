@@ -28,8 +28,8 @@ from fusionflow_nb.providers.protocol import (
     Refused,
     SubmitAmbiguousError,
 )
-from fusionflow_nb.providers.simulator import Mood
-from fusionflow_nb.providers.simulator.world import BAD_KEY, File
+from fusionflow_nb.simulator import Mood
+from fusionflow_nb.simulator.scenario import BAD_KEY, File
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.contract.adapter import Adapter
     from fusionflow_nb.providers.model import Task
     from fusionflow_nb.providers.protocol import Provider, Request
-    from fusionflow_nb.providers.simulator import Simulator
+    from fusionflow_nb.simulator import Simulator
 
 MANY = 1000
 WORDS = 4

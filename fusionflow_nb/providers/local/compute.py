@@ -11,12 +11,12 @@ from fusionflow_nb import errors
 from fusionflow_nb.media.audio import write_wav
 from fusionflow_nb.media.picture import encode_png, from_array, open_picture, to_array
 from fusionflow_nb.media.video import write_video
+from fusionflow_nb.procedural import STYLES, recolor, render
 from fusionflow_nb.providers.local.ambient import RATE, ambient
 from fusionflow_nb.providers.local.animate import animate
 from fusionflow_nb.providers.local.backdrop import cut_out
 from fusionflow_nb.providers.local.ken_burns import ken_burns
 from fusionflow_nb.providers.local.parallax import parallax
-from fusionflow_nb.providers.local.styles import STYLES, recolor, render
 from fusionflow_nb.providers.local.upscale import upscale_lanczos, upscale_neural
 from fusionflow_nb.providers.protocol import Output
 

@@ -8,7 +8,7 @@ from fusionflow_nb.providers.local.upscale import is_neural_available
 from fusionflow_nb.providers.model import ModelEntry, Parameter
 
 if TYPE_CHECKING:
-    from fusionflow_nb.providers.local.styles import Style
+    from fusionflow_nb.procedural import Style
 
 _SEED = Parameter(kind="integer", minimum=0, maximum=2**31 - 1, description="same seed, same settings: same result")
 _SIDE = Parameter(kind="integer", default=768, minimum=64, maximum=4096, description="pixels")
@@ -36,7 +36,7 @@ def _style_settings(style: Style) -> dict[str, Parameter]:
 
 
 def _styles() -> list[ModelEntry]:
-    from fusionflow_nb.providers.local.styles import STYLES  # noqa: PLC0415 - beside their registry
+    from fusionflow_nb.procedural import STYLES  # noqa: PLC0415 - beside their registry
 
     return [
         _entry(
