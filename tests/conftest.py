@@ -14,8 +14,8 @@ from fusionflow_nb import bucket, session
 from fusionflow_nb.credentials import ENVIRONMENT
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.home import SIMULATOR_VARIABLE
-from fusionflow_nb.providers.fake import FOLDER_VARIABLE, FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import FOLDER_VARIABLE, FakeProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

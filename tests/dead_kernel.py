@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from engine_kit import PATIENCE_S
 
 from fusionflow_nb import session
-from fusionflow_nb.providers.fake import FOLDER_VARIABLE, FakeProvider
+from fusionflow_nb.testing.fake import FOLDER_VARIABLE, FakeProvider
 
 if TYPE_CHECKING:
     from pathlib import Path

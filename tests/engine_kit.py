@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb.providers.fake import FakeProvider
+from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ import pytest
 from jupyterlab_kit import jupyterlab
 from notebook_kit import Service, browser_context, watched_page
 
-from fusionflow_nb.providers.fake import FOLDER_VARIABLE
 from fusionflow_nb.session import HOME_VARIABLE
+from fusionflow_nb.testing.fake import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

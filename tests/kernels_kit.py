@@ -18,8 +18,8 @@ from engine_kit import PATIENCE_S
 from fusionflow_nb import failpoints, session
 from fusionflow_nb.author import Flow
 from fusionflow_nb.home import HOME_VARIABLE
-from fusionflow_nb.providers.fake import Behaviour, FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from jupyterlab_kit import CHROMIUM, FLAGS, NO_CHROMIUM
 
-from fusionflow_nb.providers.fake import FakeProvider
+from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,8 +7,8 @@ from fusionflow_nb.flow.document import Edge, FlowDocument, Node
 from fusionflow_nb.media.values import Asset, Series, Value
 from fusionflow_nb.plan.job import JobState
 from fusionflow_nb.plan.plan import Plan
-from fusionflow_nb.providers.fake import FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import FakeProvider
 
 CATALOG = Catalog()
 MODELS = Registry([FakeProvider()])

@@ -15,8 +15,8 @@ from fusionflow_nb.media.handles import Image  # noqa: TC001 - read at run time
 from fusionflow_nb.media.values import Asset, Series, Value
 from fusionflow_nb.plan.job import Job, JobState
 from fusionflow_nb.plan.plan import Plan
-from fusionflow_nb.providers.fake import FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

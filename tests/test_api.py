@@ -9,13 +9,13 @@ from engine_kit import PATIENCE_S
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
-from fusionflow_nb.providers.fake import Behaviour
+from fusionflow_nb.testing.fake import Behaviour
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.providers.fake import FakeProvider
     from fusionflow_nb.session import Session
+    from fusionflow_nb.testing.fake import FakeProvider
 
 
 @pytest.mark.usefixtures("living")

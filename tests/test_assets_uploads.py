@@ -26,8 +26,8 @@ from fusionflow_nb.assets.s3_multipart import PART_BYTES
 from fusionflow_nb.assets.s3_store import S3Store
 from fusionflow_nb.assets.uploads import DONE, WAITING, MemoryLog
 from fusionflow_nb.author import Flow
-from fusionflow_nb.providers.fake import FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from engine_kit import PATIENCE_S, counts
 import fusionflow_nb as ff
 from fusionflow_nb import books, doctor, errors, session
 from fusionflow_nb.cli import main
-from fusionflow_nb.providers.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
+from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,9 +18,9 @@ import fusionflow_nb as ff
 from fusionflow_nb import errors, session
 from fusionflow_nb.canvas.surroundings import Surroundings
 from fusionflow_nb.cli import main
-from fusionflow_nb.providers.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session
+from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ SPENDER = """
 import sys
 import fusionflow_nb as ff
 from fusionflow_nb import session
-from fusionflow_nb.providers.fake import provider
+from fusionflow_nb.testing.fake import provider
 from fusionflow_nb.providers.registry import Registry
 
 session.use(session.Session(registry=Registry([provider()])))

@@ -15,8 +15,8 @@ from fusionflow_nb.canvas.messages import read_message
 from fusionflow_nb.errors import EditError
 from fusionflow_nb.flow.wire import to_wire
 from fusionflow_nb.media.picture import encode_png, from_array, open_picture
-from fusionflow_nb.providers.fake import Behaviour, FakeProvider
 from fusionflow_nb.providers.protocol import Pending
+from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

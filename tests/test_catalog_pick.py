@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fusionflow_nb import errors, tape
-from fusionflow_nb.providers.fake import Behaviour
+from fusionflow_nb.testing.fake import Behaviour
 
 
 @pytest.fixture

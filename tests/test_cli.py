@@ -18,15 +18,15 @@ from click.testing import CliRunner
 from fusionflow_nb import errors, session
 from fusionflow_nb.author import Flow
 from fusionflow_nb.cli import main, say
-from fusionflow_nb.providers.fake import FOLDER_VARIABLE, Behaviour
+from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from click.testing import Result
 
-    from fusionflow_nb.providers.fake import FakeProvider
     from fusionflow_nb.session import Session
+    from fusionflow_nb.testing.fake import FakeProvider
 
 PATIENCE_S = 120.0
 """Only a hang takes so long; nothing is measured by it."""

@@ -21,8 +21,8 @@ from fusionflow_nb.display.lines import _line, dollars, seconds
 from fusionflow_nb.display.names import MAX_STEM_BYTES
 from fusionflow_nb.engine.run import JobStatus
 from fusionflow_nb.errors import RefusedError
-from fusionflow_nb.providers.fake import Behaviour, FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from pathlib import Path

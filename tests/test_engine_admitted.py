@@ -10,13 +10,13 @@ from engine_kit import PATIENCE_S
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
-from fusionflow_nb.assets.memory import MemoryStore
 from fusionflow_nb.engine.admitted import admitted
 from fusionflow_nb.media.picture import encode_jpeg, encode_png, from_array, open_picture
-from fusionflow_nb.providers.fake import FakeProvider
 from fusionflow_nb.providers.model import ModelEntry
 from fusionflow_nb.providers.reads import Reads
 from fusionflow_nb.providers.wire import Wire
+from fusionflow_nb.testing.fake import FakeProvider
+from fusionflow_nb.testing.memory_store import MemoryStore
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.providers.fake import FakeProvider
     from fusionflow_nb.session import Session
+    from fusionflow_nb.testing.fake import FakeProvider
 
 
 def test_an_unwritable_home_says_which_setting_moves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ FULL = """
 import resource, signal, sys
 import fusionflow_nb as ff
 from fusionflow_nb import session
-from fusionflow_nb.providers.fake import FakeProvider
+from fusionflow_nb.testing.fake import FakeProvider
 from fusionflow_nb.providers.registry import Registry
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -12,10 +12,10 @@ from engine_kit import PATIENCE_S, Gated, Heard, counts, state_of
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
 from fusionflow_nb.engine import dispatch
-from fusionflow_nb.providers.fake import Behaviour, FakeProvider
 from fusionflow_nb.providers.protocol import CancelAnswer
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session
+from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow

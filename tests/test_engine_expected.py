@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from fusionflow_nb.display.lines import _line, lines
 from fusionflow_nb.engine.expected import Expected, learn, typical_s
 from fusionflow_nb.engine.status import JobStatus
-from fusionflow_nb.providers.fake import Behaviour, FakeProvider
 from fusionflow_nb.providers.protocol import Cost, Done, Operation, Pending
+from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow

@@ -20,10 +20,10 @@ import fusionflow_nb as ff
 from fusionflow_nb import errors, session
 from fusionflow_nb.display.lines import lines
 from fusionflow_nb.engine import dispatch
-from fusionflow_nb.providers.fake import MODELS, Behaviour, FakeProvider
 from fusionflow_nb.providers.model import Equivalent, PerImage
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session
+from fusionflow_nb.testing.fake import MODELS, Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -227,7 +227,7 @@ from fusionflow_nb import session
 from fusionflow_nb.author import Flow
 from fusionflow_nb.display.lines import lines
 from fusionflow_nb.engine import dispatch
-from fusionflow_nb.providers.fake import Behaviour, FakeProvider
+from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 from fusionflow_nb.providers.registry import Registry
 from test_engine_fallback import Spare
 

@@ -12,10 +12,10 @@ import fusionflow_nb as ff
 from fusionflow_nb import errors, session
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.journal import liveness
-from fusionflow_nb.providers.fake import Behaviour, FakeProvider
 from fusionflow_nb.providers.protocol import Pending
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session
+from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow

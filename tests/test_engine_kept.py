@@ -99,7 +99,7 @@ def test_kept_bytes_that_are_gone_are_never_made_anew(drawn, living, fake):
 @pytest.mark.parametrize("which", ["failed", "cell", "other"])
 def test_what_cannot_be_kept_says_why(flow, fake, which):
     """A generation without a result, one cell of a batch, or of another medium: the node is invalid and says why."""
-    from fusionflow_nb.providers.fake import Behaviour
+    from fusionflow_nb.testing.fake import Behaviour
 
     flow.generate_image("dusk", model="fake/image", name="still")
     if which == "failed":
@@ -189,7 +189,7 @@ def test_a_lock_survives_file_and_kernel(drawn, living, fake):
 
 def test_a_failed_neighbour_does_not_stir_a_locked_node(drawn, fake):
     """A node above that failed is tried again alone: what is kept below it stays as it is."""
-    from fusionflow_nb.providers.fake import Behaviour
+    from fusionflow_nb.testing.fake import Behaviour
 
     drawn.run().wait()
     drawn.lock("film")

@@ -21,7 +21,7 @@ import pytest
 from engine_kit import PATIENCE_S
 
 from fusionflow_nb import session
-from fusionflow_nb.providers.fake import FOLDER_VARIABLE
+from fusionflow_nb.testing.fake import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ KERNEL = f"""
 import sys
 import fusionflow_nb as ff
 from fusionflow_nb import session
-from fusionflow_nb.providers.fake import Behaviour, provider
+from fusionflow_nb.testing.fake import Behaviour, provider
 from fusionflow_nb.providers.registry import Registry
 
 fake = provider()

@@ -14,7 +14,7 @@ from fusionflow_nb.session import Session
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.providers.fake import FakeProvider
+    from fusionflow_nb.testing.fake import FakeProvider
 
 
 def drawn(flow: Flow, *, edits: int = 1) -> Any:

@@ -13,8 +13,8 @@ from test_engine_in_hand import AtOnce
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
-from fusionflow_nb.providers.fake import FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.providers.fake import FakeProvider
     from fusionflow_nb.session import Session
+    from fusionflow_nb.testing.fake import FakeProvider
 
 
 def test_sync_functions_run_off_the_loop_and_side_by_side(flow: Flow, living: Session) -> None:

@@ -10,8 +10,8 @@ from engine_kit import PATIENCE_S, counts
 import fusionflow_nb as ff
 from fusionflow_nb import errors
 from fusionflow_nb.canvas.planned import Planned
-from fusionflow_nb.providers.fake import Behaviour, FakeProvider
 from fusionflow_nb.providers.model import PerToken
+from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow

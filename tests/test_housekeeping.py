@@ -17,8 +17,8 @@ from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.assets.s3 import Bucket
 from fusionflow_nb.author import Flow
 from fusionflow_nb.cli import main
-from fusionflow_nb.providers.fake import FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
     from s3_kit import S3Server

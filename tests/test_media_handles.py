@@ -11,12 +11,12 @@ import pytest
 from PIL import Image as Pillow
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.memory import MemoryStore
 from fusionflow_nb.media import handles
 from fusionflow_nb.media.handles import Audio, Image, Mask, Video, handle
 from fusionflow_nb.media.picture import encode_jpeg, encode_png
 from fusionflow_nb.media.ports import PortType, accepts
 from fusionflow_nb.media.video import write_video
+from fusionflow_nb.testing.memory_store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

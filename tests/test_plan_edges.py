@@ -13,8 +13,8 @@ from fusionflow_nb import errors
 from fusionflow_nb.catalog.number_text import number_text
 from fusionflow_nb.catalog.python import python_node_type
 from fusionflow_nb.plan.price import price
-from fusionflow_nb.providers.fake import MODELS, FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import MODELS, FakeProvider
 
 
 def scale(factor: float, note: str = "", choices: list[int] | None = None) -> float:

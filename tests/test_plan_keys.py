@@ -15,8 +15,8 @@ from fusionflow_nb.catalog.python import python_node_type
 from fusionflow_nb.flow.document import NodeLayout
 from fusionflow_nb.media.values import Value, canonical_json
 from fusionflow_nb.plan.keys import derived_seed
-from fusionflow_nb.providers.fake import FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import FakeProvider
 
 STILL = {"prompt": "dawn", "model": "fake/image", "seed": 7, "width": 64}
 

@@ -14,9 +14,9 @@ from fusionflow_nb.providers import catalogue
 from fusionflow_nb.providers.catalogue import sheet
 from fusionflow_nb.providers.catalogue.equivalents import SAME
 from fusionflow_nb.providers.catalogue.wiring import BESIDE_THE_SHEET
-from fusionflow_nb.providers.fake import FakeProvider
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.providers.wire import Wire
+from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
     from pathlib import Path

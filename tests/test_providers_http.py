@@ -16,10 +16,10 @@ import pytest
 from wire_kit import KEY, PNG, Slept, answer, http, site, wire
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.contract.places import untrusted
 from fusionflow_nb.providers.http import pool
 from fusionflow_nb.providers.http.retry_after import retry_after_s
 from fusionflow_nb.providers.protocol import SubmitAmbiguousError
+from fusionflow_nb.testing.contract.bad_endpoints import untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ import pytest
 
 from fusionflow_nb import errors
 from fusionflow_nb.providers import registry as rooms
-from fusionflow_nb.providers.fake import MODELS, FakeProvider
 from fusionflow_nb.providers.protocol import Done, Failed, Operation, Pending, Request
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import MODELS, FakeProvider
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +67,7 @@ def test_a_strangers_broken_package_takes_nobody_along(monkeypatch: pytest.Monke
     """An entry point that cannot be loaded is a warning; the other providers are there."""
     points = [
         importlib.metadata.EntryPoint("broken", "no_such_package:provider", rooms.GROUP),
-        importlib.metadata.EntryPoint("fake", "fusionflow_nb.providers.fake:provider", rooms.GROUP),
+        importlib.metadata.EntryPoint("fake", "fusionflow_nb.testing.fake:provider", rooms.GROUP),
     ]
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == rooms.GROUP else [])
     registry = Registry()

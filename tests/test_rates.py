@@ -22,10 +22,10 @@ from fusionflow_nb.engine import dispatch
 from fusionflow_nb.journal import rates, schema
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.journal.protocol import Gate, Granted, Later
-from fusionflow_nb.providers.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 from fusionflow_nb.providers.protocol import Failed, Limits
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session
+from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from pathlib import Path

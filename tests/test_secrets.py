@@ -23,8 +23,8 @@ from fusionflow_nb import credentials, display, doctor, errors, model_table, ses
 from fusionflow_nb.assets import recipe as embedded
 from fusionflow_nb.author import Flow, node
 from fusionflow_nb.journal.turnstile import Turnstile
-from fusionflow_nb.providers.fake import Behaviour, FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

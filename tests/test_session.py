@@ -12,8 +12,8 @@ from engine_kit import PATIENCE_S, Heard
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
-from fusionflow_nb.providers.fake import Behaviour, FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ from engine_kit import PATIENCE_S
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
-from fusionflow_nb.providers.fake import FakeProvider
 from fusionflow_nb.providers.wire import Wire
+from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow

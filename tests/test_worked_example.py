@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fusionflow_nb.providers.fake import Behaviour
+from fusionflow_nb.testing.fake import Behaviour
 
 REFUSED = "a prompt the service refuses"
 

@@ -29,8 +29,8 @@ from fusionflow_nb.engine.known import look_up
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node
 from fusionflow_nb.journal.records import ProjectRecord
 from fusionflow_nb.plan.plan import Plan
-from fusionflow_nb.providers.fake import FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,8 +23,8 @@ from fusionflow_nb.catalog.declare import declare
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.flow import edits
 from fusionflow_nb.plan.plan import Plan
-from fusionflow_nb.providers.fake import FakeProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable

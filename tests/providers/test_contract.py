@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fusionflow_nb.providers.contract import AdapterContract, FailureContract
+from fusionflow_nb.testing.contract import AdapterContract, FailureContract
 
 
 class TestContract(AdapterContract, FailureContract):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from engine_kit import Heard
 
-    from fusionflow_nb.providers.contract import Adapter
     from fusionflow_nb.simulator.scenario import Job
+    from fusionflow_nb.testing.contract import Adapter
 
 PROVIDER = {"flux-pro": "fal", "flux-1.1-pro": "replicate", "gpt-image-2": "openai"}
 

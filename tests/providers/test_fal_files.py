@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.contract.asking import asked, ended, picture, taken
-from fusionflow_nb.providers.contract.places import raw
 from fusionflow_nb.providers.protocol import Done, Request
 from fusionflow_nb.providers.services.fal import Fal
 from fusionflow_nb.simulator import Fault, Simulator
+from fusionflow_nb.testing.contract.bad_endpoints import raw
+from fusionflow_nb.testing.contract.requests import asked, ended, picture, taken
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,6 @@ from test_recordings import _all_same, driven, keys, request, same, service_at  
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.media.values import Asset
-from fusionflow_nb.providers.contract.asking import ended, taken
 from fusionflow_nb.providers.http import Answer
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
@@ -35,6 +34,7 @@ from fusionflow_nb.providers.protocol import (
 from fusionflow_nb.providers.services import google_responses
 from fusionflow_nb.providers.services.google import Google
 from fusionflow_nb.simulator import Mood, Simulator
+from fusionflow_nb.testing.contract.requests import ended, taken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.contract.asking import asked, ended, picture, taken
 from fusionflow_nb.providers.http import Answer
 from fusionflow_nb.providers.protocol import Done, Failed, NoFunds, Operation, Reference, Refused
 from fusionflow_nb.providers.services.kling import Kling, _error, signed
 from fusionflow_nb.simulator.scenario import File
+from fusionflow_nb.testing.contract.requests import asked, ended, picture, taken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

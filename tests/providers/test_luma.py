@@ -14,7 +14,6 @@ from test_recordings import _all_same, driven, pngs, request, same, service_at  
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.media.values import Asset
-from fusionflow_nb.providers.contract.asking import asked, ended, picture, taken
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cost,
@@ -31,6 +30,7 @@ from fusionflow_nb.providers.services.luma_dream_machine import LumaDreamMachine
 from fusionflow_nb.simulator import Mood
 from fusionflow_nb.simulator.luma import FAILURES
 from fusionflow_nb.simulator.scenario import File
+from fusionflow_nb.testing.contract.requests import asked, ended, picture, taken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

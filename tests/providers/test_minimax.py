@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.contract.asking import asked, ended, picture, taken
 from fusionflow_nb.providers.http import Answer
 from fusionflow_nb.providers.protocol import (
     Cost,
@@ -23,6 +22,7 @@ from fusionflow_nb.providers.protocol import (
 from fusionflow_nb.providers.services.minimax import MiniMax, _error, _failed
 from fusionflow_nb.simulator import Fault, Simulator
 from fusionflow_nb.simulator.scenario import File
+from fusionflow_nb.testing.contract.requests import asked, ended, picture, taken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

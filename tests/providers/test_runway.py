@@ -13,7 +13,6 @@ from test_recordings import _all_same, driven, pngs, request, same, service_at  
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.values import Asset
-from fusionflow_nb.providers.contract.asking import asked, ended, picture, taken
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cancelled,
@@ -28,6 +27,7 @@ from fusionflow_nb.providers.protocol import (
 from fusionflow_nb.providers.services import runway
 from fusionflow_nb.providers.services.runway import Runway
 from fusionflow_nb.simulator import Mood
+from fusionflow_nb.testing.contract.requests import asked, ended, picture, taken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -16,8 +16,8 @@ import pytest
 for _module in ("asking", "failures", "suite"):
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
-from fusionflow_nb.providers.contract.adapter import Adapter  # noqa: E402
-from fusionflow_nb.providers.contract.failures import FailureContract  # noqa: E402
-from fusionflow_nb.providers.contract.suite import AdapterContract  # noqa: E402
+from fusionflow_nb.testing.contract.adapter import Adapter  # noqa: E402
+from fusionflow_nb.testing.contract.failures import FailureContract  # noqa: E402
+from fusionflow_nb.testing.contract.suite import AdapterContract  # noqa: E402
 
 __all__ = ["Adapter", "AdapterContract", "FailureContract"]

@@ -13,8 +13,6 @@ import pytest
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.credentials import Key
-from fusionflow_nb.providers.contract.asking import asked, asked_for, ended, kind_of, picture, taken
-from fusionflow_nb.providers.contract.stage import Stage
 from fusionflow_nb.providers.http import site
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
@@ -30,14 +28,16 @@ from fusionflow_nb.providers.protocol import (
 )
 from fusionflow_nb.simulator import Mood
 from fusionflow_nb.simulator.scenario import BAD_KEY, File
+from fusionflow_nb.testing.contract.fixtures import Stage
+from fusionflow_nb.testing.contract.requests import asked, asked_for, ended, kind_of, picture, taken
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.providers.contract.adapter import Adapter
     from fusionflow_nb.providers.model import Task
     from fusionflow_nb.providers.protocol import Provider, Request
     from fusionflow_nb.simulator import Simulator
+    from fusionflow_nb.testing.contract.adapter import Adapter
 
 MANY = 1000
 WORDS = 4

@@ -6,8 +6,8 @@ import pytest
 from acme_pictures import Acme
 from aiohttp import web
 
-from fusionflow_nb.providers.contract import Adapter, AdapterContract, FailureContract
 from fusionflow_nb.simulator.scenario import BAD_KEY, World, cut
+from fusionflow_nb.testing.contract import Adapter, AdapterContract, FailureContract
 
 NOT_TAKEN = {"busy": 429, "broken": 500, "no_funds": 402, "invalid": 422}
 

@@ -1,6 +1,6 @@
 """A process of its own that brings work home, and has nothing of it but the Operation.
 
-    python -m fusionflow_nb.providers.contract.elsewhere MODULE CLASS < operation.json
+    python -m fusionflow_nb.testing.contract.subprocess_resume MODULE CLASS < operation.json
 
 It writes port and kind of each output.
 """
@@ -12,8 +12,8 @@ import importlib
 import json
 import sys
 
-from fusionflow_nb.providers.contract.asking import ended, kind_of
 from fusionflow_nb.providers.protocol import Done, Operation
+from fusionflow_nb.testing.contract.requests import ended, kind_of
 
 
 def main() -> None:

@@ -16,19 +16,19 @@ from aiohttp import web
 
 from fusionflow_nb import errors
 from fusionflow_nb.home import SIMULATOR_VARIABLE
-from fusionflow_nb.providers.contract.asking import ended, taken
-from fusionflow_nb.providers.contract.places import no_way, raw, served
-from fusionflow_nb.providers.contract.stage import Stage
 from fusionflow_nb.providers.http import download
 from fusionflow_nb.providers.http.site import SIMULATED_KEY
 from fusionflow_nb.providers.protocol import Done, Failed, Operation, SubmitAmbiguousError
 from fusionflow_nb.simulator import Fault, Simulator
+from fusionflow_nb.testing.contract.bad_endpoints import no_way, raw, served
+from fusionflow_nb.testing.contract.fixtures import Stage
+from fusionflow_nb.testing.contract.requests import ended, taken
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.providers.contract.adapter import Adapter
     from fusionflow_nb.providers.protocol import Provider, Request, Status
+    from fusionflow_nb.testing.contract.adapter import Adapter
 
 DAY_S = 86_400
 MOST_CHARACTERS = 800

@@ -8,15 +8,15 @@ import pytest
 import pytest_asyncio
 
 from fusionflow_nb.home import HOME_VARIABLE, SIMULATOR_VARIABLE
-from fusionflow_nb.providers.contract.asking import asked_for
 from fusionflow_nb.simulator import Simulator
+from fusionflow_nb.testing.contract.requests import asked_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from fusionflow_nb.providers.contract.adapter import Adapter
     from fusionflow_nb.providers.protocol import Provider, Request
+    from fusionflow_nb.testing.contract.adapter import Adapter
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
