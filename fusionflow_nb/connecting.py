@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusionflow_nb import bucket, credentials, errors, session
+from fusionflow_nb import errors, session
+from fusionflow_nb.settings import bucket, credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,9 @@ import importlib.util
 import shutil
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from fusionflow_nb import books, bucket, credentials, errors, session
+from fusionflow_nb import books, errors, session
 from fusionflow_nb.assets.s3_store import S3Store
+from fusionflow_nb.settings import bucket, credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

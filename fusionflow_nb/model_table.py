@@ -7,9 +7,10 @@ import os
 from html import escape
 from typing import TYPE_CHECKING, Any, get_args
 
-from fusionflow_nb import credentials, errors, session
-from fusionflow_nb.home import SIMULATOR_VARIABLE
+from fusionflow_nb import errors, session
 from fusionflow_nb.providers.model import PerCharacter, PerMegapixel, PerSecond, PerToken, Task
+from fusionflow_nb.settings import credentials
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

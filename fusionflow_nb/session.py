@@ -14,26 +14,27 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fusionflow_nb import bucket, credentials, errors, tape
+from fusionflow_nb import errors, tape
 from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.engine.function_threads import FunctionThreads
 from fusionflow_nb.engine.known import look_up, scope_of
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.engine.services import Services, new_id
 from fusionflow_nb.engine.status import Facts
-from fusionflow_nb.home import (
-    HOME_VARIABLE,
-    home_folder,
-    notebook_name,
-    resumes_by_itself,
-    unknown_policy,
-)
 from fusionflow_nb.homecoming import Homecomings
 from fusionflow_nb.journal.budgets import UNPRICED
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.notices import Notices
 from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.settings import bucket, credentials
+from fusionflow_nb.settings.environment import (
+    HOME_VARIABLE,
+    home_folder,
+    notebook_name,
+    resumes_by_itself,
+    unknown_policy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence

@@ -10,11 +10,12 @@ import pytest
 from engine_kit import Heard
 from hypothesis import settings
 
-from fusionflow_nb import bucket, session
-from fusionflow_nb.credentials import ENVIRONMENT
+from fusionflow_nb import session
 from fusionflow_nb.engine.run import Run
-from fusionflow_nb.home import SIMULATOR_VARIABLE
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.settings import bucket
+from fusionflow_nb.settings.credentials import ENVIRONMENT
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, FakeProvider
 
 if TYPE_CHECKING:

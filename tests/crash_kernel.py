@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from fusionflow_nb import failpoints, session
 from fusionflow_nb.author import Flow
 from fusionflow_nb.failpoints import Failpoint
-from fusionflow_nb.home import HOME_VARIABLE, SIMULATOR_VARIABLE
 from fusionflow_nb.journal.turnstile import Turnstile
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.settings.environment import HOME_VARIABLE, SIMULATOR_VARIABLE
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

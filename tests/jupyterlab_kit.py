@@ -15,7 +15,7 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fusionflow_nb.credentials import ENVIRONMENT
+from fusionflow_nb.settings.credentials import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ from engine_kit import PATIENCE_S
 
 from fusionflow_nb import failpoints, session
 from fusionflow_nb.author import Flow
-from fusionflow_nb.home import HOME_VARIABLE
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:

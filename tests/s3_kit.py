@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusionflow_nb.assets.s3_settings import BucketSettings
-from fusionflow_nb.bucket import variables_of
+from fusionflow_nb.settings.bucket import variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

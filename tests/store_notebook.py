@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from fusionflow_nb.home import HOME_VARIABLE, SIMULATOR_VARIABLE
+from fusionflow_nb.settings.environment import HOME_VARIABLE, SIMULATOR_VARIABLE
 
 LANGUAGE = {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"}
 """Without the version: it says something about this machine alone."""

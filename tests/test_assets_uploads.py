@@ -17,7 +17,6 @@ import pytest
 from lab_kit import png, song, until
 from s3_line import Line
 
-from fusionflow_nb import bucket as bucket_settings
 from fusionflow_nb import doctor, errors, session
 from fusionflow_nb.assets import s3_faults
 from fusionflow_nb.assets.local import LocalFolderStore
@@ -27,6 +26,7 @@ from fusionflow_nb.assets.s3_store import S3Store
 from fusionflow_nb.assets.uploads import DONE, WAITING, MemoryLog
 from fusionflow_nb.author import Flow
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.settings import bucket as bucket_settings
 from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:

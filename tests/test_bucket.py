@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fusionflow_nb as ff
-from fusionflow_nb import bucket, credentials, errors, session
+from fusionflow_nb import errors, session
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.assets.s3_store import S3Store
-from fusionflow_nb.home import SIMULATOR_VARIABLE, home_folder
+from fusionflow_nb.settings import bucket, credentials
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE, home_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import sys
 
 import httpx
 
-from fusionflow_nb.home import SIMULATOR_VARIABLE
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 
 
 def test_it_serves_until_it_is_interrupted_and_a_run_elsewhere_finds_it() -> None:

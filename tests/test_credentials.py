@@ -18,8 +18,9 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
 
-from fusionflow_nb import credentials, doctor, errors, session
-from fusionflow_nb.credentials import Key, connect, key_of, where
+from fusionflow_nb import doctor, errors, session
+from fusionflow_nb.settings import credentials
+from fusionflow_nb.settings.credentials import Key, connect, key_of, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import pytest
 from canvas_page import CanvasPage, middle
 from notebook_kit import IMPORT, Notebook
 
-from fusionflow_nb.home import SIMULATOR_VARIABLE
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

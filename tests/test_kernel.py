@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jupyter_client.manager import KernelManager
 
-from fusionflow_nb.credentials import ENVIRONMENT
+from fusionflow_nb.settings.credentials import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

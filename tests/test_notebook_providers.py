@@ -15,7 +15,7 @@ from test_notebook import MACHINE_PATH, code_cells, shape, texts
 
 import fusionflow_nb as ff
 from fusionflow_nb import session
-from fusionflow_nb.home import SIMULATOR_VARIABLE
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

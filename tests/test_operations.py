@@ -15,9 +15,9 @@ import fusionflow_nb as ff
 from fusionflow_nb import errors, session
 from fusionflow_nb.cli import main
 from fusionflow_nb.engine import open_work
-from fusionflow_nb.home import RESUME_VARIABLE, UNKNOWN_VARIABLE
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session
+from fusionflow_nb.settings.environment import RESUME_VARIABLE, UNKNOWN_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
 if TYPE_CHECKING:

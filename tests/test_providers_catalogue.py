@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fusionflow_nb import errors
-from fusionflow_nb.home import home_folder
 from fusionflow_nb.providers import catalogue
 from fusionflow_nb.providers.catalogue import sheet
 from fusionflow_nb.providers.catalogue.equivalents import SAME
 from fusionflow_nb.providers.catalogue.wiring import BESIDE_THE_SHEET
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.providers.wire import Wire
+from fusionflow_nb.settings.environment import home_folder
 from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:

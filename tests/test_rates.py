@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from journal_kit import an_intent, ended
 
 import fusionflow_nb as ff
-from fusionflow_nb import credentials, errors, session
+from fusionflow_nb import errors, session
 from fusionflow_nb.engine import dispatch
 from fusionflow_nb.journal import rates, schema
 from fusionflow_nb.journal.journal import Journal
@@ -25,6 +25,7 @@ from fusionflow_nb.journal.protocol import Gate, Granted, Later
 from fusionflow_nb.providers.protocol import Failed, Limits
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session
+from fusionflow_nb.settings import credentials
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
 if TYPE_CHECKING:

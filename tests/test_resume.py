@@ -16,7 +16,7 @@ from test_kernel import Kernel, is_update
 
 import fusionflow_nb as ff
 from fusionflow_nb import session
-from fusionflow_nb.home import RESUME_VARIABLE
+from fusionflow_nb.settings.environment import RESUME_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE
 
 

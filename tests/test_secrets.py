@@ -19,11 +19,12 @@ import keyring
 import pytest
 from keyring.backend import KeyringBackend
 
-from fusionflow_nb import credentials, display, doctor, errors, model_table, session, tape
+from fusionflow_nb import display, doctor, errors, model_table, session, tape
 from fusionflow_nb.assets import recipe as embedded
 from fusionflow_nb.author import Flow, node
 from fusionflow_nb.journal.turnstile import Turnstile
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.settings import credentials
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from fusionflow_nb.canvas import facts
 from fusionflow_nb.canvas.tape_facts import generation_facts, tape_facts
 from fusionflow_nb.canvas.templates import declare_examples, templates
 from fusionflow_nb.caps import caps_now
-from fusionflow_nb.credentials import has_key
+from fusionflow_nb.settings.credentials import has_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

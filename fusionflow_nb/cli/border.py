@@ -20,7 +20,7 @@ import click
 
 from fusionflow_nb import errors
 from fusionflow_nb.cli.say import as_line
-from fusionflow_nb.home import RESUME_VARIABLE
+from fusionflow_nb.settings.environment import RESUME_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,7 +7,7 @@ import contextlib
 
 from fusionflow_nb import errors
 from fusionflow_nb.cli import say
-from fusionflow_nb.home import SIMULATED, SIMULATOR_VARIABLE
+from fusionflow_nb.settings.environment import SIMULATED, SIMULATOR_VARIABLE
 
 PAUSE_S = 0.5
 """Between partial pictures, so that they are seen."""

@@ -31,10 +31,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "providers"))
 
 from conftest import ADAPTERS
 
-from fusionflow_nb.home import SIMULATOR_VARIABLE
 from fusionflow_nb.providers.http.client import AT_ONCE
 from fusionflow_nb.providers.protocol import Done, Operation, Pending
 from fusionflow_nb.providers.services.fal import Fal
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.testing.contract.requests import asked, taken
 
 if TYPE_CHECKING:

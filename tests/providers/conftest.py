@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fusionflow_nb.home import SIMULATOR_VARIABLE
 from fusionflow_nb.providers.services.bfl import BlackForestLabs
 from fusionflow_nb.providers.services.elevenlabs import ElevenLabs
 from fusionflow_nb.providers.services.fal import Fal
@@ -19,6 +18,7 @@ from fusionflow_nb.providers.services.openai import OpenAI
 from fusionflow_nb.providers.services.replicate import Replicate
 from fusionflow_nb.providers.services.runway import Runway
 from fusionflow_nb.providers.services.stability import Stability
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.simulator import Simulator
 from fusionflow_nb.testing.contract import Adapter
 

@@ -12,7 +12,7 @@ from engine_kit import PATIENCE_S
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
 from fusionflow_nb.assets.sniff import sniff
-from fusionflow_nb.home import SIMULATOR_VARIABLE
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.simulator import Mood, Simulator
 
 if TYPE_CHECKING:

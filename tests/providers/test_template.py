@@ -17,7 +17,7 @@ FLOW = """
 import asyncio, os, threading
 import fusionflow_nb as ff
 from fusionflow_nb import credentials
-from fusionflow_nb.home import SIMULATOR_VARIABLE
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.simulator import Simulator
 from test_acme_pictures import AcmeSide
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from fusionflow_nb.home import HOME_VARIABLE, home_folder
 from fusionflow_nb.providers.catalogue.wiring import BESIDE_THE_SHEET, entry_of
 from fusionflow_nb.providers.model import ModelEntry
+from fusionflow_nb.settings.environment import HOME_VARIABLE, home_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

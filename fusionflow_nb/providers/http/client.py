@@ -26,9 +26,9 @@ from fusionflow_nb.providers.protocol import SubmitAmbiguousError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from fusionflow_nb.credentials import Key
     from fusionflow_nb.providers.http.events import Watch
     from fusionflow_nb.providers.http.site import Site
+    from fusionflow_nb.settings.credentials import Key
 
 CONNECT_S, READ_S = 10.0, 60.0
 JSON_BYTES = 16_000_000

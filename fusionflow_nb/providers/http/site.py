@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from fusionflow_nb import credentials, errors
-from fusionflow_nb.credentials import Key
-from fusionflow_nb.home import SIMULATOR_VARIABLE
+from fusionflow_nb import errors
+from fusionflow_nb.settings import credentials
+from fusionflow_nb.settings.credentials import Key
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 
 if TYPE_CHECKING:
     import re

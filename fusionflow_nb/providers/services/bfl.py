@@ -14,9 +14,9 @@ from fusionflow_nb.providers.service import Service, as_base64, body_of, not_tak
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fusionflow_nb.credentials import Key
     from fusionflow_nb.providers.http import Answer
     from fusionflow_nb.providers.protocol import Reference, Request, Status
+    from fusionflow_nb.settings.credentials import Key
 
 ROOTS = {"api": "https://api.bfl.ai"}
 REGIONS = re.compile(r"api\.[a-z0-9-]+\.bfl\.ai")

@@ -7,12 +7,12 @@ from urllib.parse import quote, urlencode
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
-from fusionflow_nb.credentials import Key
 from fusionflow_nb.providers.catalogue.elevenlabs import VOICE
 from fusionflow_nb.providers.http import Site
 from fusionflow_nb.providers.model import PerCharacter
 from fusionflow_nb.providers.protocol import Cost, Done, Failed, Limits, NoFunds, Output, Refused, SubmitAmbiguousError
 from fusionflow_nb.providers.service import Service, body_of, not_taken
+from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

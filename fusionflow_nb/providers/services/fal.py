@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.credentials import Key
 from fusionflow_nb.media.media_types import extension
 from fusionflow_nb.providers.http import Site
 from fusionflow_nb.providers.protocol import (
@@ -19,6 +18,7 @@ from fusionflow_nb.providers.protocol import (
     SubmitAmbiguousError,
 )
 from fusionflow_nb.providers.service import Service, body_of, not_taken, unknown_state
+from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

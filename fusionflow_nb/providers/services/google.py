@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.credentials import Key
 from fusionflow_nb.providers.http import Site, no_longer_than
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
@@ -27,6 +26,7 @@ from fusionflow_nb.providers.service import Service, as_base64, body_of, decoded
 from fusionflow_nb.providers.services import google_responses as says
 from fusionflow_nb.providers.services.google_files import uploaded
 from fusionflow_nb.providers.wire import RAW
+from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

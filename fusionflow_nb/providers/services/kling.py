@@ -9,10 +9,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.credentials import Key
 from fusionflow_nb.providers.http import Site
 from fusionflow_nb.providers.protocol import Failed, NoFunds, Pending, Refused, SubmitAmbiguousError
 from fusionflow_nb.providers.service import UNAUTHORISED, Service, as_base64, body_of, not_taken, unknown_state
+from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

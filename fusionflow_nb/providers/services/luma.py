@@ -9,10 +9,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.credentials import Key
 from fusionflow_nb.providers.http import Site, hand_over, no_longer_than
 from fusionflow_nb.providers.protocol import Cost, Failed, NoFunds, Operation, Pending, Refused, SubmitAmbiguousError
 from fusionflow_nb.providers.service import Service, as_base64, body_of, not_taken, unknown_state
+from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.credentials import Key
 from fusionflow_nb.providers.http import Site
 from fusionflow_nb.providers.protocol import CancelAnswer, Failed, Operation, Pending, SubmitAmbiguousError
 from fusionflow_nb.providers.service import Service, body_of, not_taken, port_of, unknown_state
 from fusionflow_nb.providers.services.luma import said_by
+from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.credentials import Key
 from fusionflow_nb.providers.catalogue.minimax import PICTURE_USD
 from fusionflow_nb.providers.http import Site
 from fusionflow_nb.providers.model import PerSecond
 from fusionflow_nb.providers.protocol import Cancelled, Cost, Failed, NoFunds, Pending, Refused, SubmitAmbiguousError
 from fusionflow_nb.providers.service import Service, body_of, data_uri, not_taken, unknown_state
+from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
-from fusionflow_nb.credentials import Key
 from fusionflow_nb.media.media_types import extension
 from fusionflow_nb.providers.http import Part, Site, as_fields, no_longer_than
 from fusionflow_nb.providers.model import PerToken
 from fusionflow_nb.providers.protocol import Cost, Done, Failed, NoFunds, Output, Pending, Refused, SubmitAmbiguousError
 from fusionflow_nb.providers.service import Service, body_of, decoded, not_taken
+from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from fusionflow_nb import errors
-from fusionflow_nb.credentials import Key
 from fusionflow_nb.media.media_types import extension
 from fusionflow_nb.providers.http import Part, Site, no_longer_than
 from fusionflow_nb.providers.protocol import (
@@ -23,6 +22,7 @@ from fusionflow_nb.providers.protocol import (
     SubmitAmbiguousError,
 )
 from fusionflow_nb.providers.service import Service, body_of, data_uri, not_taken, unknown_state
+from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping

@@ -15,10 +15,10 @@ import pytest
 from aiohttp import web
 
 from fusionflow_nb import errors
-from fusionflow_nb.home import SIMULATOR_VARIABLE
 from fusionflow_nb.providers.http import download
 from fusionflow_nb.providers.http.site import SIMULATED_KEY
 from fusionflow_nb.providers.protocol import Done, Failed, Operation, SubmitAmbiguousError
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.simulator import Fault, Simulator
 from fusionflow_nb.testing.contract.bad_endpoints import no_way, raw, served
 from fusionflow_nb.testing.contract.fixtures import Stage

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from fusionflow_nb.home import HOME_VARIABLE, SIMULATOR_VARIABLE
+from fusionflow_nb.settings.environment import HOME_VARIABLE, SIMULATOR_VARIABLE
 from fusionflow_nb.simulator import Simulator
 from fusionflow_nb.testing.contract.requests import asked_for
 

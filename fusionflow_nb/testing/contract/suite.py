@@ -12,7 +12,6 @@ import pytest
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
-from fusionflow_nb.credentials import Key
 from fusionflow_nb.providers.http import site
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
@@ -26,6 +25,7 @@ from fusionflow_nb.providers.protocol import (
     Refused,
     SubmitAmbiguousError,
 )
+from fusionflow_nb.settings.credentials import Key
 from fusionflow_nb.simulator import Mood
 from fusionflow_nb.simulator.scenario import BAD_KEY, File
 from fusionflow_nb.testing.contract.fixtures import Stage

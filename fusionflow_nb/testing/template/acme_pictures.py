@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from fusionflow_nb.credentials import Key
 from fusionflow_nb.providers.http import Site
 from fusionflow_nb.providers.model import ModelEntry, Parameter, PerImage
 from fusionflow_nb.providers.protocol import Failed, Operation, Pending, Refused, Request, Status, SubmitAmbiguousError
 from fusionflow_nb.providers.service import Service, body_of, not_taken, unknown_state
 from fusionflow_nb.providers.wire import Size, Wire
+from fusionflow_nb.settings.credentials import Key
 
 KEYS = ("ACME_API_KEY",)
 

@@ -19,12 +19,13 @@ import os
 import warnings
 from typing import TYPE_CHECKING
 
-from fusionflow_nb import credentials, errors
+from fusionflow_nb import errors
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.assets.s3 import Bucket
 from fusionflow_nb.assets.s3_settings import AUTO_REGION, BucketSettings, r2_endpoint
 from fusionflow_nb.assets.s3_store import S3Store
-from fusionflow_nb.home import SIMULATOR_VARIABLE, home_folder
+from fusionflow_nb.settings import credentials
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE, home_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

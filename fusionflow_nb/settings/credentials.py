@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.home import SIMULATOR_VARIABLE, home_folder
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE, home_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

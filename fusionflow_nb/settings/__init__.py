@@ -1,0 +1,1 @@
+"""What this user has configured: environment, credentials, bucket."""
