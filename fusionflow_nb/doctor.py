@@ -11,7 +11,7 @@ import shutil
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from fusionflow_nb import books, errors, session
-from fusionflow_nb.assets.s3_store import S3Store
+from fusionflow_nb.assets.s3.store import S3Store
 from fusionflow_nb.settings import bucket, credentials
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ def bucket_findings(origins: Sequence[str] = (), *, is_set: bool = False) -> Ite
     Raises:
         SecretError: settings that cannot be right.
     """
-    from fusionflow_nb.assets.s3 import Bucket  # noqa: PLC0415 - boto3 only when it is wanted
-    from fusionflow_nb.assets.s3_check import look  # noqa: PLC0415
+    from fusionflow_nb.assets.s3.bucket import Bucket  # noqa: PLC0415 - boto3 only when it is wanted
+    from fusionflow_nb.assets.s3.check import look  # noqa: PLC0415
 
     found = bucket.settings()
     if found is None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors, session
-from fusionflow_nb.assets.s3_store import S3Store
+from fusionflow_nb.assets.s3.store import S3Store
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.assets.local import StoredFile
-    from fusionflow_nb.assets.s3 import StoredObject
+    from fusionflow_nb.assets.s3.bucket import StoredObject
 
 _NAME = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _LOOK_S = 0.5

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fusionflow_nb.assets.s3_settings import BucketSettings
+from fusionflow_nb.assets.s3.settings import BucketSettings
 from fusionflow_nb.settings.bucket import variables_of
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def make_bucket(settings: BucketSettings) -> None:
     """Make the bucket that settings name; waits for a server that still sets itself up."""
     from botocore.exceptions import ClientError
 
-    from fusionflow_nb.assets.s3_client import make_client
+    from fusionflow_nb.assets.s3.client import make_client
 
     client = make_client(settings)
     deadline = time.monotonic() + PATIENCE_S

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from fusionflow_nb.assets.s3_settings import BucketSettings
+    from fusionflow_nb.assets.s3.settings import BucketSettings
 
 _CHUNK_BYTES = 64 << 10
 

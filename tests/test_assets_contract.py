@@ -20,8 +20,8 @@ from PIL import Image
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.local import LocalFolderStore
-from fusionflow_nb.assets.s3 import Bucket
-from fusionflow_nb.assets.s3_store import S3Store
+from fusionflow_nb.assets.s3.bucket import Bucket
+from fusionflow_nb.assets.s3.store import S3Store
 from fusionflow_nb.media import audio, picture, video
 from fusionflow_nb.media.values import Asset
 from fusionflow_nb.testing.memory_store import MemoryStore

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets import s3_check, s3_faults
 from fusionflow_nb.assets.local import LocalFolderStore
-from fusionflow_nb.assets.s3 import CACHE_CONTROL, Bucket
-from fusionflow_nb.assets.s3_client import make_client
-from fusionflow_nb.assets.s3_multipart import PART_BYTES, SINGLE_PUT_BYTES, MultipartUpload, Progress, part_length
-from fusionflow_nb.assets.s3_settings import BucketSettings, r2_endpoint
-from fusionflow_nb.assets.s3_store import S3Store
+from fusionflow_nb.assets.s3 import check
+from fusionflow_nb.assets.s3 import errors as errors_module
+from fusionflow_nb.assets.s3.bucket import CACHE_CONTROL, Bucket
+from fusionflow_nb.assets.s3.client import make_client
+from fusionflow_nb.assets.s3.multipart import PART_BYTES, SINGLE_PUT_BYTES, MultipartUpload, Progress, part_length
+from fusionflow_nb.assets.s3.settings import BucketSettings, r2_endpoint
+from fusionflow_nb.assets.s3.store import S3Store
 from fusionflow_nb.media.values import Asset
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def test_a_wrong_checksum_is_refused(bucket: Bucket, tmp_path: Path) -> None:
     """Bytes that are not those of the digest never lie under its key."""
     asset, path = a_file(tmp_path)
     path.write_bytes(os.urandom(asset.size_bytes))
-    with pytest.raises(s3_faults.ChangedOnTheWayError) as caught:
+    with pytest.raises(errors_module.ChangedOnTheWayError) as caught:
         bucket.upload(asset, path)
     assert caught.value.is_retryable
     assert bucket.head(asset) is None
@@ -173,10 +174,10 @@ def test_a_signed_put_takes_exactly_what_was_announced(bucket: Bucket, tmp_path:
 
 def test_only_known_pages_may_upload(bucket: Bucket) -> None:
     """The rule that `doctor` sets lets pages of its origin in by a preflight, and no foreign one."""
-    s3_check.set_cors(bucket, [PAGE])
-    assert s3_check.takes_uploads_from(bucket, PAGE)
-    assert not s3_check.takes_uploads_from(bucket, "https://evil.example")
-    states = [(one.state, one.says) for one in s3_check.look(bucket, [PAGE, "https://evil.example"])]
+    check.set_cors(bucket, [PAGE])
+    assert check.takes_uploads_from(bucket, PAGE)
+    assert not check.takes_uploads_from(bucket, "https://evil.example")
+    states = [(one.state, one.says) for one in check.look(bucket, [PAGE, "https://evil.example"])]
     assert [state for state, _ in states] == ["well", "well", "look"]
     assert '"https://evil.example"' in states[-1][1]
 
@@ -257,9 +258,9 @@ def test_there_are_never_too_many_parts(size_bytes: int) -> None:
 DIES = """
 import sys
 from pathlib import Path
-from fusionflow_nb.assets.s3 import Bucket
-from fusionflow_nb.assets.s3_multipart import Progress
-from fusionflow_nb.assets.s3_settings import BucketSettings
+from fusionflow_nb.assets.s3.bucket import Bucket
+from fusionflow_nb.assets.s3.multipart import Progress
+from fusionflow_nb.assets.s3.settings import BucketSettings
 from fusionflow_nb.media.values import Asset
 
 place, size, path, endpoint, key, secret = sys.argv[1:]
@@ -338,16 +339,16 @@ def test_trouble_is_told_by_its_code(s3: S3Server, tmp_path: Path) -> None:
     asset, path = a_file(tmp_path)
     nobody = dataclasses.replace(s3.settings, endpoint="http://127.0.0.1:9")
     cases = {
-        s3_faults.BucketKeysError: dataclasses.replace(s3.settings, secret_access_key="not-the-secret"),  # noqa: S106
-        s3_faults.NoBucketError: s3.bucket("nobody-made-this"),
-        s3_faults.BucketAwayError: nobody,
+        errors_module.BucketKeysError: dataclasses.replace(s3.settings, secret_access_key="not-the-secret"),  # noqa: S106
+        errors_module.NoBucketError: s3.bucket("nobody-made-this"),
+        errors_module.BucketAwayError: nobody,
     }
     for kind, settings in cases.items():
         with pytest.raises(kind) as caught:
             Bucket(settings).upload(asset, path)
         assert caught.value.hint
         assert settings.secret_access_key not in f"{caught.value} {caught.value!r} {settings!r}"
-    with pytest.raises(s3_faults.BucketKeysError):
+    with pytest.raises(errors_module.BucketKeysError):
         Bucket(dataclasses.replace(s3.settings, access_key_id="nobody")).find("ab" * 32)
 
 
@@ -358,8 +359,8 @@ def test_a_wrong_clock_is_told(s3: S3Server, tmp_path: Path, monkeypatch: pytest
 
     asset, path = a_file(tmp_path)
     monkeypatch.setattr(botocore.auth, "get_current_datetime", _shifted(botocore.auth.get_current_datetime, hours))
-    monkeypatch.setattr(s3_faults, "now", _shifted(s3_faults.now, hours))
-    with pytest.raises(s3_faults.ClockSkewError, match=f"{abs(hours) * 60} minutes") as caught:
+    monkeypatch.setattr(errors_module, "now", _shifted(errors_module.now, hours))
+    with pytest.raises(errors_module.ClockSkewError, match=f"{abs(hours) * 60} minutes") as caught:
         Bucket(s3.settings).upload(asset, path)
     assert caught.value.is_retryable
 

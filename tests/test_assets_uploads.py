@@ -18,11 +18,11 @@ from lab_kit import png, song, until
 from s3_line import Line
 
 from fusionflow_nb import doctor, errors, session
-from fusionflow_nb.assets import s3_faults
 from fusionflow_nb.assets.local import LocalFolderStore
-from fusionflow_nb.assets.s3 import Bucket
-from fusionflow_nb.assets.s3_multipart import PART_BYTES
-from fusionflow_nb.assets.s3_store import S3Store
+from fusionflow_nb.assets.s3 import errors as errors_module
+from fusionflow_nb.assets.s3.bucket import Bucket
+from fusionflow_nb.assets.s3.multipart import PART_BYTES
+from fusionflow_nb.assets.s3.store import S3Store
 from fusionflow_nb.assets.uploads import DONE, WAITING, MemoryLog
 from fusionflow_nb.author import Flow
 from fusionflow_nb.providers.registry import Registry
@@ -153,7 +153,7 @@ def test_a_run_does_not_need_the_bucket(s3: S3Server, asked: Asked, monkeypatch:
     run = two_steps().run()
     run.result()
     assert [url for _, url in asked.handed] == [None]
-    assert all(isinstance(one.error, s3_faults.BucketKeysError) for one in store_of(living).uploads.waiting())
+    assert all(isinstance(one.error, errors_module.BucketKeysError) for one in store_of(living).uploads.waiting())
     assert next(one for one in doctor.findings() if one.what == "bucket").state == "look"
     monkeypatch.setenv(bucket_settings.SECRET_KEY, s3.settings.secret_access_key)
     living.reopen_store()
@@ -170,7 +170,7 @@ def test_without_a_network_nothing_is_lost(line: Line, tmp_path: Path) -> None:
     store = S3Store(LocalFolderStore(tmp_path / "assets"), Bucket(line.settings))
     asset = store.put(png(seed=1))
     assert store.path(asset.sha256).read_bytes() == png(seed=1)
-    with pytest.raises(s3_faults.BucketAwayError) as caught:
+    with pytest.raises(errors_module.BucketAwayError) as caught:
         store.service_url(asset, expires_s=60, patience_s=0.1)
     assert caught.value.is_retryable
     line.mend()
@@ -210,10 +210,10 @@ def test_a_read_that_breaks_off_leaves_nothing(s3: S3Server, tmp_path: Path) -> 
 
     def broken(*_: Any, **__: Any) -> Iterator[bytes]:
         yield next(whole(there))
-        raise s3_faults.away(s3.settings, "cut")
+        raise errors_module.unreachable(s3.settings, "cut")
 
     second.bucket.read = broken  # type: ignore[method-assign, assignment]
-    with pytest.raises(s3_faults.BucketAwayError):
+    with pytest.raises(errors_module.BucketAwayError):
         second.path(asset.sha256)
     assert list(second.assets()) == []
     second.bucket.read = whole  # type: ignore[method-assign]
@@ -300,9 +300,9 @@ import resource, signal, sys
 from pathlib import Path
 from fusionflow_nb import errors
 from fusionflow_nb.assets.local import LocalFolderStore
-from fusionflow_nb.assets.s3 import Bucket
-from fusionflow_nb.assets.s3_settings import BucketSettings
-from fusionflow_nb.assets.s3_store import S3Store
+from fusionflow_nb.assets.s3.bucket import Bucket
+from fusionflow_nb.assets.s3.settings import BucketSettings
+from fusionflow_nb.assets.s3.store import S3Store
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from lab_kit import song
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -352,7 +352,7 @@ def states(home: Path) -> dict[str, int]:
 
 def _through(_: Any, line: Line) -> Any:
     """A client of every bucket that leads through a line."""
-    from fusionflow_nb.assets.s3_client import make_client
+    from fusionflow_nb.assets.s3.client import make_client
 
     made = make_client(line.settings)
     return property(lambda _self: made)

@@ -10,7 +10,7 @@ import pytest
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
 from fusionflow_nb.assets.local import LocalFolderStore
-from fusionflow_nb.assets.s3_store import S3Store
+from fusionflow_nb.assets.s3.store import S3Store
 from fusionflow_nb.settings import bucket, credentials
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE, home_folder
 

@@ -14,7 +14,7 @@ from lab_kit import png
 
 from fusionflow_nb import errors, housekeeping, session
 from fusionflow_nb.assets.local import LocalFolderStore
-from fusionflow_nb.assets.s3 import Bucket
+from fusionflow_nb.assets.s3.bucket import Bucket
 from fusionflow_nb.author import Flow
 from fusionflow_nb.cli import main
 from fusionflow_nb.providers.registry import Registry

@@ -14,8 +14,8 @@ from canvas_page import CanvasPage
 from jupyterlab_kit import jupyterlab
 from notebook_kit import IMPORT, Notebook
 
-from fusionflow_nb.assets import s3_check
-from fusionflow_nb.assets.s3 import Bucket
+from fusionflow_nb.assets.s3 import check
+from fusionflow_nb.assets.s3.bucket import Bucket
 from fusionflow_nb.media import video
 from fusionflow_nb.media.values import Asset
 from fusionflow_nb.session import HOME_VARIABLE
@@ -63,7 +63,7 @@ def bucket_lab(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     place = tmp_path_factory.mktemp("bucket-lab")
     shutil.copytree(ROOT / "jupyter-config", place / "config")
     with jupyterlab(place, **{HOME_VARIABLE: str(place / "home")}, **s3.variables) as running:
-        s3_check.set_cors(Bucket(s3.settings), [running.url])
+        check.set_cors(Bucket(s3.settings), [running.url])
         yield running
 
 
@@ -140,7 +140,7 @@ def test_a_bucket_that_refuses_the_page_is_gone_around(
     shutil.copytree(ROOT / "jupyter-config", tmp_path / "config")
     Bucket(s3.settings).client.put_bucket_cors(
         Bucket=s3.settings.bucket,
-        CORSConfiguration={"CORSRules": s3_check.cors_rule(["https://elsewhere.example"])},
+        CORSConfiguration={"CORSRules": check.cors_rule(["https://elsewhere.example"])},
     )
     place = jupyterlab(tmp_path, **{HOME_VARIABLE: str(tmp_path / "home")}, **s3.variables)
     page = browser.new_page()  # not a watched one: the browser itself says what it was refused

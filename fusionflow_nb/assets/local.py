@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.durable import part_file, sweep_stale, write_disposable
-from fusionflow_nb.assets.faults import store_faults
-from fusionflow_nb.assets.intake import Arrival, Source, file_sha256, open_source, pour, told_as
+from fusionflow_nb.assets.atomic_write import part_file, sweep_stale, write_disposable
+from fusionflow_nb.assets.ingest import Arrival, Source, declared_type, file_sha256, open_source, pour
 from fusionflow_nb.assets.keys import checked_sha256, file_name, local_uri
+from fusionflow_nb.assets.os_errors import store_errors
 from fusionflow_nb.assets.probe import describe, prove_and_picture
 from fusionflow_nb.assets.sniff import EXTENSIONS
 from fusionflow_nb.media.values import Asset
@@ -87,7 +87,7 @@ class LocalFolderStore:
                 return describe(held, kind, arrival)
             part.finish()
             # Proven under the part name: nobody ever sees a name for bytes that turn out to be no media.
-            with told_as(source, part.path, kind):
+            with declared_type(source, part.path, kind):
                 asset = describe(part.path, kind, arrival)
                 preview = prove_and_picture(part.path, asset.media_type)
             # A damaged file, whatever its extension, is replaced where it stands.
@@ -207,7 +207,7 @@ class LocalFolderStore:
         Raises:
             StoreError: the folder cannot be read.
         """
-        with store_faults(self._folder):
+        with store_errors(self._folder):
             for shelf in _entries(self._folder):
                 if _SHELF.fullmatch(shelf.name) and shelf.is_dir(follow_symlinks=False):
                     yield from _stored_files(shelf)
@@ -218,7 +218,7 @@ class LocalFolderStore:
         Raises:
             StoreError: it cannot be deleted.
         """
-        with store_faults(self._folder):
+        with store_errors(self._folder):
             stored.path.unlink(missing_ok=True)
             self._preview_path(stored.sha256).unlink(missing_ok=True)
         self._sound.pop(stored.path, None)
@@ -236,7 +236,7 @@ class LocalFolderStore:
         shelf = self._folder / sha256[:2]
         for suffix in EXTENSIONS.values():
             path = shelf / f"{sha256}.{suffix}"
-            with store_faults(self._folder):
+            with store_errors(self._folder):
                 try:
                     mode = path.stat().st_mode
                 except (FileNotFoundError, NotADirectoryError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.intake import Arrival, check_text
+from fusionflow_nb.assets.ingest import Arrival, check_text
 from fusionflow_nb.media.container import open_media
 from fusionflow_nb.media.values import Asset
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.assets.local import StoredFile
-    from fusionflow_nb.assets.s3 import SignedPut
+    from fusionflow_nb.assets.s3.bucket import SignedPut
     from fusionflow_nb.media.values import Asset
 
 

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.s3_faults import away
-from fusionflow_nb.assets.s3_multipart import Progress, StoppedError
+from fusionflow_nb.assets.s3.errors import unreachable
+from fusionflow_nb.assets.s3.multipart import Progress, StoppedError
 from fusionflow_nb.media.values import Asset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from fusionflow_nb.assets.s3 import Bucket
+    from fusionflow_nb.assets.s3.bucket import Bucket
 
 WAITING, DONE = "waiting", "done"
 AT_ONCE = 8
@@ -193,7 +193,7 @@ class Uploads:
             return
         job.tried.wait(timeout_s)
         if sha256 not in self._there:
-            raise job.error or away(self._bucket.settings, f"not there after {timeout_s:g} s")
+            raise job.error or unreachable(self._bucket.settings, f"not there after {timeout_s:g} s")
 
     def settle(self, *, timeout_s: float | None = None) -> bool:
         """Wait until nothing is on its way; False where that took too long."""
@@ -260,7 +260,7 @@ class Uploads:
             except errors.FusionFlowError as error:
                 self._failed(job, error)
             except OSError as error:
-                self._failed(job, away(self._bucket.settings, error.strerror or type(error).__name__))
+                self._failed(job, unreachable(self._bucket.settings, error.strerror or type(error).__name__))
             else:
                 self._ended(job)
 

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.local import LocalFolderStore
-from fusionflow_nb.assets.s3 import Bucket
-from fusionflow_nb.assets.s3_settings import AUTO_REGION, BucketSettings, r2_endpoint
-from fusionflow_nb.assets.s3_store import S3Store
+from fusionflow_nb.assets.s3.bucket import Bucket
+from fusionflow_nb.assets.s3.settings import AUTO_REGION, BucketSettings, r2_endpoint
+from fusionflow_nb.assets.s3.store import S3Store
 from fusionflow_nb.settings import credentials
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE, home_folder
 
@@ -83,8 +83,8 @@ def connect(given: Mapping[str, str] | None = None, *, is_tried: bool = True) ->
         raise errors.SecretError(f"A bucket has no setting {unknown}.", hint=f"It has: {', '.join(VARIABLES)}.")
     made = _made(said)
     if is_tried:
-        from fusionflow_nb.assets.s3 import Bucket  # noqa: PLC0415 - boto3 only when it is wanted
-        from fusionflow_nb.assets.s3_check import try_out  # noqa: PLC0415
+        from fusionflow_nb.assets.s3.bucket import Bucket  # noqa: PLC0415 - boto3 only when it is wanted
+        from fusionflow_nb.assets.s3.check import try_out  # noqa: PLC0415
 
         try_out(Bucket(made))
     credentials.connect(SERVICE, {KEY_ID: made.access_key_id, SECRET_KEY: made.secret_access_key})
@@ -158,7 +158,7 @@ def _from_file(home: Path | None = None) -> dict[str, str]:
 
 
 def _keep(plain: dict[str, str]) -> None:
-    from fusionflow_nb.assets.durable import part_file  # noqa: PLC0415 - only to write
+    from fusionflow_nb.assets.atomic_write import part_file  # noqa: PLC0415 - only to write
 
     with part_file(_path().parent) as part:
         part.write(json.dumps(plain, indent=2).encode())

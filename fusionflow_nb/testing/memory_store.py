@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.intake import Source, file_sha256, open_source, pour, told_as
+from fusionflow_nb.assets.ingest import Source, declared_type, file_sha256, open_source, pour
 from fusionflow_nb.assets.keys import checked_sha256, file_name, local_uri
 from fusionflow_nb.assets.probe import describe, prove_and_picture
 
@@ -45,7 +45,7 @@ class MemoryStore:
         with TemporaryDirectory(dir=self._folder) as folder:
             probed = Path(folder) / "bytes.part"
             probed.write_bytes(buffer.getvalue())
-            with told_as(source, probed, kind):
+            with declared_type(source, probed, kind):
                 asset = describe(probed, kind, arrival)
                 if self._is_sound(asset.sha256):
                     return asset

@@ -29,14 +29,14 @@ from rich.table import Table
 from s3_kit import NO_WEED, WEED, s3_server
 
 from fusionflow_nb.assets.local import LocalFolderStore
-from fusionflow_nb.assets.s3 import Bucket
-from fusionflow_nb.assets.s3_client import make_client
-from fusionflow_nb.assets.s3_store import S3Store
+from fusionflow_nb.assets.s3.bucket import Bucket
+from fusionflow_nb.assets.s3.client import make_client
+from fusionflow_nb.assets.s3.store import S3Store
 from fusionflow_nb.assets.uploads import AT_ONCE
 from fusionflow_nb.journal.journal import Journal
 
 if TYPE_CHECKING:
-    from fusionflow_nb.assets.s3_settings import BucketSettings
+    from fusionflow_nb.assets.s3.settings import BucketSettings
 
 SPAWN = multiprocessing.get_context("spawn")
 SMALL_BYTES, LARGE_BYTES = 100_000, 64 << 20

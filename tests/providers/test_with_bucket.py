@@ -17,7 +17,7 @@ from canvas_kit import talk
 
 import fusionflow_nb as ff
 from fusionflow_nb import session
-from fusionflow_nb.assets.s3_store import S3Store
+from fusionflow_nb.assets.s3.store import S3Store
 from fusionflow_nb.author import Flow
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.simulator import Simulator

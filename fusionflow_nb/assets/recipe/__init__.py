@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.durable import part_file
-from fusionflow_nb.assets.faults import EXPORT_HINT, source_faults
+from fusionflow_nb.assets.atomic_write import part_file
+from fusionflow_nb.assets.os_errors import EXPORT_HINT, source_errors
 from fusionflow_nb.assets.recipe import film, jpeg, png, wav, webp
-from fusionflow_nb.assets.recipe.pieces import pieces_of
+from fusionflow_nb.assets.recipe.chunks import chunks_of
 from fusionflow_nb.assets.recipe.text import MAX_RECIPE_BYTES, recipe_from_text, recipe_to_text
 from fusionflow_nb.assets.sniff import HEAD_BYTES, extension, sniff
 
@@ -59,7 +59,7 @@ def embed(data: bytes, recipe: Mapping[str, Any]) -> bytes:
             film.remux(source, target, text, media_type)
             return target.read_bytes()
     with BytesIO(data) as stream:
-        return b"".join(pieces_of(stream, _BYTE_FORMATS[media_type].rewrite(stream, text)))
+        return b"".join(chunks_of(stream, _BYTE_FORMATS[media_type].rewrite(stream, text)))
 
 
 def embed_file(source: Path, target: Path, recipe: Mapping[str, Any]) -> None:
@@ -70,13 +70,13 @@ def embed_file(source: Path, target: Path, recipe: Mapping[str, Any]) -> None:
         DiskFullError, UnwritableError, StoreError: the target cannot be written; it is as it was.
     """
     text = recipe_to_text(recipe)
-    with source_faults(source), source.open("rb") as stream:
+    with source_errors(source), source.open("rb") as stream:
         media_type = _carrier(stream.read(HEAD_BYTES))
         with part_file(target.absolute().parent, hint=EXPORT_HINT) as part:
             if media_type in film.MEDIA_TYPES:
                 film.remux(source, part.path, text, media_type)
             else:
-                for piece in pieces_of(stream, _BYTE_FORMATS[media_type].rewrite(stream, text)):
+                for piece in chunks_of(stream, _BYTE_FORMATS[media_type].rewrite(stream, text)):
                     part.write(piece)
             part.finish()
             part.publish(target.absolute(), mode=_EXPORT_MODE)
@@ -90,7 +90,7 @@ def extract(source: Path | bytes) -> dict[str, Any] | None:
         MissingExtraError: films need the extra `video`.
     """
     if isinstance(source, Path):
-        with source_faults(source), source.open("rb") as stream:
+        with source_errors(source), source.open("rb") as stream:
             media_type = sniff(stream.read(HEAD_BYTES))
             if media_type in film.MEDIA_TYPES:
                 return _parsed(film.read(source))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb.assets.faults import EXPORT_HINT, STORE_ERRNOS, store_fault
+from fusionflow_nb.assets.os_errors import EXPORT_HINT, STORE_ERRNOS, store_error
 from fusionflow_nb.assets.probe import read_facts, settle_type
-from fusionflow_nb.assets.recipe.pieces import truncated
+from fusionflow_nb.assets.recipe.chunks import truncated
 from fusionflow_nb.assets.recipe.text import MAX_RECIPE_BYTES, from_comment, to_comment, too_large
 from fusionflow_nb.media.container import load_av, media_errors, open_media
 
@@ -84,7 +84,7 @@ def _write_errors(target: Path) -> Iterator[None]:
         yield
     except load_av().error.FFmpegError as error:
         if error.errno in STORE_ERRNOS:
-            raise store_fault(OSError(error.errno, error.strerror), target.parent, hint=EXPORT_HINT) from error
+            raise store_error(OSError(error.errno, error.strerror), target.parent, hint=EXPORT_HINT) from error
         raise
 
 

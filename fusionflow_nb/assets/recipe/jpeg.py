@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.recipe import xmp
-from fusionflow_nb.assets.recipe.pieces import Piece, Span, read_at, size_of, truncated
+from fusionflow_nb.assets.recipe.chunks import Chunk, Span, read_at, size_of, truncated
 from fusionflow_nb.assets.recipe.text import damaged, too_large
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class _Segment:
         return read_at(stream, self.start + 4, self.end - self.start - 4)
 
 
-def rewrite(stream: BinaryIO, text: str) -> list[Piece]:
+def rewrite(stream: BinaryIO, text: str) -> list[Chunk]:
     """The file with its XMP new, every other segment and all pixels as they were.
 
     Raises:
@@ -70,7 +70,7 @@ def rewrite(stream: BinaryIO, text: str) -> list[Piece]:
     kept = [segment for segment in segments if segment not in ours]
     # After JFIF and before all else, where readers look first.
     lead = [segment for segment in kept[:1] if segment.marker == _APP0]
-    pieces: list[Piece] = [Span(0, 2), *(Span(segment.start, segment.end) for segment in lead)]
+    pieces: list[Chunk] = [Span(0, 2), *(Span(segment.start, segment.end) for segment in lead)]
     pieces += _xmp_segments(text, packet)
     pieces += [Span(segment.start, segment.end) for segment in kept[len(lead) :]]
     return [*pieces, Span(segments[-1].end, size_of(stream))]
@@ -117,7 +117,7 @@ def _segments(stream: BinaryIO) -> Iterator[_Segment]:
         start = end
 
 
-def _xmp_segments(text: str, packet: bytes | None) -> list[Piece]:
+def _xmp_segments(text: str, packet: bytes | None) -> list[Chunk]:
     """One segment, or a main one that points at parts."""
     whole = _MAIN + xmp.packet_with(text, packet)
     if len(whole) <= _MAX_SEGMENT_BYTES:

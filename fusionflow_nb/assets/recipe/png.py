@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from fusionflow_nb.assets.recipe.pieces import Piece, Span, read_at, size_of, truncated
+from fusionflow_nb.assets.recipe.chunks import Chunk, Span, read_at, size_of, truncated
 from fusionflow_nb.assets.recipe.text import MAX_RECIPE_BYTES, damaged, too_large
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class _Chunk:
         return self.start + _FRAME_BYTES + self.data_bytes
 
 
-def rewrite(stream: BinaryIO, text: str) -> list[Piece]:
+def rewrite(stream: BinaryIO, text: str) -> list[Chunk]:
     """The file with its recipe chunk new, every other chunk as it was.
 
     Raises:
@@ -46,7 +46,7 @@ def rewrite(stream: BinaryIO, text: str) -> list[Piece]:
     chunks = list(_chunks(stream))
     if len(chunks) < 2 or chunks[0].kind != b"IHDR" or chunks[-1].kind != b"IEND":
         raise truncated(_NAME)
-    pieces: list[Piece] = [Span(0, chunks[0].end), _recipe_chunk(text)]
+    pieces: list[Chunk] = [Span(0, chunks[0].end), _recipe_chunk(text)]
     pieces += [Span(chunk.start, chunk.end) for chunk in chunks[1:] if not _is_recipe(stream, chunk)]
     return [*pieces, Span(chunks[-1].end, size_of(stream))]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.recipe.pieces import Piece, Span, read_at, size_of, truncated
+from fusionflow_nb.assets.recipe.chunks import Chunk, Span, read_at, size_of, truncated
 
 HEADER_BYTES = 12
 _MAX_BYTES = (1 << 32) - 2
@@ -75,13 +75,13 @@ def chunk_bytes(kind: bytes, data: bytes) -> bytes:
     return kind + len(data).to_bytes(4, "little") + data + bytes(len(data) % 2)
 
 
-def copied(stream: BinaryIO, chunk: RiffChunk) -> list[Piece]:
+def copied(stream: BinaryIO, chunk: RiffChunk) -> list[Chunk]:
     """A chunk as it was, its padding byte given where the file left it out."""
     present = min(chunk.end, size_of(stream))
     return [Span(chunk.start, present), bytes(chunk.end - present)]
 
 
-def assembled(form: bytes, pieces: list[Piece], rest: Span) -> list[Piece]:
+def assembled(form: bytes, pieces: list[Chunk], rest: Span) -> list[Chunk]:
     """A RIFF file of a form (`WEBP`, `WAVE`) from its chunks; `rest` is what followed them in the old file.
 
     Raises:

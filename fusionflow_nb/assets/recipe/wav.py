@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from fusionflow_nb.assets.recipe.pieces import Piece, Span, read_at, size_of, truncated
+from fusionflow_nb.assets.recipe.chunks import Chunk, Span, read_at, size_of, truncated
 from fusionflow_nb.assets.recipe.riff import RiffChunk, assembled, chunk_bytes, chunks_of, copied, whole_chunks
 from fusionflow_nb.assets.recipe.text import MAX_RECIPE_BYTES, damaged, from_comment, to_comment, too_large
 
@@ -15,7 +15,7 @@ _COMMENT_AT = len(_OURS) + 4
 _MAX_COMMENT_BYTES = MAX_RECIPE_BYTES + 64
 
 
-def rewrite(stream: BinaryIO, text: str) -> list[Piece]:
+def rewrite(stream: BinaryIO, text: str) -> list[Chunk]:
     """The file with its recipe chunk new, every other chunk as it was.
 
     Raises:
@@ -24,7 +24,7 @@ def rewrite(stream: BinaryIO, text: str) -> list[Piece]:
     chunks, end = whole_chunks(stream, _NAME)
     if not {b"fmt ", b"data"} <= {chunk.kind for chunk in chunks}:
         raise truncated(_NAME)
-    pieces: list[Piece] = []
+    pieces: list[Chunk] = []
     for chunk in chunks:
         if not _is_recipe(stream, chunk):
             pieces += copied(stream, chunk)

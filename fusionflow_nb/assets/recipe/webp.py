@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from fusionflow_nb.assets.recipe import xmp
-from fusionflow_nb.assets.recipe.pieces import Piece, Span, read_at, size_of, truncated
+from fusionflow_nb.assets.recipe.chunks import Chunk, Span, read_at, size_of, truncated
 from fusionflow_nb.assets.recipe.riff import RiffChunk, assembled, chunk_bytes, chunks_of, copied, whole_chunks
 from fusionflow_nb.assets.recipe.text import too_large
 
@@ -19,7 +19,7 @@ _XMP_FLAG = 0x04
 _ALPHA_FLAG = 0x10
 
 
-def rewrite(stream: BinaryIO, text: str) -> list[Piece]:
+def rewrite(stream: BinaryIO, text: str) -> list[Chunk]:
     """The file with its XMP chunk new, every other chunk as it was.
 
     Raises:
@@ -27,7 +27,7 @@ def rewrite(stream: BinaryIO, text: str) -> list[Piece]:
     """
     chunks, end = whole_chunks(stream, _NAME)
     kept = [chunk for chunk in chunks if chunk.kind not in {b"XMP ", b"VP8X"}]
-    pieces: list[Piece] = [chunk_bytes(b"VP8X", _extended_header(stream, chunks))]
+    pieces: list[Chunk] = [chunk_bytes(b"VP8X", _extended_header(stream, chunks))]
     for chunk in kept:
         pieces += copied(stream, chunk)
     pieces.append(chunk_bytes(b"XMP ", xmp.packet_with(text, _packet(stream, chunks))))

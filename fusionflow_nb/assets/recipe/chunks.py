@@ -22,10 +22,10 @@ class Span:
     end: int
 
 
-Piece: TypeAlias = "bytes | Span"
+Chunk: TypeAlias = "bytes | Span"
 
 
-def pieces_of(stream: BinaryIO, pieces: Iterable[Piece]) -> Iterator[bytes]:
+def chunks_of(stream: BinaryIO, pieces: Iterable[Chunk]) -> Iterator[bytes]:
     """The bytes of the pieces in order, spans in chunks, so that a large file is never in memory whole."""
     for piece in pieces:
         if isinstance(piece, bytes):

@@ -15,18 +15,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.intake import CHUNK_BYTES
+from fusionflow_nb.assets.ingest import CHUNK_BYTES
 from fusionflow_nb.assets.keys import checked_sha256, store_key
-from fusionflow_nb.assets.s3_client import make_client
-from fusionflow_nb.assets.s3_faults import EXISTS_ALREADY, NOT_FOUND, away, bucket_faults, status_of
-from fusionflow_nb.assets.s3_multipart import SINGLE_PUT_BYTES, MultipartUpload, Progress
+from fusionflow_nb.assets.s3.client import make_client
+from fusionflow_nb.assets.s3.errors import EXISTS_ALREADY, NOT_FOUND, bucket_errors, status_of, unreachable
+from fusionflow_nb.assets.s3.multipart import SINGLE_PUT_BYTES, MultipartUpload, Progress
 from fusionflow_nb.media import media_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from fusionflow_nb.assets.s3_settings import BucketSettings
+    from fusionflow_nb.assets.s3.settings import BucketSettings
     from fusionflow_nb.media.values import Asset
 
 CACHE_CONTROL = "max-age=31536000, immutable"
@@ -101,7 +101,7 @@ class Bucket:
             StoppedError: `progress` said so.
             OSError: the file cannot be read.
         """
-        with bucket_faults(self.settings):
+        with bucket_errors(self.settings):
             if asset.size_bytes <= SINGLE_PUT_BYTES:
                 is_new = self._put_whole(asset, path, recipe, overwrite=overwrite)
             else:
@@ -123,7 +123,7 @@ class Bucket:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - an extra
 
         key = store_key(asset)
-        with bucket_faults(self.settings):
+        with bucket_errors(self.settings):
             try:
                 said = self.client.head_object(Bucket=self.settings.bucket, Key=key)
             except ClientError as error:
@@ -154,7 +154,7 @@ class Bucket:
         asked = {"Bucket": self.settings.bucket, "Key": stored.key}
         if first_bytes is not None:
             asked["Range"] = f"bytes=0-{first_bytes - 1}"
-        with bucket_faults(self.settings):
+        with bucket_errors(self.settings):
             try:
                 body = self.client.get_object(**asked)["Body"]
             except ClientError as error:
@@ -166,7 +166,7 @@ class Bucket:
                 try:
                     chunk = body.read(CHUNK_BYTES)
                 except (BotoCoreError, HTTPError, OSError) as error:
-                    raise away(self.settings, type(error).__name__) from error
+                    raise unreachable(self.settings, type(error).__name__) from error
                 if not chunk:
                     return
                 yield chunk
@@ -179,7 +179,7 @@ class Bucket:
 
     def delete(self, stored: Sequence[StoredObject]) -> None:
         """Remove objects. Raises BucketError: some may be gone."""
-        with bucket_faults(self.settings):
+        with bucket_errors(self.settings):
             for at in range(0, len(stored), _DELETED_AT_ONCE):
                 # One by one would do as well; a list needs a checksum, which boto3 then sends as a plain header.
                 named = [{"Key": one.key} for one in stored[at : at + _DELETED_AT_ONCE]]
@@ -271,7 +271,7 @@ class Bucket:
     def _listed(self, prefix: str, older_than_s: float = 0.0) -> Iterator[StoredObject]:
         newest = datetime.now(UTC) - timedelta(seconds=older_than_s)
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.settings.bucket, Prefix=prefix)
-        for page in _under(bucket_faults, self.settings, pages):
+        for page in _under(bucket_errors, self.settings, pages):
             for one in page.get("Contents", ()):
                 named = _KEY.fullmatch(one["Key"])
                 if named and named[3] in _TYPES and (not older_than_s or one["LastModified"] < newest):

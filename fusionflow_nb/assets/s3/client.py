@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors
 
 if TYPE_CHECKING:
-    from fusionflow_nb.assets.s3_settings import BucketSettings
+    from fusionflow_nb.assets.s3.settings import BucketSettings
 
 CONNECTIONS = 32
 CONNECT_TIMEOUT_S = 10

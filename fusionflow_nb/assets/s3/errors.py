@@ -12,7 +12,7 @@ from fusionflow_nb import errors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fusionflow_nb.assets.s3_settings import BucketSettings
+    from fusionflow_nb.assets.s3.settings import BucketSettings
 
 NOT_FOUND, EXISTS_ALREADY = 404, 412
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -68,7 +68,7 @@ def now() -> datetime:
 
 
 @contextmanager
-def bucket_faults(settings: BucketSettings) -> Iterator[None]:
+def bucket_errors(settings: BucketSettings) -> Iterator[None]:
     """Turn what boto3 raises into a BucketError. What the caller asks for by status (404, 412) he catches inside.
 
     Raises:
@@ -81,7 +81,7 @@ def bucket_faults(settings: BucketSettings) -> Iterator[None]:
     except ClientError as error:
         raise _answered(error.response, settings) from error
     except BotoCoreError as error:
-        raise away(settings, type(error).__name__) from error
+        raise unreachable(settings, type(error).__name__) from error
 
 
 def status_of(response: dict[str, Any]) -> int:
@@ -89,7 +89,7 @@ def status_of(response: dict[str, Any]) -> int:
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def away(settings: BucketSettings, said: str) -> BucketAwayError:
+def unreachable(settings: BucketSettings, said: str) -> BucketAwayError:
     """The bucket did not answer."""
     return BucketAwayError(
         f"The bucket {settings.bucket} at {settings.endpoint} does not answer ({said}).",

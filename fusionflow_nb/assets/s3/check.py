@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.s3_faults import BucketKeysError, bucket_faults
+from fusionflow_nb.assets.s3.errors import BucketKeysError, bucket_errors
 from fusionflow_nb.media.values import Asset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fusionflow_nb.assets.s3 import Bucket
+    from fusionflow_nb.assets.s3.bucket import Bucket
 
 _TIMEOUT_S = 20
 _HEADERS = ["Content-Type", "Cache-Control", "If-None-Match", "X-Amz-Checksum-Sha256", "Range"]
@@ -78,7 +78,7 @@ def set_cors(bucket: Bucket, origins: Sequence[str]) -> None:
     from botocore.exceptions import ClientError  # noqa: PLC0415 - an extra
 
     name = bucket.settings.bucket
-    with bucket_faults(bucket.settings):
+    with bucket_errors(bucket.settings):
         try:
             known = bucket.client.get_bucket_cors(Bucket=name)["CORSRules"]
         except ClientError as error:

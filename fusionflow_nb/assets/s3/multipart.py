@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.s3_faults import EXISTS_ALREADY, NOT_FOUND, status_of
+from fusionflow_nb.assets.s3.errors import EXISTS_ALREADY, NOT_FOUND, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

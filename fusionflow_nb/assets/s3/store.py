@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.keys import checked_sha256
-from fusionflow_nb.assets.s3 import lost
+from fusionflow_nb.assets.s3.bucket import lost
 from fusionflow_nb.assets.sniff import HEAD_BYTES, sniff
 from fusionflow_nb.assets.uploads import MemoryLog, Uploads
 from fusionflow_nb.media.values import Asset
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from fusionflow_nb.assets.intake import Source
+    from fusionflow_nb.assets.ingest import Source
     from fusionflow_nb.assets.local import LocalFolderStore, StoredFile
-    from fusionflow_nb.assets.s3 import Bucket, SignedPut, StoredObject
+    from fusionflow_nb.assets.s3.bucket import Bucket, SignedPut, StoredObject
     from fusionflow_nb.assets.uploads import UploadLog
 
 UPLOAD_PATIENCE_S = 600.0

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from fusionflow_nb.assets.faults import store_faults
+from fusionflow_nb.assets.os_errors import store_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,19 +34,19 @@ class PartFile:
 
     def write(self, data: bytes) -> None:
         """Append bytes."""
-        with store_faults(self._root, hint=self._hint):
+        with store_errors(self._root, hint=self._hint):
             self._stream.write(data)
 
     def finish(self) -> None:
         """Flush all bytes to the disk and close; the file is whole and may be read under its part name."""
-        with store_faults(self._root, hint=self._hint):
+        with store_errors(self._root, hint=self._hint):
             self._stream.flush()
             os.fsync(self._stream.fileno())
             self._stream.close()
 
     def publish(self, target: Path, *, mode: int = _READ_ONLY) -> None:
         """Give the finished file its name in one step, replacing what is there; then it survives a power cut."""
-        with store_faults(self._root, hint=self._hint):
+        with store_errors(self._root, hint=self._hint):
             self.path.chmod(mode)
             _make_folder(target.parent)
             _rename(self.path, target)
@@ -67,7 +67,7 @@ def part_file(folder: Path, *, root: Path | None = None, hint: str | None = None
     """
     root = root or folder
     path = folder / f"{uuid4().hex}{PART_SUFFIX}"
-    with store_faults(root, hint=hint):
+    with store_errors(root, hint=hint):
         folder.mkdir(parents=True, exist_ok=True)
         stream = path.open("xb")
     try:
@@ -88,7 +88,7 @@ def write_disposable(target: Path, data: bytes, *, parts: Path) -> None:
     """
     with part_file(parts) as part:
         part.write(data)
-        with store_faults(target.parent):
+        with store_errors(target.parent):
             part._stream.close()  # noqa: SLF001 - same file
             target.parent.mkdir(parents=True, exist_ok=True)
             _rename(part.path, target)

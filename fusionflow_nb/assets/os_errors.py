@@ -27,7 +27,7 @@ STORE_HINT = "Point the setting FUSIONFLOW_HOME at a folder you can write, then 
 _FULL_HINT = "Free some space there or point the setting FUSIONFLOW_HOME at another disk, then run again."
 
 
-def store_fault(error: OSError, folder: Path, *, hint: str | None = None) -> errors.StoreError:
+def store_error(error: OSError, folder: Path, *, hint: str | None = None) -> errors.StoreError:
     """What a failed write below a folder means; `hint` replaces the advice where FUSIONFLOW_HOME is not the answer."""
     reason = error.strerror or type(error).__name__
     if error.errno in _FULL:
@@ -41,7 +41,7 @@ def store_fault(error: OSError, folder: Path, *, hint: str | None = None) -> err
 
 
 @contextmanager
-def store_faults(folder: Path, *, hint: str | None = None) -> Iterator[None]:
+def store_errors(folder: Path, *, hint: str | None = None) -> Iterator[None]:
     """Turn an OSError of a write below `folder` into a StoreError.
 
     Raises:
@@ -50,11 +50,11 @@ def store_faults(folder: Path, *, hint: str | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise store_fault(error, folder, hint=hint) from error
+        raise store_error(error, folder, hint=hint) from error
 
 
 @contextmanager
-def source_faults(path: Path) -> Iterator[None]:
+def source_errors(path: Path) -> Iterator[None]:
     """Turn an OSError of a read from a file that somebody handed us into MediaError."""
     try:
         yield

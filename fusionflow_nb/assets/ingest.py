@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.faults import source_faults
+from fusionflow_nb.assets.os_errors import source_errors
 from fusionflow_nb.assets.sniff import DECLARED_TYPES, HEAD_BYTES, sniff
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def pour(chunks: Iterable[bytes], write: Callable[[bytes], object]) -> Arrival:
 
 
 @contextmanager
-def told_as(source: Source, part: Path, media_type: str) -> Iterator[None]:
+def declared_type(source: Source, part: Path, media_type: str) -> Iterator[None]:
     """Let a MediaError name what the caller gave, not the part file that nobody knows."""
     try:
         yield
@@ -94,7 +94,7 @@ def check_text(path: Path, media_type: str) -> None:
     Raises:
         MediaError: it is not.
     """
-    with source_faults(path):
+    with source_errors(path):
         if media_type == _JSON:
             _check_json(path)
             return
@@ -158,7 +158,7 @@ def _chunks(source: object) -> Iterator[bytes]:
 
 
 def _file_chunks(path: Path) -> Iterator[bytes]:
-    with source_faults(path):
+    with source_errors(path):
         # A pipe or device could give bytes for ever.
         if not stat.S_ISREG(path.stat().st_mode):
             message = f"{path} is no regular file."
@@ -167,7 +167,7 @@ def _file_chunks(path: Path) -> Iterator[bytes]:
     with stream:
         while True:
             # Only the read is guarded: while this generator rests, errors belong to whoever writes.
-            with source_faults(path):
+            with source_errors(path):
                 chunk = stream.read(CHUNK_BYTES)
             if not chunk:
                 return

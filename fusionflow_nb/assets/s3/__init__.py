@@ -1,0 +1,1 @@
+"""Assets in an S3-compatible bucket (Cloudflare R2)."""
