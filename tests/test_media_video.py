@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fusionflow_nb import errors
-from fusionflow_nb.media import audio, flipbook, video
+from fusionflow_nb.media import animated_images, audio, video
 from fusionflow_nb.media.camera import View, box_of, ease, move_camera
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def film_bytes(factory: pytest.TempPathFactory, codec: str) -> bytes:
         folder = factory.mktemp("fuzz")
         sound, path = tone(folder / "wav", 1), folder / codec
         if codec == "webp":
-            flipbook.write_webp(path, frames(8), fps=FPS, size=(WIDTH, HEIGHT), comment="x")
+            animated_images.write_webp(path, frames(8), fps=FPS, size=(WIDTH, HEIGHT), comment="x")
         elif codec != "wav":
             video.write_video(path, frames(12), fps=FPS, width=WIDTH, height=HEIGHT, codec=codec, audio=sound)
         _MADE[codec] = path.read_bytes()
@@ -318,7 +318,7 @@ def test_animated_gif_is_read(tmp_path: Path) -> None:
 
 def test_too_many_flipbook_frames_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The frame count of an animation is bounded."""
-    monkeypatch.setattr(flipbook, "MAX_FRAMES", 3)
+    monkeypatch.setattr(animated_images, "MAX_FRAMES", 3)
     pictures = [Image.fromarray(frame(index)) for index in range(4)]
     pictures[0].save(tmp_path / "film.gif", save_all=True, append_images=pictures[1:], duration=100)
     with pytest.raises(errors.MediaError):

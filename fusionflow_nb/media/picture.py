@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from PIL import ExifTags, Image
 
 from fusionflow_nb import errors
-from fusionflow_nb.media.plain import MAX_PIXELS, check_pixels, flatten, from_array, to_array, to_plain, too_large
+from fusionflow_nb.media.rgb import MAX_PIXELS, check_pixels, flatten, from_array, to_array, to_rgb, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -172,7 +172,7 @@ def open_picture(source: Path | bytes) -> Image.Image:
         # Asked before decoding, so that picture_facts, which never decodes, sees the same answer.
         turn = _UPRIGHT.get(_orientation(media_type, image))
         image.load()
-        plain = to_plain(image)
+        plain = to_rgb(image)
         return plain if turn is None else plain.transpose(turn)
 
 
@@ -182,7 +182,7 @@ def encode_png(image: Image.Image) -> bytes:
     >>> encode_png(Image.new("L", (2, 2)))[:4]
     b'\x89PNG'
     """
-    return _encode(to_plain(image), "PNG", compress_level=1)
+    return _encode(to_rgb(image), "PNG", compress_level=1)
 
 
 def encode_webp(image: Image.Image, quality: int = 85, *, effort: int = 4) -> bytes:
@@ -191,7 +191,7 @@ def encode_webp(image: Image.Image, quality: int = 85, *, effort: int = 4) -> by
     Raises:
         MediaError: a side above 16383 px, the most the format can hold.
     """
-    plain = to_plain(image)
+    plain = to_rgb(image)
     _check_side(plain, 16383, "WebP")
     return _encode(plain, "WEBP", quality=quality, method=effort)
 
@@ -202,7 +202,7 @@ def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
     Raises:
         MediaError: a side above 65500 px, the most the format can hold.
     """
-    plain = to_plain(image)
+    plain = to_rgb(image)
     _check_side(plain, 65500, "JPEG")
     return _encode(flatten(plain, (255, 255, 255)), "JPEG", quality=quality)
 
@@ -213,7 +213,7 @@ def thumbnail(image: Image.Image, side: int = 256) -> bytes:
     >>> picture_facts(thumbnail(Image.new("RGB", (1000, 500))))
     PictureFacts(media_type='image/webp', width=256, height=128)
     """
-    plain = to_plain(image)
+    plain = to_rgb(image)
     scale = min(1.0, side / max(plain.size))
     size = (max(1, round(plain.width * scale)), max(1, round(plain.height * scale)))
     small = plain if size == plain.size else plain.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusionflow_nb import errors
-from fusionflow_nb.media import flipbook
+from fusionflow_nb.media import animated_images
 from fusionflow_nb.media.audio import read_sound
 from fusionflow_nb.media.container import is_av_available, whole_file
 from fusionflow_nb.media.decode import VideoFacts, no_frame, stream_comment, stream_facts, stream_frames
@@ -95,7 +95,7 @@ def write_video(
         elif audio is not None or codec != "vp9":
             raise errors.MissingExtraError("Sound in a video" if audio is not None else f"{codec} video", extra="video")
         else:
-            flipbook.write_webp(part, every, fps=fps, size=size, comment=comment)
+            animated_images.write_webp(part, every, fps=fps, size=size, comment=comment)
     return video_facts(path)
 
 
@@ -118,8 +118,8 @@ def video_facts(path: Path) -> VideoFacts:
     media_type = _flipbook_type(path)
     if media_type is None:
         return stream_facts(path)
-    with flipbook.open_flipbook(path) as picture:
-        durations_s = [duration_s for _, duration_s, _ in flipbook.flip(picture, None)]
+    with animated_images.open_flipbook(path) as picture:
+        durations_s = [duration_s for _, duration_s, _ in animated_images.iter_frames(picture, None)]
         count, total_s = len(durations_s), round(sum(durations_s), 3)
         return VideoFacts(
             media_type=media_type,
@@ -214,7 +214,7 @@ def read_comment(path: Path) -> str | None:
         MediaError: no video, hostile or damaged.
         MissingExtraError: PyAV is not installed and the file is no animated picture.
     """
-    return stream_comment(path) if _flipbook_type(path) is None else flipbook.read_comment(path)
+    return stream_comment(path) if _flipbook_type(path) is None else animated_images.read_comment(path)
 
 
 def _frames_from(
@@ -224,15 +224,15 @@ def _frames_from(
     if _flipbook_type(path) is None:
         yield from stream_frames(path, start_s, max_pixels)
         return
-    with flipbook.open_flipbook(path) as picture:
-        for time_s, duration_s, pixels in flipbook.flip(picture, max_pixels):
+    with animated_images.open_flipbook(path) as picture:
+        for time_s, duration_s, pixels in animated_images.iter_frames(picture, max_pixels):
             yield time_s, 0.25 * duration_s, pixels
 
 
 def _flipbook_type(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
-            return flipbook.media_type_of(file.read(16))
+            return animated_images.media_type_of(file.read(16))
     except OSError as error:
         message = f"{path.name} cannot be read ({error.strerror})."
         raise errors.MediaError(message, hint="Check the path and its permissions.") from error

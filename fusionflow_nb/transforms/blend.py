@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 from PIL import Image
 
-from fusionflow_nb.media.plain import to_plain
+from fusionflow_nb.media.rgb import to_rgb
 from fusionflow_nb.transforms.checks import in_range, one_of
 from fusionflow_nb.transforms.image import resize
 from fusionflow_nb.transforms.mask import as_mask
@@ -69,7 +69,7 @@ def blend(
     """
     one_of("mode", mode, _MIX)
     in_range("opacity", opacity, 0.0, 1.0)
-    below = to_plain(base)
+    below = to_rgb(base)
     above = resize(top, *below.size, "cover")
     out_mode = "RGBA" if below.mode == "RGBA" else "L" if below.mode == above.mode == "L" else "RGB"
     cover = as_mask(mask, below.size) if mask is not None else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from PIL import Image
 
 from fusionflow_nb import errors
-from fusionflow_nb.media.plain import MAX_PIXELS, flatten, to_plain
+from fusionflow_nb.media.rgb import MAX_PIXELS, flatten, to_rgb
 from fusionflow_nb.transforms import frames, lettering
 from fusionflow_nb.transforms.checks import in_range, one_of
 
@@ -276,7 +276,7 @@ class _Sheet:
 
     def _fitted(self, image: Image.Image) -> Image.Image:
         """The whole picture within the cell, over the panel where it is transparent, never enlarged."""
-        plain = to_plain(image)
+        plain = to_rgb(image)
         scale = min(1.0, self.cell[0] / plain.width, self.cell[1] / plain.height)
         size = (max(1, round(plain.width * scale)), max(1, round(plain.height * scale)))
         # A pixel's breadth of panel at one side would look like a flaw: shapes that nearly fit are made to.

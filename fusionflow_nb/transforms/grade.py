@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 from PIL import Image, ImageFilter
 
-from fusionflow_nb.media.plain import to_plain
+from fusionflow_nb.media.rgb import to_rgb
 from fusionflow_nb.transforms.checks import in_range, one_of
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def grade(
 
 def apply_table(image: Image.Image, table: NDArray[np.float32]) -> Image.Image:
     """The picture looked up in a table as `grade_table` makes it, interpolated linearly between its nodes."""
-    plain = to_plain(image)
+    plain = to_rgb(image)
     plain = plain if plain.mode == "RGBA" else plain.convert("RGB")
     if np.array_equal(table, identity_table()):
         return plain.copy()  # exact: interpolation may round a level away

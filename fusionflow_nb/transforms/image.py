@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 from PIL import Image
 
 from fusionflow_nb import errors
-from fusionflow_nb.media.plain import MAX_PIXELS, to_plain
+from fusionflow_nb.media.rgb import MAX_PIXELS, to_rgb
 from fusionflow_nb.transforms.checks import ANCHORS, colour, in_range, one_of
 
 Fit: TypeAlias = Literal["contain", "cover", "stretch", "inside"]
@@ -43,7 +43,7 @@ def resize(
     (10, 5)
     """
     one_of("fit", fit, ("contain", "cover", "stretch", "inside"))
-    plain = to_plain(image)
+    plain = to_rgb(image)
     asked = _asked_size(plain.size, width, height)
     if fit == "stretch":
         target = asked if upscale else (min(asked[0], plain.width), min(asked[1], plain.height))
@@ -76,7 +76,7 @@ def crop(
     >>> crop(Image.new("RGB", (160, 160)), aspect="16:9").size
     (160, 90)
     """
-    plain = to_plain(image)
+    plain = to_rgb(image)
     for name, value in (("x", x), ("y", y)):
         in_range(name, value, 0.0, 1.0)
     for name, value, start, start_name in (("width", width, x, "x"), ("height", height, y, "y")):

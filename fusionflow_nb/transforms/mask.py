@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from fusionflow_nb import errors
-from fusionflow_nb.media.plain import flatten, to_plain
+from fusionflow_nb.media.rgb import flatten, to_rgb
 from fusionflow_nb.transforms.checks import in_range, one_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def mask_from_luminance(
     if low > high:
         message = f"low is {low:g}, above high ({high:g})."
         raise errors.ParameterError(message, hint="Swap them, or invert the mask.")
-    plain = to_plain(image)
+    plain = to_rgb(image)
     matrix = (0.2126, 0.7152, 0.0722, 0.0)
     luma = plain if plain.mode == "L" else plain.convert("RGB").convert("L", matrix)
     levels = np.arange(256) / 255
@@ -93,7 +93,7 @@ def mask_shape(
         ("angle", angle, -360.0, 360.0),
     ):
         in_range(name, value, low, high)
-    size = to_plain(like).size if isinstance(like, Image.Image) else like
+    size = to_rgb(like).size if isinstance(like, Image.Image) else like
     in_range("width in px", size[0], 1, 65_500)
     in_range("height in px", size[1], 1, 65_500)
     across = np.arange(size[0], dtype=np.float32) + np.float32(0.5) - np.float32(x * size[0])
@@ -159,7 +159,7 @@ def apply_mask(image: Image.Image, mask: Image.Image) -> Image.Image:
     >>> apply_mask(Image.new("RGB", (1, 1), "red"), Image.new("L", (1, 1), 51)).getpixel((0, 0))
     (255, 0, 0, 51)
     """
-    result = to_plain(image).convert("RGBA")
+    result = to_rgb(image).convert("RGBA")
     result.putalpha(ImageChops.multiply(result.getchannel("A"), as_mask(mask, result.size)))
     return result
 

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from PIL import Image, ImageDraw, ImageFilter
 
 from fusionflow_nb import errors
-from fusionflow_nb.media.plain import to_plain
+from fusionflow_nb.media.rgb import to_rgb
 from fusionflow_nb.transforms import lettering
 from fusionflow_nb.transforms.checks import ANCHORS, colour, in_range, one_of
 
@@ -61,7 +61,7 @@ def text_overlay(
     ):
         in_range(name, value, low, high)
     ink, edge = colour("fill", fill), colour("outline_fill", outline_fill)
-    plain = to_plain(image)
+    plain = to_rgb(image)
     if not text.strip():
         return plain.copy()
     side = min(plain.size)

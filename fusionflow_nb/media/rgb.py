@@ -23,7 +23,7 @@ MAX_PIXELS: Final = 100_000_000
 PLAIN_MODES: Final = frozenset({"L", "RGB", "RGBA"})
 
 
-def to_plain(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
     """Any Pillow image as a plain picture: mode L, RGB or RGBA, 8 bits, sRGB, without metadata.
 
     Deeper greys are scaled, not clipped: 16 bits by 255/65535, floats from 0..1 (or 0..255, if any value
@@ -60,7 +60,7 @@ def flatten(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
     >>> flatten(Image.new("RGBA", (1, 1), (0, 0, 0, 0)), (9, 8, 7)).getpixel((0, 0))
     (9, 8, 7)
     """
-    plain = to_plain(image)
+    plain = to_rgb(image)
     if plain.mode != "RGBA":
         return plain
     base = Image.new("RGBA", plain.size, (*ground, 255))
@@ -75,7 +75,7 @@ def to_array(image: Image.Image) -> NDArray[np.uint8]:
     >>> to_array(Image.new("L", (4, 3))).shape
     (3, 4, 3)
     """
-    plain = to_plain(image)
+    plain = to_rgb(image)
     return np.array(plain.convert("RGB") if plain.mode == "L" else plain)
 
 

@@ -125,7 +125,7 @@ def _check_size(width: int, height: int, path: Path) -> None:
         raise errors.MediaError(message, hint="Scale it to at most 8192 x 4320 and try again.")
 
 
-def flip(
+def iter_frames(
     picture: Image.Image, max_pixels: int | None
 ) -> Iterator[tuple[float, float, Callable[[], NDArray[np.uint8]]]]:
     """Each frame of an open flipbook, in order: (start in s, duration in s, gives its pixels (h, w, 3)).
