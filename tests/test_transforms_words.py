@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from fusionflow_nb import errors
-from fusionflow_nb.transforms import lettering
+from fusionflow_nb.transforms import text_layout
 from fusionflow_nb.transforms.checks import ANCHORS
 from fusionflow_nb.transforms.contact_sheet import SheetCell, contact_sheet
 from fusionflow_nb.transforms.mask import (
@@ -193,12 +193,12 @@ def test_letters_no_font_has_are_named() -> None:
 @given(st.text(max_size=60), st.integers(20, 200), st.integers(1, 4))
 def test_wrapped_lines_fit(text: str, width: int, max_lines: int) -> None:
     """Lines are no wider (but for a single letter) and no more than asked; no word is lost without a mark."""
-    pen = lettering.pen_for("", 14)
-    shown = lettering.legible(text, pen)
-    lines = lettering.wrap(shown, pen, width, max_lines)
+    pen = text_layout.text_style("", 14)
+    shown = text_layout.readable_text(text, pen)
+    lines = text_layout.wrap(shown, pen, width, max_lines)
     assert len(lines) <= max_lines
     assert all(pen.length(line) <= width or len(line) <= 2 for line in lines)
-    if not lines[-1].endswith(lettering.ELLIPSIS):
+    if not lines[-1].endswith(text_layout.ELLIPSIS):
         assert "".join("".join(lines).split()) == "".join(shown.split())
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.rgb import MAX_PIXELS, flatten, to_rgb
-from fusionflow_nb.transforms import frames, lettering
+from fusionflow_nb.transforms import frames, text_layout
 from fusionflow_nb.transforms.checks import in_range, one_of
 
 if TYPE_CHECKING:
@@ -149,9 +149,11 @@ class _Sheet:
         self.row_width = self._row_width()
         count = max(len(grid.columns), len(grid.places[0]))
         width = 2 * self.margin + self.row_width + count * (cell[0] + self.gap) - self.gap
-        self.title_pen = lettering.pen_for(title, 24 * unit, _OVERSAMPLING)
+        self.title_pen = text_layout.text_style(title, 24 * unit, _OVERSAMPLING)
         self.title_lines = (
-            lettering.wrap(lettering.legible(title, self.title_pen), self.title_pen, width - 2 * self.margin, 2)
+            text_layout.wrap(
+                text_layout.readable_text(title, self.title_pen), self.title_pen, width - 2 * self.margin, 2
+            )
             if title.strip()
             else []
         )
@@ -185,21 +187,21 @@ class _Sheet:
 
     # What goes where.
 
-    def _label_pen(self) -> lettering.Pen:
+    def _label_pen(self) -> text_layout.TextStyle:
         """One pen for all labels, so that they look alike."""
         labels = "".join([*self.grid.rows, *self.grid.columns, *(text for row in self.grid.captions for text in row)])
-        return lettering.pen_for(labels, 14 * self.unit, _OVERSAMPLING)
+        return text_layout.text_style(labels, 14 * self.unit, _OVERSAMPLING)
 
     def _set(self, text: str, width: int, max_lines: int) -> list[str]:
         """A label in lines, as its pen can write it."""
         pen = self.label_pen
-        return lettering.wrap(lettering.legible(text, pen), pen, width, max_lines) if text else []
+        return text_layout.wrap(text_layout.readable_text(text, pen), pen, width, max_lines) if text else []
 
     def _row_width(self) -> int:
         """What the widest row label needs, up to two thirds of a cell, and the gap to the pictures."""
         if not self.grid.rows:
             return 0
-        widest = max(self.label_pen.length(lettering.legible(row, self.label_pen)) for row in self.grid.rows)
+        widest = max(self.label_pen.length(text_layout.readable_text(row, self.label_pen)) for row in self.grid.rows)
         most = max(self.cell[0] * 0.66, 90 * self.unit)
         return math.ceil(min(widest, most)) + round(18 * self.unit)
 
@@ -216,8 +218,8 @@ class _Sheet:
         lines = max(len(lines) for lines in captions)
         return lines * self.label_pen.line_height + round(12 * self.unit) if lines else 0
 
-    def _small(self, text: str) -> lettering.Pen:
-        return lettering.pen_for(text, 12 * self.unit, _OVERSAMPLING)
+    def _small(self, text: str) -> text_layout.TextStyle:
+        return text_layout.text_style(text, 12 * self.unit, _OVERSAMPLING)
 
     # The parts.
 
@@ -239,7 +241,9 @@ class _Sheet:
             names = [(both, (self.margin, bottom - small), self.size[0] - 2 * self.margin)]
         for name, at, room in names:
             pen = self._small(name)
-            self._lines(sheet, at, [lettering.cut(lettering.legible(name, pen), pen, room)], pen, self.colours.muted)
+            self._lines(
+                sheet, at, [text_layout.cut(text_layout.readable_text(name, pen), pen, room)], pen, self.colours.muted
+            )
 
     def _draw_row_label(self, sheet: Image.Image, row: int, y: int) -> None:
         most = max(1, self.cell[1] // self.label_pen.line_height)
@@ -292,7 +296,7 @@ class _Sheet:
         pen = self._small(note)
         room = self.cell[0] - round(28 * self.unit)
         most = max(1, min(4, self.cell[1] // pen.line_height - 1))
-        lines = lettering.wrap(lettering.legible(note, pen), pen, room, most)
+        lines = text_layout.wrap(text_layout.readable_text(note, pen), pen, room, most)
         top = at[1] + (self.cell[1] - pen.line_height * len(lines)) / 2
         for row, line in enumerate(lines):
             middle = (at[0] + self.cell[0] / 2, top + row * pen.line_height)
@@ -302,7 +306,7 @@ class _Sheet:
         """A few words on the picture, in its lower left corner, readable on any ground."""
         pen = self._small(note)
         pad, inset = round(5 * self.unit), round(7 * self.unit)
-        text = lettering.cut(lettering.legible(note, pen), pen, self.cell[0] - 2 * (inset + pad))
+        text = text_layout.cut(text_layout.readable_text(note, pen), pen, self.cell[0] - 2 * (inset + pad))
         size = (math.ceil(pen.length(text)) + 2 * pad, pen.height + round(2 * self.unit))
         place = (at[0] + inset, at[1] + self.cell[1] - inset - size[1])
         shade = frames.rounded_box(size, round(4 * self.unit), 0.62)
@@ -310,6 +314,8 @@ class _Sheet:
         pen.draw(sheet, (place[0] + pad, place[1] + round(self.unit)), text, "white")
 
     @staticmethod
-    def _lines(sheet: Image.Image, at: tuple[float, float], lines: list[str], pen: lettering.Pen, fill: str) -> None:
+    def _lines(
+        sheet: Image.Image, at: tuple[float, float], lines: list[str], pen: text_layout.TextStyle, fill: str
+    ) -> None:
         for row, line in enumerate(lines):
             pen.draw(sheet, (at[0], at[1] + row * pen.line_height), line, fill)

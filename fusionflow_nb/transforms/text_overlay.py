@@ -8,10 +8,10 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.rgb import to_rgb
-from fusionflow_nb.transforms import lettering
+from fusionflow_nb.transforms import text_layout
 from fusionflow_nb.transforms.checks import ANCHORS, colour, in_range, one_of
 
-Block: TypeAlias = tuple[list[str], lettering.Pen]
+Block: TypeAlias = tuple[list[str], text_layout.TextStyle]
 
 # A text too large for its place shrinks in these steps, to this share of the asked size; then it is cut.
 _SHRINK: Final = 0.92
@@ -83,24 +83,24 @@ def text_overlay(
 
 def _fitted(text: str, room: tuple[int, int], size: float, outline: float) -> Block:
     """Lines and face at the largest size, up to `size` px, at which the text fits into the room."""
-    pen = lettering.pen_for(text, size)
-    shown = lettering.legible(text, pen)
+    pen = text_layout.text_style(text, size)
+    shown = text_layout.readable_text(text, pen)
     if shown.count("?") > text.count("?"):
-        lost = lettering.missing_letters(text)
+        lost = text_layout.missing_letters(text)
         message = f"No font here has all the letters of text; the built-in one lacks: {lost[:20]}"
         raise errors.ParameterError(
             message, hint="Install a font that has them, such as Noto Sans, or change the text."
         )
     smallest = max(4.0, size * _SMALLEST)
     while True:
-        pen = lettering.pen_for(text, size)
+        pen = text_layout.text_style(text, size)
         wide, tall = (side - 2 * round(outline * size) for side in room)
-        lines = lettering.wrap(shown, pen, wide)
+        lines = text_layout.wrap(shown, pen, wide)
         is_broken = any(pen.length(word) > wide for word in shown.split())
         if size <= smallest or (not is_broken and len(lines) * pen.line_height <= tall):
             break
         size = max(smallest, size * _SHRINK)
-    return lettering.wrap(shown, pen, wide, max(1, tall // pen.line_height)), pen
+    return text_layout.wrap(shown, pen, wide, max(1, tall // pen.line_height)), pen
 
 
 def _drawn(

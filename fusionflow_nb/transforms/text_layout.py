@@ -63,7 +63,7 @@ _PLAIN_LETTERS: Final = str.maketrans(
 
 
 @dataclass(frozen=True, slots=True)
-class Pen:
+class TextStyle:
     """A face at a size, and how it measures and draws; all measures are px of the picture.
 
     With an `oversampling` above 1, letters are drawn that much larger and shrunk: small ones keep their true
@@ -97,14 +97,14 @@ class Pen:
         image.paste(Image.new("RGB", (width, self.height + 2 * pad), fill), (left, top), letters.reduce(times))
 
 
-def pen_for(text: str, size: float, oversampling: int = 1) -> Pen:
+def text_style(text: str, size: float, oversampling: int = 1) -> TextStyle:
     """A pen whose letters are `size` px: the built-in face if it has every letter of the text, else the best found."""
     if not missing_letters(text):
-        return Pen(_built_in(size * oversampling), oversampling)
+        return TextStyle(_built_in(size * oversampling), oversampling)
     found = [name for name in _SYSTEM_FACES if _system(name, _PROBE_SIZE) is not None]
     best = min(["", *found], key=lambda name: len(_lacks(text, name)))  # the first of equals
     face = _system(best, size * oversampling) if best else None
-    return Pen(face or _built_in(size * oversampling), oversampling)
+    return TextStyle(face or _built_in(size * oversampling), oversampling)
 
 
 def missing_letters(text: str) -> str:
@@ -116,7 +116,7 @@ def missing_letters(text: str) -> str:
     return _lacks(text, "")
 
 
-def legible(text: str, pen: Pen) -> str:
+def readable_text(text: str, pen: TextStyle) -> str:
     """The text as the pen can write it: letters it lacks become their nearest in basic Latin, or a question mark."""
     name = pen.face.path if isinstance(pen.face.path, str) else ""  # the built-in face has no path
     # Control signs are nothing to be seen, and some make the layout engine fail; line breaks are for `wrap`.
@@ -128,7 +128,7 @@ def legible(text: str, pen: Pen) -> str:
     return "".join("?" if _lacks(said := plain.get(letter, letter), name) else said for letter in text)
 
 
-def wrap(text: str, pen: Pen, width: float, max_lines: int | None = None) -> list[str]:
+def wrap(text: str, pen: TextStyle, width: float, max_lines: int | None = None) -> list[str]:
     """The text in lines of at most `width` px, broken at spaces, within a word only where it is too long alone.
 
     Line breaks of the text stay. With `max_lines`, what does not fit is cut with an ellipsis.
@@ -151,13 +151,13 @@ def wrap(text: str, pen: Pen, width: float, max_lines: int | None = None) -> lis
     return lines
 
 
-def cut(text: str, pen: Pen, width: float) -> str:
+def cut(text: str, pen: TextStyle, width: float) -> str:
     """The text in one line if it fits into `width` px, else its beginning and an ellipsis."""
     line = " ".join(text.split())
     return line if pen.length(line) <= width else _with_ellipsis(line, pen, width)
 
 
-def _with_ellipsis(text: str, pen: Pen, width: float) -> str:
+def _with_ellipsis(text: str, pen: TextStyle, width: float) -> str:
     while text and pen.length(text + ELLIPSIS) > width:
         text = text[:-1]
     return text.rstrip(f" ,;:·-{ELLIPSIS}") + ELLIPSIS
@@ -200,7 +200,7 @@ def _has(letter: str, name: str) -> bool:
     return bytes(face.getmask(letter)) != bytes(face.getmask(_NO_LETTER))
 
 
-def _pieces(word: str, pen: Pen, width: float) -> list[str]:
+def _pieces(word: str, pen: TextStyle, width: float) -> list[str]:
     """A word in pieces of at most `width` px, one letter at least; the last piece may be joined by more words.
 
     Broken after a hyphen, slash, dot or underscore where one comes late enough, as names of models have them.
