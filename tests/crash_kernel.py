@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from fusionflow_nb import failpoints, session
 from fusionflow_nb.author import Flow
 from fusionflow_nb.failpoints import Failpoint
-from fusionflow_nb.journal.turnstile import Turnstile
+from fusionflow_nb.journal.commit_lock import CommitLock
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.settings.environment import HOME_VARIABLE, SIMULATOR_VARIABLE
 
@@ -99,7 +99,7 @@ def listen(order: Order, home: Path, at_the_end: ExitStack) -> None:
     """Die at the step; hold the journal from the first download on until a result is put aside, where that is asked."""
     steps_to_go = itertools.count(order.nth - 1, -1)
     holds = iter((True,) if "busy" in order.words else ())
-    held = Turnstile(home / "journal.turnstile") if "busy" in order.words else None
+    held = CommitLock(home / "journal.turnstile") if "busy" in order.words else None
     turn = ExitStack()
     at_the_end.callback(failpoints.listen, None)
 

@@ -12,7 +12,7 @@ from engine_kit import PATIENCE_S, Heard, counts, state_of
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
 from fusionflow_nb.engine import dispatch
-from fusionflow_nb.journal import turnstile
+from fusionflow_nb.journal import commit_lock
 from fusionflow_nb.providers.protocol import Failed
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session
@@ -338,7 +338,7 @@ def test_a_busy_journal_submits_nothing(flow: Flow, fake: Counting, living: Sess
     flow.generate_image("dawn", model="fake/image")
     flow.plan()
     living.journal._writer._patience_s = 0.05
-    held = turnstile.Turnstile(living.home / "journal.turnstile")
+    held = commit_lock.CommitLock(living.home / "journal.turnstile")
     with held.turn():
         run = flow.run()
         with pytest.raises(errors.JournalBusyError, match=f"process {os.getpid()}.*nothing paid was submitted"):
@@ -361,7 +361,7 @@ def test_a_journal_that_is_busy_later_submits_nothing_more(
     run = flow.run()
     heard.until_state(run, "still", "running", progress=0.01)
     living.journal._writer._patience_s = 0.05
-    held = turnstile.Turnstile(living.home / "journal.turnstile")
+    held = commit_lock.CommitLock(living.home / "journal.turnstile")
     with held.turn():
         heard.until_state(run, "large", "failed")
     held.close()

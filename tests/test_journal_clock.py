@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from journal_kit import DAY_US, an_intent, ended, key_of
 
-from fusionflow_nb.journal import money
+from fusionflow_nb.journal import reservations
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.journal.protocol import Granted, Held, OverBudget, Spending, Stored
 
@@ -40,7 +40,7 @@ def other(tmp_path, clock):
 
 
 def days(*times_us):
-    return [f"day:{money.day_of(at_us)}" for at_us in times_us]
+    return [f"day:{reservations.day_of(at_us)}" for at_us in times_us]
 
 
 @pytest.mark.parametrize("jump_us", JUMPS_US.values(), ids=JUMPS_US.keys())
@@ -79,7 +79,7 @@ async def test_unknown_work_counts_on_its_day_however_often_the_clock_comes_by(j
     project = "project:scratch"
     for jump_us in (DAY_US, -DAY_US, -DAY_US, DAY_US):
         clock.now_us += jump_us
-        is_its_day = money.day_of(clock.now_us) == money.day_of(NOON_US)
+        is_its_day = reservations.day_of(clock.now_us) == reservations.day_of(NOON_US)
         expected = Spending(0, 70, 0) if is_its_day else Spending(0, 0, 70)
         assert (await journal.spending([project]))[project] == expected
         more = an_intent("b", reserve=40)

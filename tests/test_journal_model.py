@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from journal_kit import an_intent, ended, key_of
 
-from fusionflow_nb.journal import claims, money, schema
+from fusionflow_nb.journal import claims, reservations, schema
+from fusionflow_nb.journal.event_log import Stamp
 from fusionflow_nb.journal.ids import new_id
-from fusionflow_nb.journal.logbook import Stamp
 from fusionflow_nb.journal.protocol import Granted, Held, Inherited, OverBudget, Stored, Unknown
 
 CAP = 100
@@ -129,7 +129,7 @@ class Leases(RuleBasedStateMachine):
             return
         found = {job.content_key: (job.job_id, job.epoch, job.state) for job in claims.open_jobs(self.cursor)}
         assert found == {key_of(key): (job["id"], job["epoch"], job["state"]) for key, job in self.jobs.items()}
-        spending = money.spending_in(self.cursor, "project:scratch", money.day_of(10**15))
+        spending = reservations.spending_in(self.cursor, "project:scratch", reservations.day_of(10**15))
         assert (spending.spent_micro_usd, spending.reserved_micro_usd) == (self.spent, self.held())
         assert dict(self.cursor.execute("SELECT content_key, generation_id FROM results")) == {
             key_of(key): generation_id for key, generation_id in self.results.items()

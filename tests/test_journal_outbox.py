@@ -20,12 +20,12 @@ from journal_kit import (
 )
 
 from fusionflow_nb import errors
-from fusionflow_nb.journal import failures, outbox, replay
+from fusionflow_nb.journal import messages, outbox, replay
+from fusionflow_nb.journal.commit_lock import CommitLock
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.journal.outbox import Outbox
 from fusionflow_nb.journal.protocol import Stored
 from fusionflow_nb.journal.records import RunRecord
-from fusionflow_nb.journal.turnstile import Turnstile
 
 needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX systems")
 
@@ -39,7 +39,7 @@ def journal(tmp_path):
 @pytest.fixture
 def held_turnstile(tmp_path):
     """Somebody holds the turnstile until the test lets go."""
-    turnstile = Turnstile(tmp_path / "journal.turnstile")
+    turnstile = CommitLock(tmp_path / "journal.turnstile")
     turn = turnstile.turn()
     turn.__enter__()
     is_held = [True]
@@ -117,7 +117,7 @@ async def die_with_a_paid_result(home):
     intent = an_intent("paid")
     await dying.claim([intent], {})
     await dying.accepted(intent.job_id, 1, {"id": 1})
-    dying._put_aside([replay.finish_entry(dying._stamp(), (intent.job_id, 1), ended(intent))], failures.busy())
+    dying._put_aside([replay.finish_entry(dying._stamp(), (intent.job_id, 1), ended(intent))], messages.busy())
     abandon(dying)
     return intent
 

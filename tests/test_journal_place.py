@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fusionflow_nb import errors
-from fusionflow_nb.journal import place
+from fusionflow_nb.journal import location
 
 TABLE = """\
 /dev/sda1 / ext4 rw 0 0
@@ -31,41 +31,41 @@ tmpfs /tmp tmpfs rw 0 0
 )
 def test_longest_mount_point_decides(path, expected):
     """A local disk mounted inside a network home is local, and the reverse."""
-    assert place.file_system_of(Path(path), TABLE) == expected
+    assert location.file_system_of(Path(path), TABLE) == expected
 
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "fuse.rclone", "9p", "lustre"])
 def test_network_file_systems_are_known(kind):
     """Types that reach over the network."""
-    assert place.is_network(kind)
+    assert location.is_network(kind)
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "apfs", "fuse.ntfs-3g", "fuseblk"])
 def test_local_file_systems_are_left_alone(kind):
     """Types of local disks."""
-    assert not place.is_network(kind)
+    assert not location.is_network(kind)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="owners and modes of POSIX systems")
 def test_network_home_moves_the_journal_with_one_warning(tmp_path, monkeypatch):
     """The journal goes to a private local folder, the same one each time; the warning names the setting."""
-    monkeypatch.setattr(place, "_LASTING_TEMPORARY_FOLDER", tmp_path)
+    monkeypatch.setattr(location, "_LASTING_TEMPORARY_FOLDER", tmp_path)
     home = Path("/home/ann/fusionflow")
     with pytest.warns(UserWarning, match=r"network.*nfs4.*FUSIONFLOW_HOME") as caught:
-        folder = place.journal_folder(home, mounts=TABLE)
+        folder = location.journal_folder(home, mounts=TABLE)
     assert len(caught) == 1
     assert folder.parent == tmp_path
     assert folder.stat().st_mode & 0o777 == 0o700
     with pytest.warns(UserWarning, match="network"):
-        assert place.journal_folder(home, mounts=TABLE) == folder
+        assert location.journal_folder(home, mounts=TABLE) == folder
     with pytest.warns(UserWarning, match="network"):
-        assert place.journal_folder(Path("/home/ben/fusionflow"), mounts=TABLE) != folder
+        assert location.journal_folder(Path("/home/ben/fusionflow"), mounts=TABLE) != folder
     folder.chmod(0o755)
     with pytest.raises(errors.JournalError, match="open to others"):
-        place.journal_folder(home, mounts=TABLE)
+        location.journal_folder(home, mounts=TABLE)
 
 
 def test_local_home_is_used_as_it_is(tmp_path):
     """No warning, no other folder."""
-    assert place.journal_folder(tmp_path, mounts="/dev/sda1 / ext4 rw 0 0\nshort line\n") == tmp_path
-    assert place.journal_folder(tmp_path, mounts="") == tmp_path
+    assert location.journal_folder(tmp_path, mounts="/dev/sda1 / ext4 rw 0 0\nshort line\n") == tmp_path
+    assert location.journal_folder(tmp_path, mounts="") == tmp_path

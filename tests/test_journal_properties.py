@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from journal_kit import DAY_US, a_generation, an_intent, ended, key_of
 from test_journal_outbox import abandon
 
-from fusionflow_nb.journal import failures, liveness, money, replay
+from fusionflow_nb.journal import liveness, messages, replay, reservations
 from fusionflow_nb.journal.ids import new_id
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.journal.protocol import Granted, Held, Inherited, OverBudget, Stored, Unknown
@@ -92,7 +92,7 @@ class Kernels(RuleBasedStateMachine):
 
     @property
     def today(self):
-        return money.day_of(self.now_us)
+        return reservations.day_of(self.now_us)
 
     def held(self, day=None):
         """What is reserved today: unknown work counts on its own day alone."""
@@ -244,7 +244,7 @@ class Kernels(RuleBasedStateMachine):
             try:
                 assert isinstance(asyncio.run(journal.adopt(job.id)), Stored)
                 assert key in self.results
-            except failures.errors.JournalError:
+            except messages.errors.JournalError:
                 assert key not in self.results
         else:
             assert asyncio.run(journal.adopt(job.id)) == self.taken(job, journal.kernel_id, None)
@@ -293,7 +293,7 @@ class Kernels(RuleBasedStateMachine):
             if line.generation is None
             else replay.finish_entry(stamp, lease, line.generation)
         )
-        journal._put_aside([entry], failures.busy())
+        journal._put_aside([entry], messages.busy())
         self.outboxes.setdefault(journal.kernel_id, []).append(line)
 
     @rule(key=keys)
@@ -412,7 +412,8 @@ class Kernels(RuleBasedStateMachine):
             results = dict(reader.execute("SELECT content_key, generation_id FROM results"))
             waiters = set(reader.execute("SELECT job_id, waiting_job_id, kernel_id FROM waiters"))
             sums = {
-                scope: money.spending_in(reader.cursor(), scope, self.today) for scope in (PROJECT, f"day:{self.today}")
+                scope: reservations.spending_in(reader.cursor(), scope, self.today)
+                for scope in (PROJECT, f"day:{self.today}")
             }
             states = dict(
                 reader.execute(

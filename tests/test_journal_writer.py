@@ -12,11 +12,11 @@ import pytest
 from journal_kit import a_generation, an_intent, ended, events_of, is_sound, key_of, worker, write_for_ever
 
 from fusionflow_nb import errors
-from fusionflow_nb.journal import failures, logbook, schema
+from fusionflow_nb.journal import event_log, messages, schema
+from fusionflow_nb.journal.commit_lock import CommitLock
 from fusionflow_nb.journal.journal import Journal, now_us
 from fusionflow_nb.journal.protocol import Granted, Held, Inherited, Spending
-from fusionflow_nb.journal.requests import Request
-from fusionflow_nb.journal.turnstile import Turnstile
+from fusionflow_nb.journal.write_queue import WriteRequest
 
 LOCK = "journal.turnstile"
 
@@ -44,7 +44,7 @@ def journal(tmp_path):
 
 async def test_failing_request_takes_no_other_along(journal, tmp_path, monkeypatch):
     """Requests that share a commit fail for themselves."""
-    turnstile = Turnstile(tmp_path / LOCK)
+    turnstile = CommitLock(tmp_path / LOCK)
 
     def broken(cursor):
         cursor.execute("INSERT INTO projects VALUES ('half', 'written')")
@@ -70,7 +70,7 @@ async def test_failing_request_takes_no_other_along(journal, tmp_path, monkeypat
 
 async def test_claim_that_waits_too_long_names_the_holder_and_is_never_carried_out(journal, tmp_path):
     """Busy: nothing paid is submitted, and nothing of the claim turns up later."""
-    turnstile = Turnstile(tmp_path / LOCK)
+    turnstile = CommitLock(tmp_path / LOCK)
     intent = an_intent(reserve=5)
     with turnstile.turn():
         with pytest.raises(errors.JournalBusyError, match=f"process {os.getpid()}") as caught:
@@ -112,7 +112,7 @@ def test_claim_committed_before_its_caller_left_is_withdrawn(tmp_path):
         dying.call(dying.accepted(inherited.job_id, 1, {"id": 2}))
         dying._life.leave_to_parent()
         intents = [an_intent("new", reserve=5), an_intent("held"), an_intent("inherited")]
-        request = Request(
+        request = WriteRequest(
             lambda cursor: journal._claims.claim(cursor, intents, {}),
             lambda cursor, answers: journal._claims.withdraw(cursor, intents, answers),
         )
@@ -172,7 +172,7 @@ async def test_waiter_whose_caller_left_waits_no_longer(tmp_path):
 async def test_record_whose_caller_left_is_written_all_the_same(tmp_path):
     """What has happened is logged, whoever still listens."""
     with Journal.open(tmp_path) as journal:
-        turnstile = Turnstile(tmp_path / LOCK)
+        turnstile = CommitLock(tmp_path / LOCK)
         with turnstile.turn():
             task = asyncio.ensure_future(journal.record([a_generation("a")]))
             await asyncio.sleep(0)
@@ -266,7 +266,7 @@ async def test_writer_without_turnstile_is_waited_for(journal, tmp_path):
 
 def test_stopped_holder_makes_open_say_who(tmp_path):
     """Opening waits its patience, then names the process that holds the turnstile."""
-    turnstile = Turnstile(tmp_path / LOCK)
+    turnstile = CommitLock(tmp_path / LOCK)
     with turnstile.turn(), pytest.raises(errors.JournalBusyError, match=str(os.getpid())):
         Journal.open(tmp_path, patience_s=0.2)
     turnstile.close()
@@ -367,9 +367,9 @@ def test_locks_of_dead_kernels_are_swept(tmp_path):
 def test_event_written_twice_is_there_once(tmp_path):
     """Ids are made by the client, so saying a thing twice is harmless."""
     with Journal.open(tmp_path) as journal:
-        stamp = logbook.Stamp("id", 1, "k")
-        first = journal._writer.wait(lambda cursor: logbook.append(cursor, stamp, "run", "r", "{}"))
-        again = journal._writer.wait(lambda cursor: logbook.append(cursor, stamp, "run", "r", "{}"))
+        stamp = event_log.Stamp("id", 1, "k")
+        first = journal._writer.wait(lambda cursor: event_log.append(cursor, stamp, "run", "r", "{}"))
+        again = journal._writer.wait(lambda cursor: event_log.append(cursor, stamp, "run", "r", "{}"))
     assert (first, again) == (1, None)
     assert len(events_of(tmp_path)) == 1
 
@@ -397,8 +397,8 @@ def test_sqlite_codes_decide(tmp_path):
     """The class of our error follows SQLite's code, not its text."""
     error = sqlite3.OperationalError("database is locked")
     error.sqlite_errorcode = sqlite3.SQLITE_FULL
-    assert isinstance(failures.translate(error, tmp_path), errors.JournalUnwritableError)
+    assert isinstance(messages.translate(error, tmp_path), errors.JournalUnwritableError)
     error.sqlite_errorcode = sqlite3.SQLITE_BUSY_SNAPSHOT
-    assert isinstance(failures.translate(error, tmp_path), errors.JournalBusyError)
+    assert isinstance(messages.translate(error, tmp_path), errors.JournalBusyError)
     error.sqlite_errorcode = sqlite3.SQLITE_ERROR
-    assert type(failures.translate(error, tmp_path)) is errors.JournalError
+    assert type(messages.translate(error, tmp_path)) is errors.JournalError

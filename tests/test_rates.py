@@ -19,7 +19,7 @@ from journal_kit import an_intent, ended
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
 from fusionflow_nb.engine import dispatch
-from fusionflow_nb.journal import rates, schema
+from fusionflow_nb.journal import rate_limits, schema
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.journal.protocol import Gate, Granted, Later
 from fusionflow_nb.providers.protocol import Failed, Limits
@@ -98,13 +98,13 @@ def test_no_minute_sees_more_starts_than_are_allowed(per_minute: int, steps: lis
     cursor = connection.cursor()
     schema.migrate(cursor)
     gate = Gate("fake", per_minute)
-    burst, per_second = rates.shape(per_minute)
+    burst, per_second = rate_limits.shape(per_minute)
     now_us, true_us, starts = 10**15, 0, []
     for step in steps:
         now_us += step
         true_us += max(0, step)  # time itself never goes back
-        while rates.wait_us(cursor, gate, now_us, always) == 0 and len(starts) < 4 * per_minute:
-            rates.take(cursor, gate, now_us, None)
+        while rate_limits.wait_us(cursor, gate, now_us, always) == 0 and len(starts) < 4 * per_minute:
+            rate_limits.take(cursor, gate, now_us, None)
             starts.append(true_us)
     for first, last in itertools.combinations(range(len(starts)), 2):
         since_s = (starts[last] - starts[first]) / 1e6
@@ -118,35 +118,35 @@ def test_no_minute_sees_more_starts_than_are_allowed(per_minute: int, steps: lis
 def test_who_waits_as_long_as_told_may_start(cursor: Any) -> None:
     """The wait is as long as needed, and no longer."""
     gate, now_us = Gate("fake", 6), 10**15
-    rates.take(cursor, gate, now_us, None)
-    wait_us = rates.wait_us(cursor, gate, now_us, always)
+    rate_limits.take(cursor, gate, now_us, None)
+    wait_us = rate_limits.wait_us(cursor, gate, now_us, always)
     assert wait_us == pytest.approx(10 * S, abs=2)
-    assert rates.wait_us(cursor, gate, now_us + wait_us - 100, always) > 0
-    assert rates.wait_us(cursor, gate, now_us + wait_us, always) == 0
+    assert rate_limits.wait_us(cursor, gate, now_us + wait_us - 100, always) > 0
+    assert rate_limits.wait_us(cursor, gate, now_us + wait_us, always) == 0
 
 
 def test_what_a_service_asks_for_holds_for_everybody_and_ends(cursor: Any) -> None:
     """A block stands until its time; a shorter one does not shorten it; one of a clock set back is no block."""
     gate, now_us = Gate("fake"), 10**15
-    rates.block(cursor, "fake", now_us + 30 * S, now_us)
-    rates.block(cursor, "fake", now_us + 10 * S, now_us)
-    assert rates.wait_us(cursor, gate, now_us, always) == 30 * S
-    assert rates.wait_us(cursor, Gate("other"), now_us, always) == 0
-    assert rates.wait_us(cursor, gate, now_us + 30 * S, always) == 0
-    assert rates.blocked_until_us(cursor, "fake", now_us - 2 * rates.LONGEST_BLOCK_US) == 0
-    rates.block(cursor, "fake", now_us + 10**12, now_us)
-    assert rates.wait_us(cursor, gate, now_us, always) == rates.LONGEST_BLOCK_US
+    rate_limits.block(cursor, "fake", now_us + 30 * S, now_us)
+    rate_limits.block(cursor, "fake", now_us + 10 * S, now_us)
+    assert rate_limits.wait_us(cursor, gate, now_us, always) == 30 * S
+    assert rate_limits.wait_us(cursor, Gate("other"), now_us, always) == 0
+    assert rate_limits.wait_us(cursor, gate, now_us + 30 * S, always) == 0
+    assert rate_limits.blocked_until_us(cursor, "fake", now_us - 2 * rate_limits.LONGEST_BLOCK_US) == 0
+    rate_limits.block(cursor, "fake", now_us + 10**12, now_us)
+    assert rate_limits.wait_us(cursor, gate, now_us, always) == rate_limits.LONGEST_BLOCK_US
 
 
 def test_a_block_of_an_unused_bucket_costs_no_tokens(cursor: Any) -> None:
     """After the pause as many may start at once as before it."""
     now_us = 10**15
-    rates.block(cursor, "fake", now_us + S, now_us)
+    rate_limits.block(cursor, "fake", now_us + S, now_us)
     gate = Gate("fake", 600)
     for _ in range(60):
-        assert rates.wait_us(cursor, gate, now_us + S, always) == 0
-        rates.take(cursor, gate, now_us + S, None)
-    assert rates.wait_us(cursor, gate, now_us + S, always) > 0
+        assert rate_limits.wait_us(cursor, gate, now_us + S, always) == 0
+        rate_limits.take(cursor, gate, now_us + S, None)
+    assert rate_limits.wait_us(cursor, gate, now_us + S, always) > 0
 
 
 def test_slots_count_what_a_service_works_on(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_slots_count_what_a_service_works_on(tmp_path: Path) -> None:
         assert isinstance(granted, Granted)
         second = an_intent("b", gate=gate)
         [later] = there.call(there.claim([second], {}))
-        assert later == Later(rates.SLOT_LOOK_US, is_asked_for=False)
+        assert later == Later(rate_limits.SLOT_LOOK_US, is_asked_for=False)
         here.call(here.accepted(granted.job_id, granted.epoch, {"id": 1}))
         assert isinstance(there.call(there.claim([second], {}))[0], Later)
         here.call(here.finish(granted.job_id, granted.epoch, ended(first)))
@@ -228,7 +228,7 @@ def test_kernels_share_the_slots_of_a_service(tmp_path: Path) -> None:
 def test_kernels_share_the_rate_of_a_service(tmp_path: Path) -> None:
     """Three processes, 60 calls at 300 a minute: between any two grants lies the time that the rate asks for."""
     run_kernels(tmp_path, 3, 20, "{'per_minute': 300}")
-    burst, per_second = rates.shape(300)
+    burst, per_second = rate_limits.shape(300)
     connection = sqlite3.connect(tmp_path / "shared" / "journal.sqlite")
     grants = [row[0] for row in connection.execute("SELECT claimed_at_us FROM jobs ORDER BY claimed_at_us")]
     connection.close()

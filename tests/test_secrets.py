@@ -22,7 +22,7 @@ from keyring.backend import KeyringBackend
 from fusionflow_nb import display, doctor, errors, model_table, session, tape
 from fusionflow_nb.assets import recipe as embedded
 from fusionflow_nb.author import Flow, node
-from fusionflow_nb.journal.turnstile import Turnstile
+from fusionflow_nb.journal.commit_lock import CommitLock
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.settings import credentials
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
@@ -210,7 +210,7 @@ def test_no_key_is_in_what_waits_for_the_journal(planted: None) -> None:
     session.use(living)
     flow = Flow("Outbox")
     flow.generate_image("x", model="fake/image", name="still")
-    turnstile = Turnstile(living.journal.path.parent / "journal.turnstile")
+    turnstile = CommitLock(living.journal.path.parent / "journal.turnstile")
     run = flow.run()
     assert service.polled.wait(30)
     with turnstile.turn():

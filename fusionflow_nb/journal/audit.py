@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from fusionflow_nb.journal import claims, codec, logbook, money
+from fusionflow_nb.journal import claims, codec, event_log, reservations
 from fusionflow_nb.media.values import assets_of, outputs_from_json
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def mend(cursor: sqlite3.Cursor) -> int:
             _rewrite(cursor, one.entity_id, rows, job.day if job is not None else "")
         elif one.kind == "unbooked_cost":
             found = logged[one.entity_id]
-            day = money.day_of(found.at_us)
+            day = reservations.day_of(found.at_us)
             _rewrite(cursor, one.entity_id, _settled(found, day), day)
         elif one.kind == "missing_result":
             _answer_again(cursor, one.entity_id)
@@ -136,7 +136,7 @@ def _audited(cursor: sqlite3.Cursor) -> Audit:
         if one is None or not one.cost:
             says = f"{_amount(rows)} is held or counted for {job_id}, which the log does not know."
             found.discrepancies.append(Discrepancy("stray_reservation", job_id, says))
-        elif rows != _settled(one, money.day_of(one.at_us)):
+        elif rows != _settled(one, reservations.day_of(one.at_us)):
             says = f"{_amount(rows)} is counted for {job_id}; the log says {_usd(one.cost)}."
             found.discrepancies.append(Discrepancy("unbooked_cost", job_id, says))
     for generation_id, one in logged.items():
@@ -164,7 +164,7 @@ def _about_money(job: JobRow, end: _Logged | None, rows: Rows) -> Iterator[Discr
     kind: Kind = "wrong_reservation" if is_open else "wrong_settlement"
     if not rows:
         kind = "missing_reservation" if is_open else "wrong_settlement"
-    elif not is_open and any(state != money.SETTLED for _, state in rows.values()):
+    elif not is_open and any(state != reservations.SETTLED for _, state in rows.values()):
         kind = "stray_reservation"
     says = f"{job.job_id} ({job.state}): {_amount(rows)} in {len(rows)} budgets; the log asks for {_amount(expected)}"
     yield Discrepancy(kind, job.job_id, f"{says} in {len(expected)}.")
@@ -175,11 +175,11 @@ def _about_results(cursor: sqlite3.Cursor, logged: dict[str, _Logged], found: Au
     for content_key, generation_id in cursor.execute("SELECT content_key, generation_id FROM results"):
         answered.add(content_key)
         one = logged.get(generation_id)
-        if one is None or one.status != logbook.SUCCEEDED:
+        if one is None or one.status != event_log.SUCCEEDED:
             says = f"A result is kept for {generation_id}, which the log does not know as a success."
             yield Discrepancy("dangling_result", generation_id, says)
     for generation_id, one in logged.items():
-        if one.status != logbook.SUCCEEDED:
+        if one.status != event_log.SUCCEEDED:
             continue
         if one.digests is None:
             if one.is_bought:
@@ -194,15 +194,15 @@ def _about_results(cursor: sqlite3.Cursor, logged: dict[str, _Logged], found: Au
 def _expected(job: JobRow, end: _Logged | None) -> Rows:
     """What a job's rows must be, by the log alone."""
     if job.state in claims.OPEN_STATES:
-        state = money.AT_STAKE if job.state == claims.UNKNOWN else money.RESERVED
+        state = reservations.AT_STAKE if job.state == claims.UNKNOWN else reservations.RESERVED
         amount = job.reserve_micro_usd
     else:
-        state, amount = money.SETTLED, end.cost if end is not None else 0
+        state, amount = reservations.SETTLED, end.cost if end is not None else 0
     return dict.fromkeys(job.scopes, (amount, state)) if amount else {}
 
 
 def _settled(one: _Logged, day: str) -> Rows:
-    return dict.fromkeys(money.scopes_of(one.run_id, one.project_id, day), (one.cost, money.SETTLED))
+    return dict.fromkeys(reservations.scopes_of(one.run_id, one.project_id, day), (one.cost, reservations.SETTLED))
 
 
 def _end_of(job: JobRow | None, logged: dict[str, _Logged]) -> _Logged | None:
@@ -253,7 +253,7 @@ def _logged(cursor: sqlite3.Cursor) -> dict[str, _Logged]:
 
 
 def _rewrite(cursor: sqlite3.Cursor, job_id: str, rows: Rows, day: str) -> None:
-    money.release(cursor, job_id)
+    reservations.release(cursor, job_id)
     cursor.executemany(
         "INSERT INTO reservations (job_id, scope, micro_usd, state, day) VALUES (?, ?, ?, ?, ?)",
         [(job_id, scope, amount, state, day) for scope, (amount, state) in rows.items()],
@@ -267,7 +267,7 @@ def _answer_again(cursor: sqlite3.Cursor, generation_id: str) -> None:
     ).fetchone()
     generation = codec.generation_from_json(json.loads(payload))
     if generation.content_key is not None and generation.outputs is not None:
-        logbook.store_answer(cursor, generation.content_key, generation.id, codec.outputs_text(generation.outputs))
+        event_log.store_answer(cursor, generation.content_key, generation.id, codec.outputs_text(generation.outputs))
 
 
 def _amount(rows: Rows) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusionflow_nb.journal import codec, logbook
+from fusionflow_nb.journal import codec, event_log
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,14 +26,14 @@ def read(cursor: sqlite3.Cursor) -> dict[str, int | None]:
     return dict(cursor.execute("SELECT scope, micro_usd FROM budgets"))
 
 
-def write(cursor: sqlite3.Cursor, stamp: logbook.Stamp, changes: Mapping[str, int | str | None]) -> None:
+def write(cursor: sqlite3.Cursor, stamp: event_log.Stamp, changes: Mapping[str, int | str | None]) -> None:
     """Set some (`BY_DEFAULT` forgets one), and log who was allowed what from when on."""
     for scope, amount in changes.items():
         if amount == BY_DEFAULT:
             cursor.execute("DELETE FROM budgets WHERE scope = ?", (scope,))
         else:
             cursor.execute("INSERT OR REPLACE INTO budgets (scope, micro_usd) VALUES (?, ?)", (scope, amount))
-    logbook.append(cursor, stamp, "budget", stamp.event_id, codec.dumps(dict(changes)))
+    event_log.append(cursor, stamp, "budget", stamp.event_id, codec.dumps(dict(changes)))
 
 
 def cap_of(scope: str, stored: Mapping[str, int | None], given: Mapping[str, int]) -> int | None:

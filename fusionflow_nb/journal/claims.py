@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb.failpoints import Failpoint, failpoint
-from fusionflow_nb.journal import codec, failures, liveness, logbook, money, rates
+from fusionflow_nb.journal import codec, event_log, liveness, messages, rate_limits, reservations
 from fusionflow_nb.journal.protocol import Claim, Granted, Held, Inherited, Later, Stored, Unknown
 from fusionflow_nb.media.values import outputs_from_json
 
@@ -52,12 +52,12 @@ class JobRow:
     @property
     def scopes(self) -> tuple[str, ...]:
         """Where its money counts."""
-        return money.scopes_of(self.run_id, self.project_id, self.day)
+        return reservations.scopes_of(self.run_id, self.project_id, self.day)
 
     @property
     def day(self) -> str:
         """The UTC day of its claim."""
-        return money.day_of(self.claimed_at_us)
+        return reservations.day_of(self.claimed_at_us)
 
     def draft_generation(self) -> Generation:
         """What was known of it before the call."""
@@ -91,7 +91,7 @@ class Claims:
 
     def claim(self, cursor: sqlite3.Cursor, intents: Sequence[Intent], caps: Mapping[str, int]) -> list[Claim]:
         """One answer per intent, in order; earlier ones of the same call count for later ones."""
-        till = money.Till(cursor, caps, money.day_of(self.now_us()))
+        till = reservations.BudgetCheck(cursor, caps, reservations.day_of(self.now_us()))
         return [self._claim_one(cursor, intent, till) for intent in intents]
 
     def withdraw(self, cursor: sqlite3.Cursor, intents: Sequence[Intent], answers: Sequence[Claim]) -> None:
@@ -123,12 +123,12 @@ class Claims:
         if job is None or job.state not in OPEN_STATES:
             stored = None if job is None else _stored(cursor, job.content_key)
             if stored is None:
-                raise failures.not_open(job_id)
+                raise messages.not_open(job_id)
             return stored
         return self._take(cursor, job, asker)
 
     def accepted(
-        self, cursor: sqlite3.Cursor, stamp: logbook.Stamp, lease: tuple[str, int], operation: dict[str, Any]
+        self, cursor: sqlite3.Cursor, stamp: event_log.Stamp, lease: tuple[str, int], operation: dict[str, Any]
     ) -> bool:
         """Keep the Operation; also of an unknown job that the service turned out to know."""
         job_id, epoch = lease
@@ -141,16 +141,16 @@ class Claims:
         )
         draft = job.draft_generation()
         if job.state == UNKNOWN:
-            money.hold_again(cursor, job_id)
+            reservations.hold_again(cursor, job_id)
             payload = codec.dumps(codec.generation_to_json(replace(draft, operation=operation)))
-            logbook.append(cursor, stamp, "generation", draft.id, payload)  # it runs again
+            event_log.append(cursor, stamp, "generation", draft.id, payload)  # it runs again
         else:
             payload = codec.dumps({"id": draft.id, "operation": operation})
-            logbook.append(cursor, stamp, "operation", draft.id, payload)
+            event_log.append(cursor, stamp, "operation", draft.id, payload)
         return True
 
     def finish(
-        self, cursor: sqlite3.Cursor, stamp: logbook.Stamp, lease: tuple[str, int], generation: Generation
+        self, cursor: sqlite3.Cursor, stamp: event_log.Stamp, lease: tuple[str, int], generation: Generation
     ) -> bool:
         """Log, settle and release; `unknown` keeps the reservation. Saying the same thing twice is True twice."""
         job_id, epoch = lease
@@ -162,7 +162,7 @@ class Claims:
         self._end(cursor, stamp, job, generation)
         return True
 
-    def resolve(self, cursor: sqlite3.Cursor, stamp: logbook.Stamp, job_id: str, generation: Generation) -> bool:
+    def resolve(self, cursor: sqlite3.Cursor, stamp: event_log.Stamp, job_id: str, generation: Generation) -> bool:
         """End an unknown job, whoever held it."""
         job = job_by_id(cursor, job_id)
         if job is None or job.state != UNKNOWN:
@@ -178,7 +178,7 @@ class Claims:
         cursor.execute(_GIVE_TO_NOBODY, (liveness.NOBODY, job_id, epoch))
         return bool(cursor.rowcount)
 
-    def _claim_one(self, cursor: sqlite3.Cursor, intent: Intent, till: money.Till) -> Claim:
+    def _claim_one(self, cursor: sqlite3.Cursor, intent: Intent, till: reservations.BudgetCheck) -> Claim:
         held = _open_job_for(cursor, intent.content_key)
         if held is not None and held.kernel_id != self.kernel_id and not self.is_alive(held.kernel_id):
             self.settle_dead(cursor, held.kernel_id)
@@ -192,20 +192,20 @@ class Claims:
             return self._take(cursor, held, intent.job_id)
         return self._grant(cursor, intent, till)
 
-    def _grant(self, cursor: sqlite3.Cursor, intent: Intent, till: money.Till) -> Claim:
+    def _grant(self, cursor: sqlite3.Cursor, intent: Intent, till: reservations.BudgetCheck) -> Claim:
         now_us = self.now_us()
         if job_by_id(cursor, intent.job_id) is not None:
-            raise failures.job_id_taken(intent.job_id)
-        wait_us = rates.wait_us(cursor, intent.gate, now_us, self.is_alive) if intent.gate is not None else 0
+            raise messages.job_id_taken(intent.job_id)
+        wait_us = rate_limits.wait_us(cursor, intent.gate, now_us, self.is_alive) if intent.gate is not None else 0
         if wait_us:
-            blocked = rates.blocked_until_us(cursor, intent.gate.name, now_us) if intent.gate is not None else 0
+            blocked = rate_limits.blocked_until_us(cursor, intent.gate.name, now_us) if intent.gate is not None else 0
             return Later(wait_us, is_asked_for=bool(blocked))
-        scopes = money.scopes_of(intent.run_id, intent.project_id, money.day_of(now_us))
+        scopes = reservations.scopes_of(intent.run_id, intent.project_id, reservations.day_of(now_us))
         over = till.reserve(intent.job_id, scopes, intent.reserve_micro_usd)
         if over is not None:
             return over
         if intent.gate is not None:
-            rates.take(cursor, intent.gate, now_us, intent.job_id)
+            rate_limits.take(cursor, intent.gate, now_us, intent.job_id)
         draft = codec.dumps(codec.generation_to_json(intent.draft))
         cursor.execute(
             """
@@ -226,7 +226,7 @@ class Claims:
                 self.notebook,
             ),
         )
-        logbook.append(cursor, self._stamp(), "intent", intent.draft.id, draft)
+        event_log.append(cursor, self._stamp(), "intent", intent.draft.id, draft)
         return Granted(intent.job_id, 1)
 
     def _take(self, cursor: sqlite3.Cursor, job: JobRow, asker: str | None) -> Claim:
@@ -248,27 +248,27 @@ class Claims:
         cursor.execute("UPDATE jobs SET kernel_id = ?, epoch = ? WHERE job_id = ?", (self.kernel_id, epoch, job.job_id))
         return Inherited(job.job_id, epoch, json.loads(job.operation))
 
-    def _end(self, cursor: sqlite3.Cursor, stamp: logbook.Stamp, job: JobRow, generation: Generation) -> None:
+    def _end(self, cursor: sqlite3.Cursor, stamp: event_log.Stamp, job: JobRow, generation: Generation) -> None:
         if generation.status == UNKNOWN:
-            money.put_at_stake(cursor, job.job_id)
+            reservations.put_at_stake(cursor, job.job_id)
         else:
             generation = _priced(generation, job)
-            money.settle(cursor, job.job_id, job.scopes, generation.cost_micro_usd or 0, job.day)
+            reservations.settle(cursor, job.job_id, job.scopes, generation.cost_micro_usd or 0, job.day)
             cursor.execute("DELETE FROM waiters WHERE job_id = ?", (job.job_id,))
             failpoint(Failpoint.IN_SETTLEMENT)
         payload = codec.dumps(codec.generation_to_json(generation))
-        seq = logbook.log_generation(cursor, stamp, generation, payload)
-        if generation.status == logbook.SUCCEEDED and generation.content_key != job.content_key:
+        seq = event_log.log_generation(cursor, stamp, generation, payload)
+        if generation.status == event_log.SUCCEEDED and generation.content_key != job.content_key:
             # Served by a fallback: the result answers for the asked key too.
             outputs = codec.outputs_text(generation.outputs or {})
-            logbook.store_answer(cursor, job.content_key, generation.id, outputs)
+            event_log.store_answer(cursor, job.content_key, generation.id, outputs)
         cursor.execute(
             "UPDATE jobs SET state = ?, ended_seq = coalesce(?, ended_seq) WHERE job_id = ?",
             (generation.status, seq, job.job_id),
         )
 
-    def _stamp(self) -> logbook.Stamp:
-        return logbook.Stamp(self.new_id(), self.now_us(), self.kernel_id)
+    def _stamp(self) -> event_log.Stamp:
+        return event_log.Stamp(self.new_id(), self.now_us(), self.kernel_id)
 
 
 def leave(cursor: sqlite3.Cursor, job_id: str, waiting_job_id: str) -> None:
@@ -295,13 +295,13 @@ def _stored_for_fallback(cursor: sqlite3.Cursor, intent: Intent) -> Stored | Non
         return None
     stored = _stored(cursor, own_key)
     if stored is not None:
-        logbook.store_answer(cursor, intent.content_key, stored.generation_id, codec.outputs_text(stored.outputs))
+        event_log.store_answer(cursor, intent.content_key, stored.generation_id, codec.outputs_text(stored.outputs))
     return stored
 
 
 def _priced(generation: Generation, job: JobRow) -> Generation:
     """A success of unknown cost counts with its estimate and says so; any other end costs what it says, or nothing."""
-    if generation.cost_micro_usd is not None or generation.status != logbook.SUCCEEDED:
+    if generation.cost_micro_usd is not None or generation.status != event_log.SUCCEEDED:
         return generation
     return replace(generation, cost_micro_usd=job.reserve_micro_usd, cost_is_exact=False)
 

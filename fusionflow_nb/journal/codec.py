@@ -6,7 +6,7 @@ import json
 from dataclasses import fields
 from typing import Any
 
-from fusionflow_nb.journal import failures
+from fusionflow_nb.journal import messages
 from fusionflow_nb.journal.records import Coordinate, Generation, InputRecord, ProjectRecord, RunRecord
 from fusionflow_nb.media.values import Outputs, outputs_from_json, outputs_to_json
 
@@ -38,7 +38,7 @@ def dumps(data: Any) -> str:  # noqa: ANN401 - any JSON value
         try:
             text = json.dumps(_tamed(data), ensure_ascii=False, separators=(",", ":"))
         except RecursionError as error:
-            raise failures.not_json() from error
+            raise messages.not_json() from error
     if text.isascii():
         return text
     try:

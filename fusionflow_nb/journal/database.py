@@ -5,18 +5,18 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from fusionflow_nb.journal import failures, schema
+from fusionflow_nb.journal import messages, schema
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.journal.turnstile import Turnstile
+    from fusionflow_nb.journal.commit_lock import CommitLock
 
 FILE_NAME = "journal.sqlite"
 _BUSY_TIMEOUT_MS = 2_000
 
 
-def open_writer(path: Path, turnstile: Turnstile) -> sqlite3.Connection:
+def open_writer(path: Path, turnstile: CommitLock) -> sqlite3.Connection:
     """The writing connection, migrated to our schema; transactions are begun by hand.
 
     Raises:
@@ -72,7 +72,7 @@ def _prepare(cursor: sqlite3.Cursor, path: Path) -> None:
 def _refuse_newer(cursor: sqlite3.Cursor, path: Path) -> None:
     version = schema.version_of(cursor)
     if version > len(schema.STEPS):
-        raise failures.newer(path, version, len(schema.STEPS))
+        raise messages.newer(path, version, len(schema.STEPS))
 
 
 def _journal_mode(cursor: sqlite3.Cursor) -> str:

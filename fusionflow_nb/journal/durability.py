@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-    from fusionflow_nb.journal.turnstile import Turnstile
+    from fusionflow_nb.journal.commit_lock import CommitLock
 
 
 class CommitSync:
@@ -26,7 +26,7 @@ class CommitSync:
     last connection closes.
     """
 
-    def __init__(self, journal: Path, turnstile: Turnstile) -> None:
+    def __init__(self, journal: Path, turnstile: CommitLock) -> None:
         """Open the log of a journal that is open for writing.
 
         Raises:

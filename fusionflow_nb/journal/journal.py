@@ -16,19 +16,19 @@ from fusionflow_nb.failpoints import Failpoint, failpoint
 from fusionflow_nb.journal import (
     codec,
     database,
-    failures,
+    event_log,
     ids,
     liveness,
-    logbook,
-    money,
+    location,
+    messages,
     outbox,
-    place,
-    reading,
+    queries,
     replay,
+    reservations,
 )
 from fusionflow_nb.journal.claims import Claims, leave
+from fusionflow_nb.journal.commit_lock import CommitLock
 from fusionflow_nb.journal.shared import Shared
-from fusionflow_nb.journal.turnstile import Turnstile
 from fusionflow_nb.journal.uploads import UploadRows
 from fusionflow_nb.journal.writer import Writer
 
@@ -70,17 +70,17 @@ class Journal(Shared):
         self._clock_us = clock_us
         self._pid = os.getpid()
         self._is_closed = False
-        self._memo = reading.ResultMemo()
+        self._memo = queries.ResultMemo()
         self._reader: sqlite3.Connection | None = None
         self._peeker: sqlite3.Connection | None = None
         self._peeking = threading.Lock()
         try:
             self._kernels.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._turnstile = Turnstile(folder / _LOCK_FILE)
+            self._turnstile = CommitLock(folder / _LOCK_FILE)
             self._life = liveness.KernelLife(self._kernels, self.kernel_id)
             self._outbox = outbox.Outbox(self._kernels, self.kernel_id)
         except OSError as error:
-            raise failures.unusable(self.path, str(error)) from error
+            raise messages.unusable(self.path, str(error)) from error
         self._claims = Claims(self.kernel_id, self._is_alive, self._settle_dead, clock_us, ids.new_id, notebook)
         try:
             self._writer = Writer(self.path, self._turnstile, prologue=self._drain_own, patience_s=patience_s)
@@ -112,7 +112,7 @@ class Journal(Shared):
             JournalError: the folder or the file cannot be used, or a newer version wrote it.
             JournalBusyError: another process held it for too long.
         """
-        return Journal(place.journal_folder(home), clock_us=clock_us, patience_s=patience_s, notebook=notebook)
+        return Journal(location.journal_folder(home), clock_us=clock_us, patience_s=patience_s, notebook=notebook)
 
     def close(self) -> None:
         """Write what waits, end the threads, give up the kernel's lock. Harmless twice, and in a forked child."""
@@ -144,52 +144,52 @@ class Journal(Shared):
 
     async def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
         """Results by content key; misses are absent."""
-        return await self._read(lambda cursor: reading.lookup(cursor, keys, self._memo))
+        return await self._read(lambda cursor: queries.lookup(cursor, keys, self._memo))
 
     def peek(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
         """The same for a few keys, at once and on this thread; readers of a WAL wait for nobody."""
-        return self._peek(lambda cursor: reading.lookup(cursor, keys, self._memo))
+        return self._peek(lambda cursor: queries.lookup(cursor, keys, self._memo))
 
     def _peek(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         self._refuse_forked()
         if self._is_closed:
-            raise failures.closed()
+            raise messages.closed()
         with self._peeking:
             try:
                 if self._peeker is None:
                     self._peeker = database.open_reader(self.path)
                 return work(self._peeker.cursor())
             except sqlite3.Error as error:
-                raise failures.translate(error, self.path) from error
+                raise messages.translate(error, self.path) from error
 
     async def shown(self, project_id: str) -> dict[tuple[str, Coordinate], Shown]:
         """What each node of a project last showed."""
-        return await self._read(lambda cursor: reading.shown(cursor, project_id))
+        return await self._read(lambda cursor: queries.shown(cursor, project_id))
 
     async def generations(self, generation_ids: Sequence[str]) -> dict[str, Generation]:
         """Generations by id; unknown ids are absent."""
-        return await self._read(lambda cursor: reading.generations(cursor, generation_ids))
+        return await self._read(lambda cursor: queries.generations(cursor, generation_ids))
 
     async def took_s(self) -> dict[str, list[float]]:
         """By model, how many seconds the latest calls took that ended well; the newest last."""
-        return await self._read(reading.took_s)
+        return await self._read(queries.durations_by_model)
 
     async def projects_before(self, generation_id: str, *, most: int) -> list[ProjectRecord]:
         """The latest states of a generation's project that were logged before it ended, the newest first."""
-        return await self._read(lambda cursor: reading.projects_before(cursor, generation_id, most))
+        return await self._read(lambda cursor: queries.projects_before(cursor, generation_id, most))
 
     async def ended(self, job_id: str) -> Ended | None:
         """How a job ended; None while it goes on."""
-        return await self._read(lambda cursor: reading.ended(cursor, job_id))
+        return await self._read(lambda cursor: queries.ended(cursor, job_id))
 
     async def open_jobs(self) -> list[OpenJob]:
         """Every job that has not ended, of all kernels."""
-        return await self._read(lambda cursor: reading.open_jobs(cursor, self._is_alive))
+        return await self._read(lambda cursor: queries.open_jobs(cursor, self._is_alive))
 
     async def spending(self, scopes: Sequence[str]) -> dict[str, Spending]:
         """What each scope (`run:<id>`, `day:<YYYY-MM-DD>`, `month:<YYYY-MM>`, `project:<id>`) has used so far."""
-        today = money.day_of(self._clock_us())
-        return await self._read(lambda cursor: reading.spending(cursor, scopes, today))
+        today = reservations.day_of(self._clock_us())
+        return await self._read(lambda cursor: queries.spending(cursor, scopes, today))
 
     # Leases
 
@@ -248,7 +248,7 @@ class Journal(Shared):
 
         def write(cursor: sqlite3.Cursor) -> None:
             for stamp, generation, payload in rows:
-                logbook.record_generation(cursor, stamp, generation, payload)
+                event_log.record_generation(cursor, stamp, generation, payload)
 
         await self._write_for_sure(
             write, lambda: [replay.record_entry(stamp, one) for stamp, one, _ in rows], otherwise=None
@@ -259,7 +259,7 @@ class Journal(Shared):
         stamp, payload = self._stamp(), codec.dumps(codec.run_to_json(run))
 
         def write(cursor: sqlite3.Cursor) -> None:
-            logbook.append(cursor, stamp, "run", run.id, payload)
+            event_log.append(cursor, stamp, "run", run.id, payload)
 
         await self._write_for_sure(write, lambda: [replay.run_entry(stamp, run)], otherwise=None)
 
@@ -267,14 +267,14 @@ class Journal(Shared):
         """Log a flow as it is now; equal states are written once."""
         stamp = self._stamp()
         payload = await asyncio.to_thread(lambda: codec.dumps(codec.project_to_json(project)))
-        await self._write(lambda cursor: logbook.record_project(cursor, stamp, project.id, payload))
+        await self._write(lambda cursor: event_log.record_project(cursor, stamp, project.id, payload))
 
     async def record_shown(self, project_id: str, shown: Mapping[tuple[str, Coordinate], Shown]) -> None:
         """Keep what nodes show now where no generation says so (cached hits)."""
 
         def write(cursor: sqlite3.Cursor) -> None:
             for (node_id, coordinate), one in shown.items():
-                logbook.show(cursor, project_id, node_id, coordinate, one)
+                event_log.show(cursor, project_id, node_id, coordinate, one)
 
         await self._write(write)
 
@@ -293,7 +293,7 @@ class Journal(Shared):
         """Read and wait for the answer. Raises JournalError."""
         self._refuse_forked()
         if self._is_closed:
-            raise failures.closed()
+            raise messages.closed()
         return self._readers.submit(self._read_now, work).result()
 
     def is_alive(self, kernel_id: str) -> bool:
@@ -323,13 +323,13 @@ class Journal(Shared):
             try:
                 self._outbox.append(entry)
             except OSError as error:
-                raise failures.outbox_unwritable(self._outbox.path, str(error), reason) from error
+                raise messages.outbox_unwritable(self._outbox.path, str(error), reason) from error
         failpoint(Failpoint.PUT_ASIDE)
 
     async def _read(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         self._refuse_forked()
         if self._is_closed:
-            raise failures.closed()
+            raise messages.closed()
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_now, work)
 
     def _read_now(self, work: Callable[[sqlite3.Cursor], T]) -> T:
@@ -338,17 +338,17 @@ class Journal(Shared):
                 self._reader = database.open_reader(self.path)
             return work(self._reader.cursor())
         except sqlite3.Error as error:
-            raise failures.translate(error, self.path) from error
+            raise messages.translate(error, self.path) from error
 
-    def _stamp(self) -> logbook.Stamp:
-        return logbook.Stamp(ids.new_id(), self._clock_us(), self.kernel_id)
+    def _stamp(self) -> event_log.Stamp:
+        return event_log.Stamp(ids.new_id(), self._clock_us(), self.kernel_id)
 
     def _is_alive(self, kernel_id: str) -> bool:
         return kernel_id == self.kernel_id or liveness.is_alive(self._kernels, kernel_id)
 
     def _refuse_forked(self) -> None:
         if os.getpid() != self._pid:
-            raise failures.forked()
+            raise messages.forked()
 
     def _drain_own(self, cursor: sqlite3.Cursor) -> Callable[[], None] | None:
         """Before anything else is written: what had to wait in our outbox."""
@@ -375,7 +375,7 @@ class Journal(Shared):
         if outbox.read_entries(path):
             try:
                 self._writer.wait(lambda cursor: self._settle_dead(cursor, kernel_id))
-            except failures.CANNOT_WRITE:
+            except messages.CANNOT_WRITE:
                 return  # its lines stay where they are, for the next who opens
         path.unlink(missing_ok=True)
 

@@ -7,7 +7,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.journal import codec, failures, logbook
+from fusionflow_nb.journal import codec, event_log, messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def accepted_entry(stamp: logbook.Stamp, lease: tuple[str, int], operation: dict[str, Any]) -> str:
+def accepted_entry(stamp: event_log.Stamp, lease: tuple[str, int], operation: dict[str, Any]) -> str:
     """An Operation that the journal could not take."""
     return _entry("accepted", stamp, lease=lease, operation=operation)
 
 
-def finish_entry(stamp: logbook.Stamp, lease: tuple[str, int], generation: Generation) -> str:
+def finish_entry(stamp: event_log.Stamp, lease: tuple[str, int], generation: Generation) -> str:
     """The end of a claimed job that the journal could not take."""
     return _entry("finish", stamp, lease=lease, generation=codec.generation_to_json(generation))
 
 
-def record_entry(stamp: logbook.Stamp, generation: Generation) -> str:
+def record_entry(stamp: event_log.Stamp, generation: Generation) -> str:
     """A call without write-ahead that the journal could not take."""
     return _entry("record", stamp, generation=codec.generation_to_json(generation))
 
 
-def run_entry(stamp: logbook.Stamp, run: RunRecord) -> str:
+def run_entry(stamp: event_log.Stamp, run: RunRecord) -> str:
     """The beginning or end of a run that the journal could not take."""
     return _entry("run", stamp, run=codec.run_to_json(run))
 
@@ -50,7 +50,7 @@ def apply(cursor: sqlite3.Cursor, claims: Claims, entries: Iterable[dict[str, An
         try:
             _apply_one(cursor, claims, entry)
         except sqlite3.Error as error:
-            if failures.is_of_place(error) or not cursor.connection.in_transaction:
+            if messages.is_of_place(error) or not cursor.connection.in_transaction:
                 raise
             _reject(cursor, entry, rejects, error)
         except (errors.FusionFlowError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -59,7 +59,7 @@ def apply(cursor: sqlite3.Cursor, claims: Claims, entries: Iterable[dict[str, An
 
 
 def _apply_one(cursor: sqlite3.Cursor, claims: Claims, entry: dict[str, Any]) -> None:
-    stamp = logbook.Stamp(*entry["stamp"])
+    stamp = event_log.Stamp(*entry["stamp"])
     kind = entry["kind"]
     if kind == "accepted":
         job_id, epoch = entry["lease"]
@@ -69,14 +69,14 @@ def _apply_one(cursor: sqlite3.Cursor, claims: Claims, entry: dict[str, Any]) ->
         claims.finish(cursor, stamp, (job_id, epoch), codec.generation_from_json(entry["generation"]))
     elif kind == "record":
         generation = codec.generation_from_json(entry["generation"])
-        logbook.record_generation(cursor, stamp, generation, codec.dumps(entry["generation"]))
+        event_log.record_generation(cursor, stamp, generation, codec.dumps(entry["generation"]))
     elif kind == "run":
-        logbook.append(cursor, stamp, "run", entry["run"]["id"], codec.dumps(entry["run"]))
+        event_log.append(cursor, stamp, "run", entry["run"]["id"], codec.dumps(entry["run"]))
     else:
         raise KeyError(kind)
 
 
-def _entry(kind: str, stamp: logbook.Stamp, **parts: Any) -> str:  # noqa: ANN401 - JSON parts
+def _entry(kind: str, stamp: event_log.Stamp, **parts: Any) -> str:  # noqa: ANN401 - JSON parts
     return codec.dumps({"kind": kind, "stamp": [stamp.event_id, stamp.at_us, stamp.kernel_id], **parts})
 
 

@@ -6,13 +6,13 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fusionflow_nb.journal import audit, budgets, rates, reading, recognise
+from fusionflow_nb.journal import audit, budgets, queries, rate_limits, reconcile
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Mapping, Sequence
 
-    from fusionflow_nb.journal import logbook
+    from fusionflow_nb.journal import event_log
     from fusionflow_nb.journal.claims import Claims
     from fusionflow_nb.journal.protocol import Gate, Inherited
 
@@ -36,16 +36,16 @@ class Shared:
 
     async def project_names(self, project_ids: Sequence[str]) -> dict[str, str]:
         """What flows were called when they were last logged; unknown ones are absent."""
-        return await self._read(lambda cursor: reading.project_names(cursor, project_ids))
+        return await self._read(lambda cursor: queries.project_names(cursor, project_ids))
 
     async def turn(self, gate: Gate) -> int:
         """A further start of a claimed job: 0 where it may leave now, else the microseconds until it may ask again."""
         now_us = self._clock_us()
 
         def work(cursor: sqlite3.Cursor) -> int:
-            wait_us = rates.wait_us(cursor, replace(gate, concurrent=None), now_us, self._claims.is_alive)
+            wait_us = rate_limits.wait_us(cursor, replace(gate, concurrent=None), now_us, self._claims.is_alive)
             if not wait_us:
-                rates.take(cursor, gate, now_us, None)
+                rate_limits.take(cursor, gate, now_us, None)
             return wait_us
 
         return await self._write(work)
@@ -53,12 +53,12 @@ class Shared:
     async def block(self, name: str, until_us: int) -> None:
         """A service asked to be left alone until then; every kernel obeys."""
         now_us = self._clock_us()
-        await self._write(lambda cursor: rates.block(cursor, name, until_us, now_us))
+        await self._write(lambda cursor: rate_limits.block(cursor, name, until_us, now_us))
 
     def blocked_until_us(self, name: str) -> int:
         """Until when a service wants to be left alone, 0 where it does not; at once and on this thread, as `peek`."""
         now_us = self._clock_us()
-        return self._peek(lambda cursor: rates.blocked_until_us(cursor, name, now_us))
+        return self._peek(lambda cursor: rate_limits.blocked_until_us(cursor, name, now_us))
 
     async def audit(self) -> audit.Audit:
         """Compare budgets, jobs and look-ups with the log; what does not agree, and the sums."""
@@ -70,12 +70,12 @@ class Shared:
 
     async def is_known(self, name: str) -> bool:
         """Whether a service's name for its work stands in an Operation of ours, open or ended."""
-        return await self._read(lambda cursor: recognise.is_known(cursor, name))
+        return await self._read(lambda cursor: reconcile.is_known(cursor, name))
 
     async def recognise(self, job_id: str, operation: dict[str, Any]) -> Inherited | None:
         """The service knows a job of unknown outcome: keep its Operation and follow it. None: it is not unknown."""
         stamp = self._stamp()
-        return await self._write(lambda cursor: recognise.recognise(cursor, self._claims, stamp, job_id, operation))
+        return await self._write(lambda cursor: reconcile.reconcile(cursor, self._claims, stamp, job_id, operation))
 
     @abstractmethod
     async def _read(self, work: Callable[[sqlite3.Cursor], T]) -> T: ...
@@ -87,4 +87,4 @@ class Shared:
     async def _write(self, work: Callable[[sqlite3.Cursor], T]) -> T: ...
 
     @abstractmethod
-    def _stamp(self) -> logbook.Stamp: ...
+    def _stamp(self) -> event_log.Stamp: ...

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from fusionflow_nb import errors
 from fusionflow_nb.failpoints import Failpoint, failpoint
-from fusionflow_nb.journal import database, failures
+from fusionflow_nb.journal import database, messages
 from fusionflow_nb.journal.durability import CommitSync
-from fusionflow_nb.journal.requests import Batch, Request, State
+from fusionflow_nb.journal.write_queue import State, WriteBatch, WriteRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from fusionflow_nb.journal.turnstile import Turnstile
+    from fusionflow_nb.journal.commit_lock import CommitLock
 
 T = TypeVar("T")
 Prologue: TypeAlias = "Callable[[sqlite3.Cursor], Callable[[], None] | None]"
@@ -32,7 +32,7 @@ Prologue: TypeAlias = "Callable[[sqlite3.Cursor], Callable[[], None] | None]"
 class Writer:
     """Owns the writing connection. `ask` from any event loop, `wait` from any other thread."""
 
-    def __init__(self, path: Path, turnstile: Turnstile, *, prologue: Prologue, patience_s: float) -> None:
+    def __init__(self, path: Path, turnstile: CommitLock, *, prologue: Prologue, patience_s: float) -> None:
         """Start the thread; returns when the file is open and migrated.
 
         Args:
@@ -49,7 +49,7 @@ class Writer:
         self._turnstile = turnstile
         self._prologue = prologue
         self._patience_s = patience_s
-        self._queue: queue.SimpleQueue[Request[Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[WriteRequest[Any] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._is_closed = False
         self._inode: int | None = None
@@ -77,7 +77,7 @@ class Writer:
             JournalBusyError: it did not come to pass in time; with an `undo`, it never will.
             JournalError: it failed; nothing of it is written.
         """
-        request = Request(work, undo, or_else)
+        request = WriteRequest(work, undo, or_else)
         loop = request.loop = asyncio.get_running_loop()
         reply = request.reply = loop.create_future()
         self._put(request)
@@ -99,7 +99,7 @@ class Writer:
 
     def wait(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         """`ask`, for callers without an event loop."""
-        request = Request(work)
+        request = WriteRequest(work)
         event = request.event = threading.Event()
         self._put(request)
         if not event.wait(self._patience_s):
@@ -115,13 +115,13 @@ class Writer:
             self._queue.put(None)
         self._thread.join(self._patience_s)
 
-    def _put(self, request: Request[Any]) -> None:
+    def _put(self, request: WriteRequest[Any]) -> None:
         with self._lock:
             if self._is_closed:
-                raise failures.closed()
+                raise messages.closed()
             self._queue.put(request)
 
-    def _leave(self, request: Request[Any]) -> None:
+    def _leave(self, request: WriteRequest[Any]) -> None:
         """The caller will never see the answer: a claim must not be, or not stay, granted. The rest goes on."""
         if request.undo is None:
             return
@@ -133,16 +133,16 @@ class Writer:
         if is_done:
             self._undo(request)
 
-    def _undo(self, request: Request[Any]) -> None:
+    def _undo(self, request: WriteRequest[Any]) -> None:
         undo, result = request.undo, request.result
         if undo is None or request.failure is not None:
             return
         with self._lock:
             if not self._is_closed:
-                self._queue.put(Request(lambda cursor: undo(cursor, result)))
+                self._queue.put(WriteRequest(lambda cursor: undo(cursor, result)))
 
     def _busy(self) -> errors.JournalBusyError:
-        return failures.busy(self._turnstile.holder(), self._patience_s)
+        return messages.busy(self._turnstile.holder(), self._patience_s)
 
     # What follows runs in the thread.
 
@@ -156,10 +156,10 @@ class Writer:
                 commit_sync = CommitSync(self._path, self._turnstile)
                 opened.callback(commit_sync.close)
             except sqlite3.Error as error:
-                self._opening_failure = failures.translate(error, self._path)
+                self._opening_failure = messages.translate(error, self._path)
                 return
             except OSError as error:
-                self._opening_failure = failures.unusable(self._path, str(error))
+                self._opening_failure = messages.unusable(self._path, str(error))
                 return
             except errors.JournalError as error:
                 self._opening_failure = error
@@ -172,9 +172,9 @@ class Writer:
                 if not self._serve_batch(cursor, commit_sync, first):
                     return
 
-    def _serve_batch(self, cursor: sqlite3.Cursor, commit_sync: CommitSync, first: Request[Any]) -> bool:
+    def _serve_batch(self, cursor: sqlite3.Cursor, commit_sync: CommitSync, first: WriteRequest[Any]) -> bool:
         """One transaction for all that waits. False: `close` was among it."""
-        batch = Batch(first, self._queue, self._lock)
+        batch = WriteBatch(first, self._queue, self._lock)
         failure: errors.FusionFlowError | None = None
         is_committed = False
         try:
@@ -186,9 +186,9 @@ class Writer:
             if after_commit is not None:
                 after_commit()
         except sqlite3.Error as error:
-            failure = failures.translate(error, self._path)
+            failure = messages.translate(error, self._path)
         except OSError as error:
-            failure = failures.unusable(self._path, str(error))
+            failure = messages.unusable(self._path, str(error))
         except errors.FusionFlowError as error:
             failure = error
         if failure is not None:
@@ -200,7 +200,7 @@ class Writer:
         self._deliver(batch.all())
         return not batch.has_close
 
-    def _write(self, cursor: sqlite3.Cursor, batch: Batch, first: Request[Any]) -> Callable[[], None] | None:
+    def _write(self, cursor: sqlite3.Cursor, batch: WriteBatch, first: WriteRequest[Any]) -> Callable[[], None] | None:
         """The transaction, inside the turnstile; what is to be called once it is durable."""
         self._refuse_replaced()
         self._begin(cursor, first)
@@ -216,50 +216,50 @@ class Writer:
         cursor.execute("COMMIT")
         return after_commit
 
-    def _begin(self, cursor: sqlite3.Cursor, first: Request[Any]) -> None:
+    def _begin(self, cursor: sqlite3.Cursor, first: WriteRequest[Any]) -> None:
         """BEGIN IMMEDIATE; again while a writer that knows no turnstile is inside and somebody still waits for us."""
         while True:
             try:
                 cursor.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if not failures.is_busy(error) or first.state is State.WITHDRAWN or self._is_closed:
+                if not messages.is_busy(error) or first.state is State.WITHDRAWN or self._is_closed:
                     raise
             else:
                 return
 
-    def _carry_out_first(self, cursor: sqlite3.Cursor, request: Request[Any]) -> None:
+    def _carry_out_first(self, cursor: sqlite3.Cursor, request: WriteRequest[Any]) -> None:
         """Most transactions hold one request: it needs no savepoint, because to undo it is to begin anew."""
         self._attempt(cursor, request)
         if request.failure is not None:
             cursor.execute("ROLLBACK")
             cursor.execute("BEGIN IMMEDIATE")
 
-    def _carry_out(self, cursor: sqlite3.Cursor, request: Request[Any]) -> None:
+    def _carry_out(self, cursor: sqlite3.Cursor, request: WriteRequest[Any]) -> None:
         cursor.execute("SAVEPOINT request")
         self._attempt(cursor, request)
         if request.failure is not None:
             cursor.execute("ROLLBACK TO request")
         cursor.execute("RELEASE request")
 
-    def _attempt(self, cursor: sqlite3.Cursor, request: Request[Any]) -> None:
+    def _attempt(self, cursor: sqlite3.Cursor, request: WriteRequest[Any]) -> None:
         try:
             request.result = request.work(cursor)
         except sqlite3.Error as error:
-            if failures.is_of_place(error) or not cursor.connection.in_transaction:
+            if messages.is_of_place(error) or not cursor.connection.in_transaction:
                 raise
-            request.failure = failures.translate(error, self._path)
+            request.failure = messages.translate(error, self._path)
         except errors.FusionFlowError as error:
             request.failure = error
         except Exception as error:  # noqa: BLE001 - the border: one request must not end the thread that serves all
-            request.failure = failures.broken_request(error)
+            request.failure = messages.broken_request(error)
         else:
             if request.undo is not None and request.has_no_caller:
-                request.failure = failures.caller_left()
+                request.failure = messages.caller_left()
 
-    def _deliver(self, requests: list[Request[Any]]) -> None:
+    def _deliver(self, requests: list[WriteRequest[Any]]) -> None:
         """Tell each caller; those of one event loop are told at once, with one wake-up."""
         by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-        gone: list[Request[Any]] = []
+        gone: list[WriteRequest[Any]] = []
         with self._lock:
             for request in requests:
                 request.state = State.DONE
@@ -283,28 +283,28 @@ class Writer:
         except OSError:
             inode = None
         if inode != self._inode:
-            raise failures.replaced(self._path)
+            raise messages.replaced(self._path)
 
     def _refuse_the_rest(self) -> None:
         with self._lock:
             self._is_closed = True
-        rest: list[Request[Any]] = []
+        rest: list[WriteRequest[Any]] = []
         while True:
             try:
                 request = self._queue.get_nowait()
             except queue.Empty:
                 break
             if request is not None and request.state is State.WAITING:
-                request.failure = failures.closed()
+                request.failure = messages.closed()
                 rest.append(request)
         self._deliver(rest)
 
 
-def _fail(request: Request[Any], failure: errors.FusionFlowError) -> None:
+def _fail(request: WriteRequest[Any], failure: errors.FusionFlowError) -> None:
     """The whole transaction failed: put the work aside where that is possible."""
     request.result = None
     request.failure = failure
-    if request.or_else is not None and isinstance(failure, failures.CANNOT_WRITE):
+    if request.or_else is not None and isinstance(failure, messages.CANNOT_WRITE):
         try:
             request.result, request.failure = request.or_else(failure), None
         except errors.FusionFlowError as worse:

@@ -39,7 +39,7 @@ __all__ = [
     "picture_facts",
     "thumbnail",
     "to_array",
-    "to_plain",
+    "to_rgb",
 ]
 
 _OPENABLE: Final = "PNG, JPEG, WebP, AVIF, GIF, TIFF or BMP"

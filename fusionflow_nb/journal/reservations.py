@@ -52,7 +52,7 @@ def spending_in(cursor: sqlite3.Cursor, scope: str, today: str) -> Spending:
     return Spending(spent, reserved, at_stake)
 
 
-class Till:
+class BudgetCheck:
     """The caps during one claim call: each scope is summed once, then kept up to date as reservations are made."""
 
     def __init__(self, cursor: sqlite3.Cursor, caps: Mapping[str, int], today: str) -> None:

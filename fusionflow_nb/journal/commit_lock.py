@@ -34,7 +34,7 @@ else:  # the same calls without portalocker's checks, which would cost more than
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
-class Turnstile:
+class CommitLock:
     """One process at a time may be inside; `path` is the lock file, made if missing. Used by one thread only."""
 
     def __init__(self, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from fusionflow_nb.journal import claims, codec, money
+from fusionflow_nb.journal import claims, codec, reservations
 from fusionflow_nb.journal.protocol import Ended, OpenJob, Shown, Stored
 from fusionflow_nb.media.values import outputs_from_json
 
@@ -63,7 +63,7 @@ def generations(cursor: sqlite3.Cursor, generation_ids: Sequence[str]) -> dict[s
     return found
 
 
-def took_s(cursor: sqlite3.Cursor) -> dict[str, list[float]]:
+def durations_by_model(cursor: sqlite3.Cursor) -> dict[str, list[float]]:
     """By the model that served them, how many seconds the latest calls took that ended well; the newest last.
 
     Looks at the last few thousand events alone: it is asked while calls wait to be sent.
@@ -147,4 +147,4 @@ def open_jobs(cursor: sqlite3.Cursor, is_alive: Callable[[str], bool]) -> list[O
 
 def spending(cursor: sqlite3.Cursor, scopes: Sequence[str], today: str) -> dict[str, Spending]:
     """What each scope has used so far."""
-    return {scope: money.spending_in(cursor, scope, today) for scope in scopes}
+    return {scope: reservations.spending_in(cursor, scope, today) for scope in scopes}

@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from fusionflow_nb.journal import failures
+from fusionflow_nb.journal import messages
 
 _MOUNTS = Path("/proc/self/mounts")
 _LASTING_TEMPORARY_FOLDER = Path("/var/tmp")  # noqa: S108 - outlives a reboot; the folder inside is checked to be ours
@@ -87,7 +87,7 @@ def _make_private(folder: Path) -> None:
     found = folder.lstat()
     is_private = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
     if not is_private:
-        raise failures.foreign_folder(folder)
+        raise messages.foreign_folder(folder)
 
 
 def _read_mounts() -> str:

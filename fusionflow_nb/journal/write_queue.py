@@ -28,7 +28,7 @@ class State(Enum):
     WITHDRAWN = auto()
 
 
-class Request(Generic[T]):
+class WriteRequest(Generic[T]):
     """Work to be done in a transaction, and who waits for it.
 
     Args:
@@ -64,28 +64,30 @@ class Request(Generic[T]):
         return cast("T", self.result)  # done without failure: `work` has given it
 
 
-class Batch:
+class WriteBatch:
     """The requests of one transaction: taken from the queue only when it is our turn, so that callers can leave."""
 
-    def __init__(self, first: Request[Any], more: queue.SimpleQueue[Request[Any] | None], lock: threading.Lock) -> None:
-        self._next: Request[Any] | None = first
+    def __init__(
+        self, first: WriteRequest[Any], more: queue.SimpleQueue[WriteRequest[Any] | None], lock: threading.Lock
+    ) -> None:
+        self._next: WriteRequest[Any] | None = first
         self._more = more
         self._lock = lock
-        self._started: list[Request[Any]] = []
+        self._started: list[WriteRequest[Any]] = []
         self.has_close = False
 
-    def started(self) -> Iterator[Request[Any]]:
+    def started(self) -> Iterator[WriteRequest[Any]]:
         """Each request whose caller still waits; from here on it can no longer be withdrawn."""
         while len(self._started) < BATCH_LIMIT and (self._next is not None or self._take()):
             if request := self._start_next():
                 yield request
 
-    def all(self) -> list[Request[Any]]:
+    def all(self) -> list[WriteRequest[Any]]:
         """All that were started, and the one the transaction was begun for."""
         self._start_next()
         return self._started
 
-    def _start_next(self) -> Request[Any] | None:
+    def _start_next(self) -> WriteRequest[Any] | None:
         request, self._next = self._next, None
         if request is None:
             return None

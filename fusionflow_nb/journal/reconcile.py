@@ -10,12 +10,12 @@ from fusionflow_nb.journal.protocol import Inherited
 if TYPE_CHECKING:
     import sqlite3
 
-    from fusionflow_nb.journal import logbook
+    from fusionflow_nb.journal import event_log
     from fusionflow_nb.journal.claims import Claims
 
 
-def recognise(
-    cursor: sqlite3.Cursor, claims: Claims, stamp: logbook.Stamp, job_id: str, operation: dict[str, Any]
+def reconcile(
+    cursor: sqlite3.Cursor, claims: Claims, stamp: event_log.Stamp, job_id: str, operation: dict[str, Any]
 ) -> Inherited | None:
     """Keep the Operation and take the lease, whoever held it; None where it is not unknown (any more)."""
     job = leases.job_by_id(cursor, job_id)

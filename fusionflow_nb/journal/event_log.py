@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb.journal import codec, money
+from fusionflow_nb.journal import codec, reservations
 
 if TYPE_CHECKING:
     import sqlite3
@@ -53,9 +53,9 @@ def record_generation(cursor: sqlite3.Cursor, stamp: Stamp, generation: Generati
     """Log a call that needed no write-ahead; what it cost counts against caps all the same."""
     seq = log_generation(cursor, stamp, generation, payload)
     if seq is not None and generation.cost_micro_usd:
-        day = money.day_of(stamp.at_us)
-        scopes = money.scopes_of(generation.run_id, generation.project_id, day)
-        money.settle(cursor, generation.id, scopes, generation.cost_micro_usd, day)
+        day = reservations.day_of(stamp.at_us)
+        scopes = reservations.scopes_of(generation.run_id, generation.project_id, day)
+        reservations.settle(cursor, generation.id, scopes, generation.cost_micro_usd, day)
 
 
 def record_project(cursor: sqlite3.Cursor, stamp: Stamp, project_id: str, payload: str) -> None:
