@@ -12,9 +12,9 @@ import fusionflow_nb as ff
 from fusionflow_nb import errors
 from fusionflow_nb.engine.admitted import admitted
 from fusionflow_nb.media.picture import encode_jpeg, encode_png, from_array, open_picture
+from fusionflow_nb.providers.input_limits import InputLimits
 from fusionflow_nb.providers.model import ModelEntry
-from fusionflow_nb.providers.reads import Reads
-from fusionflow_nb.providers.wire import Wire
+from fusionflow_nb.providers.request_mapping import RequestMapping
 from fusionflow_nb.testing.fake import FakeProvider
 from fusionflow_nb.testing.memory_store import MemoryStore
 
@@ -33,7 +33,7 @@ def picture(width: int = 400, height: int = 300, *, alpha: bool = False) -> byte
     return encode_png(from_array(np.random.default_rng(3).integers(0, 255, shape, dtype=np.uint8)))
 
 
-def entry(reads: dict[str, Reads], **more: Any) -> ModelEntry:
+def entry(reads: dict[str, InputLimits], **more: Any) -> ModelEntry:
     return ModelEntry(
         provider="x", provider_model_id="y", tasks=("edit-image",), title="Y", reads=reads, is_free=True, **more
     )
@@ -42,13 +42,13 @@ def entry(reads: dict[str, Reads], **more: Any) -> ModelEntry:
 @pytest.mark.parametrize(
     ("reads", "says"),
     [
-        (Reads(size_bytes=100_000), r"image has 0\.\d MB; x/y reads 0\.1 MB at most\. reduce=True"),
-        (Reads(pixels=10_000), r"image has 400 x 300 pixels; x/y reads 0\.01 megapixels"),
-        (Reads(media_types=("image/jpeg",)), r"image is image/png; x/y reads jpeg"),
+        (InputLimits(size_bytes=100_000), r"image has 0\.\d MB; x/y reads 0\.1 MB at most\. reduce=True"),
+        (InputLimits(pixels=10_000), r"image has 400 x 300 pixels; x/y reads 0\.01 megapixels"),
+        (InputLimits(media_types=("image/jpeg",)), r"image is image/png; x/y reads jpeg"),
     ],
     ids=["bytes", "pixels", "type"],
 )
-def test_what_is_beyond_a_limit_is_an_error_that_names_it(reads: Reads, says: str) -> None:
+def test_what_is_beyond_a_limit_is_an_error_that_names_it(reads: InputLimits, says: str) -> None:
     """With the next step."""
     store = MemoryStore()
     with pytest.raises(errors.MediaError, match=says):
@@ -59,13 +59,13 @@ def test_what_is_beyond_a_limit_is_an_error_that_names_it(reads: Reads, says: st
 @pytest.mark.parametrize(
     "reads",
     [
-        Reads(size_bytes=60_000, media_types=PNG_OR_JPEG),
-        Reads(pixels=10_000, media_types=PNG_OR_JPEG),
-        Reads(media_types=("image/webp",)),
+        InputLimits(size_bytes=60_000, media_types=PNG_OR_JPEG),
+        InputLimits(pixels=10_000, media_types=PNG_OR_JPEG),
+        InputLimits(media_types=("image/webp",)),
     ],
     ids=["bytes", "pixels", "type"],
 )
-def test_a_picture_that_may_be_reduced_keeps_within_all_limits(reads: Reads, *, alpha: bool) -> None:
+def test_a_picture_that_may_be_reduced_keeps_within_all_limits(reads: InputLimits, *, alpha: bool) -> None:
     """As large as it may be, in a type that is read, transparency kept, and always the same bytes."""
     store = MemoryStore()
     asset = store.put(picture(alpha=alpha))
@@ -87,7 +87,7 @@ def test_what_is_within_the_limits_goes_as_it_is() -> None:
     """Allowed to be reduced or not."""
     store = MemoryStore()
     asset = store.put(picture())
-    given = entry({"image": Reads(size_bytes=10_000_000, pixels=1_000_000, media_types=PNG_OR_JPEG)})
+    given = entry({"image": InputLimits(size_bytes=10_000_000, pixels=1_000_000, media_types=PNG_OR_JPEG)})
     for may_reduce in (False, True):
         found = admitted({"image": [asset]}, given, store, may_reduce=may_reduce, node_id="n")
         assert (found.media, found.reduced) == ({"image": [asset]}, [])
@@ -97,7 +97,7 @@ def test_a_mask_stays_as_large_as_its_picture() -> None:
     """It lies on it."""
     store = MemoryStore()
     media = {"image": [store.put(picture())], "mask": [store.put(encode_png(open_picture(picture()).convert("L")))]}
-    found = admitted(media, entry({"image": Reads(pixels=10_000)}), store, may_reduce=True, node_id="n")
+    found = admitted(media, entry({"image": InputLimits(pixels=10_000)}), store, may_reduce=True, node_id="n")
     [image], [mask] = found.media["image"], found.media["mask"]
     assert (mask.width, mask.height) == (image.width, image.height)
     assert [one["port"] for one in found.reduced] == ["image", "mask"]
@@ -107,8 +107,8 @@ def test_too_many_are_never_left_out_in_silence() -> None:
     """Neither beyond the service's count nor where its field takes one."""
     store = MemoryStore()
     assets = [store.put(picture(40 + index, 30)) for index in range(3)]
-    two = entry({"image": Reads(count=2)})
-    one = entry({}, wire=Wire(references={"references": "image_url"}))
+    two = entry({"image": InputLimits(count=2)})
+    one = entry({}, wire=RequestMapping(references={"references": "image_url"}))
     with pytest.raises(errors.MediaError, match="reads 2 images in one call, not 3"):
         admitted({"image": assets[:1], "references": assets[1:]}, two, store, may_reduce=True, node_id="n")
     with pytest.raises(errors.MediaError, match="reads one medium as references, not 2"):
@@ -119,7 +119,7 @@ def test_too_many_are_never_left_out_in_silence() -> None:
 def fake() -> FakeProvider:
     """A service that reads small pictures."""
     made = FakeProvider()
-    small = {"image": Reads(pixels=10_000, media_types=PNG_OR_JPEG)}
+    small = {"image": InputLimits(pixels=10_000, media_types=PNG_OR_JPEG)}
     made.models = [one.model_copy(update={"reads": small}) for one in made.models]
     return made
 

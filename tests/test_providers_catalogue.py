@@ -10,11 +10,11 @@ import pytest
 
 from fusionflow_nb import errors
 from fusionflow_nb.providers import catalogue
-from fusionflow_nb.providers.catalogue import sheet
+from fusionflow_nb.providers.catalogue import build
 from fusionflow_nb.providers.catalogue.equivalents import SAME
-from fusionflow_nb.providers.catalogue.wiring import BESIDE_THE_SHEET
+from fusionflow_nb.providers.catalogue.mappings import BESIDE_THE_SHEET
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.providers.wire import Wire
+from fusionflow_nb.providers.request_mapping import RequestMapping
 from fusionflow_nb.settings.environment import home_folder
 from fusionflow_nb.testing.fake import FakeProvider
 
@@ -33,20 +33,20 @@ def entry(identity: str) -> ModelEntry:
 
 def test_the_facts_are_what_the_sheet_says() -> None:
     """`facts.json` is made of `models.csv`, never edited."""
-    assert json.loads(sheet.FACTS.read_text()) == sheet.facts(sheet.SHEET.read_text())
+    assert json.loads(build.FACTS.read_text()) == build.facts(build.SHEET.read_text())
 
 
 def test_every_row_is_an_entry_with_a_name_of_its_own() -> None:
     """No alias means two models."""
     aliases = [alias for each in catalogue.built_in() for alias in each.aliases]
-    rows = len(sheet.SHEET.read_text().splitlines()) - 1
+    rows = len(build.SHEET.read_text().splitlines()) - 1
     assert len(aliases) == len(set(aliases)) == rows + len(BESIDE_THE_SHEET)
 
 
 def test_a_price_nobody_can_read_stops_the_sheet() -> None:
     """Nothing is guessed: a person decides what a new unit means."""
     with pytest.raises(ValueError, match="per fortnight"):
-        sheet.facts(
+        build.facts(
             "alias,provider,provider_model_id,task,inputs,price,price_unit,source,source_date,confidence\n"
             "a,fal,b,upscale,,1,USD per fortnight,,,"
         )
@@ -306,15 +306,15 @@ def test_common_words_become_the_fields_of_the_service(
     """One request, spelled as each service documents it."""
     found = entry(identity)
     wire = found.wire
-    assert isinstance(wire, Wire)
+    assert isinstance(wire, RequestMapping)
     assert wire.body("p", found.check_settings(settings), {}) == body
 
 
 def test_references_go_where_the_model_reads_them() -> None:
     """One address, or a list of them; a medium that the model does not read is an error, not left out."""
     edit, kontext = entry("fal/fal-ai/nano-banana-2/edit").wire, entry("fal/fal-ai/flux-pro/kontext").wire
-    assert isinstance(edit, Wire)
-    assert isinstance(kontext, Wire)
+    assert isinstance(edit, RequestMapping)
+    assert isinstance(kontext, RequestMapping)
     assert edit.body("p", {}, {"image": ["a"], "references": ["b"]})["image_urls"] == ["a", "b"]
     assert kontext.body("p", {}, {"image": ["a"]})["image_url"] == "a"
     with pytest.raises(errors.SettingError, match="reads no 'mask'"):

@@ -11,14 +11,14 @@ from engine_kit import PATIENCE_S
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
-from fusionflow_nb.providers.wire import Wire
+from fusionflow_nb.providers.request_mapping import RequestMapping
 from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow
     from fusionflow_nb.session import Session
 
-WIRE = Wire(fields={"count": "num_images", "seed": "seed"}, own_fields=("style",))
+WIRE = RequestMapping(fields={"count": "num_images", "seed": "seed"}, own_fields=("style",))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.reads import kind_of
+from fusionflow_nb.providers.input_limits import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.assets.protocol import AssetStore
     from fusionflow_nb.media.values import Asset
+    from fusionflow_nb.providers.input_limits import InputLimits
     from fusionflow_nb.providers.model import ModelEntry
-    from fusionflow_nb.providers.reads import Reads
 
 QUALITY = 92
 SMALLEST_PX = 64
@@ -86,7 +86,7 @@ def _check_counts(media: Mapping[str, Sequence[Asset]], entry: ModelEntry, node_
             )
 
 
-def _excess(asset: Asset, reads: Reads | None) -> list[str]:
+def _excess(asset: Asset, reads: InputLimits | None) -> list[str]:
     """What of a medium is beyond the limits, in words."""
     if reads is None:
         return []
@@ -105,13 +105,15 @@ def _can_reduce(asset: Asset, port: str) -> bool:
     return asset.media_type.startswith("image/") and kind_of(port) == "image"
 
 
-def _error(name: str, too: list[str], reads: Reads, entry: ModelEntry, node_id: str, *, hint: str) -> errors.MediaError:
+def _error(
+    name: str, too: list[str], reads: InputLimits, entry: ModelEntry, node_id: str, *, hint: str
+) -> errors.MediaError:
     return errors.MediaError(
         f"{name} {' and '.join(too)}; {entry.id} reads {reads.says()} at most.", node_id=node_id, hint=hint
     )
 
 
-def _reduced(asset: Asset, reads: Reads, store: AssetStore, node_id: str) -> Asset:
+def _reduced(asset: Asset, reads: InputLimits, store: AssetStore, node_id: str) -> Asset:
     """The picture as large as the limits allow, in the store. Deterministic: the same picture becomes the same one."""
     from fusionflow_nb.media.picture import open_picture  # noqa: PLC0415 - Pillow only where there is something to do
 
@@ -141,7 +143,7 @@ def _scaled(picture: Picture, scale: float) -> Picture:
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
-def _encoded(picture: Picture, reads: Reads) -> bytes:
+def _encoded(picture: Picture, reads: InputLimits) -> bytes:
     """In a type that is read; with its transparency where it has any."""
     from fusionflow_nb.media.picture import encode_jpeg, encode_png, encode_webp  # noqa: PLC0415
 

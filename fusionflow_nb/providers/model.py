@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pydantic import Field
 
 from fusionflow_nb import errors
+from fusionflow_nb.providers.input_limits import InputLimits
+from fusionflow_nb.providers.native_settings import to_common_settings
 from fusionflow_nb.providers.price import (
     Entry,
     Estimate,
@@ -22,9 +24,7 @@ from fusionflow_nb.providers.price import (
     PriceRule,
     bounds,
 )
-from fusionflow_nb.providers.reads import Reads
-from fusionflow_nb.providers.spelling import in_our_words
-from fusionflow_nb.providers.wire import RAW, Wire
+from fusionflow_nb.providers.request_mapping import RAW, RequestMapping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +133,7 @@ class ModelEntry(Entry):
     """Media ports the model reads (`image`, `mask`, `depth` ...)."""
     outputs: tuple[str, ...] = ()
     """Ports beyond the task's main one (`depth`, `mask`)."""
-    reads: dict[str, Reads] = Field(default_factory=dict)
+    reads: dict[str, InputLimits] = Field(default_factory=dict)
     """Limits of these by kind (`image`, `mask`, `video`, `audio`), where the service states any."""
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     price: PriceRule | None = None
@@ -149,7 +149,7 @@ class ModelEntry(Entry):
     """Raised by hand only when the mapping changes what is sent: it is part of every content key."""
     typical_s: float | None = None
     timeout_s: float = 1800.0
-    wire: Wire | None = None
+    wire: RequestMapping | None = None
     """How its service spells what is asked of it; None for models that compute here."""
 
     @property
@@ -169,7 +169,7 @@ class ModelEntry(Entry):
         """Settings that name fields of the service, by our names wherever we have one. Raises SettingError."""
         if self.wire is None:
             return settings
-        return in_our_words(settings, self.wire, self.parameters, model=self.id, node_id=node_id)
+        return to_common_settings(settings, self.wire, self.parameters, model=self.id, node_id=node_id)
 
     def left_out(self, settings: dict[str, Any]) -> list[str]:
         """Names that the model lacks, which `strict=False` leaves out."""

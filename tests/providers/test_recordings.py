@@ -30,8 +30,8 @@ from fusionflow_nb.providers.services.replicate import Replicate
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fusionflow_nb.providers.http_provider import HttpProvider
     from fusionflow_nb.providers.protocol import Status
-    from fusionflow_nb.providers.service import Service
 
 DIFFERENCES = {
     "user-agent": "we say who we are, not who they are",
@@ -57,14 +57,14 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, f"<{name}>")
 
 
-def request(service: Service, model: str, prompt: str, task: str = "text-to-image", **facts: Any) -> Request:
+def request(service: HttpProvider, model: str, prompt: str, task: str = "text-to-image", **facts: Any) -> Request:
     entry = next((each for each in service.models if each.provider_model_id == model), None)
     if entry is None:  # a version of somebody's model: a person's own entry
         entry = service.models[0].model_copy(update={"provider_model_id": model})
     return Request(entry, task, prompt, entry.check_settings(facts.pop("settings", {})), **facts)
 
 
-def service_at(kind: type[Service], base: str, roots: dict[str, str] | None = None) -> Service:
+def service_at(kind: type[HttpProvider], base: str, roots: dict[str, str] | None = None) -> HttpProvider:
     """The adapter, with the recording's server in the place of its hosts."""
     made = kind()
     known = {"openai": {"api": f"{base}/v1"}, "replicate": {"api": base}, "bfl": {"api": base}}
@@ -74,7 +74,7 @@ def service_at(kind: type[Service], base: str, roots: dict[str, str] | None = No
     return made
 
 
-async def driven(service: Service, asked: Request) -> Operation | Status:
+async def driven(service: HttpProvider, asked: Request) -> Operation | Status:
     """One job to its end, as the engine would."""
     try:
         begun = await service.submit(asked, idempotency_key="k")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from fusionflow_nb.providers.catalogue.wiring import BESIDE_THE_SHEET, entry_of
+from fusionflow_nb.providers.catalogue.mappings import BESIDE_THE_SHEET, entry_of
 from fusionflow_nb.providers.model import ModelEntry
 from fusionflow_nb.settings.environment import HOME_VARIABLE, home_folder
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fusionflow_nb.providers.model import Parameter
-from fusionflow_nb.providers.wire import Size
+from fusionflow_nb.providers.request_mapping import Size
 
 _RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "9:16", "16:9", "21:9")
 _RATIO = Size(form="ratio", field="aspect_ratio")

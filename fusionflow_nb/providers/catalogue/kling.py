@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fusionflow_nb.providers.model import Parameter
-from fusionflow_nb.providers.wire import Size
+from fusionflow_nb.providers.request_mapping import Size
 
 _FILM: dict[str, Any] = {
     "listed": ("prompt", "negative_prompt"),

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from fusionflow_nb.providers.reads import Reads
+from fusionflow_nb.providers.input_limits import InputLimits
 
 _MB = 1_000_000
 _OPENAI = {
-    "image": Reads(
+    "image": InputLimits(
         count=16,
         size_bytes=50 * _MB,
         media_types=("image/png", "image/webp", "image/jpeg"),
         source="openai, POST /v1/images/edits",
     ),
-    "mask": Reads(count=1, source="openai, POST /v1/images/edits"),
+    "mask": InputLimits(count=1, source="openai, POST /v1/images/edits"),
 }
-_RUNWAY = {kind: Reads(size_bytes=200 * _MB, source="runway, POST /v1/uploads") for kind in ("image", "video", "audio")}
+_RUNWAY = {
+    kind: InputLimits(size_bytes=200 * _MB, source="runway, POST /v1/uploads") for kind in ("image", "video", "audio")
+}
 _THREE = {**_RUNWAY, "image": _RUNWAY["image"].model_copy(update={"count": 3})}
-BY_SERVICE: dict[str, dict[str, Reads]] = {"openai": _OPENAI, "runway": _RUNWAY}
-BY_MODEL: dict[str, dict[str, Reads]] = {
+BY_SERVICE: dict[str, dict[str, InputLimits]] = {"openai": _OPENAI, "runway": _RUNWAY}
+BY_MODEL: dict[str, dict[str, InputLimits]] = {
     **{
-        f"bfl/flux-2-{kind}": {"image": Reads(count=8, source="bfl, input_image to input_image_8")}
+        f"bfl/flux-2-{kind}": {"image": InputLimits(count=8, source="bfl, input_image to input_image_8")}
         for kind in ("pro", "max", "flex", "klein-4b")
     },
     "runway/gen4_image": _THREE,
@@ -27,7 +29,7 @@ BY_MODEL: dict[str, dict[str, Reads]] = {
 }
 
 
-def reads_of(provider: str, model: str) -> dict[str, Reads]:
+def reads_of(provider: str, model: str) -> dict[str, InputLimits]:
     """The limits of a model's media by kind; empty where no page states any.
 
     >>> reads_of("openai", "gpt-image-2")["image"].count

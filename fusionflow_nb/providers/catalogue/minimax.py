@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fusionflow_nb.providers.model import Parameter
-from fusionflow_nb.providers.wire import Size
+from fusionflow_nb.providers.request_mapping import Size
 
 RATIOS = ("adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
 PICTURE_USD = 0.04

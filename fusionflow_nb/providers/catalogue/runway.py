@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fusionflow_nb.providers.model import Parameter
-from fusionflow_nb.providers.wire import Size
+from fusionflow_nb.providers.request_mapping import Size
 
 _SEED = Parameter(kind="integer", minimum=0, maximum=2**32 - 1, description="same seed: a similar result")
 _WIDE = "1280:720"

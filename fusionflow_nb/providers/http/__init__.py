@@ -3,8 +3,8 @@
 from fusionflow_nb.providers.http.answer import Answer
 from fusionflow_nb.providers.http.client import Http
 from fusionflow_nb.providers.http.download import Fetched, no_longer_than
-from fusionflow_nb.providers.http.hand_over import hand_over
-from fusionflow_nb.providers.http.parts import Part, as_fields
-from fusionflow_nb.providers.http.site import Site
+from fusionflow_nb.providers.http.endpoint import Endpoint
+from fusionflow_nb.providers.http.multipart import Part, as_fields
+from fusionflow_nb.providers.http.upload import upload_reference
 
 __all__ = ["Answer", "Fetched", "Http", "Part", "Site", "as_fields", "hand_over", "no_longer_than"]

@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.http import pool, trouble
+from fusionflow_nb.providers.http import errors as errors_module
+from fusionflow_nb.providers.http import pool
 from fusionflow_nb.providers.http.answer import CLIENT_ERROR, OK, REDIRECT, SERVER_ERROR, Answer
 from fusionflow_nb.providers.http.clock import ServiceClock
 from fusionflow_nb.providers.http.download import Fetched, chunks_of, fetch
-from fusionflow_nb.providers.http.events import Events
-from fusionflow_nb.providers.http.parts import Part, encode
+from fusionflow_nb.providers.http.multipart import Part, encode
 from fusionflow_nb.providers.http.retry_after import LONGEST_S
+from fusionflow_nb.providers.http.sse import Events
 from fusionflow_nb.providers.protocol import SubmitAmbiguousError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from fusionflow_nb.providers.http.events import Watch
-    from fusionflow_nb.providers.http.site import Site
+    from fusionflow_nb.providers.http.endpoint import Endpoint
+    from fusionflow_nb.providers.http.sse import Watch
     from fusionflow_nb.settings.credentials import Key
 
 CONNECT_S, READ_S = 10.0, 60.0
@@ -54,7 +55,9 @@ class Http:
         sleep: how to wait; an argument so that tests own time.
     """
 
-    def __init__(self, site: Site, *, at_once: int = AT_ONCE, sleep: Callable[[float], Any] = asyncio.sleep) -> None:
+    def __init__(
+        self, site: Endpoint, *, at_once: int = AT_ONCE, sleep: Callable[[float], Any] = asyncio.sleep
+    ) -> None:
         self.site = site
         self.sleep = sleep
         self._at_once = at_once
@@ -85,16 +88,16 @@ class Http:
             async with self.sent("POST", url, json, parts, headers=headers, read_s=read_s) as response:
                 answer = await self.read(response, most_bytes, watch)
         except httpx.HTTPError as error:
-            found = trouble.clear(error, self.site.provider, url)
-            if trouble.was_not_sent(error):
+            found = errors_module.clear(error, self.site.provider, url)
+            if errors_module.was_not_sent(error):
                 raise found from error
             raise SubmitAmbiguousError(found.what) from error
         except _EndlessError as error:
             raise SubmitAmbiguousError(error.what) from error
         if REDIRECT <= answer.status < CLIENT_ERROR:
-            raise trouble.elsewhere(self.site.provider, answer.status)
+            raise errors_module.elsewhere(self.site.provider, answer.status)
         if answer.status >= SERVER_ERROR and not _surely_not_taken(answer):
-            host = trouble.host_of(url)
+            host = errors_module.host_of(url)
             raise SubmitAmbiguousError(f"{host} answered with an error of its own (HTTP {answer.status}).")
         return answer
 
@@ -133,7 +136,7 @@ class Http:
             async with self.sent("POST", url, parts=parts) as response:
                 return self._checked(await self.read(response))
         except httpx.HTTPError as error:
-            raise trouble.clear(error, self.site.provider, url) from error
+            raise errors_module.clear(error, self.site.provider, url) from error
 
     async def fetch(
         self, url: str, *, most_bytes: int | None = None, headers: Mapping[str, str] | None = None
@@ -240,7 +243,7 @@ class Http:
             async with self.sent(method, url, json, headers=headers, content=content) as response:
                 return await self.read(response)
         except httpx.HTTPError as error:
-            raise trouble.clear(error, self.site.provider, url) from error
+            raise errors_module.clear(error, self.site.provider, url) from error
 
     def _checked(self, answer: Answer) -> Answer:
         """The answer, if it is one that an adapter can read; a busy service, a redirect, a locked door are not."""
@@ -255,7 +258,7 @@ class Http:
                 retry_after_s=answer.retry_after_s(),
             )
         if REDIRECT <= status < CLIENT_ERROR:
-            raise trouble.elsewhere(provider, status)
+            raise errors_module.elsewhere(provider, status)
         if status in {401, 403}:
             self._keys = None  # looked for again: somebody may store a better one meanwhile
             # Not a ProviderError: work that was accepted is not lost because a key was taken back.

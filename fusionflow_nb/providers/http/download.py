@@ -14,7 +14,8 @@ import httpx
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import HEAD_BYTES, sniff
 from fusionflow_nb.failpoints import Failpoint, failpoint
-from fusionflow_nb.providers.http import pool, trouble
+from fusionflow_nb.providers.http import errors as errors_module
+from fusionflow_nb.providers.http import pool
 from fusionflow_nb.providers.http.answer import CLIENT_ERROR, OK, REDIRECT, SERVER_ERROR
 from fusionflow_nb.providers.http.retry_after import retry_after_s
 
@@ -70,7 +71,7 @@ async def fetch(
                     return await _poured(response, limit, http.site.provider)
                 url = str(response.url.join(response.headers.get("location", "")))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise trouble.clear(error, http.site.provider, url) from error
+            raise errors_module.clear(error, http.site.provider, url) from error
     raise errors.ProviderError(
         "The address of the output leads from one to the next.", provider=http.site.provider, hint=LOST
     )
@@ -128,7 +129,7 @@ async def _written(response: httpx.Response, file: IO[bytes], limit: int, provid
         failpoint(Failpoint.DURING_DOWNLOAD)
     if promised.isdigit() and int(promised) != size:
         raise errors.ProviderError(
-            "The output broke off in the middle.", provider=provider, hint=trouble.AGAIN, is_retryable=True
+            "The output broke off in the middle.", provider=provider, hint=errors_module.AGAIN, is_retryable=True
         )
     media_type = sniff(head)
     if media_type is None:
@@ -168,13 +169,16 @@ def _not_there(response: httpx.Response, url: str, provider: str) -> errors.Prov
     status = response.status_code
     if status == _TOO_MANY or status >= SERVER_ERROR:
         return errors.ProviderError(
-            f"{trouble.host_of(url)} cannot give the output just now.",
+            f"{errors_module.host_of(url)} cannot give the output just now.",
             provider=provider,
             status=status,
-            hint=trouble.AGAIN,
+            hint=errors_module.AGAIN,
             is_retryable=True,
             retry_after_s=retry_after_s(response.headers),
         )
     return errors.ProviderError(
-        f"The output is not there any more at {trouble.host_of(url)}.", provider=provider, status=status, hint=LOST
+        f"The output is not there any more at {errors_module.host_of(url)}.",
+        provider=provider,
+        status=status,
+        hint=LOST,
     )

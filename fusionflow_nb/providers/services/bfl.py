@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http_provider import HttpProvider, as_base64, body_of, rejection, unknown_state
 from fusionflow_nb.providers.protocol import Cost, Failed, Limits, Operation, Pending, Refused, SubmitAmbiguousError
-from fusionflow_nb.providers.service import Service, as_base64, body_of, not_taken, unknown_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     return {"x-key": keys["BFL_API_KEY"]}
 
 
-class BlackForestLabs(Service):
+class BlackForestLabs(HttpProvider):
     """See the module."""
 
     name = "bfl"
@@ -125,7 +125,7 @@ def _error(answer: Answer) -> Status:
             status=answer.status,
             hint="ff.connect('bfl') stores another one.",
         )
-    return not_taken(answer, message=str(message) if message else None)
+    return rejection(answer, message=str(message) if message else None)
 
 
 def provider() -> BlackForestLabs:

@@ -9,9 +9,9 @@ from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.providers.catalogue.elevenlabs import VOICE
 from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http_provider import HttpProvider, body_of, rejection
 from fusionflow_nb.providers.model import PerCharacter
 from fusionflow_nb.providers.protocol import Cost, Done, Failed, Limits, NoFunds, Output, Refused, SubmitAmbiguousError
-from fusionflow_nb.providers.service import Service, body_of, not_taken
 from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     return {"xi-api-key": Key(keys["ELEVENLABS_API_KEY"])}
 
 
-class ElevenLabs(Service):
+class ElevenLabs(HttpProvider):
     """See the module."""
 
     name = "elevenlabs"
@@ -115,7 +115,7 @@ def _error(answer: Answer) -> Status:
             return NoFunds(says)
         case "bad_prompt":
             return Refused(says)
-    return not_taken(answer, code=code if isinstance(code, str) else None, message=says)
+    return rejection(answer, code=code if isinstance(code, str) else None, message=says)
 
 
 def _place(detail: dict[str, Any]) -> str:

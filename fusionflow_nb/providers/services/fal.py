@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors
 from fusionflow_nb.media.media_types import extension
 from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http_provider import HttpProvider, body_of, rejection, unknown_state
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cost,
@@ -17,7 +18,6 @@ from fusionflow_nb.providers.protocol import (
     Refused,
     SubmitAmbiguousError,
 )
-from fusionflow_nb.providers.service import Service, body_of, not_taken, unknown_state
 from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     return {"authorization": Key(f"Key {keys['FAL_KEY']}")}
 
 
-class Fal(Service):
+class Fal(HttpProvider):
     """See the module."""
 
     name = "fal"
@@ -214,7 +214,7 @@ def _error(answer: Answer, *, is_end: bool = False) -> Status:
     says = detail if isinstance(detail, str) else None
     if is_end:
         return Failed(str(code or f"http_{answer.status}"), says or answer.text())
-    return not_taken(answer, code=code if isinstance(code, str) else None, message=says)
+    return rejection(answer, code=code if isinstance(code, str) else None, message=says)
 
 
 def _forbidden(answer: Answer) -> Failed:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.providers.http import Site, no_longer_than
+from fusionflow_nb.providers.http_provider import HttpProvider, as_base64, body_of, decoded, port_of, unknown_state
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cancelled,
@@ -22,10 +23,9 @@ from fusionflow_nb.providers.protocol import (
     Refused,
     SubmitAmbiguousError,
 )
-from fusionflow_nb.providers.service import Service, as_base64, body_of, decoded, port_of, unknown_state
+from fusionflow_nb.providers.request_mapping import RAW
 from fusionflow_nb.providers.services import google_responses as says
 from fusionflow_nb.providers.services.google_files import uploaded
-from fusionflow_nb.providers.wire import RAW
 from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     return {"x-goog-api-key": Key(keys["GEMINI_API_KEY"])}
 
 
-class Google(Service):
+class Google(HttpProvider):
     """See the module."""
 
     name = "google"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
+from fusionflow_nb.providers.http_provider import TOO_MANY, rejection
 from fusionflow_nb.providers.model import PerImage, PerToken
 from fusionflow_nb.providers.protocol import Cost, Failed
-from fusionflow_nb.providers.service import TOO_MANY, not_taken
 
 if TYPE_CHECKING:
     from fusionflow_nb.providers.http import Answer
@@ -128,4 +128,4 @@ def not_done(answer: Answer) -> Failed | NoFunds:
         )
     if answer.status == TOO_MANY and answer.retry_after_s() is None:
         return Failed(code or "quota", message or answer.text())
-    return not_taken(answer, code=code, message=message)
+    return rejection(answer, code=code, message=message)

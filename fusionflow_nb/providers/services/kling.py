@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http_provider import (
+    UNAUTHORISED,
+    HttpProvider,
+    as_base64,
+    body_of,
+    rejection,
+    unknown_state,
+)
 from fusionflow_nb.providers.protocol import Failed, NoFunds, Pending, Refused, SubmitAmbiguousError
-from fusionflow_nb.providers.service import UNAUTHORISED, Service, as_base64, body_of, not_taken, unknown_state
 from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
@@ -45,7 +52,7 @@ def _encoded(content: bytes) -> bytes:
     return base64.urlsafe_b64encode(content).rstrip(b"=")
 
 
-class Kling(Service):
+class Kling(HttpProvider):
     """See the module."""
 
     name = "kling"
@@ -131,7 +138,7 @@ def _error(answer: Answer, said: Any) -> Failed | NoFunds | Refused:  # noqa: AN
         return Failed(str(code), says, is_retryable=True, retry_after_s=answer.retry_after_s())
     if answer.status == _FORBIDDEN:
         return Failed("forbidden", f"Kling does not allow it (content policy, or this API is not enabled): {says}")
-    return not_taken(answer, code=str(code) if code is not None else None, message=says)
+    return rejection(answer, code=str(code) if code is not None else None, message=says)
 
 
 def provider() -> Kling:

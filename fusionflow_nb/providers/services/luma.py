@@ -9,9 +9,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.http import Site, hand_over, no_longer_than
+from fusionflow_nb.providers.http import Site, no_longer_than, upload
+from fusionflow_nb.providers.http_provider import HttpProvider, as_base64, body_of, rejection, unknown_state
 from fusionflow_nb.providers.protocol import Cost, Failed, NoFunds, Operation, Pending, Refused, SubmitAmbiguousError
-from fusionflow_nb.providers.service import Service, as_base64, body_of, not_taken, unknown_state
 from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     return {"authorization": Key(f"Bearer {keys['LUMA_AGENTS_API_KEY']}")}
 
 
-class Luma(Service):
+class Luma(HttpProvider):
     """See the module."""
 
     name = "luma"
@@ -65,7 +65,7 @@ class Luma(Service):
         body = {**_shaped(body_of(request, media)), "model": request.model.provider_model_id, "type": kind}
         answer = await self.http.submit(f"{self.http.site.root()}/generations", body, headers=JSON)
         if not answer.is_good:
-            return not_taken(answer, message=said_by(answer))
+            return rejection(answer, message=said_by(answer))
         said = answer.maybe_json()
         if not isinstance(said, dict) or not isinstance(said.get("id"), str):
             raise SubmitAmbiguousError("The service took it, and its answer does not say under which name.")
@@ -123,7 +123,7 @@ class Luma(Service):
         content = await asyncio.to_thread(reference.file.read_bytes)
         signed = where.get("headers")
         headers = {str(name): str(value) for name, value in signed.items()} if isinstance(signed, dict) else {}
-        await hand_over(self.http, where["url"], content, headers=headers)
+        await upload(self.http, where["url"], content, headers=headers)
         await self.http.ask("POST", f"{files}/{name}/complete", headers=JSON, content=b"", tries=3)
         for _ in range(LOOKS):
             found = (await self.http.ask("GET", f"{files}/{name}", headers=JSON, tries=3)).fields()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http_provider import HttpProvider, body_of, port_of, rejection, unknown_state
 from fusionflow_nb.providers.protocol import CancelAnswer, Failed, Operation, Pending, SubmitAmbiguousError
-from fusionflow_nb.providers.service import Service, body_of, not_taken, port_of, unknown_state
 from fusionflow_nb.providers.services.luma import said_by
 from fusionflow_nb.settings.credentials import Key
 
@@ -28,7 +28,7 @@ def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     return {"authorization": Key(f"Bearer {keys['LUMAAI_API_KEY']}")}
 
 
-class LumaDreamMachine(Service):
+class LumaDreamMachine(HttpProvider):
     """See the module."""
 
     name = NAME
@@ -44,7 +44,7 @@ class LumaDreamMachine(Service):
         where = f"{self.http.site.root()}/generations/{port_of(request.task)}"
         answer = await self.http.submit(where, body, headers=JSON)
         if not answer.is_good:
-            return not_taken(answer, message=said_by(answer))
+            return rejection(answer, message=said_by(answer))
         said = answer.maybe_json()
         if not isinstance(said, dict) or not isinstance(said.get("id"), str):
             raise SubmitAmbiguousError("The service took it, and its answer does not say under which name.")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors
 from fusionflow_nb.providers.catalogue.minimax import PICTURE_USD
 from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http_provider import HttpProvider, body_of, data_uri, rejection, unknown_state
 from fusionflow_nb.providers.model import PerSecond
 from fusionflow_nb.providers.protocol import Cancelled, Cost, Failed, NoFunds, Pending, Refused, SubmitAmbiguousError
-from fusionflow_nb.providers.service import Service, body_of, data_uri, not_taken, unknown_state
 from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     return {"authorization": Key(f"Bearer {keys['MINIMAX_API_KEY']}")}
 
 
-class MiniMax(Service):
+class MiniMax(HttpProvider):
     """See the module."""
 
     name = "minimax"
@@ -155,7 +155,7 @@ def _error(answer: Answer, code: int, message: str) -> Failed | NoFunds | Refuse
         return NoFunds(message)
     if code == BAD_KEY:
         raise _bad_key(message)
-    return not_taken(answer, code=str(code) if code else None, message=message)
+    return rejection(answer, code=str(code) if code else None, message=message)
 
 
 def _bad_key(message: str) -> errors.SecretError:

@@ -15,9 +15,9 @@ from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.media.media_types import extension
 from fusionflow_nb.providers.http import Part, Site, as_fields, no_longer_than
+from fusionflow_nb.providers.http_provider import HttpProvider, body_of, decoded, rejection
 from fusionflow_nb.providers.model import PerToken
 from fusionflow_nb.providers.protocol import Cost, Done, Failed, NoFunds, Output, Pending, Refused, SubmitAmbiguousError
-from fusionflow_nb.providers.service import Service, body_of, decoded, not_taken
 from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     return {"authorization": Key(f"Bearer {keys['OPENAI_API_KEY']}")}
 
 
-class OpenAI(Service):
+class OpenAI(HttpProvider):
     """See the module."""
 
     name = "openai"
@@ -150,7 +150,7 @@ def _error(answer: Answer) -> Status:
         return NoFunds(says or "The account is empty.")
     if answer.is_good:
         return Failed(str(code or "failed"), says or answer.text())
-    return not_taken(answer, code=code if isinstance(code, str) else None, message=says)
+    return rejection(answer, code=code if isinstance(code, str) else None, message=says)
 
 
 async def _parts(body: dict[str, Any], media: Mapping[str, Any]) -> list[Part]:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fusionflow_nb import errors
 from fusionflow_nb.media.media_types import extension
 from fusionflow_nb.providers.http import Part, Site, no_longer_than
+from fusionflow_nb.providers.http_provider import HttpProvider, body_of, data_uri, rejection, unknown_state
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cancelled,
@@ -21,7 +22,6 @@ from fusionflow_nb.providers.protocol import (
     Pending,
     SubmitAmbiguousError,
 )
-from fusionflow_nb.providers.service import Service, body_of, data_uri, not_taken, unknown_state
 from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     return {"authorization": Key(f"Bearer {keys['REPLICATE_API_TOKEN']}")}
 
 
-class Replicate(Service):
+class Replicate(HttpProvider):
     """See the module."""
 
     name = "replicate"
@@ -66,7 +66,7 @@ class Replicate(Service):
         if not answer.is_good:
             said = answer.maybe_json()
             detail = said.get("detail") if isinstance(said, dict) else None
-            return not_taken(answer, message=detail.strip() if isinstance(detail, str) else None)
+            return rejection(answer, message=detail.strip() if isinstance(detail, str) else None)
         said = answer.maybe_json()
         urls = said.get("urls") if isinstance(said, dict) else None
         if not isinstance(urls, dict) or not isinstance(urls.get("get"), str):

@@ -14,7 +14,8 @@ import httpx
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.media_types import extension
-from fusionflow_nb.providers.http import Part, Site, as_fields, hand_over, no_longer_than
+from fusionflow_nb.providers.http import Part, Site, as_fields, no_longer_than, upload
+from fusionflow_nb.providers.http_provider import HttpProvider, body_of, data_uri, rejection, unknown_state
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cancelled,
@@ -25,7 +26,6 @@ from fusionflow_nb.providers.protocol import (
     Refused,
     SubmitAmbiguousError,
 )
-from fusionflow_nb.providers.service import Service, body_of, data_uri, not_taken, unknown_state
 from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     return {"authorization": Key(f"Bearer {keys['RUNWAYML_API_SECRET']}"), "x-runway-version": Key(VERSION)}
 
 
-class Runway(Service):
+class Runway(HttpProvider):
     """See the module."""
 
     name = "runway"
@@ -79,7 +79,7 @@ class Runway(Service):
         route = wire.route if wire is not None and wire.route else ROUTES[request.task]
         answer = await self.http.submit(f"{self.http.site.root()}/v1/{route}", body, headers=JSON)
         if not answer.is_good:
-            return not_taken(answer, message=_said_by(answer))
+            return rejection(answer, message=_said_by(answer))
         said = answer.maybe_json()
         if not isinstance(said, dict) or not isinstance(said.get("id"), str):
             raise SubmitAmbiguousError("The service took it, and its answer does not say under which name.")
@@ -150,7 +150,7 @@ class Runway(Service):
                 hint="Nothing was submitted: run again.",
             )
         file = Part("file", reference.file, name, asset.media_type)
-        await hand_over(self.http, where, [*as_fields(fields), file])
+        await upload(self.http, where, [*as_fields(fields), file])
         return known_as
 
 

@@ -12,8 +12,8 @@ from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.media.media_types import extension
 from fusionflow_nb.providers.http import Part, Site, as_fields, no_longer_than
+from fusionflow_nb.providers.http_provider import HttpProvider, body_of, rejection
 from fusionflow_nb.providers.protocol import Done, Limits, Output, Refused, SubmitAmbiguousError
-from fusionflow_nb.providers.service import Service, body_of, not_taken
 from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     return {"authorization": Key(f"Bearer {keys['STABILITY_API_KEY']}")}
 
 
-class Stability(Service):
+class Stability(HttpProvider):
     """See the module."""
 
     name = "stability"
@@ -101,7 +101,7 @@ def _error(answer: Answer) -> Status:
     message = "; ".join(map(str, says)) if isinstance(says, list) else says
     if answer.status == FORBIDDEN:  # the key is refused with 401
         return Refused(message or "The service refuses this content.")
-    return not_taken(answer, code=said.get("name"), message=message)
+    return rejection(answer, code=said.get("name"), message=message)
 
 
 def provider() -> Stability:

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from fusionflow_nb import errors
 from fusionflow_nb.providers.http import download
-from fusionflow_nb.providers.http.site import SIMULATED_KEY
+from fusionflow_nb.providers.http.endpoint import SIMULATED_KEY
 from fusionflow_nb.providers.protocol import Done, Failed, Operation, SubmitAmbiguousError
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.simulator import Fault, Simulator

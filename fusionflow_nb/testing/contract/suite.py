@@ -12,7 +12,7 @@ import pytest
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
-from fusionflow_nb.providers.http import site
+from fusionflow_nb.providers.http import endpoint
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cancelled,
@@ -202,7 +202,7 @@ class AdapterContract(Stage):
         self, adapter: Adapter, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         """Nothing is begun, and the error says how to store another."""
-        monkeypatch.setattr(site, "SIMULATED_KEY", Key(BAD_KEY))
+        monkeypatch.setattr(endpoint, "SIMULATED_KEY", Key(BAD_KEY))
         service = adapter.make()
         model, task = adapter.first()
         with pytest.raises(errors.SecretError, match="stores another one"):

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http_provider import HttpProvider, body_of, rejection, unknown_state
 from fusionflow_nb.providers.model import ModelEntry, Parameter, PerImage
 from fusionflow_nb.providers.protocol import Failed, Operation, Pending, Refused, Request, Status, SubmitAmbiguousError
-from fusionflow_nb.providers.service import Service, body_of, not_taken, unknown_state
-from fusionflow_nb.providers.wire import Size, Wire
+from fusionflow_nb.providers.request_mapping import RequestMapping, Size
 from fusionflow_nb.settings.credentials import Key
 
 KEYS = ("ACME_API_KEY",)
@@ -22,7 +22,7 @@ DAWN = ModelEntry(
         "aspect_ratio": Parameter(kind="choice", choices=("1:1", "16:9")),
     },
     # Our word on the left, the service's on the right; its own fields pass as they are.
-    wire=Wire(fields={"seed": "seed"}, size=Size(form="ratio", field="shape"), own_fields=("palette",)),
+    wire=RequestMapping(fields={"seed": "seed"}, size=Size(form="ratio", field="shape"), own_fields=("palette",)),
     price=PerImage(usd=0.02),
     source="https://acme.example/prices",
     source_date="2026-11",
@@ -34,7 +34,7 @@ def authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     return {"authorization": Key(f"Bearer {keys['ACME_API_KEY']}")}
 
 
-class Acme(Service):
+class Acme(HttpProvider):
     """Submit, poll, fetch."""
 
     name = "acme"
@@ -48,7 +48,7 @@ class Acme(Service):
         address = f"{self.http.site.root()}/{request.model.provider_model_id}"
         answer = await self.http.submit(address, body_of(request, {}), headers={"x-idempotency-key": idempotency_key})
         if not answer.is_good:
-            return not_taken(answer)
+            return rejection(answer)
         said = answer.maybe_json()
         if not isinstance(said, dict) or not isinstance(said.get("job"), str):
             raise SubmitAmbiguousError("Acme took it, and its answer does not say under which name.")

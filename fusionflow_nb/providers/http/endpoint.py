@@ -24,7 +24,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Endpoint:
     """One service.
 
     Args:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import httpx
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.http import trouble
+from fusionflow_nb.providers.http import errors as errors_module
 from fusionflow_nb.providers.http.download import check_outside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fusionflow_nb.providers.http.client import Http
-    from fusionflow_nb.providers.http.parts import Part
+    from fusionflow_nb.providers.http.multipart import Part
 
 
-async def hand_over(
+async def upload_reference(
     http: Http, url: str, content: bytes | Sequence[Part], *, headers: Mapping[str, str] | None = None
 ) -> None:
     """PUT the bytes, or POST the form; done twice they are merely there twice.
@@ -45,10 +45,10 @@ async def hand_over(
         async with sending as response:
             answer = await http.read(response)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise trouble.clear(error, provider, url) from error
+        raise errors_module.clear(error, provider, url) from error
     if not answer.is_good:
         raise errors.ProviderError(
-            f"{trouble.host_of(url)} does not take the file.",
+            f"{errors_module.host_of(url)} does not take the file.",
             provider=provider,
             status=answer.status,
             hint="Nothing was submitted: run again.",

@@ -12,20 +12,25 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.wire import PIXELS, RAW
+from fusionflow_nb.providers.request_mapping import PIXELS, RAW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fusionflow_nb.providers.model import Parameter
-    from fusionflow_nb.providers.wire import Size, Wire
+    from fusionflow_nb.providers.request_mapping import RequestMapping, Size
 
 _PIXELS = re.compile(r"(\d+)x(\d+)")
 MS = 1000
 
 
-def in_our_words(
-    settings: Mapping[str, Any], wire: Wire, parameters: Mapping[str, Parameter], *, model: str, node_id: str | None
+def to_common_settings(
+    settings: Mapping[str, Any],
+    wire: RequestMapping,
+    parameters: Mapping[str, Parameter],
+    *,
+    model: str,
+    node_id: str | None,
 ) -> dict[str, Any]:
     """The same settings, by our names wherever we have one; values are checked by whoever called.
 
@@ -58,7 +63,7 @@ def in_our_words(
     return found
 
 
-def _said(field: str, value: Any, wire: Wire) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
+def _said(field: str, value: Any, wire: RequestMapping) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
     """What a field of the service says in our words; None where we have none."""
     if field in PIXELS and wire.size is not None and wire.size.form in {"pixels", "custom"}:
         return {field: value}  # one word for both
@@ -111,7 +116,7 @@ def _add(
     given.update(said)
 
 
-def _refuse_media(field: str, wire: Wire, *, model: str, node_id: str | None) -> None:
+def _refuse_media(field: str, wire: RequestMapping, *, model: str, node_id: str | None) -> None:
     """A field that we fill ourselves: written by hand it would be lost under what the node is given."""
     ports = [port for port, spelled in wire.references.items() if spelled.rstrip("[]#") == field]
     if field != wire.prompt and not ports:

@@ -12,7 +12,7 @@ from fusionflow_nb.providers.catalogue import elevenlabs, google, kling, minimax
 from fusionflow_nb.providers.catalogue.equivalents import equivalents_of
 from fusionflow_nb.providers.catalogue.limits import reads_of
 from fusionflow_nb.providers.model import ModelEntry, Parameter
-from fusionflow_nb.providers.wire import Size, Wire
+from fusionflow_nb.providers.request_mapping import RequestMapping, Size
 
 _SEED = Parameter(kind="integer", minimum=0, maximum=2**31 - 1, description="same seed, same settings: same result")
 _COUNT = Parameter(kind="integer", minimum=1, maximum=10, description="how many results one call makes")
@@ -254,7 +254,7 @@ def entry_of(fact: dict[str, Any], fields_of: dict[str, list[str]]) -> ModelEntr
         successor=fact.get("successor"),
         equivalents=equivalents_of(identity),
         reads=reads_of(fact["provider"], fact["model"]),
-        wire=Wire(**wire),
+        wire=RequestMapping(**wire),
     )
 
 

@@ -71,7 +71,7 @@ class Size(BaseModel):
         return {self.field: f"{width}x{height}"}
 
 
-class Wire(BaseModel):
+class RequestMapping(BaseModel):
     """The mapping table of one model.
 
     Args:

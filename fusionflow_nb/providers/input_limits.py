@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 
-class Reads(BaseModel):
+class InputLimits(BaseModel):
     """The limits of one kind of media (`image`, `mask`, `video`, `audio`); None where no page states one.
 
     Args:

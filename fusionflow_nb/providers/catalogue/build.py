@@ -1,6 +1,6 @@
 """From the sheet of models (`models.csv`, as people keep it) to `facts.json`, as the package reads it.
 
-    python -m fusionflow_nb.providers.catalogue.sheet
+    python -m fusionflow_nb.providers.catalogue.build
 
 A line this cannot read is an error: a person decides, nothing is guessed.
 """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 UNAUTHORISED, NO_FUNDS, TOO_MANY, BUSY = 401, 402, 429, 503
 
 
-class Service:
+class HttpProvider:
     """Base of an adapter. A subclass says where its service lives, and maps `submit` and `poll`."""
 
     name: str
@@ -150,7 +150,7 @@ def decoded(port: str, text: str, *, provider: str) -> Output:
     return Output(port, content, media_type)
 
 
-def not_taken(answer: Answer, *, code: str | None = None, message: str | None = None) -> Failed | NoFunds:
+def rejection(answer: Answer, *, code: str | None = None, message: str | None = None) -> Failed | NoFunds:
     """What an answer to a submit that is no success means wherever the service has no words of its own.
 
     Raises:
