@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from fusionflow_nb.canvas.conversation import Conversation
 from fusionflow_nb.flow import edits
-from fusionflow_nb.flow.wire import from_wire, to_wire
+from fusionflow_nb.flow.react_flow import from_wire, to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import pytest
 from fusionflow_nb import errors
 from fusionflow_nb.author import Flow
 from fusionflow_nb.canvas.autosave import MOST_S, QUIET_S, Autosave
-from fusionflow_nb.flow import disk, edits, file
+from fusionflow_nb.flow import edits, file, file_state
 
 
 class Time:
@@ -243,11 +243,11 @@ def test_a_full_disk_is_said_and_tried_again(place, monkeypatch):
     def full(*_args, **_named):
         raise errors.DiskFullError("The disk is full.", hint="Make room.")
 
-    monkeypatch.setattr(disk.file, "write", full)
+    monkeypatch.setattr(file_state.file, "write", full)
     place.write_text("a")
     place.time.pass_s(60)
     assert [one["error"]["code"] for one in place.told] == ["disk_full"]
-    monkeypatch.setattr(disk.file, "write", write)
+    monkeypatch.setattr(file_state.file, "write", write)
     place.write_text("b")
     place.time.pass_s(120)
     assert place.on_disk() == "b"

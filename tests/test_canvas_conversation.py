@@ -13,7 +13,7 @@ from canvas_kit import View, talk
 import fusionflow_nb as ff
 from fusionflow_nb.canvas.messages import read_message
 from fusionflow_nb.errors import EditError
-from fusionflow_nb.flow.wire import to_wire
+from fusionflow_nb.flow.react_flow import to_wire
 from fusionflow_nb.media.picture import encode_png, from_array, open_picture
 from fusionflow_nb.providers.protocol import Pending
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider

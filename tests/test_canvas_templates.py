@@ -10,7 +10,7 @@ import pytest
 from fusionflow_nb import errors, session
 from fusionflow_nb.author import Flow
 from fusionflow_nb.canvas.templates import cell_source, declare_examples, templates
-from fusionflow_nb.flow.wire import from_wire
+from fusionflow_nb.flow.react_flow import from_wire
 
 LAST = {"still": "graded", "sweep": "sheet", "film": "film", "python": "grain"}
 MOST_PX = (300, 320)

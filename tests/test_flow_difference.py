@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fusionflow_nb import errors
 from fusionflow_nb.flow import edits, file
-from fusionflow_nb.flow.difference import difference
+from fusionflow_nb.flow.diff import diff
 from fusionflow_nb.flow.document import FlowDocument, Node
 
 
@@ -25,9 +25,9 @@ def like(document: FlowDocument, other: FlowDocument) -> FlowDocument:
 def check_leads_there_and_back(now: FlowDocument, wanted: FlowDocument) -> None:
     before = exact(now)
     wanted_text = file.dumps(like(wanted, now))
-    inverse = edits.apply(now, edits.Several(edits=difference(now, wanted)))
+    inverse = edits.apply(now, edits.Several(edits=diff(now, wanted)))
     assert file.dumps(now) == wanted_text
-    assert not difference(now, wanted)
+    assert not diff(now, wanted)
     edits.apply(now, inverse)
     assert exact(now) == before
 
@@ -57,7 +57,7 @@ def test_a_difference_leads_to_what_somebody_edited(now, changes, chance):
 @given(documents())
 def test_a_document_does_not_differ_from_its_file(document):
     """What was saved and read again needs no edit, although the file sorts names."""
-    assert difference(document, file.loads(file.dumps(document))) == []
+    assert diff(document, file.loads(file.dumps(document))) == []
 
 
 def test_a_difference_names_only_what_differs():
@@ -66,10 +66,10 @@ def test_a_difference_names_only_what_differs():
     now.edges = [edge(f"t_{at - 1}", "text", f"t_{at}", "text") for at in range(1, 9)]
     wanted = now.model_copy(deep=True)
     wanted.nodes["t_4"].params["text"] = "b"
-    assert difference(now, wanted) == [edits.SetParam(node_id="t_4", name="text", value="b")]
+    assert diff(now, wanted) == [edits.SetParam(node_id="t_4", name="text", value="b")]
     wanted = now.model_copy(deep=True)
     edits.apply(wanted, edits.AddNode(node=Node(id="new", type="text"), index=3))
-    assert [edit.kind for edit in difference(now, wanted)] == ["add_node"]
+    assert [edit.kind for edit in diff(now, wanted)] == ["add_node"]
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_a_value_of_another_type_is_a_difference(old, new):
     """1, 1.0 and true are three values in a file, so a difference tells them apart."""
     now = FlowDocument(variables={"n": old})
     wanted = now.model_copy(update={"variables": {"n": new}})
-    assert difference(now, wanted) == [edits.SetVariable(name="n", value=new)]
+    assert diff(now, wanted) == [edits.SetVariable(name="n", value=new)]

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from fusionflow_nb import errors
 from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
-from fusionflow_nb.flow.plain import MAX_DEPTH
+from fusionflow_nb.flow.json_values import MAX_DEPTH
 
 edit_form = TypeAdapter(edits.Edit)
 

@@ -16,7 +16,7 @@ from fusionflow_nb.author import Flow
 from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.document import FlowDocument, Layout, Node, NodeLayout
 from fusionflow_nb.flow.file import flow_hash
-from fusionflow_nb.flow.python_form import to_python
+from fusionflow_nb.flow.to_python import to_python
 from fusionflow_nb.providers.local.adapter import LocalProvider
 from fusionflow_nb.providers.registry import Registry
 

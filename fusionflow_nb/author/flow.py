@@ -13,9 +13,9 @@ from fusionflow_nb.author.form import Form
 from fusionflow_nb.author.placed import PlacedNode, id_of
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.engine.run import scope_of
-from fusionflow_nb.flow import checks, edits, file, python_form
-from fusionflow_nb.flow.disk import Disk
+from fusionflow_nb.flow import checks, edits, file, to_python
 from fusionflow_nb.flow.document import FlowDocument
+from fusionflow_nb.flow.file_state import FileState
 from fusionflow_nb.journal.records import ProjectRecord
 from fusionflow_nb.live_run import LiveRun
 from fusionflow_nb.plan.plan import Plan
@@ -67,7 +67,7 @@ class Flow(Drawing):
     def _hold(self, document: FlowDocument) -> None:
         super().__init__(document)
         self.path: Path | None = None
-        self.disk = Disk(self.history)
+        self.disk = FileState(self.history)
         self._plan: Plan | None = None
         self._looks_again = False
         self._planning = threading.RLock()
@@ -189,7 +189,7 @@ class Flow(Drawing):
         """Python that rebuilds this flow, with the same hash."""
         catalog = session.current().catalog
         forms = {node.type: Form(found) for node in self.document.nodes.values() if (found := catalog.find(node.type))}
-        return python_form.to_python(self.document, forms, reserved={*dir(Flow), *vars(self)}, layout=layout)
+        return to_python.to_python(self.document, forms, reserved={*dir(Flow), *vars(self)}, layout=layout)
 
     def look_again(self) -> None:
         """Let the next plan ask anew for every result: another kernel, or a resumed call, may have made some."""

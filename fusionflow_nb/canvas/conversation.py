@@ -25,7 +25,7 @@ from fusionflow_nb.canvas.shown import Shown, error_facts
 from fusionflow_nb.canvas.surroundings import Surroundings
 from fusionflow_nb.canvas.taking_in import away_url
 from fusionflow_nb.engine.known import runnable
-from fusionflow_nb.flow.wire import to_wire
+from fusionflow_nb.flow.react_flow import to_wire
 from fusionflow_nb.settings.environment import resumes_by_itself
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from fusionflow_nb import errors
-from fusionflow_nb.flow.edit_forms import Edit
+from fusionflow_nb.flow.edit_types import Edit
 
 Coordinate: TypeAlias = tuple[tuple[str, str], ...]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -15,7 +15,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.canvas.small_pictures import inlined
 from fusionflow_nb.canvas.still_layout import MOST_NEAR, Card, Still, laid_out
 from fusionflow_nb.display.cell import PORT_COLORS, STATE_COLORS
-from fusionflow_nb.flow.wire import to_wire
+from fusionflow_nb.flow.react_flow import to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.flow.document import Edge, FlowDocument, Layout, Node, NodeLayout
-from fusionflow_nb.flow.edit_forms import (
+from fusionflow_nb.flow.edit_types import (
     AddEdge,
     AddNode,
     Edit,
+    EditGroup,
     RemoveEdge,
     RemoveNode,
     RenameNode,
@@ -23,10 +24,9 @@ from fusionflow_nb.flow.edit_forms import (
     SetNode,
     SetParam,
     SetVariable,
-    Several,
 )
 from fusionflow_nb.flow.index import edge_key
-from fusionflow_nb.flow.plain import plain
+from fusionflow_nb.flow.json_values import to_json_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +45,8 @@ def _add_node(document: FlowDocument, edit: AddNode) -> Edit:
     node_id = edit.node.id
     if node_id in document.nodes:
         raise errors.EditError(f"There is a node {node_id!r} already.", hint="Choose another name.")
-    node = edit.node.model_copy(update={"params": plain(edit.node.params, node_id=node_id)})
-    node.__pydantic_extra__ = plain(edit.node.model_extra or {}, node_id=node_id)
+    node = edit.node.model_copy(update={"params": to_json_value(edit.node.params, node_id=node_id)})
+    node.__pydantic_extra__ = to_json_value(edit.node.model_extra or {}, node_id=node_id)
     look = None if edit.layout is None else _look(edit.layout.model_dump(), node_id)
     _insert(document.nodes, node_id, node, edit.index)
     document.index.note(node_id)
@@ -76,7 +76,7 @@ def _remove_node(document: FlowDocument, edit: RemoveNode) -> Edit:
         document.index.forget_edges()
     del document.nodes[node_id]
     document.layout.nodes.pop(node_id, None)
-    return Several(edits=back) if ends else back[0]
+    return EditGroup(edits=back) if ends else back[0]
 
 
 def _rename_node(document: FlowDocument, edit: RenameNode) -> Edit:
@@ -102,7 +102,7 @@ def _rename_node(document: FlowDocument, edit: RenameNode) -> Edit:
 
 def _set_param(document: FlowDocument, edit: SetParam) -> Edit:
     params = _node(document, edit.node_id).params
-    before = _put(params, edit.name, plain(edit.value, node_id=edit.node_id), edit)
+    before = _put(params, edit.name, to_json_value(edit.value, node_id=edit.node_id), edit)
     return SetParam(node_id=edit.node_id, name=edit.name, **before)
 
 
@@ -112,7 +112,7 @@ def _set_node(document: FlowDocument, edit: SetNode) -> Edit:
         raise errors.EditError(
             f"{edit.field} is not set this way.", node_id=edit.node_id, hint="Use rename_node or set_param."
         )
-    value = plain(edit.value, node_id=edit.node_id)
+    value = to_json_value(edit.value, node_id=edit.node_id)
     if edit.field not in Node.model_fields:
         if node.__pydantic_extra__ is None:
             node.__pydantic_extra__ = {}
@@ -155,7 +155,7 @@ def _set_layout(document: FlowDocument, edit: SetLayout) -> Edit:
 
 def _look(fields: dict[str, Any], node_id: str) -> NodeLayout:
     try:
-        return NodeLayout.model_validate(plain(fields, node_id=node_id))
+        return NodeLayout.model_validate(to_json_value(fields, node_id=node_id))
     except ValueError as error:
         raise errors.EditError(f"The layout {fields} does not fit.", node_id=node_id) from error
 
@@ -168,7 +168,7 @@ def _add_edge(document: FlowDocument, edit: AddEdge) -> Edit:
     if edge_key(edge) in known:
         raise errors.EditError(f"The edge {edge.id} is there already.", node_id=edge.target)
     # Validated anew: a copy, and sure to be JSON.
-    placed = Edge.model_validate(plain(edge.model_dump(by_alias=True), node_id=edge.target))
+    placed = Edge.model_validate(to_json_value(edge.model_dump(by_alias=True), node_id=edge.target))
     document.edges.insert(len(document.edges) if edit.index is None else edit.index, placed)
     known.add(edge_key(placed))
     return RemoveEdge(edge=edge)
@@ -187,13 +187,13 @@ def _remove_edge(document: FlowDocument, edit: RemoveEdge) -> Edit:
 
 
 def _set_variable(document: FlowDocument, edit: SetVariable) -> Edit:
-    before = _put(document.variables, edit.name, plain(edit.value), edit)
+    before = _put(document.variables, edit.name, to_json_value(edit.value), edit)
     return SetVariable(name=edit.name, **before)
 
 
 def _set_flow(document: FlowDocument, edit: SetFlow) -> Edit:
     holder: FlowDocument | Layout = document if edit.field == "name" else document.layout
-    value = plain(edit.value)
+    value = to_json_value(edit.value)
     try:
         checked = type(holder).model_validate({edit.field: value})
     except ValueError as error:
@@ -203,7 +203,7 @@ def _set_flow(document: FlowDocument, edit: SetFlow) -> Edit:
     return inverse
 
 
-def _several(document: FlowDocument, edit: Several) -> Edit:
+def _several(document: FlowDocument, edit: EditGroup) -> Edit:
     done: list[Edit] = []
     try:
         for one in edit.edits:
@@ -212,7 +212,7 @@ def _several(document: FlowDocument, edit: Several) -> Edit:
         for inverse in reversed(done):
             apply(document, inverse)
         raise
-    return Several(edits=list(reversed(done)))
+    return EditGroup(edits=list(reversed(done)))
 
 
 def _node(document: FlowDocument, node_id: str) -> Node:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusionflow_nb.flow.apply import apply
-from fusionflow_nb.flow.edit_forms import (
+from fusionflow_nb.flow.edit_types import (
     AddEdge,
     AddNode,
     Edit,
+    EditGroup,
     RemoveEdge,
     RemoveNode,
     RenameNode,
@@ -17,7 +18,6 @@ from fusionflow_nb.flow.edit_forms import (
     SetNode,
     SetParam,
     SetVariable,
-    Several,
     parts,
 )
 
@@ -56,7 +56,7 @@ def touched(edit: Edit) -> frozenset[str]:
     type of: `replanned` does.
     """
     match edit:
-        case Several():
+        case EditGroup():
             return frozenset[str]().union(*map(touched, edit.edits))
         case AddNode():
             ids = {edit.node.id}
@@ -99,7 +99,7 @@ def is_structural(edit: Edit) -> bool:
             return True
         case SetNode():
             return edit.field == "type"
-        case Several():
+        case EditGroup():
             return any(map(is_structural, edit.edits))
         case _:
             return False

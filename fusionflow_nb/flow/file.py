@@ -16,8 +16,8 @@ from uuid import uuid4
 
 from fusionflow_nb import errors
 from fusionflow_nb.flow.document import FILE_VERSION, Edge, FlowDocument, Node, NodeLayout
-from fusionflow_nb.flow.read import read_document
-from fusionflow_nb.flow.wire import from_wire, to_wire
+from fusionflow_nb.flow.react_flow import from_wire, to_wire
+from fusionflow_nb.flow.validate import read_document
 from fusionflow_nb.media.values import canonical_json, json_digest
 
 if TYPE_CHECKING:

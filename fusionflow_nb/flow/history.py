@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from fusionflow_nb.flow import edits as edit_forms
-from fusionflow_nb.flow.edit_forms import parts
+from fusionflow_nb.flow.edit_types import parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

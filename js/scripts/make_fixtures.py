@@ -18,7 +18,7 @@ from fusionflow_nb.canvas.facts import model_facts, node_type_facts
 from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
-from fusionflow_nb.flow.wire import to_wire
+from fusionflow_nb.flow.react_flow import to_wire
 from fusionflow_nb.procedural import render
 from fusionflow_nb.providers.local.models import MODELS
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.flow.document import NodeLayout
-from fusionflow_nb.flow.read import read_document
+from fusionflow_nb.flow.validate import read_document
 
 if TYPE_CHECKING:
     from fusionflow_nb.flow.document import FlowDocument

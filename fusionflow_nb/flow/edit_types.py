@@ -105,7 +105,7 @@ class SetFlow(_Edit):
     value: Any
 
 
-class Several(_Edit):
+class EditGroup(_Edit):
     """Edits that are one step for undo: all of them apply, or none."""
 
     kind: Literal["several"] = "several"
@@ -123,14 +123,14 @@ Edit: TypeAlias = Annotated[
     | RemoveEdge
     | SetVariable
     | SetFlow
-    | Several,
+    | EditGroup,
     Field(discriminator="kind"),
 ]
-Several.model_rebuild()
+EditGroup.model_rebuild()
 
 
 def parts(edit: Edit) -> list[Edit]:
     """An edit as a flat list of single ones."""
-    if not isinstance(edit, Several):
+    if not isinstance(edit, EditGroup):
         return [edit]
     return [part for one in edit.edits for part in parts(one)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb.flow.edit_forms import (
+from fusionflow_nb.flow.edit_types import (
     AddEdge,
     AddNode,
     Edit,
@@ -32,7 +32,7 @@ _NODE_FIELDS = ("type", "take", "is_muted", "locked")
 _ABSENT = object()
 
 
-def difference(now: FlowDocument, wanted: FlowDocument) -> list[Edit]:
+def diff(now: FlowDocument, wanted: FlowDocument) -> list[Edit]:
     """Edits that, applied in order, make `now` what `wanted` is, the order of nodes and edges included.
 
     Left as they are: the document's id, since a flow stays its project, and unknown fields of the document and of its

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from fusionflow_nb import errors
 from fusionflow_nb.flow.document import Edge, FlowDocument, Layout, Node
 from fusionflow_nb.flow.index import edge_key
-from fusionflow_nb.flow.plain import plain
+from fusionflow_nb.flow.json_values import to_json_value
 
 _Form = TypeVar("_Form", bound=BaseModel)
 
@@ -24,7 +24,7 @@ def read_document(data: dict[str, Any], where: str) -> FlowDocument:
         FlowFileError: a field of the wrong type (names it), a node id twice, an edge twice or without one of its ends.
     """
     try:
-        data = plain(data)
+        data = to_json_value(data)
     except errors.EditError as error:
         raise errors.FlowFileError(f"{where}: {error.what}", hint="Mend the value by hand.") from error
     nodes = [_read(Node, one, f"{where}, node {at}") for at, one in enumerate(_list(data, "nodes", where), 1)]

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from fusionflow_nb import errors
 from fusionflow_nb.flow import file
-from fusionflow_nb.flow.difference import difference
+from fusionflow_nb.flow.diff import diff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ class Known:
     """Somebody else changed it since."""
 
 
-class Disk:
+class FileState:
     """The files of one flow. Safe to call from any thread; one at a time reads or writes.
 
     Args:
@@ -115,7 +115,7 @@ class Disk:
             # Others may edit between looking and editing; what they did then is part of the same step.
             for _ in range(_READING_TRIES):
                 with self._history.held() as document:
-                    rev, changes = self._history.rev, difference(document, wanted)
+                    rev, changes = self._history.rev, diff(document, wanted)
                     if not changes:
                         # No edit sets what this version does not know; the next save must keep it all the same.
                         document.__pydantic_extra__ = dict(wanted.model_extra or {})

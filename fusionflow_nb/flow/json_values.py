@@ -12,7 +12,7 @@ MAX_DEPTH = 100
 _MAX_BITS = 4096
 
 
-def plain(value: Any, *, node_id: str | None = None, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON value
+def to_json_value(value: Any, *, node_id: str | None = None, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON value
     """A copy of a value as plain JSON: dict, list, str, int, float, bool, None.
 
     Args:
@@ -45,9 +45,11 @@ def plain(value: Any, *, node_id: str | None = None, depth: int = 0) -> Any:  # 
             f"A value is nested deeper than {MAX_DEPTH} levels.", node_id=node_id, hint="Flatten it."
         )
     if isinstance(value, dict):
-        return {_key(name, node_id): plain(one, node_id=node_id, depth=depth + 1) for name, one in value.items()}
+        return {
+            _key(name, node_id): to_json_value(one, node_id=node_id, depth=depth + 1) for name, one in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [plain(one, node_id=node_id, depth=depth + 1) for one in value]
+        return [to_json_value(one, node_id=node_id, depth=depth + 1) for one in value]
     raise errors.EditError(
         f"A {type(value).__name__} cannot be stored in a flow.",
         node_id=node_id,
