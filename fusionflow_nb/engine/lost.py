@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.media.values import Asset, assets_of
 from fusionflow_nb.plan.job import Job, JobState
-from fusionflow_nb.plan.reach import upstream
+from fusionflow_nb.plan.upstream import upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

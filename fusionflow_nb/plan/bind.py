@@ -8,11 +8,11 @@ from fusionflow_nb.catalog.node_type import Collects, Kind
 from fusionflow_nb.media.batch import Batch, Cell
 from fusionflow_nb.media.values import Asset, Item, Value
 from fusionflow_nb.plan.collect import batch_digest, batched, listed
-from fusionflow_nb.plan.fit import fitted, fitted_list
+from fusionflow_nb.plan.input_checks import fitted, fitted_list
 from fusionflow_nb.plan.job import Bound, Digest
 from fusionflow_nb.plan.keys import content_key, key_part, key_tail, list_digest
 from fusionflow_nb.plan.prepare import COMMON, check_model, key_parts, settle_settings, task_of
-from fusionflow_nb.plan.reach import maker_of, mapped_item
+from fusionflow_nb.plan.upstream import maker_of, mapped_item
 
 if TYPE_CHECKING:
     from fusionflow_nb.catalog.node_type import InputPort, NodeType

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from fusionflow_nb.media.batch import Batch, Cell
 from fusionflow_nb.media.values import Item, json_digest
 from fusionflow_nb.plan import axes as axes_of
-from fusionflow_nb.plan.fit import carried
-from fusionflow_nb.plan.reach import maker_of, port_item, root_code
+from fusionflow_nb.plan.input_checks import carried
+from fusionflow_nb.plan.upstream import maker_of, port_item, root_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 from fusionflow_nb import errors
 from fusionflow_nb.catalog.node_type import Collects, Kind
 from fusionflow_nb.plan import axes as axes_of
-from fusionflow_nb.plan import shape, wiring
+from fusionflow_nb.plan import graph, shape
 from fusionflow_nb.plan.bind import bind
 from fusionflow_nb.plan.job import Job, JobState, NodePlan
 from fusionflow_nb.plan.price import estimate_of
-from fusionflow_nb.plan.reach import upstream
 from fusionflow_nb.plan.structural import structural_outputs
+from fusionflow_nb.plan.upstream import upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,8 +86,8 @@ class Plan:
         self._wire(document)
         read = [self.nodes[node_id] for node_id in self._to_read if node_id in document.nodes]
         for node in read:
-            wiring.read_form(node, document, self.models)
-        affected = wiring.below(read)
+            graph.read_form(node, document, self.models)
+        affected = graph.below(read)
         self._to_read, self._to_wire = {}, {}
         for node in affected:
             self._reset(node)
@@ -117,16 +117,16 @@ class Plan:
         if not wanted:
             return
         self._to_read |= wanted
-        edges = wiring.incoming(document, wanted)
+        edges = graph.incoming(document, wanted)
         for node_id in wanted:
             self._drop_jobs(self.nodes[node_id])
-            wiring.unwire(self.nodes[node_id])
+            graph.unwire(self.nodes[node_id])
         for node_id in wanted:
-            wiring.wire(self.nodes[node_id], edges.get(node_id, ()), self.nodes, self._catalog)
+            graph.wire(self.nodes[node_id], edges.get(node_id, ()), self.nodes, self._catalog)
 
     def _remove(self, node: NodePlan) -> None:
         self._drop_jobs(node)
-        wiring.unwire(node)
+        graph.unwire(node)
         for child in node.children:
             child.sources.pop(node, None)
         del self.nodes[node.id]
@@ -208,7 +208,7 @@ class Plan:
         if not again:
             return
         to_shape: set[NodePlan] = set()
-        for node in wiring.below({job.node: None for job in again}):
+        for node in graph.below({job.node: None for job in again}):
             if node in to_shape:
                 self._reset(node)
                 to_shape.update(node.children)

@@ -16,7 +16,7 @@ from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.catalog.number_text import number_text
 from fusionflow_nb.flow.checks import substitute
 from fusionflow_nb.media.ports import PortType
-from fusionflow_nb.plan.fit import parameter_error
+from fusionflow_nb.plan.input_checks import parameter_error
 from fusionflow_nb.plan.keys import constant_parts, derived_seed, key_tail
 
 if TYPE_CHECKING:

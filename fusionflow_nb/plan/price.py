@@ -11,7 +11,7 @@ from fusionflow_nb.media.ports import PortType
 from fusionflow_nb.media.values import Asset
 from fusionflow_nb.plan.job import Job, JobState
 from fusionflow_nb.plan.prepare import defaults_of
-from fusionflow_nb.plan.reach import mapped_item
+from fusionflow_nb.plan.upstream import mapped_item
 from fusionflow_nb.providers.model import Estimate
 
 if TYPE_CHECKING:
