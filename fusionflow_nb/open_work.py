@@ -10,13 +10,13 @@ from fusionflow_nb import errors, homecoming, session
 from fusionflow_nb.display import dollars
 from fusionflow_nb.display.lines import seconds
 from fusionflow_nb.display.sheet import Sheet
-from fusionflow_nb.engine import open_work
-from fusionflow_nb.engine.open_work import Outcome
+from fusionflow_nb.engine import open_jobs
+from fusionflow_nb.engine.open_jobs import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fusionflow_nb.engine.open_work import Standing
+    from fusionflow_nb.engine.open_jobs import OpenJobStatus
     from fusionflow_nb.journal.protocol import OpenJob
 
 __all__ = ["OpenCall", "OpenCalls", "Outcome", "operations"]
@@ -29,7 +29,7 @@ class OpenCall:
     """One paid call that has not ended."""
 
     id: str
-    state: Standing
+    state: OpenJobStatus
     flow: str
     node_id: str
     model: str
@@ -103,7 +103,7 @@ class OpenCalls(Sheet):
         Raises:
             OpenWorkError: there is no such call, its outcome is unknown, or another kernel follows it.
         """
-        return _do(job_id, open_work.cancel)
+        return _do(job_id, open_jobs.cancel)
 
     def forget(self, job_id: str, *, cost_usd: float | None = None) -> Outcome:
         """Let go of an unknown or stuck call: its node is free to run again.
@@ -120,7 +120,7 @@ class OpenCalls(Sheet):
                 f"{cost_usd!r} is no sum of dollars.", hint="What your account shows, from 0 on."
             )
         cost = None if cost_usd is None else round(cost_usd * 1e6)
-        return _do(job_id, lambda job, services: open_work.forget(job, services, cost))
+        return _do(job_id, lambda job, services: open_jobs.forget(job, services, cost))
 
     def reconcile(self, job_id: str) -> Outcome:
         """Ask the service about a call of unknown outcome: by the id we chose, or in its listing.
@@ -130,7 +130,7 @@ class OpenCalls(Sheet):
         Raises:
             OpenWorkError: there is no such call, or the service cannot say; then a person looks at the account.
         """
-        return _do(job_id, open_work.reconcile)
+        return _do(job_id, open_jobs.reconcile)
 
 
 def operations() -> OpenCalls:
@@ -146,7 +146,7 @@ def operations() -> OpenCalls:
         [
             OpenCall(
                 job.job_id,
-                open_work.standing(job, living.services),
+                open_jobs.open_job_statuses(job, living.services),
                 names.get(job.draft.project_id, job.draft.project_id),
                 job.draft.node_id,
                 job.draft.model or "",

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fusionflow_nb import errors, tape
 from fusionflow_nb.catalog import Catalog
+from fusionflow_nb.engine.cache_lookup import look_up, scope_of
+from fusionflow_nb.engine.context import Services, new_id
 from fusionflow_nb.engine.function_threads import FunctionThreads
-from fusionflow_nb.engine.known import look_up, scope_of
 from fusionflow_nb.engine.run import Run
-from fusionflow_nb.engine.services import Services, new_id
 from fusionflow_nb.engine.status import Facts
 from fusionflow_nb.homecoming import Homecomings
 from fusionflow_nb.journal.budgets import UNPRICED
@@ -148,7 +148,7 @@ class Session:
 
     def mark_lost(self, plan: Plan, scope: Iterable[str]) -> list[Job]:
         """The same, for who only wants to know what a run would do and cost."""
-        from fusionflow_nb.engine.lost import mark_lost  # noqa: PLC0415
+        from fusionflow_nb.engine.missing_assets import mark_lost  # noqa: PLC0415
 
         return mark_lost(plan, scope, self.store)
 

@@ -10,7 +10,7 @@ from engine_kit import PATIENCE_S
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
-from fusionflow_nb.engine.admitted import admitted
+from fusionflow_nb.engine.media_limits import fit_to_limits
 from fusionflow_nb.media.picture import encode_jpeg, encode_png, from_array, open_picture
 from fusionflow_nb.providers.input_limits import InputLimits
 from fusionflow_nb.providers.model import ModelEntry
@@ -52,7 +52,7 @@ def test_what_is_beyond_a_limit_is_an_error_that_names_it(reads: InputLimits, sa
     """With the next step."""
     store = MemoryStore()
     with pytest.raises(errors.MediaError, match=says):
-        admitted({"image": [store.put(picture())]}, entry({"image": reads}), store, may_reduce=False, node_id="n")
+        fit_to_limits({"image": [store.put(picture())]}, entry({"image": reads}), store, may_reduce=False, node_id="n")
 
 
 @pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "transparent"])
@@ -70,7 +70,7 @@ def test_a_picture_that_may_be_reduced_keeps_within_all_limits(reads: InputLimit
     store = MemoryStore()
     asset = store.put(picture(alpha=alpha))
     given = entry({"image": reads})
-    found = admitted({"image": [asset]}, given, store, may_reduce=True, node_id="n")
+    found = fit_to_limits({"image": [asset]}, given, store, may_reduce=True, node_id="n")
     [made] = found.media["image"]
     assert reads.size_bytes is None or made.size_bytes <= reads.size_bytes
     assert made.width
@@ -80,7 +80,7 @@ def test_a_picture_that_may_be_reduced_keeps_within_all_limits(reads: InputLimit
     assert ("A" in open_picture(store.path(made.sha256)).mode) is alpha
     [said] = found.reduced
     assert (said["from"]["sha256"], said["to"]["sha256"]) == (asset.sha256, made.sha256)
-    assert admitted({"image": [asset]}, given, store, may_reduce=True, node_id="n") == found
+    assert fit_to_limits({"image": [asset]}, given, store, may_reduce=True, node_id="n") == found
 
 
 def test_what_is_within_the_limits_goes_as_it_is() -> None:
@@ -89,7 +89,7 @@ def test_what_is_within_the_limits_goes_as_it_is() -> None:
     asset = store.put(picture())
     given = entry({"image": InputLimits(size_bytes=10_000_000, pixels=1_000_000, media_types=PNG_OR_JPEG)})
     for may_reduce in (False, True):
-        found = admitted({"image": [asset]}, given, store, may_reduce=may_reduce, node_id="n")
+        found = fit_to_limits({"image": [asset]}, given, store, may_reduce=may_reduce, node_id="n")
         assert (found.media, found.reduced) == ({"image": [asset]}, [])
 
 
@@ -97,7 +97,7 @@ def test_a_mask_stays_as_large_as_its_picture() -> None:
     """It lies on it."""
     store = MemoryStore()
     media = {"image": [store.put(picture())], "mask": [store.put(encode_png(open_picture(picture()).convert("L")))]}
-    found = admitted(media, entry({"image": InputLimits(pixels=10_000)}), store, may_reduce=True, node_id="n")
+    found = fit_to_limits(media, entry({"image": InputLimits(pixels=10_000)}), store, may_reduce=True, node_id="n")
     [image], [mask] = found.media["image"], found.media["mask"]
     assert (mask.width, mask.height) == (image.width, image.height)
     assert [one["port"] for one in found.reduced] == ["image", "mask"]
@@ -110,9 +110,9 @@ def test_too_many_are_never_left_out_in_silence() -> None:
     two = entry({"image": InputLimits(count=2)})
     one = entry({}, wire=RequestMapping(references={"references": "image_url"}))
     with pytest.raises(errors.MediaError, match="reads 2 images in one call, not 3"):
-        admitted({"image": assets[:1], "references": assets[1:]}, two, store, may_reduce=True, node_id="n")
+        fit_to_limits({"image": assets[:1], "references": assets[1:]}, two, store, may_reduce=True, node_id="n")
     with pytest.raises(errors.MediaError, match="reads one medium as references, not 2"):
-        admitted({"references": assets[1:]}, one, store, may_reduce=True, node_id="n")
+        fit_to_limits({"references": assets[1:]}, one, store, may_reduce=True, node_id="n")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from engine_kit import PATIENCE_S, Gated, Heard, counts, state_of
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
-from fusionflow_nb.engine import dispatch
+from fusionflow_nb.engine import provider_call
 from fusionflow_nb.providers.protocol import CancelAnswer
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session
@@ -144,7 +144,7 @@ def test_a_cancel_during_a_submit_waits_for_its_answer(living: Session) -> None:
 
 def test_a_cancelled_submit_without_an_answer_is_unknown(living: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer within the grace: nobody knows, and the run says so instead of calling it cancelled."""
-    monkeypatch.setattr(dispatch, "ANSWER_GRACE_S", 0.02)
+    monkeypatch.setattr(provider_call, "ANSWER_GRACE_S", 0.02)
     gated = gated_session(living)
     flow = ff.Flow("Test")
     flow.generate_image("dawn", model="fake/image", name="still")

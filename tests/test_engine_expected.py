@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusionflow_nb.display.lines import _line, lines
-from fusionflow_nb.engine.expected import Expected, learn, typical_s
+from fusionflow_nb.engine.eta import Eta, median_duration_s, record_duration
 from fusionflow_nb.engine.status import JobStatus
 from fusionflow_nb.providers.protocol import Cost, Done, Operation, Pending
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
@@ -29,7 +29,7 @@ SECOND = 1_000_000
 @given(st.integers(0, 10**15), st.floats(0.001, 1e6))
 def test_an_estimate_never_says_that_it_is_done(elapsed_us: int, usual_s: float) -> None:
     """Whatever the time, it stays within 0 and 99 %, and grows with it."""
-    expected = Expected(0, usual_s)
+    expected = Eta(0, usual_s)
     assert 0 <= expected.fraction(elapsed_us) <= 0.99
     assert expected.fraction(elapsed_us) <= expected.fraction(elapsed_us * 2)
 
@@ -37,7 +37,7 @@ def test_an_estimate_never_says_that_it_is_done(elapsed_us: int, usual_s: float)
 @pytest.mark.parametrize("case", json.loads(SHARED.read_text()), ids=str)
 def test_kernel_and_canvas_estimate_alike(case: dict[str, float]) -> None:
     """The same figures hold in js/test/estimate.test.ts."""
-    expected = Expected(5 * SECOND, case["typical_s"])
+    expected = Eta(5 * SECOND, case["typical_s"])
     assert expected.fraction(round((5 + case["elapsed_s"]) * SECOND)) == pytest.approx(case["fraction"])
 
 
@@ -87,13 +87,13 @@ def test_what_a_service_says_is_no_estimate(
 def test_without_a_figure_a_persons_own_calls_say_how_long_it_takes(living: Session, fake: FakeProvider) -> None:
     """The median of the latest; nothing where there were none."""
     entry = fake.models[0].model_copy(update={"typical_s": None})
-    assert living.call(typical_s(entry, living.services)) is None
+    assert living.call(median_duration_s(entry, living.services)) is None
     for seconds in (3.0, 100.0, 5.0):
-        learn(entry, seconds, living.services)
-    assert living.call(typical_s(entry, living.services)) == 5.0
+        record_duration(entry, seconds, living.services)
+    assert living.call(median_duration_s(entry, living.services)) == 5.0
     for _ in range(20):
-        learn(entry, 7.0, living.services)
-    assert living.call(typical_s(entry, living.services)) == 7.0
+        record_duration(entry, 7.0, living.services)
+    assert living.call(median_duration_s(entry, living.services)) == 7.0
 
 
 def test_the_next_kernel_knows_it_from_the_log(flow: Flow, living: Session, fake: FakeProvider) -> None:
@@ -127,9 +127,9 @@ def test_a_cost_that_the_service_did_not_say_is_marked(
 
 def test_a_line_marks_the_estimate(flow: Flow) -> None:
     """`~` in front; real progress stands without; a place in a queue is no work yet."""
-    guessed = JobStatus("running", expected=Expected(0, 10.0))
+    guessed = JobStatus("running", expected=Eta(0, 10.0))
     assert _line("n", [guessed], 1, 5 * SECOND).words == "~45%"
     assert _line("n", [guessed], 1, 5 * SECOND).done == 0.45
-    assert _line("n", [JobStatus("running", 0.5, expected=Expected(0, 10.0))], 1, 5 * SECOND).words == "50%"
-    queued = JobStatus("running", expected=Expected(0, 10.0), queue_position=3)
+    assert _line("n", [JobStatus("running", 0.5, expected=Eta(0, 10.0))], 1, 5 * SECOND).words == "50%"
+    queued = JobStatus("running", expected=Eta(0, 10.0), queue_position=3)
     assert _line("n", [queued], 1, 5 * SECOND).words == "3 ahead in the queue"

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
 from fusionflow_nb.display.lines import lines
-from fusionflow_nb.engine import dispatch
+from fusionflow_nb.engine import provider_call
 from fusionflow_nb.providers.model import Equivalent, PerImage
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session
@@ -56,7 +56,7 @@ class Spare(FakeProvider):
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries follow each other at once."""
-    monkeypatch.setattr(dispatch, "BACKOFF_S", 0.0)
+    monkeypatch.setattr(provider_call, "BACKOFF_S", 0.0)
 
 
 @pytest.fixture

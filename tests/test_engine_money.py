@@ -11,7 +11,7 @@ from engine_kit import PATIENCE_S, Heard, counts, state_of
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
-from fusionflow_nb.engine import dispatch
+from fusionflow_nb.engine import provider_call
 from fusionflow_nb.journal import commit_lock
 from fusionflow_nb.providers.protocol import Failed
 from fusionflow_nb.providers.registry import Registry
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries follow each other at once."""
-    monkeypatch.setattr(dispatch, "BACKOFF_S", 0.0)
+    monkeypatch.setattr(provider_call, "BACKOFF_S", 0.0)
 
 
 class Counting(FakeProvider):
@@ -72,7 +72,7 @@ def test_busy_is_retried_under_one_idempotency_key(flow: Flow, fake: Counting) -
 
 def test_busy_for_too_long_is_a_failure_that_may_be_tried_again(flow: Flow, fake: Counting) -> None:
     """After the last try the job fails, and nothing stays reserved."""
-    fake.enqueue(*[Behaviour(submit="busy")] * dispatch.SUBMIT_TRIES)
+    fake.enqueue(*[Behaviour(submit="busy")] * provider_call.SUBMIT_TRIES)
     flow.generate_image("dawn", model="fake/image")
     run = flow.run().wait(PATIENCE_S)
     assert [type(error) for error in run.errors] == [errors.OutageError]

@@ -11,7 +11,7 @@ from engine_kit import PATIENCE_S, Heard, counts, state_of, states_of
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
-from fusionflow_nb.engine import adopt
+from fusionflow_nb.engine import node_outputs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -315,7 +315,7 @@ def test_large_values_travel(flow: Flow) -> None:
 
 def test_a_value_too_large_for_the_journal_says_what_to_do(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
     """Values are rows of the journal: beyond a limit they belong into a file."""
-    monkeypatch.setattr(adopt, "VALUE_BYTES", 1000)
+    monkeypatch.setattr(node_outputs, "VALUE_BYTES", 1000)
 
     @ff.node
     def makes(number: int) -> str:

@@ -14,7 +14,7 @@ from engine_kit import PATIENCE_S, Heard, counts, state_of
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
 from fusionflow_nb.cli import main
-from fusionflow_nb.engine import open_work
+from fusionflow_nb.engine import open_jobs
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session
 from fusionflow_nb.settings.environment import RESUME_VARIABLE, UNKNOWN_VARIABLE
@@ -39,7 +39,7 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
 @pytest.fixture
 def sure(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a service does not list now, it never took: tests do not wait a minute."""
-    monkeypatch.setattr(open_work, "SURE_AFTER_S", 0.0)
+    monkeypatch.setattr(open_jobs, "SURE_AFTER_S", 0.0)
 
 
 def lose(flow: Flow, fake: FakeProvider, how: Any = "lost", **more: Any) -> str:

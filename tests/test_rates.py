@@ -18,7 +18,7 @@ from journal_kit import an_intent, ended
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
-from fusionflow_nb.engine import dispatch
+from fusionflow_nb.engine import provider_call
 from fusionflow_nb.journal import rate_limits, schema
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.journal.protocol import Gate, Granted, Later
@@ -354,7 +354,7 @@ def test_limits_stand_where_a_service_documents_them() -> None:
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries without a wish of the service follow each other at once."""
-    monkeypatch.setattr(dispatch, "BACKOFF_S", 0.0)
+    monkeypatch.setattr(provider_call, "BACKOFF_S", 0.0)
 
 
 def test_busy_without_a_wish_blocks_nobody(flow: Flow, fake: FakeProvider, living: Session) -> None:

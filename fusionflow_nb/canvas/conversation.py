@@ -24,7 +24,7 @@ from fusionflow_nb.canvas.running import Running
 from fusionflow_nb.canvas.shown import Shown, error_facts
 from fusionflow_nb.canvas.surroundings import Surroundings
 from fusionflow_nb.canvas.taking_in import away_url
-from fusionflow_nb.engine.known import runnable
+from fusionflow_nb.engine.cache_lookup import runnable
 from fusionflow_nb.flow.react_flow import to_wire
 from fusionflow_nb.settings.environment import resumes_by_itself
 

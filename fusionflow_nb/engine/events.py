@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from fusionflow_nb.engine.expected import Expected
+    from fusionflow_nb.engine.eta import Eta
     from fusionflow_nb.journal.records import Coordinate
 
 
@@ -28,5 +28,5 @@ class Event(NamedTuple):
     generation_id: str | None = None
     error: dict[str, Any] | None = None
     preview: bytes | None = None
-    expected: Expected | None = None
+    expected: Eta | None = None
     """What an estimate of progress is made of, while the service itself says nothing: never `progress` itself."""

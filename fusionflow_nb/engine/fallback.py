@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
-from fusionflow_nb.engine.dispatch import Call
-from fusionflow_nb.engine.flight import News
-from fusionflow_nb.engine.logbook import draft_of
+from fusionflow_nb.engine.generation_records import draft_of
+from fusionflow_nb.engine.provider_call import ProviderCall
+from fusionflow_nb.engine.single_flight import CallProgress
 from fusionflow_nb.plan.bind import bound
 from fusionflow_nb.plan.prepare import task_of
 from fusionflow_nb.plan.price import estimate_of
@@ -20,8 +20,8 @@ from fusionflow_nb.plan.price import estimate_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusionflow_nb.engine.flight import Answer
-    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.engine.context import Services
+    from fusionflow_nb.engine.single_flight import CallResult
     from fusionflow_nb.engine.status import Facts
     from fusionflow_nb.plan.job import Bound, Job
     from fusionflow_nb.plan.prepare import Models
@@ -36,7 +36,7 @@ class Calls:
     """
 
     def __init__(
-        self, job: Job, models: Models, facts: Facts, services: Services, tell: Callable[[News], None]
+        self, job: Job, models: Models, facts: Facts, services: Services, tell: Callable[[CallProgress], None]
     ) -> None:
         node_type, prepared = job.node.type, job.node.prepared
         assert node_type is not None  # noqa: S101 - ready jobs are typed, bound and keyed
@@ -52,7 +52,7 @@ class Calls:
             if found is not None:
                 self._calls.append(self._call(*found, estimate_of(found[0])))
 
-    async def run(self) -> Answer:
+    async def run(self) -> CallResult:
         """The answer of the first whose service is there.
 
         Raises:
@@ -62,7 +62,7 @@ class Calls:
         out: list[errors.OutageError] = []
         for call in self._calls:
             if out:
-                self._tell(News("waiting", waits_for=f"fallback {call.entry.id}"))
+                self._tell(CallProgress("waiting", waits_for=f"fallback {call.entry.id}"))
             try:
                 return self._said(await call.run(), call)
             except errors.OutageError as outage:
@@ -71,14 +71,14 @@ class Calls:
             out[0].what += "".join(f" So is its fallback {one.provider}: {one.what}" for one in out[1:])
         raise out[0]
 
-    def _said(self, answer: Answer, call: Call) -> Answer:
+    def _said(self, answer: CallResult, call: ProviderCall) -> CallResult:
         """The answer, with the model that made it where that is not the asked one."""
         asked = self._calls[0].asked
         if call.entry.id == asked.id:
             return answer
         return answer._replace(served_by=call.entry.id, is_same_model=asked.is_same_as(call.entry.id))
 
-    def _call(self, given: Bound, key: bytes | None, estimate: Estimate | None) -> Call:
+    def _call(self, given: Bound, key: bytes | None, estimate: Estimate | None) -> ProviderCall:
         entry, asked = given.entry, self._job.bound
         assert entry is not None  # noqa: S101 - provider jobs have a model
         draft = draft_of(self._job, self._facts, self._services, self._services.clock())
@@ -92,7 +92,7 @@ class Calls:
                 seed=seed if isinstance(seed, int) else None,
                 estimate_micro_usd=estimate.high_micro_usd if estimate else None,
             )
-        return Call(
+        return ProviderCall(
             given,
             self._task,
             draft,

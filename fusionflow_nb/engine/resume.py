@@ -6,16 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from fusionflow_nb import errors
-from fusionflow_nb.engine.booked import serving
-from fusionflow_nb.engine.dispatch import Call
-from fusionflow_nb.engine.flight import Answer
+from fusionflow_nb.engine.lease import serving
+from fusionflow_nb.engine.provider_call import ProviderCall
+from fusionflow_nb.engine.single_flight import CallResult
 from fusionflow_nb.journal.protocol import Inherited, Stored, Unknown
 from fusionflow_nb.plan.job import Bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.engine.context import Services
     from fusionflow_nb.journal.protocol import OpenJob
 
 
@@ -23,7 +23,7 @@ class Homecoming(NamedTuple):
     """What became of one job that somebody else had begun."""
 
     job: OpenJob
-    answer: Answer | None = None
+    answer: CallResult | None = None
     """Its result, where it gave one."""
     error: errors.FusionFlowError | None = None
     is_unknown: bool = False
@@ -65,7 +65,7 @@ async def resume_jobs(
     return list(await asyncio.gather(*map(one, jobs)))
 
 
-def call_for(job: OpenJob, services: Services) -> Call:
+def call_for(job: OpenJob, services: Services) -> ProviderCall:
     """The call of a job that somebody else had begun, as far as following it needs.
 
     Raises:
@@ -74,7 +74,7 @@ def call_for(job: OpenJob, services: Services) -> Call:
     draft = job.draft
     entry = serving(draft, services)
     values = {**draft.settings_snapshot, "prompt": draft.prompt_snapshot}
-    return Call(
+    return ProviderCall(
         Bound({}, values, entry),
         entry.tasks[0],
         draft,
@@ -98,7 +98,7 @@ async def _resumed(job: OpenJob, services: Services) -> Homecoming:
             case Unknown():
                 return Homecoming(job, is_unknown=True)
             case Stored():  # it had ended well in the dead kernel's outbox
-                return Homecoming(job, Answer(claim.outputs, claim.generation_id, is_hit=True))
+                return Homecoming(job, CallResult(claim.outputs, claim.generation_id, is_hit=True))
             case _:  # another kernel was faster
                 return Homecoming(job)
     except errors.FusionFlowError as error:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.catalog.node_type import Kind
+from fusionflow_nb.engine.cache_lookup import scope_of
+from fusionflow_nb.engine.context import PEEK_KEYS
 from fusionflow_nb.engine.events import Event
 from fusionflow_nb.engine.fallback import Calls
-from fusionflow_nb.engine.flight import Answer, Flight, News
 from fusionflow_nb.engine.function_threads import waiting
-from fusionflow_nb.engine.known import scope_of
-from fusionflow_nb.engine.local_work import failure, run_local
-from fusionflow_nb.engine.logbook import finished, run_record
-from fusionflow_nb.engine.services import PEEK_KEYS
+from fusionflow_nb.engine.generation_records import finished, run_record
+from fusionflow_nb.engine.local_nodes import failure, run_local
+from fusionflow_nb.engine.single_flight import CallProgress, CallResult, SingleFlight
 from fusionflow_nb.engine.status import Facts, JobStatus, state_of, verdict
 from fusionflow_nb.journal.protocol import Stored
 from fusionflow_nb.plan.job import Job, JobState
@@ -29,7 +29,7 @@ from fusionflow_nb.plan.job import Job, JobState
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.engine.context import Services
     from fusionflow_nb.errors import FusionFlowError
     from fusionflow_nb.journal.records import Coordinate
     from fusionflow_nb.media.values import Outputs
@@ -310,7 +310,7 @@ class Run:
                 )
             else:
                 outputs = await run_local(
-                    job, self.services, lambda fraction: self._progress(job, status, News("running", fraction))
+                    job, self.services, lambda fraction: self._progress(job, status, CallProgress("running", fraction))
                 )
                 generation_id = None
                 if node_type.is_recorded and node_type.kind is Kind.LOCAL:
@@ -324,16 +324,16 @@ class Run:
                 self.services.record(finished(job, self.facts, self.services, status.started_at_us, error=error))
             self._fail(job, error, state_of(error))
 
-    async def _provided(self, job: Job, status: JobStatus) -> Answer:
+    async def _provided(self, job: Job, status: JobStatus) -> CallResult:
         """The answer of a provider; one call for all jobs of this kernel that ask for the same key."""
         assert job.key is not None  # noqa: S101 - ready jobs are keyed
         known = self.services.memo.get(job.key)
         if known is not None and not job.is_lost:
-            return Answer(known.outputs, known.generation_id, is_hit=True)  # made by another run meanwhile
+            return CallResult(known.outputs, known.generation_id, is_hit=True)  # made by another run meanwhile
         flights = self.services.flights
         flight = flights.get(job.key)
         if flight is None:
-            flight = Flight()
+            flight = SingleFlight()
             calls = Calls(job, self.plan.models, self.facts, self.services, flight.tell)
             flights[job.key] = flight
             flight.start(calls.run(), functools.partial(flights.pop, job.key, None))
@@ -394,7 +394,7 @@ class Run:
                       generation_id=status.generation_id, error=error)
             )  # fmt: skip
 
-    def _progress(self, job: Job, status: JobStatus, news: News) -> None:
+    def _progress(self, job: Job, status: JobStatus, news: CallProgress) -> None:
         if status.finished_at_us:
             return
         status.state, status.queue_position, status.waits_for = news.state, news.queue_position, news.waits_for

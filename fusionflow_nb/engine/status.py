@@ -10,7 +10,7 @@ from fusionflow_nb import errors
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fusionflow_nb.engine.expected import Expected
+    from fusionflow_nb.engine.eta import Eta
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class JobStatus:
     state: str = "queued"
     progress: float | None = None
     """Fraction of real work done; None where nobody says."""
-    expected: Expected | None = None
+    expected: Eta | None = None
     """What an estimate is made of meanwhile: `expected.fraction(now_us)`."""
     queue_position: int | None = None
     waits_for: str = ""

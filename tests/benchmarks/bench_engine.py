@@ -25,7 +25,7 @@ from fusionflow_nb import session
 from fusionflow_nb.catalog.declare import declare
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.catalog.python import python_node_type
-from fusionflow_nb.engine.known import look_up
+from fusionflow_nb.engine.cache_lookup import look_up
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node
 from fusionflow_nb.journal.records import ProjectRecord
 from fusionflow_nb.plan.plan import Plan

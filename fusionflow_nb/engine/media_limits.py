@@ -27,7 +27,7 @@ _MARGIN = 0.95
 """Bytes go with the area only about."""
 
 
-class Admitted(NamedTuple):
+class FittedMedia(NamedTuple):
     """What may be sent, and what was made smaller for it."""
 
     media: dict[str, list[Asset]]
@@ -35,9 +35,9 @@ class Admitted(NamedTuple):
     """For the tape: port, index, and what it was and is (sha256, width, height, size_bytes)."""
 
 
-def admitted(
+def fit_to_limits(
     media: Mapping[str, Sequence[Asset]], entry: ModelEntry, store: AssetStore, *, may_reduce: bool, node_id: str
-) -> Admitted:
+) -> FittedMedia:
     """The media of a call as its model reads them. Blocking where a picture is made smaller.
 
     Raises:
@@ -61,7 +61,7 @@ def admitted(
             found[port][index] = smaller = _reduced(asset, reads, store, node_id)
             reduced.append({"port": port, "index": index, "from": _facts(asset), "to": _facts(smaller)})
     _keep_masks_alike(found, media, reduced, store)
-    return Admitted(found, reduced)
+    return FittedMedia(found, reduced)
 
 
 _HINT = "reduce=True lets it be made smaller for this service; or connect a resize node."

@@ -10,8 +10,8 @@ from fusionflow_nb.plan.reasons import ingredients
 
 if TYPE_CHECKING:
     from fusionflow_nb import errors
+    from fusionflow_nb.engine.context import Services
     from fusionflow_nb.engine.run import Run
-    from fusionflow_nb.engine.services import Services
     from fusionflow_nb.engine.status import Facts
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.plan.job import Job

@@ -23,7 +23,7 @@ VALUE_BYTES = 16 * 1024 * 1024
 """Values are kept in the journal, so that what lies below can be planned without reading files."""
 
 
-def adopt(result: Any, node_type: NodeType, store: AssetStore, *, node_id: str) -> Outputs:  # noqa: ANN401 - user code's
+def to_outputs(result: Any, node_type: NodeType, store: AssetStore, *, node_id: str) -> Outputs:  # noqa: ANN401 - user code's
     """What a node's function returned, by port.
 
     Raises:

@@ -14,13 +14,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.engine import gates, verdicts
-from fusionflow_nb.engine.admitted import admitted
-from fusionflow_nb.engine.booked import NOTHING, Booked
-from fusionflow_nb.engine.expected import Expected, typical_s
-from fusionflow_nb.engine.flight import Answer, News
+from fusionflow_nb.engine import call_errors, rate_limit
+from fusionflow_nb.engine.context import Parked
+from fusionflow_nb.engine.eta import Eta, median_duration_s
+from fusionflow_nb.engine.lease import NOTHING, Booked
+from fusionflow_nb.engine.media_limits import fit_to_limits
 from fusionflow_nb.engine.references import reference_of
-from fusionflow_nb.engine.services import Parked
+from fusionflow_nb.engine.single_flight import CallProgress, CallResult
 from fusionflow_nb.failpoints import Failpoint, failpoint
 from fusionflow_nb.journal.protocol import (
     Inherited,
@@ -49,10 +49,10 @@ ANSWER_GRACE_S = 5.0
 """How long a cancelled submit may still answer, so that what it started can be stopped."""
 
 
-class Call(Booked):
+class ProviderCall(Booked):
     """One provider call of one job. See `Booked` for what it is made of."""
 
-    async def run(self) -> Answer:
+    async def run(self) -> CallResult:
         """Make the call, or find that it was made.
 
         Raises:
@@ -62,21 +62,21 @@ class Call(Booked):
         """
         slot = self.services.slot(self.provider)
         if slot.locked():
-            self.tell(News("waiting", waits_for="slot"))
+            self.tell(CallProgress("waiting", waits_for="slot"))
         async with slot:
             if not self.provider.is_remote:
                 return await self._submitted_and_settled()
             claim = await self._claim()
             match claim:
                 case Stored():
-                    return Answer(claim.outputs, claim.generation_id, is_hit=True)
+                    return CallResult(claim.outputs, claim.generation_id, is_hit=True)
                 case Inherited():
                     await self._inherit(claim)
                     return await self._followed(Operation(claim.operation))
                 case _:
                     return await self._submitted_and_settled()
 
-    async def resume(self, job_id: str, epoch: int, operation: dict[str, Any]) -> Answer:
+    async def resume(self, job_id: str, epoch: int, operation: dict[str, Any]) -> CallResult:
         """Finish what a dead kernel began: poll and fetch only."""
         self.job_id, self.epoch = job_id, epoch
         failpoint(Failpoint.INHERITED)
@@ -97,12 +97,12 @@ class Call(Booked):
 
     # --- the call itself -------------------------------------------------------------------------------------------
 
-    async def _submitted_and_settled(self) -> Answer:
+    async def _submitted_and_settled(self) -> CallResult:
         node_id, provider = self.draft.node_id, self.entry.provider
         try:
             request = await self._request()
             self.draft = replace(self.draft, started_at_us=self.services.clock())
-            self.tell(News("running", expected=await self._expectation()))
+            self.tell(CallProgress("running", expected=await self._expectation()))
             status = self.services.undelivered.pop(self._key, None) or await self._submit(request)
         except asyncio.CancelledError:
             if not self._has_ended:  # nothing was on its way
@@ -116,15 +116,15 @@ class Call(Booked):
             raise
         except Exception as error:  # SubmitAmbiguousError, or an adapter that broke: did it arrive?
             await self._finish("unknown", error_code="unknown", error_message=f"{type(error).__name__}: {error}")
-            raise verdicts.unknown(self.reserve_micro_usd, node_id, provider) from error
+            raise call_errors.unknown(self.reserve_micro_usd, node_id, provider) from error
         if isinstance(status, Operation):
             return await self._followed(status, is_new=True)
         if isinstance(status, Failed) and status.is_retryable:
             await self._finish("failed", cost=NOTHING, error_code="outage", error_message=status.message)
-            raise verdicts.outage(status, node_id, provider)
+            raise call_errors.outage(status, node_id, provider)
         return await self._ended_at_once(status)
 
-    async def _ended_at_once(self, status: Status) -> Answer:
+    async def _ended_at_once(self, status: Status) -> CallResult:
         """The end of a call without an Operation, from which its result could be fetched again."""
         try:
             return await self._ended(status)
@@ -139,7 +139,7 @@ class Call(Booked):
         """The request, with the files of its references at hand."""
         if self.bound.media:
             if self.provider.takes_references == "url":
-                self.tell(News("waiting", waits_for="upload"))
+                self.tell(CallProgress("waiting", waits_for="upload"))
             made: Request = await self.services.in_thread(self._built)
             return made
         return self._built()
@@ -153,7 +153,7 @@ class Call(Booked):
             values.pop(name, None)
         store = self.services.store
         media = {port: item if isinstance(item, list) else [item] for port, item in self.bound.media.items()}
-        found = admitted(media, self.entry, store, may_reduce=may_reduce, node_id=self.draft.node_id)
+        found = fit_to_limits(media, self.entry, store, may_reduce=may_reduce, node_id=self.draft.node_id)
         if found.reduced:  # what the tape says was sent, is what was
             settings = {**self.draft.settings_snapshot, "reduced": found.reduced}
             self.draft = replace(self.draft, settings_snapshot=settings)
@@ -163,15 +163,17 @@ class Call(Booked):
         }
         return Request(self.entry, self.task, prompt, values, references, self._hear)
 
-    async def _expectation(self) -> Expected | None:
+    async def _expectation(self) -> Eta | None:
         """From now on, or since somebody sent it, the service is at work; None where nobody knows for how long."""
-        usual_s = await typical_s(self.entry, self.services) if self.provider.is_remote else self.entry.typical_s
+        usual_s = (
+            await median_duration_s(self.entry, self.services) if self.provider.is_remote else self.entry.typical_s
+        )
         since_us = self.begun_at_us or self.draft.started_at_us or self.services.clock()
-        return Expected(since_us, usual_s) if usual_s else None
+        return Eta(since_us, usual_s) if usual_s else None
 
     def _hear(self, pending: Pending) -> None:
         """News while the submit itself waits."""
-        self.tell(News("running", pending.progress, pending.queue_position, preview=pending.preview))
+        self.tell(CallProgress("running", pending.progress, pending.queue_position, preview=pending.preview))
 
     async def _submit(self, request: Request) -> Operation | Status:
         """One logical start: tried again only where the service said it took nothing."""
@@ -182,13 +184,13 @@ class Call(Booked):
             if not (isinstance(status, Failed) and status.is_retryable):
                 return status
             if self.provider.is_remote:
-                await gates.leave_alone(await self._gate(), status.retry_after_s, self.services)
-            if tries == SUBMIT_TRIES or (status.retry_after_s or 0.0) > gates.LONGEST_WAIT_S:
+                await rate_limit.pause_service(await self._gate(), status.retry_after_s, self.services)
+            if tries == SUBMIT_TRIES or (status.retry_after_s or 0.0) > rate_limit.LONGEST_WAIT_S:
                 return status
-            self.tell(News("waiting", waits_for="rate_limit"))
+            self.tell(CallProgress("waiting", waits_for="rate_limit"))
             await self.services.sleep(_backoff_s(tries, status.retry_after_s))
             if self.provider.is_remote:
-                await gates.next_turn(await self._gate(), self.services)
+                await rate_limit.acquire_slot(await self._gate(), self.services)
 
     async def _sent(self, request: Request) -> Operation | Status:
         """One request, seen through to its answer: cut off in the middle, nobody would know what it started."""
@@ -212,14 +214,14 @@ class Call(Booked):
         failpoint(Failpoint.AFTER_SUBMIT)
         return status
 
-    async def _followed(self, operation: Operation, *, is_new: bool = False) -> Answer:
+    async def _followed(self, operation: Operation, *, is_new: bool = False) -> CallResult:
         """Keep the Operation, poll until it has ended, and bring the result home."""
         self.draft = replace(
             self.draft, operation=operation.data, started_at_us=self.draft.started_at_us or self.services.clock()
         )
         node_id, provider = self.draft.node_id, self.entry.provider
         if not is_new:
-            self.tell(News("running", expected=await self._expectation()))
+            self.tell(CallProgress("running", expected=await self._expectation()))
         try:
             if is_new and self.provider.is_remote:
                 await self.services.journal.accepted(self.job_id, self.epoch, operation.data)
@@ -235,7 +237,7 @@ class Call(Booked):
                         cost = await self._stopped(operation)
                         await self._finish("failed", cost_micro_usd=cost, error_code="timeout", error_message=message)
                     # What a service has accepted may still come, and is paid for: it is put aside, not given up.
-                    raise verdicts.timed_out(message, node_id, provider) from error
+                    raise call_errors.timed_out(message, node_id, provider) from error
             return await self._seen_through(status, operation)
         except asyncio.CancelledError:
             if not self._has_ended:
@@ -246,7 +248,7 @@ class Call(Booked):
             raise
         except Exception as error:  # the border to an adapter
             await self._put_aside(operation, error)
-            raise verdicts.adapter_broke(error, node_id, provider) from error
+            raise call_errors.adapter_broke(error, node_id, provider) from error
 
     async def _last_look(self, operation: Operation) -> Status:
         """How it stands now that its time is over.
@@ -266,7 +268,7 @@ class Call(Booked):
         while True:
             try:
                 if self.provider.is_remote:
-                    await gates.until_not_blocked(await self._gate(), self.services)
+                    await rate_limit.wait_while_paused(await self._gate(), self.services)
                 status = await self.provider.poll(operation)
                 failures = 0
             except errors.ProviderError as error:
@@ -274,13 +276,13 @@ class Call(Booked):
                     return Failed(error.code, error.what)
                 failures += 1
                 if self.provider.is_remote:
-                    await gates.leave_alone(await self._gate(), error.retry_after_s, self.services)
+                    await rate_limit.pause_service(await self._gate(), error.retry_after_s, self.services)
                 await self.services.sleep(_backoff_s(failures, error.retry_after_s))
                 continue
             failpoint(Failpoint.DURING_POLL)
             if is_last or not isinstance(status, Pending):
                 return status
-            self.tell(News("running", status.progress, status.queue_position, preview=status.preview))
+            self.tell(CallProgress("running", status.progress, status.queue_position, preview=status.preview))
             if self.provider.poll_interval_s:
                 await self.services.sleep(self.provider.poll_interval_s)
 
@@ -312,7 +314,7 @@ class Call(Booked):
             "cancelled", cost_micro_usd=cost_micro_usd, error_code="cancelled", error_message="Cancelled."
         )
 
-    async def _seen_through(self, status: Status, operation: Operation) -> Answer:
+    async def _seen_through(self, status: Status, operation: Operation) -> CallResult:
         """Write the end down even if the job is cancelled meanwhile: what is paid for is kept."""
         ending = asyncio.ensure_future(self._ended(status))
         try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusionflow_nb.engine.kept import answer_kept
+from fusionflow_nb.engine.locked_nodes import fill_locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.engine.context import Services
     from fusionflow_nb.plan.plan import Plan
 
 
@@ -43,7 +43,7 @@ def runnable(plan: Plan) -> list[str]:
 async def look_up(plan: Plan, services: Services) -> None:
     """Answer everything a plan can know without running: results by key, in batches, hit by hit downstream."""
     while ready := plan.take_ready():
-        await answer_kept([job for job in ready if job.node.is_locked], plan, services)
+        await fill_locked([job for job in ready if job.node.is_locked], plan, services)
         keyed = {
             job.key: job
             for job in ready

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fusionflow_nb import errors
 
 if TYPE_CHECKING:
-    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.engine.context import Services
     from fusionflow_nb.providers.model import ModelEntry
 
 SEEN = 9
@@ -21,7 +21,7 @@ SEEN = 9
 AT_TYPICAL, MOST = 0.9, 0.99
 
 
-class Expected(NamedTuple):
+class Eta(NamedTuple):
     """Since when a service works on a call (UTC microseconds), and how long that usually takes."""
 
     since_us: int
@@ -41,7 +41,7 @@ class Expected(NamedTuple):
         return min(MOST, 1 - (1 - AT_TYPICAL) * math.exp(1 - share))
 
 
-async def typical_s(entry: ModelEntry, services: Services) -> float | None:
+async def median_duration_s(entry: ModelEntry, services: Services) -> float | None:
     """How long a call of a model usually takes: as its entry says, else as it did here; None where nobody knows."""
     if entry.typical_s is not None:
         return entry.typical_s
@@ -60,7 +60,7 @@ async def _seen(services: Services) -> dict[str, list[float]]:
         return {}
 
 
-def learn(entry: ModelEntry, seconds: float, services: Services) -> None:
+def record_duration(entry: ModelEntry, seconds: float, services: Services) -> None:
     """A call of a model has ended well, after so long."""
     if seconds > 0 and services.took_s is not None:
         services.took_s.setdefault(entry.id, []).append(seconds)

@@ -12,7 +12,7 @@ from fusionflow_nb.journal.protocol import Gate, Later
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.engine.context import Services
     from fusionflow_nb.journal.protocol import Claim, Intent
     from fusionflow_nb.providers.model import ModelEntry
     from fusionflow_nb.providers.protocol import Provider
@@ -34,7 +34,7 @@ async def gate_of(provider: Provider, entry: ModelEntry, services: Services) -> 
     return Gate(name, limits.per_minute, limits.concurrent, int(entry.timeout_s * 1e6))
 
 
-async def claimed(intent: Intent, services: Services, tell: Callable[[], None]) -> Claim:
+async def claim_when_allowed(intent: Intent, services: Services, tell: Callable[[], None]) -> Claim:
     """The answer to a claim, when the service may be asked. Those who wait in one kernel ask one at a time, in order.
 
     Args:
@@ -59,14 +59,14 @@ async def claimed(intent: Intent, services: Services, tell: Callable[[], None]) 
     return claim
 
 
-async def next_turn(gate: Gate, services: Services) -> None:
+async def acquire_slot(gate: Gate, services: Services) -> None:
     """Wait until a claimed job may ask once more."""
     async with services.door(gate.name):
         while wait_us := await services.journal.turn(gate):
             await services.sleep(_with_jitter(wait_us / 1e6))
 
 
-async def leave_alone(gate: Gate, wait_s: float | None, services: Services) -> None:
+async def pause_service(gate: Gate, wait_s: float | None, services: Services) -> None:
     """The service asked for a pause: write it down, so that every kernel of the user obeys."""
     if wait_s is None:
         return
@@ -75,7 +75,7 @@ async def leave_alone(gate: Gate, wait_s: float | None, services: Services) -> N
         await services.journal.block(gate.name, services.clock() + int(wait_s * 1e6))
 
 
-async def until_not_blocked(gate: Gate, services: Services) -> None:
+async def wait_while_paused(gate: Gate, services: Services) -> None:
     """Wait while the service wants to be left alone, whoever heard it say so."""
     while until_us := services.journal.blocked_until_us(gate.name):
         await services.sleep(_with_jitter(max(0.0, (until_us - services.clock()) / 1e6)))

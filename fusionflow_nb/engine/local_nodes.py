@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors
 from fusionflow_nb.catalog.context import Context
 from fusionflow_nb.catalog.node_type import Passes
-from fusionflow_nb.engine.adopt import adopt
+from fusionflow_nb.engine.node_outputs import to_outputs
 from fusionflow_nb.media.batch import Batch, Cell
 from fusionflow_nb.media.handles import Media, Video, handle
 from fusionflow_nb.media.values import Asset, Value
@@ -19,7 +19,7 @@ from fusionflow_nb.media.values import Asset, Value
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.engine.context import Services
     from fusionflow_nb.media.ports import PortType
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.plan.job import Job
@@ -123,7 +123,7 @@ def _call_with_files(job: Job, services: Services, context: Context, function: C
 
 def _adopted(result: Any, job: Job, services: Services) -> Outputs:  # noqa: ANN401 - user code's
     assert job.node.type is not None  # noqa: S101
-    return adopt(result, job.node.type, services.store, node_id=job.node.id)
+    return to_outputs(result, job.node.type, services.store, node_id=job.node.id)
 
 
 def failure(error: BaseException, job: Job) -> errors.FusionFlowError:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.engine import gates, verdicts
-from fusionflow_nb.engine.expected import learn
-from fusionflow_nb.engine.flight import Answer, News
-from fusionflow_nb.engine.services import Unwritten
+from fusionflow_nb.engine import call_errors, rate_limit
+from fusionflow_nb.engine.context import Unwritten
+from fusionflow_nb.engine.eta import record_duration
+from fusionflow_nb.engine.single_flight import CallProgress, CallResult
 from fusionflow_nb.failpoints import Failpoint, failpoint
 from fusionflow_nb.journal.protocol import (
     Granted,
@@ -36,7 +36,7 @@ from fusionflow_nb.providers.protocol import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.engine.context import Services
     from fusionflow_nb.journal.protocol import Gate
     from fusionflow_nb.journal.records import Generation
     from fusionflow_nb.media.values import Outputs
@@ -73,7 +73,7 @@ class Booked:
         asked_key: bytes | None,
         reserve_micro_usd: int,
         services: Services,
-        tell: Callable[[News], None],
+        tell: Callable[[CallProgress], None],
         replaces: str | None = None,
     ) -> None:
         assert bound.entry is not None  # noqa: S101 - provider jobs have a model
@@ -125,8 +125,8 @@ class Booked:
         )
         while True:
             failpoint(Failpoint.BEFORE_INTENT)
-            claim = await gates.claimed(
-                intent, self.services, lambda: self.tell(News("waiting", waits_for="rate_limit"))
+            claim = await rate_limit.claim_when_allowed(
+                intent, self.services, lambda: self.tell(CallProgress("waiting", waits_for="rate_limit"))
             )
             match claim:
                 case Granted():
@@ -138,9 +138,9 @@ class Booked:
                 case Unknown() if await self.services.settle_unknown(claim):
                     continue
                 case Unknown():
-                    raise verdicts.unknown(claim.at_stake_micro_usd, draft.node_id, self.entry.provider)
+                    raise call_errors.unknown(claim.at_stake_micro_usd, draft.node_id, self.entry.provider)
                 case OverBudget():
-                    raise verdicts.over_budget(claim, draft.node_id)
+                    raise call_errors.over_budget(claim, draft.node_id)
                 case Held():
                     own = await self._waited_for(claim)
                     if own is not None:
@@ -156,7 +156,7 @@ class Booked:
         if parked is not None:
             await self.services.journal.leave(held.job_id, self.job_id)
             return Inherited(held.job_id, parked.epoch, parked.operation)
-        self.tell(News("waiting", waits_for="lease"))
+        self.tell(CallProgress("waiting", waits_for="lease"))
         try:
             await self._until_let_go(held)
         except asyncio.CancelledError:
@@ -173,7 +173,7 @@ class Booked:
 
     async def _gate(self) -> Gate:
         if self.gate is None:
-            self.gate = await gates.gate_of(self.provider, self.entry, self.services)
+            self.gate = await rate_limit.gate_of(self.provider, self.entry, self.services)
         return self.gate
 
     async def _inherit(self, claim: Inherited) -> None:
@@ -200,7 +200,7 @@ class Booked:
             ended = await self.services.journal.ended(held.job_id)
             if ended is not None:
                 if ended.status in {"refused", "no_funds", "unknown"}:
-                    raise verdicts.final(
+                    raise call_errors.final(
                         ended.status, ended.generation.error_message or "", self.draft.node_id, self.entry.provider
                     )
                 return
@@ -210,32 +210,32 @@ class Booked:
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
-    async def _ended(self, status: Status) -> Answer:
+    async def _ended(self, status: Status) -> CallResult:
         """Write the end down and turn it into an answer or an error."""
         match status:
             case Done():
                 return await self._done(status)
             case Refused():
                 await self._finish("refused", cost=status.cost, error_code="refused", error_message=status.message)
-                raise verdicts.final("refused", status.message, self.draft.node_id, self.entry.provider)
+                raise call_errors.final("refused", status.message, self.draft.node_id, self.entry.provider)
             case NoFunds():
                 await self._finish("no_funds", cost=NOTHING, error_code="no_funds", error_message=status.message)
-                raise verdicts.final("no_funds", status.message, self.draft.node_id, self.entry.provider)
+                raise call_errors.final("no_funds", status.message, self.draft.node_id, self.entry.provider)
             case Cancelled():
                 await self._finish(
                     "cancelled", cost=status.cost, error_code="cancelled", error_message="Cancelled at the service."
                 )
-                raise verdicts.final(
+                raise call_errors.final(
                     "cancelled", "It was cancelled at the service.", self.draft.node_id, self.entry.provider
                 )
             case Failed():
                 await self._finish("failed", cost=status.cost, error_code=status.code, error_message=status.message)
-                raise verdicts.failed(status, self.draft.node_id, self.entry.provider)
+                raise call_errors.failed(status, self.draft.node_id, self.entry.provider)
             case _:
                 message = f"The service answered {type(status).__name__} to a submit."
                 raise errors.ProviderError(message, node_id=self.draft.node_id, provider=self.entry.provider)
 
-    async def _done(self, status: Done) -> Answer:
+    async def _done(self, status: Done) -> CallResult:
         failpoint(Failpoint.AFTER_DOWNLOAD)
         try:
             outputs = await self.services.in_thread(self._stored, status.outputs)
@@ -248,8 +248,8 @@ class Booked:
             "succeeded", cost=status.cost, outputs=outputs, cost_micro_usd=cost, seed=status.seed
         )
         if generation.started_at_us and generation.finished_at_us:
-            learn(self.entry, (generation.finished_at_us - generation.started_at_us) / 1e6, self.services)
-        return Answer(outputs, generation.id, cost, cost_is_exact=generation.cost_is_exact)
+            record_duration(self.entry, (generation.finished_at_us - generation.started_at_us) / 1e6, self.services)
+        return CallResult(outputs, generation.id, cost, cost_is_exact=generation.cost_is_exact)
 
     async def _spoilt(self, status: Done, error: errors.FusionFlowError) -> None:
         """It is paid for, and cannot be kept."""
@@ -315,7 +315,7 @@ class Booked:
             failpoint(Failpoint.AFTER_SETTLEMENT)
             if not is_ours:
                 self._has_ended = True
-                raise verdicts.taken_over(self.draft.node_id, self.entry.provider)
+                raise call_errors.taken_over(self.draft.node_id, self.entry.provider)
         else:
             self.services.record(generation)
         self._has_ended = True

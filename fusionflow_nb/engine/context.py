@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from fusionflow_nb.assets.protocol import AssetStore
-    from fusionflow_nb.engine.flight import Flight
+    from fusionflow_nb.engine.single_flight import SingleFlight
     from fusionflow_nb.journal.protocol import Journal, Stored, Unknown
     from fusionflow_nb.journal.records import Generation
     from fusionflow_nb.plan.job import Job
@@ -104,7 +104,7 @@ class Services:
     user: str = ""
     unknown_policy: str = "ask"
     memo: OrderedDict[bytes, Stored] = field(default_factory=OrderedDict)
-    flights: dict[bytes, Flight] = field(default_factory=dict)
+    flights: dict[bytes, SingleFlight] = field(default_factory=dict)
     slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
     account: Callable[[str], str] = lambda _provider: ""
     """Provider -> which of a person's keys is in use, as a name that gives nothing away. Blocking."""
@@ -195,7 +195,7 @@ class Services:
         """Whether a job of unknown outcome has ended now, by the person's policy, so that its key may be claimed."""
         if self.unknown_policy == "ask":
             return False
-        from fusionflow_nb.engine.open_work import by_policy  # noqa: PLC0415 - it makes calls, which need services
+        from fusionflow_nb.engine.open_jobs import by_policy  # noqa: PLC0415 - it makes calls, which need services
 
         return await by_policy(unknown, self)
 

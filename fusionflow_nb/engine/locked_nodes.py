@@ -9,7 +9,7 @@ from fusionflow_nb import errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.engine.context import Services
     from fusionflow_nb.journal.records import Generation
     from fusionflow_nb.plan.job import Job, NodePlan
     from fusionflow_nb.plan.plan import Plan
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _UNLOCK = "Unlock the node to make it anew."
 
 
-async def answer_kept(jobs: Sequence[Job], plan: Plan, services: Services) -> None:
+async def fill_locked(jobs: Sequence[Job], plan: Plan, services: Services) -> None:
     """Give the jobs of locked nodes the outputs they keep; one whose generation will not do makes its node invalid."""
     wanted = {job.node.locked for job in jobs if job.node.locked is not None}
     if not wanted:

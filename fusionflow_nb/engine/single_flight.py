@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from fusionflow_nb.engine.expected import Expected
+    from fusionflow_nb.engine.eta import Eta
     from fusionflow_nb.media.values import Outputs
 
 
-class News(NamedTuple):
+class CallProgress(NamedTuple):
     """How a call stands, for those who watch it."""
 
     state: str
@@ -27,11 +27,11 @@ class News(NamedTuple):
     queue_position: int | None = None
     waits_for: str = ""
     preview: bytes | None = None
-    expected: Expected | None = None
+    expected: Eta | None = None
     """Since when the service works on it, and how long that usually takes, where somebody knows."""
 
 
-class Answer(NamedTuple):
+class CallResult(NamedTuple):
     """What a call gave. `is_hit`: somebody had already paid for it."""
 
     outputs: Outputs
@@ -46,28 +46,28 @@ class Answer(NamedTuple):
     """Whether that is known to be the same model."""
 
 
-class Flight:
+class SingleFlight:
     """One call and everybody who waits for it."""
 
     def __init__(self) -> None:
-        self._listeners: list[Callable[[News], None]] = []
-        self._task: asyncio.Task[Answer] | None = None
+        self._listeners: list[Callable[[CallProgress], None]] = []
+        self._task: asyncio.Task[CallResult] | None = None
         self._when_over: Callable[[], object] | None = None
-        self.last: News | None = None
+        self.last: CallProgress | None = None
 
-    def start(self, call: Coroutine[Any, Any, Answer], when_over: Callable[[], object]) -> None:
+    def start(self, call: Coroutine[Any, Any, CallResult], when_over: Callable[[], object]) -> None:
         """Begin the call; `when_over` runs when nobody may join any more: it has ended, or the last one let go."""
         self._when_over = when_over
         self._task = asyncio.get_running_loop().create_task(call)
         self._task.add_done_callback(self._ended)
 
-    def tell(self, news: News) -> None:
+    def tell(self, news: CallProgress) -> None:
         """Pass news on to everybody who waits."""
         self.last = news
         for listener in tuple(self._listeners):
             listener(news)
 
-    async def join(self, listener: Callable[[News], None]) -> Answer:
+    async def join(self, listener: Callable[[CallProgress], None]) -> CallResult:
         """Wait for the call's answer, hearing its news meanwhile.
 
         Raises:
@@ -99,7 +99,7 @@ class Flight:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    def _ended(self, task: asyncio.Task[Answer]) -> None:
+    def _ended(self, task: asyncio.Task[CallResult]) -> None:
         self._over()
         if not task.cancelled():
             task.exception()  # heard here, even if everybody has gone

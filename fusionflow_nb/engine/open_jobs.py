@@ -14,14 +14,14 @@ from fusionflow_nb.journal.protocol import Inherited, Stored, Unknown
 from fusionflow_nb.providers.protocol import Lost, Operation
 
 if TYPE_CHECKING:
-    from fusionflow_nb.engine.dispatch import Call
-    from fusionflow_nb.engine.services import Services
+    from fusionflow_nb.engine.context import Services
+    from fusionflow_nb.engine.provider_call import ProviderCall
     from fusionflow_nb.journal.protocol import OpenJob
 
 SURE_AFTER_S = 60.0
 """A service that does not list a submission so long after it was sent did not take it."""
 FORGOTTEN, NOT_TAKEN, SENT_AGAIN = "forgotten", "not_taken", "sent_again"
-Standing = Literal["open", "stuck", "unknown"]
+OpenJobStatus = Literal["open", "stuck", "unknown"]
 """`open`: a kernel follows it. `stuck`: nobody does; resuming brings it home. `unknown`: a person decides."""
 
 
@@ -36,7 +36,7 @@ class Outcome:
     says: str
 
 
-def standing(job: OpenJob, services: Services) -> Standing:
+def open_job_statuses(job: OpenJob, services: Services) -> OpenJobStatus:
     """How a job stands for a person."""
     if job.state == "unknown":
         return "unknown"
@@ -51,7 +51,7 @@ async def cancel(job: OpenJob, services: Services) -> Outcome:
         OpenWorkError: nobody knows whether there is anything to stop, or another kernel follows it.
         ModelError: its provider is not installed here.
     """
-    match standing(job, services):
+    match open_job_statuses(job, services):
         case "unknown":
             raise errors.OpenWorkError(
                 "Nobody knows whether the service took it, so there is nothing to cancel.",
@@ -83,7 +83,7 @@ async def forget(job: OpenJob, services: Services, cost_micro_usd: int | None) -
     Raises:
         OpenWorkError: a kernel follows it.
     """
-    if standing(job, services) == "open":
+    if open_job_statuses(job, services) == "open":
         raise _followed_elsewhere(job)
     by_default = job.reserve_micro_usd if job.state == "accepted" else 0
     cost = by_default if cost_micro_usd is None else cost_micro_usd
@@ -116,7 +116,7 @@ async def reconcile(job: OpenJob, services: Services) -> Outcome:
         OpenWorkError: it is not of unknown outcome, or what the service says is not enough to tell.
         ProviderError: the service cannot be asked.
     """
-    if standing(job, services) != "unknown":
+    if open_job_statuses(job, services) != "unknown":
         raise errors.OpenWorkError(
             "Its outcome is not unknown: the service has accepted it.",
             node_id=job.draft.node_id,
@@ -196,7 +196,7 @@ async def _not_taken(job: OpenJob, services: Services, sent_at_us: int) -> Outco
     return await _outcome(job, services, "The service does not know it: nothing was taken, and its node may run again.")
 
 
-async def _taken(job: OpenJob, services: Services) -> tuple[Call, Operation | None]:
+async def _taken(job: OpenJob, services: Services) -> tuple[ProviderCall, Operation | None]:
     """A stuck job in our hands; without its Operation where it has ended, or turned out to be unknown."""
     call = call_for(job, services)
     parked = services.parked.pop(job.job_id, None)
