@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Equivalent",
     "Estimate",
+    "InputLimits",
     "ModelEntry",
     "Parameter",
     "PerCall",
@@ -41,7 +42,6 @@ __all__ = [
     "PerSecond",
     "PerToken",
     "PriceRule",
-    "Reads",
     "Task",
 ]
 

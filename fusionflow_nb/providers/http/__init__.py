@@ -7,4 +7,4 @@ from fusionflow_nb.providers.http.endpoint import Endpoint
 from fusionflow_nb.providers.http.multipart import Part, as_fields
 from fusionflow_nb.providers.http.upload import upload_reference
 
-__all__ = ["Answer", "Fetched", "Http", "Part", "Site", "as_fields", "hand_over", "no_longer_than"]
+__all__ = ["Answer", "Endpoint", "Fetched", "Http", "Part", "as_fields", "no_longer_than", "upload_reference"]

@@ -19,7 +19,7 @@ from fusionflow_nb.flow import file
 if TYPE_CHECKING:
     from fusionflow_nb.catalog import Catalog
 
-_FOLDER = Path(__file__).parent / "templates"
+_FOLDER = Path(__file__).parent
 _SUMMARIES = {
     "still": "A prompt, a picture from it, and a grade that follows its sliders live.",
     "sweep": "Two prompts by three seeds: six pictures, labelled on one contact sheet.",
