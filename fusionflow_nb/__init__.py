@@ -113,6 +113,6 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(ipython: Any) -> None:  # noqa: ANN401 - an IPython shell
     """`%load_ext fusionflow_nb`: brings `%%tape`."""
-    from fusionflow_nb.magics import load_ipython_extension as load  # noqa: PLC0415
+    from fusionflow_nb.tape.magic import load_ipython_extension as load  # noqa: PLC0415
 
     load(ipython)

@@ -9,8 +9,9 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from journal_kit import a_generation, picture
 
-from fusionflow_nb import errors, magics, tape
+from fusionflow_nb import errors, tape
 from fusionflow_nb.journal.journal import Journal
+from fusionflow_nb.tape import magic
 from fusionflow_nb.tape.query import Tape
 
 HOSTILE = '<img src=x onerror=alert(1)><script>alert("hi")</script>\x1b[31m[red]&amp;'
@@ -118,7 +119,7 @@ def test_colours_are_inherited(asked):
 def shell(asked, monkeypatch):
     monkeypatch.setattr(tape, "_provider", lambda: asked)
     found = InteractiveShell()
-    magics.load_ipython_extension(found)
+    magic.load_ipython_extension(found)
     yield found
     found.history_manager.end_session()
 

@@ -16,7 +16,7 @@ from journal_kit import a_generation, an_intent, ended
 from fusionflow_nb.journal import codec
 from fusionflow_nb.journal.ids import new_id
 from fusionflow_nb.journal.journal import Journal
-from fusionflow_nb.tape import feed
+from fusionflow_nb.tape import journal_sync
 from fusionflow_nb.tape.query import Tape
 
 
@@ -137,8 +137,8 @@ def test_events_of_a_newer_version_are_passed_over(tmp_path):
 
 def test_many_parts_are_one_pull(tmp_path, monkeypatch):
     """A journal larger than one part is loaded whole, with what supersedes across parts."""
-    monkeypatch.setattr(feed, "_ROWS_PER_FETCH", 7)
-    monkeypatch.setattr(feed, "_ROWS_PER_PART", 20)
+    monkeypatch.setattr(journal_sync, "_ROWS_PER_FETCH", 7)
+    monkeypatch.setattr(journal_sync, "_ROWS_PER_PART", 20)
     file = File(tmp_path)
     for number in range(100):
         for event in steps_of(number, "succeeded", has_operation=number % 3 == 0):
@@ -161,7 +161,7 @@ def test_failed_pull_changes_nothing_and_is_tried_again(tmp_path, monkeypatch):
     def full(*_args, **_options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(feed, "_read", full)
+    monkeypatch.setattr(journal_sync, "_read", full)
     with pytest.raises(Exception, match="No space left") as caught:
         tape.sql("FROM generations")
     assert type(caught.value).__name__ == "TapeError"

@@ -13,10 +13,10 @@ import duckdb
 
 from fusionflow_nb import errors
 from fusionflow_nb.tape import guard, schema
-from fusionflow_nb.tape.exporting import export_to
-from fusionflow_nb.tape.feed import Feed
-from fusionflow_nb.tape.kinship import Kinship
-from fusionflow_nb.tape.own_words import in_our_words
+from fusionflow_nb.tape.duckdb_errors import translate_errors
+from fusionflow_nb.tape.export import export_to
+from fusionflow_nb.tape.journal_sync import JournalSync
+from fusionflow_nb.tape.lineage import Lineage
 from fusionflow_nb.tape.result import Result
 
 if TYPE_CHECKING:
@@ -54,13 +54,13 @@ class Tape:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._harmless: set[str] = set()
-        with in_our_words():
-            self._feed = Feed(journal)
+        with translate_errors():
+            self._feed = JournalSync(journal)
             self._connection = duckdb.connect(":memory:", config=_SETTINGS)
             schema.create(self._connection)
             self._connection.execute("SET TimeZone = 'UTC'")  # so that now() compares with our times
             self._connection.execute("SET lock_configuration = true")
-        self._kinship = Kinship(self._connection)
+        self._kinship = Lineage(self._connection)
 
     def close(self) -> None:
         """Let journal and memory go. Results that were given out stay usable."""
@@ -77,7 +77,7 @@ class Tape:
         if os.getpid() != self._pid:
             message = "This tape was opened before this process was forked."
             raise errors.TapeError(message, hint="Open a session of its own in the child process.")
-        with self._lock, in_our_words():
+        with self._lock, translate_errors():
             self._feed.pull(self._connection)
 
     def sql(
@@ -98,7 +98,7 @@ class Tape:
             TapeError: the query is wrong (in DuckDB's words), or is not a read.
         """
         self.refresh()
-        with in_our_words():
+        with translate_errors():
             cursor = self._connection.cursor()
             statement = guard.only_read(cursor, query)
             values = guard.params_for(statement, {**dict(params or {}), **named} if named else params)
@@ -118,7 +118,7 @@ class Tape:
             TapeError: another suffix, or the file cannot be written.
         """
         self.refresh()
-        with in_our_words():
+        with translate_errors():
             return export_to(self._connection.cursor(), path)
 
     def lineage(self, generation_id: str) -> Result:
@@ -128,7 +128,7 @@ class Tape:
             TapeError: there is no such generation.
         """
         self.refresh()
-        with self._lock, in_our_words():
+        with self._lock, translate_errors():
             cursor = self._connection.cursor()
             if not cursor.execute("SELECT 1 FROM generations WHERE id = ?", [generation_id]).fetchall():
                 message = f"There is no generation {generation_id}."
@@ -141,13 +141,13 @@ class Tape:
     def ancestors(self, generation_id: str) -> list[str]:
         """Ids of all that a generation was made of, nearest first; each once, also where paths meet."""
         self.refresh()
-        with self._lock, in_our_words():
+        with self._lock, translate_errors():
             return [found for _, found in self._kinship.ancestors(generation_id)]
 
     def descendants(self, generation_id: str) -> list[str]:
         """Ids of all that was made of a generation, nearest first; each once, also where paths meet."""
         self.refresh()
-        with self._lock, in_our_words():
+        with self._lock, translate_errors():
             return [found for _, found in self._kinship.descendants(generation_id)]
 
     def _refuse_file_writes(self, cursor: duckdb.DuckDBPyConnection, query: str, values: guard.Params) -> None:

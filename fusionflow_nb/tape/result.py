@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fusionflow_nb import errors
 from fusionflow_nb.tape import display
-from fusionflow_nb.tape.own_words import in_our_words
+from fusionflow_nb.tape.duckdb_errors import translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,13 +43,13 @@ class Result:
 
     def rows(self) -> list[Row]:
         """All rows as tuples of Python values."""
-        with self._lock, in_our_words():
+        with self._lock, translate_errors():
             return list(self._cursor.table(_TABLE).fetchall())
 
     def df(self) -> pd.DataFrame:
         """As a pandas DataFrame."""
         _need("pandas", "A pandas DataFrame")
-        with self._lock, in_our_words():
+        with self._lock, translate_errors():
             return self._cursor.table(_TABLE).df()
 
     def pl(self) -> pl.DataFrame:
@@ -58,7 +58,7 @@ class Result:
         _need("pyarrow", "A polars DataFrame")
         from polars.exceptions import PolarsError  # noqa: PLC0415
 
-        with self._lock, in_our_words():
+        with self._lock, translate_errors():
             try:
                 return cast("pl.DataFrame", self._cursor.table(_TABLE).pl())
             except PolarsError as error:
@@ -68,7 +68,7 @@ class Result:
     def arrow(self) -> pa.Table:
         """As a pyarrow Table."""
         _need("pyarrow", "An Arrow table")
-        with self._lock, in_our_words():
+        with self._lock, translate_errors():
             return self._cursor.table(_TABLE).to_arrow_table()
 
     def __len__(self) -> int:
@@ -92,7 +92,7 @@ class Result:
         return display.Shown(self.columns, self.types, self._head("FROM this_result LIMIT ?", [limit]), self._length)
 
     def _head(self, query: str, values: list[int]) -> list[Row]:
-        with self._lock, in_our_words():
+        with self._lock, translate_errors():
             return list(self._cursor.execute(query, values).fetchall())
 
 

@@ -4,7 +4,7 @@
     SELECT prompt_snapshot, output_url FROM generations WHERE model = $model ORDER BY finished_at DESC
 
 `$model` is the notebook's variable of that name; `newest <<` keeps the result in a variable instead of showing it.
-Load them with `%load_ext fusionflow_nb.magics`.
+Load them with `%load_ext fusionflow_nb.tape.magic`.
 """
 
 from __future__ import annotations

@@ -19,12 +19,12 @@ _ORDER = {
 }
 
 
-def mark(target: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def end_positions(target: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Where each table ends now: rows from there on are new."""
     return {table: _end(target, table) for table in _ORDER}
 
 
-def fold(target: duckdb.DuckDBPyConnection, before: dict[str, int]) -> None:
+def keep_latest(target: duckdb.DuckDBPyConnection, before: dict[str, int]) -> None:
     """Remove what the rows since `mark` supersede, and what they are superseded by."""
     target.execute("""
         UPDATE internal.projects AS project SET created_at_us = earliest.at_us

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from fusionflow_nb.journal.database import open_reader
-from fusionflow_nb.tape import fold, schema
+from fusionflow_nb.tape import latest, schema
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,7 +38,7 @@ _TABLES = {
 }
 
 
-class Feed:
+class JournalSync:
     """The tape's own, reading connection to the journal. One thread at a time may `pull`."""
 
     def __init__(self, journal: Path) -> None:
@@ -84,11 +84,11 @@ class Feed:
             parts = _parts(self._connection, Path(folder), self._seen_seq, last)
             target.execute("BEGIN")
             try:
-                before = fold.mark(target)
+                before = latest.end_positions(target)
                 for part in _ahead(parts) if is_large else parts:
                     for kind, file in part.files.items():
                         _read(target, kind, file, is_lenient=is_lenient)
-                fold.fold(target, before)
+                latest.keep_latest(target, before)
                 target.execute("COMMIT")
             except BaseException:
                 target.execute("ROLLBACK")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _RECENT_LIMIT = 50_000  # edges in the dicts before everything is sorted into arrays anew
 
 
-class Kinship:
+class Lineage:
     """The edges between generations: child -> what it was made of, and back. Used under the tape's lock."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:

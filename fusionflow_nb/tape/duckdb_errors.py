@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def in_our_words() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """What DuckDB says about a query is for the reader; what else goes wrong is said plainly."""
     try:
         yield
