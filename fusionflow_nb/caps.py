@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from fusionflow_nb import errors, session
 from fusionflow_nb.author import Flow
 from fusionflow_nb.display import dollars
-from fusionflow_nb.display.sheet import Sheet
+from fusionflow_nb.display.table import TextTable
 from fusionflow_nb.journal.budgets import BY_DEFAULT, UNPRICED, cap_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Cap:
         return max(0.0, self.cap_usd - self.spent_usd - (self.reserved_usd or 0.0))
 
 
-class Budgets(Sheet):
+class Budgets(TextTable):
     """Every cap as a table; iterating gives them."""
 
     def __init__(self, caps: list[Cap]) -> None:

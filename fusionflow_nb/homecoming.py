@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
+    from fusionflow_nb.display.notices import Notices
     from fusionflow_nb.engine.context import Services
     from fusionflow_nb.engine.resume import Homecoming
     from fusionflow_nb.journal.protocol import OpenJob
-    from fusionflow_nb.notices import Notices
 
 _SHOWN_PLACES = 3
 

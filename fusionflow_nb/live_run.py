@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import display, errors, live_card, recipes
+from fusionflow_nb import display, errors, recipes
 from fusionflow_nb.catalog.node_type import Kind
+from fusionflow_nb.display import run_card
 from fusionflow_nb.engine.events import Event
 from fusionflow_nb.media.batch import Batch, Cell
 from fusionflow_nb.media.handles import Media, handle
@@ -45,7 +46,7 @@ class LiveRun:
         self._run = run
         self._session = session
         self._document = document
-        self._cards: list[live_card.Card] = []
+        self._cards: list[run_card.Card] = []
 
     # --- how it stands -----------------------------------------------------------------------------------------------
 
@@ -307,7 +308,7 @@ class LiveRun:
             card.draw()
 
     def _ipython_display_(self) -> None:
-        self._cards.append(live_card.show(self))
+        self._cards.append(run_card.show(self))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:  # noqa: ANN401 - IPython passes include and exclude
         return display.bundle(self)

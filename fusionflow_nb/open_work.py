@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors, homecoming, session
 from fusionflow_nb.display import dollars
-from fusionflow_nb.display.lines import seconds
-from fusionflow_nb.display.sheet import Sheet
+from fusionflow_nb.display.run_rows import seconds
+from fusionflow_nb.display.table import TextTable
 from fusionflow_nb.engine import open_jobs
 from fusionflow_nb.engine.open_jobs import Outcome
 
@@ -38,7 +38,7 @@ class OpenCall:
     age_s: float
 
 
-class OpenCalls(Sheet):
+class OpenCalls(TextTable):
     """Every open, stuck and unknown call as a table, as it stood when it was asked for; iterating gives them."""
 
     def __init__(self, calls: list[OpenCall]) -> None:

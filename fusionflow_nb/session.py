@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fusionflow_nb import errors, tape
 from fusionflow_nb.catalog import Catalog
+from fusionflow_nb.display.notices import Notices
 from fusionflow_nb.engine.cache_lookup import look_up, scope_of
 from fusionflow_nb.engine.context import Services, new_id
 from fusionflow_nb.engine.function_threads import FunctionThreads
@@ -24,7 +25,6 @@ from fusionflow_nb.engine.status import Facts
 from fusionflow_nb.homecoming import Homecomings
 from fusionflow_nb.journal.budgets import UNPRICED
 from fusionflow_nb.journal.journal import Journal
-from fusionflow_nb.notices import Notices
 from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.settings import bucket, credentials

@@ -15,10 +15,10 @@ from rich.console import Console
 
 from fusionflow_nb import display, session
 from fusionflow_nb.author import Flow
-from fusionflow_nb.display import Line, distinct, extension, file_stem, harmless, lines
-from fusionflow_nb.display.cell import MAX_SHOWN_OF_ONE_NODE, MAX_SHOWN_PICTURES
-from fusionflow_nb.display.lines import _line, dollars, seconds
-from fusionflow_nb.display.names import MAX_STEM_BYTES
+from fusionflow_nb.display import Line, distinct, extension, file_stem, harmless, run_rows
+from fusionflow_nb.display.file_names import MAX_STEM_BYTES
+from fusionflow_nb.display.html import MAX_SHOWN_OF_ONE_NODE, MAX_SHOWN_PICTURES
+from fusionflow_nb.display.run_rows import _line, dollars, seconds
 from fusionflow_nb.engine.run import JobStatus
 from fusionflow_nb.errors import RefusedError
 from fusionflow_nb.providers.registry import Registry
@@ -313,7 +313,7 @@ def test_a_card_under_way_has_bars_and_no_pictures(tmp_path: Path) -> None:
 
 def test_lines_come_in_the_order_of_the_flow(mixed: LiveRun) -> None:
     """The reader finds a node where it was written, whatever ended first."""
-    assert [line.node_id for line in lines(mixed)] == ["prompts", "seeds", "stills", "large", "film"]
+    assert [line.node_id for line in run_rows(mixed)] == ["prompts", "seeds", "stills", "large", "film"]
 
 
 def test_a_flow_shows_what_nothing_declares(flow: Flow) -> None:

@@ -12,7 +12,7 @@ from engine_kit import PATIENCE_S, Heard, states_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusionflow_nb.display.lines import _line, lines
+from fusionflow_nb.display.run_rows import _line, lines
 from fusionflow_nb.engine.eta import Eta, median_duration_s, record_duration
 from fusionflow_nb.engine.status import JobStatus
 from fusionflow_nb.providers.protocol import Cost, Done, Operation, Pending

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors, session
-from fusionflow_nb.display.lines import lines
+from fusionflow_nb.display.run_rows import lines
 from fusionflow_nb.engine import provider_call
 from fusionflow_nb.providers.model import Equivalent, PerImage
 from fusionflow_nb.providers.registry import Registry
@@ -225,7 +225,7 @@ import os, sys
 from pathlib import Path
 from fusionflow_nb import session
 from fusionflow_nb.author import Flow
-from fusionflow_nb.display.lines import lines
+from fusionflow_nb.display.run_rows import lines
 from fusionflow_nb.engine import dispatch
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 from fusionflow_nb.providers.registry import Registry

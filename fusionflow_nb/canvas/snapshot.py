@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors
 from fusionflow_nb.canvas.small_pictures import inlined
 from fusionflow_nb.canvas.still_layout import MOST_NEAR, Card, Still, laid_out
-from fusionflow_nb.display.cell import PORT_COLORS, STATE_COLORS
+from fusionflow_nb.display.html import PORT_COLORS, STATE_COLORS
 from fusionflow_nb.flow.react_flow import to_wire
 
 if TYPE_CHECKING:

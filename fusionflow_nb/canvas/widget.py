@@ -16,7 +16,7 @@ from fusionflow_nb.author import Flow
 from fusionflow_nb.canvas.autosave import Autosave
 from fusionflow_nb.canvas.conversation import Conversation
 from fusionflow_nb.canvas.snapshot import snapshot_html, snapshot_text
-from fusionflow_nb.cell_output import CellOutput
+from fusionflow_nb.display.cell_output import CellOutput
 
 STATIC = Path(__file__).parent / "static"
 _IS_BUILT = (STATIC / "canvas.js").is_file()

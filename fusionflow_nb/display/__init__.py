@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fusionflow_nb.display.cell import bundle, flow_html, run_html
-from fusionflow_nb.display.lines import Line, dollars, lines
-from fusionflow_nb.display.names import distinct, extension, file_stem
+from fusionflow_nb.display.file_names import distinct, extension, file_stem
+from fusionflow_nb.display.html import bundle, flow_html, run_html
+from fusionflow_nb.display.run_rows import Line, dollars, lines
 from fusionflow_nb.display.terminal import harmless, is_watched, terminal_table, watch
 
 __all__ = [

@@ -7,7 +7,7 @@ import time
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb.display.lines import lines, seconds
+from fusionflow_nb.display.run_rows import lines, seconds
 
 if TYPE_CHECKING:
     from fusionflow_nb.live_run import LiveRun

@@ -12,7 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusionflow_nb import errors
-from fusionflow_nb.display.lines import fraction, lines, seconds
+from fusionflow_nb.display.run_rows import fraction, lines, seconds
 from fusionflow_nb.media.batch import Batch
 from fusionflow_nb.media.handles import Media, Video
 

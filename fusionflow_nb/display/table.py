@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Sheet:
+class TextTable:
     """Columns and rows of text.
 
     Args:

@@ -7,7 +7,7 @@ import threading
 from html import escape
 from typing import TYPE_CHECKING
 
-from fusionflow_nb.cell_output import CellOutput, running_kernel
+from fusionflow_nb.display.cell_output import CellOutput, running_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import display
-from fusionflow_nb.cell_output import CellOutput
+from fusionflow_nb.display.cell_output import CellOutput
 
 if TYPE_CHECKING:
     from fusionflow_nb.live_run import LiveRun
