@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from fusionflow_nb import session
 from fusionflow_nb.author import Flow, random
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.plan.keys import derived_seed
+from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -140,7 +140,7 @@ def resume() -> list[str]:
     Returns:
         Ids of the generations that came home.
     """
-    return session.current().resume()
+    return current_session().resume()
 
 
 def _call(

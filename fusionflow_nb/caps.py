@@ -7,16 +7,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.author import Flow
 from fusionflow_nb.display import dollars
 from fusionflow_nb.display.table import TextTable
 from fusionflow_nb.journal.budgets import BY_DEFAULT, UNPRICED, cap_of
+from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fusionflow_nb.session import Session
+    from fusionflow_nb.session.session import Session
 
 
 class Unchanged:
@@ -125,7 +126,7 @@ def budget(
         for name, amount in given.items()
         if not isinstance(amount, Unchanged)
     }
-    living = session.current()
+    living = current_session()
     if changes:
         living.set_budgets(changes)
     return Budgets(caps_now(living, project_id))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
+from fusionflow_nb.session import reopen_store
 from fusionflow_nb.settings import bucket, credentials
 
 if TYPE_CHECKING:
@@ -35,4 +36,4 @@ def connect(provider: str, key: str | Mapping[str, str] | None = None) -> None:
             hint=f"Give a dict of {', '.join(bucket.VARIABLES)}, or nothing to be asked.",
         )
     bucket.connect(key)
-    session.reopen_store()
+    reopen_store()

@@ -10,15 +10,16 @@ import importlib.util
 import shutil
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from fusionflow_nb import books, errors, session
+from fusionflow_nb import books, errors
 from fusionflow_nb.assets.s3.store import S3Store
+from fusionflow_nb.session import HOME_VARIABLE, current_session
 from fusionflow_nb.settings import bucket, credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fusionflow_nb.providers.model import ModelEntry
-    from fusionflow_nb.session import Session
+    from fusionflow_nb.session.session import Session
 
 State: TypeAlias = Literal["well", "optional", "look", "broken"]
 """`optional`: not there, and nobody needs it; `look`: works, but somebody should look; `broken`: does not work."""
@@ -51,11 +52,11 @@ def findings() -> Iterator[Finding]:
     """
     living: Session | None = None
     try:
-        opened = living = session.current()
+        opened = living = current_session()
     except errors.FusionFlowError as error:
         yield Finding("home", "broken", str(error))
     else:
-        yield Finding("home", "well", f"{opened.home} (set {session.HOME_VARIABLE} to move it)")
+        yield Finding("home", "well", f"{opened.home} (set {HOME_VARIABLE} to move it)")
         yield _journal(opened)
         yield from _outbox(opened)
         yield _store(opened)
@@ -74,7 +75,7 @@ def money_findings(*, mend: bool = False) -> Iterator[Finding]:
         mend: write again what follows from the log, then look.
     """
     try:
-        living = session.current()
+        living = current_session()
         mended = living.call(living.journal.mend()) if mend else 0
         found, entries = books.examine(living)
     except errors.FusionFlowError as error:

@@ -13,8 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.assets.s3.store import S3Store
+from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     import sqlite3
@@ -55,7 +56,7 @@ def bucket_store() -> S3Store:
     Raises:
         SecretError: there is none.
     """
-    store = session.current().store
+    store = current_session().store
     if not isinstance(store, S3Store):
         raise errors.SecretError("There is no bucket.", hint='Set one up: ff.connect("r2").')
     return store
@@ -113,7 +114,7 @@ def verify(*, fetch: bool = False) -> Iterator[tuple[str, errors.FusionFlowError
     Raises:
         StoreError: the folder or the bucket cannot be read.
     """
-    store = session.current().store
+    store = current_session().store
     for stored in store.assets():
         try:
             store.verify(stored.sha256)
@@ -142,7 +143,7 @@ def garbage(flows: Iterable[Path], *, in_bucket: bool = False, now_s: float | No
     """
     now = time.time() if now_s is None else now_s
     needed = named(flows)
-    living = session.current()
+    living = current_session()
     files = [
         one for one in living.store.assets() if one.sha256 not in needed and now - one.path.stat().st_mtime > GRACE_S
     ]
@@ -165,7 +166,7 @@ def collect(found: Garbage) -> None:
         store.bucket.delete(found.objects)
         store.uploads.gone([one.sha256 for one in found.objects])
     for one in found.files:
-        session.current().store.discard(one)
+        current_session().store.discard(one)
 
 
 def named(flows: Iterable[Path]) -> set[str]:
@@ -174,7 +175,7 @@ def named(flows: Iterable[Path]) -> set[str]:
     Raises:
         JournalError, FlowFileError: something could not be read.
     """
-    living = session.current()
+    living = current_session()
     living.call(living.services.flush())
 
     def read(cursor: sqlite3.Cursor) -> set[str]:

@@ -7,8 +7,9 @@ import os
 from html import escape
 from typing import TYPE_CHECKING, Any, get_args
 
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.providers.model import PerCharacter, PerMegapixel, PerSecond, PerToken, Task
+from fusionflow_nb.session import current_session
 from fusionflow_nb.settings import credentials
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 
@@ -76,7 +77,7 @@ def models(task: Task | None = None) -> ModelTable:
         raise errors.CapabilityError(
             f"There is no task {task!r}.", hint=f"The tasks are: {', '.join(sorted(get_args(Task)))}."
         )
-    return ModelTable(session.current().registry.entries(task=task))
+    return ModelTable(current_session().registry.entries(task=task))
 
 
 def price_text(entry: ModelEntry) -> str:

@@ -6,12 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import errors, homecoming, session
+from fusionflow_nb import errors
 from fusionflow_nb.display import dollars
 from fusionflow_nb.display.run_rows import seconds
 from fusionflow_nb.display.table import TextTable
 from fusionflow_nb.engine import open_jobs
 from fusionflow_nb.engine.open_jobs import Outcome
+from fusionflow_nb.session import current_session, recovery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,10 +93,10 @@ class OpenCalls(TextTable):
         Returns:
             What came home, in a sentence.
         """
-        living = session.current()
+        living = current_session()
         ended = living.homecomings.bring()
         names = living.call(living.journal.project_names(list({one.job.draft.project_id for one in ended})))
-        return homecoming.ended(ended, names) if ended else "Nothing was waiting."
+        return recovery.ended(ended, names) if ended else "Nothing was waiting."
 
     def cancel(self, job_id: str) -> Outcome:
         """Ask the service to stop a call; what it may bill all the same counts as spent.
@@ -139,7 +140,7 @@ def operations() -> OpenCalls:
     >>> len(operations())
     0
     """
-    living = session.current()
+    living = current_session()
     jobs = living.call(living.journal.open_jobs())
     names = living.call(living.journal.project_names(list({job.draft.project_id for job in jobs})))
     return OpenCalls(
@@ -160,7 +161,7 @@ def operations() -> OpenCalls:
 
 
 def _do(job_id: str, what: Callable[..., Any]) -> Outcome:
-    living = session.current()
+    living = current_session()
     found = [job for job in living.call(living.journal.open_jobs()) if job.job_id.endswith(job_id)]
     if len(found) != 1 or not job_id:
         raise errors.OpenWorkError(

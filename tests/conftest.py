@@ -10,9 +10,10 @@ import pytest
 from engine_kit import Heard
 from hypothesis import settings
 
-from fusionflow_nb import session
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session import HOME_VARIABLE, Session, use_session
+from fusionflow_nb.session import session as session_module
 from fusionflow_nb.settings import bucket
 from fusionflow_nb.settings.credentials import ENVIRONMENT
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.session import Session
+    from fusionflow_nb.session.session import Session
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -46,9 +47,9 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
     monkeypatch.delenv(SIMULATOR_VARIABLE, raising=False)
-    monkeypatch.setenv(session.HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     yield
-    session.use(None)
+    use_session(None)
 
 
 @pytest.fixture
@@ -62,8 +63,8 @@ def living(fake: FakeProvider) -> Session:
     """The current session, on a fresh home, with the fake service alone."""
     from pathlib import Path
 
-    made = session.Session(Path(os.environ[session.HOME_VARIABLE]), Registry([fake]))
-    session.use(made)
+    made = Session(Path(os.environ[HOME_VARIABLE]), Registry([fake]))
+    use_session(made)
     return made
 
 
@@ -77,7 +78,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
             super().__init__(*args)
             self.subscribe(made.hear)
 
-    monkeypatch.setattr(session, "Run", HeardRun)
+    monkeypatch.setattr(session_module, "Run", HeardRun)
     return made
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fusionflow_nb import failpoints, session
+from fusionflow_nb import failpoints
 from fusionflow_nb.author import Flow
 from fusionflow_nb.failpoints import Failpoint
 from fusionflow_nb.journal.commit_lock import CommitLock
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session import Session, use_session
 from fusionflow_nb.settings.environment import HOME_VARIABLE, SIMULATOR_VARIABLE
 
 if TYPE_CHECKING:
@@ -73,11 +74,11 @@ def live(pipe: Connection, home: str, base: str, order: Order) -> None:
         for name in SERVICES:
             service = registry.provider(name)
             service.poll_interval_s, service.max_concurrency = 0.02, AT_ONCE
-        living = session.Session(Path(home), registry)
+        living = Session(Path(home), registry)
         living.services.caps_micro_usd.clear()
         if "busy" in order.words:
             living.journal._writer._patience_s = IMPATIENCE_S
-        session.use(living)
+        use_session(living)
         if "resume" in order.words:
             pipe.send(("home", living.resume()))
         if "run" in order.words:
@@ -92,7 +93,7 @@ def live(pipe: Connection, home: str, base: str, order: Order) -> None:
             pipe.send(("runs", run.id))
             run.wait()
             pipe.send(("ends", {node_id: status.state for (node_id, _), status in run.jobs.items()}))
-        session.use(None)
+        use_session(None)
 
 
 def listen(order: Order, home: Path, at_the_end: ExitStack) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine_kit import PATIENCE_S
 
-from fusionflow_nb import session
+from fusionflow_nb.session import HOME_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, FakeProvider
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Shared:
 
     def environment(self, notebook: str = "") -> dict[str, str]:
         named = {"JPY_SESSION_NAME": f"/notebooks/{notebook}"} if notebook else {}
-        return {**os.environ, session.HOME_VARIABLE: str(self.home), FOLDER_VARIABLE: str(self.folder), **named}
+        return {**os.environ, HOME_VARIABLE: str(self.home), FOLDER_VARIABLE: str(self.folder), **named}
 
     def die(self, flow: str, *prompts: str, notebook: str = "film.ipynb", state: str = "accepted") -> None:
         """A kernel runs prompts and is killed when the journal has all of them in that state."""

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine_kit import PATIENCE_S
 
-from fusionflow_nb import failpoints, session
+from fusionflow_nb import failpoints
 from fusionflow_nb.author import Flow
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session import Session, use_session
 from fusionflow_nb.settings.environment import HOME_VARIABLE
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
@@ -69,12 +70,12 @@ def live(pipe: Connection, home: str, folder: str, orders: Orders) -> None:
     fake = FakeProvider(Path(folder))
     for job in orders.jobs:
         fake.when(job.prompt, Behaviour(polls=2, cost_micro_usd=job.cost_micro_usd))
-    living = session.Session(Path(home), Registry([fake]))
+    living = Session(Path(home), Registry([fake]))
     living.services.caps_micro_usd.clear()
     living.services.caps_micro_usd.update(orders.caps_micro_usd)
     if orders.patience_s is not None:
         living.journal._writer._patience_s = orders.patience_s
-    session.use(living)
+    use_session(living)
     left = [orders.nth]
 
     def stop(step: Failpoint) -> None:
@@ -101,7 +102,7 @@ def live(pipe: Connection, home: str, folder: str, orders: Orders) -> None:
         said = [str(error) for error in run.errors]
         pipe.send(("ends", ({node: status.state for (node, _), status in run.jobs.items()}, trouble, said)))
     failpoints.listen(None)
-    session.use(None)
+    use_session(None)
 
 
 def flow_of(jobs: tuple[Job, ...]) -> Flow:

@@ -17,7 +17,7 @@ import pytest
 from lab_kit import png, song, until
 from s3_line import Line
 
-from fusionflow_nb import doctor, errors, session
+from fusionflow_nb import doctor, errors
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.assets.s3 import errors as errors_module
 from fusionflow_nb.assets.s3.bucket import Bucket
@@ -26,6 +26,7 @@ from fusionflow_nb.assets.s3.store import S3Store
 from fusionflow_nb.assets.uploads import DONE, WAITING, MemoryLog
 from fusionflow_nb.author import Flow
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session import HOME_VARIABLE, Session, current_session, use_session
 from fusionflow_nb.settings import bucket as bucket_settings
 from fusionflow_nb.testing.fake import FakeProvider
 
@@ -62,12 +63,12 @@ def asked() -> Asked:
 
 
 @pytest.fixture
-def with_bucket(s3: S3Server, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> session.Session:
+def with_bucket(s3: S3Server, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Session:
     """The current session, its results kept in the bucket too; the service shares its loopback."""
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
-    living = session.Session(Path(os.environ[session.HOME_VARIABLE]), Registry([asked]))
-    session.use(living)
+    living = Session(Path(os.environ[HOME_VARIABLE]), Registry([asked]))
+    use_session(living)
     store_of(living).serves_services = True
     return living
 
@@ -78,7 +79,7 @@ def line(s3: S3Server) -> Iterator[Line]:
         yield made
 
 
-def store_of(living: session.Session) -> S3Store:
+def store_of(living: Session) -> S3Store:
     assert isinstance(living.store, S3Store)
     return living.store
 
@@ -94,7 +95,7 @@ def two_steps() -> Flow:
 # --- a run ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_reference_is_handed_over_as_an_address(with_bucket: session.Session, asked: Asked) -> None:
+def test_a_reference_is_handed_over_as_an_address(with_bucket: Session, asked: Asked) -> None:
     """A service that takes addresses gets one that opens exactly the bytes, and the tape keeps the unsigned ones."""
     run = two_steps().run()
     run.result()
@@ -108,7 +109,7 @@ def test_a_reference_is_handed_over_as_an_address(with_bucket: session.Session, 
     assert not any(b"X-Amz-Signature" in path.read_bytes() for path in with_bucket.home.rglob("*") if path.is_file())
 
 
-def test_a_service_that_takes_bytes_waits_for_no_upload(with_bucket: session.Session, asked: Asked) -> None:
+def test_a_service_that_takes_bytes_waits_for_no_upload(with_bucket: Session, asked: Asked) -> None:
     """It gets the file, and no address is made."""
     asked.takes_references = "bytes"
     two_steps().run().result()
@@ -119,7 +120,7 @@ def test_a_service_that_takes_only_addresses_needs_a_bucket() -> None:
     """Without one the error says how to get one; nothing was submitted to it."""
     asked = Asked()
     asked.takes_references = "url"
-    session.use(session.Session(Path(os.environ[session.HOME_VARIABLE]), Registry([asked])))
+    use_session(Session(Path(os.environ[HOME_VARIABLE]), Registry([asked])))
     run = two_steps().run().wait()
     assert any('ff.connect("r2")' in str(error) for error in run.errors)
     assert not asked.handed
@@ -129,10 +130,10 @@ def test_a_bucket_on_this_machine_is_no_address_for_services(s3: S3Server, monke
     """A service on the internet could not open it: it gets the bytes."""
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
-    assert not store_of(session.current()).serves_services
+    assert not store_of(current_session()).serves_services
 
 
-def test_results_are_addressed_by_handles(with_bucket: session.Session) -> None:
+def test_results_are_addressed_by_handles(with_bucket: Session) -> None:
     """`url()` of a result opens it anywhere, once its upload is there."""
     flow = Flow("One")
     flow.generate_image("city", model="fake/image", name="still")
@@ -147,8 +148,8 @@ def test_a_run_does_not_need_the_bucket(s3: S3Server, asked: Asked, monkeypatch:
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv(bucket_settings.SECRET_KEY, "not-the-secret")
-    living = session.Session(Path(os.environ[session.HOME_VARIABLE]), Registry([asked]))
-    session.use(living)
+    living = Session(Path(os.environ[HOME_VARIABLE]), Registry([asked]))
+    use_session(living)
     store_of(living).serves_services = True
     run = two_steps().run()
     run.result()
@@ -254,11 +255,11 @@ def test_the_next_kernel_finishes_what_a_dead_one_began(
         assert process.stdout is not None
         sha256 = process.stdout.readline().strip()
         process.send_signal(signal.SIGKILL)
-    home = Path(os.environ[session.HOME_VARIABLE])
+    home = Path(os.environ[HOME_VARIABLE])
     assert states(home) == {WAITING: 1, DONE: 1}
     with Line(s3.settings) as counted:
         monkeypatch.setattr(Bucket, "client", _through(Bucket, counted))
-        living = session.current()
+        living = current_session()
         store = store_of(living)
         until(lambda: states(home) == {DONE: 2}, "the end of both uploads")
         there = store.bucket.find(sha256)
@@ -267,11 +268,11 @@ def test_the_next_kernel_finishes_what_a_dead_one_began(
         assert counted.sent_bytes < 4 * PART_BYTES
 
 
-def test_a_living_kernels_uploads_are_left_to_it(with_bucket: session.Session, s3: S3Server) -> None:
+def test_a_living_kernels_uploads_are_left_to_it(with_bucket: Session, s3: S3Server) -> None:
     """Another session takes over nothing that a living one is at."""
     rows = with_bucket.journal.uploads(store_of(with_bucket).bucket.settings.place)
     rows.keep([("ab" * 32, WAITING, {"asset": {}})])
-    other = session.Session(with_bucket.home, Registry([Asked()]))
+    other = Session(with_bucket.home, Registry([Asked()]))
     try:
         assert other.journal.uploads(s3.settings.place).adopt() == []
     finally:

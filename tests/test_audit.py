@@ -13,15 +13,16 @@ from click.testing import CliRunner
 from engine_kit import PATIENCE_S, counts
 
 import fusionflow_nb as ff
-from fusionflow_nb import books, doctor, errors, session
+from fusionflow_nb import books, doctor, errors
 from fusionflow_nb.cli import main
+from fusionflow_nb.session import current_session
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.session import Session
+    from fusionflow_nb.session.session import Session
 
 
 @pytest.fixture
@@ -236,7 +237,7 @@ def test_a_paid_result_waits_in_the_outbox_and_is_drained_by_id(
     assert outbox.read_text().count('"finish"') == 1
     (home / "journal.away").rename(home / "journal.sqlite")
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "service"))
-    living = session.current()
+    living = current_session()
     assert not outbox.exists()
     assert found(living) == set()
     rows = ff.tape.sql("select node_id, status, cost_computation::double from generations").rows()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.assets.s3.store import S3Store
+from fusionflow_nb.session import HOME_VARIABLE, Session, current_session
 from fusionflow_nb.settings import bucket, credentials
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE, home_folder
 
@@ -28,7 +29,7 @@ R2 = {
 }
 
 
-def test_without_settings_there_is_no_bucket(living: session.Session) -> None:
+def test_without_settings_there_is_no_bucket(living: Session) -> None:
     """Results then live in the local folder alone."""
     assert bucket.settings() is None
     assert isinstance(living.store, LocalFolderStore)
@@ -54,7 +55,7 @@ def test_half_of_the_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(errors.SecretError, match="has no key"):
         bucket.settings()
     with pytest.warns(UserWarning, match="stay on this machine"):
-        living = session.current()
+        living = current_session()
     assert isinstance(living.store, LocalFolderStore)
     monkeypatch.setenv(bucket.KEY_ID, "k")
     monkeypatch.setenv(bucket.SECRET_KEY, "s")
@@ -70,7 +71,7 @@ def test_simulated_results_stay_out_of_a_real_bucket(monkeypatch: pytest.MonkeyP
     assert bucket.settings() is None
 
 
-def test_connect_tries_the_bucket_then_uses_it(s3: S3Server, living: session.Session) -> None:
+def test_connect_tries_the_bucket_then_uses_it(s3: S3Server, living: Session) -> None:
     """What was connected is stored, the secret apart from the rest, and the living session uses it at once."""
     ff.connect("r2", s3.variables)
     plain = (home_folder() / "bucket.json").read_text()
@@ -113,6 +114,6 @@ def test_a_broken_file_is_told(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
     (home / "bucket.json").write_text("{")
-    assert os.environ[session.HOME_VARIABLE] == str(home)
+    assert os.environ[HOME_VARIABLE] == str(home)
     with pytest.raises(errors.SecretError, match=r"bucket\.json"):
         bucket.settings()

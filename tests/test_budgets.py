@@ -15,11 +15,12 @@ from click.testing import CliRunner
 from engine_kit import PATIENCE_S, Gated, Heard, counts
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.canvas.surroundings import Surroundings
 from fusionflow_nb.cli import main
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import Session
+from fusionflow_nb.session import HOME_VARIABLE, use_session
+from fusionflow_nb.session.session import Session
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def test_a_cap_holds_at_once_in_a_kernel_that_was_there_before(flow: Flow, livin
 def test_real_kernels_spend_one_cap_together(tmp_path: Path) -> None:
     """Four processes want 40 calls of $0.04 under $0.50 a day: 12 fit, to the last one, and the service saw no more."""
     home, folder = tmp_path / "shared", tmp_path / "service"
-    environment = {**os.environ, session.HOME_VARIABLE: str(home), FOLDER_VARIABLE: str(folder)}
+    environment = {**os.environ, HOME_VARIABLE: str(home), FOLDER_VARIABLE: str(folder)}
     with Session(home).journal as journal:
         journal.call(journal.set_budgets({"day": 500_000}))
     kernels = [
@@ -112,7 +113,7 @@ def test_the_refusal_says_what_is_asked_what_is_left_and_how_to_raise_it(flow: F
 def test_what_runs_when_the_cap_is_reached_comes_home(tmp_path: Path) -> None:
     """A refusal beside them leaves calls under way and finished results alone: they end, are kept and are paid once."""
     fake = Gated()
-    session.use(Session(tmp_path / "home", Registry([fake])))
+    use_session(Session(tmp_path / "home", Registry([fake])))
     ff.budget(run=0.09)
     flow = ff.Flow("Test")
     for index in range(3):
@@ -200,7 +201,7 @@ def test_a_change_of_caps_is_in_the_log(living: Session) -> None:
 
 def test_the_command_line_shows_and_sets_caps(living: Session, flow: Flow) -> None:
     """`fusionflow budget` says the same as Python, as a table or as JSON, and refuses what is no amount."""
-    session.use(living)
+    use_session(living)
     done = CliRunner().invoke(main, ["budget", "--day", "7.5", "--run", "none", "--of", flow.id, "--json"])
     assert done.exit_code == 0, done.output
     said = {cap["scope"]: cap for cap in json.loads(done.stdout)}

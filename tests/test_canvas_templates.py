@@ -7,10 +7,11 @@ import itertools
 import PIL.Image
 import pytest
 
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.author import Flow
 from fusionflow_nb.canvas.templates import cell_source, declare_examples, templates
 from fusionflow_nb.flow.react_flow import from_wire
+from fusionflow_nb.session import current_session
 
 LAST = {"still": "graded", "sweep": "sheet", "film": "film", "python": "grain"}
 MOST_PX = (300, 320)
@@ -38,7 +39,7 @@ def test_there_are_four_and_each_says_what_it_is():
 @pytest.mark.parametrize("template_id", LAST)
 def test_a_template_runs_to_the_end_and_gives_something_to_look_at(template_id):
     """On a fresh home with the installed providers and no key, every node succeeds, for nothing."""
-    declare_examples(session.current().catalog)
+    declare_examples(current_session().catalog)
     flow = opened(by_id(template_id))
     run = flow.run().wait(timeout_s=240)
     assert run.status == "succeeded", run.errors
@@ -71,7 +72,7 @@ def test_the_cell_makes_the_node_ones_own():
     """The shown source runs as it is; changed, the placed node follows, and a notebook's own node is never replaced."""
     import linecache
 
-    catalog = session.current().catalog
+    catalog = current_session().catalog
     declare_examples(catalog)
     flow = opened(by_id("python"))
     flow.run().wait(timeout_s=240)

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.author import Flow
 from fusionflow_nb.cli import main, say
+from fusionflow_nb.session import HOME_VARIABLE, current_session, use_session
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from fusionflow_nb.session import Session
+    from fusionflow_nb.session.session import Session
     from fusionflow_nb.testing.fake import FakeProvider
 
 PATIENCE_S = 120.0
@@ -92,7 +93,7 @@ def file(living: Session, tmp_path: Path) -> Path:
 def saved(service: Path, tmp_path: Path) -> Path:
     """A flow file for child processes: this one lets home and journal go."""
     path = pictures().save(tmp_path / "pictures.flow.json")
-    session.use(None)
+    use_session(None)
     return path
 
 
@@ -131,7 +132,7 @@ def test_set_changes_variables_and_parameters_of_this_run_only(file: Path, fake:
     )
     assert done.exit_code == 0
     assert [entry["prompt"] for entry in fake.log()] == ["hills at noon"]
-    [(width, seed)] = session.current().tape.sql("SELECT settings_snapshot->>'width', seed FROM generations").rows()
+    [(width, seed)] = current_session().tape.sql("SELECT settings_snapshot->>'width', seed FROM generations").rows()
     assert (width, seed) == ("64", 9)
     assert file.read_bytes() == before
 
@@ -419,8 +420,8 @@ def test_control_codes_in_a_flow_reach_no_terminal(living: Session, tmp_path: Pa
 def test_an_unusable_home_is_a_sentence(saved: Path) -> None:
     """Where home cannot be made, every command says which setting moves it."""
     for words in (["run", str(saved)], ["tape", "SELECT 1"], ["models"], ["resume"]):
-        done = child(*words, **{session.HOME_VARIABLE: "/dev/null/home"})
-        assert (done.returncode, session.HOME_VARIABLE in done.stderr) == (2, True), words
+        done = child(*words, **{HOME_VARIABLE: "/dev/null/home"})
+        assert (done.returncode, HOME_VARIABLE in done.stderr) == (2, True), words
 
 
 # --- terminals and pipes ---------------------------------------------------------------------------------------------
@@ -535,7 +536,7 @@ def test_models_lists_by_task(living: Session) -> None:
 
 def test_doctor_looks_at_the_rest_when_something_is_broken(tmp_path: Path) -> None:
     """A home that cannot be made is a finding with exit code 1, and no reason to say nothing about the rest."""
-    done = child("doctor", **{session.HOME_VARIABLE: "/dev/null/home"})
+    done = child("doctor", **{HOME_VARIABLE: "/dev/null/home"})
     assert (done.returncode, done.stdout.startswith("✗  home")) == (1, True)
     assert "extra video" in done.stdout
 

@@ -18,7 +18,8 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
 
-from fusionflow_nb import doctor, errors, session
+from fusionflow_nb import doctor, errors
+from fusionflow_nb.session import home_folder
 from fusionflow_nb.settings import credentials
 from fusionflow_nb.settings.credentials import Key, connect, key_of, where
 
@@ -70,7 +71,7 @@ def ring() -> MemoryKeyring:
 
 @pytest.fixture
 def path() -> Path:
-    return session.home_folder() / "keys.json"
+    return home_folder() / "keys.json"
 
 
 def test_the_environment_comes_first(ring: MemoryKeyring, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

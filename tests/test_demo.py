@@ -11,9 +11,9 @@ import pytest
 from PIL import Image as Pillow
 
 from fusionflow_nb import demo as scene
-from fusionflow_nb import session
 from fusionflow_nb.author import Flow, recipe
 from fusionflow_nb.media.video import video_facts
+from fusionflow_nb.session import HOME_VARIABLE
 
 PATIENCE_S = 400.0
 """Only a hang takes so long; nothing is measured by it."""
@@ -23,7 +23,7 @@ PATIENCE_S = 400.0
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     """The installed command, run once."""
     folder = tmp_path_factory.mktemp("demo")
-    environment = {**os.environ, session.HOME_VARIABLE: str(folder / "home")}
+    environment = {**os.environ, HOME_VARIABLE: str(folder / "home")}
     done = subprocess.run(
         [Path(sys.executable).with_name("fusionflow"), "demo", "--folder", folder / "out"],
         env=environment,
@@ -80,7 +80,7 @@ def test_the_next_step_that_it_names_works(demo: tuple[subprocess.CompletedProce
     command = out[out.index("--- go on with") + 1].split()
     done = subprocess.run(
         [*command, "--to", "still"],
-        env={**os.environ, session.HOME_VARIABLE: str(demo[1] / "next")},
+        env={**os.environ, HOME_VARIABLE: str(demo[1] / "next")},
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,

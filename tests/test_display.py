@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from fusionflow_nb import display, session
+from fusionflow_nb import display
 from fusionflow_nb.author import Flow
 from fusionflow_nb.display import Line, distinct, extension, file_stem, harmless, run_rows
 from fusionflow_nb.display.file_names import MAX_STEM_BYTES
@@ -22,6 +22,7 @@ from fusionflow_nb.display.run_rows import _line, dollars, seconds
 from fusionflow_nb.engine.run import JobStatus
 from fusionflow_nb.errors import RefusedError
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session import Session, use_session
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
@@ -296,7 +297,7 @@ def test_the_card_of_a_large_sweep_stays_small(flow: Flow) -> None:
 def test_a_card_under_way_has_bars_and_no_pictures(tmp_path: Path) -> None:
     """While it runs, widths say how far; pictures come at the end, so that the card does not jump."""
     service = Gated()
-    session.use(session.Session(tmp_path / "h", Registry([service])))
+    use_session(Session(tmp_path / "h", Registry([service])))
     flow = Flow("Slow")
     flow.generate_image("x", model="fake/image", name="still")
     run = flow.run()

@@ -11,21 +11,22 @@ import pytest
 from engine_kit import PATIENCE_S, counts, state_of
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.assets.local import LocalFolderStore
+from fusionflow_nb.session import HOME_VARIABLE, Session, current_session, use_session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.session import Session
+    from fusionflow_nb.session.session import Session
     from fusionflow_nb.testing.fake import FakeProvider
 
 
 def test_an_unwritable_home_says_which_setting_moves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A home below a file cannot be made: the error names the folder and FUSIONFLOW_HOME."""
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv(session.HOME_VARIABLE, str(tmp_path / "file" / "home"))
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "file" / "home"))
     with pytest.raises(errors.UnwritableError, match="FUSIONFLOW_HOME"):
         ff.Flow("Test").generate_image("dawn", model="fake/image")
 
@@ -35,9 +36,9 @@ def test_a_home_whose_journal_is_damaged_says_so(tmp_path: Path, monkeypatch: py
     home = tmp_path / "home"
     home.mkdir()
     (home / "journal.sqlite").write_bytes(b"no database" * 500)
-    monkeypatch.setenv(session.HOME_VARIABLE, str(home))
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
     with pytest.raises(errors.JournalError, match="damaged"):
-        session.current()
+        current_session()
     assert (home / "journal.sqlite").read_bytes() == b"no database" * 500
 
 
@@ -77,8 +78,8 @@ def test_what_a_full_disk_kept_back_comes_home_in_another_kernel(
     flow.generate_image("dawn", model="fake/image", name="still")
     flow.run().wait(PATIENCE_S)
     monkeypatch.setattr(LocalFolderStore, "put", whole)
-    session.use(None)
-    session.use(session.Session(living.home, Registry([fake])))
+    use_session(None)
+    use_session(Session(living.home, Registry([fake])))
     assert len(ff.resume()) == 1
     assert len(fake.log()) == 1
 
@@ -114,7 +115,7 @@ print(run.errors[0])
 
 def test_a_real_limit_of_the_disk_fails_the_node_alone(tmp_path: Path) -> None:
     """The system refuses to write more (as a full disk does): the node says so, what was finished is kept."""
-    environment = {**os.environ, session.HOME_VARIABLE: str(tmp_path / "home")}
+    environment = {**os.environ, HOME_VARIABLE: str(tmp_path / "home")}
     done = subprocess.run(
         [sys.executable, "-c", FULL], env=environment, check=True, capture_output=True, text=True, timeout=60
     )

@@ -10,11 +10,12 @@ import pytest
 from engine_kit import PATIENCE_S, Gated, Heard, counts, state_of
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.engine import provider_call
 from fusionflow_nb.providers.protocol import CancelAnswer
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import Session
+from fusionflow_nb.session import current_session, use_session
+from fusionflow_nb.session.session import Session
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ def test_a_node_that_is_not_in_the_run_cannot_be_cancelled(flow: Flow) -> None:
 
 def gated_session(living: Session) -> Gated:
     gated = Gated()
-    session.use(None)
-    session.use(Session(living.home, Registry([gated])))
+    use_session(None)
+    use_session(Session(living.home, Registry([gated])))
     return gated
 
 
@@ -182,7 +183,7 @@ def test_a_job_that_never_ends_times_out_and_stays_open(flow: Flow, fake: FakePr
     """The error names the seconds; what the service accepted is looked for by the next run, and submitted once."""
     entry = next(entry for entry in fake.models if entry.id == "fake/image")
     fake.models = [entry.model_copy(update={"timeout_s": 0.05}), *(one for one in fake.models if one is not entry)]
-    session.current().registry._entries["fake/image"] = fake.models[0]
+    current_session().registry._entries["fake/image"] = fake.models[0]
     fake.enqueue(Behaviour(end="never"))
     flow.generate_image("dawn", model="fake/image")
     run = flow.run().wait(PATIENCE_S)
@@ -217,7 +218,7 @@ def test_a_cancelled_function_is_a_leftover_and_its_result_is_dropped(flow: Flow
     heard.until_state(run, "stubborn_1", "running")
     run.cancel()
     run.wait(PATIENCE_S)
-    services = session.current().services
+    services = current_session().services
     assert counts(run) == {"cancelled": 2}
     assert [job.node.id for job in services.leftovers] == ["stubborn_1"]
     gate.set()
@@ -248,7 +249,7 @@ def test_a_function_that_never_returns_times_out_and_blocks_nobody(flow: Flow) -
     assert isinstance(run.errors[0], errors.JobTimeoutError)
     assert "timeout_s=" in str(run.errors[0])
     assert run[last] == 2
-    assert len(session.current().services.leftovers) == 20
+    assert len(current_session().services.leftovers) == 20
     gate.set()
 
 
@@ -267,7 +268,7 @@ def test_the_time_allowed_begins_with_the_function(flow: Flow) -> None:
     def waits(number: int) -> int:
         return number
 
-    limit = session.current().services.functions._limit
+    limit = current_session().services.functions._limit
     flow.add(holds, flow.seeds(list(range(limit))), name="holding")
     run = flow.run()
     for _ in range(limit):

@@ -17,12 +17,13 @@ from engine_kit import PATIENCE_S, counts, state_of
 from pydantic import ValidationError
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.display.run_rows import lines
 from fusionflow_nb.engine import provider_call
 from fusionflow_nb.providers.model import Equivalent, PerImage
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import Session
+from fusionflow_nb.session import HOME_VARIABLE, use_session
+from fusionflow_nb.session.session import Session
 from fusionflow_nb.testing.fake import MODELS, Behaviour, FakeProvider
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ def spare() -> Spare:
 
 @pytest.fixture
 def living(fake: FakeProvider, spare: Spare) -> Session:
-    made = Session(Path(os.environ[session.HOME_VARIABLE]), Registry([fake, spare]))
-    session.use(made)
+    made = Session(Path(os.environ[HOME_VARIABLE]), Registry([fake, spare]))
+    use_session(made)
     return made
 
 

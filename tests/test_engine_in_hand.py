@@ -9,12 +9,13 @@ import pytest
 from engine_kit import PATIENCE_S, Heard, counts
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.journal import liveness
 from fusionflow_nb.providers.protocol import Pending
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import Session
+from fusionflow_nb.session import current_session
+from fusionflow_nb.session.session import Session
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
@@ -184,4 +185,4 @@ def test_who_was_taken_for_dead_settles_nothing(flow: Flow, fake: FakeProvider, 
     finally:
         other.close()
     assert len(fake.log()) == 1
-    assert books(session.current()) == [("succeeded", 40_000), ("held", 0)]
+    assert books(current_session()) == [("succeeded", 40_000), ("held", 0)]

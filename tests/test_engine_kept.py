@@ -173,16 +173,16 @@ def test_a_lock_survives_file_and_kernel(drawn, living, fake):
     """The lock is in the file, the result on the tape: a fresh session shows it without a submission."""
     from pathlib import Path
 
-    from fusionflow_nb import session
     from fusionflow_nb.author import Flow
     from fusionflow_nb.providers.registry import Registry
+    from fusionflow_nb.session import session
 
     drawn.run().wait()
     drawn.lock("still")
     drawn.set("prompt", text="noon")
     text = file.dumps(drawn.document)
-    session.use(None)
-    session.use(session.Session(Path(living.home), Registry([fake])))
+    session.use_session(None)
+    session.use_session(session.Session(Path(living.home), Registry([fake])))
     again = Flow.from_document(file.loads(text))
     assert set(again.states().values()) == {"fresh"}
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engine_kit import PATIENCE_S
 
-from fusionflow_nb import session
+from fusionflow_nb.session import HOME_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Service:
 
     def kernel(self, *words: str, until: Marker | None = None) -> bool:
         """Start a kernel and wait for its end, or kill it when `until` holds. True: it ended by itself."""
-        environment = {**os.environ, session.HOME_VARIABLE: str(self.home), FOLDER_VARIABLE: str(self.folder)}
+        environment = {**os.environ, HOME_VARIABLE: str(self.home), FOLDER_VARIABLE: str(self.folder)}
         with self._out.open("w") as out:
             child = subprocess.Popen([sys.executable, "-c", KERNEL, *words], env=environment, stdout=out)
         deadline = time.monotonic() + PATIENCE_S
@@ -225,7 +225,7 @@ def test_a_kernel_that_ends_properly_leaves_its_work_to_the_next(tmp_path: Path)
     until = "[time.sleep(0.001) for _ in iter(lambda: len(fake.log()) < 6, False)]"
     code = KERNEL.replace("run.wait()", until).replace("import sys", "import sys, time").replace("= 3", "= 6")
     service = Service(tmp_path)
-    environment = {**os.environ, session.HOME_VARIABLE: str(service.home), FOLDER_VARIABLE: str(service.folder)}
+    environment = {**os.environ, HOME_VARIABLE: str(service.home), FOLDER_VARIABLE: str(service.folder)}
     slow = code.replace("polls=1 + index", "polls=100 + index")
     subprocess.run([sys.executable, "-c", slow, "run"], env=environment, check=True, timeout=PATIENCE_S)
     assert len(service.submissions()) == PAIRS

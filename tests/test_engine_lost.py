@@ -8,9 +8,10 @@ import pytest
 from engine_kit import PATIENCE_S, counts
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import Session
+from fusionflow_nb.session import use_session
+from fusionflow_nb.session.session import Session
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow
@@ -77,8 +78,8 @@ def test_a_run_that_does_not_need_the_bytes_pays_nothing(flow: Flow, fake: FakeP
 
 def test_nobody_pays_for_looking(flow: Flow, fake: FakeProvider, living: Session, lost: Any) -> None:
     """After a restart, in another notebook, in another project: cached; to see the bytes is an error that says why."""
-    session.use(None)
-    session.use(Session(living.home, Registry([fake])))
+    use_session(None)
+    use_session(Session(living.home, Registry([fake])))
     for name in ("Again", "Elsewhere"):
         other = ff.Flow(name)
         drawn(other)
@@ -95,12 +96,12 @@ def test_what_was_made_again_answers_for_everybody(flow: Flow, fake: FakeProvide
     other = Session(living.home, Registry([fake]))
     try:
         for name, each in (("one", living), ("two", other)):
-            session._current = each
+            _current = each
             again = ff.Flow(name)
             still = drawn(again)
             again.edit_image(still, name, model="fake/edit", name="more")
             assert again.run().wait(PATIENCE_S).status == "succeeded"
     finally:
-        session._current = living
+        _current = living
         other.close()
     assert [entry["prompt"] for entry in fake.log()] == ["dawn", "change 0", "dawn", "one", "two"]

@@ -10,12 +10,13 @@ import pytest
 from engine_kit import PATIENCE_S, Heard, counts, state_of
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.engine import provider_call
 from fusionflow_nb.journal import commit_lock
 from fusionflow_nb.providers.protocol import Failed
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import Session
+from fusionflow_nb.session import current_session, use_session
+from fusionflow_nb.session.session import Session
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ def test_an_ambiguous_submit_is_unknown_and_never_resent(
     assert counts(run) == {"unknown": 1}
     assert "$0.04 at stake" in str(run.errors[0])
     assert counts(flow.run().wait(PATIENCE_S)) == {"unknown": 1}
-    session.use(None)
-    session.use(Session(living.home, Registry([fake])))
+    use_session(None)
+    use_session(Session(living.home, Registry([fake])))
     assert ff.resume() == []
     again = ff.Flow("Again")
     node = again.generate_image("dawn", model="fake/image")
@@ -222,14 +223,14 @@ def test_two_kernels_share_one_submission(living: Session, fake: Counting) -> No
         here = ff.Flow("Here")
         here.generate_image("dawn", model="fake/image", name="still", seed=1)
         run = here.run()
-        session._current = other
+        _current = other
         there = ff.Flow("There")
         there.generate_image("dawn", model="fake/image", name="still", seed=1)
         second = there.run()
         assert run.result(PATIENCE_S).asset == second.result(PATIENCE_S).asset
         assert len(fake.keys) == 1
     finally:
-        session._current = living
+        _current = living
         other.close()
 
 
@@ -245,7 +246,7 @@ def test_a_cancelled_call_passes_to_the_kernel_that_waits(living: Session, fake:
         run = here.run()
         run._run.subscribe(lambda event: runs_here.set() if event.progress else None)
         assert runs_here.wait(PATIENCE_S)
-        session._current = other
+        _current = other
         there = ff.Flow("There")
         there.generate_image("dawn", model="fake/image", name="still", seed=1)
         second = there.run()
@@ -259,7 +260,7 @@ def test_a_cancelled_call_passes_to_the_kernel_that_waits(living: Session, fake:
         assert fake.cancelled == []
         assert len(fake.keys) == 1
     finally:
-        session._current = living
+        _current = living
         other.close()
 
 
@@ -390,6 +391,6 @@ def test_a_failed_answer_before_acceptance_says_why(flow: Flow, fake: Counting, 
 
 def reserved(run_id: str) -> int:
     """What a run still holds of the budget, in micro-dollars."""
-    living = session.current()
+    living = current_session()
     found = living.call(living.journal.spending([f"run:{run_id}"]))
     return found[f"run:{run_id}"].reserved_micro_usd

@@ -12,8 +12,9 @@ from engine_kit import PATIENCE_S, counts
 from test_engine_in_hand import AtOnce
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session import Session, use_session
 from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
@@ -36,14 +37,14 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     if made.returncode:
         pytest.skip("mounting is not allowed here")
     yield place
-    session.use(None)
+    use_session(None)
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def begin(home: Path, fake: FakeProvider) -> session.Session:
+def begin(home: Path, fake: FakeProvider) -> Session:
     """A session on this home, with one service."""
-    made = session.Session(home, Registry([fake]))
-    session.use(made)
+    made = Session(home, Registry([fake]))
+    use_session(made)
     return made
 
 
@@ -102,7 +103,7 @@ def test_a_read_only_home_submits_nothing(disk: Path, is_used: bool) -> None:  #
     fake = FakeProvider()
     if is_used:
         begin(disk / "home", fake)
-        session.use(None)
+        use_session(None)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     with pytest.raises(errors.FusionFlowError, match="FUSIONFLOW_HOME"):
         begin(disk / "home", fake)

@@ -10,14 +10,15 @@ import pytest
 from engine_kit import PATIENCE_S, Heard, counts, state_of, states_of
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.engine import node_outputs
+from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.session import Session
+    from fusionflow_nb.session.session import Session
     from fusionflow_nb.testing.fake import FakeProvider
 
 
@@ -128,7 +129,7 @@ def test_no_exception_of_a_function_ends_more_than_its_job(
     run = flow.run().wait(PATIENCE_S)
     assert isinstance(run.errors[0], errors.NodeFailedError)
     assert state_of(run, "still") == "succeeded"
-    assert session.current()._thread.is_alive()
+    assert current_session()._thread.is_alive()
 
 
 def test_what_no_port_can_carry_is_refused_by_name(flow: Flow) -> None:
@@ -227,7 +228,7 @@ def test_a_function_may_run_a_flow_of_its_own(flow: Flow, fake: FakeProvider) ->
         picture = ff.generate_image(f"p{number}", model="fake/image").result(PATIENCE_S)
         return nested.run(last).result(PATIENCE_S) + picture.width
 
-    limit = session.current().services.functions._limit
+    limit = current_session().services.functions._limit
     flow.add(outer, flow.seeds(list(range(limit * 3))), name="outer")
     run = flow.run().wait(PATIENCE_S)
     assert counts(run)["succeeded"] == limit * 3 + 1  # and the list of seeds

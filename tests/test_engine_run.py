@@ -10,13 +10,14 @@ import pytest
 from engine_kit import PATIENCE_S, Heard, counts, state_of, states_of
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session import Session, current_session, use_session
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.session import Session
+    from fusionflow_nb.session.session import Session
 
 
 def test_a_node_starts_when_its_own_inputs_are_there(flow: Flow, fake: FakeProvider, heard: Heard) -> None:
@@ -90,8 +91,8 @@ def test_a_new_session_on_the_same_home_submits_nothing(flow: Flow, fake: FakePr
     """Results outlive the kernel that paid for them."""
     flow.upscale(flow.generate_image("dawn", model="fake/image"), model="fake/edit")
     first = flow.run().result(PATIENCE_S)["upscale_1"].asset
-    session.use(None)
-    session.use(session.Session(living.home, Registry([fake])))
+    use_session(None)
+    use_session(Session(living.home, Registry([fake])))
     reopened = ff.Flow("Other name")
     reopened.upscale(reopened.generate_image("dawn", model="fake/image"), model="fake/edit")
     run = reopened.run()
@@ -165,7 +166,7 @@ def test_results_are_durable_when_the_run_has_ended(flow: Flow) -> None:
 
     flow.add(shout, flow.prompts(["a", "b", "c"]))
     flow.run().result(PATIENCE_S)
-    current = session.current()
+    current = current_session()
     assert current.services.records == []
     rows = ff.tape.sql("select status from generations where node_type = 'shout'").rows()
     assert [row[0] for row in rows] == ["succeeded"] * 3

@@ -11,7 +11,6 @@ from flow_kit import PORTS, TYPES, documents, edge
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusionflow_nb import session
 from fusionflow_nb.author import Flow
 from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.document import FlowDocument, Layout, Node, NodeLayout
@@ -19,6 +18,7 @@ from fusionflow_nb.flow.file import flow_hash
 from fusionflow_nb.flow.to_python import to_python
 from fusionflow_nb.providers.local.adapter import LocalProvider
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session import Session, use_session
 
 ADD_WORDS = {"self", "node_type", "name", "take", "muted", "locked", "params"}
 RESERVED = {"document", "load_image", "text_of"}
@@ -199,7 +199,7 @@ def test_edges_point_forward_wherever_they_can():
 @pytest.mark.parametrize("layout", [False, True], ids=["logic", "layout"])
 def test_a_real_flow_is_rebuilt(tmp_path, layout):
     """The same through the package itself: media, models, seeds, types and models that nobody knows, odd parameters."""
-    session.use(session.Session(tmp_path / "home", Registry([LocalProvider()])))
+    use_session(Session(tmp_path / "home", Registry([LocalProvider()])))
     flow = Flow("Night", variables={"city": "Oslo"})
     still = flow.generate_image("dawn over {{city}}", model="local/landscape", seed=1)
     bigger = flow.upscale(still)

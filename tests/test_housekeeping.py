@@ -12,12 +12,13 @@ import pytest
 from click.testing import CliRunner
 from lab_kit import png
 
-from fusionflow_nb import errors, housekeeping, session
+from fusionflow_nb import errors, housekeeping
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.assets.s3.bucket import Bucket
 from fusionflow_nb.author import Flow
 from fusionflow_nb.cli import main
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session import HOME_VARIABLE, Session, current_session, use_session
 from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ def bucket(s3: S3Server) -> Bucket:
 
 
 @pytest.fixture
-def with_bucket(s3: S3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> session.Session:
+def with_bucket(s3: S3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Session:
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
-    session.use(session.Session(Path(os.environ[session.HOME_VARIABLE]), Registry([FakeProvider()])))
-    return session.current()
+    use_session(Session(Path(os.environ[HOME_VARIABLE]), Registry([FakeProvider()])))
+    return current_session()
 
 
 def said(*words: str, code: int = 0) -> str:
@@ -51,7 +52,7 @@ def said(*words: str, code: int = 0) -> str:
     return done.output
 
 
-def age(living: session.Session, asset: Asset) -> Path:
+def age(living: Session, asset: Asset) -> Path:
     """Make a stored file two days old."""
     path = living.store.path(asset.sha256)
     old = time.time() - 2 * housekeeping.GRACE_S
@@ -59,7 +60,7 @@ def age(living: session.Session, asset: Asset) -> Path:
     return path
 
 
-def test_sync_and_pull_bring_both_in_step(with_bucket: session.Session, bucket: Bucket) -> None:
+def test_sync_and_pull_bring_both_in_step(with_bucket: Session, bucket: Bucket) -> None:
     """What was made before there was a bucket goes there; what only the bucket has comes here, verified."""
     folder = LocalFolderStore(with_bucket.home / "assets")
     made = [folder.put(png(seed=number)) for number in range(3)]
@@ -72,13 +73,13 @@ def test_sync_and_pull_bring_both_in_step(with_bucket: session.Session, bucket: 
     assert all(folder.path(one.sha256) for one in made)
 
 
-def test_without_a_bucket_it_says_how_to_get_one(living: session.Session) -> None:
+def test_without_a_bucket_it_says_how_to_get_one(living: Session) -> None:
     """`sync` and `pull` have nowhere to go; the error names the next step."""
     assert living.store.has_bucket is False
     assert 'ff.connect("r2")' in said("assets", "sync", code=2)
 
 
-def test_verify_names_what_is_damaged(with_bucket: session.Session, bucket: Bucket) -> None:
+def test_verify_names_what_is_damaged(with_bucket: Session, bucket: Bucket) -> None:
     """Local files by their hash, objects by their length, with --fetch by their hash; each is named."""
     one, other, third = (with_bucket.store.put(png(seed=number)) for number in (11, 12, 13))
     housekeeping.sync()
@@ -97,7 +98,7 @@ def test_verify_names_what_is_damaged(with_bucket: session.Session, bucket: Buck
 
 
 def test_gc_deletes_what_nothing_names(
-    with_bucket: session.Session, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    with_bucket: Session, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Results, inputs of projects and files named by flows stay, whatever their age; orphans go, after a dry run."""
     flow = Flow("Kept")
@@ -130,14 +131,14 @@ def test_gc_deletes_what_nothing_names(
     assert {one.sha256 for one in bucket.objects()} == {*results, in_flow.sha256}
 
 
-def test_gc_stops_where_it_cannot_read(living: session.Session, tmp_path: Path) -> None:
+def test_gc_stops_where_it_cannot_read(living: Session, tmp_path: Path) -> None:
     """A folder that is not there could have named anything: nothing is garbage then."""
     living.store.put(png(seed=31))
     with pytest.raises(errors.FlowFileError, match="Nothing was deleted"):
         housekeeping.garbage([tmp_path / "no-such-folder"])
 
 
-def test_doctor_tries_the_bucket_and_pages(with_bucket: session.Session, bucket: Bucket) -> None:
+def test_doctor_tries_the_bucket_and_pages(with_bucket: Session, bucket: Bucket) -> None:
     """It writes, reads and removes; a page that may not upload gets the rule to paste, or --set-cors sets it."""
     assert with_bucket.store.has_bucket
     bucket.client.put_bucket_cors(

@@ -132,7 +132,7 @@ def test_the_probe_answers_as_the_kernel_does(server: Server, client: httpx.Clie
 
 def test_kernel_and_server_agree_where_home_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extension looks for the home folder by the kernel's own rule, with and without the setting."""
-    from fusionflow_nb import session
+    from fusionflow_nb.session import session
 
     assert lab_home.HOME_VARIABLE == session.HOME_VARIABLE
     for named in ("~/somewhere", "/tmp/elsewhere", ""):  # noqa: S108 - only compared

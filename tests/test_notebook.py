@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from fusionflow_nb import session
+from fusionflow_nb.session import HOME_VARIABLE, current_session, use_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,9 +107,9 @@ def execute(notebook: Any, home: Path) -> tuple[Any, int, list[Any]]:
 
 def asked(home: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
     """Ask the tape of the home that the kernels used, by a session of our own."""
-    assert os.environ[session.HOME_VARIABLE] == str(home / "home")
-    rows = session.current().tape.sql(query, values).rows()
-    session.use(None)
+    assert os.environ[HOME_VARIABLE] == str(home / "home")
+    rows = current_session().tape.sql(query, values).rows()
+    use_session(None)
     return rows
 
 

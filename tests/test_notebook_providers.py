@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from test_notebook import MACHINE_PATH, code_cells, shape, texts
 
 import fusionflow_nb as ff
-from fusionflow_nb import session
+from fusionflow_nb.session import HOME_VARIABLE, current_session, use_session
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(SIMULATOR_VARIABLE, "http://127.0.0.1:1")
     yield
-    session.use(None)
+    use_session(None)
 
 
 def models() -> list[str]:
@@ -68,7 +68,7 @@ def test_it_holds_no_path_of_a_machine(stored: Any) -> None:
 def test_it_runs_and_running_it_again_submits_nothing(simulated: None, tmp_path: Path, stored: Any) -> None:
     """On a fresh home, by two kernels with two simulators: each model once, two refusals, and then all is there."""
     home = tmp_path / "home"
-    assert os.environ[session.HOME_VARIABLE] == str(home)
+    assert os.environ[HOME_VARIABLE] == str(home)
     folder = tmp_path / "cells"
     folder.mkdir()
     first = run(stored, folder)
@@ -92,6 +92,6 @@ def run(notebook: Any, folder: Path) -> Any:
 
 def asked(query: str) -> list[tuple[Any, ...]]:
     """Ask the tape of the home that the kernels used, by a session of our own."""
-    rows = session.current().tape.sql(query).rows()
-    session.use(None)
+    rows = current_session().tape.sql(query).rows()
+    use_session(None)
     return rows

@@ -12,11 +12,13 @@ from dead_kernel import LONG, Shared
 from engine_kit import PATIENCE_S, Heard, counts, state_of
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.cli import main
 from fusionflow_nb.engine import open_jobs
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import Session
+from fusionflow_nb.session import HOME_VARIABLE, current_session, use_session
+from fusionflow_nb.session import session as session_module
+from fusionflow_nb.session.session import Session
 from fusionflow_nb.settings.environment import RESUME_VARIABLE, UNKNOWN_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
     """What a dead kernel left; nothing is taken up by itself here."""
     made = Shared(tmp_path)
-    monkeypatch.setenv(session.HOME_VARIABLE, str(made.home))
+    monkeypatch.setenv(HOME_VARIABLE, str(made.home))
     monkeypatch.setenv(FOLDER_VARIABLE, str(made.folder))
     monkeypatch.setenv(RESUME_VARIABLE, "ask")
     return made
@@ -69,14 +71,14 @@ def test_open_stuck_and_unknown_work_is_listed_with_what_is_at_stake(
     shared.die("City", "dawn", notebook="film.ipynb")
     shared.die("Sea", "dusk", notebook="sea.ipynb", state="unknown")
     other = Session(shared.home)
-    monkeypatch.setattr(session, "_current", other)
+    monkeypatch.setattr(session_module, "_current", other)
     flow = ff.Flow("Live")
     flow.generate_image("noon", model="fake/image", name="noon")
     heard = Heard()
     run = flow.run()
     run._run.subscribe(heard.hear)
     heard.until_state(run, "noon", "running", progress=0.00001)
-    monkeypatch.setattr(session, "_current", None)
+    monkeypatch.setattr(session_module, "_current", None)
     found = ff.operations()
     assert [(call.state, call.flow, call.node_id, call.model) for call in found] == [
         ("stuck", "City", "dawn", "fake/image"),
@@ -120,10 +122,10 @@ def test_a_stuck_call_is_cancelled_at_the_service(shared: Shared) -> None:
     [call] = ff.operations()
     outcome = ff.operations().cancel(call.id[-8:])
     assert (outcome.status, outcome.cost_micro_usd) == ("cancelled", 0)
-    provider = session.current().registry.provider("fake")
+    provider = current_session().registry.provider("fake")
     assert isinstance(provider, FakeProvider)
     assert len(provider.cancelled) == 1
-    assert books(session.current()) == (0, 0, 0)
+    assert books(current_session()) == (0, 0, 0)
     assert len(ff.operations()) == 0
     assert ff.tape.sql("select status, cost_computation::double from generations").rows() == [("cancelled", 0.0)]
 
@@ -152,7 +154,7 @@ def test_what_another_kernel_follows_is_left_to_it(living: Session, fake: FakePr
     run = flow.run()
     heard.until_state(run, "never", "running", progress=0.01)
     other = Session(living.home, Registry([fake]))
-    session._current = other
+    _current = other
     try:
         [call] = ff.operations()
         for what in (ff.operations().cancel, ff.operations().forget):
@@ -160,7 +162,7 @@ def test_what_another_kernel_follows_is_left_to_it(living: Session, fake: FakePr
                 what(call.id)
         assert fake.cancelled == []
     finally:
-        session._current = living
+        _current = living
         other.close()
 
 
@@ -193,7 +195,7 @@ def test_forgetting_accepted_work_counts_its_estimate(shared: Shared) -> None:
     shared.die("City", "dawn")
     [call] = ff.operations()
     assert ff.operations().forget(call.id).cost_micro_usd == 40_000
-    assert books(session.current()) == (40_000, 0, 0)
+    assert books(current_session()) == (40_000, 0, 0)
 
 
 def test_a_call_that_the_service_knows_comes_home(flow: Flow, fake: FakeProvider, living: Session) -> None:
@@ -266,11 +268,11 @@ def test_only_a_stated_policy_sends_again(
 ) -> None:
     """FUSIONFLOW_UNKNOWN: by default nothing; `reconcile` asks the service; `resend` counts the stake as spent."""
     monkeypatch.setenv(UNKNOWN_VARIABLE, policy)
-    session.use(Session(registry=Registry([fake])))
+    use_session(Session(registry=Registry([fake])))
     flow = ff.Flow("Test")
     lose(flow, fake, how)
     [state] = counts(flow.run().wait(PATIENCE_S))
-    assert (state, len(fake.log()), books(session.current())) == ends
+    assert (state, len(fake.log()), books(current_session())) == ends
 
 
 def test_an_id_that_fits_nothing_or_too_much_is_refused(flow: Flow, fake: FakeProvider) -> None:

@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 from journal_kit import an_intent, ended
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.engine import provider_call
 from fusionflow_nb.journal import rate_limits, schema
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.journal.protocol import Gate, Granted, Later
 from fusionflow_nb.providers.protocol import Failed, Limits
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import Session
+from fusionflow_nb.session import HOME_VARIABLE, use_session
+from fusionflow_nb.session.session import Session
 from fusionflow_nb.settings import credentials
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
@@ -190,7 +191,7 @@ def run_kernels(tmp_path: Path, count: int, jobs: int, limits: str) -> Path:
     log = tmp_path / "busy.log"
     environment = {
         **os.environ,
-        session.HOME_VARIABLE: str(tmp_path / "shared"),
+        HOME_VARIABLE: str(tmp_path / "shared"),
         FOLDER_VARIABLE: str(tmp_path / "service"),
         "BUSY_LOG": str(log),
     }
@@ -269,13 +270,13 @@ def test_a_pause_that_one_kernel_is_asked_for_is_kept_by_all(tmp_path: Path) -> 
     clock = [10**15]
     moody = Moody(clock)
     first, second = (clocked(tmp_path / "home", moody, clock) for _ in range(2))
-    session.use(first)
+    use_session(first)
     moody.pauses = [600.0]
     flow = ff.Flow("Here")
     flow.generate_image("a", model="fake/image")
     run = flow.run().wait(PATIENCE_S)
     assert counts(run) == {"failed": 1}  # longer than a run waits
-    session._current = second
+    _current = second
     other = ff.Flow("There")
     other.generate_image("b", model="fake/image")
     refused = other.run().wait(PATIENCE_S)
@@ -284,7 +285,7 @@ def test_a_pause_that_one_kernel_is_asked_for_is_kept_by_all(tmp_path: Path) -> 
     clock[0] += 550 * S
     assert counts(other.run().wait(PATIENCE_S)) == {"succeeded": 1}
     assert moody.asked[1] >= moody.asked[0] + 600 * S
-    session._current = first
+    _current = first
     second.close()
 
 
@@ -292,7 +293,7 @@ def test_a_short_pause_is_waited_for_and_said(tmp_path: Path, heard: Heard) -> N
     """The job says that it waits for the rate limit; the retry leaves when the pause is over, as the same start."""
     clock = [10**15]
     moody = Moody(clock)
-    session.use(clocked(tmp_path / "home", moody, clock))
+    use_session(clocked(tmp_path / "home", moody, clock))
     moody.pauses = [30.0]
     flow = ff.Flow("Here")
     flow.generate_image("a", model="fake/image")
@@ -306,7 +307,7 @@ def test_polls_keep_the_pause_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     clock = [10**15]
     fake = FakeProvider()
     living = clocked(tmp_path / "home", fake, clock)
-    session.use(living)
+    use_session(living)
     whole, asked = fake.poll, []
 
     async def poll(operation: Any) -> Any:

@@ -15,7 +15,7 @@ from jupyter_client.manager import KernelManager
 from test_kernel import Kernel, is_update
 
 import fusionflow_nb as ff
-from fusionflow_nb import session
+from fusionflow_nb.session import HOME_VARIABLE, Session, current_session, use_session
 from fusionflow_nb.settings.environment import RESUME_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE
 
@@ -24,14 +24,14 @@ from fusionflow_nb.testing.fake import FOLDER_VARIABLE
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
     """What a dead kernel left, in the home that this one will open."""
     made = Shared(tmp_path)
-    monkeypatch.setenv(session.HOME_VARIABLE, str(made.home))
+    monkeypatch.setenv(HOME_VARIABLE, str(made.home))
     monkeypatch.setenv(FOLDER_VARIABLE, str(made.folder))
     return made
 
 
 def resumed() -> list[str]:
     """Begin a session as any first call does, wait until what it took up has ended, and give the lines it said."""
-    living = session.current()
+    living = current_session()
     living.homecomings.wait(PATIENCE_S)
     return living.notices.said
 
@@ -71,7 +71,7 @@ def test_work_without_an_operation_is_unknown_and_said_with_its_stake(shared: Sh
     """An answer that never came: not sent again, not counted as lost, named with what is at stake."""
     shared.behave(dawn={"polls": LONG})
     shared.die("City", "dawn", state="accepted")
-    living = session.Session(shared.home)
+    living = Session(shared.home)
     living.call(
         living.journal._write(
             lambda cursor: cursor.execute("UPDATE jobs SET state = 'intent', operation = NULL").rowcount
@@ -126,7 +126,7 @@ def test_a_person_may_want_to_be_asked(shared: Shared, monkeypatch: pytest.Monke
 
 def test_opening_a_canvas_shows_results_on_their_nodes(shared: Shared) -> None:
     """A flow's canvas takes up its dead kernel's calls: the line is said in it, and the node gets its picture."""
-    session.use(session.Session(shared.home))  # this kernel was there before the other died
+    use_session(Session(shared.home))  # this kernel was there before the other died
     shared.behave(dawn={"polls": LONG})
     shared.die("City", "dawn")
     shared.let_end()
@@ -149,7 +149,7 @@ def test_the_line_stands_in_the_cell_that_began_the_session(tmp_path: Path, monk
     shared.die("City", "dawn", notebook="film.ipynb")
     shared.let_end()
     monkeypatch.setenv(FOLDER_VARIABLE, str(shared.folder))
-    monkeypatch.setenv(session.HOME_VARIABLE, str(shared.home))
+    monkeypatch.setenv(HOME_VARIABLE, str(shared.home))
     (tmp_path / "gates").mkdir()
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel(env=dict(os.environ), cwd=str(tmp_path))

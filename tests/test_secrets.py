@@ -19,11 +19,12 @@ import keyring
 import pytest
 from keyring.backend import KeyringBackend
 
-from fusionflow_nb import display, doctor, errors, model_table, session, tape
+from fusionflow_nb import display, doctor, errors, model_table, tape
 from fusionflow_nb.assets import recipe as embedded
 from fusionflow_nb.author import Flow, node
 from fusionflow_nb.journal.commit_lock import CommitLock
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session import Session, home_folder, use_session
 from fusionflow_nb.settings import credentials
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
@@ -77,8 +78,8 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     keyring.set_keyring(ring)
     for name in ("FAL_KEY", "KLING_ACCESS_KEY"):
         monkeypatch.setenv(name, PLANTED[name])
-    session.home_folder().mkdir(parents=True)
-    (session.home_folder() / "keys.json").write_text(json.dumps({"OPENAI_API_KEY": PLANTED["OPENAI_API_KEY"]}))
+    home_folder().mkdir(parents=True)
+    (home_folder() / "keys.json").write_text(json.dumps({"OPENAI_API_KEY": PLANTED["OPENAI_API_KEY"]}))
     yield
     keyring.set_keyring(before)
 
@@ -152,8 +153,8 @@ def test_no_key_is_in_anything_that_is_written_or_shown(
     service = KeyedProvider()
     service.when("forbidden", Behaviour(end="refused"))
     service.when("lost", Behaviour(submit="lost"))
-    living = session.Session(session.home_folder(), Registry([service]))
-    session.use(living)
+    living = Session(home_folder(), Registry([service]))
+    use_session(living)
     flow = a_flow()
     run = flow.run().wait()
     assert {run.jobs[name, ()].state for name in ("still", "forbidden", "careless", "lost")} >= {"succeeded", "refused"}
@@ -195,8 +196,8 @@ def test_no_key_is_in_anything_that_is_written_or_shown(
             lines = traceback.TracebackException.from_exception(error, capture_locals=with_variables).format()
             assert_clean("".join(lines), f"a traceback of {type(error).__name__}")
     assert_clean(caplog.text, "the log")
-    session.use(None)
-    assert_files_clean(session.home_folder())
+    use_session(None)
+    assert_files_clean(home_folder())
     assert assert_files_clean(out) >= len(saved) + 3
     captured = capfd.readouterr()
     assert_clean(captured.out + captured.err, "the output")
@@ -205,9 +206,9 @@ def test_no_key_is_in_anything_that_is_written_or_shown(
 def test_no_key_is_in_what_waits_for_the_journal(planted: None) -> None:
     """A result that was paid while the journal could not be written lies in the outbox, without a key."""
     service = Slow()
-    living = session.Session(session.home_folder(), Registry([service]))
+    living = Session(home_folder(), Registry([service]))
     living.journal._writer._patience_s = 0.2
-    session.use(living)
+    use_session(living)
     flow = Flow("Outbox")
     flow.generate_image("x", model="fake/image", name="still")
     turnstile = CommitLock(living.journal.path.parent / "journal.turnstile")
@@ -216,9 +217,9 @@ def test_no_key_is_in_what_waits_for_the_journal(planted: None) -> None:
     with turnstile.turn():
         service.gate.set()
         run.wait()
-        waiting = [path for path in session.home_folder().rglob("*.jsonl") if path.stat().st_size]
+        waiting = [path for path in home_folder().rglob("*.jsonl") if path.stat().st_size]
         assert waiting
-        assert_files_clean(session.home_folder())
+        assert_files_clean(home_folder())
     turnstile.close()
 
 
@@ -244,7 +245,7 @@ def test_no_command_prints_a_key(planted: None, tmp_path: Path, words: list[str]
     flow = Flow("Commands")
     flow.text("dawn", name="words")
     flow.save(tmp_path / "f.flow.json")
-    session.use(None)
+    use_session(None)
     done = subprocess.run(
         [sys.executable, "-m", "fusionflow_nb", *words],
         env=os.environ, cwd=tmp_path, capture_output=True, timeout=120, check=False,

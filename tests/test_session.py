@@ -11,30 +11,31 @@ import pytest
 from engine_kit import PATIENCE_S, Heard
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session import HOME_VARIABLE, Session, current_session, home_folder, use_session
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.session import Session
+    from fusionflow_nb.session.session import Session
 
 
 def test_home_is_the_setting_else_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """FUSIONFLOW_HOME wins, with ~; without it the platform's folder for user data."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv(session.HOME_VARIABLE, "~/fusion")
-    assert session.home_folder() == tmp_path / "fusion"
-    monkeypatch.delenv(session.HOME_VARIABLE)
-    assert session.home_folder().name == "fusionflow"
+    monkeypatch.setenv(HOME_VARIABLE, "~/fusion")
+    assert home_folder() == tmp_path / "fusion"
+    monkeypatch.delenv(HOME_VARIABLE)
+    assert home_folder().name == "fusionflow"
 
 
 def test_one_session_per_process(living: Session) -> None:
     """Whoever asks, on whatever thread, gets the same one."""
     found: list[object] = []
-    threads = [threading.Thread(target=lambda: found.append(session.current())) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: found.append(current_session())) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -45,10 +46,10 @@ def test_one_session_per_process(living: Session) -> None:
 def test_a_session_ends_once_and_completely(living: Session) -> None:
     """Closing ends the loop thread and gives the kernel's lock up; closing again does nothing."""
     thread = living._thread
-    session.use(None)
+    use_session(None)
     assert not thread.is_alive()
     living.close()
-    with session.Session(living.home, Registry([])).journal:
+    with Session(living.home, Registry([])).journal:
         pass
 
 
@@ -58,11 +59,11 @@ def test_a_closed_session_tells_those_who_wait(flow: Flow, fake: FakeProvider, h
     flow.generate_image("dawn", model="fake/image", name="still")
     run = flow.run()
     heard.until_state(run, "still", "running", progress=0.01)
-    session.use(None)
+    use_session(None)
     with pytest.raises(errors.JobCancelledError, match="session was closed"):
         run.result(PATIENCE_S)
     assert fake.cancelled == []
-    session.use(session.Session(living.home, Registry([fake])))
+    use_session(Session(living.home, Registry([fake])))
     assert len(ff.resume()) == 1
     assert len(fake.log()) == 1
 
@@ -72,14 +73,14 @@ def test_a_forked_child_gets_a_session_of_its_own(living: Session) -> None:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        made = session.current()
+        made = current_session()
         os.write(writer, b"new" if made is not living and made._thread.is_alive() else b"old")
         os._exit(0)
     os.waitpid(child, 0)
     assert os.read(reader, 3) == b"new"
     os.close(reader)
     os.close(writer)
-    assert session.current() is living
+    assert current_session() is living
     assert ff.generate_image("dawn", model="fake/image").result(PATIENCE_S).width == 32
 
 
@@ -90,8 +91,8 @@ def test_an_id_without_a_name_is_no_obstacle(tmp_path: Path, monkeypatch: pytest
         raise KeyError("getpwuid(): uid not found")
 
     monkeypatch.setattr(getpass, "getuser", nobody)
-    session.use(session.Session(tmp_path / "home", Registry([])))
-    assert session.current().services.user == str(os.getuid())
+    use_session(Session(tmp_path / "home", Registry([])))
+    assert current_session().services.user == str(os.getuid())
 
 
 def test_an_error_before_the_start_reaches_whoever_waits(
@@ -116,7 +117,7 @@ def test_resume_leaves_what_its_kernel_still_follows(living: Session, fake: Fake
     flow.generate_image("dawn", model="fake/image", name="still")
     run = flow.run()
     heard.until_state(run, "still", "running", progress=0.01)
-    other = session.Session(living.home, Registry([fake]))
+    other = Session(living.home, Registry([fake]))
     assert other.resume() == []
     other.close()
     assert run.result(PATIENCE_S).width == 32
@@ -130,8 +131,8 @@ def test_resume_skips_what_no_provider_here_can_follow(
     flow.generate_image("dawn", model="fake/image", name="still")
     run = flow.run()
     heard.until_state(run, "still", "running", progress=0.01)
-    session.use(None)
-    session.use(session.Session(living.home, Registry([])))
+    use_session(None)
+    use_session(Session(living.home, Registry([])))
     assert ff.resume() == []
-    session.use(session.Session(living.home, Registry([fake])))
+    use_session(Session(living.home, Registry([fake])))
     assert len(ff.resume()) == 1

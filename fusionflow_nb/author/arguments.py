@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.author.placed import random
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.flow.document import Node
 from fusionflow_nb.plan.keys import SEED_BITS, derived_seed
 from fusionflow_nb.plan.prepare import task_of
+from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from fusionflow_nb.catalog.node_type import NodeType
@@ -57,7 +58,7 @@ def pin(declared: NodeType, values: dict[str, Any], node_id: str, connected: fro
         values["seed"] = secrets.randbits(SEED_BITS)
     if "model" in connected:
         return
-    registry = session.current().registry
+    registry = current_session().registry
     entry = registry.resolve(values.get("model") or registry.default_for(task_of(declared, connected)))
     values["model"] = entry.id
     seed = entry.parameters.get("seed")

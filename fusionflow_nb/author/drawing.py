@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.author.arguments import by_name, new_node, pin, plain
 from fusionflow_nb.author.placed import Output, PlacedNode, id_of
 from fusionflow_nb.author.rows import rows_of
@@ -18,6 +18,7 @@ from fusionflow_nb.flow.history import History
 from fusionflow_nb.media.handles import Media
 from fusionflow_nb.plan.keys import derived_seed
 from fusionflow_nb.plan.prepare import prepare
+from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ class Drawing:
         Raises:
             UnknownNodeTypeError, PortError, ParameterError, ModelError: what is wrong and what there is instead.
         """
-        if isinstance(node_type, str) and params is not None and session.current().catalog.find(node_type) is None:
+        if isinstance(node_type, str) and params is not None and current_session().catalog.find(node_type) is None:
             placeholder = new_node(
                 id=name or edits.new_node_id(self.document, node_type),
                 type=node_type,
@@ -102,7 +103,7 @@ class Drawing:
     def __getattr__(self, name: str) -> Callable[..., PlacedNode]:
         if name.startswith("_"):
             raise AttributeError(name)
-        session.current().catalog.get(name)
+        current_session().catalog.get(name)
 
         def place(*args: Any, **params: Any) -> PlacedNode:  # noqa: ANN401
             return self.add(name, *args, **params)
@@ -111,7 +112,7 @@ class Drawing:
         return place
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *session.current().catalog]
+        return [*super().__dir__(), *current_session().catalog]
 
     def __getitem__(self, node_id: str) -> PlacedNode:
         return PlacedNode(self, node_id, self.node_type(node_id).first_output)
@@ -206,14 +207,14 @@ class Drawing:
         if placed is None:
             known = ", ".join(self.document.nodes) or "none"
             raise errors.GoneError(f"There is no node {node_id!r}.", hint=f"Nodes: {known}.")
-        return session.current().catalog.get(placed.type, node_id=node_id)
+        return current_session().catalog.get(placed.type, node_id=node_id)
 
     def _do(self, *changes: Any) -> None:  # noqa: ANN401 - edits
         if changes:
             self.history.do(list(changes), origin="python")
 
     def _declared(self, node_type: str | PythonNode | Callable[..., Any]) -> NodeType:
-        catalog = session.current().catalog
+        catalog = current_session().catalog
         if isinstance(node_type, str):
             return catalog.get(node_type)
         declared = node_type.node_type if isinstance(node_type, PythonNode) else python_node_type(node_type)
@@ -249,7 +250,7 @@ class Drawing:
             path = Path(source).expanduser()
             if not path.is_file():
                 raise errors.MediaError(f"There is no file {str(path)!r}.", hint="Check the path.")
-            asset, label = session.current().store.put(path), path.name
+            asset, label = current_session().store.put(path), path.name
         return (
             self.add(node_type, asset=asset.to_json(), name=name)
             if name
@@ -271,12 +272,12 @@ class Drawing:
         """Say now what a run would say later, but for inputs that may still come."""
         variables = self.document.variables
         if checks.variables_used(node.params) <= variables.keys():
-            registry = session.current().registry
+            registry = current_session().registry
             prepare(node, declared, connected=connected, variables=variables, models=registry, is_whole=False)
 
     def _check_drawn(self, edge: Edge) -> None:
         """Refuse an edge whose types do not fit; ends that nothing declares are for the plan to name."""
-        catalog, nodes = session.current().catalog, self.document.nodes
+        catalog, nodes = current_session().catalog, self.document.nodes
         if edge.source in nodes and edge.target in nodes:
             source, target = catalog.find(nodes[edge.source].type), catalog.find(nodes[edge.target].type)
             if source is not None and target is not None:

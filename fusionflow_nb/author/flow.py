@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fusionflow_nb import errors, recipes, session
+from fusionflow_nb import errors, recipes
 from fusionflow_nb.author import restoring
 from fusionflow_nb.author.drawing import Drawing
 from fusionflow_nb.author.form import Form
@@ -21,6 +21,7 @@ from fusionflow_nb.live_run import LiveRun
 from fusionflow_nb.plan.plan import Plan
 from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.plan.reasons import reasons_of, stale_reasons
+from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -156,7 +157,7 @@ class Flow(Drawing):
         part = restoring.part_of(generation_id)
         changes, node_id = restoring.edits_for(self.document, part, position)
         self._do(*changes)
-        declared = session.current().catalog.find(self.document.nodes[node_id].type)
+        declared = current_session().catalog.find(self.document.nodes[node_id].type)
         return PlacedNode(self, node_id, declared.first_output if declared is not None else "")
 
     @property
@@ -187,7 +188,7 @@ class Flow(Drawing):
 
     def to_python(self, *, layout: bool = False) -> str:
         """Python that rebuilds this flow, with the same hash."""
-        catalog = session.current().catalog
+        catalog = current_session().catalog
         forms = {node.type: Form(found) for node in self.document.nodes.values() if (found := catalog.find(node.type))}
         return to_python.to_python(self.document, forms, reserved={*dir(Flow), *vars(self)}, layout=layout)
 
@@ -201,7 +202,7 @@ class Flow(Drawing):
         Raises:
             CycleError: names the nodes of a circle.
         """
-        living = session.current()
+        living = current_session()
         living.catalog.refresh()
         with self._planning:
             with self.history.held() as document:
@@ -236,13 +237,13 @@ class Flow(Drawing):
         with self._planning:
             plan = self.plan()
             scope = scope_of(plan, self._targets(targets))
-            session.current().mark_lost(plan, scope)
+            current_session().mark_lost(plan, scope)
             return price(plan, scope)
 
     def stale(self) -> dict[str, list[str]]:
         """Why each node that is not fresh would run: what changed, old → new."""
         plan = self.plan()
-        reasons = stale_reasons(plan, session.current().shown(self.id))
+        reasons = stale_reasons(plan, current_session().shown(self.id))
         return {node_id: list(map(str, said)) for node_id, said in reasons.items()}
 
     def why(self, node: Output | str) -> list[str]:
@@ -263,7 +264,7 @@ class Flow(Drawing):
         if planned.is_muted:
             return ["muted: it does not run"]
         if node_id in plan.unfresh:
-            return list(map(str, reasons_of(planned, plan, session.current().shown(self.id))))
+            return list(map(str, reasons_of(planned, plan, current_session().shown(self.id))))
         made = [job.generation_id for job in planned.jobs.values() if job.generation_id]
         if planned.is_locked:
             return [f"locked: it keeps the generation {planned.locked}, whatever its settings are"]
@@ -294,7 +295,7 @@ class Flow(Drawing):
             FlowError, ModelError, LostAssetError: a node cannot run; nothing was started and nothing spent.
             UnconfirmedError: a large run that was not confirmed.
         """
-        living = session.current()
+        living = current_session()
         wanted = self._targets(targets)
         with self._planning:
             plan = self.plan()

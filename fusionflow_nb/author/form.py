@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.author.drawing import Drawing
 from fusionflow_nb.author.placed import PlacedNode
 from fusionflow_nb.catalog.node_type import Kind
@@ -13,6 +13,7 @@ from fusionflow_nb.flow import checks
 from fusionflow_nb.flow.document import Node
 from fusionflow_nb.media.ports import accepts
 from fusionflow_nb.plan.prepare import prepare
+from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -66,7 +67,7 @@ class Form:
                 self._node_type,
                 connected=frozenset(connected),
                 variables={},
-                models=session.current().registry,
+                models=current_session().registry,
                 is_whole=False,
             )
         except errors.FusionFlowError:
@@ -79,7 +80,7 @@ class Form:
         if self._node_type.kind is not Kind.PROVIDER or "model" in connected:
             return True
         try:
-            entry = session.current().registry.resolve(params.get("model") or "")
+            entry = current_session().registry.resolve(params.get("model") or "")
         except errors.ModelError:
             return False
         is_seeded = "seed" in connected or params.get("seed") is not None or "seed" in (params.get("settings") or {})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
-from fusionflow_nb import session
 from fusionflow_nb.author.placed import Output, PlacedNode
 from fusionflow_nb.catalog.python import DEFAULT_TIMEOUT_S, PythonNode, python_node_type
+from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def node(function: Callable[..., Any] | None = None, /, **facts: Any) -> Any:
 
     def declared(function: Callable[..., Any]) -> PythonNode:
         made = PythonNode(function, python_node_type(function, **facts), _place)
-        session.current().catalog.declare(made.node_type)
+        current_session().catalog.declare(made.node_type)
         return made
 
     return declared if function is None else declared(function)

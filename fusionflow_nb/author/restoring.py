@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import errors, recipes, session
+from fusionflow_nb import errors, recipes
 from fusionflow_nb.catalog.node_type import Collects, Kind
 from fusionflow_nb.flow import checks, edits, file
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
 from fusionflow_nb.media.values import Asset, assets_of
 from fusionflow_nb.plan.plan import Plan
+from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +45,7 @@ def part_of(generation_id: str) -> Part:
         UnknownNodeTypeError: nothing here declares what made it, and its flow is not on the tape.
         LostAssetError: nobody knows any more what went into it.
     """
-    living = session.current()
+    living = current_session()
     generation = living.generations([generation_id]).get(generation_id)
     if generation is None:
         raise errors.TapeError(
@@ -94,7 +95,7 @@ def _takes_batches(node_type: NodeType) -> bool:
 
 def _flow_that_ran(generation: Generation) -> Part | None:
     """The node and everything above it, from the logged flow whose hash the generation carries; None: there is none."""
-    living = session.current()
+    living = current_session()
     for project in living.projects_before(generation.id, most=_STATES):
         try:
             document = file.from_wire(
@@ -114,7 +115,7 @@ def _flow_that_ran(generation: Generation) -> Part | None:
 
 def _settle(part: FlowDocument) -> None:
     """Write models and seeds that follow from ids and defaults into the nodes: they get other ids, at another time."""
-    living = session.current()
+    living = current_session()
     for node_id, planned in Plan(part, living.catalog, living.registry).nodes.items():
         prepared = planned.prepared
         if prepared is None or planned.type is None or planned.type.kind is not Kind.PROVIDER:
@@ -128,7 +129,7 @@ def _settle(part: FlowDocument) -> None:
 
 def _alone(generation: Generation) -> Part:
     """The node with every value as it was; what came over edges as media are file nodes."""
-    living = session.current()
+    living = current_session()
     node_type = living.catalog.get(generation.node_type)
     known = living.generations([one.source_generation_id for one in generation.inputs if one.source_generation_id])
     document = FlowDocument()
@@ -179,7 +180,7 @@ def _asset(digest: str, generations: Iterable[Generation]) -> Asset:
         for asset in assets_of(generation.outputs or {}):
             if asset.sha256 == sha256:
                 return asset
-    store = session.current().store
+    store = current_session().store
     return store.put(store.path(sha256))  # the same bytes again: nothing is written, and they are described
 
 

@@ -6,10 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fusionflow_nb import errors, recipes, session
+from fusionflow_nb import errors, recipes
 from fusionflow_nb.canvas import messages, taking_in
 from fusionflow_nb.media import media_types
 from fusionflow_nb.media.values import Asset
+from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow
@@ -96,10 +97,10 @@ class Answers:
 
     def _signed(self, sha256: str) -> dict[str, str]:
         self._addresses.forget(sha256)
-        return self._addresses.of(session.current().store.look_up(sha256))
+        return self._addresses.of(current_session().store.look_up(sha256))
 
     def _bytes(self, said: messages.GiveBytes) -> tuple[dict[str, Any], bytes]:
-        store = session.current().store
+        store = current_session().store
         if said.use == "preview":
             data = store.kept_preview(said.sha256) or store.preview(store.look_up(said.sha256))
             if data is None:
@@ -111,7 +112,7 @@ class Answers:
 
     def _file_of(self, said: messages.Download) -> tuple[dict[str, Any], bytes | None]:
         """The bytes as a file with its recipe inside; too large a one is fetched as it is."""
-        path = session.current().store.path(said.sha256)
+        path = current_session().store.path(said.sha256)
         asset = _asset(path)
         name = f"{said.node_id or said.sha256[:12]}.{path.suffix[1:]}"
         if asset.size_bytes > MAX_BUFFER_BYTES:
@@ -144,7 +145,7 @@ class Answers:
 def _stored(said: messages.Upload, buffers: list[Any]) -> dict[str, Any]:
     if len(buffers) != 1:
         raise errors.MediaError("The upload came without its bytes.", hint="Drop the file again.")
-    return session.current().store.put(bytes(buffers[0]), media_type=said.media_type).to_json()
+    return current_session().store.put(bytes(buffers[0]), media_type=said.media_type).to_json()
 
 
 def _read(path: Path) -> bytes:

@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.canvas import messages
 from fusionflow_nb.canvas.addresses import Addresses
 from fusionflow_nb.canvas.answers import Answers
@@ -26,6 +26,7 @@ from fusionflow_nb.canvas.surroundings import Surroundings
 from fusionflow_nb.canvas.taking_in import away_url
 from fusionflow_nb.engine.cache_lookup import runnable
 from fusionflow_nb.flow.react_flow import to_wire
+from fusionflow_nb.session import current_session
 from fusionflow_nb.settings.environment import resumes_by_itself
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Conversation:
         *,
         on_results: Callable[[], None] = lambda: None,
     ) -> None:
-        living = session.current()
+        living = current_session()
         self.flow = flow
         self.file = file
         self.addresses = Addresses(living.home, away=away_url)
@@ -210,7 +211,7 @@ class Conversation:
 
     def _open(self) -> None:
         """Read what the flow's nodes showed last, then plan."""
-        living = session.current()
+        living = current_session()
         kept = living.call(living.journal.shown(self.flow.id))
         with self._telling:
             self._shown.begin(kept)
@@ -243,7 +244,7 @@ class Conversation:
             self._tell_plan(changed, **({"results": results} if results else {}))
 
     def _after_run(self) -> None:
-        living = session.current()
+        living = current_session()
         kept = living.call(living.journal.shown(self.flow.id))
         self._ingredients = {place: result.ingredients for place, result in kept.items()}
         self._plan()
@@ -319,7 +320,7 @@ class Conversation:
                     "live": self.running.live(),
                     "history": self._history(),
                     "file": self.file.facts(),
-                    "bytes": {**self.addresses.probe(), "has_bucket": session.current().store.has_bucket},
+                    "bytes": {**self.addresses.probe(), "has_bucket": current_session().store.has_bucket},
                     **around,
                 }
             )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
+from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from fusionflow_nb.media.values import Asset
@@ -28,6 +29,6 @@ def _peaks(sha256: str) -> tuple[float, ...] | None:
     from fusionflow_nb.media.audio import waveform  # noqa: PLC0415 - numpy only where there is sound
 
     try:
-        return tuple(waveform(session.current().store.path(sha256), buckets=BARS))
+        return tuple(waveform(current_session().store.path(sha256), buckets=BARS))
     except errors.FusionFlowError:
         return None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import session
 from fusionflow_nb.canvas import facts
 from fusionflow_nb.canvas.tape_facts import generation_facts, tape_facts
 from fusionflow_nb.canvas.templates import declare_examples, templates
 from fusionflow_nb.caps import caps_now
+from fusionflow_nb.session import current_session
 from fusionflow_nb.settings.credentials import has_key
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Surroundings:
     def __init__(self, project_id: str, address: Callable[[Asset], dict[str, str]]) -> None:
         self._project_id = project_id
         self._address = address
-        declare_examples(session.current().catalog)
+        declare_examples(current_session().catalog)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything, for a view that begins."""
@@ -46,18 +46,18 @@ class Surroundings:
 
     def catalog(self) -> list[dict[str, Any]]:
         """Every node type."""
-        known = session.current().catalog
+        known = current_session().catalog
         return [facts.node_type_facts(known.get(name)) for name in known]
 
     def models(self) -> list[dict[str, Any]]:
         """Every model that a person may choose."""
-        entries = session.current().registry.entries()
+        entries = current_session().registry.entries()
         return [facts.model_facts(entry, has_key=has_key(entry.provider)) for entry in entries]
 
     def tape(self, of: str, before: str | None = None) -> dict[str, Any]:
         """Frames of the filmstrip, newest first, and what there is in all."""
         return tape_facts(
-            session.current().tape,
+            current_session().tape,
             project_id=self._project_id if of == "flow" else None,
             before=before,
             limit=FRAMES,
@@ -66,12 +66,12 @@ class Surroundings:
 
     def generation(self, generation_id: str) -> dict[str, Any]:
         """How a generation was made."""
-        return generation_facts(session.current().tape, generation_id, self._address)
+        return generation_facts(current_session().tape, generation_id, self._address)
 
     def budgets(self) -> list[dict[str, Any]]:
         """What of each cap is gone, reservations included; the cap of a run has nothing spent yet."""
         found = []
-        for cap in caps_now(session.current(), self._project_id):
+        for cap in caps_now(current_session(), self._project_id):
             label = _LABELS.get(cap.scope, "project" if cap.scope.endswith(f":{self._project_id}") else None)
             if label is None or cap.cap_usd is None:
                 continue

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import DECLARED_TYPES, HEAD_BYTES, sniff
 from fusionflow_nb.lab.signing import MAX_UPLOAD_BYTES
 from fusionflow_nb.media.values import Asset
+from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from fusionflow_nb.canvas.addresses import Addresses
@@ -41,7 +42,7 @@ def placed(said: PlaceUpload, buffers: list[Any], addresses: Addresses) -> dict[
             message = f"A file of {said.size_bytes} bytes cannot be uploaded."
             raise errors.MediaError(message, hint=f"Files of 1 byte to {MAX_UPLOAD_BYTES >> 30} GB can.")
         asset = Asset(said.sha256, media_type, said.size_bytes)
-        signed = session.current().store.put_url(asset, expires_s=LASTS_S)
+        signed = current_session().store.put_url(asset, expires_s=LASTS_S)
     if signed is not None:
         return {"url": signed.url, "headers": signed.headers, "media_type": media_type}
     url = addresses.upload(said.sha256, media_type=media_type, size_bytes=said.size_bytes)
@@ -57,13 +58,13 @@ def confirmed(said: ConfirmUpload, buffers: list[Any]) -> dict[str, Any]:
     """
     asset = Asset(said.sha256, said.media_type, said.size_bytes, said.width, said.height, said.duration_s)
     preview = bytes(buffers[0]) if buffers else None
-    store = session.current().store
+    store = current_session().store
     return {"asset": store.confirm(asset, preview if preview and _is_preview(preview) else None).to_json()}
 
 
 def away_url(asset: Asset, lasts_s: int) -> str | None:
     """Where the browser finds bytes that only the bucket has; None of those on this machine."""
-    return session.current().store.away_url(asset, expires_s=lasts_s)
+    return current_session().store.away_url(asset, expires_s=lasts_s)
 
 
 def _proven(announced: str, head: bytes) -> str:

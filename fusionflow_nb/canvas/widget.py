@@ -11,12 +11,13 @@ from typing import Any
 import anywidget
 import traitlets
 
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.author import Flow
 from fusionflow_nb.canvas.autosave import Autosave
 from fusionflow_nb.canvas.conversation import Conversation
 from fusionflow_nb.canvas.snapshot import snapshot_html, snapshot_text
 from fusionflow_nb.display.cell_output import CellOutput
+from fusionflow_nb.session import current_session
 
 STATIC = Path(__file__).parent / "static"
 _IS_BUILT = (STATIC / "canvas.js").is_file()
@@ -73,7 +74,7 @@ class Canvas(anywidget.AnyWidget):
     def snapshot(self) -> str:
         """The canvas as a still picture: HTML without scripts, whole in a notebook without a kernel."""
         return snapshot_html(
-            self.flow, self._conversation.results(), session.current().preview, css_class=self.snapshot_id
+            self.flow, self._conversation.results(), current_session().preview, css_class=self.snapshot_id
         )
 
     def _ipython_display_(self) -> None:

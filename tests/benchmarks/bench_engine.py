@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from fusionflow_nb import session
 from fusionflow_nb.catalog.declare import declare
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.catalog.python import python_node_type
@@ -30,6 +29,7 @@ from fusionflow_nb.flow.document import Edge, FlowDocument, Node
 from fusionflow_nb.journal.records import ProjectRecord
 from fusionflow_nb.plan.plan import Plan
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session import Session, use_session
 from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ class Bench:
     """A session with the three no-op node types, and how to run graphs of them."""
 
     def __init__(self, home: Path) -> None:
-        self.living = session.Session(home, Registry([FakeProvider()]))
-        session.use(self.living)
+        self.living = Session(home, Registry([FakeProvider()]))
+        use_session(self.living)
         self.project = ProjectRecord("bench", "bench", {}, {})
         catalog = self.living.catalog
         catalog.declare(declare(no_op_structural, kind=Kind.STRUCTURAL, run=no_op_structural))
@@ -203,7 +203,7 @@ def main() -> None:
             f"{ours / base:.2f}x",
             "<= 1.3x",
         )
-        session.use(None)
+        use_session(None)
     Console(width=110).print(table)
     print(f"python {os.sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
 

@@ -10,8 +10,9 @@ import pytest
 from engine_kit import PATIENCE_S
 
 import fusionflow_nb as ff
-from fusionflow_nb import errors, session
+from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
+from fusionflow_nb.session import current_session, use_session
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.simulator import Mood, Simulator
 
@@ -36,7 +37,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     asyncio.run_coroutine_threadsafe(made.__aenter__(), loop).result()
     monkeypatch.setenv(SIMULATOR_VARIABLE, made.base)
     yield made
-    session.use(None)
+    use_session(None)
     asyncio.run_coroutine_threadsafe(made.__aexit__(), loop).result()
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
@@ -111,7 +112,7 @@ def test_a_job_that_never_ends_stays_open(services: Simulator, adapter: Adapter)
         task = "text-to-video"
     calls = {"text-to-image": ff.generate_image, "text-to-audio": ff.generate_audio, "text-to-video": ff.generate_video}
     make = calls[task]
-    registry = session.current().registry
+    registry = current_session().registry
     entry = registry.resolve(f"{adapter.make().name}/{model}")
     registry._entries[entry.id] = entry.model_copy(update={"timeout_s": 0.2})
     services.world.moods.append(Mood(end="never"))
@@ -151,7 +152,7 @@ def test_what_the_simulator_made_is_kept_apart(services: Simulator, monkeypatch:
     """Its pictures must never be taken for a service's own, nor its dollars for spent ones."""
     ff.generate_image("hills", model="flux-pro").result()
     monkeypatch.delenv(SIMULATOR_VARIABLE)
-    session.use(None)
+    use_session(None)
     assert ff.tape.sql("SELECT * FROM generations").rows() == []
     with pytest.raises(errors.SecretError, match="no key"):
         ff.generate_image("hills", model="flux-pro").result()
@@ -201,7 +202,7 @@ def test_work_that_a_kernel_left_behind_is_brought_home(services: Simulator, mon
     services.world.moods.append(Mood(looks=3))
     ff.generate_image("hills", model="flux-pro")
     assert taken.wait(PATIENCE_S)
-    session.use(None)  # the kernel ends; what the service has accepted is left to it
+    use_session(None)  # the kernel ends; what the service has accepted is left to it
     assert len(ff.resume()) == 1
     submits = [each for each in services.world.asked if each.method == "POST"]
     assert len(submits) == 1

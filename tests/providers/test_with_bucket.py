@@ -16,9 +16,9 @@ import pytest
 from canvas_kit import talk
 
 import fusionflow_nb as ff
-from fusionflow_nb import session
 from fusionflow_nb.assets.s3.store import S3Store
 from fusionflow_nb.author import Flow
+from fusionflow_nb.session import current_session, use_session
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.simulator import Simulator
 
@@ -46,7 +46,7 @@ def services(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulato
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
     yield made
-    session.use(None)
+    use_session(None)
     asyncio.run_coroutine_threadsafe(made.__aexit__(), loop).result()
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
@@ -85,7 +85,7 @@ def test_media_travels_by_address_or_stream(services: Simulator, s3: S3Server) -
     ff.budget(run=20, day=20, unpriced=0.5)
     view.say("run", targets=[], is_confirmed=True)
     view.run_ended()
-    living = session.current()
+    living = current_session()
     conversation.close()
     assert not living.tape.sql("SELECT node_id, error_message FROM generations WHERE status != 'succeeded'").rows()
     assert isinstance(living.store, S3Store)

@@ -22,11 +22,11 @@ from fusionflow_nb.engine.context import Services, new_id
 from fusionflow_nb.engine.function_threads import FunctionThreads
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.engine.status import Facts
-from fusionflow_nb.homecoming import Homecomings
 from fusionflow_nb.journal.budgets import UNPRICED
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry
+from fusionflow_nb.session.recovery import Recovery
 from fusionflow_nb.settings import bucket, credentials
 from fusionflow_nb.settings.environment import (
     HOME_VARIABLE,
@@ -95,7 +95,7 @@ class Session:
         self._tape: Tape | None = None
         self._runs: set[Any] = set()
         self._written: dict[str, ProjectRecord] = {}
-        self.homecomings = Homecomings(self.services, self._loop, self.call, self.notices)
+        self.homecomings = Recovery(self.services, self._loop, self.call, self.notices)
         self._on_budget: list[Callable[[], None]] = []
         self._has_announced = False
 
@@ -299,7 +299,7 @@ _current: Session | None = None
 _lock = threading.Lock()
 
 
-def current() -> Session:
+def current_session() -> Session:
     """The session of this process; begins at the first call, anew after a fork.
 
     A new one takes up what dead kernels began, unless `FUSIONFLOW_RESUME=ask` says that a person does.
@@ -314,7 +314,7 @@ def current() -> Session:
     return found
 
 
-def use(session: Session | None) -> None:
+def use_session(session: Session | None) -> None:
     """Make a session the current one, and close the one before (tests, another home)."""
     global _current
     with _lock:
@@ -332,10 +332,10 @@ def reopen_store() -> None:
 
 @atexit.register
 def _close_current() -> None:
-    use(None)
+    use_session(None)
 
 
-tape.bind(lambda: current().tape)
+tape.bind(lambda: current_session().tape)
 
 
 async def _guarded(work: Coroutine[Any, Any, None], run: Run) -> None:

@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.display.notices import Notices
     from fusionflow_nb.engine.context import Services
-    from fusionflow_nb.engine.resume import Homecoming
     from fusionflow_nb.journal.protocol import OpenJob
 
 _SHOWN_PLACES = 3
 
 
-class Homecomings:
+class Recovery:
     """What this kernel takes up of the work that nobody follows.
 
     Args:
@@ -40,17 +39,17 @@ class Homecomings:
         self._loop = loop
         self._call = call
         self._notices = notices
-        self._under_way: Future[list[Homecoming]] | None = None
+        self._under_way: Future[list[RecoveredJob]] | None = None
         self._listeners: list[Callable[[str], None]] = []
 
-    def bring(self) -> list[Homecoming]:
+    def bring(self) -> list[RecoveredJob]:
         """Finish what nobody follows, and wait for it, and for what this kernel took up by itself before."""
         before = self.wait()
 
-        async def work() -> list[Homecoming]:
+        async def work() -> list[RecoveredJob]:
             return await resume_jobs(await waiting_jobs(self._services), self._services, self._came)
 
-        found: list[Homecoming] = self._call(work())
+        found: list[RecoveredJob] = self._call(work())
         return before + found
 
     def begin(self) -> None:
@@ -63,14 +62,14 @@ class Homecomings:
         names = self._call(self._services.journal.project_names(list({job.draft.project_id for job in jobs})))
         notice = self._notices.say(begins(jobs, names))
 
-        async def work() -> list[Homecoming]:
+        async def work() -> list[RecoveredJob]:
             found = await resume_jobs(jobs, self._services, self._came)
             notice.replace(ended(found, names))
             return found
 
         self._under_way = asyncio.run_coroutine_threadsafe(work(), self._loop)
 
-    def wait(self, timeout_s: float | None = None) -> list[Homecoming]:
+    def wait(self, timeout_s: float | None = None) -> list[RecoveredJob]:
         """What this kernel had taken up by itself, when it has ended; told once.
 
         Raises:
@@ -92,7 +91,7 @@ class Homecomings:
         for listener in tuple(self._listeners):
             listener(project_id)
 
-    def _came(self, one: Homecoming) -> None:
+    def _came(self, one: RecoveredJob) -> None:
         self.tell(one.job.draft.project_id)
 
 
@@ -106,7 +105,7 @@ def begins(jobs: Sequence[OpenJob], names: Mapping[str, str]) -> str:
     return f"Resuming {_calls(len(jobs))} of {_places(jobs, names)}: asked for and fetched, nothing is sent again."
 
 
-def ended(homecomings: Sequence[Homecoming], names: Mapping[str, str]) -> str:
+def ended(homecomings: Sequence[RecoveredJob], names: Mapping[str, str]) -> str:
     """The line at the end: what came home, what it cost, what did not and why."""
     home = [one for one in homecomings if one.answer is not None]
     unknown = [one for one in homecomings if one.is_unknown]
