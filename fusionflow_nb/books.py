@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fusionflow_nb.journal.audit import Audit
-    from fusionflow_nb.session.session import Session
+    from fusionflow_nb.session import Session
 
 _NEXT = {
     "stray_reservation": "`fusionflow doctor --money --mend` lets go of it.",

@@ -17,7 +17,7 @@ from fusionflow_nb.session import current_session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fusionflow_nb.session.session import Session
+    from fusionflow_nb.session import Session
 
 
 class Unchanged:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from fusionflow_nb import books, errors
 from fusionflow_nb.assets.s3.store import S3Store
-from fusionflow_nb.session import HOME_VARIABLE, current_session
+from fusionflow_nb.session import current_session
 from fusionflow_nb.settings import bucket, credentials
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fusionflow_nb.providers.model import ModelEntry
-    from fusionflow_nb.session.session import Session
+    from fusionflow_nb.session import Session
 
 State: TypeAlias = Literal["well", "optional", "look", "broken"]
 """`optional`: not there, and nobody needs it; `look`: works, but somebody should look; `broken`: does not work."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.media.ports import PortType
     from fusionflow_nb.media.values import Item
     from fusionflow_nb.plan.job import Job
-    from fusionflow_nb.session.session import Session
+    from fusionflow_nb.session import Session
 
 CAUSES_SAID = 3
 """How many failures a sentence names; `.errors` has all."""

@@ -12,11 +12,11 @@ from hypothesis import settings
 
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import HOME_VARIABLE, Session, use_session
+from fusionflow_nb.session import Session, use_session
 from fusionflow_nb.session import session as session_module
 from fusionflow_nb.settings import bucket
 from fusionflow_nb.settings.credentials import ENVIRONMENT
-from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
+from fusionflow_nb.settings.environment import HOME_VARIABLE, SIMULATOR_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, FakeProvider
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.session.session import Session
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine_kit import PATIENCE_S
 
-from fusionflow_nb.session import HOME_VARIABLE
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, FakeProvider
 
 if TYPE_CHECKING:

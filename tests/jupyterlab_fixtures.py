@@ -11,7 +11,7 @@ import pytest
 from jupyterlab_kit import jupyterlab
 from notebook_kit import Service, browser_context, watched_page
 
-from fusionflow_nb.session.session import HOME_VARIABLE
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE
 
 if TYPE_CHECKING:

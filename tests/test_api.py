@@ -14,7 +14,7 @@ from fusionflow_nb.testing.fake import Behaviour
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.session.session import Session
+    from fusionflow_nb.session import Session
     from fusionflow_nb.testing.fake import FakeProvider
 
 

@@ -26,8 +26,9 @@ from fusionflow_nb.assets.s3.store import S3Store
 from fusionflow_nb.assets.uploads import DONE, WAITING, MemoryLog
 from fusionflow_nb.author import Flow
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import HOME_VARIABLE, Session, current_session, use_session
+from fusionflow_nb.session import Session, current_session, use_session
 from fusionflow_nb.settings import bucket as bucket_settings
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import fusionflow_nb as ff
 from fusionflow_nb import errors
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.assets.s3.store import S3Store
-from fusionflow_nb.session import HOME_VARIABLE, Session, current_session
+from fusionflow_nb.session import Session, current_session
 from fusionflow_nb.settings import bucket, credentials
-from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE, home_folder
+from fusionflow_nb.settings.environment import HOME_VARIABLE, SIMULATOR_VARIABLE, home_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

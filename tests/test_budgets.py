@@ -19,8 +19,8 @@ from fusionflow_nb import errors
 from fusionflow_nb.canvas.surroundings import Surroundings
 from fusionflow_nb.cli import main
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import HOME_VARIABLE, use_session
-from fusionflow_nb.session.session import Session
+from fusionflow_nb.session import Session, use_session
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.session.session import Session
+    from fusionflow_nb.session import Session
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from click.testing import CliRunner
 from fusionflow_nb import errors
 from fusionflow_nb.author import Flow
 from fusionflow_nb.cli import main, say
-from fusionflow_nb.session import HOME_VARIABLE, current_session, use_session
+from fusionflow_nb.session import current_session, use_session
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from fusionflow_nb.session.session import Session
+    from fusionflow_nb.session import Session
     from fusionflow_nb.testing.fake import FakeProvider
 
 PATIENCE_S = 120.0

@@ -19,9 +19,9 @@ from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
 
 from fusionflow_nb import doctor, errors
-from fusionflow_nb.session import home_folder
 from fusionflow_nb.settings import credentials
 from fusionflow_nb.settings.credentials import Key, connect, key_of, where
+from fusionflow_nb.settings.environment import home_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from fusionflow_nb import demo as scene
 from fusionflow_nb.author import Flow, recipe
 from fusionflow_nb.media.video import video_facts
-from fusionflow_nb.session import HOME_VARIABLE
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 
 PATIENCE_S = 400.0
 """Only a hang takes so long; nothing is measured by it."""

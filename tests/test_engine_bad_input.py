@@ -13,13 +13,13 @@ from engine_kit import PATIENCE_S, counts, state_of
 import fusionflow_nb as ff
 from fusionflow_nb import errors
 from fusionflow_nb.assets.local import LocalFolderStore
-from fusionflow_nb.session import HOME_VARIABLE, Session, current_session, use_session
+from fusionflow_nb.session import Session, current_session, use_session
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.session.session import Session
     from fusionflow_nb.testing.fake import FakeProvider
 
 

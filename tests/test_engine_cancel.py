@@ -14,8 +14,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.engine import provider_call
 from fusionflow_nb.providers.protocol import CancelAnswer
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import current_session, use_session
-from fusionflow_nb.session.session import Session
+from fusionflow_nb.session import Session, current_session, use_session
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:

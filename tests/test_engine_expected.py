@@ -20,7 +20,7 @@ from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.session.session import Session
+    from fusionflow_nb.session import Session
 
 SHARED = Path(__file__).parent.parent / "js/test/fixtures/estimates.json"
 SECOND = 1_000_000

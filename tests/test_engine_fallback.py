@@ -22,8 +22,8 @@ from fusionflow_nb.display.run_rows import lines
 from fusionflow_nb.engine import provider_call
 from fusionflow_nb.providers.model import Equivalent, PerImage
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import HOME_VARIABLE, use_session
-from fusionflow_nb.session.session import Session
+from fusionflow_nb.session import Session, use_session
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 from fusionflow_nb.testing.fake import MODELS, Behaviour, FakeProvider
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.journal import liveness
 from fusionflow_nb.providers.protocol import Pending
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import current_session
-from fusionflow_nb.session.session import Session
+from fusionflow_nb.session import Session, current_session
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:

@@ -175,14 +175,14 @@ def test_a_lock_survives_file_and_kernel(drawn, living, fake):
 
     from fusionflow_nb.author import Flow
     from fusionflow_nb.providers.registry import Registry
-    from fusionflow_nb.session import session
+    from fusionflow_nb.session import Session, use_session
 
     drawn.run().wait()
     drawn.lock("still")
     drawn.set("prompt", text="noon")
     text = file.dumps(drawn.document)
-    session.use_session(None)
-    session.use_session(session.Session(Path(living.home), Registry([fake])))
+    use_session(None)
+    use_session(Session(Path(living.home), Registry([fake])))
     again = Flow.from_document(file.loads(text))
     assert set(again.states().values()) == {"fresh"}
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engine_kit import PATIENCE_S
 
-from fusionflow_nb.session import HOME_VARIABLE
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE
 
 if TYPE_CHECKING:

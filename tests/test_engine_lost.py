@@ -10,8 +10,7 @@ from engine_kit import PATIENCE_S, counts
 import fusionflow_nb as ff
 from fusionflow_nb import errors
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import use_session
-from fusionflow_nb.session.session import Session
+from fusionflow_nb.session import Session, use_session
 
 if TYPE_CHECKING:
     from fusionflow_nb.author import Flow

@@ -15,8 +15,7 @@ from fusionflow_nb.engine import provider_call
 from fusionflow_nb.journal import commit_lock
 from fusionflow_nb.providers.protocol import Failed
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import current_session, use_session
-from fusionflow_nb.session.session import Session
+from fusionflow_nb.session import Session, current_session, use_session
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from fusionflow_nb.assets.s3.bucket import Bucket
 from fusionflow_nb.author import Flow
 from fusionflow_nb.cli import main
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import HOME_VARIABLE, Session, current_session, use_session
+from fusionflow_nb.session import Session, current_session, use_session
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:

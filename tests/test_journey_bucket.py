@@ -18,7 +18,7 @@ from fusionflow_nb.assets.s3 import check
 from fusionflow_nb.assets.s3.bucket import Bucket
 from fusionflow_nb.media import video
 from fusionflow_nb.media.values import Asset
-from fusionflow_nb.session.session import HOME_VARIABLE
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -132,15 +132,15 @@ def test_the_probe_answers_as_the_kernel_does(server: Server, client: httpx.Clie
 
 def test_kernel_and_server_agree_where_home_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extension looks for the home folder by the kernel's own rule, with and without the setting."""
-    from fusionflow_nb.session import session
+    from fusionflow_nb.settings.environment import HOME_VARIABLE, home_folder
 
-    assert lab_home.HOME_VARIABLE == session.HOME_VARIABLE
+    assert lab_home.HOME_VARIABLE == HOME_VARIABLE
     for named in ("~/somewhere", "/tmp/elsewhere", ""):  # noqa: S108 - only compared
-        monkeypatch.setenv(session.HOME_VARIABLE, named)
-        assert lab_home.home_folder() == session.home_folder()
+        monkeypatch.setenv(HOME_VARIABLE, named)
+        assert lab_home.home_folder() == home_folder()
     monkeypatch.setenv(lab_home.SIMULATOR_VARIABLE, "http://127.0.0.1:1")
-    assert lab_home.home_folder() == session.home_folder()
-    monkeypatch.delenv(session.HOME_VARIABLE)
-    assert lab_home.home_folder() == session.home_folder()
+    assert lab_home.home_folder() == home_folder()
+    monkeypatch.delenv(HOME_VARIABLE)
+    assert lab_home.home_folder() == home_folder()
     monkeypatch.setenv(lab_home.SIMULATOR_VARIABLE, "http://127.0.0.1:1")
-    assert lab_home.home_folder() == session.home_folder()
+    assert lab_home.home_folder() == home_folder()

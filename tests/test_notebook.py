@@ -13,7 +13,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from fusionflow_nb.session import HOME_VARIABLE, current_session, use_session
+from fusionflow_nb.session import current_session, use_session
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from nbclient import NotebookClient
 from test_notebook import MACHINE_PATH, code_cells, shape, texts
 
 import fusionflow_nb as ff
-from fusionflow_nb.session import HOME_VARIABLE, current_session, use_session
-from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
+from fusionflow_nb.session import current_session, use_session
+from fusionflow_nb.settings.environment import HOME_VARIABLE, SIMULATOR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,10 +16,9 @@ from fusionflow_nb import errors
 from fusionflow_nb.cli import main
 from fusionflow_nb.engine import open_jobs
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import HOME_VARIABLE, current_session, use_session
+from fusionflow_nb.session import Session, current_session, use_session
 from fusionflow_nb.session import session as session_module
-from fusionflow_nb.session.session import Session
-from fusionflow_nb.settings.environment import RESUME_VARIABLE, UNKNOWN_VARIABLE
+from fusionflow_nb.settings.environment import HOME_VARIABLE, RESUME_VARIABLE, UNKNOWN_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
 if TYPE_CHECKING:

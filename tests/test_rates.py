@@ -24,9 +24,9 @@ from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.journal.protocol import Gate, Granted, Later
 from fusionflow_nb.providers.protocol import Failed, Limits
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import HOME_VARIABLE, use_session
-from fusionflow_nb.session.session import Session
+from fusionflow_nb.session import Session, use_session
 from fusionflow_nb.settings import credentials
+from fusionflow_nb.settings.environment import HOME_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from jupyter_client.manager import KernelManager
 from test_kernel import Kernel, is_update
 
 import fusionflow_nb as ff
-from fusionflow_nb.session import HOME_VARIABLE, Session, current_session, use_session
-from fusionflow_nb.settings.environment import RESUME_VARIABLE
+from fusionflow_nb.session import Session, current_session, use_session
+from fusionflow_nb.settings.environment import HOME_VARIABLE, RESUME_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE
 
 

@@ -24,8 +24,9 @@ from fusionflow_nb.assets import recipe as embedded
 from fusionflow_nb.author import Flow, node
 from fusionflow_nb.journal.commit_lock import CommitLock
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import Session, home_folder, use_session
+from fusionflow_nb.session import Session, use_session
 from fusionflow_nb.settings import credentials
+from fusionflow_nb.settings.environment import home_folder
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from engine_kit import PATIENCE_S, Heard
 import fusionflow_nb as ff
 from fusionflow_nb import errors
 from fusionflow_nb.providers.registry import Registry
-from fusionflow_nb.session import HOME_VARIABLE, Session, current_session, home_folder, use_session
+from fusionflow_nb.session import Session, current_session, use_session
+from fusionflow_nb.settings.environment import HOME_VARIABLE, home_folder
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from fusionflow_nb.author import Flow
-    from fusionflow_nb.session.session import Session
 
 
 def test_home_is_the_setting_else_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,12 +40,12 @@ def demo(folder: Path) -> None:
     from fusionflow_nb import demo as scene  # noqa: PLC0415
     from fusionflow_nb import tape  # noqa: PLC0415
     from fusionflow_nb.cli.given import folder_for  # noqa: PLC0415
-    from fusionflow_nb.session import session  # noqa: PLC0415
+    from fusionflow_nb.session import Session, use_session  # noqa: PLC0415
 
     folder_for(folder)
     # A home of its own: the first run shows the work, and nobody's tape gets demo rows.
     with tempfile.TemporaryDirectory(prefix="fusionflow-demo-", ignore_cleanup_errors=True) as home:
-        session.use_session(session.Session(Path(home)))
+        use_session(Session(Path(home)))
         try:
             flow = scene.build()
             say.heading("first run")
@@ -66,7 +66,7 @@ def demo(folder: Path) -> None:
             say.heading("go on with")
             say.line(f"{_this_command()} run {flow_file} --set time=dawn --out {folder / 'dawn'}")
         finally:
-            session.use_session(None)
+            use_session(None)
 
 
 @main.command()
@@ -133,10 +133,10 @@ def run(  # noqa: PLR0917 - click gives them by name
 @click.pass_context
 def tape(ctx: click.Context, query: str, *, as_json: bool) -> None:
     """Ask the tape: every generation, its prompt, settings, seed, cost, inputs and outputs."""
-    from fusionflow_nb.session import session  # noqa: PLC0415
+    from fusionflow_nb.session import current_session  # noqa: PLC0415
 
     ctx.meta[JSON_WANTED] = as_json
-    result = session.current_session().tape.sql(query)
+    result = current_session().tape.sql(query)
     if as_json:
         click.echo(say.as_json([dict(zip(result.columns, row, strict=True)) for row in result.rows()]))
     else:
@@ -155,9 +155,9 @@ def models(task: str | None) -> None:
 @main.command()
 def resume() -> None:
     """Finish what dead kernels began: polling and fetching only, nothing is paid twice."""
-    from fusionflow_nb.session import session  # noqa: PLC0415
+    from fusionflow_nb.session import current_session  # noqa: PLC0415
 
-    count = len(session.current_session().resume())
+    count = len(current_session().resume())
     say.line(f"{count} result{'' if count == 1 else 's'} came home.")
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.journal.protocol import OpenJob
 
 
-class Homecoming(NamedTuple):
+class RecoveredJob(NamedTuple):
     """What became of one job that somebody else had begun."""
 
     job: OpenJob
@@ -45,8 +45,8 @@ async def waiting_jobs(services: Services) -> list[OpenJob]:
 
 
 async def resume_jobs(
-    jobs: Sequence[OpenJob], services: Services, told: Callable[[Homecoming], None] = lambda _one: None
-) -> list[Homecoming]:
+    jobs: Sequence[OpenJob], services: Services, told: Callable[[RecoveredJob], None] = lambda _one: None
+) -> list[RecoveredJob]:
     """Finish open operations that nobody follows.
 
     Failures are written down like any other; work without an Operation becomes `unknown` and waits for a person.
@@ -57,7 +57,7 @@ async def resume_jobs(
         told: hears of each as it ends.
     """
 
-    async def one(job: OpenJob) -> Homecoming:
+    async def one(job: OpenJob) -> RecoveredJob:
         ended = await _resumed(job, services)
         told(ended)
         return ended
@@ -85,21 +85,21 @@ def call_for(job: OpenJob, services: Services) -> ProviderCall:
     )
 
 
-async def _resumed(job: OpenJob, services: Services) -> Homecoming:
+async def _resumed(job: OpenJob, services: Services) -> RecoveredJob:
     try:
         call = call_for(job, services)
         parked = services.parked.pop(job.job_id, None)
         if parked is not None:
-            return Homecoming(job, await call.resume(job.job_id, parked.epoch, parked.operation))
+            return RecoveredJob(job, await call.resume(job.job_id, parked.epoch, parked.operation))
         claim = await services.journal.adopt(job.job_id)
         match claim:
             case Inherited():
-                return Homecoming(job, await call.resume(claim.job_id, claim.epoch, claim.operation))
+                return RecoveredJob(job, await call.resume(claim.job_id, claim.epoch, claim.operation))
             case Unknown():
-                return Homecoming(job, is_unknown=True)
+                return RecoveredJob(job, is_unknown=True)
             case Stored():  # it had ended well in the dead kernel's outbox
-                return Homecoming(job, CallResult(claim.outputs, claim.generation_id, is_hit=True))
+                return RecoveredJob(job, CallResult(claim.outputs, claim.generation_id, is_hit=True))
             case _:  # another kernel was faster
-                return Homecoming(job)
+                return RecoveredJob(job)
     except errors.FusionFlowError as error:
-        return Homecoming(job, error=error)  # it stands in the journal, too; the next run of its node says it
+        return RecoveredJob(job, error=error)  # it stands in the journal, too; the next run of its node says it

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.display.notices import Notices
     from fusionflow_nb.engine.context import Services
+    from fusionflow_nb.engine.resume import RecoveredJob
     from fusionflow_nb.journal.protocol import OpenJob
 
 _SHOWN_PLACES = 3

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.plan.prepare import Prepared
     from fusionflow_nb.tape.query import Tape
 
-__all__ = ["HOME_VARIABLE", "Session", "current", "home_folder", "use"]
+__all__ = ["Session", "current_session", "reopen_store", "use_session"]
 
 T = TypeVar("T")
 
