@@ -64,19 +64,24 @@ node:
 	echo "Get them from https://nodejs.org or your system's packages, then run make again." >&2; \
 	exit 1
 
+# requirements/*.txt pin every package, pip and the build backend among them: an install next year is the same.
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "FusionFlow needs Python 3.11 or newer: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(VENV)/.all: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[all]'
+$(VENV)/.build: requirements/build.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --requirement requirements/build.txt
 	@touch $@
 
-$(VENV)/.test: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
-	# Black Forest Labs' own client judges the simulator too. It asks for a Pillow of 2024, and runs with ours.
-	$(BIN)/python -m pip install --quiet --no-deps blackforest==0.1.3
+$(VENV)/.all: pyproject.toml requirements/all.txt $(VENV)/.build
+	$(BIN)/python -m pip install --quiet --requirement requirements/all.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml requirements/test.txt requirements/no-deps.txt $(VENV)/.build
+	$(BIN)/python -m pip install --quiet --requirement requirements/test.txt
+	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements/no-deps.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.all
 
 clean:

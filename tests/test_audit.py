@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from engine_kit import PATIENCE_S, counts
 
 import fusionflow_nb as ff
-from fusionflow_nb import books, doctor, errors
+from fusionflow_nb import errors
 from fusionflow_nb.cli import main
+from fusionflow_nb.maintenance import doctor, money_audit
 from fusionflow_nb.session import current_session
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 
@@ -53,12 +54,12 @@ def break_it(living: Session, *statements: str) -> None:
 
 
 def found(living: Session) -> set[str]:
-    return {entry.kind for entry in books.examine(living)[1]}
+    return {entry.kind for entry in money_audit.examine(living)[1]}
 
 
 def test_sound_books_say_so(worked: Flow, living: Session) -> None:
     """After every kind of end nothing differs, and the sums are told: calls, spent, open, held."""
-    audit, entries = books.examine(living)
+    audit, entries = money_audit.examine(living)
     assert entries == []
     assert (audit.calls, audit.open_calls) == (5, 1)
     assert (audit.spent_micro_usd, audit.held_micro_usd) == (163_456, 40_000)
@@ -99,24 +100,24 @@ def test_each_kind_of_damage_is_named_with_the_next_step(worked: Flow, living: S
     """The audit says which row differs and what to do; the command ends with 1; what can be mended is, and agrees."""
     kind = case.split(maxsplit=1)[0]
     break_it(living, *BROKEN[case])
-    entries = books.examine(living)[1]
+    entries = money_audit.examine(living)[1]
     assert kind in {entry.kind for entry in entries}
     assert all(entry.next for entry in entries)
     done = CliRunner().invoke(main, ["doctor", "--money"])
     assert done.exit_code == 1
     assert kind.replace("_", " ") in done.stdout
-    if kind in books.MENDABLE:
+    if kind in money_audit.MENDABLE:
         mended = CliRunner().invoke(main, ["doctor", "--money", "--mend"])
         assert mended.exit_code == 0, mended.stdout
         assert found(living) == set()
-        audit, _ = books.examine(living)
+        audit, _ = money_audit.examine(living)
         assert (audit.spent_micro_usd, audit.held_micro_usd) == (163_456, 40_000)
 
 
 def test_every_kind_has_a_test() -> None:
     """A kind of discrepancy that nothing here breaks on purpose is one that nobody has seen."""
     broken = {case.split()[0] for case in BROKEN} | {"lost_bytes", "outbox", "rejected", "store"}
-    assert broken == set(books._NEXT)
+    assert broken == set(money_audit._NEXT)
 
 
 def test_a_mended_result_is_found_and_not_paid_again(worked: Flow, fake: FakeProvider, living: Session) -> None:
@@ -133,7 +134,7 @@ def test_lost_bytes_are_named_by_who_made_them(worked: Flow, living: Session) ->
     """A result whose file is gone: which one, made by which generation; nothing is broken, somebody should look."""
     [picture] = [output for name, output in worked.run("paid").wait().outputs.items() if name == "paid"]
     living.store.path(picture.asset.sha256).unlink()
-    [entry] = books.examine(living)[1]
+    [entry] = money_audit.examine(living)[1]
     assert entry.kind == "lost_bytes"
     assert picture.asset.sha256[:12] in entry.says
     done = CliRunner().invoke(main, ["doctor", "--money"])
@@ -148,7 +149,7 @@ def test_a_store_that_cannot_be_asked_is_named(worked: Flow, living: Session, mo
         raise errors.StoreError("The bucket does not answer.")
 
     monkeypatch.setattr(living.store, "has", fail)
-    audit, [entry] = books.examine(living)
+    audit, [entry] = money_audit.examine(living)
     assert (entry.kind, audit.calls) == ("store", 5)
     assert "The bucket does not answer" in entry.says
 
@@ -158,7 +159,7 @@ def test_what_waits_in_an_outbox_is_seen(worked: Flow, living: Session) -> None:
     kernels = living.journal.path.parent / "kernels"
     (kernels / "dead.outbox.jsonl").write_text('{"kind": "finish"}\n{"kind": "finish"}\n')
     (kernels / "dead.rejected.jsonl").write_text('{"kind": "odd"}\n')
-    said = {entry.kind: entry.says for entry in books.examine(living)[1]}
+    said = {entry.kind: entry.says for entry in money_audit.examine(living)[1]}
     assert "2 lines in" in said["outbox"]
     assert "1 line in" in said["rejected"]
     findings = {one.what: one.state for one in doctor.findings()}

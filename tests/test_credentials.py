@@ -18,7 +18,8 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
 
-from fusionflow_nb import doctor, errors
+from fusionflow_nb import errors
+from fusionflow_nb.maintenance import doctor
 from fusionflow_nb.settings import credentials
 from fusionflow_nb.settings.credentials import Key, connect, key_of, where
 from fusionflow_nb.settings.environment import home_folder

@@ -12,11 +12,12 @@ import pytest
 from click.testing import CliRunner
 from lab_kit import png
 
-from fusionflow_nb import errors, housekeeping
+from fusionflow_nb import errors
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.assets.s3.bucket import Bucket
 from fusionflow_nb.author import Flow
 from fusionflow_nb.cli import main
+from fusionflow_nb.maintenance import asset_sync
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session, current_session, use_session
 from fusionflow_nb.settings.environment import HOME_VARIABLE
@@ -56,7 +57,7 @@ def said(*words: str, code: int = 0) -> str:
 def age(living: Session, asset: Asset) -> Path:
     """Make a stored file two days old."""
     path = living.store.path(asset.sha256)
-    old = time.time() - 2 * housekeeping.GRACE_S
+    old = time.time() - 2 * asset_sync.GRACE_S
     os.utime(path, (old, old))
     return path
 
@@ -83,7 +84,7 @@ def test_without_a_bucket_it_says_how_to_get_one(living: Session) -> None:
 def test_verify_names_what_is_damaged(with_bucket: Session, bucket: Bucket) -> None:
     """Local files by their hash, objects by their length, with --fetch by their hash; each is named."""
     one, other, third = (with_bucket.store.put(png(seed=number)) for number in (11, 12, 13))
-    housekeeping.sync()
+    asset_sync.sync()
     assert "Everything is whole" in said("assets", "verify", "--fetch")
     path = with_bucket.store.path(one.sha256)
     path.chmod(0o644)
@@ -92,7 +93,7 @@ def test_verify_names_what_is_damaged(with_bucket: Session, bucket: Bucket) -> N
     whole = with_bucket.store.path(third.sha256).read_bytes()
     bucket.client.put_object(Bucket=bucket.settings.bucket, Key=third.store_key, Body=whole[::-1])
     assert "2 damaged" in said("assets", "verify", code=1)
-    found = sorted((where.startswith("s3:"), Path(where).stem) for where, _ in housekeeping.verify(fetch=True))
+    found = sorted((where.startswith("s3:"), Path(where).stem) for where, _ in asset_sync.verify(fetch=True))
     assert found == sorted([(False, one.sha256), (True, other.sha256), (True, third.sha256)])
     # The damaged file was healed from the bucket by nobody: verifying changes nothing.
     assert path.read_bytes() == b"damaged"
@@ -123,12 +124,12 @@ def test_gc_deletes_what_nothing_names(
     said(*words, "--delete")
     left = {one.sha256 for one in with_bucket.store.assets()}
     assert left == {*results, in_flow.sha256, young.sha256}
-    housekeeping.sync()
+    asset_sync.sync()
     # Objects of the bucket are young in every test: the grace is what is moved.
-    monkeypatch.setattr(housekeeping, "GRACE_S", 0)
-    found = housekeeping.garbage([tmp_path / "flows"], in_bucket=True)
+    monkeypatch.setattr(asset_sync, "GRACE_S", 0)
+    found = asset_sync.garbage([tmp_path / "flows"], in_bucket=True)
     assert {one.sha256 for one in found.objects} == {orphan.sha256, young.sha256}
-    housekeeping.collect(found)
+    asset_sync.collect(found)
     assert {one.sha256 for one in bucket.objects()} == {*results, in_flow.sha256}
 
 
@@ -136,7 +137,7 @@ def test_gc_stops_where_it_cannot_read(living: Session, tmp_path: Path) -> None:
     """A folder that is not there could have named anything: nothing is garbage then."""
     living.store.put(png(seed=31))
     with pytest.raises(errors.FlowFileError, match="Nothing was deleted"):
-        housekeeping.garbage([tmp_path / "no-such-folder"])
+        asset_sync.garbage([tmp_path / "no-such-folder"])
 
 
 def test_doctor_tries_the_bucket_and_pages(with_bucket: Session, bucket: Bucket) -> None:

@@ -19,10 +19,11 @@ import keyring
 import pytest
 from keyring.backend import KeyringBackend
 
-from fusionflow_nb import display, doctor, errors, model_table, tape
+from fusionflow_nb import display, errors, model_table, tape
 from fusionflow_nb.assets import recipe as embedded
 from fusionflow_nb.author import Flow, node
 from fusionflow_nb.journal.commit_lock import CommitLock
+from fusionflow_nb.maintenance import doctor
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session, use_session
 from fusionflow_nb.settings import credentials

@@ -24,18 +24,18 @@ def assets() -> None:
 @assets.command()
 def sync() -> None:
     """Bring everything that is only on this machine to the bucket, and wait until it is there."""
-    from fusionflow_nb import housekeeping  # noqa: PLC0415
+    from fusionflow_nb.maintenance import asset_sync  # noqa: PLC0415
 
-    count = housekeeping.sync(_left)
-    say.line(f"{count} file{'' if count == 1 else 's'} brought to {housekeeping.bucket_store().bucket.settings.uri}.")
+    count = asset_sync.sync(_left)
+    say.line(f"{count} file{'' if count == 1 else 's'} brought to {asset_sync.bucket_store().bucket.settings.uri}.")
 
 
 @assets.command()
 def pull() -> None:
     """Fetch everything that is only in the bucket, verified."""
-    from fusionflow_nb import housekeeping  # noqa: PLC0415
+    from fusionflow_nb.maintenance import asset_sync  # noqa: PLC0415
 
-    count = housekeeping.pull()
+    count = asset_sync.pull()
     say.line(f"{count} file{'' if count == 1 else 's'} fetched.")
 
 
@@ -44,9 +44,9 @@ def pull() -> None:
 @click.pass_context
 def verify(ctx: click.Context, *, fetch: bool) -> None:
     """Hash every file; say what is damaged, here and in the bucket."""
-    from fusionflow_nb import housekeeping  # noqa: PLC0415
+    from fusionflow_nb.maintenance import asset_sync  # noqa: PLC0415
 
-    wrong = list(housekeeping.verify(fetch=fetch))
+    wrong = list(asset_sync.verify(fetch=fetch))
     for where, error in wrong:
         say.line(f"{where}: {error}")
     say.line("Everything is whole." if not wrong else f"{len(wrong)} damaged.")
@@ -66,9 +66,9 @@ def verify(ctx: click.Context, *, fetch: bool) -> None:
 @click.option("--delete", is_flag=True, help="Delete it. Without this, it is only shown.")
 def gc(flows: Sequence[Path], *, in_bucket: bool, delete: bool) -> None:
     """Show what no project, result or flow file names and is older than a day; with --delete, delete it."""
-    from fusionflow_nb import housekeeping  # noqa: PLC0415
+    from fusionflow_nb.maintenance import asset_sync  # noqa: PLC0415
 
-    found = housekeeping.garbage(flows, in_bucket=in_bucket)
+    found = asset_sync.garbage(flows, in_bucket=in_bucket)
     names = [str(one.path) for one in found.files] + [one.key for one in found.objects]
     for name in names[:_SHOWN]:
         say.line(name)
@@ -78,7 +78,7 @@ def gc(flows: Sequence[Path], *, in_bucket: bool, delete: bool) -> None:
     if not delete:
         say.line(f"{size} that nothing names. `fusionflow assets gc --delete` deletes.")
         return
-    housekeeping.collect(found)
+    asset_sync.collect(found)
     say.line(f"{size} deleted.")
 
 

@@ -175,7 +175,7 @@ main.add_command(assets)
 @click.pass_context
 def doctor(ctx: click.Context, *, money: bool, mend: bool, r2: bool, origins: Sequence[str], set_cors: bool) -> None:
     """Say what is installed, where things are kept, and which services can be used."""
-    from fusionflow_nb.doctor import bucket_findings, findings, money_findings  # noqa: PLC0415
+    from fusionflow_nb.maintenance.doctor import bucket_findings, findings, money_findings  # noqa: PLC0415
 
     if mend and not money:
         raise click.UsageError("--mend goes with --money.")

@@ -10,8 +10,9 @@ import importlib.util
 import shutil
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from fusionflow_nb import books, errors
+from fusionflow_nb import errors
 from fusionflow_nb.assets.s3.store import S3Store
+from fusionflow_nb.maintenance import money_audit
 from fusionflow_nb.session import current_session
 from fusionflow_nb.settings import bucket, credentials
 from fusionflow_nb.settings.environment import HOME_VARIABLE
@@ -78,7 +79,7 @@ def money_findings(*, mend: bool = False) -> Iterator[Finding]:
     try:
         living = current_session()
         mended = living.call(living.journal.mend()) if mend else 0
-        found, entries = books.examine(living)
+        found, entries = money_audit.examine(living)
     except errors.FusionFlowError as error:
         yield Finding("journal", "broken", str(error))
         return
@@ -95,7 +96,7 @@ def money_findings(*, mend: bool = False) -> Iterator[Finding]:
 
 
 def _outbox(living: Session) -> Iterator[Finding]:
-    for entry in books.waiting(living):
+    for entry in money_audit.waiting(living):
         yield Finding(entry.kind, "look" if entry.kind == "outbox" else "broken", f"{entry.says} {entry.next}")
 
 

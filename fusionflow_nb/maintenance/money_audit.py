@@ -32,7 +32,7 @@ _NEXT = {
 MENDABLE = frozenset(name for name, says in _NEXT.items() if "--mend" in says)
 
 
-class Entry(NamedTuple):
+class Finding(NamedTuple):
     """One discrepancy, with what to do about it."""
 
     kind: str
@@ -40,40 +40,40 @@ class Entry(NamedTuple):
     next: str
 
 
-def examine(living: Session) -> tuple[Audit, list[Entry]]:
+def examine(living: Session) -> tuple[Audit, list[Finding]]:
     """Everything that does not agree, and the sums.
 
     Raises:
         JournalError: the journal cannot be read.
     """
     found = living.call(living.journal.audit())
-    entries = [Entry(one.kind, one.says, _NEXT[one.kind]) for one in found.discrepancies]
+    entries = [Finding(one.kind, one.says, _NEXT[one.kind]) for one in found.discrepancies]
     entries += _without_bytes(found, living)
     return found, [*entries, *waiting(living)]
 
 
-def _without_bytes(found: Audit, living: Session) -> Iterator[Entry]:
+def _without_bytes(found: Audit, living: Session) -> Iterator[Finding]:
     """Results whose bytes no store has; the first that cannot be asked about speaks for the rest."""
     for sha256, generation_id in found.assets.items():
         try:
             is_there = living.store.has(sha256)
         except errors.StoreError as error:
-            yield Entry("store", f"The store could not say whether it has all results: {error}", _NEXT["store"])
+            yield Finding("store", f"The store could not say whether it has all results: {error}", _NEXT["store"])
             return
         if not is_there:
             says = f"The bytes {sha256[:12]}, which {generation_id} made, are gone."
-            yield Entry("lost_bytes", says, _NEXT["lost_bytes"])
+            yield Finding("lost_bytes", says, _NEXT["lost_bytes"])
 
 
-def waiting(living: Session) -> Iterator[Entry]:
+def waiting(living: Session) -> Iterator[Finding]:
     """Paid results that the journal could not take so far, or would not."""
     folder = living.journal.path.parent / "kernels"
     for path in sorted(folder.glob(f"*{outbox.SUFFIX}")):
         count = len(outbox.read_entries(path))
         if count:
-            yield Entry("outbox", f"{_lines(count)} in {path}: the journal could not take it yet.", _NEXT["outbox"])
+            yield Finding("outbox", f"{_lines(count)} in {path}: the journal could not take it yet.", _NEXT["outbox"])
     for path in sorted(folder.glob("*.rejected.jsonl")):
-        yield Entry("rejected", f"{_lines(len(outbox.read_entries(path)))} in {path}.", _NEXT["rejected"])
+        yield Finding("rejected", f"{_lines(len(outbox.read_entries(path)))} in {path}.", _NEXT["rejected"])
 
 
 def _lines(count: int) -> str:

@@ -1,0 +1,1 @@
+"""Is everything sound? Doctor, audit of the money records, asset synchronisation."""
