@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fusionflow_nb import errors, tape
-    from fusionflow_nb.api import (
+    from fusionflow_nb.api.budget import budget
+    from fusionflow_nb.api.connect import connect
+    from fusionflow_nb.api.flow import Flow, recipe
+    from fusionflow_nb.api.generate import (
         edit_image,
         generate_audio,
         generate_image,
@@ -24,16 +27,15 @@ if TYPE_CHECKING:
         resume,
         upscale,
     )
-    from fusionflow_nb.author import Flow, node, random, recipe
+    from fusionflow_nb.api.models import models
+    from fusionflow_nb.api.node import node
+    from fusionflow_nb.api.operations import operations
+    from fusionflow_nb.api.placed_node import random
     from fusionflow_nb.canvas.widget import Canvas
-    from fusionflow_nb.caps import budget
     from fusionflow_nb.catalog.context import Context
-    from fusionflow_nb.connecting import connect
     from fusionflow_nb.errors import FusionFlowError
     from fusionflow_nb.media.batch import Batch
     from fusionflow_nb.media.handles import Audio, Image, Mask, Video
-    from fusionflow_nb.model_table import models
-    from fusionflow_nb.open_work import operations
 
 __version__ = "0.1.0"
 

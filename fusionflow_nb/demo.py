@@ -6,13 +6,13 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fusionflow_nb.author import Flow
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.display import extension
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.live_run import LiveRun
+    from fusionflow_nb.api.run import RunHandle
 
 QUESTION = """\
 SELECT node_id AS node, coalesce(model, node_type) AS "made by",
@@ -57,7 +57,7 @@ def build() -> Flow:
     return flow
 
 
-def save(run: LiveRun, folder: Path) -> Saved:
+def save(run: RunHandle, folder: Path) -> Saved:
     """Write the demo's pictures and its film under names a person would choose; `all/` holds the rest."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "all", ignore_errors=True)

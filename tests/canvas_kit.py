@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
 
 PATIENCE_S = 60.0
 _EDITS: TypeAdapter[list[edits.Edit]] = TypeAdapter(list[edits.Edit])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -84,6 +84,6 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
 @pytest.fixture
 def flow(living: Session) -> Flow:
     """An empty flow on the current session."""
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
 
     return Flow("Test")

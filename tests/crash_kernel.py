@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import failpoints
-from fusionflow_nb.author import Flow
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.failpoints import Failpoint
 from fusionflow_nb.journal.commit_lock import CommitLock
 from fusionflow_nb.providers.registry import Registry

@@ -11,8 +11,8 @@ from fusionflow_nb.testing.fake import FakeProvider
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fusionflow_nb.api.run import RunHandle
     from fusionflow_nb.engine.events import Event
-    from fusionflow_nb.live_run import LiveRun
 
 PATIENCE_S = 30.0
 """Only a hang takes so long; nothing is measured by it."""
@@ -34,7 +34,7 @@ class Heard:
         with self._news:
             assert self._news.wait_for(holds, PATIENCE_S), f"never so; heard {[tuple(e)[:5] for e in self.events]}"
 
-    def until_state(self, run: LiveRun, node_id: str, state: str, progress: float = 0.0) -> None:
+    def until_state(self, run: RunHandle, node_id: str, state: str, progress: float = 0.0) -> None:
         self.until(lambda: any(s.state == state and (s.progress or 0) >= progress for s in states_of(run, node_id)))
 
     def order(self, kind: str) -> list[str]:
@@ -57,16 +57,16 @@ class Gated(FakeProvider):
         return taken
 
 
-def states_of(run: LiveRun, node_id: str) -> list[Any]:
+def states_of(run: RunHandle, node_id: str) -> list[Any]:
     return [status for (name, _), status in list(run.jobs.items()) if name == node_id]
 
 
-def state_of(run: LiveRun, node_id: str) -> str:
+def state_of(run: RunHandle, node_id: str) -> str:
     [status] = states_of(run, node_id)
     return status.state
 
 
-def counts(run: LiveRun) -> dict[str, int]:
+def counts(run: RunHandle) -> dict[str, int]:
     found: dict[str, int] = {}
     for status in run.jobs.values():
         found[status.state] = found.get(status.state, 0) + 1

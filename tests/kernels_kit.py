@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from engine_kit import PATIENCE_S
 
 from fusionflow_nb import failpoints
-from fusionflow_nb.author import Flow
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session, use_session
 from fusionflow_nb.settings.environment import HOME_VARIABLE

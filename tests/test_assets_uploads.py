@@ -18,13 +18,13 @@ from lab_kit import png, song, until
 from s3_line import Line
 
 from fusionflow_nb import errors
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.assets.s3 import errors as errors_module
 from fusionflow_nb.assets.s3.bucket import Bucket
 from fusionflow_nb.assets.s3.multipart import PART_BYTES
 from fusionflow_nb.assets.s3.store import S3Store
 from fusionflow_nb.assets.uploads import DONE, WAITING, MemoryLog
-from fusionflow_nb.author import Flow
 from fusionflow_nb.maintenance import doctor
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session, current_session, use_session

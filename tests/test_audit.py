@@ -22,7 +22,7 @@ from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
     from fusionflow_nb.session import Session
 
 

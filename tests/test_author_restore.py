@@ -6,7 +6,7 @@ import pytest
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
-from fusionflow_nb.author import Flow
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.flow import file
 
 

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from fusionflow_nb import errors
-from fusionflow_nb.author import Flow
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.canvas.templates import cell_source, declare_examples, templates
 from fusionflow_nb.flow.react_flow import from_wire
 from fusionflow_nb.session import current_session

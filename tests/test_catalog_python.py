@@ -236,7 +236,7 @@ def test_a_flow_notices_a_helper_of_another_cell(flow):
     """Redefining a helper makes the nodes that use it stale, though they were not declared again."""
     notebook = Notebook()
     try:
-        from fusionflow_nb.author import node
+        from fusionflow_nb.api.node import node
 
         notebook.module.__dict__["node"] = node
         notebook.run("def helper(x): return x + 1")

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from fusionflow_nb import errors
-from fusionflow_nb.author import Flow
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.cli import main, say
 from fusionflow_nb.session import current_session, use_session
 from fusionflow_nb.settings.environment import HOME_VARIABLE

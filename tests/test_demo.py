@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Pillow
 
 from fusionflow_nb import demo as scene
-from fusionflow_nb.author import Flow, recipe
+from fusionflow_nb.api.flow import Flow, recipe
 from fusionflow_nb.media.video import video_facts
 from fusionflow_nb.settings.environment import HOME_VARIABLE
 

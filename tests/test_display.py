@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from fusionflow_nb import display
-from fusionflow_nb.author import Flow
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.display import Line, distinct, extension, file_stem, harmless, run_rows
 from fusionflow_nb.display.file_names import MAX_STEM_BYTES
 from fusionflow_nb.display.html import MAX_SHOWN_OF_ONE_NODE, MAX_SHOWN_PICTURES
@@ -28,7 +28,7 @@ from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.live_run import LiveRun
+    from fusionflow_nb.api.run import RunHandle
 
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=300)
 LABELS = st.lists(st.tuples(ANY_TEXT, ANY_TEXT), max_size=3).map(tuple)
@@ -177,7 +177,7 @@ def test_small_money_is_not_nothing() -> None:
 
 
 @pytest.fixture
-def mixed(flow: Flow, fake: FakeProvider) -> LiveRun:
+def mixed(flow: Flow, fake: FakeProvider) -> RunHandle:
     """A batch with holes, something below it, and a hostile title."""
     fake.when("forbidden", Behaviour(end="refused"))
     flow.document.name = "<b>[red]Mixed[/]\x1b[2J"
@@ -188,14 +188,14 @@ def mixed(flow: Flow, fake: FakeProvider) -> LiveRun:
     return flow.run().wait()
 
 
-def printed(run: LiveRun, width: int) -> list[str]:
+def printed(run: RunHandle, width: int) -> list[str]:
     target = io.StringIO()
     Console(file=target, width=width, color_system=None).print(display.terminal_table(run))
     return target.getvalue().splitlines()
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_table_fits_its_terminal(mixed: LiveRun, width: int) -> None:
+def test_the_table_fits_its_terminal(mixed: RunHandle, width: int) -> None:
     """A row per node whose state is never cut, the reasons below it in full, and a line that sums up."""
     rows = printed(mixed, width)
     assert max(map(len, rows)) <= width
@@ -205,7 +205,7 @@ def test_the_table_fits_its_terminal(mixed: LiveRun, width: int) -> None:
     assert " · failed · " in rows[6]
 
 
-def test_the_table_takes_nothing_for_markup(mixed: LiveRun) -> None:
+def test_the_table_takes_nothing_for_markup(mixed: RunHandle) -> None:
     """Brackets are text, and control codes are shown, not obeyed."""
     text = "\n".join(printed(mixed, 120))
     assert r"<b>[red]Mixed[/]\x1b[2J" in text
@@ -268,7 +268,7 @@ def test_the_card_escapes_whatever_it_shows(flow: Flow, fake: FakeProvider) -> N
         assert hostile in seen.words
 
 
-def test_the_card_says_states_in_words_and_holes_with_their_reason(mixed: LiveRun) -> None:
+def test_the_card_says_states_in_words_and_holes_with_their_reason(mixed: RunHandle) -> None:
     """Colour is never alone; a refused cell is a hole that says so; what was skipped below is not repeated."""
     seen = Seen(display.run_html(mixed))
     for word in ("failed", "succeeded", "refused", "skipped", "2/4 · 2 refused", "The service refuses this prompt."):
@@ -312,7 +312,7 @@ def test_a_card_under_way_has_bars_and_no_pictures(tmp_path: Path) -> None:
     assert any("width:100.0%" in str(part.get("style")) for part in done.of("div"))
 
 
-def test_lines_come_in_the_order_of_the_flow(mixed: LiveRun) -> None:
+def test_lines_come_in_the_order_of_the_flow(mixed: RunHandle) -> None:
     """The reader finds a node where it was written, whatever ended first."""
     assert [line.node_id for line in run_rows(mixed)] == ["prompts", "seeds", "stills", "large", "film"]
 

@@ -21,7 +21,7 @@ from fusionflow_nb.testing.memory_store import MemoryStore
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
     from fusionflow_nb.session import Session
 
 PNG_OR_JPEG = ("image/png", "image/jpeg")

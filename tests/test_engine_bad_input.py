@@ -19,7 +19,7 @@ from fusionflow_nb.settings.environment import HOME_VARIABLE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
     from fusionflow_nb.testing.fake import FakeProvider
 
 

@@ -18,7 +18,7 @@ from fusionflow_nb.session import Session, current_session, use_session
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
 
 
 def two_branches(flow: Flow, fake: FakeProvider) -> None:

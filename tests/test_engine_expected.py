@@ -19,7 +19,7 @@ from fusionflow_nb.providers.protocol import Cost, Done, Operation, Pending
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
     from fusionflow_nb.session import Session
 
 SHARED = Path(__file__).parent.parent / "js/test/fixtures/estimates.json"

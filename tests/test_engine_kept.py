@@ -173,7 +173,7 @@ def test_a_lock_survives_file_and_kernel(drawn, living, fake):
     """The lock is in the file, the result on the tape: a fresh session shows it without a submission."""
     from pathlib import Path
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
     from fusionflow_nb.providers.registry import Registry
     from fusionflow_nb.session import Session, use_session
 

@@ -13,7 +13,7 @@ from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session, use_session
 
 if TYPE_CHECKING:
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
     from fusionflow_nb.testing.fake import FakeProvider
 
 

@@ -19,7 +19,7 @@ from fusionflow_nb.session import Session, current_session, use_session
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from fusionflow_nb.session import current_session
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
     from fusionflow_nb.session import Session
     from fusionflow_nb.testing.fake import FakeProvider
 

@@ -16,7 +16,7 @@ from fusionflow_nb.session import Session, current_session, use_session
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
 
 
 def test_a_node_starts_when_its_own_inputs_are_there(flow: Flow, fake: FakeProvider, heard: Heard) -> None:

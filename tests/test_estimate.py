@@ -14,7 +14,7 @@ from fusionflow_nb.providers.model import PerToken
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from flow_kit import PORTS, TYPES, documents, edge
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusionflow_nb.author import Flow
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.document import FlowDocument, Layout, Node, NodeLayout
 from fusionflow_nb.flow.file import flow_hash

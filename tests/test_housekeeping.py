@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from lab_kit import png
 
 from fusionflow_nb import errors
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.assets.s3.bucket import Bucket
-from fusionflow_nb.author import Flow
 from fusionflow_nb.cli import main
 from fusionflow_nb.maintenance import asset_sync
 from fusionflow_nb.providers.registry import Registry

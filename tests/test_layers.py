@@ -131,7 +131,7 @@ def test_every_room_has_its_rule() -> None:
         ("fusionflow_nb", ["pydantic", "duckdb", "numpy", "PIL", "httpx", "anywidget", "networkx", "sqlite3"]),
         ("fusionflow_nb.engine.run", ["duckdb", "sqlite3", "anywidget", "traitlets", "numpy", "PIL", "networkx"]),
         ("fusionflow_nb.plan.plan", ["duckdb", "sqlite3", "anywidget", "numpy", "PIL", "networkx", "asyncio"]),
-        ("fusionflow_nb.author", ["numpy", "PIL", "duckdb", "anywidget", "boto3", "networkx", "IPython"]),
+        ("fusionflow_nb.api", ["numpy", "PIL", "duckdb", "anywidget", "boto3", "networkx", "IPython"]),
     ],
     ids=["package", "engine", "plan", "author"],
 )

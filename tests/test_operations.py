@@ -24,7 +24,7 @@ from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
 
 
 @pytest.fixture

@@ -293,7 +293,7 @@ def with_helper(value: float) -> float:
 
 def test_a_volatile_node_is_never_found(living):
     """Its result has no key that could be trusted: it runs each time."""
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
 
     seen = []
     flow = Flow("v")

@@ -19,9 +19,11 @@ import keyring
 import pytest
 from keyring.backend import KeyringBackend
 
-from fusionflow_nb import display, errors, model_table, tape
+from fusionflow_nb import display, errors, tape
+from fusionflow_nb.api import models
+from fusionflow_nb.api.flow import Flow
+from fusionflow_nb.api.node import node
 from fusionflow_nb.assets import recipe as embedded
-from fusionflow_nb.author import Flow, node
 from fusionflow_nb.journal.commit_lock import CommitLock
 from fusionflow_nb.maintenance import doctor
 from fusionflow_nb.providers.registry import Registry
@@ -179,7 +181,7 @@ def test_no_key_is_in_anything_that_is_written_or_shown(
         "flow card": display.flow_html(flow),
         "python": flow.to_python(),
         "plan": [flow.stale(), flow.states(), str(flow.estimate())],
-        "models": [model_table.models(), model_table.models()._repr_html_()],
+        "models": [models.models(), models.models()._repr_html_()],
         "doctor": list(doctor.findings()),
         "parts": [vars(living), vars(living.services), vars(flow)],
         "wire": [error.to_payload() for error in run.errors],

@@ -20,7 +20,7 @@ from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
 
 
 def test_home_is_the_setting_else_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from fusionflow_nb.providers.request_mapping import RequestMapping
 from fusionflow_nb.testing.fake import FakeProvider
 
 if TYPE_CHECKING:
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
     from fusionflow_nb.session import Session
 
 WIRE = RequestMapping(fields={"count": "num_images", "seed": "seed"}, own_fields=("style",))

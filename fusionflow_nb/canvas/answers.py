@@ -6,14 +6,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fusionflow_nb import errors, recipes
+from fusionflow_nb import errors
+from fusionflow_nb.api import recipe
 from fusionflow_nb.canvas import messages, taking_in
 from fusionflow_nb.media import media_types
 from fusionflow_nb.media.values import Asset
 from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
     from fusionflow_nb.canvas.addresses import Addresses
     from fusionflow_nb.canvas.autosave import Autosave
     from fusionflow_nb.canvas.surroundings import Surroundings
@@ -127,7 +128,7 @@ class Answers:
             return _read(path)
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / path.name
-            recipes.writer(snapshot, node_id, coordinate)(path, target)
+            recipe.writer(snapshot, node_id, coordinate)(path, target)
             return target.read_bytes()
 
     def _save(self, how: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
 
     FileFacts: TypeAlias = dict[str, Any]
     Later: TypeAlias = Callable[[float, Callable[[], None]], None]

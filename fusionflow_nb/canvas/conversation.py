@@ -32,10 +32,10 @@ from fusionflow_nb.settings.environment import resumes_by_itself
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
+    from fusionflow_nb.api.run import RunHandle
     from fusionflow_nb.canvas.autosave import Autosave
     from fusionflow_nb.flow.edits import Edit
-    from fusionflow_nb.live_run import LiveRun
 
     Send = Callable[[dict[str, Any], list[bytes]], None]
 
@@ -171,7 +171,7 @@ class Conversation:
             self._is_edited_since_run = True
             self.plan_soon()
 
-    def _run_begins(self, run: LiveRun) -> None:
+    def _run_begins(self, run: RunHandle) -> None:
         self._is_edited_since_run = False
         self.running.follow(run)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb.model_table import price_text
+from fusionflow_nb.api.models import price_text
 
 if TYPE_CHECKING:
     from fusionflow_nb.catalog.node_type import NodeType

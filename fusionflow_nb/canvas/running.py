@@ -8,10 +8,10 @@ from fusionflow_nb import errors
 from fusionflow_nb.canvas.shown import error_facts
 
 if TYPE_CHECKING:
+    from fusionflow_nb.api.run import RunHandle
     from fusionflow_nb.canvas.news import News
     from fusionflow_nb.canvas.shown import Shown
     from fusionflow_nb.engine.events import Event
-    from fusionflow_nb.live_run import LiveRun
 
 
 PREVIEW_PX = 512
@@ -36,11 +36,11 @@ class Running:
 
     def __init__(self, news: News) -> None:
         self._news = news
-        self._runs: dict[str, LiveRun] = {}
+        self._runs: dict[str, RunHandle] = {}
         self._standing: dict[str, dict[Any, dict[str, Any]]] = {}
         """By run: the newest word about each job, in the order in which they began."""
 
-    def follow(self, run: LiveRun) -> None:
+    def follow(self, run: RunHandle) -> None:
         """Hear a run from its beginning, or from where it stands."""
         self._runs[run.id] = run
         run.subscribe(self._news.add)

@@ -20,7 +20,7 @@ from fusionflow_nb.flow.react_flow import to_wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
 
     Results = Mapping[str, Sequence[Mapping[str, Any]]]
 

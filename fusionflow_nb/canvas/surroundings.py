@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fusionflow_nb.api.budget import caps_now
 from fusionflow_nb.canvas import facts
 from fusionflow_nb.canvas.tape_facts import generation_facts, tape_facts
 from fusionflow_nb.canvas.templates import declare_examples, templates
-from fusionflow_nb.caps import caps_now
 from fusionflow_nb.session import current_session
 from fusionflow_nb.settings.credentials import has_key
 

@@ -12,7 +12,7 @@ import anywidget
 import traitlets
 
 from fusionflow_nb import errors
-from fusionflow_nb.author import Flow
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.canvas.autosave import Autosave
 from fusionflow_nb.canvas.conversation import Conversation
 from fusionflow_nb.canvas.snapshot import snapshot_html, snapshot_text

@@ -20,8 +20,8 @@ from fusionflow_nb.cli.border import FAILED, JSON_WANTED, WRONG, Border, complai
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusionflow_nb.author import Flow
-    from fusionflow_nb.live_run import LiveRun
+    from fusionflow_nb.api.flow import Flow
+    from fusionflow_nb.api.run import RunHandle
     from fusionflow_nb.plan.price import Price
 
 
@@ -147,9 +147,9 @@ def tape(ctx: click.Context, query: str, *, as_json: bool) -> None:
 @click.option("--task", help="Only models for this task (text-to-image, upscale ...).")
 def models(task: str | None) -> None:
     """List the models with price and whether a key is at hand."""
-    from fusionflow_nb import model_table  # noqa: PLC0415
+    from fusionflow_nb.api import models as models_module  # noqa: PLC0415
 
-    say.table(model_table.COLUMNS, model_table.models(task=task).rows())  # type: ignore[arg-type] # checked there
+    say.table(models_module.COLUMNS, models_module.models(task=task).rows())  # type: ignore[arg-type] # checked there
 
 
 @main.command()
@@ -205,7 +205,7 @@ def _this_command() -> str:
     return sys.argv[0] if os.access(sys.argv[0], os.X_OK) else f"{sys.executable} -m fusionflow_nb"
 
 
-def _shown(running: LiveRun) -> LiveRun:
+def _shown(running: RunHandle) -> RunHandle:
     """Wait for the end: live bars where a terminal is; where there is none, how it ended."""
     running.wait()
     if not say.is_watched():
@@ -273,7 +273,7 @@ def simulate(port: int) -> None:
     serve(port)
 
 
-def _facts(running: LiveRun, saved: Sequence[Path]) -> dict[str, Any]:
+def _facts(running: RunHandle, saved: Sequence[Path]) -> dict[str, Any]:
     """A run, for programs."""
     return {
         "run": running.id,

@@ -18,7 +18,7 @@ from fusionflow_nb.media.ports import PortType
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
 
 
 def flow_of(path: Path) -> Flow:
@@ -27,7 +27,7 @@ def flow_of(path: Path) -> Flow:
     Raises:
         FlowFileError, MediaError: there is none; says why.
     """
-    from fusionflow_nb.author import Flow, recipe  # noqa: PLC0415
+    from fusionflow_nb.api.flow import Flow, recipe  # noqa: PLC0415
 
     try:
         with path.open("rb") as stream:

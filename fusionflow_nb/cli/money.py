@@ -13,8 +13,8 @@ from fusionflow_nb.cli.border import JSON_WANTED
 from fusionflow_nb.cli.commands import main
 
 if TYPE_CHECKING:
-    from fusionflow_nb.caps import Amount
-    from fusionflow_nb.open_work import Outcome
+    from fusionflow_nb.api.budget import Amount
+    from fusionflow_nb.api.operations import Outcome
 
 
 class Dollars(click.ParamType):  # type: ignore[type-arg] # generic in click's stubs alone
@@ -42,12 +42,12 @@ class Dollars(click.ParamType):  # type: ignore[type-arg] # generic in click's s
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of caps.")
 def budget(*, flow: str | None, as_json: bool, **given: tuple[Amount] | None) -> None:
     """Show what may be spent and what is, or set it: dollars, `none` or `default`. It holds for all your kernels."""
-    from fusionflow_nb import caps  # noqa: PLC0415
+    from fusionflow_nb.api import budget as budget_module  # noqa: PLC0415
     from fusionflow_nb.cli.given import flow_of  # noqa: PLC0415
 
     click.get_current_context().meta[JSON_WANTED] = as_json
     of = flow_of(Path(flow)) if flow is not None and Path(flow).exists() else flow
-    found = caps.budget(of, **{name: amount[0] for name, amount in given.items() if amount is not None})
+    found = budget_module.budget(of, **{name: amount[0] for name, amount in given.items() if amount is not None})
     if not as_json:
         say.table(found.columns, found.rows(), numbers=found.numbers)
         if found.note():
@@ -75,7 +75,7 @@ def operations(ctx: click.Context, *, as_json: bool) -> None:
     """List paid calls that have not ended, with what is at stake: open, stuck (nobody follows them) and unknown."""
     if ctx.invoked_subcommand is not None:
         return
-    from fusionflow_nb.open_work import operations as listed  # noqa: PLC0415
+    from fusionflow_nb.api.operations import operations as listed  # noqa: PLC0415
 
     ctx.meta[JSON_WANTED] = as_json
     found = listed()
@@ -90,7 +90,7 @@ def operations(ctx: click.Context, *, as_json: bool) -> None:
 @operations.command()
 def resume() -> None:
     """Bring home what nobody follows: polling and fetching only, nothing is sent again."""
-    from fusionflow_nb.open_work import operations as listed  # noqa: PLC0415
+    from fusionflow_nb.api.operations import operations as listed  # noqa: PLC0415
 
     say.line(listed().resume())
 
@@ -99,7 +99,7 @@ def resume() -> None:
 @click.argument("job_id", metavar="ID")
 def cancel(job_id: str) -> None:
     """Ask the service to stop a stuck call; what it may bill all the same counts as spent."""
-    from fusionflow_nb.open_work import operations as listed  # noqa: PLC0415
+    from fusionflow_nb.api.operations import operations as listed  # noqa: PLC0415
 
     _say_outcome(listed().cancel(job_id))
 
@@ -109,7 +109,7 @@ def cancel(job_id: str) -> None:
 @click.option("--cost", "cost_usd", type=click.FloatRange(min=0), help="What your account shows, in dollars.")
 def forget(job_id: str, *, cost_usd: float | None) -> None:
     """Write off an unknown or stuck call; its node is free to run again."""
-    from fusionflow_nb.open_work import operations as listed  # noqa: PLC0415
+    from fusionflow_nb.api.operations import operations as listed  # noqa: PLC0415
 
     _say_outcome(listed().forget(job_id, cost_usd=cost_usd))
 
@@ -118,7 +118,7 @@ def forget(job_id: str, *, cost_usd: float | None) -> None:
 @click.argument("job_id", metavar="ID")
 def reconcile(job_id: str) -> None:
     """Ask the service whether it knows a call of unknown outcome, and bring it home or free its node."""
-    from fusionflow_nb.open_work import operations as listed  # noqa: PLC0415
+    from fusionflow_nb.api.operations import operations as listed  # noqa: PLC0415
 
     _say_outcome(listed().reconcile(job_id))
 

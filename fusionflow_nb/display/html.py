@@ -19,10 +19,10 @@ from fusionflow_nb.media.handles import Media, Video
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from fusionflow_nb.author import Flow
+    from fusionflow_nb.api.flow import Flow
+    from fusionflow_nb.api.run import RunHandle
     from fusionflow_nb.engine.run import JobStatus
     from fusionflow_nb.flow.document import Node
-    from fusionflow_nb.live_run import LiveRun
 
     # What is there, its labels by axis, and why nothing is there.
     _Place: TypeAlias = tuple[Any, tuple[tuple[str, str], ...], str]
@@ -75,7 +75,7 @@ PORT_COLORS = {
 }
 
 
-def bundle(run: LiveRun) -> dict[str, str]:
+def bundle(run: RunHandle) -> dict[str, str]:
     """What a cell shows of a run as it stands now: a card, and one line where there is no HTML."""
     return {"text/plain": repr(run), "text/html": run_html(run)}
 
@@ -83,7 +83,7 @@ def bundle(run: LiveRun) -> dict[str, str]:
 # --- a run -----------------------------------------------------------------------------------------------------------
 
 
-def run_html(run: LiveRun) -> str:
+def run_html(run: RunHandle) -> str:
     """The run as a card: a line per node, why something failed, and its pictures once it has ended."""
     status = run.status
     facts = f"{seconds(run.elapsed_s)} · {run.cost_text}"
@@ -158,7 +158,7 @@ def _row(*cells: str) -> str:
 # --- its pictures ----------------------------------------------------------------------------------------------------
 
 
-def _pictures(run: LiveRun) -> str:
+def _pictures(run: RunHandle) -> str:
     """Previews of what the nodes gave, in the flow's order; of too many, those of the last nodes. A hole says why."""
     shown: list[str] = []
     left = MAX_SHOWN_PICTURES

@@ -10,13 +10,13 @@ from fusionflow_nb import display
 from fusionflow_nb.display.cell_output import CellOutput
 
 if TYPE_CHECKING:
-    from fusionflow_nb.live_run import LiveRun
+    from fusionflow_nb.api.run import RunHandle
 
 REFRESH_S = 0.1
 TICK_S = 1.0  # without news, so that the clock of a long job is seen to go on
 
 
-def show(run: LiveRun) -> Card:
+def show(run: RunHandle) -> Card:
     """Show a run in the cell that is being executed, and keep that output up to date until the run has ended.
 
     Raises:
@@ -38,7 +38,7 @@ class Card:
         NotImplementedError: there is no kernel.
     """
 
-    def __init__(self, run: LiveRun) -> None:
+    def __init__(self, run: RunHandle) -> None:
         self.changed = threading.Event()
         self._run = run
         self._output = CellOutput(display.bundle(run))

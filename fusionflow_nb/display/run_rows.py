@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fusionflow_nb.api.run import RunHandle
     from fusionflow_nb.engine.run import JobStatus
-    from fusionflow_nb.live_run import LiveRun
 
 WELL = ("succeeded", "cached")
 MARKS = {
@@ -56,7 +56,7 @@ class Line(NamedTuple):
         return self.state in {"running", "waiting"} or (0 < self.done < 1)
 
 
-def lines(run: LiveRun) -> list[Line]:
+def lines(run: RunHandle) -> list[Line]:
     """How each node stands, in the flow's order."""
     now_us = time.time_ns() // 1000
     return [_line(node_id, statuses, run.job_count(node_id), now_us) for node_id, statuses in run.node_states().items()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb.display.run_rows import lines, seconds
 
 if TYPE_CHECKING:
-    from fusionflow_nb.live_run import LiveRun
+    from fusionflow_nb.api.run import RunHandle
 
 REFRESH_S = 0.1
 _BAR_WIDTH, _LEAST_BAR, _LEAST_NAME = 20, 6, 24
@@ -28,7 +28,7 @@ _STYLES = {
 }
 
 
-def terminal_table(run: LiveRun) -> Any:  # noqa: ANN401 - a rich renderable
+def terminal_table(run: RunHandle) -> Any:  # noqa: ANN401 - a rich renderable
     """The run as a rich table: a bar per node, and a line that sums up."""
     from rich.console import Group  # noqa: PLC0415 - only where somebody looks
     from rich.progress_bar import ProgressBar  # noqa: PLC0415
@@ -70,7 +70,7 @@ def is_watched() -> bool:
     return sys.stderr.isatty()
 
 
-def watch(run: LiveRun, timeout_s: float | None = None) -> None:
+def watch(run: RunHandle, timeout_s: float | None = None) -> None:
     """Show progress in a terminal until the run has ended; elsewhere return at once (a cell shows itself)."""
     if not is_watched():
         return

@@ -16,7 +16,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-MODULES = ("", "anywidget", "fusionflow_nb", "fusionflow_nb.author", "fusionflow_nb.cli")
+MODULES = ("", "anywidget", "fusionflow_nb", "fusionflow_nb.api", "fusionflow_nb.cli")
 FLOOR = "anywidget"
 TARGETS = {"fusionflow_nb": "<= 1.3x"}
 _CODE = "import time, {module}; print(time.process_time())"

@@ -16,8 +16,8 @@ import pytest
 from canvas_kit import talk
 
 import fusionflow_nb as ff
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.assets.s3.store import S3Store
-from fusionflow_nb.author import Flow
 from fusionflow_nb.session import current_session, use_session
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.simulator import Simulator

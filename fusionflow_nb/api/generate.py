@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from fusionflow_nb.author import Flow, random
+from fusionflow_nb.api.flow import Flow
+from fusionflow_nb.api.placed_node import random
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.plan.keys import derived_seed
 from fusionflow_nb.session import current_session
@@ -20,17 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from fusionflow_nb.live_run import LiveRun
+    from fusionflow_nb.api.run import RunHandle
     from fusionflow_nb.media.handles import Audio, Image, Video
 
 T = TypeVar("T")
 SCRATCH = "scratch"
 
 
-class Call(Generic[T]):
+class PendingResult(Generic[T]):
     """A call under way: `await` it, or take its `.result()`. In a cell it shows progress, then the result."""
 
-    def __init__(self, run: LiveRun) -> None:
+    def __init__(self, run: RunHandle) -> None:
         self.run = run
 
     def result(self, timeout_s: float | None = None) -> T:
@@ -73,7 +74,7 @@ def generate_image(
     *,
     references: list[Image | str | Path] | None = None,
     **settings: Any,  # noqa: ANN401
-) -> Call[Image]:
+) -> PendingResult[Image]:
     """A picture from a prompt.
 
     Args:
@@ -103,17 +104,17 @@ def edit_image(
     *,
     mask: Image | str | Path | None = None,
     **settings: Any,  # noqa: ANN401
-) -> Call[Image]:
+) -> PendingResult[Image]:
     """A picture changed as the prompt says; a mask (white: here) limits where."""
     return _call("edit_image", image=image, prompt=prompt, model=model, mask=mask, **settings)
 
 
-def upscale(image: Image | str | Path, model: str | None = None, **settings: Any) -> Call[Image]:  # noqa: ANN401
+def upscale(image: Image | str | Path, model: str | None = None, **settings: Any) -> PendingResult[Image]:  # noqa: ANN401
     """The same picture with more pixels."""
     return _call("upscale", image=image, model=model, **settings)
 
 
-def remove_background(image: Image | str | Path, model: str | None = None, **settings: Any) -> Call[Image]:  # noqa: ANN401
+def remove_background(image: Image | str | Path, model: str | None = None, **settings: Any) -> PendingResult[Image]:  # noqa: ANN401
     """The subject alone, on a transparent ground."""
     return _call("remove_background", image=image, model=model, **settings)
 
@@ -124,12 +125,12 @@ def generate_video(
     *,
     image: Image | str | Path | None = None,
     **settings: Any,  # noqa: ANN401
-) -> Call[Video]:
+) -> PendingResult[Video]:
     """A video from a prompt, from a picture, or both. `duration_s` in seconds, `fps` in frames per second."""
     return _call("generate_video", prompt=prompt, model=model, image=image, **settings)
 
 
-def generate_audio(prompt: str, model: str | None = None, **settings: Any) -> Call[Audio]:  # noqa: ANN401
+def generate_audio(prompt: str, model: str | None = None, **settings: Any) -> PendingResult[Audio]:  # noqa: ANN401
     """Speech, music or a sound from a text. `duration_s` in seconds."""
     return _call("generate_audio", prompt=prompt, model=model, **settings)
 
@@ -150,12 +151,12 @@ def _call(
     unpriced: float | None = None,
     confirmed: bool = False,
     **given: Any,  # noqa: ANN401
-) -> Call[Any]:
+) -> PendingResult[Any]:
     flow = Flow(SCRATCH, id=SCRATCH)
     inputs = {name: value for name, value in given.items() if value is not None}
     node = flow.add(node_type, name=node_type, take=take, **inputs)
     _settle_seed(flow, node_type, is_given=inputs.get("seed") is not None or inputs.get("seed") is random, take=take)
-    return Call(flow.run(node, unpriced=unpriced, confirmed=confirmed))
+    return PendingResult(flow.run(node, unpriced=unpriced, confirmed=confirmed))
 
 
 def _settle_seed(flow: Flow, node_id: str, *, is_given: bool, take: int) -> None:

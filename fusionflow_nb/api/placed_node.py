@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fusionflow_nb.author.drawing import Drawing
+    from fusionflow_nb.api.flow_builder import FlowBuilder
 
 
 class Random:
@@ -21,7 +21,7 @@ random = Random()
 class Output:
     """An output port of a placed node: pass it to another node to draw an edge."""
 
-    def __init__(self, flow: Drawing, node_id: str, port: str) -> None:
+    def __init__(self, flow: FlowBuilder, node_id: str, port: str) -> None:
         self.flow = flow
         self.node_id = node_id
         self.port = port

@@ -26,7 +26,7 @@ SHORT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class OpenCall:
+class OpenJob:
     """One paid call that has not ended."""
 
     id: str
@@ -39,14 +39,14 @@ class OpenCall:
     age_s: float
 
 
-class OpenCalls(TextTable):
+class OpenJobs(TextTable):
     """Every open, stuck and unknown call as a table, as it stood when it was asked for; iterating gives them."""
 
-    def __init__(self, calls: list[OpenCall]) -> None:
+    def __init__(self, calls: list[OpenJob]) -> None:
         super().__init__(("id", "state", "flow", "node", "model", "notebook", "at stake", "since"), numbers=(6, 7))
         self.calls = tuple(calls)
 
-    def __iter__(self) -> Iterator[OpenCall]:
+    def __iter__(self) -> Iterator[OpenJob]:
         return iter(self.calls)
 
     def __len__(self) -> int:
@@ -134,7 +134,7 @@ class OpenCalls(TextTable):
         return _do(job_id, open_jobs.reconcile)
 
 
-def operations() -> OpenCalls:
+def operations() -> OpenJobs:
     """Paid calls that have not ended, of all kernels on this machine: open, stuck and unknown, with what is at stake.
 
     >>> len(operations())
@@ -143,9 +143,9 @@ def operations() -> OpenCalls:
     living = current_session()
     jobs = living.call(living.journal.open_jobs())
     names = living.call(living.journal.project_names(list({job.draft.project_id for job in jobs})))
-    return OpenCalls(
+    return OpenJobs(
         [
-            OpenCall(
+            OpenJob(
                 job.job_id,
                 open_jobs.open_job_statuses(job, living.services),
                 names.get(job.draft.project_id, job.draft.project_id),

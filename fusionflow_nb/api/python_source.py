@@ -6,8 +6,8 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.author.drawing import Drawing
-from fusionflow_nb.author.placed import PlacedNode
+from fusionflow_nb.api.flow_builder import FlowBuilder
+from fusionflow_nb.api.placed_node import PlacedNode
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.flow import checks
 from fusionflow_nb.flow.document import Node
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.catalog.node_type import NodeType
 
-_ADD_WORDS = frozenset(inspect.signature(Drawing.add).parameters)
+_ADD_WORDS = frozenset(inspect.signature(FlowBuilder.add).parameters)
 _OUTPUT_WORDS = frozenset({*dir(PlacedNode), "flow", "node_id", "port"})
 
 
-class Form:
+class PythonSource:
     """What `to_python` needs to know of a node type."""
 
     def __init__(self, node_type: NodeType) -> None:
@@ -47,7 +47,7 @@ class Form:
         is_declared = node_type.extra_outputs is not None or name in {port.name for port in node_type.outputs}
         return is_declared and not name.startswith("_") and name not in _OUTPUT_WORDS
 
-    def joins(self, name: str, source: Form, output: str) -> bool:
+    def joins(self, name: str, source: PythonSource, output: str) -> bool:
         """Whether what an output of another node type gives may go into this input."""
         given = [port for port in source._node_type.outputs if port.name == output]
         port_type = given[0].type if given else source._node_type.extra_outputs

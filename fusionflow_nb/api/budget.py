@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from fusionflow_nb import errors
-from fusionflow_nb.author import Flow
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.display import dollars
 from fusionflow_nb.display.table import TextTable
 from fusionflow_nb.journal.budgets import BY_DEFAULT, UNPRICED, cap_of
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from fusionflow_nb.session import Session
 
 
-class Unchanged:
+class Unset:
     """Stands for an amount that nobody gave: `None` already means no cap."""
 
     def __repr__(self) -> str:
         return "unchanged"
 
 
-UNCHANGED: Final = Unchanged()
-Amount: TypeAlias = float | Literal["default"] | Unchanged | None
+UNSET: Final = Unset()
+Amount: TypeAlias = float | Literal["default"] | Unset | None
 
 
 @dataclass(frozen=True, slots=True)
-class Cap:
+class BudgetLine:
     """One cap and what has been used of it, in dollars."""
 
     scope: str
@@ -61,14 +61,14 @@ class Cap:
 class Budgets(TextTable):
     """Every cap as a table; iterating gives them."""
 
-    def __init__(self, caps: list[Cap]) -> None:
+    def __init__(self, caps: list[BudgetLine]) -> None:
         super().__init__(("", "cap", "spent", "held", "left"), numbers=(1, 2, 3, 4))
         self.caps = tuple(caps)
 
-    def __getitem__(self, scope: str) -> Cap:
+    def __getitem__(self, scope: str) -> BudgetLine:
         return next(cap for cap in self.caps if cap.scope == scope)
 
-    def __iter__(self) -> Iterator[Cap]:
+    def __iter__(self) -> Iterator[BudgetLine]:
         return iter(self.caps)
 
     def rows(self) -> list[tuple[str, ...]]:
@@ -92,11 +92,11 @@ class Budgets(TextTable):
 def budget(
     flow: Flow | str | None = None,
     *,
-    run: Amount = UNCHANGED,
-    day: Amount = UNCHANGED,
-    month: Amount = UNCHANGED,
-    project: Amount = UNCHANGED,
-    unpriced: Amount = UNCHANGED,
+    run: Amount = UNSET,
+    day: Amount = UNSET,
+    month: Amount = UNSET,
+    project: Amount = UNSET,
+    unpriced: Amount = UNSET,
 ) -> Budgets:
     """What may be spent, and what is; with amounts, set it: at once, and for every kernel of yours on this machine.
 
@@ -124,7 +124,7 @@ def budget(
     changes = {
         f"project:{project_id}" if name == "project" and project_id else name: _micro(name, amount)
         for name, amount in given.items()
-        if not isinstance(amount, Unchanged)
+        if not isinstance(amount, Unset)
     }
     living = current_session()
     if changes:
@@ -132,7 +132,7 @@ def budget(
     return Budgets(caps_now(living, project_id))
 
 
-def caps_now(living: Session, project_id: str | None = None) -> list[Cap]:
+def caps_now(living: Session, project_id: str | None = None) -> list[BudgetLine]:
     """Every cap as it stands, the narrowest first."""
     stored = living.call(living.journal.budgets())
     today = time.strftime("%Y-%m-%d", time.gmtime(living.services.clock() / 1e6))
@@ -159,7 +159,7 @@ def caps_now(living: Session, project_id: str | None = None) -> list[Cap]:
         cap = cap_of(scope, stored, living.services.caps_micro_usd)
         use = used.get(scopes.get(scope, ""))
         found.append(
-            Cap(
+            BudgetLine(
                 scope,
                 said,
                 None if cap is None else cap / 1e6,
@@ -172,7 +172,7 @@ def caps_now(living: Session, project_id: str | None = None) -> list[Cap]:
     return found
 
 
-def _cap_text(cap: Cap) -> str:
+def _cap_text(cap: BudgetLine) -> str:
     if cap.cap_usd is None:
         return "not allowed" if cap.scope == UNPRICED else "none"
     return dollars(round(cap.cap_usd * 1e6))

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.author.arguments import by_name, new_node, pin, plain
-from fusionflow_nb.author.placed import Output, PlacedNode, id_of
-from fusionflow_nb.author.rows import rows_of
+from fusionflow_nb.api.arguments import by_name, new_node, pin, plain
+from fusionflow_nb.api.placed_node import Output, PlacedNode, id_of
+from fusionflow_nb.api.table_rows import rows_of
 from fusionflow_nb.catalog.edges import check_edge
 from fusionflow_nb.catalog.node_type import Kind, NodeType
 from fusionflow_nb.catalog.python import PythonNode, python_node_type
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _COLUMN_PX, _ROW_PX = 340.0, 280.0
 
 
-class Drawing:
+class FlowBuilder:
     """A document, its history, and the ways to change it."""
 
     def __init__(self, document: FlowDocument) -> None:

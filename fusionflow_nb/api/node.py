@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
-from fusionflow_nb.author.placed import Output, PlacedNode
+from fusionflow_nb.api.placed_node import Output, PlacedNode
 from fusionflow_nb.catalog.python import DEFAULT_TIMEOUT_S, PythonNode, python_node_type
 from fusionflow_nb.session import current_session
 

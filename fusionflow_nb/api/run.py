@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb import display, errors, recipes
+from fusionflow_nb import display, errors
+from fusionflow_nb.api import recipe
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.display import run_card
 from fusionflow_nb.engine.events import Event
@@ -34,7 +35,7 @@ CAUSES_SAID = 3
 TURN_S = 0.2
 
 
-class LiveRun:
+class RunHandle:
     """What `flow.run()` returns at once. In a cell it shows itself, live.
 
     `.result()` blocks until the end, `await run` awaits it; interrupting either stops the waiting, not the run.
@@ -176,7 +177,7 @@ class LiveRun:
 
     # --- waiting and cancelling --------------------------------------------------------------------------------------
 
-    def wait(self, timeout_s: float | None = None) -> LiveRun:
+    def wait(self, timeout_s: float | None = None) -> RunHandle:
         """Block until the run has ended, however it ended; a terminal shows progress meanwhile.
 
         Raises:
@@ -197,7 +198,7 @@ class LiveRun:
         self.wait(timeout_s)
         return self._given()
 
-    async def ended(self) -> LiveRun:
+    async def ended(self) -> RunHandle:
         """Await the end, however it ended."""
         with _stirred():
             await self._run
@@ -269,7 +270,7 @@ class LiveRun:
     def _handed(self, item: Item, port_type: PortType | None, node_id: str, coordinate: Coordinate) -> Any:  # noqa: ANN401
         if not isinstance(item, Asset):
             return item.data
-        return handle(item, self._session.store, port_type, recipes.writer(self._document, node_id, coordinate))
+        return handle(item, self._session.store, port_type, recipe.writer(self._document, node_id, coordinate))
 
     def save(self, folder: str | Path = "out") -> list[Path]:
         """Write every picture, video and sound of this run under human names, recipe inside; returns the paths.

@@ -6,18 +6,19 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fusionflow_nb import errors, recipes
-from fusionflow_nb.author import restoring
-from fusionflow_nb.author.drawing import Drawing
-from fusionflow_nb.author.form import Form
-from fusionflow_nb.author.placed import PlacedNode, id_of
+from fusionflow_nb import errors
+from fusionflow_nb.api import recipe as recipe_module
+from fusionflow_nb.api import restore
+from fusionflow_nb.api.flow_builder import FlowBuilder
+from fusionflow_nb.api.placed_node import PlacedNode, id_of
+from fusionflow_nb.api.python_source import PythonSource
+from fusionflow_nb.api.run import RunHandle
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.engine.run import scope_of
 from fusionflow_nb.flow import checks, edits, file, to_python
 from fusionflow_nb.flow.document import FlowDocument
 from fusionflow_nb.flow.file_state import FileState
 from fusionflow_nb.journal.records import ProjectRecord
-from fusionflow_nb.live_run import LiveRun
 from fusionflow_nb.plan.plan import Plan
 from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.plan.reasons import reasons_of, stale_reasons
@@ -26,7 +27,7 @@ from fusionflow_nb.session import current_session
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from fusionflow_nb.author.placed import Output
+    from fusionflow_nb.api.placed_node import Output
     from fusionflow_nb.engine.run import Run
 
 
@@ -39,7 +40,7 @@ class _Snapshot(NamedTuple):
     project: ProjectRecord
 
 
-class Flow(Drawing):
+class Flow(FlowBuilder):
     """A graph of generative media that can be run.
 
     Args:
@@ -76,8 +77,8 @@ class Flow(Drawing):
         self._watch = self.history.watch()
         self._catalog_rev = -1
         self._snapshot: _Snapshot | None = None
-        self._run_listeners: list[Callable[[LiveRun], None]] = []
-        self._runs: list[LiveRun] = []
+        self._run_listeners: list[Callable[[RunHandle], None]] = []
+        self._runs: list[RunHandle] = []
         """Those that have not ended, as far as is known."""
 
     @classmethod
@@ -154,8 +155,8 @@ class Flow(Drawing):
             UnknownNodeTypeError: nothing here declares what made it.
             LostAssetError: what went into it is gone.
         """
-        part = restoring.part_of(generation_id)
-        changes, node_id = restoring.edits_for(self.document, part, position)
+        part = restore.part_of(generation_id)
+        changes, node_id = restore.edits_for(self.document, part, position)
         self._do(*changes)
         declared = current_session().catalog.find(self.document.nodes[node_id].type)
         return PlacedNode(self, node_id, declared.first_output if declared is not None else "")
@@ -189,7 +190,11 @@ class Flow(Drawing):
     def to_python(self, *, layout: bool = False) -> str:
         """Python that rebuilds this flow, with the same hash."""
         catalog = current_session().catalog
-        forms = {node.type: Form(found) for node in self.document.nodes.values() if (found := catalog.find(node.type))}
+        forms = {
+            node.type: PythonSource(found)
+            for node in self.document.nodes.values()
+            if (found := catalog.find(node.type))
+        }
         return to_python.to_python(self.document, forms, reserved={*dir(Flow), *vars(self)}, layout=layout)
 
     def look_again(self) -> None:
@@ -281,7 +286,7 @@ class Flow(Drawing):
         *targets: Output | str,
         unpriced: float | None = None,
         confirmed: bool = False,
-    ) -> LiveRun:
+    ) -> RunHandle:
         """Run the targets (all nodes by default) and what they need; return at once.
 
         Results that are known are not made again; a node that failed is tried again, alone.
@@ -308,7 +313,7 @@ class Flow(Drawing):
             now = self._now()
 
             def announce(begun: Run) -> None:
-                self._runs = [*(run for run in self._runs if not run.is_done), LiveRun(begun, now.document, living)]
+                self._runs = [*(run for run in self._runs if not run.is_done), RunHandle(begun, now.document, living)]
                 for listener in tuple(self._run_listeners):
                     listener(self._runs[-1])
 
@@ -323,7 +328,7 @@ class Flow(Drawing):
             )
             return self._runs[-1]
 
-    def on_run(self, listener: Callable[[LiveRun], None]) -> Callable[[], None]:
+    def on_run(self, listener: Callable[[RunHandle], None]) -> Callable[[], None]:
         """Hear of every run of this flow: of those that go on at once, of others before they begin.
 
         Returns:
@@ -367,7 +372,7 @@ def recipe(path: str | Path) -> Flow:
     Raises:
         MediaError: the file carries no recipe.
     """
-    return Flow.from_document(recipes.read(path))
+    return Flow.from_document(recipe_module.read(path))
 
 
 def _touched(document: FlowDocument, replanned: set[str]) -> set[str]:

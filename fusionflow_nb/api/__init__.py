@@ -8,8 +8,8 @@ run = flow.run()
 
 from __future__ import annotations
 
-from fusionflow_nb.author.flow import Flow, recipe
-from fusionflow_nb.author.functions import node
-from fusionflow_nb.author.placed import random
+from fusionflow_nb.api.flow import Flow, recipe
+from fusionflow_nb.api.node import node
+from fusionflow_nb.api.placed_node import random
 
 __all__ = ["Flow", "node", "random", "recipe"]
