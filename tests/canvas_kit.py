@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from fusionflow_nb.canvas.conversation import Conversation
+from fusionflow_nb.canvas.controller import CanvasController
 from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.react_flow import from_wire, to_wire
 
@@ -32,7 +32,7 @@ class View:
         self.buffers: list[list[bytes]] = []
         self._news = threading.Condition()
         self._numbers = itertools.count()
-        self.conversation: Conversation | None = None
+        self.conversation: CanvasController | None = None
 
     def send(self, message: dict[str, Any], buffers: list[bytes]) -> None:
         """What the kernel calls to say something."""
@@ -124,6 +124,6 @@ def talk(flow: Flow, *, name: str = "view", path: Path | None = None) -> View:
 
     view = View(name)
     file: Any = NoFile() if path is None else Autosave(flow, path, on_change=lambda _: None)
-    view.conversation = Conversation(flow, view.send, file)
+    view.conversation = CanvasController(flow, view.send, file)
     view.ask("ask", what="snapshot")
     return view

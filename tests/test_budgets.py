@@ -16,7 +16,7 @@ from engine_kit import PATIENCE_S, Gated, Heard, counts
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
-from fusionflow_nb.canvas.surroundings import Surroundings
+from fusionflow_nb.canvas.environment import Environment
 from fusionflow_nb.cli import main
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session, use_session
@@ -217,7 +217,7 @@ def test_views_hear_of_caps(flow: Flow, living: Session) -> None:
     """What the canvas shows beside the price: the caps that hold, with what is reserved or spent of them."""
     ff.budget(month=50, project=1)
     asked(flow, 1)
-    told = {one["label"]: one for one in Surroundings(flow.id, lambda _asset: {}).budgets()}
+    told = {one["label"]: one for one in Environment(flow.id, lambda _asset: {}).budgets()}
     assert told["today"] == {"label": "today", "spent_micro_usd": 40_000, "cap_micro_usd": 5_000_000}
     assert told["a run"]["cap_micro_usd"] == 2_000_000
     assert told["this month"]["cap_micro_usd"] == 50_000_000

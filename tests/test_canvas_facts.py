@@ -9,8 +9,8 @@ import pytest
 from journal_kit import a_generation, picture
 
 from fusionflow_nb import errors
-from fusionflow_nb.canvas.facts import model_facts, node_type_facts
-from fusionflow_nb.canvas.tape_facts import generation_facts, tape_facts
+from fusionflow_nb.canvas.catalog_payload import model_facts, node_type_facts
+from fusionflow_nb.canvas.tape_payload import generation_facts, tape_facts
 from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.journal.records import InputRecord, ProjectRecord

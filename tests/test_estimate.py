@@ -9,7 +9,7 @@ from engine_kit import PATIENCE_S, counts
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
-from fusionflow_nb.canvas.planned import Planned
+from fusionflow_nb.canvas.plan_view import PlanView
 from fusionflow_nb.providers.model import PerToken
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
@@ -46,7 +46,7 @@ def test_the_estimate_is_of_exactly_what_is_stale(chain: Flow) -> None:
 
 def test_python_and_canvas_say_the_same(chain: Flow) -> None:
     """Each node's figures on the canvas are those of `flow.estimate()`."""
-    told = Planned().follow(chain.plan(), {})
+    told = PlanView().follow(chain.plan(), {})
     assert {
         name: (facts["low_micro_usd"], facts["high_micro_usd"])
         for name, facts in told.items()

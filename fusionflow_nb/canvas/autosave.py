@@ -10,7 +10,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from fusionflow_nb import errors
-from fusionflow_nb.canvas.shown import error_facts
+from fusionflow_nb.canvas.node_results import error_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

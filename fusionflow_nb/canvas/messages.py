@@ -16,13 +16,13 @@ MAX_SIGNED = 1000
 MAX_SIDE_PX = 100_000
 
 
-class Said(BaseModel):
+class ViewMessage(BaseModel):
     """A message of a view; `id` comes back with its reply."""
 
     id: str = Field(max_length=64)
 
 
-class Edits(Said):
+class Edits(ViewMessage):
     """Change the document."""
 
     type: Literal["edits"]
@@ -32,14 +32,14 @@ class Edits(Said):
     gesture: str | None = None
 
 
-class Undo(Said):
+class Undo(ViewMessage):
     """Take the last step back, or do it again."""
 
     type: Literal["undo", "redo"]
     client_id: str = Field(max_length=64)
 
 
-class StartRun(Said):
+class StartRun(ViewMessage):
     """Run targets and what they need; none means all."""
 
     type: Literal["run"]
@@ -47,7 +47,7 @@ class StartRun(Said):
     is_confirmed: bool = False
 
 
-class Cancel(Said):
+class Cancel(ViewMessage):
     """Cancel everything, a node, or a node and all below it."""
 
     type: Literal["cancel"]
@@ -55,7 +55,7 @@ class Cancel(Said):
     branch: bool = False
 
 
-class Ask(Said):
+class Ask(ViewMessage):
     """Say something that only this view wants to know."""
 
     type: Literal["ask"]
@@ -65,7 +65,7 @@ class Ask(Said):
     generation_id: str = ""
 
 
-class Restore(Said):
+class Restore(ViewMessage):
     """Place again how a generation was made."""
 
     type: Literal["restore"]
@@ -73,20 +73,20 @@ class Restore(Said):
     position: dict[Literal["x", "y"], float]
 
 
-class AskInSql(Said):
+class InsertSqlCell(ViewMessage):
     """Insert a cell that asks the tape."""
 
     type: Literal["ask_in_sql"]
 
 
-class Sign(Said):
+class RenewUrls(ViewMessage):
     """New addresses for bytes."""
 
     type: Literal["sign"]
     sha256: list[Sha256] = Field(max_length=MAX_SIGNED)
 
 
-class GiveBytes(Said):
+class RequestBytes(ViewMessage):
     """Bytes as a buffer, where no server gives them."""
 
     type: Literal["media"]
@@ -94,7 +94,7 @@ class GiveBytes(Said):
     use: Literal["asset", "preview"]
 
 
-class PlaceUpload(Said):
+class PlaceUpload(ViewMessage):
     """Where to PUT bytes; their first few thousand come in a buffer, so that the type is what they are."""
 
     type: Literal["place_upload"]
@@ -104,7 +104,7 @@ class PlaceUpload(Said):
     via: Literal["any", "server"] = "any"
 
 
-class ConfirmUpload(Said):
+class ConfirmUpload(ViewMessage):
     """The bytes have been PUT; what the browser knows of them, and its small picture in a buffer."""
 
     type: Literal["confirm_upload"]
@@ -116,14 +116,14 @@ class ConfirmUpload(Said):
     duration_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
-class Upload(Said):
+class Upload(ViewMessage):
     """Bytes in a buffer, where no server takes them."""
 
     type: Literal["upload"]
     media_type: str
 
 
-class Download(Said):
+class Download(ViewMessage):
     """A result as a file with its recipe inside."""
 
     type: Literal["download"]
@@ -132,7 +132,7 @@ class Download(Said):
     coordinate: Coordinate = ()
 
 
-class Save(Said):
+class Save(ViewMessage):
     """Write the file; on a conflict, the way out."""
 
     type: Literal["save"]
@@ -140,7 +140,7 @@ class Save(Said):
 
 
 Message: TypeAlias = Annotated[
-    Edits | Undo | StartRun | Cancel | Ask | Restore | AskInSql | Sign | GiveBytes | PlaceUpload | ConfirmUpload
+    Edits | Undo | StartRun | Cancel | Ask | Restore | InsertSqlCell | RenewUrls | RequestBytes | PlaceUpload | ConfirmUpload
     | Upload | Download | Save,
     Field(discriminator="type"),
 ]  # fmt: skip

@@ -12,8 +12,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.canvas.small_pictures import inlined
-from fusionflow_nb.canvas.still_layout import MOST_NEAR, Card, Still, laid_out
+from fusionflow_nb.canvas.snapshot_layout import MOST_NEAR, Card, SnapshotLayout, lay_out
+from fusionflow_nb.canvas.thumbnails import inlined
 from fusionflow_nb.display.html import PORT_COLORS, STATE_COLORS
 from fusionflow_nb.flow.react_flow import to_wire
 
@@ -48,7 +48,7 @@ def snapshot_html(flow: Flow, results: Results, preview: Callable[[str], bytes |
     """
     with flow.history.held() as document:
         name, graph = document.name, to_wire(document)
-    still = laid_out(graph, results, most_cells=MOST_CELLS)
+    still = lay_out(graph, results, most_cells=MOST_CELLS)
     count = f"{_counted(len(graph['nodes']), 'node')} · {_counted(len(graph['edges']), 'edge')}"
     drawn = still.cards if len(still.cards) <= MOST_NEAR else []
     room = MOST_BYTES - 4_000 - _CARD_BYTES * len(drawn) - 400 * min(len(graph["edges"]), MOST_LINES)
@@ -76,7 +76,7 @@ def snapshot_text(flow: Flow, results: Results) -> str:
     """The same in words, a line per node, for where there is no HTML."""
     with flow.history.held() as document:
         name, graph = document.name, to_wire(document)
-    still = laid_out(graph, results, most_cells=MOST_CELLS)
+    still = lay_out(graph, results, most_cells=MOST_CELLS)
     lines = [f"{card.title} ({card.type}){': ' if card.words else ''}{card.words}" for card in still.cards]
     return "\n".join([f"{name}: {_counted(len(graph['nodes']), 'node')}", *(f"  {line}" for line in lines)])
 
@@ -138,7 +138,7 @@ def _cell(card: Card, cell: Mapping[str, Any], pictures: Mapping[tuple[str, int]
     )
 
 
-def _drawing(flow: Flow, still: Still, graph: Mapping[str, Any], *, is_far: bool) -> str:
+def _drawing(flow: Flow, still: SnapshotLayout, graph: Mapping[str, Any], *, is_far: bool) -> str:
     """The edges, and from afar the nodes too, as a picture."""
     types = {node["id"]: node["type"] for node in graph["nodes"]}
     known = {card.id: card for card in still.cards}

@@ -14,7 +14,7 @@ import traitlets
 from fusionflow_nb import errors
 from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.canvas.autosave import Autosave
-from fusionflow_nb.canvas.conversation import Conversation
+from fusionflow_nb.canvas.controller import CanvasController
 from fusionflow_nb.canvas.snapshot import snapshot_html, snapshot_text
 from fusionflow_nb.display.cell_output import CellOutput
 from fusionflow_nb.session import current_session
@@ -57,7 +57,7 @@ class Canvas(anywidget.AnyWidget):
         self.flow = flow if isinstance(flow, Flow) else _flow_at(None if flow is None else Path(flow))
         self._still: CellOutput | None = None
         file = Autosave(self.flow, self.flow.path, on_change=self._file_changed)
-        self._conversation = Conversation(self.flow, self._say, file, on_results=self._redraw_still)
+        self._conversation = CanvasController(self.flow, self._say, file, on_results=self._redraw_still)
         self.on_msg(self._heard)
 
     def save(self, path: str | Path | None = None) -> Path:

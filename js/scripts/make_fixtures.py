@@ -14,7 +14,7 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from fusionflow_nb import errors
-from fusionflow_nb.canvas.facts import model_facts, node_type_facts
+from fusionflow_nb.canvas.catalog_payload import model_facts, node_type_facts
 from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout

@@ -45,7 +45,7 @@ def cell_source(template_id: str) -> str:
         raise errors.UnknownNodeTypeError(
             f"The template {template_id!r} has no Python node.", hint=f"Those that have one: {', '.join(_CELLS)}."
         )
-    from fusionflow_nb.canvas.grain import grain  # noqa: PLC0415 - only when somebody wants it
+    from fusionflow_nb.canvas.templates.film_grain import grain  # noqa: PLC0415 - only when somebody wants it
 
     source = inspect.getsource(grain)
     for remark in _NOT_FOR_A_CELL:
@@ -55,7 +55,7 @@ def cell_source(template_id: str) -> str:
 
 def declare_examples(catalog: Catalog) -> None:
     """Make the Python nodes of templates known, unless the notebook has declared nodes of these names itself."""
-    from fusionflow_nb.canvas.grain import grain  # noqa: PLC0415 - only when somebody wants it
+    from fusionflow_nb.canvas.templates.film_grain import grain  # noqa: PLC0415 - only when somebody wants it
 
     if catalog.find(grain.__name__) is None:
         catalog.declare(python_node_type(grain))

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusionflow_nb import errors
 from fusionflow_nb.api import recipe
-from fusionflow_nb.canvas import messages, taking_in
+from fusionflow_nb.canvas import messages, uploads
 from fusionflow_nb.media import media_types
 from fusionflow_nb.media.values import Asset
 from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from fusionflow_nb.api.flow import Flow
-    from fusionflow_nb.canvas.addresses import Addresses
+    from fusionflow_nb.canvas.asset_urls import AssetUrls
     from fusionflow_nb.canvas.autosave import Autosave
-    from fusionflow_nb.canvas.surroundings import Surroundings
+    from fusionflow_nb.canvas.environment import Environment
     from fusionflow_nb.journal.records import Coordinate
 
-Answer: TypeAlias = tuple[dict[str, Any], list[bytes]]
+Response: TypeAlias = tuple[dict[str, Any], list[bytes]]
 
 MAX_BUFFER_BYTES = 64 << 20
 """More than that never goes through the kernel's socket in one piece."""
@@ -36,7 +36,7 @@ LIMIT 50
 _TYPES = {suffix: kind for kind, suffix in media_types.EXTENSIONS.items()}
 
 
-class Answers:
+class RequestHandler:
     """Answers of one canvas.
 
     Args:
@@ -46,13 +46,13 @@ class Answers:
         surroundings: what stands around the flow.
     """
 
-    def __init__(self, flow: Flow, file: Autosave, addresses: Addresses, surroundings: Surroundings) -> None:
+    def __init__(self, flow: Flow, file: Autosave, addresses: AssetUrls, surroundings: Environment) -> None:
         self._flow = flow
         self._file = file
         self._addresses = addresses
         self._surroundings = surroundings
 
-    def to(self, said: messages.Message, buffers: list[Any]) -> Answer:
+    def to(self, said: messages.Message, buffers: list[Any]) -> Response:
         """The answer's facts and buffers.
 
         Raises:
@@ -67,14 +67,14 @@ class Answers:
                 at = said.position
                 placed = self._flow.restore(said.generation_id, position=(at.get("x", 0.0), at.get("y", 0.0)))
                 facts = {"node_id": placed.node_id}
-            case messages.AskInSql():
+            case messages.InsertSqlCell():
                 facts = {"source": TAPE_CELL.format(project_id=self._flow.id.replace("'", "''"))}
-            case messages.Sign():
+            case messages.RenewUrls():
                 facts = {"urls": {sha256: self._signed(sha256) for sha256 in said.sha256}}
-            case messages.GiveBytes():
+            case messages.RequestBytes():
                 facts, buffer = self._bytes(said)
             case messages.PlaceUpload() | messages.ConfirmUpload():
-                facts = taking_in.told(said, buffers, self._addresses)
+                facts = uploads.told(said, buffers, self._addresses)
             case messages.Upload():
                 facts = {"asset": _stored(said, buffers)}
             case messages.Download():
@@ -100,7 +100,7 @@ class Answers:
         self._addresses.forget(sha256)
         return self._addresses.of(current_session().store.look_up(sha256))
 
-    def _bytes(self, said: messages.GiveBytes) -> tuple[dict[str, Any], bytes]:
+    def _bytes(self, said: messages.RequestBytes) -> tuple[dict[str, Any], bytes]:
         store = current_session().store
         if said.use == "preview":
             data = store.kept_preview(said.sha256) or store.preview(store.look_up(said.sha256))

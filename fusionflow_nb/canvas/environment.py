@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb.api.budget import caps_now
-from fusionflow_nb.canvas import facts
-from fusionflow_nb.canvas.tape_facts import generation_facts, tape_facts
+from fusionflow_nb.canvas import catalog_payload
+from fusionflow_nb.canvas.tape_payload import generation_facts, tape_facts
 from fusionflow_nb.canvas.templates import declare_examples, templates
 from fusionflow_nb.session import current_session
 from fusionflow_nb.settings.credentials import has_key
@@ -21,7 +21,7 @@ FRAMES = 60
 _LABELS = {"run": "a run", "day": "today", "month": "this month"}
 
 
-class Surroundings:
+class Environment:
     """Facts that change now and then; read from the session.
 
     Args:
@@ -47,12 +47,12 @@ class Surroundings:
     def catalog(self) -> list[dict[str, Any]]:
         """Every node type."""
         known = current_session().catalog
-        return [facts.node_type_facts(known.get(name)) for name in known]
+        return [catalog_payload.node_type_facts(known.get(name)) for name in known]
 
     def models(self) -> list[dict[str, Any]]:
         """Every model that a person may choose."""
         entries = current_session().registry.entries()
-        return [facts.model_facts(entry, has_key=has_key(entry.provider)) for entry in entries]
+        return [catalog_payload.model_facts(entry, has_key=has_key(entry.provider)) for entry in entries]
 
     def tape(self, of: str, before: str | None = None) -> dict[str, Any]:
         """Frames of the filmstrip, newest first, and what there is in all."""

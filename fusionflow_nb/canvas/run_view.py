@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.canvas.shown import error_facts
+from fusionflow_nb.canvas.node_results import error_facts
 
 if TYPE_CHECKING:
     from fusionflow_nb.api.run import RunHandle
-    from fusionflow_nb.canvas.news import News
-    from fusionflow_nb.canvas.shown import Shown
+    from fusionflow_nb.canvas.event_batcher import EventBatcher
+    from fusionflow_nb.canvas.node_results import NodeResults
     from fusionflow_nb.engine.events import Event
 
 
@@ -27,14 +27,14 @@ def in_the_making(data: bytes) -> bytes | None:
         return None  # the next one, or the result, will do
 
 
-class Running:
+class RunView:
     """Follows every run of a flow.
 
     Args:
         news: takes their events, on the loop thread.
     """
 
-    def __init__(self, news: News) -> None:
+    def __init__(self, news: EventBatcher) -> None:
         self._news = news
         self._runs: dict[str, RunHandle] = {}
         self._standing: dict[str, dict[Any, dict[str, Any]]] = {}
@@ -53,7 +53,7 @@ class Running:
             if not run.is_done and (node_id is None or node_id in run.scope):
                 run.cancel(node_id, branch=branch)
 
-    def told(self, events: list[Event], shown: Shown) -> tuple[list[dict[str, Any]], list[bytes]]:
+    def told(self, events: list[Event], shown: NodeResults) -> tuple[list[dict[str, Any]], list[bytes]]:
         """Events as the views get them, and buffers: results come with the end of a job, pictures in the making too."""
         buffers: list[bytes] = []
         told = []
@@ -77,7 +77,7 @@ class Running:
         """Events that bring a view to where the runs are that go on."""
         return [told for standing in self._standing.values() for told in standing.values()]
 
-    def _told(self, event: Event, shown: Shown) -> dict[str, Any]:
+    def _told(self, event: Event, shown: NodeResults) -> dict[str, Any]:
         run = self._runs[event.run_id]
         told: dict[str, Any] = {"kind": event.kind, "run_id": event.run_id, "state": event.state, "at_us": event.at_us}
         if event.kind == "run-start":

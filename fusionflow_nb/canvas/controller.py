@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.canvas import messages
-from fusionflow_nb.canvas.addresses import Addresses
-from fusionflow_nb.canvas.answers import Answers
-from fusionflow_nb.canvas.loudness import peaks_of
-from fusionflow_nb.canvas.news import PERIOD_S, News
-from fusionflow_nb.canvas.planned import Planned
-from fusionflow_nb.canvas.running import Running
-from fusionflow_nb.canvas.shown import Shown, error_facts
-from fusionflow_nb.canvas.surroundings import Surroundings
-from fusionflow_nb.canvas.taking_in import away_url
+from fusionflow_nb.canvas.asset_urls import AssetUrls
+from fusionflow_nb.canvas.environment import Environment
+from fusionflow_nb.canvas.event_batcher import PERIOD_S, EventBatcher
+from fusionflow_nb.canvas.node_results import NodeResults, error_facts
+from fusionflow_nb.canvas.plan_view import PlanView
+from fusionflow_nb.canvas.requests import RequestHandler
+from fusionflow_nb.canvas.run_view import RunView
+from fusionflow_nb.canvas.uploads import away_url
+from fusionflow_nb.canvas.waveform_peaks import peaks_of
 from fusionflow_nb.engine.cache_lookup import runnable
 from fusionflow_nb.flow.react_flow import to_wire
 from fusionflow_nb.session import current_session
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     Send = Callable[[dict[str, Any], list[bytes]], None]
 
 
-class Conversation:
+class CanvasController:
     """Keeps all views of one widget in step with a flow. Safe to call from any thread.
 
     Args:
@@ -61,15 +61,15 @@ class Conversation:
         living = current_session()
         self.flow = flow
         self.file = file
-        self.addresses = Addresses(living.home, away=away_url)
-        self._shown = Shown(self.addresses.of, peaks_of)
+        self.addresses = AssetUrls(living.home, away=away_url)
+        self._shown = NodeResults(self.addresses.of, peaks_of)
         self._send = send
         self._on_results = on_results
         self._telling = threading.RLock()
         self._seq = 0
         self._ids: dict[str, str] = {}
         """Client id -> id of the message that is being applied for it."""
-        self._planned = Planned()
+        self._planned = PlanView()
         self._planned_rev = -1
         self._is_edited_since_run = False
         self._ingredients: dict[tuple[str, Any], dict[str, Any]] = {}
@@ -78,10 +78,10 @@ class Conversation:
         self._is_budget_due = False
         self._is_closed = False
         self._events = threading.Event()
-        self.news = News(self._events.set)
-        self.running = Running(self.news)
-        self.surroundings = Surroundings(flow.id, self.addresses.of)
-        self._answers = Answers(flow, file, self.addresses, self.surroundings)
+        self.news = EventBatcher(self._events.set)
+        self.running = RunView(self.news)
+        self.surroundings = Environment(flow.id, self.addresses.of)
+        self._answers = RequestHandler(flow, file, self.addresses, self.surroundings)
         self._stops = [
             flow.history.subscribe(self._edited),
             flow.on_run(self._run_begins),

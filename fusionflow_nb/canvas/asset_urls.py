@@ -23,7 +23,7 @@ REUSED_S = 6 * 3600
 MOST = 50_000
 
 
-class Addresses:
+class AssetUrls:
     """Signs for one home folder. Safe to call from any thread.
 
     Args:

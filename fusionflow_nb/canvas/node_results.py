@@ -23,7 +23,7 @@ MAX_VALUE_CHARS = 20_000
 
 
 @dataclass
-class Shown:
+class NodeResults:
     """Results by node and coordinate, and which nodes' have changed since the views were told.
 
     Args:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PERIOD_S = 0.033
 
 
-class News:
+class EventBatcher:
     """Events as they come, taken in bundles. `add` is called on the loop thread and does next to nothing.
 
     Args:

@@ -15,7 +15,7 @@ from fusionflow_nb.media.values import Asset
 from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
-    from fusionflow_nb.canvas.addresses import Addresses
+    from fusionflow_nb.canvas.asset_urls import AssetUrls
     from fusionflow_nb.canvas.messages import ConfirmUpload, PlaceUpload
 
 LASTS_S = 3600
@@ -24,12 +24,12 @@ MAX_PREVIEW_BYTES = 200_000
 MAX_PREVIEW_PX = 256
 
 
-def told(said: PlaceUpload | ConfirmUpload, buffers: list[Any], addresses: Addresses) -> dict[str, Any]:
+def told(said: PlaceUpload | ConfirmUpload, buffers: list[Any], addresses: AssetUrls) -> dict[str, Any]:
     """The answer to either question. Raises what `placed` and `confirmed` raise."""
     return placed(said, buffers, addresses) if said.type == "place_upload" else confirmed(said, buffers)
 
 
-def placed(said: PlaceUpload, buffers: list[Any], addresses: Addresses) -> dict[str, Any]:
+def placed(said: PlaceUpload, buffers: list[Any], addresses: AssetUrls) -> dict[str, Any]:
     """`{url, headers, media_type}`; `headers` is null where the address asks for none but the type.
 
     Raises:

@@ -62,7 +62,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Still:
+class SnapshotLayout:
     """The whole picture."""
 
     width: int
@@ -71,11 +71,11 @@ class Still:
     lines: list[Line]
 
 
-def laid_out(graph: Mapping[str, Any], results: Mapping[str, Sequence[Result]], *, most_cells: int) -> Still:
+def lay_out(graph: Mapping[str, Any], results: Mapping[str, Sequence[Result]], *, most_cells: int) -> SnapshotLayout:
     """Cards and lines of a graph in React Flow's shape."""
     nodes = _placed(graph["nodes"])
     if not nodes:
-        return Still(WIDTH_PX, 80, [], [])
+        return SnapshotLayout(WIDTH_PX, 80, [], [])
     left = min(node["position"]["x"] for node in nodes)
     top = min(node["position"]["y"] for node in nodes)
     span = max(node["position"]["x"] + _width(node) for node in nodes) - left
@@ -88,7 +88,7 @@ def laid_out(graph: Mapping[str, Any], results: Mapping[str, Sequence[Result]], 
     cards = [_card(node, results.get(node["id"], ()), (left, top), scale, most_cells) for node in nodes]
     width = max(card.x + card.width for card in cards) + _MARGIN_PX
     height = max(card.y + card.height for card in cards) + _MARGIN_PX
-    return Still(max(width, 240), height, cards, _lines(graph["edges"], cards, scale))
+    return SnapshotLayout(max(width, 240), height, cards, _lines(graph["edges"], cards, scale))
 
 
 def _placed(nodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

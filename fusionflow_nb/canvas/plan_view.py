@@ -20,7 +20,7 @@ MAX_REASONS = 6
 MAX_LABELS = 400
 
 
-class Planned:
+class PlanView:
     """Facts about every node of a plan, kept so that the next plan tells only of what has changed."""
 
     def __init__(self) -> None:
