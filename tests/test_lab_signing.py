@@ -19,10 +19,7 @@ from lab_kit import png
 
 from fusionflow_nb import errors
 from fusionflow_nb.lab import signing
-from fusionflow_nb.lab.announced import as_announced
-from fusionflow_nb.lab.feed import ROOM_CHUNKS, Feed, in_daemon_thread
-from fusionflow_nb.lab.ranges import UnsatisfiableRangeError, read_range
-from fusionflow_nb.lab.refusals import (
+from fusionflow_nb.lab.errors import (
     CutOffError,
     ExpiredLinkError,
     ForgedLinkError,
@@ -32,8 +29,11 @@ from fusionflow_nb.lab.refusals import (
     WrongLengthError,
     WrongTypeError,
 )
+from fusionflow_nb.lab.ranges import UnsatisfiableRangeError, read_range
 from fusionflow_nb.lab.secret import make_secret, read_secret
 from fusionflow_nb.lab.signing import ANY_TYPE, MAX_UPLOAD_BYTES, Link, check, probe_answer, sign, upload_url
+from fusionflow_nb.lab.upload_pipe import ROOM_CHUNKS, UploadPipe, in_daemon_thread
+from fusionflow_nb.lab.verify_upload import as_announced
 
 SECRET = b"s" * 32
 SHA256 = "ab" * 32
@@ -221,7 +221,7 @@ def test_a_picture_is_taken_as_nothing_else(announced):
 
 async def test_a_full_pipe_holds_the_giver_until_the_thread_takes():
     """No more than a few chunks wait; each one taken lets one more in; all arrive in order."""
-    feed = Feed(idle_s=60)
+    feed = UploadPipe(idle_s=60)
     for number in range(ROOM_CHUNKS):
         await feed.give(bytes([number]))
     late = asyncio.ensure_future(feed.give(b"last"))
@@ -235,7 +235,7 @@ async def test_a_full_pipe_holds_the_giver_until_the_thread_takes():
 
 async def test_a_thread_that_gave_up_holds_nobody():
     """Once nobody takes chunks any more, whoever waits and whoever comes later is let through."""
-    feed = Feed(idle_s=60)
+    feed = UploadPipe(idle_s=60)
     for _ in range(ROOM_CHUNKS):
         await feed.give(b"x")
     waiting = asyncio.ensure_future(feed.give(b"x"))
@@ -248,11 +248,11 @@ async def test_a_thread_that_gave_up_holds_nobody():
 
 async def test_a_cut_or_a_standstill_ends_in_its_error():
     """The thread is told when the browser goes away, and does not wait for ever when it stands still."""
-    cut = Feed(idle_s=60)
+    cut = UploadPipe(idle_s=60)
     await cut.give(b"x")
     cut.cut()
     with pytest.raises(CutOffError):
         await asyncio.wait_for(in_daemon_thread(lambda: list(cut.chunks())), 60)
-    still = Feed(idle_s=0.01)
+    still = UploadPipe(idle_s=0.01)
     with pytest.raises(StalledError):
         await asyncio.wait_for(in_daemon_thread(lambda: list(still.chunks())), 60)

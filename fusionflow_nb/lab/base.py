@@ -12,12 +12,12 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
 from fusionflow_nb import errors
-from fusionflow_nb.lab.refusals import MalformedQueryError, status_of
+from fusionflow_nb.lab.errors import MalformedQueryError, status_of
 from fusionflow_nb.lab.secret import read_secret
 from fusionflow_nb.lab.signing import check
 
 if TYPE_CHECKING:
-    from fusionflow_nb.lab.place import Place
+    from fusionflow_nb.lab.server_state import ServerState
     from fusionflow_nb.lab.signing import Link
 
 # No leading zeros, no sign, no spaces: a number has one spelling, as it was signed.
@@ -28,9 +28,9 @@ class LabHandler(APIHandler):
     """A handler that answers in the words of the house; `place` is set before anything else."""
 
     auth_resource = "contents"
-    place: Place
+    place: ServerState
 
-    def initialize(self, place: Place) -> None:
+    def initialize(self, place: ServerState) -> None:
         """Take what the handlers share; Tornado calls it."""
         self.place = place
 

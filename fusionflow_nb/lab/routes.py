@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from fusionflow_nb.lab.base import UnknownHandler
+from fusionflow_nb.lab.downloads import AssetHandler, PreviewHandler
 from fusionflow_nb.lab.home import home_folder
-from fusionflow_nb.lab.place import Place
 from fusionflow_nb.lab.probe import ProbeHandler
-from fusionflow_nb.lab.receive import UploadHandler
-from fusionflow_nb.lab.serve import AssetHandler, PreviewHandler
+from fusionflow_nb.lab.server_state import ServerState
 from fusionflow_nb.lab.signing import PREFIX
+from fusionflow_nb.lab.uploads import UploadHandler
 
 if TYPE_CHECKING:
     from tornado.web import Application
@@ -21,7 +21,7 @@ _SHA256 = "([0-9a-f]{64})"
 
 def add_routes(application: Application) -> None:
     """Add our addresses below the server's base URL."""
-    shared = {"place": Place(home_folder())}
+    shared = {"place": ServerState(home_folder())}
     base = re.escape(f"{application.settings['base_url'].rstrip('/')}/{PREFIX}")
     application.add_handlers(
         ".*",

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from fusionflow_nb import errors
 from fusionflow_nb.assets.keys import checked_sha256
 from fusionflow_nb.assets.sniff import extension
-from fusionflow_nb.lab.refusals import ExpiredLinkError, ForgedLinkError, MalformedQueryError
+from fusionflow_nb.lab.errors import ExpiredLinkError, ForgedLinkError, MalformedQueryError
 from fusionflow_nb.media.values import canonical_json
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ UPLOADS_AT_ONCE = 8
 _WORKERS = 4
 
 
-class Place:
+class ServerState:
     """A home folder as the server sees it. Costs nothing until the first request.
 
     Args:

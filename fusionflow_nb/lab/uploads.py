@@ -10,11 +10,11 @@ from tornado import web
 from tornado.http1connection import HTTP1Connection
 
 from fusionflow_nb import errors
-from fusionflow_nb.lab.announced import as_announced
 from fusionflow_nb.lab.base import LabHandler
-from fusionflow_nb.lab.feed import Feed, in_daemon_thread
-from fusionflow_nb.lab.refusals import StalledError, TooLongError, WrongLengthError, WrongTypeError
+from fusionflow_nb.lab.errors import StalledError, TooLongError, WrongLengthError, WrongTypeError
 from fusionflow_nb.lab.signing import Link, plain_type
+from fusionflow_nb.lab.upload_pipe import UploadPipe, in_daemon_thread
+from fusionflow_nb.lab.verify_upload import as_announced
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,7 +34,7 @@ class UploadHandler(LabHandler):
     """PUT of the bytes that an address was signed for; the answer is the stored asset."""
 
     _refusal: errors.FusionFlowError | None = None
-    _feed: Feed | None = None
+    _feed: UploadPipe | None = None
     _stored: asyncio.Future[Asset] | None = None
 
     async def prepare(self) -> None:  # type: ignore[override] # Jupyter's own API handler narrows it so
@@ -118,7 +118,7 @@ class UploadHandler(LabHandler):
         if isinstance(connection, HTTP1Connection):
             # Jupyter's own limit is made for notebooks; the signature allows exactly this much.
             connection.set_max_body_size(link.size_bytes + _OVERRUN_BYTES)
-        self._feed = feed = Feed(IDLE_S)
+        self._feed = feed = UploadPipe(IDLE_S)
         place = self.place
 
         def store() -> Asset:

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from fusionflow_nb.assets.sniff import DECLARED_TYPES, HEAD_BYTES, sniff
-from fusionflow_nb.lab.refusals import TooLongError, WrongDigestError, WrongLengthError, WrongTypeError
+from fusionflow_nb.lab.errors import TooLongError, WrongDigestError, WrongLengthError, WrongTypeError
 from fusionflow_nb.lab.signing import ANY_TYPE
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
-from fusionflow_nb.lab.refusals import CutOffError, StalledError
+from fusionflow_nb.lab.errors import CutOffError, StalledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ T = TypeVar("T")
 ROOM_CHUNKS = 16
 
 
-class Feed:
+class UploadPipe:
     """A narrow pipe: `give`, `end`, `cut` on the loop, `chunks` in one thread.
 
     Args:

@@ -16,8 +16,8 @@ from tornado.iostream import StreamClosedError
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import DECLARED_TYPES, EXTENSIONS, HEAD_BYTES, sniff
 from fusionflow_nb.lab.base import LabHandler
+from fusionflow_nb.lab.errors import NoPreviewError
 from fusionflow_nb.lab.ranges import Stretch, UnsatisfiableRangeError, names_etag, read_range
-from fusionflow_nb.lab.refusals import NoPreviewError
 from fusionflow_nb.lab.signing import ANY_TYPE, Link
 from fusionflow_nb.media.values import Asset
 
