@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from fusionflow_nb import errors
 from fusionflow_nb.api.flow import Flow
-from fusionflow_nb.cli import main, say
+from fusionflow_nb.cli import main, output
 from fusionflow_nb.session import current_session, use_session
 from fusionflow_nb.settings.environment import HOME_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour
@@ -565,5 +565,5 @@ def test_help_and_version_need_nothing(tmp_path: Path) -> None:
 
 def test_a_line_is_a_line() -> None:
     """Whatever a message holds, stderr gets one line of it."""
-    assert say.as_line("a\nb\r\n  c\x1b[0m") == r"a b c\x1b[0m"
+    assert output.as_line("a\nb\r\n  c\x1b[0m") == r"a b c\x1b[0m"
     assert isinstance(errors.TapeError("x"), errors.FusionFlowError)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pillow
 
-from fusionflow_nb import demo as scene
 from fusionflow_nb.api.flow import Flow, recipe
+from fusionflow_nb.cli import demo_flow as scene
 from fusionflow_nb.media.video import video_facts
 from fusionflow_nb.settings.environment import HOME_VARIABLE
 

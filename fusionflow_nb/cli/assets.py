@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fusionflow_nb.cli import say
-from fusionflow_nb.cli.border import FAILED
+from fusionflow_nb.cli import output
+from fusionflow_nb.cli.error_boundary import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ def sync() -> None:
     from fusionflow_nb.maintenance import asset_sync  # noqa: PLC0415
 
     count = asset_sync.sync(_left)
-    say.line(f"{count} file{'' if count == 1 else 's'} brought to {asset_sync.bucket_store().bucket.settings.uri}.")
+    output.line(f"{count} file{'' if count == 1 else 's'} brought to {asset_sync.bucket_store().bucket.settings.uri}.")
 
 
 @assets.command()
@@ -36,7 +36,7 @@ def pull() -> None:
     from fusionflow_nb.maintenance import asset_sync  # noqa: PLC0415
 
     count = asset_sync.pull()
-    say.line(f"{count} file{'' if count == 1 else 's'} fetched.")
+    output.line(f"{count} file{'' if count == 1 else 's'} fetched.")
 
 
 @assets.command()
@@ -48,8 +48,8 @@ def verify(ctx: click.Context, *, fetch: bool) -> None:
 
     wrong = list(asset_sync.verify(fetch=fetch))
     for where, error in wrong:
-        say.line(f"{where}: {error}")
-    say.line("Everything is whole." if not wrong else f"{len(wrong)} damaged.")
+        output.line(f"{where}: {error}")
+    output.line("Everything is whole." if not wrong else f"{len(wrong)} damaged.")
     if wrong:
         ctx.exit(FAILED)
 
@@ -71,17 +71,17 @@ def gc(flows: Sequence[Path], *, in_bucket: bool, delete: bool) -> None:
     found = asset_sync.garbage(flows, in_bucket=in_bucket)
     names = [str(one.path) for one in found.files] + [one.key for one in found.objects]
     for name in names[:_SHOWN]:
-        say.line(name)
+        output.line(name)
     if len(names) > _SHOWN:
-        say.line(f"and {len(names) - _SHOWN} more")
+        output.line(f"and {len(names) - _SHOWN} more")
     size = f"{found.size_bytes / 1e6:.1f} MB in {len(names)} file{'' if len(names) == 1 else 's'}"
     if not delete:
-        say.line(f"{size} that nothing names. `fusionflow assets gc --delete` deletes.")
+        output.line(f"{size} that nothing names. `fusionflow assets gc --delete` deletes.")
         return
     asset_sync.collect(found)
-    say.line(f"{size} deleted.")
+    output.line(f"{size} deleted.")
 
 
 def _left(left: int, of: int) -> None:
-    if say.is_watched():
-        say.line(f"{left} of {of} left", style="dim")
+    if output.is_watched():
+        output.line(f"{left} of {of} left", style="dim")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fusionflow_nb import __version__, display, errors
-from fusionflow_nb.cli import say
+from fusionflow_nb.cli import output
 from fusionflow_nb.cli.assets import assets
-from fusionflow_nb.cli.border import FAILED, JSON_WANTED, WRONG, Border, complain, exit_code
+from fusionflow_nb.cli.error_boundary import FAILED, JSON_WANTED, WRONG, ErrorBoundary, exit_code, print_error
 
 # Everything else is imported by the command that needs it: `fusionflow --help` starts at once.
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.plan.price import Price
 
 
-@click.group(cls=Border, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=ErrorBoundary, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fusionflow")
 def main() -> None:
     """Generative media as flows: nothing is paid twice, nothing is lost, everything can be asked in SQL."""
@@ -37,9 +37,9 @@ def main() -> None:
 )
 def demo(folder: Path) -> None:
     """Generate, edit, upscale and animate real pictures, without a key; then ask what happened in SQL."""
-    from fusionflow_nb import demo as scene  # noqa: PLC0415
     from fusionflow_nb import tape  # noqa: PLC0415
-    from fusionflow_nb.cli.given import folder_for  # noqa: PLC0415
+    from fusionflow_nb.cli import demo_flow as scene  # noqa: PLC0415
+    from fusionflow_nb.cli.arguments import folder_for  # noqa: PLC0415
     from fusionflow_nb.session import Session, use_session  # noqa: PLC0415
 
     folder_for(folder)
@@ -48,23 +48,23 @@ def demo(folder: Path) -> None:
         use_session(Session(Path(home)))
         try:
             flow = scene.build()
-            say.heading("first run")
+            output.heading("first run")
             run = _shown(flow.run())
             run.result()  # what failed, fails the demo
             saved = scene.save(run, folder)
             flow_file = flow.save(folder / "neon-city.flow.json")
-            say.heading("what SQL says")
-            say.line(scene.QUESTION, style="dim")
+            output.heading("what SQL says")
+            output.line(scene.QUESTION, style="dim")
             _say_rows(tape.sql(scene.QUESTION))
-            say.heading("second run")
+            output.heading("second run")
             again = _shown(flow.run())
             states = sorted({status.state for status in again.jobs.values()})
-            say.line(f"every job says: {', '.join(states)}; paid: ${again.cost_usd:.2f}")
-            say.heading("look at")
+            output.line(f"every job says: {', '.join(states)}; paid: ${again.cost_usd:.2f}")
+            output.heading("look at")
             for path in (saved.still, saved.film, saved.sheet):
-                say.line(path)
-            say.heading("go on with")
-            say.line(f"{_this_command()} run {flow_file} --set time=dawn --out {folder / 'dawn'}")
+                output.line(path)
+            output.heading("go on with")
+            output.line(f"{_this_command()} run {flow_file} --set time=dawn --out {folder / 'dawn'}")
         finally:
             use_session(None)
 
@@ -102,28 +102,28 @@ def run(  # noqa: PLR0917 - click gives them by name
     confirmed: bool,  # noqa: FBT001
 ) -> None:
     """Run FLOW: a .flow.json, or a picture, film or sound that carries its recipe."""
-    from fusionflow_nb.cli import given  # noqa: PLC0415
+    from fusionflow_nb.cli import arguments  # noqa: PLC0415
 
     ctx.meta[JSON_WANTED] = as_json
     for path in node_files:
-        given.declare_nodes(path)
-    flow = given.flow_of(flow_file)
+        arguments.declare_nodes(path)
+    flow = arguments.flow_of(flow_file)
     for assignment in assignments:
-        given.assign(flow, assignment)
+        arguments.assign(flow, assignment)
     if dry_run:
         ctx.exit(_say_plan(flow, targets, as_json=as_json))
     if folder is not None:
-        given.folder_for(folder)
+        arguments.folder_for(folder)
     running = flow.run(*targets, unpriced=unpriced, confirmed=confirmed)
     running = running.wait() if as_json else _shown(running)
     saved = running.save(folder) if folder is not None else []
     if as_json:
-        click.echo(say.as_json(_facts(running, saved)))
+        click.echo(output.as_json(_facts(running, saved)))
     for path in [] if as_json else saved:
-        say.line(path)
+        output.line(path)
     if running.status != "succeeded":
         for said in dict.fromkeys(str(error) for error in running.errors):
-            complain(said)
+            print_error(said)
         ctx.exit(exit_code(running.errors, otherwise=FAILED))
 
 
@@ -138,7 +138,7 @@ def tape(ctx: click.Context, query: str, *, as_json: bool) -> None:
     ctx.meta[JSON_WANTED] = as_json
     result = current_session().tape.sql(query)
     if as_json:
-        click.echo(say.as_json([dict(zip(result.columns, row, strict=True)) for row in result.rows()]))
+        click.echo(output.as_json([dict(zip(result.columns, row, strict=True)) for row in result.rows()]))
     else:
         _say_rows(result)
 
@@ -149,7 +149,7 @@ def models(task: str | None) -> None:
     """List the models with price and whether a key is at hand."""
     from fusionflow_nb.api import models as models_module  # noqa: PLC0415
 
-    say.table(models_module.COLUMNS, models_module.models(task=task).rows())  # type: ignore[arg-type] # checked there
+    output.table(models_module.COLUMNS, models_module.models(task=task).rows())  # type: ignore[arg-type] # checked there
 
 
 @main.command()
@@ -158,7 +158,7 @@ def resume() -> None:
     from fusionflow_nb.session import current_session  # noqa: PLC0415
 
     count = len(current_session().resume())
-    say.line(f"{count} result{'' if count == 1 else 's'} came home.")
+    output.line(f"{count} result{'' if count == 1 else 's'} came home.")
 
 
 main.add_command(assets)
@@ -188,9 +188,9 @@ def doctor(ctx: click.Context, *, money: bool, mend: bool, r2: bool, origins: Se
     marks = {"well": "✓", "optional": "·", "look": "!", "broken": "✗"}
     if r2:
         for one in found:  # no table: a rule is there to be copied
-            say.line(f"{marks[one.state]} {one.what}: {one.says}")
+            output.line(f"{marks[one.state]} {one.what}: {one.says}")
     else:
-        say.table(("", "", ""), [(marks[one.state], one.what, one.says) for one in found])
+        output.table(("", "", ""), [(marks[one.state], one.what, one.says) for one in found])
     if any(one.state == "broken" for one in found):
         ctx.exit(FAILED)
 
@@ -208,12 +208,12 @@ def _this_command() -> str:
 def _shown(running: RunHandle) -> RunHandle:
     """Wait for the end: live bars where a terminal is; where there is none, how it ended."""
     running.wait()
-    if not say.is_watched():
+    if not output.is_watched():
         rows = [(line.mark, *line[:2], line.elapsed, line.cost, line.words) for line in display.lines(running)]
-        say.table(("", "node", "state", "time", "cost", ""), rows, numbers={3, 4})
-        say.line(f"{running.name} · {running.status} · {running.elapsed_s:.1f} s · {running.cost_text}")
+        output.table(("", "node", "state", "time", "cost", ""), rows, numbers={3, 4})
+        output.line(f"{running.name} · {running.status} · {running.elapsed_s:.1f} s · {running.cost_text}")
     elif not display.is_watched():
-        say.console().print(display.terminal_table(running))  # the bars went elsewhere: stderr is no terminal
+        output.console().print(display.terminal_table(running))  # the bars went elsewhere: stderr is no terminal
     return running
 
 
@@ -236,9 +236,9 @@ def _say_plan(flow: Flow, targets: Sequence[str], *, as_json: bool) -> int:
                 for node_id, state in wanted.items()
             },
         }
-        click.echo(say.as_json(said))
+        click.echo(output.as_json(said))
     else:
-        say.table(
+        output.table(
             ("node", "state", "price", "because"),
             [
                 (node_id, state, cost.says_of(node_id), "; ".join(reasons.get(node_id, [])))
@@ -246,9 +246,9 @@ def _say_plan(flow: Flow, targets: Sequence[str], *, as_json: bool) -> int:
             ],
             numbers={2},
         )
-        say.line(f"price: {cost}")
+        output.line(f"price: {cost}")
     for problem in problems:
-        complain(problem)
+        print_error(problem)
     return WRONG if problems else 0
 
 
@@ -268,7 +268,7 @@ def _node_price(cost: Price, node_id: str) -> dict[str, Any]:
 @click.option("--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0 takes a free one.")
 def simulate(port: int) -> None:
     """Stand in for the services on this machine: try a flow over many of them without a key, until Ctrl-C."""
-    from fusionflow_nb.cli.simulated import serve  # noqa: PLC0415
+    from fusionflow_nb.cli.simulate import serve  # noqa: PLC0415
 
     serve(port)
 
@@ -299,7 +299,7 @@ def _facts(running: RunHandle, saved: Sequence[Path]) -> dict[str, Any]:
 def _say_rows(result: Any) -> None:  # noqa: ANN401 - the tape's Result
     numbers = {place for place, kind in enumerate(result.types) if kind.partition("(")[0] in _NUMBERS}
     rows = [tuple("" if cell is None else str(cell) for cell in row) for row in result.rows()]
-    say.table(result.columns, rows, numbers=numbers)
+    output.table(result.columns, rows, numbers=numbers)
 
 
 _NUMBERS = frozenset(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fusionflow_nb.cli import say
-from fusionflow_nb.cli.border import JSON_WANTED
+from fusionflow_nb.cli import output
 from fusionflow_nb.cli.commands import main
+from fusionflow_nb.cli.error_boundary import JSON_WANTED
 
 if TYPE_CHECKING:
     from fusionflow_nb.api.budget import Amount
@@ -43,15 +43,15 @@ class Dollars(click.ParamType):  # type: ignore[type-arg] # generic in click's s
 def budget(*, flow: str | None, as_json: bool, **given: tuple[Amount] | None) -> None:
     """Show what may be spent and what is, or set it: dollars, `none` or `default`. It holds for all your kernels."""
     from fusionflow_nb.api import budget as budget_module  # noqa: PLC0415
-    from fusionflow_nb.cli.given import flow_of  # noqa: PLC0415
+    from fusionflow_nb.cli.arguments import flow_of  # noqa: PLC0415
 
     click.get_current_context().meta[JSON_WANTED] = as_json
     of = flow_of(Path(flow)) if flow is not None and Path(flow).exists() else flow
     found = budget_module.budget(of, **{name: amount[0] for name, amount in given.items() if amount is not None})
     if not as_json:
-        say.table(found.columns, found.rows(), numbers=found.numbers)
+        output.table(found.columns, found.rows(), numbers=found.numbers)
         if found.note():
-            say.line(found.note())
+            output.line(found.note())
         return
     said = [
         {
@@ -65,7 +65,7 @@ def budget(*, flow: str | None, as_json: bool, **given: tuple[Amount] | None) ->
         }
         for cap in found
     ]
-    click.echo(say.as_json(said))
+    click.echo(output.as_json(said))
 
 
 @main.group(invoke_without_command=True)
@@ -80,11 +80,11 @@ def operations(ctx: click.Context, *, as_json: bool) -> None:
     ctx.meta[JSON_WANTED] = as_json
     found = listed()
     if as_json:
-        click.echo(say.as_json([dataclasses.asdict(call) for call in found]))
+        click.echo(output.as_json([dataclasses.asdict(call) for call in found]))
         return
     if len(found):
-        say.table(found.columns, found.rows(), numbers=found.numbers)
-    say.line(found.note(in_shell=True))
+        output.table(found.columns, found.rows(), numbers=found.numbers)
+    output.line(found.note(in_shell=True))
 
 
 @operations.command()
@@ -92,7 +92,7 @@ def resume() -> None:
     """Bring home what nobody follows: polling and fetching only, nothing is sent again."""
     from fusionflow_nb.api.operations import operations as listed  # noqa: PLC0415
 
-    say.line(listed().resume())
+    output.line(listed().resume())
 
 
 @operations.command()
@@ -124,4 +124,4 @@ def reconcile(job_id: str) -> None:
 
 
 def _say_outcome(outcome: Outcome) -> None:
-    say.line(f"{outcome.status}, ${outcome.cost_micro_usd / 1e6:.2f}: {outcome.says}")
+    output.line(f"{outcome.status}, ${outcome.cost_micro_usd / 1e6:.2f}: {outcome.says}")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from fusionflow_nb import errors
-from fusionflow_nb.cli import say
+from fusionflow_nb.cli import output
 from fusionflow_nb.settings.environment import SIMULATED, SIMULATOR_VARIABLE
 
 PAUSE_S = 0.5
@@ -29,11 +29,11 @@ async def _served(port: int) -> None:
 
     try:
         async with Simulator(port, World(pause_s=PAUSE_S)) as simulator:
-            say.heading("simulated")
-            say.line(f"{', '.join(SIDES)} at {simulator.base}; pictures are drawn here, and no call costs anything")
-            say.line(f"in another terminal: export {SIMULATOR_VARIABLE}={simulator.base}")
-            say.line(f"in a notebook, first: %env {SIMULATOR_VARIABLE}={simulator.base}")
-            say.line(f"results and sums are kept apart, in the folder {SIMULATED!r} of the home; no key is sent")
+            output.heading("simulated")
+            output.line(f"{', '.join(SIDES)} at {simulator.base}; pictures are drawn here, and no call costs anything")
+            output.line(f"in another terminal: export {SIMULATOR_VARIABLE}={simulator.base}")
+            output.line(f"in a notebook, first: %env {SIMULATOR_VARIABLE}={simulator.base}")
+            output.line(f"results and sums are kept apart, in the folder {SIMULATED!r} of the home; no key is sent")
             await asyncio.Event().wait()
     except OSError as error:
         raise errors.UnwritableError(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fusionflow_nb import errors
-from fusionflow_nb.cli.say import as_line
+from fusionflow_nb.cli.output import as_line
 from fusionflow_nb.settings.environment import RESUME_VARIABLE
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _MONEY_ERRORS = (errors.OverBudgetError, errors.NoFundsError)
 _INTERRUPTED = "interrupted; what services had accepted is remembered: `fusionflow operations resume` brings it home."
 
 
-class Border(click.Group):
+class ErrorBoundary(click.Group):
     """The commands, and what becomes of whatever they raise."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
@@ -44,11 +44,11 @@ class Border(click.Group):
         except errors.FusionFlowError as error:
             if ctx.meta.get(JSON_WANTED):
                 click.echo(json.dumps({"error": error.to_payload()}, indent=2))
-            complain(error)
+            print_error(error)
             ctx.exit(exit_code([error]))
         except KeyboardInterrupt:
             _impatience_ends_it()
-            complain(_INTERRUPTED)
+            print_error(_INTERRUPTED)
             ctx.exit(INTERRUPTED)
 
 
@@ -70,7 +70,7 @@ JSON_WANTED = "fusionflow_nb.json"
 """In `ctx.meta`: stdout belongs to a program, which is to find JSON there whatever happens."""
 
 
-def complain(what: object) -> None:
+def print_error(what: object) -> None:
     """One line on stderr."""
     click.echo(f"fusionflow: {as_line(str(what))}", err=True)
 
