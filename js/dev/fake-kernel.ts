@@ -1,6 +1,6 @@
 /** A kernel for the dev page: the same words over a channel, made-up results, no Python, no money. */
 
-import { applyAll } from "../src/state/apply"
+import { applyEdits } from "../src/state/apply"
 import { type Document, fromWire, reachable, toWire } from "../src/state/document"
 import { EditError } from "../src/state/json-values"
 import type { Catalog } from "../src/state/ports"
@@ -93,7 +93,7 @@ export class FakeKernel implements Channel {
 
   /** A change from a cell. */
   edit(edits: Edit[], origin = "python", id?: string): void {
-    const done = applyAll(this.document, edits)
+    const done = applyEdits(this.document, edits)
     this.document = done.document
     this.#undo.push(done.inverse)
     this.#redo = []
@@ -224,7 +224,7 @@ export class FakeKernel implements Channel {
     const [from, to] = which === "undo" ? [this.#undo, this.#redo] : [this.#redo, this.#undo]
     const step = from.pop()
     if (!step) return
-    const done = applyAll(this.document, [step])
+    const done = applyEdits(this.document, [step])
     this.document = done.document
     to.push(done.inverse)
     this.#told([step], which)

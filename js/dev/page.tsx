@@ -1,13 +1,13 @@
 /** The dev page: `?scene=city&theme=dark`; everything can be seen and tested without Jupyter. */
 
 import type { ReactFlowInstance } from "@xyflow/react"
-import { type Grade, gradeTable, NEUTRAL } from "../src/gl/grade-table"
-import { drawGraded, graderHeld } from "../src/gl/grader"
+import { type Grade, gradeTable, NEUTRAL_GRADE } from "../src/gl/grade-table"
+import { acquireGrader, drawGraded } from "../src/gl/grader"
 import { loadPicture } from "../src/gl/picture"
 import type widget from "../src/index"
-import { bridgeOver, draw } from "../src/index"
-import { reduced } from "../src/state/runs"
-import { resultsOf } from "../src/state/viewer-state"
+import { createBridgeOver, mountCanvas } from "../src/index"
+import { reduceRunEvents } from "../src/state/runs"
+import { nodeResults } from "../src/state/viewer-state"
 import type { RunEvent } from "../src/wire/run"
 import { FakeKernel } from "./fake-kernel"
 import { worldOf } from "./scenes"
@@ -17,17 +17,17 @@ document.body.dataset.theme = query.get("theme") ?? "dark"
 const world = worldOf(query.get("scene") ?? "city")
 if (query.get("bytes") === "kernel") world.bytes = "kernel"
 const kernel = new FakeKernel(world)
-const bridge = bridgeOver(kernel)
+const bridge = createBridgeOver(kernel)
 // The kernel here is JavaScript too: what it takes to make up its words is not the canvas's time.
 kernel.listen((message) => message.type === "snapshot" && performance.mark("begin"))
-const stop = draw(document.body, bridge, "100vh")
+const stop = mountCanvas(document.body, bridge, "100vh")
 
 /** For journeys and measurements. */
 export interface Dev {
   kernel: FakeKernel
   bridge: typeof bridge
   stop: () => void
-  draw: typeof draw
+  draw: typeof mountCanvas
   flow: () => ReactFlowInstance | null
   reduce: (events: RunEvent[]) => void
   /** The widget as anywidget has it: a module from a blob. */
@@ -58,30 +58,31 @@ async function drop(names: string[], at: { x: number; y: number }, kind: "drop" 
 
 async function graded(url: string, settings: Partial<Grade>): Promise<number[]> {
   const picture = await loadPicture(url)
-  const letGo = graderHeld(() => undefined)
+  const letGo = acquireGrader(() => undefined)
   const canvas = document.createElement("canvas")
   canvas.width = picture.naturalWidth
   canvas.height = picture.naturalHeight
-  if (!letGo || !drawGraded(canvas, picture, gradeTable({ ...NEUTRAL, ...settings }))) throw new Error("no WebGL2")
+  if (!letGo || !drawGraded(canvas, picture, gradeTable({ ...NEUTRAL_GRADE, ...settings })))
+    throw new Error("no WebGL2")
   const { data } = (canvas.getContext("2d") as CanvasRenderingContext2D).getImageData(0, 0, canvas.width, canvas.height)
   letGo()
   return [...data].filter((_, at) => at % 4 !== 3)
 }
 
-const reduce = (events: RunEvent[]) => bridge.store.setState(({ runs }) => ({ runs: reduced(runs, events) }))
+const reduce = (events: RunEvent[]) => bridge.store.setState(({ runs }) => ({ runs: reduceRunEvents(runs, events) }))
 Object.assign(globalThis, {
   dev: {
     kernel,
     bridge,
     stop,
-    draw,
+    draw: mountCanvas,
     flow: () => bridge.flow.current,
     reduce,
     load: (url) => import(url),
     drop,
     graded,
     mark: (nodeId, at) => {
-      const ref = resultsOf(bridge.store.getState(), bridge.derived, nodeId)[at]
+      const ref = nodeResults(bridge.store.getState(), bridge.derived, nodeId)[at]
       if (ref) bridge.looking.mark(ref)
     },
   } satisfies Dev,

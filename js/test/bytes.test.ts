@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { type Addressed, Bytes, LostBytesError } from "../src/bridge/bytes"
-import { atBase, baseOf, xsrfOf } from "../src/bridge/server"
+import { BytesNotFoundError, type MediaAddress, MediaBytes } from "../src/bridge/bytes"
+import { resolveUrl, serverBaseUrl, xsrfToken } from "../src/bridge/server"
 import { Session } from "../src/state/session"
 import type { Channel, FromKernel, Snapshot, ToKernel } from "../src/wire/messages"
 
@@ -52,34 +52,34 @@ function bench(answers: Answers, server: (url: string) => Response | null, mostK
     return response
   }) as typeof fetch
   let now = 1e6
-  const bytes = new Bytes(new Session(channel), fetcher, BASE, () => now, mostKeptBytes)
+  const bytes = new MediaBytes(new Session(channel), fetcher, BASE, () => now, mostKeptBytes)
   return { bytes, sent, asked, pass: (ms: number) => (now += ms) }
 }
 
 const probes = (answer: string) => (url: string) =>
   url.includes("/probe?") ? Response.json({ answer }) : new Response("ok")
-const cell = (name: string): Addressed => ({ sha256: name, url: `fusionflow/assets/${name}.png?signature=1` })
+const cell = (name: string): MediaAddress => ({ sha256: name, url: `fusionflow/assets/${name}.png?signature=1` })
 const ofType = (sent: ToKernel[], type: string) => sent.filter((one) => one.type === type)
 
 describe("addresses", () => {
   it("begin at the base URL that the page says, else at the root of its origin", () => {
-    expect(baseOf({ ...page, config: '{"baseUrl": "/user/ada/"}' })).toBe(BASE)
-    expect(baseOf({ ...page, config: '{"baseUrl": "/user/ada"}' })).toBe(BASE)
-    expect(baseOf({ ...page, bodyBase: "/nb/" })).toBe("https://hub.example/nb/")
-    expect(baseOf({ ...page, config: "no JSON" })).toBe("https://hub.example/")
-    expect(baseOf(page)).toBe("https://hub.example/")
+    expect(serverBaseUrl({ ...page, config: '{"baseUrl": "/user/ada/"}' })).toBe(BASE)
+    expect(serverBaseUrl({ ...page, config: '{"baseUrl": "/user/ada"}' })).toBe(BASE)
+    expect(serverBaseUrl({ ...page, bodyBase: "/nb/" })).toBe("https://hub.example/nb/")
+    expect(serverBaseUrl({ ...page, config: "no JSON" })).toBe("https://hub.example/")
+    expect(serverBaseUrl(page)).toBe("https://hub.example/")
   })
 
   it("stay as they are where they are absolute", () => {
-    expect(atBase(BASE, "fusionflow/assets/a.png")).toBe(`${BASE}fusionflow/assets/a.png`)
+    expect(resolveUrl(BASE, "fusionflow/assets/a.png")).toBe(`${BASE}fusionflow/assets/a.png`)
     for (const whole of ["https://bucket.example/a", "blob:x", "data:,", "//cdn.example/a"]) {
-      expect(atBase(BASE, whole)).toBe(whole)
+      expect(resolveUrl(BASE, whole)).toBe(whole)
     }
   })
 
   it("carry Jupyter's token from its cookie", () => {
-    expect(xsrfOf("a=1; _xsrf=2%7Cabc; b=2")).toBe("2|abc")
-    expect(xsrfOf("my_xsrf=1")).toBeNull()
+    expect(xsrfToken("a=1; _xsrf=2%7Cabc; b=2")).toBe("2|abc")
+    expect(xsrfToken("my_xsrf=1")).toBeNull()
   })
 })
 
@@ -125,7 +125,7 @@ describe("bytes", () => {
     expect(ofType(sent, "sign")).toMatchObject([{ sha256: ["a", "b"] }])
     // Another view of the same bytes that still has the old address takes the new one without asking.
     expect(await bytes.renew(cell("a"), "asset", old[0])).toBe(fresh[0])
-    const dead: Addressed = { sha256: "a" }
+    const dead: MediaAddress = { sha256: "a" }
     await expect(bytes.renew(dead, "asset", fresh[0] as string)).rejects.toThrow("They are gone.")
     expect(ofType(sent, "sign")).toHaveLength(1)
     pass(120_000)
@@ -154,7 +154,7 @@ describe("bytes", () => {
       probes("yes"),
     )
     expect(await bytes.find({ sha256: "a" }, "preview")).toBe(`${BASE}fusionflow/p`)
-    await expect(bytes.find({}, "asset")).rejects.toThrow(LostBytesError)
+    await expect(bytes.find({}, "asset")).rejects.toThrow(BytesNotFoundError)
   })
 
   it("of the kernel that nobody shows are let go, the oldest first, and those that are shown are kept", async () => {

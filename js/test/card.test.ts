@@ -1,16 +1,13 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { differing } from "../src/state/card"
+import { textDiff } from "../src/state/card"
 
 describe("what changed, in a line", () => {
   it("shows only the words that differ", () => {
-    expect(differing("neon city at midnight, stars", "neon city at dawn, stars")).toEqual([
-      "… midnight, …",
-      "… dawn, …",
-    ])
-    expect(differing("dawn", "dusk")).toEqual(["dawn", "dusk"])
-    expect(differing("a city", "a city at night")).toEqual(["… city", "… city at night"])
-    expect(differing(3, 5)).toEqual(["3", "5"])
+    expect(textDiff("neon city at midnight, stars", "neon city at dawn, stars")).toEqual(["… midnight, …", "… dawn, …"])
+    expect(textDiff("dawn", "dusk")).toEqual(["dawn", "dusk"])
+    expect(textDiff("a city", "a city at night")).toEqual(["… city", "… city at night"])
+    expect(textDiff(3, 5)).toEqual(["3", "5"])
   })
 
   it("never says the same of texts that differ in their words", () => {
@@ -18,7 +15,7 @@ describe("what changed, in a line", () => {
     fc.assert(
       fc.property(words, words, (old, now) => {
         fc.pre(old !== now)
-        const [before, after] = differing(old, now)
+        const [before, after] = textDiff(old, now)
         expect(before).not.toBe(after)
       }),
     )

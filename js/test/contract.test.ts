@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { apply } from "../src/state/apply"
+import { applyEdit } from "../src/state/apply"
 import { type Document, fromWire, toWire } from "../src/state/document"
 import { EditError } from "../src/state/json-values"
 import type { Edit, JsonObject, WireGraph } from "../src/wire/flow"
@@ -28,11 +28,11 @@ describe("edits recorded from the kernel", () => {
       for (const step of walk) {
         const before = toWire(document)
         if (step.is_refused) {
-          expect(() => apply(document, step.edit), JSON.stringify(step.edit)).toThrow(EditError)
+          expect(() => applyEdit(document, step.edit), JSON.stringify(step.edit)).toThrow(EditError)
           expect(toWire(document)).toEqual(before)
           continue
         }
-        const done = apply(document, step.edit)
+        const done = applyEdit(document, step.edit)
         const after = toWire(done.document)
         expect(after.graph, JSON.stringify(step.edit)).toEqual(step.graph)
         expect([after.variables, after.name]).toEqual([step.variables, step.name])
@@ -42,7 +42,7 @@ describe("edits recorded from the kernel", () => {
           step.graph.nodes.map((node) => Object.keys(node.data.params ?? {})),
         )
         for (const inverse of [done.inverse, step.inverse as Edit]) {
-          expect(toWire(apply(done.document, inverse).document)).toEqual(before)
+          expect(toWire(applyEdit(done.document, inverse).document)).toEqual(before)
         }
         document = done.document
       }

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs"
 import fc from "fast-check"
 import { describe, expect, it, vi } from "vitest"
-import { chipsOf } from "../src/state/card"
-import { estimated, farText } from "../src/state/estimate"
+import { statusChips } from "../src/state/card"
+import { estimateProgress, progressText } from "../src/state/estimate"
 import { Previews } from "../src/state/previews"
-import { noRuns, reduced } from "../src/state/runs"
+import { emptyRuns, reduceRunEvents } from "../src/state/runs"
 import type { RunEvent } from "../src/wire/run"
 
 const shared: { elapsed_s: number; typical_s: number; fraction: number }[] = JSON.parse(
@@ -18,41 +18,41 @@ const running = (more: Partial<RunEvent>): RunEvent => ({
   ...more,
 })
 const expected = { since_us: 5_000_000, typical_s: 10 }
-const jobs = (...events: RunEvent[]) => [...(reduced(noRuns, events).nodes.get("a")?.jobs.values() ?? [])]
+const jobs = (...events: RunEvent[]) => [...(reduceRunEvents(emptyRuns, events).nodes.get("a")?.jobs.values() ?? [])]
 
 describe("estimates", () => {
   it("are the kernel's", () => {
     for (const { elapsed_s, typical_s, fraction } of shared)
-      expect(estimated({ since_us: 5_000_000, typical_s }, (5 + elapsed_s) * 1000)).toBeCloseTo(fraction, 12)
+      expect(estimateProgress({ since_us: 5_000_000, typical_s }, (5 + elapsed_s) * 1000)).toBeCloseTo(fraction, 12)
   })
 
   it("never say that it is done", () => {
     fc.assert(
       fc.property(fc.double({ min: 0.001, max: 1e6, noNaN: true }), fc.nat(), (typical_s, nowMs) => {
-        expect(estimated({ since_us: 0, typical_s }, nowMs)).toBeLessThanOrEqual(0.99)
+        expect(estimateProgress({ since_us: 0, typical_s }, nowMs)).toBeLessThanOrEqual(0.99)
       }),
     )
   })
 
   it("are marked, where what a service says is not", () => {
-    expect(farText(jobs(running({ expected })), 9_500)).toBe("~40 %")
-    expect(farText(jobs(running({ progress: 0.4 })), 9_500)).toBe("40 %")
-    expect(farText(jobs(running({ expected }), running({ progress: 0.3 })), 9_500)).toBe("30 %")
+    expect(progressText(jobs(running({ expected })), 9_500)).toBe("~40 %")
+    expect(progressText(jobs(running({ progress: 0.4 })), 9_500)).toBe("40 %")
+    expect(progressText(jobs(running({ expected }), running({ progress: 0.3 })), 9_500)).toBe("30 %")
     const two = jobs(
       running({ expected, coordinate: [["seed", "1"]] }),
       running({ coordinate: [["seed", "2"]], progress: 0.2 }),
     )
-    expect(farText(two, 9_500)).toBe("~30 %")
+    expect(progressText(two, 9_500)).toBe("~30 %")
   })
 
   it("wait for the end of a queue", () => {
-    expect(farText(jobs(running({ expected, queue_position: 2 })), 9_500)).toBe("0 %")
+    expect(progressText(jobs(running({ expected, queue_position: 2 })), 9_500)).toBe("0 %")
   })
 
   it("make a chip of its own, which says why it is one", () => {
-    const run = reduced(noRuns, [running({ expected })]).nodes.get("a")
+    const run = reduceRunEvents(emptyRuns, [running({ expected })]).nodes.get("a")
     const facts = { node: {} as never, type: undefined, plan: undefined, run, results: undefined, isAsked: false }
-    const [chip] = chipsOf(facts)
+    const [chip] = statusChips(facts)
     expect(chip).toMatchObject({ isGuessed: true })
     expect(chip?.title).toContain("does not say")
   })

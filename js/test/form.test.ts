@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { nodeFrom } from "../src/state/document"
-import { fieldsOf, fieldsOnCard, problemOf, taskOf } from "../src/state/form"
-import { boxOf } from "../src/state/node-layout"
+import { fieldsOf, fieldsOnCard, taskOf, validateField } from "../src/state/form"
+import { layoutNode } from "../src/state/node-layout"
 import type { JsonObject } from "../src/wire/flow"
 import { catalog, models } from "./catalog"
 
@@ -54,10 +54,10 @@ describe("a form", () => {
   it("says what is wrong with a value, and leaves variables to the kernel", () => {
     const field = fieldsOf(typeOf("grade"), node("grade"), null).find((one) => one.name === "exposure")
     if (!field) throw new Error("no field")
-    expect(problemOf(field, 9)).toBe("At most 4.")
-    expect(problemOf(field, 1)).toBeNull()
-    expect(problemOf(field, "{{stops}}")).toBeNull()
-    expect(problemOf(field, "dark")).toBe("A number is needed here.")
+    expect(validateField(field, 9)).toBe("At most 4.")
+    expect(validateField(field, 1)).toBeNull()
+    expect(validateField(field, "{{stops}}")).toBeNull()
+    expect(validateField(field, "dark")).toBe("A number is needed here.")
   })
 
   it("asks a model for the task that the connected ports make", () => {
@@ -86,7 +86,7 @@ describe("a box", () => {
         reasons: [],
         error: null,
       }
-      const box = boxOf(facts)
+      const box = layoutNode(facts)
       let y = 36
       for (const section of box.sections) {
         expect(section.y).toBe(y)

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { type Grade, gradeOf, gradeTable, NEUTRAL, TABLE_SIZE } from "../src/gl/grade-table"
+import { type Grade, gradeTable, NEUTRAL_GRADE, parseGrade, TABLE_SIZE } from "../src/gl/grade-table"
 
 interface Fixture {
   table_stride: number
@@ -11,7 +11,7 @@ const fixture: Fixture = JSON.parse(readFileSync(new URL("./fixtures/grade.json"
 describe("the table of a grade", () => {
   for (const { settings, table } of fixture.cases) {
     it(`is the kernel's within rounding: ${JSON.stringify(settings)}`, () => {
-      const made = gradeTable({ ...NEUTRAL, ...settings })
+      const made = gradeTable({ ...NEUTRAL_GRADE, ...settings })
       if (Object.keys(settings).length === 0) {
         expect(made).toBeNull()
         return
@@ -27,12 +27,12 @@ describe("the table of a grade", () => {
 
 describe("the settings of a grade", () => {
   it("are neutral where nothing is said", () => {
-    expect(gradeOf({})).toEqual(NEUTRAL)
-    expect(gradeOf({ exposure: null, gain: 2 })).toEqual({ ...NEUTRAL, gain: 2 })
+    expect(parseGrade({})).toEqual(NEUTRAL_GRADE)
+    expect(parseGrade({ exposure: null, gain: 2 })).toEqual({ ...NEUTRAL_GRADE, gain: 2 })
   })
   it("are none where the kernel would refuse one", () => {
-    expect(gradeOf({ contrast: 1.01 })).toBeNull()
-    expect(gradeOf({ gamma: "{{g}}" })).toBeNull()
-    expect(gradeOf({ gamma: Number.NaN })).toBeNull()
+    expect(parseGrade({ contrast: 1.01 })).toBeNull()
+    expect(parseGrade({ gamma: "{{g}}" })).toBeNull()
+    expect(parseGrade({ gamma: Number.NaN })).toBeNull()
   })
 })

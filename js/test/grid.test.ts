@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import type { CellView } from "../src/state/card"
-import { gridOf, pickLabel, shownCells } from "../src/state/grid"
+import { layoutGrid, pickLabel, visibleCells } from "../src/state/grid"
 
 const axis = (name: string, count: number) => ({ name, labels: Array.from({ length: count }, (_, i) => `${name}${i}`) })
 const cells = (...axes: ReturnType<typeof axis>[]): CellView[] =>
@@ -28,32 +28,32 @@ describe("the cells of a batch", () => {
   it("make a table where there are two axes: rows by the first, columns by the last", () => {
     const axes = [axis("prompt", 2), axis("seed", 3)]
     const all = cells(...axes)
-    const grid = gridOf({ ...facts, axes, cells: all })
+    const grid = layoutGrid({ ...facts, axes, cells: all })
     expect(grid).toMatchObject({ kind: "table", columns: 3, rows: 2, axis: "seed", more: 0 })
     expect(grid.headers).toEqual(["seed0", "seed1", "seed2"])
     expect(grid.sides).toEqual(["prompt0", "prompt1"])
-    expect(shownCells(grid, all)).toEqual(all)
+    expect(visibleCells(grid, all)).toEqual(all)
   })
 
   it("leave a hole in a table where one was not made", () => {
     const axes = [axis("prompt", 2), axis("seed", 2)]
     const all = cells(...axes).filter((one) => one.key !== "prompt,prompt0,seed,seed1")
-    const shown = shownCells(gridOf({ ...facts, axes, cells: all }), all)
+    const shown = visibleCells(layoutGrid({ ...facts, axes, cells: all }), all)
     expect(shown.map((one) => one?.label ?? null)).toEqual(["seed0", null, "seed0", "seed1"])
   })
 
   it("say how many found no place", () => {
     const axes = [axis("prompt", 6), axis("seed", 7)]
-    expect(gridOf({ ...facts, axes, cells: cells(...axes) }).more).toBe(42 - 20)
+    expect(layoutGrid({ ...facts, axes, cells: cells(...axes) }).more).toBe(42 - 20)
     const one = [axis("seed", 21)]
-    expect(gridOf({ ...facts, axes: one, cells: cells(...one) }).more).toBe(5)
+    expect(layoutGrid({ ...facts, axes: one, cells: cells(...one) }).more).toBe(5)
   })
 
   it("all stand in a strip, however many", () => {
     const axes = [axis("prompt", 6), axis("seed", 7)]
     const all = cells(...axes)
-    const grid = gridOf({ ...facts, axes, cells: all, isStrip: true })
-    expect(shownCells(grid, all)).toHaveLength(42)
+    const grid = layoutGrid({ ...facts, axes, cells: all, isStrip: true })
+    expect(visibleCells(grid, all)).toHaveLength(42)
     expect(grid.more).toBe(0)
   })
 

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest"
-import { KEYS } from "../src/canvas/keys"
+import { KEY_BINDINGS } from "../src/canvas/keys"
 
 it("gives every key one thing to do", () => {
-  const done = KEYS.filter((one) => one.run).map((one) => one.keys)
+  const done = KEY_BINDINGS.filter((one) => one.run).map((one) => one.keys)
   expect(done.filter((keys, at) => done.indexOf(keys) !== at)).toEqual([])
 })

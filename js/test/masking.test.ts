@@ -2,23 +2,23 @@ import { inflateSync } from "node:zlib"
 import { describe, expect, it } from "vitest"
 import { greyPng } from "../src/mask/png"
 import {
+  activeSteps,
+  addStep,
   brightness,
-  current,
-  LARGEST,
-  marked,
-  noMarks,
-  outline,
-  redone,
-  resized,
-  SMALLEST,
-  undone,
+  emptyHistory,
+  MAX_BRUSH_PX,
+  MIN_BRUSH_PX,
+  redoStep,
+  resizeBrush,
+  strokeOutline,
+  undoStep,
 } from "../src/mask/strokes"
-import { fitted, toPicture, zoomed } from "../src/mask/view"
-import { applyAll } from "../src/state/apply"
+import { fitView, toPicturePoint, zoomView } from "../src/mask/view"
+import { applyEdits } from "../src/state/apply"
 import { emptyDocument } from "../src/state/document"
 import { freeBelow, maskBasis, maskEdits } from "../src/state/masking"
-import { noRuns, withResults } from "../src/state/runs"
-import { type CanvasState, makeStore } from "../src/state/store"
+import { emptyRuns, withResults } from "../src/state/runs"
+import { type CanvasState, createCanvasStore } from "../src/state/store"
 import type { Edit } from "../src/wire/flow"
 import { catalog } from "./catalog"
 
@@ -31,7 +31,7 @@ const SETUP: Edit[] = [
 ]
 
 function stateAfter(edits: Edit[], pictures: number): CanvasState {
-  const state = makeStore().getState()
+  const state = createCanvasStore().getState()
   const jobs = Array.from({ length: pictures }, (_, at) => ({
     coordinate: [["seed", String(at)]] as [string, string][],
     state: "succeeded" as const,
@@ -40,8 +40,8 @@ function stateAfter(edits: Edit[], pictures: number): CanvasState {
   return {
     ...state,
     catalog,
-    runs: withResults(noRuns, { still: jobs }),
-    shared: { ...state.shared, shown: applyAll(emptyDocument, edits).document },
+    runs: withResults(emptyRuns, { still: jobs }),
+    shared: { ...state.shared, shown: applyEdits(emptyDocument, edits).document },
   }
 }
 
@@ -60,7 +60,7 @@ describe("a mask", () => {
     const after = stateAfter([...SETUP, ...first], 1)
     expect(after.shared.shown.edges).toContainEqual(expect.objectContaining({ target: "edit", targetHandle: "mask" }))
     expect(maskBasis(after, "edit", "mask").mask).toMatchObject({ sha256: ASSET.sha256 })
-    const again = applyAll(after.shared.shown, maskEdits(after, "edit", "mask", OTHER, { x: 0, y: 0 })).document
+    const again = applyEdits(after.shared.shown, maskEdits(after, "edit", "mask", OTHER, { x: 0, y: 0 })).document
     expect(again.nodes.size).toBe(after.shared.shown.nodes.size)
     expect([...again.nodes.values()].at(-1)?.params).toMatchObject({ name: "mask", asset: OTHER })
   })
@@ -80,7 +80,7 @@ describe("a mask", () => {
       [...SETUP, second, holder("mask"), wire("edit"), wire("second")],
     ]) {
       const state = stateAfter(setup, 1)
-      const done = applyAll(state.shared.shown, maskEdits(state, "edit", "mask", OTHER, { x: 0, y: 0 })).document
+      const done = applyEdits(state.shared.shown, maskEdits(state, "edit", "mask", OTHER, { x: 0, y: 0 })).document
       expect(done.nodes.get("own")?.params.asset).toEqual(ASSET)
       expect(done.edges.filter((one) => one.target === "edit" && one.targetHandle === "mask")).toHaveLength(1)
     }
@@ -109,18 +109,18 @@ describe("a mask", () => {
 
 describe("marks", () => {
   it("are taken back and come again, and a new one ends what could come again", () => {
-    const two = marked(marked(noMarks, { kind: "invert" }), { kind: "clear" })
-    expect(current(undone(two))).toEqual([{ kind: "invert" }])
-    expect(current(redone(undone(two)))).toEqual(current(two))
-    const other = marked(undone(two), { kind: "invert" })
-    expect(current(redone(other))).toEqual([{ kind: "invert" }, { kind: "invert" }])
-    expect(undone(noMarks)).toEqual(noMarks)
+    const two = addStep(addStep(emptyHistory, { kind: "invert" }), { kind: "clear" })
+    expect(activeSteps(undoStep(two))).toEqual([{ kind: "invert" }])
+    expect(activeSteps(redoStep(undoStep(two)))).toEqual(activeSteps(two))
+    const other = addStep(undoStep(two), { kind: "invert" })
+    expect(activeSteps(redoStep(other))).toEqual([{ kind: "invert" }, { kind: "invert" }])
+    expect(undoStep(emptyHistory)).toEqual(emptyHistory)
   })
 
   it("have an outline as wide as the brush, thinner where a pen is pressed less", () => {
     const heightOf = (hasPressure: boolean, pressure: number) => {
       const spots = Array.from({ length: 30 }, (_, at): [number, number, number] => [at * 10, 0, pressure])
-      const ys = outline({ kind: "stroke", spots, size: 40, feather: 0, isEraser: false, hasPressure })
+      const ys = strokeOutline({ kind: "stroke", spots, size: 40, feather: 0, isEraser: false, hasPressure })
         .filter(([x]) => x > 100 && x < 200)
         .map(([, y]) => y)
       return Math.max(...ys) - Math.min(...ys)
@@ -130,10 +130,10 @@ describe("marks", () => {
   })
 
   it("grow and shrink in steps, within bounds", () => {
-    expect(resized(100, 1)).toBe(120)
-    expect(resized(SMALLEST, -1)).toBe(SMALLEST)
-    expect(resized(LARGEST, 1)).toBe(LARGEST)
-    expect(resized(3, 1)).toBe(4)
+    expect(resizeBrush(100, 1)).toBe(120)
+    expect(resizeBrush(MIN_BRUSH_PX, -1)).toBe(MIN_BRUSH_PX)
+    expect(resizeBrush(MAX_BRUSH_PX, 1)).toBe(MAX_BRUSH_PX)
+    expect(resizeBrush(3, 1)).toBe(4)
   })
 
   it("are read from pictures by brightness, seen over black", () => {
@@ -145,13 +145,13 @@ describe("marks", () => {
 
 describe("the painter's view", () => {
   it("shows all of a picture, and keeps what is under the pointer there", () => {
-    const view = fitted({ width: 1000, height: 500 }, { width: 4000, height: 1000 })
-    expect(toPicture(view, { x: 500, y: 250 })).toEqual({ x: 2000, y: 500 })
+    const view = fitView({ width: 1000, height: 500 }, { width: 4000, height: 1000 })
+    expect(toPicturePoint(view, { x: 500, y: 250 })).toEqual({ x: 2000, y: 500 })
     const at = { x: 120, y: 300 }
-    const before = toPicture(view, at)
-    const after = toPicture(zoomed(view, 3, at), at)
+    const before = toPicturePoint(view, at)
+    const after = toPicturePoint(zoomView(view, 3, at), at)
     expect(after.x).toBeCloseTo(before.x)
     expect(after.y).toBeCloseTo(before.y)
-    expect(fitted({ width: 1000, height: 500 }, { width: 10, height: 10 }).zoom).toBe(2)
+    expect(fitView({ width: 1000, height: 500 }, { width: 10, height: 10 }).zoom).toBe(2)
   })
 })

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest"
-import { layered } from "../src/layout/dagre"
-import { apply, applyAll } from "../src/state/apply"
-import { tidied } from "../src/state/arrange"
+import { dagreLayout } from "../src/layout/dagre"
+import { applyEdit, applyEdits } from "../src/state/apply"
+import { tidyEdits } from "../src/state/arrange"
 import { emptyDocument } from "../src/state/document"
-import { snapped } from "../src/state/guides"
-import { added, changed, frameAround, membersOf, noteOf, notesOf, withMembers } from "../src/state/notes"
+import { snapToGuides } from "../src/state/guides"
+import { addNoteEdits, findNote, frameAround, groupMembers, noteEdits, notesOf, withMembers } from "../src/state/notes"
 
 const note = (kind: "group" | "comment", x = 0, y = 0) =>
   ({ kind, text: "words", color: "#2f9e75", x, y, width: 400, height: 300 }) as const
@@ -12,27 +12,27 @@ const rect = (id: string, x: number, y: number, width = 100, height = 60) => ({ 
 
 describe("groups and comments", () => {
   it("are stored in the layout, under ids of their own, and undone exactly", () => {
-    const { edits, ids } = added(emptyDocument, [note("group"), note("comment"), note("group")])
-    const { document, inverse } = applyAll(emptyDocument, edits)
+    const { edits, ids } = addNoteEdits(emptyDocument, [note("group"), note("comment"), note("group")])
+    const { document, inverse } = applyEdits(emptyDocument, edits)
     expect(ids).toEqual(["group/group_1", "group/group_2", "comment/comment_1"])
     expect(notesOf(document, "group")).toHaveLength(2)
     expect(notesOf(document, "comment")[0]?.text).toBe("words")
-    const back = apply(document, inverse).document
+    const back = applyEdit(document, inverse).document
     expect(notesOf(back, "group")).toEqual([])
   })
 
   it("keep fields of a newer version when they are changed", () => {
     const stored = { id: "a", title: "one", x: 0, y: 0, width: 300, height: 200, later: [1] }
-    const before = applyAll(emptyDocument, [{ kind: "set_flow", field: "groups", value: [stored] }]).document
-    const after = applyAll(before, changed(before, new Map([["group/a", { text: "two", x: 5 }]]))).document
+    const before = applyEdits(emptyDocument, [{ kind: "set_flow", field: "groups", value: [stored] }]).document
+    const after = applyEdits(before, noteEdits(before, new Map([["group/a", { text: "two", x: 5 }]]))).document
     expect(after.layout.groups).toEqual([{ ...stored, title: "two", x: 5 }])
-    const gone = applyAll(after, changed(after, new Map([["group/a", null]]))).document
-    expect(noteOf(gone, "group/a")).toBeNull()
+    const gone = applyEdits(after, noteEdits(after, new Map([["group/a", null]]))).document
+    expect(findNote(gone, "group/a")).toBeNull()
   })
 
   it("can be read whatever is stored: a colour that is none, a size that is missing", () => {
     const value = [{ color: "url(x)", width: "wide" }]
-    const { document } = applyAll(emptyDocument, [{ kind: "set_flow", field: "comments", value }])
+    const { document } = applyEdits(emptyDocument, [{ kind: "set_flow", field: "comments", value }])
     const [one] = notesOf(document, "comment")
     expect(one).toMatchObject({ id: "comment/0", text: "", x: 0 })
     expect(one?.color).toMatch(/^#[0-9a-f]{6}$/)
@@ -40,11 +40,11 @@ describe("groups and comments", () => {
   })
 
   it("take along what stands in them, once, and nothing else", () => {
-    const { edits } = added(emptyDocument, [note("group")])
-    const { document } = applyAll(emptyDocument, edits)
+    const { edits } = addNoteEdits(emptyDocument, [note("group")])
+    const { document } = applyEdits(emptyDocument, edits)
     const rects = [rect("in", 50, 50), rect("half", 370, 50), rect("out", 600, 0), rect("wide", -100, 0, 900, 100)]
     const group = notesOf(document, "group")[0]
-    expect(group && membersOf(group, rects)).toEqual(["in"])
+    expect(group && groupMembers(group, rects)).toEqual(["in"])
     const moved = withMembers(document, rects, new Map([["group/group_1", { x: 10, y: -20 }]]))
     expect([...moved]).toEqual([
       ["group/group_1", { x: 10, y: -20 }],
@@ -55,7 +55,7 @@ describe("groups and comments", () => {
   it("frame what they are drawn around, so that it is inside", () => {
     const rects = [rect("a", 0, 0), rect("b", 300, 200)]
     const frame = frameAround(rects)
-    expect(frame && membersOf({ id: "", ...frame }, rects)).toEqual(["a", "b"])
+    expect(frame && groupMembers({ id: "", ...frame }, rects)).toEqual(["a", "b"])
     expect(frameAround([])).toBeNull()
   })
 
@@ -71,7 +71,7 @@ describe("groups and comments", () => {
       ["a", "c"],
       ["b", "d"],
     ]
-    for (const edit of tidied(layered, { ...emptyDocument, edges }, rects, groups)) {
+    for (const edit of tidyEdits(dagreLayout, { ...emptyDocument, edges }, rects, groups)) {
       if (edit.kind === "set_layout") places.set(edit.node_id, { ...rect(edit.node_id, 0, 0), ...edit.fields } as never)
     }
     const frames = groups.map((members) => frameAround(members.flatMap((id) => places.get(id) ?? [])))
@@ -83,12 +83,12 @@ describe("groups and comments", () => {
 
 describe("lining up", () => {
   it("shifts to the nearest edge or middle, and says along which lines", () => {
-    const found = snapped(rect("", 103, 300), [rect("a", 100, 0), rect("b", 106, 900)], 6)
+    const found = snapToGuides(rect("", 103, 300), [rect("a", 100, 0), rect("b", 106, 900)], 6)
     expect(found.dx).toBe(-3)
     expect(found.guides).toEqual([{ axis: "x", at: 100, from: 0, to: 360 }])
   })
 
   it("leaves alone what is too far away", () => {
-    expect(snapped(rect("", 120, 300), [rect("a", 100, 0)], 6)).toEqual({ dx: 0, dy: 0, guides: [] })
+    expect(snapToGuides(rect("", 120, 300), [rect("a", 100, 0)], 6)).toEqual({ dx: 0, dy: 0, guides: [] })
   })
 })

@@ -1,9 +1,16 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { applyAll } from "../src/state/apply"
+import { applyEdits } from "../src/state/apply"
 import { type Document, emptyDocument, toWire } from "../src/state/document"
 import { EditError } from "../src/state/json-values"
-import { confirmed, edited, nothingShared, refused, restarted, type Shared } from "../src/state/pending"
+import {
+  addPendingEdits,
+  confirmEdits,
+  dropRefusedEdits,
+  emptySharedDocument,
+  resetToSnapshot,
+  type SharedDocument,
+} from "../src/state/pending"
 import type { Edit } from "../src/wire/flow"
 import type { FromKernel } from "../src/wire/messages"
 import { anyEdit } from "./arbitrary"
@@ -17,7 +24,7 @@ class World {
   count = 0
   views = ["one", "two"].map((name) => ({
     name,
-    shared: { ...nothingShared, rev: 0 } as Shared,
+    shared: { ...emptySharedDocument, rev: 0 } as SharedDocument,
     up: [] as ({ id: string; edits: Edit[] } | { ask: string })[],
     down: [] as FromKernel[],
     asked: null as string | null,
@@ -28,7 +35,7 @@ class World {
     const view = this.view(index)
     const id = `m${this.count++}`
     try {
-      view.shared = edited(view.shared, { id, edits })
+      view.shared = addPendingEdits(view.shared, { id, edits })
     } catch (error) {
       if (error instanceof EditError) return
       throw error
@@ -46,7 +53,7 @@ class World {
       return
     }
     try {
-      this.document = applyAll(this.document, message.edits).document
+      this.document = applyEdits(this.document, message.edits).document
       this.rev += 1
       for (const one of this.views) {
         one.down.push({ type: "edits", rev: this.rev, origin: view.name, ...message, history })
@@ -64,13 +71,13 @@ class World {
     view.down.shift()
     // Replies and snapshots are asked again for by a timer; here they arrive. Broadcasts may be lost.
     if (isLost && message.type === "edits") return
-    if (message.type === "reply") view.shared = refused(view.shared, message.id)
+    if (message.type === "reply") view.shared = dropRefusedEdits(view.shared, message.id)
     if (message.type === "snapshot") {
-      view.shared = restarted(view.shared, message, view.sentSince)
+      view.shared = resetToSnapshot(view.shared, message, view.sentSince)
       view.asked = null
     }
     if (message.type === "edits" && !view.asked) {
-      const after = confirmed(view.shared, message)
+      const after = confirmEdits(view.shared, message)
       if (after === "gap") this.ask(index)
       else view.shared = after
     }
@@ -159,8 +166,8 @@ describe("two views and a kernel", () => {
 
   it("keep what is shown as it is when their own edit is confirmed", () => {
     const edits: Edit[] = [{ kind: "add_node", node: { id: "a", type: "text" } }]
-    const before = edited({ ...nothingShared, rev: 0 }, { id: "m", edits })
-    const after = confirmed(before, { type: "edits", rev: 1, origin: "me", id: "m", edits, history })
+    const before = addPendingEdits({ ...emptySharedDocument, rev: 0 }, { id: "m", edits })
+    const after = confirmEdits(before, { type: "edits", rev: 1, origin: "me", id: "m", edits, history })
     expect(after !== "gap" && after.shown).toBe(before.shown)
   })
 })

@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { asking, noRuns, notAsked, reduced } from "../src/state/runs"
-import { FrameQueue, verdict } from "../src/state/sequence"
+import { clearRequested, emptyRuns, markRequested, reduceRunEvents } from "../src/state/runs"
+import { checkSequence, FrameQueue } from "../src/state/sequence"
 import type { RunEvent } from "../src/wire/run"
 import { anyEvent } from "./arbitrary"
 
@@ -10,19 +10,20 @@ describe("run events", () => {
     fc.assert(
       fc.property(fc.array(anyEvent, { maxLength: 40 }), fc.array(fc.nat(40), { maxLength: 6 }), (events, cuts) => {
         const places = [0, ...cuts.map((cut) => Math.min(cut, events.length)).sort((a, b) => a - b), events.length]
-        let batched = noRuns
-        for (let i = 1; i < places.length; i++) batched = reduced(batched, events.slice(places[i - 1], places[i]))
-        expect(batched).toEqual(reduced(noRuns, events))
+        let batched = emptyRuns
+        for (let i = 1; i < places.length; i++)
+          batched = reduceRunEvents(batched, events.slice(places[i - 1], places[i]))
+        expect(batched).toEqual(reduceRunEvents(emptyRuns, events))
       }),
     )
   })
 
   it("leave nodes that they do not name the same objects as before", () => {
-    const before = reduced(noRuns, [
+    const before = reduceRunEvents(emptyRuns, [
       { kind: "job-start", run_id: "r", node_id: "a" },
       { kind: "job-start", run_id: "r", node_id: "b" },
     ])
-    const after = reduced(before, [{ kind: "job-progress", run_id: "r", node_id: "b", progress: 0.5 }])
+    const after = reduceRunEvents(before, [{ kind: "job-progress", run_id: "r", node_id: "b", progress: 0.5 }])
     expect(after.nodes.get("a")).toBe(before.nodes.get("a"))
     expect(after.nodes.get("b")).not.toBe(before.nodes.get("b"))
   })
@@ -35,21 +36,21 @@ describe("run events", () => {
       state: "running",
       progress,
     })
-    const after = reduced(noRuns, [at(0.2), at(0.7), at(0.5)])
+    const after = reduceRunEvents(emptyRuns, [at(0.2), at(0.7), at(0.5)])
     expect(after.nodes.get("a")?.jobs.get("")?.progress).toBe(0.7)
   })
 
   it("take the place of the view's own word, and an error takes it back", () => {
-    const asked = asking(noRuns, ["a", "b"], "m1")
-    expect([...reduced(asked, [{ kind: "run-start", run_id: "r", scope: ["a"] }]).asked.keys()]).toEqual(["b"])
-    expect(notAsked(asked, "m1").asked.size).toBe(0)
-    expect(notAsked(asked, "m2")).toBe(asked)
+    const asked = markRequested(emptyRuns, ["a", "b"], "m1")
+    expect([...reduceRunEvents(asked, [{ kind: "run-start", run_id: "r", scope: ["a"] }]).asked.keys()]).toEqual(["b"])
+    expect(clearRequested(asked, "m1").asked.size).toBe(0)
+    expect(clearRequested(asked, "m2")).toBe(asked)
   })
 })
 
 describe("sequence numbers", () => {
   it("tell the next message from an old one and from a gap", () => {
-    expect([verdict(4, 5), verdict(4, 4), verdict(4, 6)]).toEqual(["next", "old", "gap"])
+    expect([checkSequence(4, 5), checkSequence(4, 4), checkSequence(4, 6)]).toEqual(["next", "old", "gap"])
   })
 
   it("let many messages between two frames cost one drawing, in their order", () => {

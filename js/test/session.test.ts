@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { FakeKernel } from "../dev/fake-kernel"
 import { worldOf } from "../dev/scenes"
-import { layered } from "../src/layout/dagre"
-import { Derived } from "../src/state/derived"
+import { dagreLayout } from "../src/layout/dagre"
+import { DerivedState } from "../src/state/derived"
 import { toWire } from "../src/state/document"
 import { Editing } from "../src/state/editing"
 import { Session } from "../src/state/session"
@@ -15,7 +15,7 @@ const opened = (scene = "city") => {
   const kernel = new FakeKernel(worldOf(scene))
   const session = new Session(kernel, (run) => void setTimeout(run, 16))
   vi.advanceTimersByTime(100)
-  const editing = new Editing(session, new Derived(), () => 0.5)
+  const editing = new Editing(session, new DerivedState(), () => 0.5)
   const state = () => session.store.getState()
   return { kernel, session, editing, state }
 }
@@ -228,7 +228,7 @@ describe("editing", () => {
 
   it("tidies so that every edge goes from left to right and no nodes overlap", async () => {
     const { editing, state } = opened()
-    editing.session.store.setState({ layering: layered })
+    editing.session.store.setState({ layering: dagreLayout })
     await editing.tidy()
     const rects = editing.rects(state().shared.shown.nodes.keys())
     const by = new Map(rects.map((rect) => [rect.id, rect]))

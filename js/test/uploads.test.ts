@@ -1,16 +1,16 @@
 import { createHash } from "node:crypto"
 import { describe, expect, it } from "vitest"
-import { Bytes } from "../src/bridge/bytes"
+import { MediaBytes } from "../src/bridge/bytes"
 import { digest } from "../src/bridge/digest-worker"
-import { bucketRefusal, RefusedError, refusalOf } from "../src/bridge/put"
-import { Uploader, type Ways } from "../src/bridge/uploader"
-import { applyAll } from "../src/state/apply"
-import { Derived } from "../src/state/derived"
+import { bucketError, serverError, UploadRefusedError } from "../src/bridge/put"
+import { type UploadDependencies, Uploader } from "../src/bridge/uploader"
+import { applyEdits } from "../src/state/apply"
+import { DerivedState } from "../src/state/derived"
 import { emptyDocument } from "../src/state/document"
 import { Editing } from "../src/state/editing"
-import { fileEdits, kindOf, mediaTypeOf, misfit, targetOn } from "../src/state/files"
+import { fileEdits, fileKind, fileMismatch, fileTargetOnNode, mediaTypeOf } from "../src/state/files"
 import { Session } from "../src/state/session"
-import { phaseText, stepped, type Upload, type Uploads } from "../src/state/uploads"
+import { phaseText, reduceUploads, type Upload, type Uploads } from "../src/state/uploads"
 import type { Edit, JsonObject } from "../src/wire/flow"
 import type { Channel, FromKernel, ToKernel } from "../src/wire/messages"
 import { catalog } from "./catalog"
@@ -22,7 +22,7 @@ const node = (id: string, type: string, params: JsonObject = {}): Edit => ({
   kind: "add_node",
   node: { id, type, params },
 })
-const { document } = applyAll(emptyDocument, [
+const { document } = applyEdits(emptyDocument, [
   node("still", "generate_image"),
   node("edit", "edit_image"),
   node("film", "load_video"),
@@ -44,28 +44,28 @@ describe("the digest of a file", () => {
 
 describe("a file", () => {
   it("is known by its type, else by its extension", () => {
-    expect(kindOf(mediaTypeOf("a.bin", "image/PNG"))).toBe("image")
-    expect(kindOf(mediaTypeOf("a.MOV", ""))).toBe("video")
-    expect(kindOf(mediaTypeOf("a.flac", ""))).toBe("audio")
-    expect(kindOf(mediaTypeOf("notes", ""))).toBeNull()
-    expect(kindOf(mediaTypeOf("notes.txt", "text/plain"))).toBeNull()
+    expect(fileKind(mediaTypeOf("a.bin", "image/PNG"))).toBe("image")
+    expect(fileKind(mediaTypeOf("a.MOV", ""))).toBe("video")
+    expect(fileKind(mediaTypeOf("a.flac", ""))).toBe("audio")
+    expect(fileKind(mediaTypeOf("notes", ""))).toBeNull()
+    expect(fileKind(mediaTypeOf("notes.txt", "text/plain"))).toBeNull()
   })
 
   it("goes where it fits, and is refused with the reason where it does not", () => {
     const fits = (kind: "image" | "video" | "audio", nodeId: string, port: string) =>
-      misfit(document, catalog, kind, { kind: "port", nodeId, port, at: HERE })
+      fileMismatch(document, catalog, kind, { kind: "port", nodeId, port, at: HERE })
     expect(fits("image", "edit", "mask")).toBeNull()
     expect(fits("audio", "edit", "image")).toBe("image takes image, this is sound.")
-    expect(misfit(document, catalog, "image", { kind: "replace", nodeId: "film" })).toBe(
+    expect(fileMismatch(document, catalog, "image", { kind: "replace", nodeId: "film" })).toBe(
       "film holds a video, this is an image.",
     )
-    expect(misfit(document, catalog, "image", { kind: "replace", nodeId: "gone" })).toBe("The node is gone.")
+    expect(fileMismatch(document, catalog, "image", { kind: "replace", nodeId: "gone" })).toBe("The node is gone.")
   })
 
   it("that falls on a node goes into its best free port, or replaces the file that it holds", () => {
     const on = (id: string, kind: "image" | "video") => {
       const found = document.nodes.get(id)
-      return found ? targetOn(document, catalog, kind, found, HERE) : null
+      return found ? fileTargetOnNode(document, catalog, kind, found, HERE) : null
     }
     expect(on("film", "video")).toEqual({ kind: "replace", nodeId: "film" })
     expect(on("edit", "image")).toMatchObject({ kind: "port", port: expect.not.stringMatching(/^image$/) })
@@ -75,10 +75,10 @@ describe("a file", () => {
   it("becomes one edit: a node, and the edge that takes the place of the one before", () => {
     const file = { kind: "image" as const, asset: ASSET, name: "a.png" }
     const { edits, id } = fileEdits(document, catalog, file, { kind: "port", nodeId: "edit", port: "image", at: HERE })
-    const after = applyAll(document, edits)
+    const after = applyEdits(document, edits)
     expect(after.document.nodes.get(id)?.params).toEqual({ asset: ASSET, name: "a.png" })
     expect(after.document.edges).toEqual([{ source: id, sourceHandle: "image", target: "edit", targetHandle: "image" }])
-    expect(applyAll(after.document, [after.inverse]).document.nodes.has(id)).toBe(false)
+    expect(applyEdits(after.document, [after.inverse]).document.nodes.has(id)).toBe(false)
   })
 })
 
@@ -97,37 +97,37 @@ describe("an upload", () => {
   const from: Uploads = new Map([["u", upload]])
 
   it("goes from phase to phase in order, can fail and be tried again, and late steps change nothing", () => {
-    let now = stepped(from, "u", { kind: "begin" })
-    now = stepped(now, "u", { kind: "progress", fraction: 0.424 })
+    let now = reduceUploads(from, "u", { kind: "begin" })
+    now = reduceUploads(now, "u", { kind: "progress", fraction: 0.424 })
     expect(phaseText(now.get("u") as Upload)).toBe("reading 42 %")
-    expect(stepped(now, "u", { kind: "progress", fraction: 0.4241 })).toBe(now)
-    now = stepped(now, "u", { kind: "send" })
+    expect(reduceUploads(now, "u", { kind: "progress", fraction: 0.4241 })).toBe(now)
+    now = reduceUploads(now, "u", { kind: "send" })
     expect(now.get("u")?.progress).toBeNull()
-    now = stepped(now, "u", { kind: "fail", problem: "No." })
-    expect(stepped(now, "u", { kind: "progress", fraction: 1 })).toBe(now)
-    expect(stepped(now, "u", { kind: "store" })).toBe(now)
-    now = stepped(now, "u", { kind: "retry" })
+    now = reduceUploads(now, "u", { kind: "fail", problem: "No." })
+    expect(reduceUploads(now, "u", { kind: "progress", fraction: 1 })).toBe(now)
+    expect(reduceUploads(now, "u", { kind: "store" })).toBe(now)
+    now = reduceUploads(now, "u", { kind: "retry" })
     expect(now.get("u")).toEqual(upload)
-    now = stepped(now, "u", { kind: "end" })
+    now = reduceUploads(now, "u", { kind: "end" })
     expect(now.size).toBe(0)
-    expect(stepped(now, "u", { kind: "begin" })).toBe(now)
+    expect(reduceUploads(now, "u", { kind: "begin" })).toBe(now)
   })
 
   it("says why it was refused: in the server's words, else by the status", () => {
-    expect(refusalOf(400, { error: { code: "wrong_length", message: "Short.", hint: "Again." } })).toMatchObject({
+    expect(serverError(400, { error: { code: "wrong_length", message: "Short.", hint: "Again." } })).toMatchObject({
       code: "wrong_length",
       message: "Short. Again.",
     })
-    expect(refusalOf(413, null).message).toMatch(/Too large/)
-    expect(refusalOf(403, null).message).toMatch(/log in again/)
-    expect(refusalOf(502, null).message).toMatch(/502/)
-    expect(bucketRefusal(400).message).toMatch(/changed/)
-    expect(bucketRefusal(403)).toMatchObject({ code: "expired_link", message: expect.stringMatching(/doctor/) })
-    expect(bucketRefusal(503).message).toMatch(/503/)
+    expect(serverError(413, null).message).toMatch(/Too large/)
+    expect(serverError(403, null).message).toMatch(/log in again/)
+    expect(serverError(502, null).message).toMatch(/502/)
+    expect(bucketError(400).message).toMatch(/changed/)
+    expect(bucketError(403)).toMatchObject({ code: "expired_link", message: expect.stringMatching(/doctor/) })
+    expect(bucketError(503).message).toMatch(/503/)
   })
 
   /** A session with its uploader, over a kernel and a server that answer as told. */
-  async function bench(how: { hasServer: boolean; bucket?: boolean; put?: Ways["put"] }) {
+  async function bench(how: { hasServer: boolean; bucket?: boolean; put?: UploadDependencies["put"] }) {
     const sent: ToKernel[] = []
     const buffers: number[] = []
     let tell: (message: FromKernel, buffers: DataView[]) => void = () => undefined
@@ -160,7 +160,7 @@ describe("an upload", () => {
     })
     const fetcher = (async () => Response.json({ answer: how.hasServer ? "yes" : "no" })) as unknown as typeof fetch
     const puts: string[] = []
-    const ways: Ways = {
+    const ways: UploadDependencies = {
       digest: (file, onProgress) => digest(file, onProgress),
       put: (...asked) => {
         puts.push(`${asked[0]} ${asked[2]["Content-Type"]}`)
@@ -168,8 +168,8 @@ describe("an upload", () => {
       },
       see: () => Promise.resolve({ facts: { width: 9, height: 6, duration_s: null }, preview: new ArrayBuffer(5) }),
     }
-    const bytes = new Bytes(session, fetcher, "https://hub.example/")
-    const uploader = new Uploader(session, new Editing(session, new Derived()), bytes, ways)
+    const bytes = new MediaBytes(session, fetcher, "https://hub.example/")
+    const uploader = new Uploader(session, new Editing(session, new DerivedState()), bytes, ways)
     const until = (is: (uploads: Uploads) => boolean) =>
       new Promise<void>((done) => {
         const look = () => {
@@ -198,8 +198,8 @@ describe("an upload", () => {
 
   it("goes straight to a bucket with what its signature pins, and tells what the page saw of it", async () => {
     for (const hasServer of [true, false]) {
-      const seen: Parameters<Ways["put"]>[] = []
-      const put: Ways["put"] = (...asked) => {
+      const seen: Parameters<UploadDependencies["put"]>[] = []
+      const put: UploadDependencies["put"] = (...asked) => {
         seen.push(asked)
         return Promise.resolve()
       }
@@ -222,8 +222,8 @@ describe("an upload", () => {
   })
 
   it("goes through Jupyter, else the kernel, where the bucket takes nothing from this page", async () => {
-    const closed: Ways["put"] = (url) =>
-      url === BUCKET_URL ? Promise.reject(new RefusedError("offline", "No answer.")) : Promise.resolve()
+    const closed: UploadDependencies["put"] = (url) =>
+      url === BUCKET_URL ? Promise.reject(new UploadRefusedError("offline", "No answer.")) : Promise.resolve()
     const there = await bench({ hasServer: true, bucket: true, put: closed })
     there.uploader.add([file("a.png", 3)], place)
     await there.until((uploads) => uploads.size === 0)
@@ -248,7 +248,7 @@ describe("an upload", () => {
   })
 
   it("is placed again once where its address has expired, and fails in words where that fails too", async () => {
-    const expired = () => Promise.reject(new RefusedError("expired_link", "This address has expired."))
+    const expired = () => Promise.reject(new UploadRefusedError("expired_link", "This address has expired."))
     const { session, uploader, puts, sent, until } = await bench({ hasServer: true, put: expired })
     const [id] = uploader.add([file("a.png", 3)], place)
     await until((uploads) => [...uploads.values()][0]?.phase === "failed")

@@ -1,12 +1,20 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { FakeKernel } from "../dev/fake-kernel"
 import { worldOf } from "../dev/scenes"
-import { Derived } from "../src/state/derived"
-import { fingerprint, gradeInput } from "../src/state/grade-input"
+import { DerivedState } from "../src/state/derived"
+import { gradeFingerprint, gradeInput } from "../src/state/grade-input"
 import { Session } from "../src/state/session"
-import { Looking } from "../src/state/viewer-commands"
-import { MOST, type ResultRef, refId, resultsOf, rowOf, shownOf, toggled } from "../src/state/viewer-state"
-import { divided } from "../src/viewer/compare-overlay"
+import { ViewerCommands } from "../src/state/viewer-commands"
+import {
+  MAX_COMPARED,
+  nodeResults,
+  type ResultRef,
+  refId,
+  resolveResult,
+  siblingResults,
+  toggleMarked,
+} from "../src/state/viewer-state"
+import { moveDivider } from "../src/viewer/compare-overlay"
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -14,17 +22,17 @@ afterEach(() => void vi.useRealTimers())
 async function opened(scene: string) {
   const kernel = new FakeKernel(worldOf(scene))
   const session = new Session(kernel, (run) => void setTimeout(run, 16))
-  const derived = new Derived()
+  const derived = new DerivedState()
   await vi.advanceTimersByTimeAsync(100)
   const state = () => session.store.getState()
-  return { kernel, session, derived, state, looking: new Looking(session, derived) }
+  return { kernel, session, derived, state, looking: new ViewerCommands(session, derived) }
 }
 
 describe("what is looked at", () => {
   it("is every result of a node but its holes, with its labels and its generation", async () => {
     const { state, derived } = await opened("city")
-    const refs = resultsOf(state(), derived, "still")
-    const shown = refs.map((ref) => shownOf(state(), derived, ref))
+    const refs = nodeResults(state(), derived, "still")
+    const shown = refs.map((ref) => resolveResult(state(), derived, ref))
     expect(shown.map((one) => one?.label)).toEqual(["seed 7", "seed 21", "seed 42"])
     expect(new Set(shown.map((one) => one?.generationId)).size).toBe(3)
     expect(shown[0]?.title).toBe("Variations")
@@ -35,7 +43,7 @@ describe("what is looked at", () => {
     looking.lookAtNode("hero")
     const [ref] = state().viewing?.refs ?? []
     session.edit([{ kind: "remove_node", node_id: "hero" }])
-    expect(ref && shownOf(state(), derived, ref)).toBeNull()
+    expect(ref && resolveResult(state(), derived, ref)).toBeNull()
   })
 
   it("goes round: after the last result comes the first", async () => {
@@ -57,7 +65,7 @@ describe("what is looked at", () => {
     const [ref] = state().viewing?.refs ?? []
     expect(ref?.kind).toBe("tape")
     const old = { ...state().tape.frames[0], generation_id: "long ago" } as never
-    expect(rowOf(state(), derived, { kind: "tape", frame: old })).toHaveLength(state().tape.frames.length + 1)
+    expect(siblingResults(state(), derived, { kind: "tape", frame: old })).toHaveLength(state().tape.frames.length + 1)
   })
 })
 
@@ -65,10 +73,10 @@ describe("what is compared", () => {
   it("is chosen one by one; the fifth pushes out the first", () => {
     const ref = (key: string): ResultRef => ({ kind: "node", nodeId: "n", key })
     let marked: readonly ResultRef[] = []
-    for (const key of ["a", "b", "c", "d", "e"]) marked = toggled(marked, ref(key))
-    expect(marked).toHaveLength(MOST)
+    for (const key of ["a", "b", "c", "d", "e"]) marked = toggleMarked(marked, ref(key))
+    expect(marked).toHaveLength(MAX_COMPARED)
     expect(marked.map((one) => (one as { key: string }).key)).toEqual(["b", "c", "d", "e"])
-    expect(toggled(marked, ref("c"))).toHaveLength(MOST - 1)
+    expect(toggleMarked(marked, ref("c"))).toHaveLength(MAX_COMPARED - 1)
   })
 
   it("is two pictures at least, and nothing but pictures", async () => {
@@ -84,9 +92,9 @@ describe("what is compared", () => {
   })
 
   it("has dividers that never pass each other", () => {
-    expect(divided([0.3, 0.6], 0, 0.9)).toEqual([0.6, 0.6])
-    expect(divided([0.3, 0.6], 1, 0.1)).toEqual([0.3, 0.3])
-    expect(divided([0.3], 0, -4)).toEqual([0])
+    expect(moveDivider([0.3, 0.6], 0, 0.9)).toEqual([0.6, 0.6])
+    expect(moveDivider([0.3, 0.6], 1, 0.1)).toEqual([0.3, 0.3])
+    expect(moveDivider([0.3], 0, -4)).toEqual([0])
   })
 })
 
@@ -98,12 +106,12 @@ describe("a grade that the kernel has not made yet", () => {
     expect(before?.isSettled).toBe(true)
     session.edit([{ kind: "set_param", node_id: "grade", name: "exposure", value: 1 }])
     expect(input()?.isSettled).toBe(false)
-    expect(before && fingerprint(before)).not.toBe(fingerprint(input() as never))
+    expect(before && gradeFingerprint(before)).not.toBe(gradeFingerprint(input() as never))
     await vi.advanceTimersByTimeAsync(100)
     expect(input()?.isSettled).toBe(false)
     session.edit([{ kind: "set_param", node_id: "grade", name: "exposure", value: 0 }])
     await vi.advanceTimersByTimeAsync(100)
-    expect(before && fingerprint(before)).toBe(fingerprint(input() as never))
+    expect(before && gradeFingerprint(before)).toBe(gradeFingerprint(input() as never))
   })
 
   it("is none where a port feeds a setting, and where a result is kept", async () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { fitted, gridOf, type Placed, panned, within, zoomed } from "../src/state/zoom"
+import { compareGrid, fitPicture, type PictureTransform, panBy, within, zoomAround } from "../src/state/zoom"
 
 const side = fc.integer({ min: 16, max: 8000 })
 const size = fc.record({ width: side, height: side })
@@ -10,7 +10,7 @@ describe("zooming", () => {
   it("shows the whole picture in the middle of its cell", () => {
     fc.assert(
       fc.property(size, cell, (picture, room) => {
-        const { x, y, scale } = fitted(picture, room)
+        const { x, y, scale } = fitPicture(picture, room)
         expect(picture.width * scale).toBeLessThan(room.width)
         expect(picture.height * scale).toBeLessThan(room.height)
         expect(x * 2 + picture.width * scale).toBeCloseTo(room.width)
@@ -22,10 +22,10 @@ describe("zooming", () => {
   it("keeps what is under the pointer there", () => {
     const picture = { width: 800, height: 600 }
     const room = { width: 1000, height: 700 }
-    const before = fitted(picture, room)
+    const before = fitPicture(picture, room)
     const at = { x: 420, y: 300 }
-    const after = zoomed(before, 2.5, at, picture, room)
-    const under = (placed: Placed) => [(at.x - placed.x) / placed.scale, (at.y - placed.y) / placed.scale]
+    const after = zoomAround(before, 2.5, at, picture, room)
+    const under = (placed: PictureTransform) => [(at.x - placed.x) / placed.scale, (at.y - placed.y) / placed.scale]
     expect(after.scale).toBeCloseTo(before.scale * 2.5)
     under(after).forEach((value, index) => void expect(value).toBeCloseTo(under(before)[index] ?? Number.NaN))
   })
@@ -40,8 +40,8 @@ describe("zooming", () => {
         far,
         fc.double({ min: 0.1, max: 20, noNaN: true }),
         (picture, room, x, y, factor) => {
-          const start = zoomed(fitted(picture, room), factor, { x: 5, y: 5 }, picture, room)
-          const { x: left, y: top, scale } = panned(start, x, y, picture, room)
+          const start = zoomAround(fitPicture(picture, room), factor, { x: 5, y: 5 }, picture, room)
+          const { x: left, y: top, scale } = panBy(start, x, y, picture, room)
           expect(left + picture.width * scale).toBeGreaterThan(0)
           expect(top + picture.height * scale).toBeGreaterThan(0)
           expect(left).toBeLessThan(room.width)
@@ -61,6 +61,6 @@ describe("zooming", () => {
   })
 
   it("has a cell for every picture", () => {
-    for (const count of [1, 2, 3, 4]) expect(gridOf(count)[0] * gridOf(count)[1]).toBe(count)
+    for (const count of [1, 2, 3, 4]) expect(compareGrid(count)[0] * compareGrid(count)[1]).toBe(count)
   })
 })

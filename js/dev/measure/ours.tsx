@@ -1,16 +1,16 @@
 /** Our canvas over a channel that says what a kernel would. */
 
-import { bridgeOver, draw } from "../../src/index"
+import { createBridgeOver, mountCanvas } from "../../src/index"
 import { fed, measure } from "./arm"
 
 const { channel, say } = fed()
-let bridge: ReturnType<typeof bridgeOver> | null = null
+let bridge: ReturnType<typeof createBridgeOver> | null = null
 const flow = () => bridge?.flow.current
 
 measure({
   begin(place) {
-    bridge = bridgeOver(channel)
-    draw(place, bridge, "100vh")
+    bridge = createBridgeOver(channel)
+    mountCanvas(place, bridge, "100vh")
   },
   isDrawn: () => document.querySelector(".ff-overview, .ff-card") !== null,
   hear: say,

@@ -8,14 +8,14 @@ import { type Edge, type Node, ReactFlow, type ReactFlowInstance, useEdgesState,
 import "@xyflow/react/dist/style.css"
 import { createRoot } from "react-dom/client"
 import { BridgeContext } from "../../src/bridge/context"
-import { bridgeOver } from "../../src/index"
-import { Card } from "../../src/nodes/card"
+import { createBridgeOver } from "../../src/index"
+import { NodeCard } from "../../src/nodes/card"
 import { count, fed, measure, query } from "./arm"
 
 type Data = { label: string; progress?: number }
 
 const isCard = query.get("node") === "card"
-const nodeTypes = { card: Card }
+const nodeTypes = { card: NodeCard }
 let flow: ReactFlowInstance<Node<Data>> | null = null
 let setNodes: ReturnType<typeof useNodesState<Node<Data>>>[1] = () => {}
 
@@ -55,7 +55,7 @@ measure({
     if (!isCard) return root.render(plain)
     // The holder's class carries the cards' colours and sizes.
     place.className = "ff-holder is-dark"
-    const bridge = bridgeOver(channel)
+    const bridge = createBridgeOver(channel)
     root.render(<BridgeContext.Provider value={bridge}>{plain}</BridgeContext.Provider>)
   },
   isDrawn() {

@@ -8,15 +8,15 @@
 
 import { KernelError, type Session } from "../state/session"
 import type { ResultCell } from "../wire/run"
-import { atBase, baseOf, isAbsolute, thisPage } from "./server"
+import { currentPage, isAbsoluteUrl, resolveUrl, serverBaseUrl } from "./server"
 
-export type Use = "asset" | "preview"
-export type Source = "server" | "kernel"
+export type MediaUse = "asset" | "preview"
+export type BytesSource = "server" | "kernel"
 /** What of a result says where its bytes are. */
-export type Addressed = Pick<ResultCell, "sha256" | "url" | "preview_url" | "media_type">
+export type MediaAddress = Pick<ResultCell, "sha256" | "url" | "preview_url" | "media_type">
 
 /** Nobody has these bytes, or nobody said so in time. */
-export class LostBytesError extends Error {}
+export class BytesNotFoundError extends Error {}
 
 const MOST_KEPT_BYTES = 256 << 20
 const MOST_ADDRESSES = 5000
@@ -34,9 +34,9 @@ interface Kept {
 
 type Signed = Record<string, { url?: string; preview_url?: string }>
 
-export class Bytes {
+export class MediaBytes {
   readonly base: string
-  #probe: { nonce: string; source: Promise<Source>; found: Source | null } | null = null
+  #probe: { nonce: string; source: Promise<BytesSource>; found: BytesSource | null } | null = null
   /** Addresses in use, by digest and use: the first that was seen stays, so that no picture is loaded twice. */
   readonly #addresses = new Map<string, string>()
   readonly #signedAt = new Map<string, number>()
@@ -53,15 +53,19 @@ export class Bytes {
     private readonly clock: () => number = Date.now,
     private readonly mostKeptBytes = MOST_KEPT_BYTES,
   ) {
-    this.base = base ?? (typeof document === "undefined" ? "" : baseOf(thisPage()))
+    this.base = base ?? (typeof document === "undefined" ? "" : serverBaseUrl(currentPage()))
   }
 
   /** Who gives bytes; asked once for each nonce, and the kernel wherever the server does not answer as it says. */
-  source(): Promise<Source> {
+  source(): Promise<BytesSource> {
     const facts = this.session.store.getState().bytes
     if (!facts) return this.#whenReady().then(() => this.source())
     if (this.#probe?.nonce === facts.nonce) return this.#probe.source
-    const probe = { nonce: facts.nonce, source: this.#asked(facts.nonce, facts.answer), found: null as Source | null }
+    const probe = {
+      nonce: facts.nonce,
+      source: this.#asked(facts.nonce, facts.answer),
+      found: null as BytesSource | null,
+    }
     this.#probe = probe
     void probe.source.then((found) => {
       probe.found = found
@@ -69,7 +73,7 @@ export class Bytes {
     return probe.source
   }
 
-  async #asked(nonce: string, answer: string): Promise<Source> {
+  async #asked(nonce: string, answer: string): Promise<BytesSource> {
     try {
       const response = await this.fetcher(`${this.base}fusionflow/probe?nonce=${encodeURIComponent(nonce)}`, {
         credentials: "same-origin",
@@ -94,15 +98,15 @@ export class Bytes {
   }
 
   /** The address that is known now, without asking anybody; null where somebody must be asked. */
-  now(cell: Addressed, use: Use): string | null {
-    const offered = offeredBy(cell, use)
-    if (offered && isAbsolute(offered)) return offered
-    const key = keyOf(cell, use)
+  now(cell: MediaAddress, use: MediaUse): string | null {
+    const offered = offeredUrl(cell, use)
+    if (offered && isAbsoluteUrl(offered)) return offered
+    const key = bytesKey(cell, use)
     const kept = this.#kept.get(key)
     if (kept) return kept.url
     if (!offered && !this.#addresses.has(key)) return null
     // Without a digest nobody could be asked: the address is all there is.
-    if (this.#probe?.found === "server" || !cell.sha256) return atBase(this.base, this.#remember(key, offered))
+    if (this.#probe?.found === "server" || !cell.sha256) return resolveUrl(this.base, this.#remember(key, offered))
     return null
   }
 
@@ -111,10 +115,10 @@ export class Bytes {
    *
    * Rejects with `LostBytesError` where nobody gives any.
    */
-  async find(cell: Addressed, use: Use): Promise<string> {
+  async find(cell: MediaAddress, use: MediaUse): Promise<string> {
     const known = this.now(cell, use)
     if (known !== null) return known
-    if (!cell.sha256) throw new LostBytesError("This result has no bytes.")
+    if (!cell.sha256) throw new BytesNotFoundError("This result has no bytes.")
     if ((await this.source()) === "server") {
       const found = this.now(cell, use) ?? (await this.#signed(cell.sha256, use))
       if (found !== null) return found
@@ -123,16 +127,16 @@ export class Bytes {
   }
 
   /** Another address where this one failed: a newer one, one that is signed again, else the kernel's bytes. */
-  async renew(cell: Addressed, use: Use, failed: string): Promise<string> {
+  async renew(cell: MediaAddress, use: MediaUse, failed: string): Promise<string> {
     const { sha256 } = cell
-    if (!sha256 || failed.startsWith("blob:")) throw new LostBytesError("These bytes cannot be shown.")
-    const key = keyOf(cell, use)
+    if (!sha256 || failed.startsWith("blob:")) throw new BytesNotFoundError("These bytes cannot be shown.")
+    const key = bytesKey(cell, use)
     const inUse = this.#addresses.get(key)
-    const offered = offeredBy(cell, use)
+    const offered = offeredUrl(cell, use)
     for (const other of [inUse, offered]) {
-      if (!other || atBase(this.base, other) === failed) continue
+      if (!other || resolveUrl(this.base, other) === failed) continue
       this.#addresses.set(key, other)
-      return atBase(this.base, other)
+      return resolveUrl(this.base, other)
     }
     this.#addresses.delete(key)
     const isFresh = this.clock() - (this.#signedAt.get(key) ?? Number.NEGATIVE_INFINITY) < FRESH_MS
@@ -142,12 +146,12 @@ export class Bytes {
   }
 
   /** The bytes themselves. */
-  async read(cell: Addressed, use: Use = "asset"): Promise<Blob> {
+  async read(cell: MediaAddress, use: MediaUse = "asset"): Promise<Blob> {
     const url = await this.find(cell, use)
     let response = await this.#got(url)
     if (!response?.ok) {
       response = await this.#got(await this.renew(cell, use, url))
-      if (!response?.ok) throw new LostBytesError("The bytes of this result are not to be had.")
+      if (!response?.ok) throw new BytesNotFoundError("The bytes of this result are not to be had.")
     }
     return response.blob()
   }
@@ -199,7 +203,7 @@ export class Bytes {
     return address
   }
 
-  async #signed(sha256: string, use: Use): Promise<string | null> {
+  async #signed(sha256: string, use: MediaUse): Promise<string | null> {
     const signed = (await this.#sign(sha256))[sha256]
     for (const one of ["asset", "preview"] as const) {
       const address = one === "asset" ? signed?.url : signed?.preview_url
@@ -208,7 +212,7 @@ export class Bytes {
       this.#signedAt.set(`${one} ${sha256}`, this.clock())
     }
     const address = use === "preview" ? (signed?.preview_url ?? signed?.url) : signed?.url
-    return address ? atBase(this.base, address) : null
+    return address ? resolveUrl(this.base, address) : null
   }
 
   /** What is to be signed before the next task goes in one message. */
@@ -241,7 +245,7 @@ export class Bytes {
     }
   }
 
-  #fromKernel(sha256: string, use: Use): Promise<Kept> {
+  #fromKernel(sha256: string, use: MediaUse): Promise<Kept> {
     const key = `${use} ${sha256}`
     const kept = this.#kept.get(key)
     if (kept) return Promise.resolve(kept)
@@ -260,10 +264,10 @@ export class Bytes {
     return coming
   }
 
-  async #asBuffer(sha256: string, use: Use): Promise<Blob> {
+  async #asBuffer(sha256: string, use: MediaUse): Promise<Blob> {
     const { reply, buffers } = await this.session.ask({ type: "media", sha256, use }, undefined, MEDIA_PATIENCE_MS)
     const [buffer] = buffers
-    if (!buffer) throw new LostBytesError("The kernel gave no bytes.")
+    if (!buffer) throw new BytesNotFoundError("The kernel gave no bytes.")
     return new Blob([buffer as DataView<ArrayBuffer>], { type: String(reply.media_type ?? "") })
   }
 
@@ -282,10 +286,11 @@ export class Bytes {
 }
 
 /** The address that came with a result. Of a picture without a preview the picture itself; of nothing else. */
-export function offeredBy(cell: Addressed, use: Use): string | undefined {
+export function offeredUrl(cell: MediaAddress, use: MediaUse): string | undefined {
   if (use === "asset") return cell.url
   return cell.preview_url ?? (cell.media_type?.startsWith("image/") ? cell.url : undefined)
 }
 
 /** What the same bytes are known by. */
-export const keyOf = (cell: Addressed, use: Use): string => `${use} ${cell.sha256 ?? offeredBy(cell, use) ?? ""}`
+export const bytesKey = (cell: MediaAddress, use: MediaUse): string =>
+  `${use} ${cell.sha256 ?? offeredUrl(cell, use) ?? ""}`

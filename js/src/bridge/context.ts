@@ -3,23 +3,23 @@
 import type { ReactFlowInstance } from "@xyflow/react"
 import { createContext, useContext } from "react"
 import { useStore } from "zustand"
-import { type Card, Derived } from "../state/derived"
+import { type CardData, DerivedState } from "../state/derived"
 import { Editing } from "../state/editing"
 import { Session } from "../state/session"
 import type { CanvasState, CanvasStore } from "../state/store"
-import { Looking } from "../state/viewer-commands"
+import { ViewerCommands } from "../state/viewer-commands"
 import type { Channel } from "../wire/messages"
-import { Bytes } from "./bytes"
+import { MediaBytes } from "./bytes"
 import { Uploader } from "./uploader"
 
 export interface Bridge {
   session: Session
   store: CanvasStore
-  derived: Derived
+  derived: DerivedState
   editing: Editing
-  looking: Looking
+  looking: ViewerCommands
   /** Where the bytes of results come from. */
-  bytes: Bytes
+  bytes: MediaBytes
   /** How files of a person's own come into the store. */
   uploader: Uploader
   /** The element that holds this canvas; panels that must not be cut by it are drawn here. */
@@ -28,17 +28,17 @@ export interface Bridge {
   flow: { current: ReactFlowInstance | null }
 }
 
-export function makeBridge(channel: Channel): Bridge {
+export function createBridge(channel: Channel): Bridge {
   const session = new Session(channel)
-  const derived = new Derived()
+  const derived = new DerivedState()
   const editing = new Editing(session, derived)
-  const bytes = new Bytes(session)
+  const bytes = new MediaBytes(session)
   return {
     session,
     store: session.store,
     derived,
     editing,
-    looking: new Looking(session, derived),
+    looking: new ViewerCommands(session, derived),
     bytes,
     uploader: new Uploader(session, editing, bytes),
     root: { current: null },
@@ -67,7 +67,7 @@ export function useCanvas<T>(selector: (state: CanvasState) => T): T {
 }
 
 /** Everything about one node; null where it is gone. */
-export function useCard(id: string): Card | null {
+export function useCard(id: string): CardData | null {
   const { store, derived } = useBridge()
   return useStore(store, (state) => derived.card(state, id))
 }

@@ -5,9 +5,9 @@ import workerText from "bundled-text:./digest-worker.ts"
 type Told = { progress?: number; sha256?: string; problem?: string }
 
 /** The file could not be read: it was moved, changed, or is not allowed to be read. */
-export class UnreadableError extends Error {}
+export class FileUnreadableError extends Error {}
 /** This page allows neither a worker nor a module of its own: whoever takes bytes without a digest may have them. */
-export class NoDigestError extends Error {}
+export class DigestUnavailableError extends Error {}
 
 const BEGINS_MS = 3000
 
@@ -38,7 +38,7 @@ export async function sha256Of(
     })
   } catch (error) {
     signal.throwIfAborted()
-    throw new UnreadableError(error instanceof Error ? error.message : "")
+    throw new FileUnreadableError(error instanceof Error ? error.message : "")
   }
 }
 
@@ -46,7 +46,7 @@ async function onPage(): Promise<typeof import("./digest-worker")> {
   try {
     return await import(/* @vite-ignore */ addressOfText())
   } catch {
-    throw new NoDigestError() // a policy of the page; whatever the browser calls it, the way on is the same
+    throw new DigestUnavailableError() // a policy of the page; whatever the browser calls it, the way on is the same
   }
 }
 
@@ -78,7 +78,7 @@ function inWorker(file: Blob, onProgress: (fraction: number) => void, signal: Ab
       const { sha256, problem } = data
       if (data.progress !== undefined) onProgress(data.progress)
       else if (sha256 !== undefined) end(() => resolve(sha256))
-      else end(() => reject(new UnreadableError(problem)))
+      else end(() => reject(new FileUnreadableError(problem)))
     }
     worker.postMessage(file)
   })

@@ -1,10 +1,10 @@
 /** What a page can say of a file by showing it to itself: its size, its length, and a small picture of it. */
 
 import type { FileKind } from "../state/files"
-import type { MediumFacts } from "../wire/messages"
+import type { MediaFacts } from "../wire/messages"
 
-export interface Seen {
-  facts: MediumFacts
+export interface FileInspection {
+  facts: MediaFacts
   /** WebP, at most 256 px a side. */
   preview: ArrayBuffer | null
 }
@@ -16,10 +16,10 @@ const PATIENCE_MS = 15_000
 /** First frames are often black. */
 const POSTER_AT_S = 1
 
-const NOTHING: Seen = { facts: { width: null, height: null, duration_s: null }, preview: null }
+const NOTHING: FileInspection = { facts: { width: null, height: null, duration_s: null }, preview: null }
 
 /** Never rejects: what cannot be seen here the kernel finds out when it opens the file. */
-export async function seenOf(file: Blob, kind: FileKind, signal: AbortSignal): Promise<Seen> {
+export async function inspectFile(file: Blob, kind: FileKind, signal: AbortSignal): Promise<FileInspection> {
   try {
     return kind === "image" ? await picture(file) : await played(file, kind, signal)
   } catch {
@@ -27,7 +27,7 @@ export async function seenOf(file: Blob, kind: FileKind, signal: AbortSignal): P
   }
 }
 
-async function picture(file: Blob): Promise<Seen> {
+async function picture(file: Blob): Promise<FileInspection> {
   const bitmap = await createImageBitmap(file)
   const { width, height } = bitmap
   try {
@@ -37,7 +37,7 @@ async function picture(file: Blob): Promise<Seen> {
   }
 }
 
-async function played(file: Blob, kind: "video" | "audio", signal: AbortSignal): Promise<Seen> {
+async function played(file: Blob, kind: "video" | "audio", signal: AbortSignal): Promise<FileInspection> {
   const player = document.createElement(kind)
   const url = URL.createObjectURL(file)
   try {

@@ -9,14 +9,14 @@ export interface PageFacts {
   href: string
 }
 
-export const thisPage = (): PageFacts => ({
+export const currentPage = (): PageFacts => ({
   config: document.getElementById("jupyter-config-data")?.textContent ?? null,
   bodyBase: document.body.dataset.baseUrl ?? null,
   href: location.href,
 })
 
 /** The server's base URL, with a slash at its end; the root of the page's origin where nobody says. */
-export function baseOf(page: PageFacts): string {
+export function serverBaseUrl(page: PageFacts): string {
   const said = configured(page.config) ?? page.bodyBase ?? "/"
   const base = new URL(said, page.href)
   return `${base.origin === "null" ? "" : base.origin}${base.pathname.replace(/\/*$/, "/")}`
@@ -34,14 +34,14 @@ function configured(text: string | null): string | null {
 }
 
 /** Whether an address says by itself where it leads: `https:`, `blob:`, `data:`, `//host`. */
-export const isAbsolute = (address: string): boolean => /^([a-z][a-z0-9+.-]*:|\/\/)/i.test(address)
+export const isAbsoluteUrl = (address: string): boolean => /^([a-z][a-z0-9+.-]*:|\/\/)/i.test(address)
 
 /** An address of the kernel's as the page can use it: what is relative begins at the server's base URL. */
-export const atBase = (base: string, address: string): string =>
-  isAbsolute(address) ? address : base + address.replace(/^\/+/, "")
+export const resolveUrl = (base: string, address: string): string =>
+  isAbsoluteUrl(address) ? address : base + address.replace(/^\/+/, "")
 
 /** The token that Jupyter sets as a cookie and asks for again in a header of every request that writes. */
-export function xsrfOf(cookies: string): string | null {
+export function xsrfToken(cookies: string): string | null {
   const found = /(?:^|;\s*)_xsrf=([^;]*)/.exec(cookies)?.[1]
   return found ? decodeURIComponent(found) : null
 }

@@ -2,7 +2,7 @@
 
 export type Theme = "dark" | "light"
 
-export function themeOf(): Theme {
+export function detectTheme(): Theme {
   const { jpThemeLight, theme } = document.body.dataset
   if (jpThemeLight !== undefined) return jpThemeLight === "false" ? "dark" : "light"
   if (theme === "dark" || theme === "light") return theme
@@ -11,7 +11,7 @@ export function themeOf(): Theme {
 
 /** Hear when it changes; returns how to stop. */
 export function watchTheme(listener: (theme: Theme) => void): () => void {
-  const tell = () => listener(themeOf())
+  const tell = () => listener(detectTheme())
   const observer = new MutationObserver(tell)
   observer.observe(document.body, { attributeFilter: ["data-jp-theme-light", "data-theme"] })
   const system = matchMedia("(prefers-color-scheme: dark)")

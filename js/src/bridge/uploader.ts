@@ -1,16 +1,16 @@
 /** Brings files into the store: hashed, put into the bucket or through Jupyter, else the kernel; placed by one edit. */
 
 import type { Editing } from "../state/editing"
-import { type FileTarget, fileEdits, kindOf, mediaTypeOf, megabytes, misfit } from "../state/files"
+import { type FileTarget, fileEdits, fileKind, fileMismatch, formatMegabytes, mediaTypeOf } from "../state/files"
 import { KernelError, type Session } from "../state/session"
-import { type Step, stepped, type Upload } from "../state/uploads"
+import { reduceUploads, type Upload, type UploadStep } from "../state/uploads"
 import type { JsonObject } from "../wire/flow"
 import { newId } from "../wire/messages"
-import type { Bytes } from "./bytes"
-import { NoDigestError, sha256Of, UnreadableError } from "./digest"
-import { seenOf } from "./file-facts"
-import { put, RefusedError } from "./put"
-import { atBase } from "./server"
+import type { MediaBytes } from "./bytes"
+import { DigestUnavailableError, FileUnreadableError, sha256Of } from "./digest"
+import { inspectFile } from "./file-facts"
+import { putFile, UploadRefusedError } from "./put"
+import { resolveUrl } from "./server"
 
 const AT_ONCE = 3
 /** The server extension takes no more. */
@@ -25,10 +25,10 @@ const HEAD_BYTES = 4096
 const CONFIRM_PATIENCE_MS = 60_000
 
 /** What a session of uploads needs of the page; a test brings its own. */
-export interface Ways {
+export interface UploadDependencies {
   digest: typeof sha256Of
-  put: typeof put
-  see: typeof seenOf
+  put: typeof putFile
+  see: typeof inspectFile
 }
 
 /** No request of this page reaches the bucket, and there is no server that would pass the bytes on. */
@@ -49,8 +49,8 @@ export class Uploader {
   constructor(
     private readonly session: Session,
     private readonly editing: Editing,
-    private readonly bytes: Bytes,
-    private readonly ways: Ways = { digest: sha256Of, put, see: seenOf },
+    private readonly bytes: MediaBytes,
+    private readonly ways: UploadDependencies = { digest: sha256Of, put: putFile, see: inspectFile },
   ) {}
 
   /** Take files in; what is no picture, video or sound, or does not fit, is refused in words. Returns ids of the others. */
@@ -58,7 +58,7 @@ export class Uploader {
     const ids: string[] = []
     for (const file of files) {
       const mediaType = mediaTypeOf(file.name, file.type)
-      const kind = kindOf(mediaType)
+      const kind = fileKind(mediaType)
       const problem = kind === null ? `${file.name} is no picture, video or sound.` : sizeProblem(file)
       if (kind === null || problem !== null) {
         this.session.say(problem ?? "", "bad")
@@ -66,7 +66,7 @@ export class Uploader {
       }
       const target = targetOf(kind, ids.length)
       const { shared, catalog } = this.session.store.getState()
-      const why = misfit(shared.shown, catalog, kind, target)
+      const why = fileMismatch(shared.shown, catalog, kind, target)
       if (why !== null) {
         this.session.say(why, "bad")
         continue
@@ -79,7 +79,7 @@ export class Uploader {
 
   /** Store bytes that the page made itself, and let the caller place them. */
   store(file: Blob, name: string, target: FileTarget, place: (asset: JsonObject) => void): string {
-    return this.#begin(file, { name, kind: kindOf(file.type) ?? "image", mediaType: file.type, target }, place)
+    return this.#begin(file, { name, kind: fileKind(file.type) ?? "image", mediaType: file.type, target }, place)
   }
 
   cancel(id: string): void {
@@ -166,7 +166,7 @@ export class Uploader {
         return await this.#byAddress(upload, file, signal, hasServer)
       } catch (error) {
         // The kernel hashes by itself, and takes what a bucket does not take from this page.
-        if (!(error instanceof NoDigestError) && !(error instanceof ClosedBucketError)) throw error
+        if (!(error instanceof DigestUnavailableError) && !(error instanceof ClosedBucketError)) throw error
       }
     }
     return await this.#byKernel(upload, file, signal)
@@ -204,11 +204,11 @@ export class Uploader {
       const media_type = String(reply.media_type ?? about.media_type)
       const pinned = reply.headers as Record<string, string> | null | undefined
       try {
-        const url = atBase(this.bytes.base, String(reply.url))
+        const url = resolveUrl(this.bytes.base, String(reply.url))
         await this.ways.put(url, file, pinned ?? { "Content-Type": media_type }, onProgress, signal)
         return media_type
       } catch (error) {
-        if (!(error instanceof RefusedError)) throw error
+        if (!(error instanceof UploadRefusedError)) throw error
         if (pinned && error.code === "offline") {
           // A browser does not say why: no network, or a bucket that knows nothing of this page (CORS).
           if (!hasServer) throw new ClosedBucketError()
@@ -226,8 +226,8 @@ export class Uploader {
 
   async #byKernel(upload: Upload, file: Blob, signal: AbortSignal): Promise<JsonObject> {
     if (file.size > MOST_BYTES_BY_KERNEL) {
-      const most = megabytes(MOST_BYTES_BY_KERNEL)
-      throw new RefusedError(
+      const most = formatMegabytes(MOST_BYTES_BY_KERNEL)
+      throw new UploadRefusedError(
         "too_large",
         `Too large: without the Jupyter server extension at most ${most} can be sent. Load it from a cell by its path.`,
       )
@@ -249,19 +249,19 @@ export class Uploader {
     if (this.session.edit(edits)) this.editing.select([id])
   }
 
-  #step(id: string, step: Step): void {
-    this.session.store.setState(({ uploads }) => ({ uploads: stepped(uploads, id, step) }))
+  #step(id: string, step: UploadStep): void {
+    this.session.store.setState(({ uploads }) => ({ uploads: reduceUploads(uploads, id, step) }))
   }
 }
 
 function sizeProblem(file: File): string | null {
   if (file.size === 0) return `${file.name} is empty.`
-  return file.size > MOST_BYTES ? `${file.name} has ${megabytes(file.size)}; at most 2 GB can be uploaded.` : null
+  return file.size > MOST_BYTES ? `${file.name} has ${formatMegabytes(file.size)}; at most 2 GB can be uploaded.` : null
 }
 
 /** What went wrong, and what to do next. */
 function problemOf(error: unknown): string {
-  if (error instanceof RefusedError || error instanceof KernelError) return error.message
-  if (error instanceof UnreadableError) return "The file could not be read. It may have moved: choose it again."
+  if (error instanceof UploadRefusedError || error instanceof KernelError) return error.message
+  if (error instanceof FileUnreadableError) return "The file could not be read. It may have moved: choose it again."
   throw error
 }

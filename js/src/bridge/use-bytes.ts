@@ -1,10 +1,10 @@
 /** The address of a result's bytes for a component: found when it is wanted, renewed where it fails, let go at the end. */
 
 import { useCallback, useEffect, useState } from "react"
-import { type Addressed, keyOf, type Use } from "./bytes"
+import { bytesKey, type MediaAddress, type MediaUse } from "./bytes"
 import { useBridge } from "./context"
 
-export interface Shown {
+export interface MediaUrl {
   /** Absent until it is known, and where there is none. */
   url: string | undefined
   /** Nobody gives these bytes. */
@@ -19,9 +19,9 @@ interface Found {
 }
 
 /** `isWanted`: false asks for nothing yet, as for a video that nobody looks at. */
-export function useBytes(cell: Addressed | null | undefined, use: Use, isWanted = true): Shown {
+export function useBytes(cell: MediaAddress | null | undefined, use: MediaUse, isWanted = true): MediaUrl {
   const { bytes } = useBridge()
-  const key = cell && isWanted ? keyOf(cell, use) : ""
+  const key = cell && isWanted ? bytesKey(cell, use) : ""
   const [found, setFound] = useState<Found | null>(null)
   const mine = found?.key === key ? found : null
   const url = key === "" || !cell ? undefined : mine ? (mine.url ?? undefined) : (bytes.now(cell, use) ?? undefined)

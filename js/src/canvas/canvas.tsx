@@ -13,27 +13,27 @@ import {
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
 import { type Bridge, useBridge, useCanvas } from "../bridge/context"
 import { MaskPanel } from "../mask/mask-panel"
-import { Card } from "../nodes/card"
-import { Comment, Region } from "../nodes/notes"
+import { NodeCard } from "../nodes/card"
+import { CommentNode, GroupNode } from "../nodes/notes"
 import { dropFrame } from "../panels/drop-frame"
-import { dropType } from "../panels/palette"
+import { dropNodeType } from "../panels/palette"
 import { Panels } from "../panels/panels"
-import { Marks } from "../viewer/compare-bar"
+import { CompareBar } from "../viewer/compare-bar"
 import { Viewer } from "../viewer/viewer"
 import { useClipboard } from "./clipboard"
-import { ConnectionHint, useConnecting } from "./connecting"
-import { Guides, useDragging } from "./dragging"
+import { ConnectionHint, useConnectHandlers } from "./connecting"
+import { AlignmentGuides, useNodeDrag } from "./dragging"
 import { DropHint } from "./drop-hint"
 import { FlowEdge } from "./edge"
-import { fileDrops } from "./file-drop"
+import { fileDropHandlers } from "./file-drop"
 import { useFlowEdges, useFlowNodes } from "./flow-nodes"
-import { isTyping, KEYS, middle, pressed } from "./keys"
-import { FAR, MANY, Overview } from "./overview"
-import { Uploads } from "./uploads"
-import { MAX_ZOOM, MIN_ZOOM, show, viewportOf } from "./viewport"
+import { isTyping, KEY_BINDINGS, keyCombination, viewportCenter } from "./keys"
+import { OVERVIEW_MIN_NODES, OVERVIEW_ZOOM, Overview } from "./overview"
+import { UploadPlaceholders } from "./uploads"
+import { fittedViewport, fitView, MAX_ZOOM, MIN_ZOOM } from "./viewport"
 
 const NOTHING: never[] = []
-const nodeTypes = { card: Card, group: Region, comment: Comment }
+const nodeTypes = { card: NodeCard, group: GroupNode, comment: CommentNode }
 const edgeTypes = { flow: FlowEdge }
 /** React Flow computes the map from these. */
 const MAP = { width: 176, height: 108 }
@@ -48,21 +48,21 @@ export function Canvas() {
   const flow = useReactFlow()
   const nodes = useFlowNodes()
   const edges = useFlowEdges()
-  const { isValidConnection, onConnect, onConnectEnd } = useConnecting()
+  const { isValidConnection, onConnect, onConnectEnd } = useConnectHandlers()
   const isMapOpen = useCanvas((state) => {
     const { size } = state.shared.shown.nodes
     return state.isMapOpen && size > 0 && size <= MOST_ON_MAP
   })
   const isTapeOpen = useCanvas((state) => state.isTapeOpen)
-  const dragging = useDragging()
+  const dragging = useNodeDrag()
   useClipboard()
   const first = useFirstView()
   const [isStarted, setStarted] = useState(false)
-  const zoomed = useFlowStore((state) => state.transform[2] < FAR)
-  const isMany = useCanvas((state) => state.shared.shown.nodes.size > MANY)
-  const isFar = isMany && (isStarted ? zoomed : (first?.zoom ?? 1) < FAR)
-  useSought()
-  useBegun(bridge)
+  const zoomed = useFlowStore((state) => state.transform[2] < OVERVIEW_ZOOM)
+  const isMany = useCanvas((state) => state.shared.shown.nodes.size > OVERVIEW_MIN_NODES)
+  const isFar = isMany && (isStarted ? zoomed : (first?.zoom ?? 1) < OVERVIEW_ZOOM)
+  useFocusTarget()
+  useFitAfterFirstNodes(bridge)
 
   const { onMoved } = dragging
   const onNodesChange = useCallback(
@@ -98,8 +98,8 @@ export function Canvas() {
     event.stopPropagation() // nothing leaks into the notebook
     if (event.defaultPrevented || isTyping(event.target)) return
     if ((event.target as HTMLElement).closest("[role=dialog], .ff-pop")) return
-    const name = pressed(event.nativeEvent)
-    const key = KEYS.find((one) => one.keys === name)
+    const name = keyCombination(event.nativeEvent)
+    const key = KEY_BINDINGS.find((one) => one.keys === name)
     if (!key?.run) return
     // Tab walks through what can be focused; only on the canvas itself it adds a node.
     if (name === "Tab" && event.target !== bridge.root.current) return
@@ -121,11 +121,12 @@ export function Canvas() {
     store.setState({ panel: { kind: "palette", at, loose: null } })
   }
 
-  const files = fileDrops(bridge, flow)
+  const files = fileDropHandlers(bridge, flow)
   const onDrop = (event: React.DragEvent) => {
     if (files.drop(event)) return
     const at = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY })
-    if (dropType(bridge, event.dataTransfer, at) || dropFrame(bridge, event.dataTransfer, at)) event.preventDefault()
+    if (dropNodeType(bridge, event.dataTransfer, at) || dropFrame(bridge, event.dataTransfer, at))
+      event.preventDefault()
   }
 
   return (
@@ -188,8 +189,8 @@ export function Canvas() {
           proOptions={{ hideAttribution: true }}
         >
           <Background gap={22} size={1.4} />
-          <Uploads />
-          <Guides />
+          <UploadPlaceholders />
+          <AlignmentGuides />
           {isMapOpen && !isFar && (
             <MiniMap
               style={MAP}
@@ -207,10 +208,10 @@ export function Canvas() {
       {isFar && <Overview />}
       <ConnectionHint />
       <DropHint />
-      <Panels middle={() => middle(bridge, flow)} keys={KEYS} />
+      <Panels middle={() => viewportCenter(bridge, flow)} keys={KEY_BINDINGS} />
       <MaskPanel />
-      <Marks />
-      <Viewer middle={() => middle(bridge, flow)} />
+      <CompareBar />
+      <Viewer middle={() => viewportCenter(bridge, flow)} />
     </div>
   )
 }
@@ -223,24 +224,24 @@ function useFirstView(): Viewport | null {
   })
   const [first, setFirst] = useState<Viewport | null>(null)
   useLayoutEffect(() => {
-    if (isPlaced) setFirst((known) => known ?? viewportOf(bridge) ?? { x: 0, y: 0, zoom: 1 })
+    if (isPlaced) setFirst((known) => known ?? fittedViewport(bridge) ?? { x: 0, y: 0, zoom: 1 })
   }, [isPlaced, bridge])
   return first
 }
 
 /** Show all of what an empty canvas was filled with: a template, or a flow that was pasted. */
-function useBegun(bridge: Bridge): void {
+function useFitAfterFirstNodes(bridge: Bridge): void {
   const flow = useReactFlow()
   const isEmpty = useCanvas((state) => state.isReady && state.shared.shown.nodes.size === 0)
   const wasEmpty = useRef(isEmpty)
   useEffect(() => {
-    if (wasEmpty.current && !isEmpty && bridge.store.getState().shared.shown.nodes.size > 1) show(bridge, flow)
+    if (wasEmpty.current && !isEmpty && bridge.store.getState().shared.shown.nodes.size > 1) fitView(bridge, flow)
     wasEmpty.current = isEmpty
   }, [isEmpty, bridge, flow])
 }
 
 /** Bring a node into view that was looked for, and put the focus on it. */
-function useSought(): void {
+function useFocusTarget(): void {
   const { store, editing, root } = useBridge()
   const flow = useReactFlow()
   const sought = useCanvas((state) => state.sought)

@@ -4,8 +4,8 @@ import { useReactFlow } from "@xyflow/react"
 import { useEffect } from "react"
 import { type Bridge, useBridge } from "../bridge/context"
 import { fileKindOf } from "../state/files"
-import { takeFiles } from "./file-drop"
-import { isTyping, middle } from "./keys"
+import { uploadFiles } from "./file-drop"
+import { isTyping, viewportCenter } from "./keys"
 
 export function useClipboard(): void {
   const bridge = useBridge()
@@ -33,11 +33,11 @@ export function useClipboard(): void {
         const [selected, ...others] = bridge.store.getState().selection
         const nodeId = others.length === 0 ? (selected ?? null) : null
         const isInto = nodeId !== null && fileKindOf(typeOf(bridge, nodeId)) !== null
-        takeFiles(bridge, files, middle(bridge, flow), { nodeId: isInto ? nodeId : null, port: null })
+        uploadFiles(bridge, files, viewportCenter(bridge, flow), { nodeId: isInto ? nodeId : null, port: null })
         return
       }
       const text = event.clipboardData?.getData("text/plain") ?? ""
-      const at = middle(bridge, flow)
+      const at = viewportCenter(bridge, flow)
       if (!editing.paste(text, { x: Math.round(at.x), y: Math.round(at.y) })) return
       event.preventDefault()
       event.stopPropagation()

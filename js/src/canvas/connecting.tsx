@@ -4,7 +4,7 @@ import { type Connection, type FinalConnectionState, useConnection, useReactFlow
 import { useCallback, useEffect } from "react"
 import { type Bridge, useBridge } from "../bridge/context"
 import type { FlowEdge } from "../state/document"
-import { accepts, fitting, inputOf, outputOf, refusal } from "../state/ports"
+import { compatiblePorts, connectionError, inputOf, isPortCompatible, outputOf } from "../state/ports"
 import type { LooseEnd } from "../state/store"
 import type { PortType } from "../wire/catalog"
 
@@ -31,14 +31,14 @@ function looseOf({ store }: Bridge, nodeId: string, port: string, side: "source"
 }
 
 /** React Flow's callbacks for connections. */
-export function useConnecting() {
+export function useConnectHandlers() {
   const bridge = useBridge()
   const { screenToFlowPosition } = useReactFlow()
   const { store, editing } = bridge
   const isValidConnection = useCallback(
     (connection: Parameters<typeof edgeFrom>[0]) => {
       const state = store.getState()
-      return refusal(state.shared.shown, state.catalog, edgeFrom(connection)) === null
+      return connectionError(state.shared.shown, state.catalog, edgeFrom(connection)) === null
     },
     [store],
   )
@@ -69,7 +69,7 @@ export function useConnecting() {
 function toNode({ store }: Bridge, loose: LooseEnd, nodeId: string, hit: string | null): FlowEdge {
   const { shared, catalog } = store.getState()
   const type = catalog.get(shared.shown.nodes.get(nodeId)?.type ?? "")
-  const ports = type ? fitting(type, loose) : []
+  const ports = type ? compatiblePorts(type, loose) : []
   const isFree = (port: string) =>
     !shared.shown.edges.some((edge) => edge.target === nodeId && edge.targetHandle === port)
   const port = hit ?? ports.find(isFree) ?? ports[0] ?? type?.inputs[0]?.name ?? ""
@@ -90,7 +90,9 @@ export function ConnectionHint() {
     const root = bridge.root.current
     if (!root || drawn === "") return
     const [from, type] = drawn.split(" ") as [string, PortType]
-    const fits = TYPES.filter((other) => (from === "source" ? accepts(other, type) : accepts(type, other)))
+    const fits = TYPES.filter((other) =>
+      from === "source" ? isPortCompatible(other, type) : isPortCompatible(type, other),
+    )
     const classes = [
       "is-connecting",
       from === "source" ? "wants-target" : "wants-source",
@@ -101,7 +103,7 @@ export function ConnectionHint() {
   }, [bridge, drawn])
   if (!loose || !over || !toHandle || isValid || !pointer) return null
   const { shared, catalog } = bridge.store.getState()
-  const why = refusal(shared.shown, catalog, toNode(bridge, loose, over.id, toHandle.id ?? null))
+  const why = connectionError(shared.shown, catalog, toNode(bridge, loose, over.id, toHandle.id ?? null))
   if (!why) return null
   return (
     <div className="ff-refusal" role="status" style={{ left: pointer.x + 14, top: pointer.y + 14 }}>

@@ -4,7 +4,7 @@ import { type NodeChange, useReactFlow, ViewportPortal } from "@xyflow/react"
 import { useCallback, useRef, useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
 import type { Rect } from "../state/arrange"
-import { snapped } from "../state/guides"
+import { snapToGuides } from "../state/guides"
 import type { Point } from "../state/store"
 
 /** Pixels of the screen within which things line up. */
@@ -13,7 +13,7 @@ const WITHIN = 6
 const MOST = 2000
 
 /** React Flow's callbacks for dragging; `isFree`: Alt is held, so nothing snaps. */
-export function useDragging() {
+export function useNodeDrag() {
   const { store, editing } = useBridge()
   const flow = useReactFlow()
   const isDragging = useRef(false)
@@ -36,7 +36,7 @@ export function useDragging() {
       others.current ??= everything.length > MOST ? [] : everything.filter((one) => !all.has(one.id))
       const rect = bounds(everything, moved)
       const found =
-        rect && !isFree ? snapped(rect, others.current, WITHIN / flow.getZoom()) : { dx: 0, dy: 0, guides: [] }
+        rect && !isFree ? snapToGuides(rect, others.current, WITHIN / flow.getZoom()) : { dx: 0, dy: 0, guides: [] }
       if (found.dx !== 0 || found.dy !== 0) {
         moved = new Map([...moved].map(([id, { x, y }]) => [id, { x: x + found.dx, y: y + found.dy }]))
       }
@@ -79,7 +79,7 @@ function bounds(everything: readonly Rect[], moved: ReadonlyMap<string, Point>):
 }
 
 /** The lines that say what it lines up with. */
-export function Guides() {
+export function AlignmentGuides() {
   const guides = useCanvas((state) => state.guides)
   if (guides.length === 0) return null
   return (

@@ -3,7 +3,7 @@
 import { useEffect } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
 import { fileKindOf } from "../state/files"
-import { words } from "../state/form"
+import { humanize } from "../state/form"
 
 export function DropHint() {
   const { root, store, derived } = useBridge()
@@ -21,7 +21,7 @@ export function DropHint() {
       {!card
         ? "Drop to place it here"
         : dropping.port !== null
-          ? `Drop to feed ${words(dropping.port)} of ${card.title}`
+          ? `Drop to feed ${humanize(dropping.port)} of ${card.title}`
           : fileKindOf(card.facts.type) !== null
             ? `Drop to replace the file of ${card.title}`
             : `Drop to use it in ${card.title}`}

@@ -2,7 +2,7 @@
 
 import type { ReactFlowInstance } from "@xyflow/react"
 import type { Bridge } from "../bridge/context"
-import { type FileKind, type FileTarget, targetOn } from "../state/files"
+import { type FileKind, type FileTarget, fileTargetOnNode } from "../state/files"
 import { DEFAULT_WIDTH } from "../state/node-layout"
 import type { Point } from "../state/store"
 
@@ -10,15 +10,15 @@ import type { Point } from "../state/store"
 const COLUMNS = 4
 const STEP = { x: DEFAULT_WIDTH + 40, y: 280 }
 
-export interface Hit {
+export interface DropHit {
   nodeId: string | null
   port: string | null
 }
 
-export const holdsFiles = (event: React.DragEvent): boolean => event.dataTransfer.types.includes("Files")
+export const hasFiles = (event: React.DragEvent): boolean => event.dataTransfer.types.includes("Files")
 
 /** The node and the input port under the pointer. */
-export function hitBy(event: { target: EventTarget | null }): Hit {
+export function dropTargetOf(event: { target: EventTarget | null }): DropHit {
   const element = event.target instanceof Element ? event.target : null
   const port = element?.closest<HTMLElement>(".react-flow__handle.target")
   const node = element?.closest<HTMLElement>(".react-flow__node")
@@ -26,7 +26,7 @@ export function hitBy(event: { target: EventTarget | null }): Hit {
 }
 
 /** Take files in where they fell; the first goes into what lies there, the others beside it. */
-export function takeFiles(bridge: Bridge, files: readonly File[], at: Point, hit: Hit): void {
+export function uploadFiles(bridge: Bridge, files: readonly File[], at: Point, hit: DropHit): void {
   const place = (index: number): FileTarget => ({
     kind: "place",
     at: { x: at.x + (index % COLUMNS) * STEP.x, y: at.y + Math.floor(index / COLUMNS) * STEP.y },
@@ -39,19 +39,19 @@ export function takeFiles(bridge: Bridge, files: readonly File[], at: Point, hit
     const [rect] = editing.rects([node.id])
     const before = rect ? { x: rect.x - STEP.x, y: rect.y } : at
     if (hit.port !== null) return { kind: "port", nodeId: node.id, port: hit.port, at: before }
-    return targetOn(shared.shown, catalog, kind, node, before) ?? place(index)
+    return fileTargetOnNode(shared.shown, catalog, kind, node, before) ?? place(index)
   })
 }
 
 /** Handlers of drags for the canvas's element. */
-export function fileDrops(bridge: Bridge, flow: ReactFlowInstance) {
+export function fileDropHandlers(bridge: Bridge, flow: ReactFlowInstance) {
   const { store } = bridge
   return {
     over(event: React.DragEvent): void {
       event.preventDefault()
-      if (!holdsFiles(event)) return
+      if (!hasFiles(event)) return
       event.dataTransfer.dropEffect = "copy"
-      const hit = hitBy(event)
+      const hit = dropTargetOf(event)
       const old = store.getState().dropping
       if (old?.nodeId !== hit.nodeId || old?.port !== hit.port) store.setState({ dropping: hit })
     },
@@ -65,7 +65,7 @@ export function fileDrops(bridge: Bridge, flow: ReactFlowInstance) {
       const files = [...event.dataTransfer.files]
       if (files.length === 0) return false
       event.preventDefault()
-      takeFiles(bridge, files, flow.screenToFlowPosition({ x: event.clientX, y: event.clientY }), hitBy(event))
+      uploadFiles(bridge, files, flow.screenToFlowPosition({ x: event.clientX, y: event.clientY }), dropTargetOf(event))
       return true
     },
   }

@@ -8,13 +8,13 @@ import { useRef } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
 import { PORT_SIZE } from "../nodes/ports"
 import { edgeKey, type FlowEdge } from "../state/document"
-import type { Box } from "../state/node-layout"
+import type { NodeLayout } from "../state/node-layout"
 import { type Note, notesOf } from "../state/notes"
 import type { Point } from "../state/store"
 
 interface Known {
   at: Point
-  box: Box | null
+  box: NodeLayout | null
   isSelected: boolean
   label: string
   node: Node
@@ -22,9 +22,9 @@ interface Known {
 }
 
 const NOTHING = {}
-const handlesOfBox = new WeakMap<Box, NodeHandle[]>()
+const handlesOfBox = new WeakMap<NodeLayout, NodeHandle[]>()
 
-function handlesOf(box: Box): NodeHandle[] {
+function handlesOf(box: NodeLayout): NodeHandle[] {
   const known = handlesOfBox.get(box)
   if (known) return known
   const made = box.ports.map((port): NodeHandle => {
@@ -115,7 +115,7 @@ function knownNote(note: Note, at: Point, selected: boolean): Known {
   return { at, box: null, isSelected: selected, label: text, node, note }
 }
 
-function flowNode(id: string, at: Point, box: Box, selected: boolean, label: string): Node {
+function flowNode(id: string, at: Point, box: NodeLayout, selected: boolean, label: string): Node {
   const { width, height } = box
   return {
     id,

@@ -4,7 +4,7 @@ import type { Bridge } from "../bridge/context"
 import type { Point } from "../state/store"
 
 /** The nearest node in a direction, from the selected one, or from a point where none is. */
-export function nearest({ editing, store }: Bridge, from: Point, towards: Point): string | null {
+export function nearestNode({ editing, store }: Bridge, from: Point, towards: Point): string | null {
   const state = store.getState()
   const rects = editing.rects(state.shared.shown.nodes.keys())
   const here = rects.find((rect) => state.selection.has(rect.id))

@@ -2,14 +2,14 @@
 
 import type { ReactFlowInstance } from "@xyflow/react"
 import type { Bridge } from "../bridge/context"
-import { save, toggleFull, toggleTall } from "../panels/file"
+import { saveFlow, toggleFullHeight, toggleFullScreen } from "../panels/file"
 import { showPython } from "../panels/source"
-import { drawGroup, writeComment } from "../state/note-commands"
+import { addComment, addGroup } from "../state/note-commands"
 import { staleNodes } from "../state/run-choices"
-import { nearest } from "./keyboard-navigation"
-import { show } from "./viewport"
+import { nearestNode } from "./keyboard-navigation"
+import { fitView } from "./viewport"
 
-export interface Key {
+export interface KeyBinding {
   /** As a person reads it. `Mod` is Ctrl, or Cmd on a Mac. */
   keys: string
   says: string
@@ -22,25 +22,26 @@ export interface Key {
 const selected = (bridge: Bridge): string[] => bridge.editing.selectedNodes()
 
 /** The middle of what is seen. */
-export function middle(bridge: Bridge, flow: ReactFlowInstance): { x: number; y: number } {
+export function viewportCenter(bridge: Bridge, flow: ReactFlowInstance): { x: number; y: number } {
   const frame = bridge.root.current?.getBoundingClientRect() ?? new DOMRect(0, 0, 800, 600)
   return flow.screenToFlowPosition({ x: frame.left + frame.width / 2, y: frame.top + frame.height / 2 })
 }
 
 const walk = (x: number, y: number) => (bridge: Bridge, flow: ReactFlowInstance) => {
-  const id = nearest(bridge, middle(bridge, flow), { x, y })
+  const id = nearestNode(bridge, viewportCenter(bridge, flow), { x, y })
   if (id) {
     bridge.editing.select([id])
     bridge.store.setState({ sought: id })
   }
 }
 
-export const KEYS: Key[] = [
+export const KEY_BINDINGS: KeyBinding[] = [
   {
     keys: "Tab",
     says: "Add a node (or double click)",
     group: "Add",
-    run: (bridge, flow) => bridge.store.setState({ panel: { kind: "palette", at: middle(bridge, flow), loose: null } }),
+    run: (bridge, flow) =>
+      bridge.store.setState({ panel: { kind: "palette", at: viewportCenter(bridge, flow), loose: null } }),
   },
   {
     keys: "C",
@@ -55,13 +56,13 @@ export const KEYS: Key[] = [
     keys: "G",
     says: "Group the selected nodes",
     group: "Add",
-    run: (bridge, flow) => drawGroup(bridge.editing, middle(bridge, flow)),
+    run: (bridge, flow) => addGroup(bridge.editing, viewportCenter(bridge, flow)),
   },
   {
     keys: "Shift+C",
     says: "Write a comment",
     group: "Add",
-    run: (bridge, flow) => writeComment(bridge.editing, middle(bridge, flow)),
+    run: (bridge, flow) => addComment(bridge.editing, viewportCenter(bridge, flow)),
   },
   { keys: "Mod+C", says: "Copy", group: "Edit", isListed: true },
   { keys: "Mod+X", says: "Cut", group: "Edit", isListed: true },
@@ -133,7 +134,7 @@ export const KEYS: Key[] = [
     keys: "F",
     says: "Fit everything",
     group: "See",
-    run: (bridge, flow) => show(bridge, flow),
+    run: (bridge, flow) => fitView(bridge, flow),
   },
   { keys: "+", says: "Zoom in", group: "See", run: (_, flow) => void flow.zoomIn({ duration: 120 }) },
   { keys: "-", says: "Zoom out", group: "See", run: (_, flow) => void flow.zoomOut({ duration: 120 }) },
@@ -168,10 +169,10 @@ export const KEYS: Key[] = [
     group: "See",
     run: ({ store }) => store.setState((state) => ({ isInspectorOpen: !state.isInspectorOpen })),
   },
-  { keys: "Mod+S", says: "Save now", group: "Edit", run: (bridge) => save(bridge) },
+  { keys: "Mod+S", says: "Save now", group: "Edit", run: (bridge) => saveFlow(bridge) },
   { keys: "P", says: "This flow as Python", group: "See", run: (bridge) => void showPython(bridge) },
-  { keys: "H", says: "Full height", group: "See", run: toggleTall },
-  { keys: "Shift+F", says: "Full screen", group: "See", run: toggleFull },
+  { keys: "H", says: "Full height", group: "See", run: toggleFullHeight },
+  { keys: "Shift+F", says: "Full screen", group: "See", run: toggleFullScreen },
   {
     keys: "T",
     says: "Fold the tape away",
@@ -191,7 +192,7 @@ export const KEYS: Key[] = [
 ]
 
 /** A key press as the table writes it. */
-export function pressed(event: KeyboardEvent): string {
+export function keyCombination(event: KeyboardEvent): string {
   const key = event.key === " " ? "Space" : event.key.length === 1 ? event.key.toUpperCase() : event.key
   const isSymbol = event.key.length === 1 && !/[a-z ]/i.test(event.key)
   const parts = [

@@ -1,19 +1,19 @@
 /** The overview's picture: edges, blocks in the colour of their type, thumbnails, states. */
 
-import { type Bytes, keyOf, offeredBy } from "../bridge/bytes"
+import { bytesKey, type MediaBytes, offeredUrl } from "../bridge/bytes"
 import type { Bridge } from "../bridge/context"
 import { isRunning } from "../state/card"
-import type { Box } from "../state/node-layout"
+import type { NodeLayout } from "../state/node-layout"
 import { notesOf } from "../state/notes"
 import type { CanvasState } from "../state/store"
 import type { ResultCell } from "../wire/run"
 
-export type Thumbnails = (cell: ResultCell) => HTMLImageElement | null
+export type ThumbnailLoader = (cell: ResultCell) => HTMLImageElement | null
 
 const MOST_THUMBNAILS = 2000
 
 /** Small pictures of results, loaded when first asked for; `onLoad` tells that there is more to draw. */
-export function thumbnails(bytes: Bytes, onLoad: () => void): Thumbnails {
+export function createThumbnailLoader(bytes: MediaBytes, onLoad: () => void): ThumbnailLoader {
   const known = new Map<string, HTMLImageElement>()
   const load = (cell: ResultCell): HTMLImageElement => {
     const image = new Image()
@@ -32,7 +32,7 @@ export function thumbnails(bytes: Bytes, onLoad: () => void): Thumbnails {
     return image
   }
   return (cell) => {
-    const key = keyOf(cell, "preview")
+    const key = bytesKey(cell, "preview")
     let image = known.get(key)
     if (!image) {
       if (known.size >= MOST_THUMBNAILS) known.clear()
@@ -49,7 +49,7 @@ interface View {
   zoom: number
 }
 
-export function paint(canvas: HTMLCanvasElement, bridge: Bridge, view: View, images: Thumbnails): void {
+export function paintOverview(canvas: HTMLCanvasElement, bridge: Bridge, view: View, images: ThumbnailLoader): void {
   const { clientWidth: width, clientHeight: height } = canvas
   if (width === 0 || height === 0) return // out of sight for a moment, as while JupyterLab changes its theme
   const ratio = Math.min(2, devicePixelRatio)
@@ -114,7 +114,7 @@ export function paint(canvas: HTMLCanvasElement, bridge: Bridge, view: View, ima
     context.fillRect(x, y, w, h)
     context.globalAlpha = 1
     const still = card?.cells[0]?.cell
-    const image = still && h > 8 && offeredBy(still, "preview") ? images(still) : null
+    const image = still && h > 8 && offeredUrl(still, "preview") ? images(still) : null
     if (image) drawCovering(context, image, x + 1, y + 1, w - 2, h - 2)
     const isOn = card && isRunning(card.facts)
     if (isOn || state.selection.has(id)) {
@@ -138,7 +138,7 @@ function drawCovering(
   context.drawImage(image, (image.naturalWidth - sw) / 2, (image.naturalHeight - sh) / 2, sw, sh, x, y, w, h)
 }
 
-function placesOf(bridge: Bridge, state: CanvasState, boxes: ReadonlyMap<string, Box>) {
+function placesOf(bridge: Bridge, state: CanvasState, boxes: ReadonlyMap<string, NodeLayout>) {
   const { looks } = state.shared.shown
   const unplaced = bridge.derived.unplaced(state)
   const found = new Map<string, { x: number; y: number }>()

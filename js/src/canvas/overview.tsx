@@ -10,13 +10,13 @@ import { watchTheme } from "../bridge/theme"
 import type { Rect } from "../state/arrange"
 import { isRunning } from "../state/card"
 import type { CanvasState, Point } from "../state/store"
-import { paint, type Thumbnails, thumbnails } from "./overview-painter"
-import { show } from "./viewport"
+import { createThumbnailLoader, paintOverview, type ThumbnailLoader } from "./overview-painter"
+import { fitView } from "./viewport"
 
 /** Below this zoom nothing on a node can be read. */
-export const FAR = 0.25
+export const OVERVIEW_ZOOM = 0.25
 /** So few nodes need no overview. */
-export const MANY = 120
+export const OVERVIEW_MIN_NODES = 120
 /** Runs say something in every frame; from afar one sees of it which nodes run and what they gave, and that can wait. */
 const RUNS_MS = 100
 
@@ -26,7 +26,7 @@ export function Overview() {
   const canvas = useRef<HTMLCanvasElement>(null)
   const [x, y, zoom] = useFlowStore((state) => state.transform)
   const size = useFlowStore((state) => `${state.width} ${state.height}`)
-  const images = useRef<Thumbnails | null>(null)
+  const images = useRef<ThumbnailLoader | null>(null)
   const drawing = useRef({ x, y, zoom })
   drawing.current = { x, y, zoom }
 
@@ -34,7 +34,7 @@ export function Overview() {
     let frame = 0
     const draw = () => {
       frame = 0
-      if (canvas.current && images.current) paint(canvas.current, bridge, drawing.current, images.current)
+      if (canvas.current && images.current) paintOverview(canvas.current, bridge, drawing.current, images.current)
     }
     const plan = () => {
       frame ||= requestAnimationFrame(draw)
@@ -49,7 +49,7 @@ export function Overview() {
         if (seen.some((one, index) => one !== before[index])) plan()
       }, RUNS_MS)
     }
-    images.current ??= thumbnails(bridge.bytes, plan)
+    images.current ??= createThumbnailLoader(bridge.bytes, plan)
     plan()
     const stop = bridge.store.subscribe((now, before) => {
       const { shared, selection, dragged } = now
@@ -72,7 +72,7 @@ export function Overview() {
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is seen has changed
   useEffect(() => {
-    if (canvas.current && images.current) paint(canvas.current, bridge, { x, y, zoom }, images.current)
+    if (canvas.current && images.current) paintOverview(canvas.current, bridge, { x, y, zoom }, images.current)
   }, [bridge, x, y, zoom, size])
 
   useEffect(() => {
@@ -124,7 +124,7 @@ export function Overview() {
       const rect = hit(event)
       if (!rect) return
       event.stopPropagation()
-      show(bridge, flow, [rect.id])
+      fitView(bridge, flow, [rect.id])
     }
     pane.addEventListener("pointerdown", press, true)
     pane.addEventListener("mousedown", keep, true)

@@ -3,12 +3,12 @@
 import { ViewportPortal } from "@xyflow/react"
 import { useEffect, useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
-import { megabytes } from "../state/files"
+import { formatMegabytes } from "../state/files"
 import { DEFAULT_WIDTH } from "../state/node-layout"
 import type { Point } from "../state/store"
 import { phaseText, type Upload } from "../state/uploads"
 
-export function Uploads() {
+export function UploadPlaceholders() {
   const uploads = useCanvas((state) => state.uploads)
   if (uploads.size === 0) return null
   return (
@@ -36,7 +36,7 @@ function OnItsWay({ upload }: { upload: Upload }) {
       <header>
         <i className="ff-dot" aria-hidden="true" />
         <b title={upload.name}>{upload.name}</b>
-        <span className="ff-mono ff-muted">{megabytes(upload.sizeBytes)}</span>
+        <span className="ff-mono ff-muted">{formatMegabytes(upload.sizeBytes)}</span>
       </header>
       {still && <img src={still} alt="" draggable={false} />}
       {upload.problem && <p role="alert">{upload.problem}</p>}

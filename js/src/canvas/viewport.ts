@@ -8,7 +8,7 @@ export const MIN_ZOOM = 0.02
 export const MAX_ZOOM = 3
 
 /** The viewport that shows these nodes (all by default), not larger than life; null where there are none. */
-export function viewportOf({ editing, root }: Bridge, ids?: Iterable<string>): Viewport | null {
+export function fittedViewport({ editing, root }: Bridge, ids?: Iterable<string>): Viewport | null {
   const rects = ids ? editing.rects(ids) : editing.everything()
   const frame = root.current?.getBoundingClientRect()
   if (rects.length === 0 || !frame || frame.width === 0) return null
@@ -23,7 +23,7 @@ export function viewportOf({ editing, root }: Bridge, ids?: Iterable<string>): V
   return getViewportForBounds(bounds, frame.width, frame.height, MIN_ZOOM, 1, PADDING)
 }
 
-export function show(bridge: Bridge, flow: ReactFlowInstance, ids?: Iterable<string>): void {
-  const viewport = viewportOf(bridge, ids)
+export function fitView(bridge: Bridge, flow: ReactFlowInstance, ids?: Iterable<string>): void {
+  const viewport = fittedViewport(bridge, ids)
   if (viewport) void flow.setViewport(viewport, { duration: 160 })
 }

@@ -3,7 +3,7 @@
 import { TABLE_SIZE } from "./grade-table"
 import { FRAGMENT, MODE_NUMBERS, VERTEX } from "./shaders"
 
-export type Mode = keyof typeof MODE_NUMBERS
+export type CompareMode = keyof typeof MODE_NUMBERS
 
 /** A picture that can be drawn: decoded, and free to be read. */
 export type Picture = HTMLImageElement
@@ -21,7 +21,7 @@ export interface Scene {
   places: readonly Rect[]
   /** Where the frame lies in a cell, in device pixels, and how many of them one of its pixels takes. */
   view: { x: number; y: number; scale: number }
-  mode: Mode
+  mode: CompareMode
   /** Cells beside each other, and below. */
   grid: readonly [columns: number, rows: number]
   /** Of the wipe, in fractions of the width. */
@@ -37,14 +37,14 @@ export interface Scene {
 }
 
 /** This browser offers no WebGL2, or not now. */
-export class NoWebGLError extends Error {}
+export class WebGLUnavailableError extends Error {}
 
 /** Textures that are kept beyond those that are drawn. */
 const MOST_KEPT = 8
 /** Above this many device pixels for one of a picture's, its pixels are shown as squares. */
 const SQUARES_FROM = 3
 
-export class Drawing {
+export class Renderer {
   readonly #gl: WebGL2RenderingContext
   #program: WebGLProgram | null = null
   readonly #places = new Map<string, WebGLUniformLocation | null>()
@@ -58,7 +58,7 @@ export class Drawing {
     private readonly onBack: () => void,
   ) {
     const gl = canvas.getContext("webgl2", { alpha: true, antialias: false, depth: false })
-    if (!gl) throw new NoWebGLError("This browser offers no WebGL2.")
+    if (!gl) throw new WebGLUnavailableError("This browser offers no WebGL2.")
     this.#gl = gl
     canvas.addEventListener("webglcontextlost", this.#lost)
     canvas.addEventListener("webglcontextrestored", this.#back)
@@ -131,7 +131,7 @@ export class Drawing {
       [gl.FRAGMENT_SHADER, FRAGMENT],
     ] as const) {
       const shader = gl.createShader(kind)
-      if (!shader) throw new NoWebGLError("WebGL2 gives no shader.")
+      if (!shader) throw new WebGLUnavailableError("WebGL2 gives no shader.")
       gl.shaderSource(shader, source)
       gl.compileShader(shader)
       gl.attachShader(program, shader)
@@ -139,7 +139,7 @@ export class Drawing {
     }
     gl.linkProgram(program)
     if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) {
-      throw new NoWebGLError(`WebGL2 refuses our shader: ${gl.getProgramInfoLog(program)}`)
+      throw new WebGLUnavailableError(`WebGL2 refuses our shader: ${gl.getProgramInfoLog(program)}`)
     }
     this.#program = program
     this.#places.clear()

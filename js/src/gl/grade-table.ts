@@ -7,7 +7,7 @@
 export const TABLE_SIZE = 33
 
 /** Lowest, neutral and highest value of each setting. */
-export const RANGES = {
+export const SETTING_RANGES = {
   exposure: [-5, 0, 5],
   contrast: [-1, 0, 1],
   saturation: [-1, 0, 1],
@@ -19,22 +19,22 @@ export const RANGES = {
   gain: [0, 1, 4],
 } as const
 
-export type Setting = keyof typeof RANGES
+export type Setting = keyof typeof SETTING_RANGES
 export type Grade = Record<Setting, number>
 type Matrix = readonly (readonly [number, number, number])[]
 type Colour = [number, number, number]
 
-export const SETTINGS = Object.keys(RANGES) as Setting[]
-export const NEUTRAL = Object.fromEntries(SETTINGS.map((name) => [name, RANGES[name][1]])) as Grade
+export const SETTINGS = Object.keys(SETTING_RANGES) as Setting[]
+export const NEUTRAL_GRADE = Object.fromEntries(SETTINGS.map((name) => [name, SETTING_RANGES[name][1]])) as Grade
 
-export const isNeutral = (grade: Grade): boolean => SETTINGS.every((name) => grade[name] === NEUTRAL[name])
+export const isNeutral = (grade: Grade): boolean => SETTINGS.every((name) => grade[name] === NEUTRAL_GRADE[name])
 
 /** Settings of a node's parameters; null where one is no number or out of its range: the kernel would refuse it. */
-export function gradeOf(params: Readonly<Record<string, unknown>>): Grade | null {
-  const grade = { ...NEUTRAL }
+export function parseGrade(params: Readonly<Record<string, unknown>>): Grade | null {
+  const grade = { ...NEUTRAL_GRADE }
   for (const name of SETTINGS) {
-    const value = params[name] ?? NEUTRAL[name]
-    const [low, , high] = RANGES[name]
+    const value = params[name] ?? NEUTRAL_GRADE[name]
+    const [low, , high] = SETTING_RANGES[name]
     if (typeof value !== "number" || !(value >= low && value <= high)) return null
     grade[name] = value
   }

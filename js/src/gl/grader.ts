@@ -1,33 +1,33 @@
 /** Draws graded pictures for many small canvas elements with one WebGL context: browsers hold few of them at once. */
 
-import { Drawing, NoWebGLError, type Picture } from "./drawing"
+import { type Picture, Renderer, WebGLUnavailableError } from "./drawing"
 
 let isOffered: boolean | null = null
 
 /** Whether this browser draws grades; found out once. */
 export function canGrade(): boolean {
   if (isOffered === null) {
-    const letGo = graderHeld(() => undefined)
+    const letGo = acquireGrader(() => undefined)
     isOffered = letGo !== null
     letGo?.()
   }
   return isOffered
 }
 
-let shared: { drawing: Drawing; users: number } | null = null
+let shared: { drawing: Renderer; users: number } | null = null
 const listeners = new Set<() => void>()
 
 /** Say that grades will be drawn; returns how to say that they are no more. Null where there is no WebGL2. */
-export function graderHeld(onBack: () => void): (() => void) | null {
+export function acquireGrader(onBack: () => void): (() => void) | null {
   try {
     shared ??= {
-      drawing: new Drawing(document.createElement("canvas"), () => {
+      drawing: new Renderer(document.createElement("canvas"), () => {
         for (const tell of listeners) tell()
       }),
       users: 0,
     }
   } catch (error) {
-    if (error instanceof NoWebGLError) return null
+    if (error instanceof WebGLUnavailableError) return null
     throw error
   }
   const mine = shared

@@ -9,7 +9,7 @@ import type { Layering } from "../state/arrange"
 /** Beyond that the better ranker takes seconds. */
 const MOST_FOR_SIMPLEX = 400
 
-export const layered: Layering = (rects, edges, groups) => {
+export const dagreLayout: Layering = (rects, edges, groups) => {
   const isGrouped = groups.some((members) => members.length > 0)
   const graph = new Graph({ compound: isGrouped })
   graph.setGraph({

@@ -1,28 +1,28 @@
 /** The painter's tools, and the way out. */
 
 import type { Brush } from "./painter"
-import { LARGEST, type Mark, type Marks, marked, redone, SMALLEST, undone } from "./strokes"
+import { addStep, MAX_BRUSH_PX, type MaskHistory, type MaskStep, MIN_BRUSH_PX, redoStep, undoStep } from "./strokes"
 
 interface Props {
   title: string
   note: string
   brush: Brush
   opacity: number
-  marks: Marks
+  marks: MaskHistory
   /** The person wants to go, and strokes would be lost. */
   isAsking: boolean
   onBrush: (brush: Brush) => void
   onOpacity: (opacity: number) => void
-  onMarks: (change: (marks: Marks) => Marks) => void
+  onMarks: (change: (marks: MaskHistory) => MaskHistory) => void
   onFit: () => void
   onUse: () => void
   onClose: () => void
   onStay: () => void
 }
 
-export function Bar(props: Props) {
+export function MaskToolbar(props: Props) {
   const { title, note, brush, marks, isAsking, onBrush, onMarks } = props
-  const add = (mark: Mark) => onMarks((now) => marked(now, mark))
+  const add = (mark: MaskStep) => onMarks((now) => addStep(now, mark))
   const tool = (text: string, isEraser: boolean) => (
     <button
       type="button"
@@ -48,8 +48,8 @@ export function Bar(props: Props) {
           title="Size ([ and ])"
           // The eye sees steps of size as ratios.
           value={Math.log(brush.size)}
-          min={Math.log(SMALLEST)}
-          max={Math.log(LARGEST)}
+          min={Math.log(MIN_BRUSH_PX)}
+          max={Math.log(MAX_BRUSH_PX)}
           said={`${brush.size} px`}
           onChange={(value) => onBrush({ ...brush, size: Math.round(Math.exp(value)) })}
         />
@@ -79,7 +79,7 @@ export function Bar(props: Props) {
           aria-label="Undo"
           title="Undo (Ctrl+Z)"
           disabled={marks.at === 0}
-          onClick={() => onMarks(undone)}
+          onClick={() => onMarks(undoStep)}
         >
           ↶
         </button>
@@ -89,7 +89,7 @@ export function Bar(props: Props) {
           aria-label="Redo"
           title="Redo (Ctrl+Shift+Z)"
           disabled={marks.at === marks.all.length}
-          onClick={() => onMarks(redone)}
+          onClick={() => onMarks(redoStep)}
         >
           ↷
         </button>

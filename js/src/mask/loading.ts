@@ -4,7 +4,7 @@ import { useEffect, useState } from "react"
 import { useBridge } from "../bridge/context"
 import type { MaskBasis } from "../state/masking"
 
-export interface Loaded {
+export interface MaskPixels {
   /** Address of the picture; null where there is none to paint over. */
   url: string | null
   width: number
@@ -36,11 +36,11 @@ function colorOver(picture: ImageBitmap | null): string {
   return COLORS.reduce((best, one) => (nearness(one) < nearness(best) ? one : best))[0]
 }
 
-export type Loading = { kind: "loading" } | { kind: "failed"; why: string } | { kind: "loaded"; loaded: Loaded }
+export type PixelsState = { kind: "loading" } | { kind: "failed"; why: string } | { kind: "loaded"; loaded: MaskPixels }
 
-export function usePixels(basis: MaskBasis): Loading {
+export function useMaskPixels(basis: MaskBasis): PixelsState {
   const { bytes } = useBridge()
-  const [loading, setLoading] = useState<Loading>({ kind: "loading" })
+  const [loading, setLoading] = useState<PixelsState>({ kind: "loading" })
   const [first] = useState(basis) // what changes on the canvas meanwhile does not disturb the strokes
   useEffect(() => {
     let isOn = true

@@ -2,12 +2,12 @@
 
 import { useBridge, useCanvas } from "../bridge/context"
 import { Dialog } from "../panels/dialog"
-import { words } from "../state/form"
+import { humanize } from "../state/form"
 import { freeBelow, MASK_NAME, maskBasis, maskEdits } from "../state/masking"
-import { type Loaded, usePixels } from "./loading"
-import { Painter } from "./painter"
+import { type MaskPixels, useMaskPixels } from "./loading"
+import { MaskPainter } from "./painter"
 import { greyPng } from "./png"
-import type { Sheet } from "./sheet"
+import type { MaskCanvas } from "./sheet"
 
 export function MaskPanel() {
   const panel = useCanvas((state) => state.panel)
@@ -17,11 +17,11 @@ export function MaskPanel() {
 function Open({ nodeId, port }: { nodeId: string; port: string }) {
   const { store, derived, session, editing, uploader } = useBridge()
   const basis = maskBasis(store.getState(), nodeId, port)
-  const loading = usePixels(basis)
-  const title = `${derived.card(store.getState(), nodeId)?.title ?? nodeId}: ${words(port)}`
+  const loading = useMaskPixels(basis)
+  const title = `${derived.card(store.getState(), nodeId)?.title ?? nodeId}: ${humanize(port)}`
   const close = () => store.setState({ panel: null })
 
-  const use = async (sheet: Sheet) => {
+  const use = async (sheet: MaskCanvas) => {
     const file = await greyPng(sheet.grey(), sheet.width, sheet.height)
     close()
     const [rect] = editing.rects([nodeId])
@@ -37,7 +37,13 @@ function Open({ nodeId, port }: { nodeId: string; port: string }) {
   return (
     <Dialog label={`Paint ${title}`} className="ff-mask">
       {loading.kind === "loaded" ? (
-        <Painter title={title} note={noteOf(basis.pictures, loading.loaded)} {...loading} onUse={use} onClose={close} />
+        <MaskPainter
+          title={title}
+          note={noteOf(basis.pictures, loading.loaded)}
+          {...loading}
+          onUse={use}
+          onClose={close}
+        />
       ) : (
         <div className="ff-mask-wait">
           <p role="status">
@@ -47,7 +53,7 @@ function Open({ nodeId, port }: { nodeId: string; port: string }) {
                 ? loading.why
                 : basis.picturePort === null
                   ? "This node takes no picture that a mask could be painted over."
-                  : `There is no picture yet: connect one to ${words(basis.picturePort)} and run what makes it.`}
+                  : `There is no picture yet: connect one to ${humanize(basis.picturePort)} and run what makes it.`}
           </p>
           <button type="button" className="ff-button" onClick={close}>
             Close
@@ -58,7 +64,7 @@ function Open({ nodeId, port }: { nodeId: string; port: string }) {
   )
 }
 
-const noteOf = (pictures: number, { url, start }: Loaded): string =>
+const noteOf = (pictures: number, { url, start }: MaskPixels): string =>
   [
     pictures > 1 ? `over the first of ${pictures} pictures; it counts for all` : "",
     url === null ? "without a picture beneath" : "",

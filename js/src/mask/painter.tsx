@@ -1,22 +1,22 @@
 /** Brush, eraser and the stage: by pointer, pen or keys. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "react"
-import { Bar } from "./bar"
-import type { Loaded } from "./loading"
-import { Sheet } from "./sheet"
+import { MaskToolbar } from "./bar"
+import type { MaskPixels } from "./loading"
+import { MaskCanvas } from "./sheet"
 import {
-  current,
-  type Mark,
-  type Marks,
-  marked,
-  noMarks,
-  redone,
-  resized,
-  type Spot,
+  activeSteps,
+  addStep,
+  emptyHistory,
+  type MaskHistory,
+  type MaskStep,
+  redoStep,
+  resizeBrush,
   type Stroke,
-  undone,
+  type StrokePoint,
+  undoStep,
 } from "./strokes"
-import { fitted, toPicture, type View, zoomed } from "./view"
+import { fitView, toPicturePoint, type View, zoomView } from "./view"
 
 export interface Brush {
   size: number
@@ -27,14 +27,14 @@ export interface Brush {
 interface Props {
   title: string
   note: string
-  loaded: Loaded
-  onUse: (sheet: Sheet) => Promise<void>
+  loaded: MaskPixels
+  onUse: (sheet: MaskCanvas) => Promise<void>
   onClose: () => void
 }
 
-export function Painter({ title, note, loaded, onUse, onClose }: Props) {
+export function MaskPainter({ title, note, loaded, onUse, onClose }: Props) {
   const { url, width, height, start, color } = loaded
-  const [marks, setMarks] = useState<Marks>(noMarks)
+  const [marks, setMarks] = useState<MaskHistory>(emptyHistory)
   const [brush, setBrush] = useState<Brush>({
     size: Math.max(8, Math.round(Math.min(width, height) / 12)),
     feather: 0,
@@ -48,22 +48,22 @@ export function Painter({ title, note, loaded, onUse, onClose }: Props) {
   const [isAsking, setAsking] = useState(false)
   const stage = useRef<HTMLDivElement>(null)
   const canvas = useRef<HTMLCanvasElement>(null)
-  const sheet = useRef<Sheet | null>(null)
+  const sheet = useRef<MaskCanvas | null>(null)
   const live = useRef<Stroke | null>(null)
   const frame = useRef(0)
 
   const draw = () => {
     frame.current = 0
-    sheet.current?.draw(current(marks), live.current)
+    sheet.current?.draw(activeSteps(marks), live.current)
   }
   const fitAll = () => {
     const room = stage.current
-    if (room) setView(fitted({ width: room.clientWidth, height: room.clientHeight }, { width, height }))
+    if (room) setView(fitView({ width: room.clientWidth, height: room.clientHeight }, { width, height }))
   }
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: once, for this picture
   useLayoutEffect(() => {
-    if (canvas.current) sheet.current = new Sheet(canvas.current, width, height, color, start)
+    if (canvas.current) sheet.current = new MaskCanvas(canvas.current, width, height, color, start)
     draw()
     fitAll()
   }, [])
@@ -71,7 +71,7 @@ export function Painter({ title, note, loaded, onUse, onClose }: Props) {
   useLayoutEffect(draw, [marks])
   useEffect(() => () => cancelAnimationFrame(frame.current), [])
 
-  const add = (mark: Mark) => setMarks((now) => marked(now, mark))
+  const add = (mark: MaskStep) => setMarks((now) => addStep(now, mark))
   const close = () => (marks.at > 0 && !isAsking ? setAsking(true) : onClose())
   const use = () => {
     if (sheet.current) void onUse(sheet.current)
@@ -88,14 +88,14 @@ export function Painter({ title, note, loaded, onUse, onClose }: Props) {
       setPanning(true)
       return
     }
-    const { x, y } = toPicture(view, at(event))
+    const { x, y } = toPicturePoint(view, at(event))
     const hasPressure = event.pointerType === "pen" && event.pressure > 0
     live.current = { kind: "stroke", ...brush, hasPressure, spots: [[x, y, event.pressure]] }
     draw()
   }
   const move = (event: React.PointerEvent<HTMLDivElement>) => {
     if (!view) return
-    setSpot(toPicture(view, at(event)))
+    setSpot(toPicturePoint(view, at(event)))
     if (isPanning && event.buttons > 0) {
       const { movementX, movementY } = event
       setView({ ...view, x: view.x + movementX, y: view.y + movementY })
@@ -104,7 +104,7 @@ export function Painter({ title, note, loaded, onUse, onClose }: Props) {
     if (!live.current) return
     const all = event.nativeEvent.getCoalescedEvents?.() ?? []
     for (const one of all.length > 0 ? all : [event.nativeEvent]) {
-      const { x, y } = toPicture(view, at(one))
+      const { x, y } = toPicturePoint(view, at(one))
       live.current.spots.push([x, y, one.pressure])
     }
     frame.current ||= requestAnimationFrame(draw)
@@ -119,7 +119,7 @@ export function Painter({ title, note, loaded, onUse, onClose }: Props) {
   scroll.current = (event) => {
     event.stopPropagation()
     event.preventDefault() // the notebook stays where it is
-    if (view) setView(zoomed(view, Math.exp(-event.deltaY / 400), at(event)))
+    if (view) setView(zoomView(view, Math.exp(-event.deltaY / 400), at(event)))
   }
   useEffect(() => {
     const element = stage.current
@@ -136,7 +136,7 @@ export function Painter({ title, note, loaded, onUse, onClose }: Props) {
     if (!by) return false
     const to = { x: from.x + (by[0] ?? 0) * step, y: from.y + (by[1] ?? 0) * step }
     setSpot(to)
-    const spots: Spot[] = [
+    const spots: StrokePoint[] = [
       [from.x, from.y, 0.5],
       [to.x, to.y, 0.5],
     ]
@@ -150,19 +150,19 @@ export function Painter({ title, note, loaded, onUse, onClose }: Props) {
     const middle = { x: (stage.current?.clientWidth ?? 0) / 2, y: (stage.current?.clientHeight ?? 0) / 2 }
     const acts: Record<string, () => void> = isMod
       ? {
-          z: () => setMarks(event.shiftKey ? redone : undone),
-          y: () => setMarks(redone),
+          z: () => setMarks(event.shiftKey ? redoStep : undoStep),
+          y: () => setMarks(redoStep),
           Enter: use,
         }
       : {
-          "[": () => setBrush({ ...brush, size: resized(brush.size, -1) }),
-          "]": () => setBrush({ ...brush, size: resized(brush.size, 1) }),
+          "[": () => setBrush({ ...brush, size: resizeBrush(brush.size, -1) }),
+          "]": () => setBrush({ ...brush, size: resizeBrush(brush.size, 1) }),
           x: () => setBrush({ ...brush, isEraser: !brush.isEraser }),
           i: () => add({ kind: "invert" }),
           Delete: () => add({ kind: "clear" }),
           "0": fitAll,
-          "+": () => view && setView(zoomed(view, 1.25, middle)),
-          "-": () => view && setView(zoomed(view, 0.8, middle)),
+          "+": () => view && setView(zoomView(view, 1.25, middle)),
+          "-": () => view && setView(zoomView(view, 0.8, middle)),
           Escape: close,
           ...(isOnStage && { " ": () => setPanning(true) }),
         }
@@ -177,7 +177,7 @@ export function Painter({ title, note, loaded, onUse, onClose }: Props) {
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys of all that stands in it
     <div className="ff-mask-body" onKeyDown={keys} onKeyUp={(event) => event.key === " " && setPanning(false)}>
-      <Bar
+      <MaskToolbar
         title={title}
         note={note}
         brush={brush}

@@ -3,7 +3,7 @@
  * are kept drawn; the stroke that goes on is laid over them at each step.
  */
 
-import { brightness, type Mark, outline, type Stroke } from "./strokes"
+import { brightness, type MaskStep, type Stroke, strokeOutline } from "./strokes"
 
 /** Shadows are drawn this far from what casts them: a shadow alone is a soft shape, in every browser. */
 const AWAY = 20_000
@@ -17,9 +17,9 @@ const sheet = (width: number, height: number): [HTMLCanvasElement, CanvasRenderi
   return [canvas, context]
 }
 
-export class Sheet {
+export class MaskCanvas {
   readonly #done: CanvasRenderingContext2D
-  #drawn: readonly Mark[] = []
+  #drawn: readonly MaskStep[] = []
 
   /** `start`: the mask to go on from, of any size. */
   constructor(
@@ -36,7 +36,7 @@ export class Sheet {
   }
 
   /** Draw marks, and over them the stroke that goes on. */
-  draw(marks: readonly Mark[], live: Stroke | null): void {
+  draw(marks: readonly MaskStep[], live: Stroke | null): void {
     const isMore = this.#drawn.every((mark, index) => marks[index] === mark)
     if (!isMore) this.#begin()
     for (const mark of marks.slice(this.#drawn.length)) this.#lay(this.#done, mark)
@@ -78,7 +78,7 @@ export class Sheet {
     this.#done.drawImage(context.canvas, 0, 0)
   }
 
-  #lay(context: CanvasRenderingContext2D, mark: Mark): void {
+  #lay(context: CanvasRenderingContext2D, mark: MaskStep): void {
     context.fillStyle = this.color
     switch (mark.kind) {
       case "clear":
@@ -95,7 +95,7 @@ export class Sheet {
   }
 
   #stroke(context: CanvasRenderingContext2D, mark: Stroke): void {
-    const points = outline(mark)
+    const points = strokeOutline(mark)
     if (points.length === 0) return
     context.save()
     context.globalCompositeOperation = mark.isEraser ? "destination-out" : "source-over"

@@ -3,11 +3,11 @@
 import { getStroke } from "perfect-freehand"
 
 /** In the picture's own pixels; pressure is 0..1. */
-export type Spot = [x: number, y: number, pressure: number]
+export type StrokePoint = [x: number, y: number, pressure: number]
 
 export interface Stroke {
   kind: "stroke"
-  spots: Spot[]
+  spots: StrokePoint[]
   /** Diameter, in the picture's pixels. */
   size: number
   /** Width of the soft edge, as a part of the size, 0..1. */
@@ -17,32 +17,38 @@ export interface Stroke {
   hasPressure: boolean
 }
 
-export type Mark = Stroke | { kind: "invert" } | { kind: "clear" }
+export type MaskStep = Stroke | { kind: "invert" } | { kind: "clear" }
 
 /** Marks up to `at` count; those after it were taken back and can come again. */
-export interface Marks {
-  readonly all: readonly Mark[]
+export interface MaskHistory {
+  readonly all: readonly MaskStep[]
   readonly at: number
 }
 
-export const noMarks: Marks = { all: [], at: 0 }
+export const emptyHistory: MaskHistory = { all: [], at: 0 }
 
-export const marked = ({ all, at }: Marks, mark: Mark): Marks => ({ all: [...all.slice(0, at), mark], at: at + 1 })
-export const undone = (marks: Marks): Marks => ({ ...marks, at: Math.max(0, marks.at - 1) })
-export const redone = (marks: Marks): Marks => ({ ...marks, at: Math.min(marks.all.length, marks.at + 1) })
-export const current = ({ all, at }: Marks): readonly Mark[] => all.slice(0, at)
+export const addStep = ({ all, at }: MaskHistory, mark: MaskStep): MaskHistory => ({
+  all: [...all.slice(0, at), mark],
+  at: at + 1,
+})
+export const undoStep = (marks: MaskHistory): MaskHistory => ({ ...marks, at: Math.max(0, marks.at - 1) })
+export const redoStep = (marks: MaskHistory): MaskHistory => ({
+  ...marks,
+  at: Math.min(marks.all.length, marks.at + 1),
+})
+export const activeSteps = ({ all, at }: MaskHistory): readonly MaskStep[] => all.slice(0, at)
 
-export const SMALLEST = 2
-export const LARGEST = 800
+export const MIN_BRUSH_PX = 2
+export const MAX_BRUSH_PX = 800
 
 /** The next size up or down: a fifth, as the eye sees steps. */
-export function resized(size: number, direction: 1 | -1): number {
+export function resizeBrush(size: number, direction: 1 | -1): number {
   const next = direction > 0 ? Math.max(size + 1, size * 1.2) : Math.min(size - 1, size / 1.2)
-  return Math.round(Math.min(LARGEST, Math.max(SMALLEST, next)))
+  return Math.round(Math.min(MAX_BRUSH_PX, Math.max(MIN_BRUSH_PX, next)))
 }
 
 /** The outline of a stroke as a closed polygon. */
-export function outline({ spots, size, hasPressure }: Stroke): [x: number, y: number][] {
+export function strokeOutline({ spots, size, hasPressure }: Stroke): [x: number, y: number][] {
   const options = {
     size,
     thinning: hasPressure ? 0.6 : 0,

@@ -3,13 +3,13 @@
 import { memo } from "react"
 import { useNow } from "../bridge/clock"
 import type { CellView } from "../state/card"
-import { estimated } from "../state/estimate"
-import { clock } from "../state/format"
+import { estimateProgress } from "../state/estimate"
+import { formatClock } from "../state/format"
 import type { PortType } from "../wire/catalog"
 import type { Expected, ResultCell } from "../wire/run"
-import { Film } from "./film"
-import { Sound } from "./sound"
-import { Still } from "./still"
+import { VideoPlayer } from "./film"
+import { AudioPlayer } from "./sound"
+import { PreviewImage } from "./still"
 
 interface Props {
   view: CellView
@@ -38,11 +38,11 @@ export const MediaCell = memo(function MediaCell({ view, type, isAlone, isStale,
     <div className={tone} title={view.row ? `${view.row} · ${view.label}` : undefined}>
       {cell && hasBytes(cell) ? (
         cell.media_type?.startsWith("video/") ? (
-          <Film cell={cell} name={name} />
+          <VideoPlayer cell={cell} name={name} />
         ) : cell.media_type?.startsWith("audio/") ? (
-          <Sound cell={cell} name={name} />
+          <AudioPlayer cell={cell} name={name} />
         ) : (
-          <Still cell={cell} name={name} />
+          <PreviewImage cell={cell} name={name} />
         )
       ) : (
         <span className="ff-empty" aria-hidden="true" />
@@ -65,13 +65,13 @@ const hasBytes = (cell: ResultCell): boolean =>
   cell.sha256 !== undefined || cell.url !== undefined || cell.preview_url !== undefined
 
 function Size({ cell }: { cell: NonNullable<CellView["cell"]> }) {
-  if (cell.duration_s) return <span className="ff-label is-length">{clock(cell.duration_s)}</span>
+  if (cell.duration_s) return <span className="ff-label is-length">{formatClock(cell.duration_s)}</span>
   return cell.width && cell.height ? <span className="ff-label">{`${cell.width} × ${cell.height}`}</span> : null
 }
 
 /** By the clock: striped, where a bar of real progress is not, and said to be about. */
 function Estimate({ expected, label }: { expected: Expected; label: string }) {
-  const far = estimated(expected, useNow())
+  const far = estimateProgress(expected, useNow())
   return (
     <span
       className="ff-progress is-estimate"

@@ -5,11 +5,11 @@
 
 import { useRef, useState } from "react"
 import { useBytes } from "../bridge/use-bytes"
-import { clock } from "../state/format"
+import { formatClock } from "../state/format"
 import type { ResultCell } from "../wire/run"
-import { Gone } from "./still"
+import { MissingMedia } from "./still"
 
-export function Film({ cell, name }: { cell: ResultCell; name: string }) {
+export function VideoPlayer({ cell, name }: { cell: ResultCell; name: string }) {
   const video = useRef<HTMLVideoElement>(null)
   const [isLookedAt, setLookedAt] = useState(false)
   /** It is to play as soon as its bytes are here. */
@@ -48,7 +48,7 @@ export function Film({ cell, name }: { cell: ResultCell; name: string }) {
     setAt(null)
   }
   const isShowing = at !== null || isPlaying
-  if (bytes.isLost && poster.isLost) return <Gone />
+  if (bytes.isLost && poster.isLost) return <MissingMedia />
   return (
     <span className="ff-film" onPointerEnter={scrub} onPointerMove={scrub} onPointerLeave={leave}>
       {poster.url !== undefined && <img src={poster.url} alt={name} draggable={false} onError={poster.onError} />}
@@ -85,11 +85,11 @@ export function Film({ cell, name }: { cell: ResultCell; name: string }) {
       >
         {isPlaying ? "❚❚" : "▶"}
       </button>
-      {bytes.isLost && <Gone />}
+      {bytes.isLost && <MissingMedia />}
       {at !== null && (
         <>
           <i className="ff-scrub" style={{ left: `${at * 100}%` }} />
-          <span className="ff-label is-at">{clock(at * length())}</span>
+          <span className="ff-label is-at">{formatClock(at * length())}</span>
         </>
       )}
     </span>

@@ -4,15 +4,15 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
 import { useBytes } from "../bridge/use-bytes"
 import type { Picture } from "../gl/drawing"
 import { type Grade, gradeTable } from "../gl/grade-table"
-import { drawGraded, graderHeld } from "../gl/grader"
+import { acquireGrader, drawGraded } from "../gl/grader"
 import { loadPicture } from "../gl/picture"
 import type { ResultCell } from "../wire/run"
-import { Gone } from "./still"
+import { MissingMedia } from "./still"
 
 /** Device pixels for one of the page's: nodes are looked at closely, and screens are finer than they say. */
 const FINENESS = 2
 
-export function Graded({ cell, grade, name }: { cell: ResultCell; grade: Grade; name: string }) {
+export function GradedImage({ cell, grade, name }: { cell: ResultCell; grade: Grade; name: string }) {
   const canvas = useRef<HTMLCanvasElement>(null)
   const { url, isLost, onError } = useBytes(cell, "preview")
   const picture = usePicture(url, onError)
@@ -20,7 +20,7 @@ export function Graded({ cell, grade, name }: { cell: ResultCell; grade: Grade; 
   // biome-ignore lint/correctness/useExhaustiveDependencies: `said` is the grade by its values
   const table = useMemo(() => gradeTable(grade), [said])
   const [drawings, setDrawings] = useState(0)
-  useEffect(() => graderHeld(() => setDrawings((count) => count + 1)) ?? undefined, [])
+  useEffect(() => acquireGrader(() => setDrawings((count) => count + 1)) ?? undefined, [])
   // biome-ignore lint/correctness/useExhaustiveDependencies: a context that came back is drawn on again
   useLayoutEffect(() => {
     const element = canvas.current
@@ -37,7 +37,7 @@ export function Graded({ cell, grade, name }: { cell: ResultCell; grade: Grade; 
     observer.observe(element)
     return () => observer.disconnect()
   }, [picture, table, drawings])
-  if (isLost) return <Gone />
+  if (isLost) return <MissingMedia />
   return (
     <>
       <canvas ref={canvas} className="ff-graded" role="img" aria-label={`${name}, as it would be graded`} />

@@ -2,7 +2,7 @@
 
 import { useRef, useState } from "react"
 import { useBytes } from "../bridge/use-bytes"
-import { clock } from "../state/format"
+import { formatClock } from "../state/format"
 import type { ResultCell } from "../wire/run"
 
 /** Arrow keys go this far. */
@@ -10,7 +10,7 @@ const STEP_S = 1
 /** Without loudness known: an even line to seek on. */
 const FLAT = Array.from({ length: 64 }, () => 0.06)
 
-export function Sound({ cell, name }: { cell: ResultCell; name: string }) {
+export function AudioPlayer({ cell, name }: { cell: ResultCell; name: string }) {
   const audio = useRef<HTMLAudioElement>(null)
   const [isLookedAt, setLookedAt] = useState(false)
   const [isPlaying, setPlaying] = useState(false)
@@ -57,7 +57,7 @@ export function Sound({ cell, name }: { cell: ResultCell; name: string }) {
         aria-valuemin={0}
         aria-valuemax={Math.round(length)}
         aria-valuenow={Math.round(at * length)}
-        aria-valuetext={`${clock(at * length)} of ${clock(length)}`}
+        aria-valuetext={`${formatClock(at * length)} of ${formatClock(length)}`}
         onClick={(event) => {
           const place = event.currentTarget.getBoundingClientRect()
           go((event.clientX - place.left) / place.width)
@@ -82,7 +82,7 @@ export function Sound({ cell, name }: { cell: ResultCell; name: string }) {
         {(isPlaying || at > 0) && <b className="ff-head-line" style={{ left: `${at * 100}%` }} />}
       </span>
       <span className="ff-mono">
-        {isLost ? "lost" : at > 0 ? clock(at * length) : length > 0 ? clock(length) : "–"}
+        {isLost ? "lost" : at > 0 ? formatClock(at * length) : length > 0 ? formatClock(length) : "–"}
       </span>
       {/* biome-ignore lint/a11y/useMediaCaption: generated sounds have no captions */}
       <audio

@@ -3,12 +3,12 @@
 import { useBytes } from "../bridge/use-bytes"
 import type { ResultCell } from "../wire/run"
 
-export function Still({ cell, name }: { cell: ResultCell; name: string }) {
+export function PreviewImage({ cell, name }: { cell: ResultCell; name: string }) {
   const { url, isLost, onError } = useBytes(cell, "preview")
-  if (isLost) return <Gone />
+  if (isLost) return <MissingMedia />
   if (url === undefined) return <span className="ff-empty" aria-hidden="true" />
   return <img src={url} alt={name} draggable={false} decoding="async" onError={onError} />
 }
 
 /** Said in place of bytes that cannot be had. */
-export const Gone = () => <span className="ff-gone">not to be had</span>
+export const MissingMedia = () => <span className="ff-gone">not to be had</span>

@@ -2,13 +2,13 @@
 
 import { useMemo, useRef } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
-import { type Grade, gradeOf } from "../gl/grade-table"
+import { type Grade, parseGrade } from "../gl/grade-table"
 import { canGrade } from "../gl/grader"
-import { fingerprint, gradeInput, type Ungraded } from "../state/grade-input"
+import { gradeFingerprint, gradeInput, type UngradedCell } from "../state/grade-input"
 
 export interface LiveGrade {
   grade: Grade
-  cells: readonly Ungraded[]
+  cells: readonly UngradedCell[]
 }
 
 /** Null: what the kernel gave is to be shown. */
@@ -17,7 +17,7 @@ export function useGrade(nodeId: string): LiveGrade | null {
   // A short text instead of the input itself: the node draws again only where it changed.
   const said = useCanvas((state) => {
     const input = gradeInput(state, derived, nodeId)
-    return input ? `${input.isSettled} ${fingerprint(input)}` : ""
+    return input ? `${input.isSettled} ${gradeFingerprint(input)}` : ""
   })
   const settled = useRef("")
   return useMemo(() => {
@@ -28,7 +28,7 @@ export function useGrade(nodeId: string): LiveGrade | null {
     if (said.startsWith("true")) settled.current = print
     if (settled.current === print || !canGrade()) return null
     const input = gradeInput(store.getState(), derived, nodeId)
-    const grade = input && gradeOf(input.params)
+    const grade = input && parseGrade(input.params)
     return grade ? { grade, cells: input.cells } : null
   }, [said, store, derived, nodeId])
 }

@@ -1,19 +1,19 @@
 /** What can be done with the one node that is selected, beside it. */
 
 import { useBridge, useCanvas } from "../bridge/context"
-import { setStrip } from "../state/batches"
+import { setStripLayout } from "../state/batches"
 import { isRunning } from "../state/card"
-import type { Card } from "../state/derived"
+import type { CardData } from "../state/derived"
 import { fileKindOf } from "../state/files"
-import { words } from "../state/form"
-import { priceOf, usdRange } from "../state/format"
-import { ChooseFile } from "./choose-file"
+import { humanize } from "../state/form"
+import { estimatePrice, formatUsdRange } from "../state/format"
+import { FilePickerButton } from "./choose-file"
 
-export function Actions({ id, card }: { id: string; card: Card }) {
+export function NodeToolbar({ id, card }: { id: string; card: CardData }) {
   const { editing, store } = useBridge()
   const price = useCanvas((state) => {
-    const { low, high, nodes } = priceOf(state.shared.shown, state.plan, [id])
-    return nodes.length > 0 ? usdRange(low, high) : ""
+    const { low, high, nodes } = estimatePrice(state.shared.shown, state.plan, [id])
+    return nodes.length > 0 ? formatUsdRange(low, high) : ""
   })
   const isStrip = useCanvas((state) => state.shared.shown.looks.get(id)?.is_strip === true)
   const { facts } = card
@@ -69,22 +69,22 @@ export function Actions({ id, card }: { id: string; card: Card }) {
       >
         Mute
       </button>
-      {fileKindOf(facts.type) !== null && <ChooseFile id={id} card={card} text="Choose file" />}
+      {fileKindOf(facts.type) !== null && <FilePickerButton id={id} card={card} text="Choose file" />}
       {masks.map((port) => (
         <button
           key={port.name}
           type="button"
           onClick={() => store.setState({ panel: { kind: "mask", nodeId: id, port: port.name } })}
-          title={`Paint what ${words(port.name)} takes, over the picture`}
+          title={`Paint what ${humanize(port.name)} takes, over the picture`}
         >
-          Paint {words(port.name)}
+          Paint {humanize(port.name)}
         </button>
       ))}
       {card.cells.length > 1 && (
         <button
           type="button"
           aria-pressed={isStrip}
-          onClick={() => setStrip(editing, id, !isStrip)}
+          onClick={() => setStripLayout(editing, id, !isStrip)}
           title="All cells in one row, to scroll along"
         >
           Strip

@@ -3,36 +3,36 @@
 import { memo } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
 import { MediaCell } from "../media/cell"
-import { Graded } from "../media/graded"
+import { GradedImage } from "../media/graded"
 import { useGrade } from "../media/use-grade"
-import { passOn, pickTypeOf } from "../state/batches"
+import { addPickNode, pickNodeType } from "../state/batches"
 import { type CellView, isRunning } from "../state/card"
-import type { Card } from "../state/derived"
+import type { CardData } from "../state/derived"
 import { fileKindOf } from "../state/files"
-import { type Grid, LABEL_HEIGHT, pickLabel, shownCells } from "../state/grid"
-import { isSeen } from "../state/viewer-state"
+import { type Grid, LABEL_HEIGHT, pickLabel, visibleCells } from "../state/grid"
+import { isViewable } from "../state/viewer-state"
 import type { ResultCell } from "../wire/run"
-import { ChooseFile } from "./choose-file"
-import { Look } from "./result-button"
+import { FilePickerButton } from "./choose-file"
+import { ResultButton } from "./result-button"
 
 /** Of pictures that are graded live before there is any result. */
 const MOST_LIVE = 16
 
-export function Batch({ id, card, style }: { id: string; card: Card; style: React.CSSProperties }) {
+export function ResultGrid({ id, card, style }: { id: string; card: CardData; style: React.CSSProperties }) {
   const { facts, cells, box } = card
   const { grid } = box
   const type = facts.type?.outputs[0]?.type ?? "image"
   const isRunningNow = isRunning(facts)
   const isStale = facts.plan?.state !== "fresh" && !isRunningNow
-  const canPick = useCanvas((state) => cells.length > 1 && pickTypeOf(state, id) !== null)
-  const shown = shownCells(grid, cells)
+  const canPick = useCanvas((state) => cells.length > 1 && pickNodeType(state, id) !== null)
+  const shown = visibleCells(grid, cells)
   const live = useGrade(id)
   const ungraded = new Map(live?.cells.map(({ key, cell }) => [key, cell]))
   const graded = (cell: ResultCell | undefined) =>
     live &&
     cell && (
       <div className={`ff-cell${isRunningNow ? " is-running" : ""}`}>
-        <Graded cell={cell} grade={live.grade} name={card.title} />
+        <GradedImage cell={cell} grade={live.grade} name={card.title} />
       </div>
     )
   const slot = (view: CellView | null, index: number) =>
@@ -42,16 +42,16 @@ export function Batch({ id, card, style }: { id: string; card: Card; style: Reac
       </div>
     ) : (
       <Slot key={view.key} id={id} view={view} canPick={canPick && view.cell !== null}>
-        <Look
+        <ResultButton
           nodeId={id}
           at={view.key}
           name={[card.title, view.row, view.label].filter(Boolean).join(" ")}
-          isOff={!isSeen(view) && !ungraded.has(view.key)}
+          isOff={!isViewable(view) && !ungraded.has(view.key)}
         >
           {graded(ungraded.get(view.key)) ?? (
             <MediaCell view={view} type={type} isAlone={cells.length === 1} isStale={isStale} isFirst={false} />
           )}
-        </Look>
+        </ResultButton>
         {grid.more > 0 && index === shown.length - 1 && (
           <span className="ff-more" title={`${grid.more} more: the strip shows all`}>
             +{grid.more}
@@ -66,16 +66,16 @@ export function Batch({ id, card, style }: { id: string; card: Card; style: Reac
     >
       {shown.length === 0 && fileKindOf(facts.type) !== null && (
         <div className="ff-cell ff-nothing">
-          <ChooseFile id={id} card={card} text="Choose file" />
+          <FilePickerButton id={id} card={card} text="Choose file" />
           <span>or drop one here</span>
         </div>
       )}
       {shown.length === 0 &&
         live?.cells.slice(0, MOST_LIVE).map(({ key, cell }) => (
           <div key={key} className="ff-slot">
-            <Look nodeId={id} at={key} name={card.title}>
+            <ResultButton nodeId={id} at={key} name={card.title}>
               {graded(cell)}
-            </Look>
+            </ResultButton>
           </div>
         ))}
       {shown.length === 0 && !live && fileKindOf(facts.type) === null && (
@@ -144,7 +144,7 @@ function Slot({ id, view, canPick, children }: SlotProps) {
           className="ff-pick nodrag"
           title={`Pass this one on: ${pickLabel(view)}`}
           aria-label={`Pass on ${pickLabel(view)}`}
-          onClick={() => passOn(editing, id, view)}
+          onClick={() => addPickNode(editing, id, view)}
         >
           <svg viewBox="0 0 16 16" aria-hidden="true">
             <path d="M3 8h9M8.5 4.5 12 8l-3.5 3.5" fill="none" stroke="currentColor" strokeWidth="1.8" />

@@ -4,28 +4,28 @@ import { type NodeProps, useStore as useFlowStore } from "@xyflow/react"
 import { memo } from "react"
 import { useNow } from "../bridge/clock"
 import { useBridge, useCanvas, useCard } from "../bridge/context"
-import { differing, isRunning, jobsOf, runningSince, showsMedia } from "../state/card"
-import type { Card as CardData } from "../state/derived"
-import { farText } from "../state/estimate"
-import { shownValue, words } from "../state/form"
-import { seconds } from "../state/format"
-import { isMain, type Section } from "../state/node-layout"
-import { Actions } from "./actions"
-import { Batch } from "./batch"
+import { isRunning, jobsOf, runningSince, showsMedia, textDiff } from "../state/card"
+import type { CardData } from "../state/derived"
+import { progressText } from "../state/estimate"
+import { displayValue, humanize } from "../state/form"
+import { formatSeconds } from "../state/format"
+import { isMainField, type Section } from "../state/node-layout"
+import { NodeToolbar } from "./actions"
+import { ResultGrid } from "./batch"
 import { FieldRow } from "./fields/field"
 import { TextControl } from "./fields/text"
 import { Ports } from "./ports"
-import { Title } from "./title"
-import { Grip } from "./width-handle"
+import { EditableTitle } from "./title"
+import { WidthHandle } from "./width-handle"
 
-export type Detail = "full" | "less" | "least"
+export type DetailLevel = "full" | "less" | "least"
 
 /** How much a node shows, by the canvas's zoom. */
-export const detailAt = (zoom: number): Detail => (zoom < 0.25 ? "least" : zoom < 0.4 ? "less" : "full")
+export const detailLevel = (zoom: number): DetailLevel => (zoom < 0.25 ? "least" : zoom < 0.4 ? "less" : "full")
 
-const detailOf = (state: { transform: [number, number, number] }): Detail => detailAt(state.transform[2])
+const detailOf = (state: { transform: [number, number, number] }): DetailLevel => detailLevel(state.transform[2])
 
-export const Card = memo(function Card({ id, selected }: NodeProps) {
+export const NodeCard = memo(function Card({ id, selected }: NodeProps) {
   const card = useCard(id)
   const detail = useFlowStore(detailOf)
   const isOnly = useCanvas((state) => state.selection.size === 1)
@@ -42,17 +42,19 @@ export const Card = memo(function Card({ id, selected }: NodeProps) {
       <Ports id={id} card={card} />
       <header className="ff-head">
         <i className="ff-dot" aria-hidden="true" />
-        <Title id={id} title={card.title} />
+        <EditableTitle id={id} title={card.title} />
         <Chips card={card} />
       </header>
       {detail === "full"
         ? box.sections.map((section) => (
-            <Part key={section.kind + (section.name ?? "")} id={id} card={card} section={section} />
+            <CardSection key={section.kind + (section.name ?? "")} id={id} card={card} section={section} />
           ))
-        : showsMedia(facts.type) && <Batch id={id} card={card} style={{ top: box.sections[0]?.y ?? 0, bottom: 8 }} />}
+        : showsMedia(facts.type) && (
+            <ResultGrid id={id} card={card} style={{ top: box.sections[0]?.y ?? 0, bottom: 8 }} />
+          )}
       {detail !== "full" && !showsMedia(facts.type) && <p className="ff-gist">{gist(card)}</p>}
-      {selected && isOnly && detail === "full" && <Actions id={id} card={card} />}
-      {selected && detail === "full" && <Grip id={id} width={box.width} />}
+      {selected && isOnly && detail === "full" && <NodeToolbar id={id} card={card} />}
+      {selected && detail === "full" && <WidthHandle id={id} width={box.width} />}
     </article>
   )
 })
@@ -63,7 +65,7 @@ function Chips({ card }: { card: CardData }) {
     <span className="ff-chips" aria-live="polite">
       {card.chips.map((chip) => (
         <span key={chip.text} className={`ff-chip is-${chip.tone}`} title={chip.title}>
-          {chip.isGuessed ? <Guessed card={card} says={chip.text} /> : chip.text}
+          {chip.isGuessed ? <EstimatedProgress card={card} says={chip.text} /> : chip.text}
         </span>
       ))}
       {since !== null && <Elapsed since={since} />}
@@ -72,12 +74,12 @@ function Chips({ card }: { card: CardData }) {
 }
 
 /** About how far a node is; said to nobody who listens, ten times a second: they hear that it goes on. */
-function Guessed({ card, says }: { card: CardData; says: string }) {
+function EstimatedProgress({ card, says }: { card: CardData; says: string }) {
   const now = useNow()
   return (
     <>
       <span className="ff-unseen">{says}</span>
-      <span aria-hidden="true">{farText(jobsOf(card.facts.run), now)}</span>
+      <span aria-hidden="true">{progressText(jobsOf(card.facts.run), now)}</span>
     </>
   )
 }
@@ -87,16 +89,16 @@ function Elapsed({ since }: { since: number }) {
   const now = useNow()
   return (
     <span className="ff-chip is-plain" aria-hidden="true">
-      {seconds((now - since / 1000) / 1000)}
+      {formatSeconds((now - since / 1000) / 1000)}
     </span>
   )
 }
 
-function Part({ id, card, section }: { id: string; card: CardData; section: Section }) {
+function CardSection({ id, card, section }: { id: string; card: CardData; section: Section }) {
   const place = { top: section.y, height: section.height }
   switch (section.kind) {
     case "media":
-      return <Batch id={id} card={card} style={place} />
+      return <ResultGrid id={id} card={card} style={place} />
     case "ports":
       return null // the ports draw themselves, with their names
     case "error":
@@ -114,10 +116,10 @@ function Part({ id, card, section }: { id: string; card: CardData; section: Sect
         <div className="ff-part ff-reason" style={place}>
           <p>
             {card.reasons.map((reason) => {
-              const [old, now] = differing(reason.old, reason.new)
+              const [old, now] = textDiff(reason.old, reason.new)
               return (
                 <span key={reason.text} title={reason.text}>
-                  {words(reason.field ?? "")}: <s>{old}</s> → <b>{now}</b>
+                  {humanize(reason.field ?? "")}: <s>{old}</s> → <b>{now}</b>
                 </span>
               )
             })}
@@ -127,10 +129,16 @@ function Part({ id, card, section }: { id: string; card: CardData; section: Sect
     case "field": {
       const field = card.fields.find((one) => one.name === section.name)
       if (!field) return null
-      const isBare = isMain({ type: card.facts.type, fields: card.fields }, field)
+      const isBare = isMainField({ type: card.facts.type, fields: card.fields }, field)
       return (
         <div className="ff-part" style={place}>
-          <FieldRow nodeId={id} field={field} value={shownValue(card.facts.node, field)} isBare={isBare} place="card" />
+          <FieldRow
+            nodeId={id}
+            field={field}
+            value={displayValue(card.facts.node, field)}
+            isBare={isBare}
+            place="card"
+          />
         </div>
       )
     }
@@ -180,6 +188,6 @@ function Variable({ id, name, style }: { id: string; name: string; style: React.
 /** What a value node says when it is too small to be read in full. */
 function gist(card: CardData): string {
   const field = card.fields[0]
-  const value = field && shownValue(card.facts.node, field)
+  const value = field && displayValue(card.facts.node, field)
   return typeof value === "string" ? value : value === null || value === undefined ? "" : JSON.stringify(value)
 }

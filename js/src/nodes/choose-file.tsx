@@ -2,10 +2,10 @@
 
 import { useRef } from "react"
 import { useBridge } from "../bridge/context"
-import type { Card } from "../state/derived"
+import type { CardData } from "../state/derived"
 import { fileKindOf } from "../state/files"
 
-export function ChooseFile({ id, card, text }: { id: string; card: Card; text: string }) {
+export function FilePickerButton({ id, card, text }: { id: string; card: CardData; text: string }) {
   const { uploader } = useBridge()
   const field = useRef<HTMLInputElement>(null)
   const kind = fileKindOf(card.facts.type)

@@ -3,18 +3,18 @@
 import { type NodeProps, useStore as useFlowStore } from "@xyflow/react"
 import { memo } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
-import { priceOf, usdRange } from "../state/format"
-import { COLORS, type Note, noteOf } from "../state/notes"
-import { detailAt } from "./card"
-import { Corner } from "./resize-handle"
-import { Title } from "./title"
+import { estimatePrice, formatUsdRange } from "../state/format"
+import { findNote, NOTE_COLORS, type Note } from "../state/notes"
+import { detailLevel } from "./card"
+import { ResizeHandle } from "./resize-handle"
+import { EditableTitle } from "./title"
 
-const useNote = (id: string) => useCanvas((state) => noteOf(state.shared.shown, id))
+const useNote = (id: string) => useCanvas((state) => findNote(state.shared.shown, id))
 
 /** A frame around nodes; what stands in it moves along. */
-export const Region = memo(function Region({ id, selected }: NodeProps) {
+export const GroupNode = memo(function Region({ id, selected }: NodeProps) {
   const note = useNote(id)
-  const detail = useFlowStore((state) => detailAt(state.transform[2]))
+  const detail = useFlowStore((state) => detailLevel(state.transform[2]))
   const isOnly = useCanvas((state) => state.selection.size === 1)
   if (!note) return null
   return (
@@ -24,16 +24,16 @@ export const Region = memo(function Region({ id, selected }: NodeProps) {
       aria-label={`Group ${note.text}`}
     >
       <header className="ff-region-head">
-        <Title id={id} title={note.text} />
+        <EditableTitle id={id} title={note.text} />
       </header>
       {selected && isOnly && <NoteActions note={note} />}
-      {selected && isOnly && <Corner note={note} />}
+      {selected && isOnly && <ResizeHandle note={note} />}
     </section>
   )
 })
 
 /** A few words beside the nodes. */
-export const Comment = memo(function Comment({ id, selected }: NodeProps) {
+export const CommentNode = memo(function Comment({ id, selected }: NodeProps) {
   const { store, editing } = useBridge()
   const note = useNote(id)
   const isWriting = useCanvas((state) => state.renaming === id)
@@ -73,7 +73,7 @@ export const Comment = memo(function Comment({ id, selected }: NodeProps) {
         <p>{note.text || <span className="ff-muted">Double click, or F2, to write.</span>}</p>
       )}
       {selected && isOnly && <NoteActions note={note} />}
-      {selected && isOnly && <Corner note={note} />}
+      {selected && isOnly && <ResizeHandle note={note} />}
     </div>
   )
 })
@@ -83,8 +83,8 @@ function NoteActions({ note }: { note: Note }) {
   const isGroup = note.kind === "group"
   const price = useCanvas((state) => {
     const ids = isGroup ? editing.membersOf(note).filter((id) => state.shared.shown.nodes.has(id)) : []
-    const { low, high, nodes } = priceOf(state.shared.shown, state.plan, ids)
-    return nodes.length > 0 ? usdRange(low, high) : ""
+    const { low, high, nodes } = estimatePrice(state.shared.shown, state.plan, ids)
+    return nodes.length > 0 ? formatUsdRange(low, high) : ""
   })
   return (
     <div className="ff-actions nodrag" role="toolbar" aria-label={`What to do with this ${note.kind}`}>
@@ -93,7 +93,7 @@ function NoteActions({ note }: { note: Note }) {
           ▶ Run <span className="ff-mono">{price}</span>
         </button>
       )}
-      {COLORS.map(([name, color]) => (
+      {NOTE_COLORS.map(([name, color]) => (
         <button
           key={name}
           type="button"

@@ -2,13 +2,13 @@
 
 import { Handle, Position } from "@xyflow/react"
 import { memo } from "react"
-import type { Card } from "../state/derived"
-import { words } from "../state/form"
+import type { CardData } from "../state/derived"
+import { humanize } from "../state/form"
 import type { Port } from "../state/node-layout"
 
 export const PORT_SIZE = 14
 
-export const Ports = memo(function Ports({ id, card }: { id: string; card: Card }) {
+export const Ports = memo(function Ports({ id, card }: { id: string; card: CardData }) {
   const isNamed = card.box.sections.some((section) => section.kind === "ports")
   const inRows = new Set(card.box.sections.filter((section) => section.kind === "field").map((section) => section.name))
   return (
@@ -37,7 +37,7 @@ interface Props {
 
 function OnePort({ port, isNamedInside, isOpen }: Props) {
   const isLeft = port.side === "left"
-  const said = `${words(port.name)}: ${port.isSquare ? "batch of " : ""}${port.type}${isOpen ? ", needed" : ""}`
+  const said = `${humanize(port.name)}: ${port.isSquare ? "batch of " : ""}${port.type}${isOpen ? ", needed" : ""}`
   return (
     <>
       <Handle
@@ -55,7 +55,7 @@ function OnePort({ port, isNamedInside, isOpen }: Props) {
         style={{ top: port.y }}
         aria-hidden="true"
       >
-        {words(port.name)}
+        {humanize(port.name)}
       </span>
     </>
   )

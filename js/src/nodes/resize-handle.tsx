@@ -3,11 +3,11 @@
 import { useReactFlow } from "@xyflow/react"
 import { useRef } from "react"
 import { useBridge } from "../bridge/context"
-import { type Note, SMALLEST } from "../state/notes"
+import { MIN_NOTE_SIZE, type Note } from "../state/notes"
 
 const STEP = 20
 
-export function Corner({ note }: { note: Note }) {
+export function ResizeHandle({ note }: { note: Note }) {
   const { editing } = useBridge()
   const { getZoom } = useReactFlow()
   const start = useRef<{ x: number; y: number; note: Note } | null>(null)
@@ -16,8 +16,8 @@ export function Corner({ note }: { note: Note }) {
     editing.setNote(
       note.id,
       {
-        width: Math.round(Math.max(SMALLEST.width, width)),
-        height: Math.round(Math.max(SMALLEST.height, height)),
+        width: Math.round(Math.max(MIN_NOTE_SIZE.width, width)),
+        height: Math.round(Math.max(MIN_NOTE_SIZE.height, height)),
       },
       `${note.id}.size`,
     )

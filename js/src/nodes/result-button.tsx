@@ -14,7 +14,7 @@ interface Props {
   children: React.ReactNode
 }
 
-export function Look({ nodeId, at, name, isOff = false, children }: Props) {
+export function ResultButton({ nodeId, at, name, isOff = false, children }: Props) {
   const { looking } = useBridge()
   const ref: ResultRef = { kind: "node", nodeId, key: at }
   const mark = useCanvas((state) => state.marked.findIndex((one) => isSameRef(one, ref)))

@@ -2,7 +2,7 @@
 
 import { useBridge, useCanvas } from "../bridge/context"
 
-export function Title({ id, title }: { id: string; title: string }) {
+export function EditableTitle({ id, title }: { id: string; title: string }) {
   const { store, editing } = useBridge()
   const isRenaming = useCanvas((state) => state.renaming === id)
   if (!isRenaming) {

@@ -3,16 +3,16 @@
 import { useReactFlow } from "@xyflow/react"
 import { useRef, useState } from "react"
 import { useBridge } from "../bridge/context"
-import { NARROWEST, WIDEST } from "../state/node-layout"
+import { MAX_WIDTH, MIN_WIDTH } from "../state/node-layout"
 
 const STEP = 20
 
-export function Grip({ id, width }: { id: string; width: number }) {
+export function WidthHandle({ id, width }: { id: string; width: number }) {
   const { editing } = useBridge()
   const { getZoom } = useReactFlow()
   const start = useRef<{ x: number; width: number } | null>(null)
   const [wanted, setWanted] = useState<number | null>(null)
-  const bounded = (value: number) => Math.min(WIDEST, Math.max(NARROWEST, value))
+  const bounded = (value: number) => Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, value))
   const end = () => {
     if (wanted !== null && wanted !== width) editing.setWidth(id, wanted)
     start.current = null
@@ -25,8 +25,8 @@ export function Grip({ id, width }: { id: string; width: number }) {
       tabIndex={0}
       aria-label="Width"
       aria-valuenow={width}
-      aria-valuemin={NARROWEST}
-      aria-valuemax={WIDEST}
+      aria-valuemin={MIN_WIDTH}
+      aria-valuemax={MAX_WIDTH}
       style={{ left: wanted ?? width }}
       onPointerDown={(event) => {
         event.stopPropagation()

@@ -1,7 +1,7 @@
 /** All keys, from the same table that handles them. */
 
 import { Dialog } from "./dialog"
-import type { KeyLine } from "./panels"
+import type { ShortcutLine } from "./panels"
 
 const SYMBOLS: Record<string, string> = {
   ArrowLeft: "←",
@@ -12,7 +12,7 @@ const SYMBOLS: Record<string, string> = {
   Delete: "Del",
 }
 
-export function CheatSheet({ keys }: { keys: readonly KeyLine[] }) {
+export function CheatSheet({ keys }: { keys: readonly ShortcutLine[] }) {
   const isMac = navigator.platform.startsWith("Mac")
   const groups = [...new Set(keys.map((one) => one.group))]
   const shown = (part: string) => (part === "Mod" ? (isMac ? "⌘" : "Ctrl") : (SYMBOLS[part] ?? part))

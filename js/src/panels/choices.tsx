@@ -2,7 +2,7 @@
 
 import { type ReactNode, useEffect, useId, useRef, useState } from "react"
 
-export interface Choice {
+export interface ComboboxOption {
   key: string
   /** Under which heading it stands. */
   group: string
@@ -12,14 +12,14 @@ export interface Choice {
 interface Props {
   label: string
   placeholder: string
-  find: (query: string) => Choice[]
+  find: (query: string) => ComboboxOption[]
   onChoose: (key: string) => void
   /** Rows can be dragged away: fill in what they carry. */
   onDrag?: (key: string, carried: DataTransfer) => void
   none: string
 }
 
-export function Choices({ label, placeholder, find, onChoose, onDrag, none }: Props) {
+export function Combobox({ label, placeholder, find, onChoose, onDrag, none }: Props) {
   const id = useId()
   const [query, setQuery] = useState("")
   const [active, setActive] = useState(0)
@@ -58,7 +58,7 @@ export function Choices({ label, placeholder, find, onChoose, onDrag, none }: Pr
       />
       <div ref={list} id={id} role="listbox" aria-label={label} className="ff-list">
         {found.map((choice, index) => (
-          <Line
+          <OptionRow
             key={choice.key}
             id={`${id}-${index}`}
             heading={choice.group !== found[index - 1]?.group ? choice.group : ""}
@@ -68,7 +68,7 @@ export function Choices({ label, placeholder, find, onChoose, onDrag, none }: Pr
             onDrag={onDrag && ((carried) => onDrag(choice.key, carried))}
           >
             {choice.content}
-          </Line>
+          </OptionRow>
         ))}
       </div>
       {found.length === 0 && <p className="ff-none">{none}</p>}
@@ -86,7 +86,7 @@ interface LineProps {
   children: ReactNode
 }
 
-function Line({ id, heading, isActive, onChoose, onHover, onDrag, children }: LineProps) {
+function OptionRow({ id, heading, isActive, onChoose, onHover, onDrag, children }: LineProps) {
   return (
     <>
       {heading && (

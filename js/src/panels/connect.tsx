@@ -3,15 +3,15 @@
 import { useBridge } from "../bridge/context"
 import type { FlowEdge } from "../state/document"
 import { edgeKey } from "../state/document"
-import { words } from "../state/form"
-import { connections, outputOf } from "../state/ports"
-import { score } from "../state/search"
-import { Choices } from "./choices"
+import { humanize } from "../state/form"
+import { outputOf, possibleConnections } from "../state/ports"
+import { fuzzyScore } from "../state/search"
+import { Combobox } from "./choices"
 import { Dialog } from "./dialog"
 
 const MOST = 80
 
-export function Connect({ nodeId }: { nodeId: string }) {
+export function ConnectPanel({ nodeId }: { nodeId: string }) {
   const { store, editing, derived } = useBridge()
   const state = store.getState()
   const { shown } = state.shared
@@ -20,14 +20,14 @@ export function Connect({ nodeId }: { nodeId: string }) {
     const node = shown.nodes.get(edge.source)
     return outputOf(node && state.catalog.get(node.type), edge.sourceHandle)?.type ?? "json"
   }
-  const edges = new Map(connections(shown, state.catalog, nodeId).map((edge) => [edgeKey(edge), edge]))
+  const edges = new Map(possibleConnections(shown, state.catalog, nodeId).map((edge) => [edgeKey(edge), edge]))
   const find = (query: string) =>
     [...edges]
       .map(([key, edge]) => {
         const isOut = edge.source === nodeId
         const there = isOut ? edge.target : edge.source
-        const text = `${titleOf(there)} ${words(isOut ? edge.targetHandle : edge.sourceHandle)} ${there}`
-        return { key, edge, isOut, there, rank: score(query, text) }
+        const text = `${titleOf(there)} ${humanize(isOut ? edge.targetHandle : edge.sourceHandle)} ${there}`
+        return { key, edge, isOut, there, rank: fuzzyScore(query, text) }
       })
       .filter((one) => one.rank > 0)
       .sort((a, b) => Number(b.isOut) - Number(a.isOut) || b.rank - a.rank)
@@ -39,9 +39,9 @@ export function Connect({ nodeId }: { nodeId: string }) {
           <span className={`ff-offer ff-type-${typeOf(edge)}`}>
             <i className="ff-dot" aria-hidden="true" />
             <b>{titleOf(there)}</b>
-            <span className="ff-muted">{words(isOut ? edge.targetHandle : edge.sourceHandle)}</span>
+            <span className="ff-muted">{humanize(isOut ? edge.targetHandle : edge.sourceHandle)}</span>
             <small>
-              {words(edge.sourceHandle)} → {words(edge.targetHandle)}
+              {humanize(edge.sourceHandle)} → {humanize(edge.targetHandle)}
             </small>
           </span>
         ),
@@ -53,7 +53,7 @@ export function Connect({ nodeId }: { nodeId: string }) {
   }
   return (
     <Dialog label={`Connect ${titleOf(nodeId)}`} className="ff-palette is-centered">
-      <Choices
+      <Combobox
         label="Connections"
         placeholder={`Connect ${titleOf(nodeId)} to…`}
         none="Nothing here fits."

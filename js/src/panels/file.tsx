@@ -3,7 +3,7 @@
 import { type Bridge, useBridge, useCanvas } from "../bridge/context"
 import type { FileFacts } from "../wire/messages"
 import { Dialog } from "./dialog"
-import { Rows } from "./rows"
+import { MenuRows } from "./rows"
 import { showPython } from "./source"
 
 export function FileButton() {
@@ -39,7 +39,7 @@ function said({ saved_at_us: savedAtUs, path, is_conflicting: isConflicting, err
 const fileOf = (bridge: Bridge) => bridge.store.getState().file
 
 /** Write the file now. */
-export const save = ({ session }: Bridge, how: "save" | "reload" | "keep_mine" | "copy" = "save") =>
+export const saveFlow = ({ session }: Bridge, how: "save" | "reload" | "keep_mine" | "copy" = "save") =>
   void session.request({ type: "save", how })
 
 export function FileMenu() {
@@ -48,18 +48,22 @@ export function FileMenu() {
   const holder = holderOf(bridge)
   return (
     <Dialog label="The flow and its view" className="ff-menu ff-file-menu">
-      <Rows
+      <MenuRows
         rows={[
-          { says: hasFile ? "Save now" : "Save beside the notebook", keys: "Ctrl S", run: () => save(bridge) },
-          { says: "Save a copy beside it", isOff: !hasFile, run: () => save(bridge, "copy") },
+          { says: hasFile ? "Save now" : "Save beside the notebook", keys: "Ctrl S", run: () => saveFlow(bridge) },
+          { says: "Save a copy beside it", isOff: !hasFile, run: () => saveFlow(bridge, "copy") },
           { says: "This flow as Python", keys: "P", run: () => void showPython(bridge) },
           null,
           {
             says: holder?.dataset.tall === undefined ? "Full height" : "Usual height",
             keys: "H",
-            run: () => toggleTall(bridge),
+            run: () => toggleFullHeight(bridge),
           },
-          { says: isFull(bridge) ? "Leave full screen" : "Full screen", keys: "⇧F", run: () => toggleFull(bridge) },
+          {
+            says: isFull(bridge) ? "Leave full screen" : "Full screen",
+            keys: "⇧F",
+            run: () => toggleFullScreen(bridge),
+          },
         ]}
       />
     </Dialog>
@@ -67,7 +71,7 @@ export function FileMenu() {
 }
 
 /** Somebody else wrote the file: nothing is saved until a person has chosen. */
-export function Conflict() {
+export function FileConflict() {
   const bridge = useBridge()
   const file = useCanvas((state) => state.file)
   if (!file.is_conflicting) return null
@@ -77,13 +81,13 @@ export function Conflict() {
       <span>
         <b>{name}</b> was changed on disk. Nothing is saved until you choose.
       </span>
-      <button type="button" className="ff-button is-plain" onClick={() => save(bridge, "reload")}>
+      <button type="button" className="ff-button is-plain" onClick={() => saveFlow(bridge, "reload")}>
         Reload
       </button>
-      <button type="button" className="ff-button is-plain" onClick={() => save(bridge, "keep_mine")}>
+      <button type="button" className="ff-button is-plain" onClick={() => saveFlow(bridge, "keep_mine")}>
         Keep mine
       </button>
-      <button type="button" className="ff-button is-plain" onClick={() => save(bridge, "copy")}>
+      <button type="button" className="ff-button is-plain" onClick={() => saveFlow(bridge, "copy")}>
         Save a copy
       </button>
     </div>
@@ -93,7 +97,7 @@ export function Conflict() {
 const holderOf = ({ root }: Bridge): HTMLElement | null => root.current?.closest<HTMLElement>(".ff-holder") ?? null
 
 /** As high as the window, or as it was. */
-export function toggleTall(bridge: Bridge): void {
+export function toggleFullHeight(bridge: Bridge): void {
   const holder = holderOf(bridge)
   if (!holder) return
   if (holder.dataset.tall === undefined) {
@@ -108,7 +112,7 @@ const isFull = (bridge: Bridge): boolean => {
 }
 
 /** The whole screen; where the browser refuses that, the whole window. */
-export function toggleFull(bridge: Bridge): void {
+export function toggleFullScreen(bridge: Bridge): void {
   const holder = holderOf(bridge)
   if (!holder) return
   if (document.fullscreenElement === holder) void document.exitFullscreen()

@@ -1,18 +1,18 @@
 /** Find a node in the flow by its title, its id, its type or its words. */
 
 import { useBridge, useCanvas } from "../bridge/context"
-import { foundNodes } from "../state/search"
-import { Choices } from "./choices"
+import { searchNodes } from "../state/search"
+import { Combobox } from "./choices"
 import { Dialog } from "./dialog"
 
 const MOST = 60
 
-export function Find() {
+export function FindPanel() {
   const { store, editing, derived } = useBridge()
   const document = useCanvas((state) => state.shared.shown)
   const card = (id: string) => derived.card(store.getState(), id)
   const find = (query: string) =>
-    foundNodes(document, query, (id) => card(id)?.title ?? id)
+    searchNodes(document, query, (id) => card(id)?.title ?? id)
       .slice(0, MOST)
       .map((id) => ({
         key: id,
@@ -32,7 +32,7 @@ export function Find() {
   }
   return (
     <Dialog label="Find a node" className="ff-palette is-centered">
-      <Choices
+      <Combobox
         label="Nodes"
         placeholder="Find in this flow"
         none="Nothing of that name."

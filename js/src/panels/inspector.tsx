@@ -2,8 +2,8 @@
 
 import { useBridge, useCanvas, useCard } from "../bridge/context"
 import { FieldRow } from "../nodes/fields/field"
-import { shownValue, words } from "../state/form"
-import { usdRange } from "../state/format"
+import { displayValue, humanize } from "../state/form"
+import { formatUsdRange } from "../state/format"
 
 export function Inspector() {
   const id = useCanvas((state) =>
@@ -45,7 +45,7 @@ function Sheet({ id }: { id: string }) {
               key={field.name}
               nodeId={id}
               field={field}
-              value={shownValue(facts.node, field)}
+              value={displayValue(facts.node, field)}
               place="inspector"
             />
           ),
@@ -60,7 +60,7 @@ function Sheet({ id }: { id: string }) {
               className="ff-button ff-paint"
               onClick={() => store.setState({ panel: { kind: "mask", nodeId: id, port: port.name } })}
             >
-              Paint {words(port.name)}…
+              Paint {humanize(port.name)}…
             </button>
           ))}
         </div>
@@ -75,7 +75,7 @@ function Sheet({ id }: { id: string }) {
             {plan.state !== "fresh" && (
               <>
                 <dt>would cost</dt>
-                <dd className="ff-mono">{usdRange(plan.low_micro_usd ?? 0, plan.high_micro_usd ?? 0)}</dd>
+                <dd className="ff-mono">{formatUsdRange(plan.low_micro_usd ?? 0, plan.high_micro_usd ?? 0)}</dd>
               </>
             )}
           </>

@@ -1,20 +1,20 @@
 /** What a right click offers; the same commands as the keys. */
 
 import { useBridge } from "../bridge/context"
-import { words } from "../state/form"
-import { priceOf, usdRange } from "../state/format"
-import { drawGroup, writeComment } from "../state/note-commands"
+import { humanize } from "../state/form"
+import { estimatePrice, formatUsdRange } from "../state/format"
+import { addComment, addGroup } from "../state/note-commands"
 import { isNoteId } from "../state/notes"
 import type { Point } from "../state/store"
 import { Dialog } from "./dialog"
-import { Rows } from "./rows"
+import { MenuRows } from "./rows"
 
 type Item = [says: string, keys: string, run: () => void, isOff?: boolean] | null
 
 const WIDTH = 236
 const ROW = 30
 
-export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null; middle: () => Point }) {
+export function ContextMenu({ at, nodeId, middle }: { at: Point; nodeId: string | null; middle: () => Point }) {
   const { store, derived, editing, looking, root, flow } = useBridge()
   const items = nodeId ? nodeItems() : paneItems()
   const frame = root.current?.getBoundingClientRect() ?? new DOMRect()
@@ -27,8 +27,8 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
     const ids = editing.selectedNodes()
     if (nodeId && isNoteId(nodeId) && ids.length === 0) return noteItems(nodeId)
     const { shared, plan, runs } = store.getState()
-    const price = priceOf(shared.shown, plan, ids)
-    const cost = price.nodes.length > 0 ? ` ${usdRange(price.low, price.high)}` : ""
+    const price = estimatePrice(shared.shown, plan, ids)
+    const cost = price.nodes.length > 0 ? ` ${formatUsdRange(price.low, price.high)}` : ""
     const isOne = ids.length === 1
     return [
       [`Run to here${cost}`, "⇧↵", () => editing.run(ids), price.nodes.length === 0],
@@ -45,7 +45,7 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
       ["Rename", "F2", () => store.setState({ renaming: nodeId }), !isOne],
       ...masks().map(
         (port): Item => [
-          `Paint ${words(port)}…`,
+          `Paint ${humanize(port)}…`,
           "",
           () => store.setState({ panel: { kind: "mask", nodeId: nodeId ?? "", port } }),
           !isOne,
@@ -53,7 +53,7 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
       ),
       ["All settings", "I", () => store.setState({ isInspectorOpen: true }), !isOne],
       null,
-      ["Group", "G", () => drawGroup(editing, middle())],
+      ["Group", "G", () => addGroup(editing, middle())],
       ["Copy", "Ctrl C", () => void navigator.clipboard?.writeText(editing.copy() ?? "")],
       ["Duplicate", "Ctrl D", () => editing.duplicate()],
       ["Remove", "Del", () => editing.removeSelected()],
@@ -95,8 +95,8 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
   function paneItems(): Item[] {
     return [
       ["Add a node…", "Tab", () => store.setState({ panel: { kind: "palette", at: middle(), loose: null } })],
-      ["Write a comment", "⇧C", () => writeComment(editing, flow.current?.screenToFlowPosition(here()) ?? middle())],
-      ["Draw a group", "G", () => drawGroup(editing, flow.current?.screenToFlowPosition(here()) ?? middle())],
+      ["Write a comment", "⇧C", () => addComment(editing, flow.current?.screenToFlowPosition(here()) ?? middle())],
+      ["Draw a group", "G", () => addGroup(editing, flow.current?.screenToFlowPosition(here()) ?? middle())],
       ["Find…", "Ctrl F", () => store.setState({ panel: { kind: "find" } })],
       ["Select all", "Ctrl A", () => editing.selectAll()],
       ["Tidy", "⇧T", () => void editing.tidy()],
@@ -113,7 +113,7 @@ export function Menu({ at, nodeId, middle }: { at: Point; nodeId: string | null;
       className="ff-menu"
       style={{ left, top, width: WIDTH }}
     >
-      <Rows rows={items.map((item) => item && { says: item[0], keys: item[1], run: item[2], isOff: item[3] })} />
+      <MenuRows rows={items.map((item) => item && { says: item[0], keys: item[1], run: item[2], isOff: item[3] })} />
     </Dialog>
   )
 }

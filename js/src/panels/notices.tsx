@@ -1,7 +1,7 @@
 /** Sentences to the person: what was refused and why, and that the kernel is away. */
 
 import { useBridge, useCanvas } from "../bridge/context"
-import { Conflict } from "./file"
+import { FileConflict } from "./file"
 
 export function Notices() {
   const { store } = useBridge()
@@ -17,7 +17,7 @@ export function Notices() {
             : "Waiting for the kernel…"}
         </p>
       )}
-      <Conflict />
+      <FileConflict />
       {notice && (
         <p className={`ff-notice is-${notice.tone}`}>
           {notice.text}

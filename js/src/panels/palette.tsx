@@ -2,10 +2,10 @@
 
 import { useReactFlow } from "@xyflow/react"
 import { type Bridge, useBridge, useCanvas } from "../bridge/context"
-import { words } from "../state/form"
-import { offers } from "../state/search"
+import { humanize } from "../state/form"
+import { searchNodeTypes } from "../state/search"
 import type { LooseEnd, Point } from "../state/store"
-import { Choices } from "./choices"
+import { Combobox } from "./choices"
 import { Dialog } from "./dialog"
 
 /** What a dragged row is known by; its value is the node type's name. */
@@ -15,7 +15,7 @@ const HEIGHT = 420
 /** What the bar and the tape cover. */
 const COVERED = { top: 72, bottom: 120 }
 
-export function Palette({ at, loose }: { at: Point; loose: LooseEnd | null }) {
+export function NodePalette({ at, loose }: { at: Point; loose: LooseEnd | null }) {
   const { store, editing, root } = useBridge()
   const flow = useReactFlow()
   const catalog = useCanvas((state) => state.catalog)
@@ -24,7 +24,7 @@ export function Palette({ at, loose }: { at: Point; loose: LooseEnd | null }) {
   const left = Math.max(12, Math.min(point.x - frame.left, frame.width - WIDTH - 12))
   const top = Math.max(12, Math.min(point.y - frame.top, frame.height - HEIGHT - 12))
   const find = (query: string) =>
-    offers(catalog.values(), query, loose).map(({ type, port }) => ({
+    searchNodeTypes(catalog.values(), query, loose).map(({ type, port }) => ({
       key: type.name,
       group: query ? "" : type.category,
       content: (
@@ -33,7 +33,7 @@ export function Palette({ at, loose }: { at: Point; loose: LooseEnd | null }) {
           <b>{type.title}</b>
           <span className="ff-muted">
             {port
-              ? `${loose?.side === "source" ? "into" : "from"} ${words(port)}`
+              ? `${loose?.side === "source" ? "into" : "from"} ${humanize(port)}`
               : type.kind === "provider"
                 ? "model"
                 : ""}
@@ -64,7 +64,7 @@ export function Palette({ at, loose }: { at: Point; loose: LooseEnd | null }) {
   }
   return (
     <Dialog label="Add a node" className="ff-palette" style={{ left, top, width: WIDTH, maxHeight: HEIGHT }}>
-      <Choices
+      <Combobox
         label="Node types"
         placeholder={loose ? `What ${loose.side === "source" ? "takes" : "gives"} ${loose.type}?` : "Add a node"}
         none={
@@ -84,7 +84,7 @@ export function Palette({ at, loose }: { at: Point; loose: LooseEnd | null }) {
 }
 
 /** A row of the palette that falls onto the canvas. False where something else was dropped. */
-export function dropType({ editing, store }: Bridge, dropped: DataTransfer, at: Point): boolean {
+export function dropNodeType({ editing, store }: Bridge, dropped: DataTransfer, at: Point): boolean {
   const type = store.getState().catalog.get(dropped.getData(TYPE_TYPE))
   if (!type) return false
   store.setState({ panel: null })

@@ -2,7 +2,7 @@
 
 import { useBridge } from "../bridge/context"
 
-export type Row = {
+export type MenuRow = {
   says: string
   /** At its right, in figures. */
   beside?: string
@@ -11,7 +11,7 @@ export type Row = {
   run: () => void
 } | null
 
-export function Rows({ rows }: { rows: readonly Row[] }) {
+export function MenuRows({ rows }: { rows: readonly MenuRow[] }) {
   const { store } = useBridge()
   const walk = (event: React.KeyboardEvent) => {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0

@@ -1,19 +1,19 @@
 /** The run itself: its button with its price, everything that can be run, and the yes to a large one. */
 
 import { useBridge, useCanvas } from "../bridge/context"
-import { priceOf, usdRange } from "../state/format"
-import { billOf, choices } from "../state/run-choices"
+import { estimatePrice, formatUsdRange } from "../state/format"
+import { estimateCost, runChoices } from "../state/run-choices"
 import type { Panel } from "../state/store"
 import { Dialog } from "./dialog"
-import { Rows } from "./rows"
+import { MenuRows } from "./rows"
 
-export function Run() {
+export function RunControls() {
   const { editing, store } = useBridge()
   const isLive = useCanvas((state) => state.runs.live.size > 0 || state.runs.asked.size > 0)
   const isOpen = useCanvas((state) => state.panel?.kind === "run")
   const document = useCanvas((state) => state.shared.shown)
   const plan = useCanvas((state) => state.plan)
-  const price = priceOf(document, plan, null)
+  const price = estimatePrice(document, plan, null)
   const stale = price.nodes.length
   const isUnfinished = [...document.nodes.keys()].some((id) => plan.nodes[id]?.state === "invalid")
   const fresh = plan.rev < 0 ? "planning…" : isUnfinished ? "unfinished" : "all fresh"
@@ -39,7 +39,7 @@ export function Run() {
           title="Run everything that is not fresh (Ctrl+Enter)"
           onClick={() => editing.run(null)}
         >
-          ▶ Run {stale > 0 && <span className="ff-mono">{usdRange(price.low, price.high)}</span>}
+          ▶ Run {stale > 0 && <span className="ff-mono">{formatUsdRange(price.low, price.high)}</span>}
         </button>
         <button
           type="button"
@@ -61,9 +61,9 @@ export function RunMenu() {
   const { editing, store } = useBridge()
   const state = store.getState()
   const isLive = useCanvas(({ runs }) => runs.live.size > 0 || runs.asked.size > 0)
-  const offered = choices(state, editing).map((one) => ({
+  const offered = runChoices(state, editing).map((one) => ({
     says: one.says,
-    beside: one.off ?? (one.price ? usdRange(one.price.low, one.price.high) : ""),
+    beside: one.off ?? (one.price ? formatUsdRange(one.price.low, one.price.high) : ""),
     keys: one.keys,
     isOff: one.off !== null,
     run: one.run,
@@ -77,14 +77,14 @@ export function RunMenu() {
   const each = (nodes: string[], branch: boolean) => nodes.forEach((id) => void editing.cancel(id, branch))
   return (
     <Dialog label="What to run" className="ff-menu ff-run-menu">
-      <Rows rows={isLive ? [...offered, null, ...cancels] : offered} />
+      <MenuRows rows={isLive ? [...offered, null, ...cancels] : offered} />
     </Dialog>
   )
 }
 
-export function Confirm({ panel }: { panel: Extract<Panel, { kind: "confirm" }> }) {
+export function ConfirmRun({ panel }: { panel: Extract<Panel, { kind: "confirm" }> }) {
   const { store, session } = useBridge()
-  const bill = billOf(store.getState(), panel.nodes)
+  const bill = estimateCost(store.getState(), panel.nodes)
   const close = () => store.setState({ panel: null })
   const names = bill.unpriced.map((id) => store.getState().models.get(id)?.title ?? id)
   return (
@@ -94,7 +94,7 @@ export function Confirm({ panel }: { panel: Extract<Panel, { kind: "confirm" }> 
       {panel.why.hint && <p className="ff-muted">{panel.why.hint}</p>}
       <dl className="ff-facts">
         <dt>price</dt>
-        <dd className="ff-mono">{bill.high > 0 ? usdRange(bill.low, bill.high) : "not known"}</dd>
+        <dd className="ff-mono">{bill.high > 0 ? formatUsdRange(bill.low, bill.high) : "not known"}</dd>
         <dt>paid calls</dt>
         <dd className="ff-mono">{bill.calls ?? "not known yet: a batch grows while it runs"}</dd>
         {names.length > 0 && (
@@ -119,7 +119,7 @@ export function Confirm({ panel }: { panel: Extract<Panel, { kind: "confirm" }> 
             session.run(panel.targets, panel.nodes, true)
           }}
         >
-          Run anyway {bill.high > 0 && <span className="ff-mono">{usdRange(bill.low, bill.high)}</span>}
+          Run anyway {bill.high > 0 && <span className="ff-mono">{formatUsdRange(bill.low, bill.high)}</span>}
         </button>
       </div>
     </Dialog>

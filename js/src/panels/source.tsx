@@ -6,7 +6,7 @@ import { useBridge } from "../bridge/context"
 import type { Panel } from "../state/store"
 import { Dialog } from "./dialog"
 
-export function Source({ panel }: { panel: Extract<Panel, { kind: "source" }> }) {
+export function SourcePanel({ panel }: { panel: Extract<Panel, { kind: "source" }> }) {
   const { store } = useBridge()
   const [isCopied, setCopied] = useState(false)
   const copy = async () => {

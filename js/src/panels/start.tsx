@@ -2,12 +2,12 @@
 
 import { useBridge, useCanvas } from "../bridge/context"
 import { fromWire, nodeTo } from "../state/document"
-import { sketchOf } from "../state/flow-thumbnail"
+import { flowThumbnail } from "../state/flow-thumbnail"
 import type { Point } from "../state/store"
 import type { Template } from "../wire/catalog"
 import type { Edit, WireGraph } from "../wire/flow"
 
-export function Start({ middle }: { middle: () => Point }) {
+export function EmptyState({ middle }: { middle: () => Point }) {
   const { store, session } = useBridge()
   const templates = useCanvas((state) => state.templates)
   const open = ({ graph, title, cell }: Template) => {
@@ -46,7 +46,7 @@ export function Start({ middle }: { middle: () => Point }) {
 /** The template's own graph, drawn small. */
 function Picture({ template }: { template: Template }) {
   const catalog = useCanvas((state) => state.catalog)
-  const { width, height, blocks, curves } = sketchOf(template.graph as unknown as WireGraph, catalog)
+  const { width, height, blocks, curves } = flowThumbnail(template.graph as unknown as WireGraph, catalog)
   return (
     <svg className="ff-sketch" viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
       {curves.map(({ key, path, type }) => (

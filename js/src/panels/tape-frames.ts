@@ -2,29 +2,29 @@
 
 import { useCallback, useEffect, useRef, useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
-import { joined } from "../state/tape"
+import { mergeFrames } from "../state/tape"
 import type { Tape, TapeFrame } from "../wire/run"
 
-export type TapeOf = "flow" | "all"
+export type TapeScope = "flow" | "all"
 
 interface Loaded {
-  of: TapeOf
+  of: TapeScope
   /** Of all: the newest; of this flow the kernel sends them by itself. */
   newest: Tape | null
   older: readonly TapeFrame[]
   isAtEnd: boolean
 }
 
-export function useTape() {
+export function useTapeFrames() {
   const { session } = useBridge()
   const own = useCanvas((state) => state.tape)
   const [loaded, setLoaded] = useState<Loaded>({ of: "flow", newest: null, older: [], isAtEnd: false })
   const isAsking = useRef(false)
   const { of, newest, older, isAtEnd } = loaded
   const tape = (of === "all" && newest) || own
-  const frames = joined(tape.frames, older)
+  const frames = mergeFrames(tape.frames, older)
 
-  const show = useCallback((wanted: TapeOf) => {
+  const show = useCallback((wanted: TapeScope) => {
     setLoaded({ of: wanted, newest: null, older: [], isAtEnd: false })
   }, [])
 
@@ -50,7 +50,7 @@ export function useTape() {
     isAsking.current = false
     const found = (reply?.tape as Tape | undefined)?.frames ?? []
     setLoaded((before) =>
-      before.of === of ? { ...before, older: joined(before.older, found), isAtEnd: found.length === 0 } : before,
+      before.of === of ? { ...before, older: mergeFrames(before.older, found), isAtEnd: found.length === 0 } : before,
     )
   }, [session, of, last, isAtEnd])
 

@@ -4,21 +4,21 @@
  */
 
 import { memo, useCallback, useEffect, useRef } from "react"
-import { offeredBy } from "../bridge/bytes"
+import { offeredUrl } from "../bridge/bytes"
 
 import { useBridge, useCanvas } from "../bridge/context"
 import { useBytes } from "../bridge/use-bytes"
-import { seconds, usd } from "../state/format"
+import { formatSeconds, formatUsd } from "../state/format"
 import type { Point } from "../state/store"
 import { placeFrame } from "../state/tape"
 import { isSameRef, type ResultRef } from "../state/viewer-state"
 import type { TapeFrame } from "../wire/run"
 import { showSql } from "./source"
-import { type TapeOf, useTape } from "./tape-frames"
+import { type TapeScope, useTapeFrames } from "./tape-frames"
 
 /** What a dragged frame is known by; its value is the frame. */
-export const FRAME_TYPE = "application/x-fusionflow-frame"
-const SCOPES: [TapeOf, string][] = [
+export const FRAME_MIME_TYPE = "application/x-fusionflow-frame"
+const SCOPES: [TapeScope, string][] = [
   ["flow", "This flow"],
   ["all", "All"],
 ]
@@ -28,7 +28,7 @@ const NEAR_END = 200
 export function TapeStrip({ middle }: { middle: () => Point }) {
   const bridge = useBridge()
   const { session, store, editing } = bridge
-  const { of, show, tape, frames, loadOlder } = useTape()
+  const { of, show, tape, frames, loadOlder } = useTapeFrames()
   const isOpen = useCanvas((state) => state.isTapeOpen)
   const isReady = useCanvas((state) => state.isReady)
   const toggle = () => store.setState({ isTapeOpen: !isOpen })
@@ -69,7 +69,7 @@ export function TapeStrip({ middle }: { middle: () => Point }) {
         >
           <b>Tape</b>
           <span>{tape.generations.toLocaleString("en")} takes</span>
-          <span>{usd(tape.cost_micro_usd)} in all</span>
+          <span>{formatUsd(tape.cost_micro_usd)} in all</span>
         </button>
         <fieldset className="ff-scopes">
           <legend className="ff-unseen">Of</legend>
@@ -124,11 +124,11 @@ interface FrameProps {
 
 const Frame = memo(function Frame({ frame, onRestore, onUse }: FrameProps) {
   const { cell } = frame
-  const length = cell?.duration_s ? `${seconds(cell.duration_s).replace(".0", "")} ` : ""
+  const length = cell?.duration_s ? `${formatSeconds(cell.duration_s).replace(".0", "")} ` : ""
   const cost = frame.is_cached
     ? "cached"
-    : `${length}${frame.cost_is_exact === false ? "~" : ""}${usd(frame.cost_micro_usd)}`
-  const still = useBytes(cell, "preview", cell !== null && offeredBy(cell, "preview") !== undefined)
+    : `${length}${frame.cost_is_exact === false ? "~" : ""}${formatUsd(frame.cost_micro_usd)}`
+  const still = useBytes(cell, "preview", cell !== null && offeredUrl(cell, "preview") !== undefined)
   const { looking } = useBridge()
   const ref: ResultRef = { kind: "tape", frame }
   const mark = useCanvas((state) => state.marked.findIndex((one) => isSameRef(one, ref)))
@@ -141,7 +141,7 @@ const Frame = memo(function Frame({ frame, onRestore, onUse }: FrameProps) {
         title={`${frame.title}: drag it onto the canvas (Shift+Enter), double click to restore how it was made (Enter), look at it (Space), mark it to compare (C)`}
         aria-label={`${frame.title}, ${cost}`}
         onDragStart={(event) => {
-          event.dataTransfer.setData(FRAME_TYPE, JSON.stringify(frame))
+          event.dataTransfer.setData(FRAME_MIME_TYPE, JSON.stringify(frame))
           event.dataTransfer.effectAllowed = "copy"
         }}
         onDoubleClick={() => onRestore(frame)}

@@ -2,10 +2,10 @@
 
 import { useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
-import { priceOf, saysOf, standings, usd } from "../state/format"
+import { budgetStatuses, budgetTooltip, estimatePrice, formatUsd } from "../state/format"
 import type { Point } from "../state/store"
-import { FileButton, toggleFull } from "./file"
-import { Run } from "./run"
+import { FileButton, toggleFullScreen } from "./file"
+import { RunControls } from "./run"
 
 export function Toolbar({ middle }: { middle: () => Point }) {
   const bridge = useBridge()
@@ -55,7 +55,7 @@ export function Toolbar({ middle }: { middle: () => Point }) {
           className="ff-button"
           aria-label="Full screen"
           title="Full screen (Shift+F); H: full height"
-          onClick={() => toggleFull(bridge)}
+          onClick={() => toggleFullScreen(bridge)}
         >
           <svg viewBox="0 0 16 16" aria-hidden="true">
             <path
@@ -78,7 +78,7 @@ export function Toolbar({ middle }: { middle: () => Point }) {
       </div>
       <span className="ff-spacer" />
       <Budgets />
-      <Run />
+      <RunControls />
     </div>
   )
 }
@@ -114,12 +114,12 @@ function Name() {
 /** The cap that matters most; all of them for who points at it. */
 function Budgets() {
   const budgets = useCanvas((state) => state.budgets)
-  const high = useCanvas((state) => priceOf(state.shared.shown, state.plan, null).high)
-  const all = standings(budgets, high)
+  const high = useCanvas((state) => estimatePrice(state.shared.shown, state.plan, null).high)
+  const all = budgetStatuses(budgets, high)
   const [one] = all
   if (!one) return null
   return (
-    <div className="ff-group is-padded ff-budgets" title={saysOf(all, high)}>
+    <div className="ff-group is-padded ff-budgets" title={budgetTooltip(all, high)}>
       <span className="ff-budget">
         <span className="ff-muted">{one.label}</span>
         <meter
@@ -131,9 +131,9 @@ function Budgets() {
           style={{ "--filled": `${one.share * 100}%` } as React.CSSProperties}
         />
         <span className="ff-mono">
-          {usd(one.spent_micro_usd)} / {usd(one.cap_micro_usd)}
+          {formatUsd(one.spent_micro_usd)} / {formatUsd(one.cap_micro_usd)}
         </span>
-        {one.isPassed && <span className="ff-mono ff-passed">needs {usd(high)}</span>}
+        {one.isPassed && <span className="ff-mono ff-passed">needs {formatUsd(high)}</span>}
       </span>
     </div>
   )

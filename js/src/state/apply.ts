@@ -15,20 +15,20 @@ import {
   nodeTo,
   withoutId,
 } from "./document"
-import { Draft } from "./draft"
-import { EditError, plain } from "./json-values"
+import { DocumentDraft } from "./draft"
+import { EditError, requireJson } from "./json-values"
 
 /** The document after an edit, and the edit that brings this one back exactly. Throws `EditError` if it does not fit. */
-export function apply(document: Document, edit: Edit): { document: Document; inverse: Edit } {
-  const draft = new Draft(document)
+export function applyEdit(document: Document, edit: Edit): { document: Document; inverse: Edit } {
+  const draft = new DocumentDraft(document)
   const inverse = change(draft, edit)
   return { document: draft.document, inverse }
 }
 
 /** All edits as one step. */
-export const applyAll = (document: Document, edits: Edit[]) => apply(document, { kind: "several", edits })
+export const applyEdits = (document: Document, edits: Edit[]) => applyEdit(document, { kind: "several", edits })
 
-function change(draft: Draft, edit: Edit): Edit {
+function change(draft: DocumentDraft, edit: Edit): Edit {
   switch (edit.kind) {
     case "add_node":
       return addNode(draft, edit)
@@ -60,18 +60,18 @@ function change(draft: Draft, edit: Edit): Edit {
 
 type Of<Kind extends Edit["kind"]> = Extract<Edit, { kind: Kind }>
 
-function addNode(draft: Draft, edit: Of<"add_node">): Edit {
+function addNode(draft: DocumentDraft, edit: Of<"add_node">): Edit {
   const { id } = edit.node
   if (draft.document.nodes.has(id)) throw new EditError("taken", `There is a node ${id} already.`, id)
   checkName(id)
-  draft.nodes(insertKey(draft.document.nodes, id, nodeFrom(plain(edit.node, id)), edit.index))
+  draft.nodes(insertKey(draft.document.nodes, id, nodeFrom(requireJson(edit.node, id)), edit.index))
   if (edit.layout) {
     draft.looks(insertKey(draft.document.looks, id, look(edit.layout, id), edit.layout_index))
   }
   return { kind: "remove_node", node_id: id }
 }
 
-function removeNode(draft: Draft, id: string): Edit {
+function removeNode(draft: DocumentDraft, id: string): Edit {
   const node = nodeOf(draft, id)
   const { nodes, looks, edges } = draft.document
   const edits: Edit[] = [
@@ -92,7 +92,7 @@ function removeNode(draft: Draft, id: string): Edit {
   return edits.length > 1 ? { kind: "several", edits } : (edits[0] as Edit)
 }
 
-function renameNode(draft: Draft, old: string, name: string): Edit {
+function renameNode(draft: DocumentDraft, old: string, name: string): Edit {
   nodeOf(draft, old)
   if (name !== old && draft.document.nodes.has(name)) throw new EditError("taken", `There is a node ${name} already.`)
   checkName(name)
@@ -110,17 +110,17 @@ function renameNode(draft: Draft, old: string, name: string): Edit {
   return { kind: "rename_node", old: name, new: old }
 }
 
-function setParam(draft: Draft, edit: Of<"set_param">): Edit {
+function setParam(draft: DocumentDraft, edit: Of<"set_param">): Edit {
   const node = nodeOf(draft, edit.node_id)
   const { mapping, back } = put(node.params, edit, edit.node_id)
   draft.ownNodes().set(node.id, { ...node, params: mapping })
   return { kind: "set_param", node_id: node.id, name: edit.name, ...back }
 }
 
-function setNode(draft: Draft, edit: Of<"set_node">): Edit {
+function setNode(draft: DocumentDraft, edit: Of<"set_node">): Edit {
   const node = nodeOf(draft, edit.node_id)
   const { field } = edit
-  const value = edit.is_unset ? undefined : plain(edit.value ?? null, node.id)
+  const value = edit.is_unset ? undefined : requireJson(edit.value ?? null, node.id)
   const set = (changed: Partial<FlowNode>, before: Json): Edit => {
     draft.ownNodes().set(node.id, { ...node, ...changed })
     return { kind: "set_node", node_id: node.id, field, value: before }
@@ -150,7 +150,7 @@ function setNode(draft: Draft, edit: Of<"set_node">): Edit {
   }
 }
 
-function setLayout(draft: Draft, edit: Of<"set_layout">): Edit {
+function setLayout(draft: DocumentDraft, edit: Of<"set_layout">): Edit {
   const { node_id: id, mode = "merge" } = edit
   nodeOf(draft, id)
   const { looks } = draft.document
@@ -172,8 +172,8 @@ function setLayout(draft: Draft, edit: Of<"set_layout">): Edit {
   return inverse
 }
 
-function addEdge(draft: Draft, edit: Of<"add_edge">): Edit {
-  const edge = plain(withoutId(edit.edge), edit.edge.target) as FlowEdge
+function addEdge(draft: DocumentDraft, edit: Of<"add_edge">): Edit {
+  const edge = requireJson(withoutId(edit.edge), edit.edge.target) as FlowEdge
   nodeOf(draft, edge.source)
   nodeOf(draft, edge.target)
   if (draft.document.edges.some((other) => isSameEdge(other, edge))) {
@@ -185,7 +185,7 @@ function addEdge(draft: Draft, edit: Of<"add_edge">): Edit {
   return { kind: "remove_edge", edge }
 }
 
-function removeEdge(draft: Draft, wanted: FlowEdge): Edit {
+function removeEdge(draft: DocumentDraft, wanted: FlowEdge): Edit {
   const index = draft.document.edges.findIndex((edge) => isSameEdge(edge, wanted))
   const edge = draft.document.edges[index]
   if (!edge) throw new EditError("gone", `There is no edge ${edgeKey(wanted)}.`, wanted.target)
@@ -193,8 +193,8 @@ function removeEdge(draft: Draft, wanted: FlowEdge): Edit {
   return { kind: "add_edge", edge, index }
 }
 
-function setFlow(draft: Draft, field: Of<"set_flow">["field"], given: Json): Edit {
-  const value = plain(given)
+function setFlow(draft: DocumentDraft, field: Of<"set_flow">["field"], given: Json): Edit {
+  const value = requireJson(given)
   if (field === "name") {
     if (typeof value !== "string") throw new EditError("refused", "A flow's name is text.")
     const before = draft.document.name
@@ -218,7 +218,7 @@ interface Put {
 /** Set or take away one key as an edit says; with what the inverse says of it. */
 function put(from: Readonly<JsonObject>, edit: Put, nodeId?: string): { mapping: JsonObject; back: Omit<Put, "name"> } {
   const { name, is_unset: isUnset = false } = edit
-  const value = plain(edit.value ?? null, nodeId)
+  const value = requireJson(edit.value ?? null, nodeId)
   const before = from[name]
   if (before === undefined) {
     const mapping = isUnset ? { ...from } : insertField(from, name, value, edit.index)
@@ -229,14 +229,14 @@ function put(from: Readonly<JsonObject>, edit: Put, nodeId?: string): { mapping:
   return { mapping, back: { value: before, index: Object.keys(from).indexOf(name) } }
 }
 
-function nodeOf(draft: Draft, id: string): FlowNode {
+function nodeOf(draft: DocumentDraft, id: string): FlowNode {
   const node = draft.document.nodes.get(id)
   if (!node) throw new EditError("gone", `There is no node ${id}.`, id)
   return node
 }
 
 function look(fields: EditLook, id: string) {
-  const made = lookFrom(plain(fields as JsonObject, id))
+  const made = lookFrom(requireJson(fields as JsonObject, id))
   for (const side of ["x", "y", "width", "height"] as const) {
     if (made[side] !== undefined && typeof made[side] !== "number") {
       throw new EditError("refused", `The layout's ${side} is no number.`, id)

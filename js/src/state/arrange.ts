@@ -19,7 +19,7 @@ const move = (rect: Rect, x: number, y: number): Edit[] =>
 export type Alignment = "left" | "center" | "right" | "top" | "middle" | "bottom" | "row" | "column"
 
 /** Line up nodes on an edge, a middle line, or spread them evenly in a row or a column. */
-export function aligned(rects: readonly Rect[], how: Alignment): Edit[] {
+export function alignEdits(rects: readonly Rect[], how: Alignment): Edit[] {
   if (rects.length < 2) return []
   const lefts = Math.min(...rects.map((one) => one.x))
   const rights = Math.max(...rects.map((one) => one.x + one.width))
@@ -70,7 +70,7 @@ export type Layering = (
 ) => ReadonlyMap<string, { x: number; y: number }>
 
 /** Layers along the edges, groups together; the nodes' upper left corner stays where it is. */
-export function tidied(
+export function tidyEdits(
   layered: Layering,
   document: Document,
   rects: readonly Rect[],

@@ -3,7 +3,7 @@
 import type { Layering } from "./arrange"
 import type { Session } from "./session"
 
-export class Layerings {
+export class AutoLayout {
   #asked: Promise<Layering | null> | null = null
 
   constructor(private readonly session: Session) {
@@ -30,9 +30,9 @@ export class Layerings {
       const { buffers } = await this.session.ask({ type: "ask", what: "layering" })
       const url = URL.createObjectURL(new Blob(buffers as DataView<ArrayBuffer>[], { type: "text/javascript" }))
       try {
-        const { layered } = (await import(/* @vite-ignore */ url)) as { layered: Layering }
-        store.setState({ layering: layered })
-        return layered
+        const { dagreLayout } = (await import(/* @vite-ignore */ url)) as { dagreLayout: Layering }
+        store.setState({ layering: dagreLayout })
+        return dagreLayout
       } finally {
         URL.revokeObjectURL(url)
       }

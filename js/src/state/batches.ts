@@ -6,7 +6,7 @@ import { pickLabel } from "./grid"
 import type { CanvasState } from "./store"
 
 /** The node type that picks one of what a node gives; null where the kernel has none. */
-export function pickTypeOf(state: CanvasState, nodeId: string): string | null {
+export function pickNodeType(state: CanvasState, nodeId: string): string | null {
   const node = state.shared.shown.nodes.get(nodeId)
   const output = node && state.catalog.get(node.type)?.outputs[0]
   const name = output && `pick_${output.type === "mask" ? "image" : output.type}`
@@ -14,9 +14,9 @@ export function pickTypeOf(state: CanvasState, nodeId: string): string | null {
 }
 
 /** Put a node after this one that passes on this cell alone; one step to undo. */
-export function passOn(editing: Editing, nodeId: string, view: CellView): void {
+export function addPickNode(editing: Editing, nodeId: string, view: CellView): void {
   const state = editing.session.store.getState()
-  const type = state.catalog.get(pickTypeOf(state, nodeId) ?? "")
+  const type = state.catalog.get(pickNodeType(state, nodeId) ?? "")
   const output = state.catalog.get(state.shared.shown.nodes.get(nodeId)?.type ?? "")?.outputs[0]
   const [rect] = editing.rects([nodeId])
   if (!type || !output || !rect) return
@@ -26,6 +26,6 @@ export function passOn(editing: Editing, nodeId: string, view: CellView): void {
 }
 
 /** How the cells of a node stand: as a grid, or as a strip. */
-export function setStrip(editing: Editing, nodeId: string, isStrip: boolean): void {
+export function setStripLayout(editing: Editing, nodeId: string, isStrip: boolean): void {
   editing.session.edit([{ kind: "set_layout", node_id: nodeId, fields: { is_strip: isStrip || null } }])
 }

@@ -4,11 +4,11 @@ import type { Model, NodeType } from "../wire/catalog"
 import type { Json } from "../wire/flow"
 import type { ErrorFacts, Expected, JobResult, JobState, NodePlan, Reason, ResultCell } from "../wire/run"
 import type { FlowNode } from "./document"
-import { expectedOf, isGuessed } from "./estimate"
-import { fileCell, fileKindOf, megabytes } from "./files"
-import { clock, seconds, usd, usdRange } from "./format"
+import { expectedDuration, isEstimated } from "./estimate"
+import { fileCell, fileKindOf, formatMegabytes } from "./files"
+import { formatClock, formatSeconds, formatUsd, formatUsdRange } from "./format"
 import { isMedia } from "./ports"
-import { runningFacts } from "./progress"
+import { progressFacts } from "./progress"
 import { coordinateKey, isActive, type JobRun, type NodeRun } from "./runs"
 
 export type Tone = "plain" | "run" | "ok" | "warn" | "bad"
@@ -81,7 +81,7 @@ export function runningSince(run: NodeRun | undefined): number | null {
 }
 
 /** State, then what it costs; time is added by the node itself while it runs. */
-export function chipsOf(facts: CardFacts): Chip[] {
+export function statusChips(facts: CardFacts): Chip[] {
   if (isRunning(facts)) return [running(facts)]
   const { node, type, plan, results } = facts
   const chips: Chip[] = []
@@ -94,7 +94,7 @@ export function chipsOf(facts: CardFacts): Chip[] {
   }
   const warnings = plan?.warnings?.join(" ")
   if (warnings) chips.push({ text: "warning", tone: "warn", title: warnings })
-  const price = { text: usdRange(plan?.low_micro_usd ?? 0, plan?.high_micro_usd ?? 0), tone: "plain" } as const
+  const price = { text: formatUsdRange(plan?.low_micro_usd ?? 0, plan?.high_micro_usd ?? 0), tone: "plain" } as const
   const ended = worst(facts)
   if (ended && plan?.state !== "fresh") chips.push({ text: ended[0], tone: ended[1] })
   switch (plan?.state) {
@@ -120,7 +120,7 @@ function running(facts: CardFacts): Chip {
   const active = jobsOf(facts.run).filter((job) => isActive(job.state))
   const all = jobsOf(facts.run)
   const said = all.filter((job) => job.progress !== null || !isActive(job.state))
-  if (isGuessed(active)) {
+  if (isEstimated(active)) {
     const title = "Reckoned by the time it usually takes: the service does not say how far it is."
     return { text: "generating…", tone: "run", title, isGuessed: true }
   }
@@ -147,10 +147,10 @@ function freshChips(results: readonly JobResult[]): Chip[] {
   const cost = results.reduce((sum, one) => sum + (one.cost_micro_usd ?? 0), 0)
   const time = Math.max(...results.map((one) => one.elapsed_s ?? 0))
   const chips: Chip[] = []
-  if (time > 0) chips.push({ text: seconds(time), tone: "plain", title: "How long it took." })
+  if (time > 0) chips.push({ text: formatSeconds(time), tone: "plain", title: "How long it took." })
   const isExact = results.every((one) => one.cost_is_exact !== false)
   const says = isExact ? "What it cost." : "What it cost by the price table: the service has not said."
-  return [...chips, { text: `${isExact ? "" : "~"}${usd(cost)}`, tone: "plain", title: says }]
+  return [...chips, { text: `${isExact ? "" : "~"}${formatUsd(cost)}`, tone: "plain", title: says }]
 }
 
 /** How the last run ended where it did not end well; a single hole in a batch says so in place. */
@@ -164,7 +164,7 @@ function worst(facts: CardFacts): [string, Tone] | null {
 }
 
 /** The error to show on the node: of the last run, or what keeps it from running. */
-export function errorOf(facts: CardFacts): ErrorFacts | null {
+export function cardError(facts: CardFacts): ErrorFacts | null {
   if (isRunning(facts)) return null
   const failed = jobsOf(facts.run).find((job) => job.error && job.state !== "skipped" && job.state !== "cancelled")
   if (failed?.error) return jobsOf(facts.run).length > 1 && failed.state === "refused" ? null : failed.error
@@ -174,8 +174,8 @@ export function errorOf(facts: CardFacts): ErrorFacts | null {
 }
 
 /** Why it would run again, where there is something that it would replace. */
-export function reasonsOf(facts: CardFacts): Reason[] {
-  const isSilent = isRunning(facts) || facts.plan?.state === "fresh" || errorOf(facts) !== null
+export function staleReasons(facts: CardFacts): Reason[] {
+  const isSilent = isRunning(facts) || facts.plan?.state === "fresh" || cardError(facts) !== null
   if (isSilent || (facts.results?.length ?? 0) === 0) return []
   return (facts.plan?.reasons ?? []).filter((reason) => reason.field !== undefined).slice(0, 2)
 }
@@ -187,7 +187,7 @@ const brief = (value: Json | undefined): string =>
   value === null || value === undefined ? "not set" : typeof value === "string" ? value : JSON.stringify(value)
 
 /** Of two long texts the words that differ, and a few dots for those that do not: `… midnight, …` -> `… dawn, …`. */
-export function differing(old: Json | undefined, now: Json | undefined): [string, string] {
+export function textDiff(old: Json | undefined, now: Json | undefined): [string, string] {
   if (typeof old !== "string" || typeof now !== "string") return [brief(old), brief(now)]
   const [before, after] = [old.split(/(?<=\s)/), now.split(/(?<=\s)/)]
   const least = Math.min(before.length, after.length)
@@ -204,7 +204,7 @@ export function differing(old: Json | undefined, now: Json | undefined): [string
 }
 
 /** The cells of the node's main output, in the order of its axes; those that go on stand in their places. */
-export function cellsOf(facts: CardFacts): CellView[] {
+export function resultCells(facts: CardFacts): CellView[] {
   const port = facts.type?.outputs[0]?.name
   const found = new Map<string, CellView>()
   const own = fileCell(facts.node, facts.type)
@@ -227,7 +227,7 @@ export function cellsOf(facts: CardFacts): CellView[] {
         ? { port: port ?? "", coordinate: job.coordinate, preview_url: job.previewUrl }
         : null
       add(found, job.coordinate, still ?? found.get(key)?.cell ?? null, job.progress, null)
-      Object.assign(found.get(key) ?? {}, { expected: expectedOf(job), isPartial: still !== null })
+      Object.assign(found.get(key) ?? {}, { expected: expectedDuration(job), isPartial: still !== null })
     } else if (job.state in HOLES) add(found, job.coordinate, null, undefined, HOLES[job.state] ?? null)
   }
   return sorted([...found.values()], facts.plan)
@@ -261,13 +261,13 @@ function sorted(cells: CellView[], plan: NodePlan | undefined): CellView[] {
 }
 
 /** The line of facts at the foot. */
-export function footOf(facts: CardFacts, model: Model | null): string[] {
+export function footerFacts(facts: CardFacts, model: Model | null): string[] {
   const { node, type, plan, results } = facts
   if (!type) return ["unknown node type: run the cell that defines it"]
   if (fileKindOf(type) !== null) return fileFacts(facts)
-  if (isRunning(facts)) return runningFacts(jobsOf(facts.run), facts)
+  if (isRunning(facts)) return progressFacts(jobsOf(facts.run), facts)
   if (type.kind === "structural") return textFacts(node, type, plan)
-  const cells = cellsOf(facts)
+  const cells = resultCells(facts)
   if (cells.length > 1) {
     const states = new Map<JobState, number>()
     for (const { state } of results ?? []) {
@@ -288,12 +288,12 @@ export function footOf(facts: CardFacts, model: Model | null): string[] {
 
 /** Its name, and what is known of its bytes. */
 function fileFacts(facts: CardFacts): string[] {
-  const cell = cellsOf(facts)[0]?.cell
+  const cell = resultCells(facts)[0]?.cell
   if (!cell) return ["no file yet"]
   const { name } = facts.node.params
   const size = cell.width && cell.height ? [`${cell.width} × ${cell.height}`] : []
-  const length = cell.duration_s ? [clock(cell.duration_s)] : []
-  const bytes = cell.size_bytes ? [megabytes(cell.size_bytes)] : []
+  const length = cell.duration_s ? [formatClock(cell.duration_s)] : []
+  const bytes = cell.size_bytes ? [formatMegabytes(cell.size_bytes)] : []
   return [...(typeof name === "string" && name !== "" ? [name] : []), ...size, ...length, ...bytes]
 }
 

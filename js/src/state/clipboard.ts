@@ -3,7 +3,7 @@
 import type { Edit, EditLook, EditNode, JsonObject, WireEdge } from "../wire/flow"
 import { type Document, nodeFrom, nodeTo } from "./document"
 import { newNodeId } from "./node-ids"
-import { added, type Note, noteOf } from "./notes"
+import { addNoteEdits, findNote, type Note } from "./notes"
 
 const MARK = "fusionflow/nodes"
 
@@ -16,18 +16,18 @@ interface Copied {
 }
 
 /** These nodes and the edges among them, as text. */
-export function copied(document: Document, ids: ReadonlySet<string>): string {
+export function serializeSelection(document: Document, ids: ReadonlySet<string>): string {
   const nodes = [...ids].flatMap((id) => document.nodes.get(id) ?? [])
   const looks = Object.fromEntries(
     nodes.flatMap(({ id }) => (document.looks.has(id) ? [[id, document.looks.get(id)]] : [])),
   )
   const edges = document.edges.filter((edge) => ids.has(edge.source) && ids.has(edge.target))
-  const notes = [...ids].flatMap((id) => noteOf(document, id) ?? [])
+  const notes = [...ids].flatMap((id) => findNote(document, id) ?? [])
   return JSON.stringify({ format: MARK, nodes: nodes.map(nodeTo), edges, looks, notes }, null, 1)
 }
 
 /** Edits that place copied nodes under new ids, and those ids; null where the text holds none. */
-export function pasted(
+export function pasteEdits(
   document: Document,
   text: string,
   shift: { x: number; y: number } | { at: { x: number; y: number } },
@@ -48,7 +48,7 @@ export function pasted(
     const target = names.get(edge.target)
     if (source && target) edits.push({ kind: "add_edge", edge: { ...edge, source, target } })
   }
-  const more = added(
+  const more = addNoteEdits(
     document,
     notes.map((one) => ({ ...one, x: one.x + by.x, y: one.y + by.y })),
   )

@@ -4,7 +4,7 @@ import type { Model, NodeType } from "../wire/catalog"
 import type { Edit, JsonObject } from "../wire/flow"
 import type { FlowEdge } from "./document"
 import { taskOf } from "./form"
-import { fitting } from "./ports"
+import { compatiblePorts } from "./ports"
 import type { CanvasState, LooseEnd } from "./store"
 
 type Models = ReadonlyMap<string, Model>
@@ -15,7 +15,7 @@ function modelFor(models: Models, task: string | null): Model | undefined {
 }
 
 /** What a new node begins with: its model, and a seed that is drawn once. */
-export function firstParams(
+export function defaultParams(
   type: NodeType,
   loose: LooseEnd | null,
   models: Models,
@@ -24,7 +24,7 @@ export function firstParams(
   const params: JsonObject = {}
   const model = modelFor(
     models,
-    taskOf(type, new Set(loose?.side === "source" ? fitting(type, loose).slice(0, 1) : [])),
+    taskOf(type, new Set(loose?.side === "source" ? compatiblePorts(type, loose).slice(0, 1) : [])),
   )
   if (model) params.model = model.id
   const hasSeed = type.params_schema.properties?.seed !== undefined && (!model || "seed" in model.parameters)
@@ -33,7 +33,7 @@ export function firstParams(
 }
 
 /** An input may ask for another kind of model (a picture into a film): then one that can do it takes its place. */
-export function fittingModel({ shared, catalog, models }: CanvasState, edge: FlowEdge): Edit[] {
+export function modelChangeEdits({ shared, catalog, models }: CanvasState, edge: FlowEdge): Edit[] {
   const { nodes, edges } = shared.shown
   const node = nodes.get(edge.target)
   const model = models.get(String(node?.params.model))

@@ -3,17 +3,26 @@
 import type { Model, NodeType } from "../wire/catalog"
 import type { Json, JsonObject } from "../wire/flow"
 import type { ErrorFacts, JobResult, NodePlan, Reason } from "../wire/run"
-import { type Layering, tidied } from "./arrange"
-import { type CardFacts, type CellView, type Chip, cellsOf, chipsOf, errorOf, footOf, reasonsOf } from "./card"
+import { type Layering, tidyEdits } from "./arrange"
+import {
+  type CardFacts,
+  type CellView,
+  type Chip,
+  cardError,
+  footerFacts,
+  resultCells,
+  staleReasons,
+  statusChips,
+} from "./card"
 import type { Document, FlowEdge, FlowNode, Look } from "./document"
 import { fileKindOf } from "./files"
-import { type Field, fieldsOf, fieldsOnCard, words } from "./form"
-import { type Box, boxOf } from "./node-layout"
+import { type Field, fieldsOf, fieldsOnCard, humanize } from "./form"
+import { layoutNode, type NodeLayout } from "./node-layout"
 import type { NodeRun } from "./runs"
 import type { CanvasState, Point } from "./store"
 
 /** A node with everything that is drawn of it. */
-export interface Card {
+export interface CardData {
   facts: CardFacts
   title: string
   model: Model | null
@@ -30,7 +39,7 @@ export interface Card {
   reasons: readonly Reason[]
   error: ErrorFacts | null
   foot: readonly string[]
-  box: Box
+  box: NodeLayout
 }
 
 type Sources = [
@@ -70,13 +79,13 @@ const inOneRow: Layering = (rects) => {
   )
 }
 
-export class Derived {
-  #cards = new Map<string, { sources: Sources; card: Card }>()
+export class DerivedState {
+  #cards = new Map<string, { sources: Sources; card: CardData }>()
   #ends: { edges: readonly FlowEdge[]; ends: Ends } | null = null
-  #boxes: { map: ReadonlyMap<string, Box> } = { map: new Map() }
+  #boxes: { map: ReadonlyMap<string, NodeLayout> } = { map: new Map() }
   #boxesOf: CanvasState | null = null
   #unplaced: {
-    boxes: ReadonlyMap<string, Box>
+    boxes: ReadonlyMap<string, NodeLayout>
     looks: ReadonlyMap<string, Look>
     edges: readonly FlowEdge[]
     layering: CanvasState["layering"]
@@ -84,7 +93,7 @@ export class Derived {
   } | null = null
 
   /** The card of a node; null where it is gone. The same object as long as nothing in it changed. */
-  card(state: CanvasState, id: string): Card | null {
+  card(state: CanvasState, id: string): CardData | null {
     const document = state.shared.shown
     const node = document.nodes.get(id)
     if (!node) return null
@@ -113,7 +122,7 @@ export class Derived {
   }
 
   /** Sizes and ports of all nodes; the same map as long as none changed. */
-  boxes(state: CanvasState): ReadonlyMap<string, Box> {
+  boxes(state: CanvasState): ReadonlyMap<string, NodeLayout> {
     const before = this.#boxesOf
     const isSame =
       before !== null &&
@@ -133,7 +142,7 @@ export class Derived {
       before.catalog === state.catalog &&
       before.models === state.models
     if (isRunOnly) return this.#touched(before, state)
-    const map = new Map<string, Box>()
+    const map = new Map<string, NodeLayout>()
     let isChanged = nodes.size !== this.#boxes.map.size
     for (const id of nodes.keys()) {
       const box = this.card(state, id)?.box
@@ -147,8 +156,8 @@ export class Derived {
   }
 
   /** Boxes of nodes whose run or results changed. */
-  #touched(before: CanvasState, state: CanvasState): ReadonlyMap<string, Box> {
-    let map: Map<string, Box> | null = null
+  #touched(before: CanvasState, state: CanvasState): ReadonlyMap<string, NodeLayout> {
+    let map: Map<string, NodeLayout> | null = null
     const { nodes, results, asked } = state.runs
     const look = (id: string) => {
       const box = this.card(state, id)?.box
@@ -189,7 +198,7 @@ export class Derived {
       height: boxes.get(id)?.height ?? 0,
     }))
     for (const rect of sized) found.set(rect.id, { x: rect.x, y: rect.y })
-    for (const edit of tidied(typeof layering === "function" ? layering : inOneRow, document, sized)) {
+    for (const edit of tidyEdits(typeof layering === "function" ? layering : inOneRow, document, sized)) {
       if (edit.kind === "set_layout") found.set(edit.node_id, { x: edit.fields?.x ?? 0, y: edit.fields?.y ?? below })
     }
     this.#unplaced = { boxes, looks, edges, layering, points: found }
@@ -213,7 +222,7 @@ export class Derived {
   }
 }
 
-function made(sources: Sources): Card {
+function made(sources: Sources): CardData {
   const [node, type, look, plan, run, results, isAsked, model, into, from, variables] = sources
   const facts: CardFacts = { node, type, plan, run, results, isAsked }
   const connected = into === "" ? [] : into.split(" ")
@@ -222,32 +231,32 @@ function made(sources: Sources): Card {
   // A file is chosen, not typed.
   const allFields = type ? fieldsOf(type, node, model).filter((field) => !isFile || field.name !== "asset") : []
   const fields = isFile ? [] : fieldsOnCard(allFields, node, isFed)
-  const cells = cellsOf(facts)
-  const reasons = reasonsOf(facts)
-  const error = errorOf(facts)
+  const cells = resultCells(facts)
+  const reasons = staleReasons(facts)
+  const error = cardError(facts)
   const leaving = from === "" ? [] : from.split(" ")
   const read = variables ? variablesOn(node, fields, variables) : []
-  const box = boxOf({ node, type, look, plan, fields, variables: read, connected, leaving, cells, reasons, error })
+  const box = layoutNode({ node, type, look, plan, fields, variables: read, connected, leaving, cells, reasons, error })
   return {
     facts,
-    title: titleOf(node, type, look),
+    title: nodeTitle(node, type, look),
     model,
     allFields,
     fields,
     variables: read,
     connected: isFed,
     cells,
-    chips: chipsOf(facts),
+    chips: statusChips(facts),
     reasons,
     error,
-    foot: footOf(facts, model),
+    foot: footerFacts(facts, model),
     box,
   }
 }
 
 /** What a person called the node, else what its type is called. */
-export const titleOf = (node: FlowNode, type: NodeType | undefined, look: Look | undefined): string =>
-  look?.title ?? type?.title ?? words(node.type)
+export const nodeTitle = (node: FlowNode, type: NodeType | undefined, look: Look | undefined): string =>
+  look?.title ?? type?.title ?? humanize(node.type)
 
 const VARIABLE = /(?<!\\)\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}/g
 

@@ -2,7 +2,7 @@
 
 import type { Document, FlowNode, Look } from "./document"
 
-export class Draft {
+export class DocumentDraft {
   #document: Document
   #ownNodes: Map<string, FlowNode> | null = null
   #ownLooks: Map<string, Look> | null = null

@@ -2,29 +2,29 @@
 
 import type { NodeType } from "../wire/catalog"
 import type { Edit, Json, JsonObject } from "../wire/flow"
-import { type Alignment, aligned, type Layering, type Rect, tidied } from "./arrange"
-import { Layerings } from "./auto-layout"
-import { copied, pasted } from "./clipboard"
-import { firstParams, fittingModel } from "./default-model"
-import type { Derived } from "./derived"
+import { type Alignment, alignEdits, type Layering, type Rect, tidyEdits } from "./arrange"
+import { AutoLayout } from "./auto-layout"
+import { pasteEdits, serializeSelection } from "./clipboard"
+import { defaultParams, modelChangeEdits } from "./default-model"
+import type { DerivedState } from "./derived"
 import { edgeKey, type FlowEdge } from "./document"
 import type { Field } from "./form"
-import { priceOf } from "./format"
+import { estimatePrice } from "./format"
 import { newNodeId } from "./node-ids"
-import { changed, frameAround, isNoteId, membersOf, type Note, noteOf, notesOf, withMembers } from "./notes"
-import { fitting, refusal, replacedBy } from "./ports"
+import { findNote, frameAround, groupMembers, isNoteId, type Note, noteEdits, notesOf, withMembers } from "./notes"
+import { compatiblePorts, connectionError, replacedEdge } from "./ports"
 import type { Session } from "./session"
 import type { LooseEnd, Point } from "./store"
 
 export class Editing {
-  readonly #layerings: Layerings
+  readonly #layerings: AutoLayout
 
   constructor(
     readonly session: Session,
-    readonly derived: Derived,
+    readonly derived: DerivedState,
     private readonly chance: () => number = Math.random,
   ) {
-    this.#layerings = new Layerings(session)
+    this.#layerings = new AutoLayout(session)
   }
 
   private get state() {
@@ -44,18 +44,18 @@ export class Editing {
         node: {
           id,
           type: type.name,
-          params: { ...firstParams(type, loose, this.state.models, this.drawSeed), ...params },
+          params: { ...defaultParams(type, loose, this.state.models, this.drawSeed), ...params },
         },
         layout: { x: Math.round(at.x), y: Math.round(at.y) },
       },
     ]
-    const port = loose && fitting(type, loose)[0]
+    const port = loose && compatiblePorts(type, loose)[0]
     if (loose && port) {
       const edge: FlowEdge =
         loose.side === "source"
           ? { source: loose.nodeId, sourceHandle: loose.port, target: id, targetHandle: port }
           : { source: id, sourceHandle: port, target: loose.nodeId, targetHandle: loose.port }
-      const old = loose.side === "target" && replacedBy(this.document, this.state.catalog, edge)
+      const old = loose.side === "target" && replacedEdge(this.document, this.state.catalog, edge)
       if (old) edits.push({ kind: "remove_edge", edge: old })
       edits.push({ kind: "add_edge", edge })
     }
@@ -68,16 +68,16 @@ export class Editing {
 
   /** Draw an edge, in the place of the one a port holds already. A refusal is said. */
   connect(edge: FlowEdge): boolean {
-    const why = refusal(this.document, this.state.catalog, edge)
+    const why = connectionError(this.document, this.state.catalog, edge)
     if (why) {
       this.session.say(why, "bad")
       return false
     }
-    const old = replacedBy(this.document, this.state.catalog, edge)
+    const old = replacedEdge(this.document, this.state.catalog, edge)
     return this.session.edit([
       ...(old ? [{ kind: "remove_edge" as const, edge: old }] : []),
       { kind: "add_edge", edge },
-      ...fittingModel(this.state, edge),
+      ...modelChangeEdits(this.state, edge),
     ])
   }
 
@@ -110,16 +110,18 @@ export class Editing {
   /** The selected nodes, and those in selected groups. */
   selectedNodes(): string[] {
     const { selection } = this.state
-    const groups = [...selection].flatMap((id) => noteOf(this.document, id) ?? []).filter((one) => one.kind === "group")
+    const groups = [...selection]
+      .flatMap((id) => findNote(this.document, id) ?? [])
+      .filter((one) => one.kind === "group")
     const inside = groups.length > 0 ? groups.flatMap((group) => this.membersOf(group)) : []
     return [...new Set([...selection, ...inside])].filter((id) => this.document.nodes.has(id))
   }
 
-  membersOf = (group: Rect): string[] => membersOf(group, this.everything())
+  membersOf = (group: Rect): string[] => groupMembers(group, this.everything())
 
   /** Change a group or comment; `gesture`: steps that are undone together. */
   setNote(id: string, change: Partial<Note>, gesture?: string): void {
-    this.session.edit(changed(this.document, new Map([[id, change]])), gesture)
+    this.session.edit(noteEdits(this.document, new Map([[id, change]])), gesture)
   }
 
   /** Remove the selected nodes and edges, as one step. */
@@ -130,19 +132,19 @@ export class Editing {
     )
     const edits: Edit[] = edges.map((edge) => ({ kind: "remove_edge", edge }))
     for (const id of selection) if (this.document.nodes.has(id)) edits.push({ kind: "remove_node", node_id: id })
-    edits.push(...changed(this.document, new Map([...selection].filter(isNoteId).map((id) => [id, null]))))
+    edits.push(...noteEdits(this.document, new Map([...selection].filter(isNoteId).map((id) => [id, null]))))
     if (this.session.edit(edits)) this.select([])
   }
 
   copy(): string | null {
     const { selection } = this.state
     if (selection.size === 0) return null
-    return copied(this.document, new Set([...selection, ...this.selectedNodes()]))
+    return serializeSelection(this.document, new Set([...selection, ...this.selectedNodes()]))
   }
 
   /** Paste nodes at a place; false where the text holds none. */
   paste(text: string, at: Point): boolean {
-    const made = pasted(this.document, text, { at })
+    const made = pasteEdits(this.document, text, { at })
     if (!made) return false
     if (this.session.edit(made.edits)) this.select(made.ids)
     return true
@@ -150,7 +152,7 @@ export class Editing {
 
   duplicate(): void {
     const text = this.copy()
-    const made = text && pasted(this.document, text, { x: 32, y: 32 })
+    const made = text && pasteEdits(this.document, text, { x: 32, y: 32 })
     if (made && this.session.edit(made.edits)) this.select(made.ids)
   }
 
@@ -203,7 +205,7 @@ export class Editing {
 
   align(how: Alignment): void {
     const { selection } = this.state
-    const edits = aligned(
+    const edits = alignEdits(
       this.everything().filter((one) => selection.has(one.id)),
       how,
     )
@@ -223,8 +225,8 @@ export class Editing {
   #tidy(layered: Layering): void {
     const selected = this.selectedNodes()
     const rects = this.rects(selected.length > 1 ? selected : this.document.nodes.keys())
-    const groups = notesOf(this.document, "group").map((group) => ({ group, members: membersOf(group, rects) }))
-    const edits = tidied(
+    const groups = notesOf(this.document, "group").map((group) => ({ group, members: groupMembers(group, rects) }))
+    const edits = tidyEdits(
       layered,
       this.document,
       rects,
@@ -236,14 +238,14 @@ export class Editing {
       const frame = frameAround(inside.map((one) => ({ ...one, ...(moved.get(one.id) as Point | undefined) })))
       return frame ? [[group.id, frame] as const] : []
     })
-    this.session.edit([...edits, ...changed(this.document, new Map(frames))])
+    this.session.edit([...edits, ...noteEdits(this.document, new Map(frames))])
   }
 
   /** Put nodes where they were dragged. Those that nobody has placed stay where they are drawn: the layout is now fixed. */
   move(places: ReadonlyMap<string, Point>, gesture?: string): void {
     const moved = this.withMembers(places)
     const all = new Map([...this.derived.unplaced(this.state), ...moved])
-    const notes = changed(this.document, new Map([...moved].filter(([id]) => isNoteId(id))))
+    const notes = noteEdits(this.document, new Map([...moved].filter(([id]) => isNoteId(id))))
     const edits = [...all].flatMap(([id, { x, y }]): Edit[] => {
       const look = this.document.looks.get(id)
       if (!this.document.nodes.has(id) || (look?.x === x && look.y === y)) return []
@@ -288,7 +290,7 @@ export class Editing {
   /** Run targets and what they need; null: everything that is not fresh. */
   run(targets: string[] | null): void {
     const { plan, shared } = this.state
-    const { nodes } = priceOf(this.document, plan, targets)
+    const { nodes } = estimatePrice(this.document, plan, targets)
     // A plan of an older document cannot say that there is nothing to do: then the kernel is asked.
     const isPlanned = plan.rev >= shared.rev && shared.pending.length === 0
     if (nodes.length === 0 && isPlanned) this.session.say("Everything is fresh: nothing to run.")

@@ -5,7 +5,7 @@ import type { Edit, JsonObject } from "../wire/flow"
 import type { ResultCell } from "../wire/run"
 import type { Document, FlowEdge, FlowNode } from "./document"
 import { newNodeId } from "./node-ids"
-import { accepts, type Catalog, fitting, inputOf, replacedBy } from "./ports"
+import { type Catalog, compatiblePorts, inputOf, isPortCompatible, replacedEdge } from "./ports"
 import type { Point } from "./store"
 
 export type FileKind = "image" | "video" | "audio"
@@ -48,7 +48,7 @@ export function assetOf(cell: ResultCell | null): JsonObject | null {
 }
 
 /** Null: neither picture, video nor sound. */
-export function kindOf(mediaType: string): FileKind | null {
+export function fileKind(mediaType: string): FileKind | null {
   const family = mediaType.split("/")[0]
   return family === "image" || family === "video" || family === "audio" ? family : null
 }
@@ -79,7 +79,7 @@ export function fileCell(node: FlowNode, type: NodeType | undefined): ResultCell
 }
 
 /** Why a file cannot go there; null if it can. */
-export function misfit(document: Document, catalog: Catalog, kind: FileKind, target: FileTarget): string | null {
+export function fileMismatch(document: Document, catalog: Catalog, kind: FileKind, target: FileTarget): string | null {
   if (!catalog.has(`load_${kind}`)) return `This flow knows no ${kind} files.`
   if (target.kind === "place") return null
   const node = document.nodes.get(target.nodeId)
@@ -90,7 +90,7 @@ export function misfit(document: Document, catalog: Catalog, kind: FileKind, tar
     return holds === kind ? null : `${node.id} holds ${a(holds ?? "nothing")}, this is ${a(kind)}.`
   }
   const port = inputOf(type, target.port)
-  return port && accepts(port.type, kind)
+  return port && isPortCompatible(port.type, kind)
     ? null
     : `${target.port} takes ${port?.type ?? "nothing"}, this is ${a(kind)}.`
 }
@@ -98,7 +98,7 @@ export function misfit(document: Document, catalog: Catalog, kind: FileKind, tar
 const a = (kind: string): string => (kind === "audio" ? "sound" : /^[aeiou]/.test(kind) ? `an ${kind}` : `a ${kind}`)
 
 /** Where a file goes that is dropped on a node: into it, or to its best port that is free; null where none fits. */
-export function targetOn(
+export function fileTargetOnNode(
   document: Document,
   catalog: Catalog,
   kind: FileKind,
@@ -109,7 +109,7 @@ export function targetOn(
   if (!type) return null
   if (fileKindOf(type) !== null) return { kind: "replace", nodeId: node.id }
   const isFree = (port: string) => !document.edges.some((one) => one.target === node.id && one.targetHandle === port)
-  const port = fitting(type, { type: kind, side: "source" }).find(isFree)
+  const port = compatiblePorts(type, { type: kind, side: "source" }).find(isFree)
   return port === undefined ? null : { kind: "port", nodeId: node.id, port, at }
 }
 
@@ -137,7 +137,7 @@ export function fileEdits(
   const edits: Edit[] = [{ kind: "add_node", node: { id, type, params: { asset, name } }, layout }]
   if (target.kind === "port") {
     const edge: FlowEdge = { source: id, sourceHandle: kind, target: target.nodeId, targetHandle: target.port }
-    const old = replacedBy(document, catalog, edge)
+    const old = replacedEdge(document, catalog, edge)
     if (old) edits.push({ kind: "remove_edge", edge: old })
     edits.push({ kind: "add_edge", edge })
   }
@@ -145,5 +145,5 @@ export function fileEdits(
 }
 
 /** Bytes as people say them: `3.2 MB`. */
-export const megabytes = (bytes: number): string =>
+export const formatMegabytes = (bytes: number): string =>
   bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`

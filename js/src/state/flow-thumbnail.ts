@@ -4,7 +4,7 @@ import type { PortType } from "../wire/catalog"
 import type { WireGraph } from "../wire/flow"
 import { type Catalog, isMedia, outputOf } from "./ports"
 
-export interface Sketch {
+export interface FlowThumbnail {
   width: number
   height: number
   blocks: { id: string; x: number; y: number; width: number; height: number; type: PortType; isMedia: boolean }[]
@@ -15,7 +15,7 @@ const WIDTH = 260
 const HEIGHTS = { media: 250, value: 110 }
 const MARGIN = 24
 
-export function sketchOf(graph: WireGraph, catalog: Catalog): Sketch {
+export function flowThumbnail(graph: WireGraph, catalog: Catalog): FlowThumbnail {
   const typeOf = (id: string, port?: string): PortType => {
     const type = catalog.get(graph.nodes.find((one) => one.id === id)?.type ?? "")
     return (port ? outputOf(type, port)?.type : type?.outputs[0]?.type) ?? "json"

@@ -39,7 +39,7 @@ export function fieldsOf(type: NodeType, node: FlowNode, model: Model | null): F
   }
   for (const [name, own] of Object.entries(model?.parameters ?? {})) {
     if (name in properties) continue
-    const schema = narrowed({ title: words(name) }, own)
+    const schema = narrowed({ title: humanize(name) }, own)
     fields.push({ ...field(name, schema, schema, type, false), isSetting: true })
   }
   return fields
@@ -52,7 +52,7 @@ function field(name: string, schema: Schema, outer: Schema, type: NodeType, isRe
   const max = schema.maximum ?? schema.exclusiveMaximum
   return {
     name,
-    label: words(name),
+    label: humanize(name),
     control: control(name, schema, type, min, max),
     default: schema.default ?? outer.default ?? null,
     description: schema.description ?? outer.description ?? "",
@@ -114,10 +114,10 @@ function narrowed(schema: Schema, own: ModelParameter | undefined): Schema {
 const stepOf = (range: number): number => (range <= 2 ? 0.01 : range <= 25 ? 0.1 : 1)
 
 /** `aspect_ratio` -> `aspect ratio`; a unit at the end is said apart. */
-export const words = (name: string): string => name.replace(/_(s|px|usd)$/, "").replaceAll("_", " ")
+export const humanize = (name: string): string => name.replace(/_(s|px|usd)$/, "").replaceAll("_", " ")
 
 /** What a field shows: what is set, or its default. */
-export function shownValue(node: FlowNode, field: Field): Json {
+export function displayValue(node: FlowNode, field: Field): Json {
   const from = field.isSetting ? (node.params.settings as JsonObject | undefined) : node.params
   return from?.[field.name] ?? field.default
 }
@@ -142,7 +142,7 @@ export function fieldsOnCard(fields: readonly Field[], node: FlowNode, connected
 }
 
 /** The sentence that says what is wrong with a value for a field; null if nothing is. */
-export function problemOf(field: Field, value: Json): string | null {
+export function validateField(field: Field, value: Json): string | null {
   if (value === null) return null
   if (field.control === "number" || field.control === "slider" || field.control === "seed") {
     if (typeof value === "string" && value.includes("{{")) return null // a variable: the kernel checks what it holds

@@ -4,7 +4,7 @@ import type { Budget, Plan } from "../wire/run"
 import { type Document, reachable } from "./document"
 
 /** `$0.04`; small sums keep two digits that say something: `$0.0035`. */
-export function usd(microUsd: number): string {
+export function formatUsd(microUsd: number): string {
   const dollars = microUsd / 1e6
   if (dollars === 0) return "$0"
   if (dollars < 0.01) return `$${Number(dollars.toPrecision(2))}`
@@ -12,19 +12,19 @@ export function usd(microUsd: number): string {
 }
 
 /** `$0.04–0.46`, or one figure where both are the same. */
-export function usdRange(low: number, high: number): string {
-  return low === high ? usd(high) : `${usd(low)}–${usd(high).slice(1)}`
+export function formatUsdRange(low: number, high: number): string {
+  return low === high ? formatUsd(high) : `${formatUsd(low)}–${formatUsd(high).slice(1)}`
 }
 
 /** `0.3 s`, `8.1 s`, `42 s`, `3:07`. */
-export function seconds(value: number): string {
+export function formatSeconds(value: number): string {
   if (value < 10) return `${Math.max(0, value).toFixed(1)} s`
   if (value < 60) return `${Math.floor(value)} s`
   return `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")}`
 }
 
 /** `0:05`, as players write it. */
-export const clock = (value: number): string => {
+export const formatClock = (value: number): string => {
   const whole = Math.round(value)
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`
 }
@@ -37,7 +37,7 @@ export interface Price {
 }
 
 /** What a run of these targets would cost: they and everything above them that is not fresh. No targets: all. */
-export function priceOf(document: Document, plan: Plan, targets: Iterable<string> | null): Price {
+export function estimatePrice(document: Document, plan: Plan, targets: Iterable<string> | null): Price {
   const scope = targets === null ? new Set(document.nodes.keys()) : reachable(document, targets, "up")
   const price: Price = { low: 0, high: 0, nodes: [] }
   for (const id of scope) {
@@ -50,7 +50,7 @@ export function priceOf(document: Document, plan: Plan, targets: Iterable<string
   return price
 }
 
-export interface Standing extends Budget {
+export interface BudgetStatus extends Budget {
   /** Of the cap, what is spent or held: 0 to 1. */
   share: number
   tone: "is-ok" | "is-warn" | "is-bad"
@@ -59,15 +59,15 @@ export interface Standing extends Budget {
 }
 
 /** Every cap, beside a run that may cost so much; the one that matters most first, which the bar has room for. */
-export function standings(budgets: readonly Budget[], high: number): Standing[] {
+export function budgetStatuses(budgets: readonly Budget[], high: number): BudgetStatus[] {
   const found = budgets.map((budget) => {
     const { spent_micro_usd: spent, cap_micro_usd: cap } = budget
     const share = cap > 0 ? Math.min(1, spent / cap) : 1
     const isPassed = high > 0 && spent + high > cap
-    const tone: Standing["tone"] = share >= 1 ? "is-bad" : share >= 0.8 || isPassed ? "is-warn" : "is-ok"
+    const tone: BudgetStatus["tone"] = share >= 1 ? "is-bad" : share >= 0.8 || isPassed ? "is-warn" : "is-ok"
     return { ...budget, share, tone, isPassed }
   })
-  const left = (one: Standing) => one.cap_micro_usd - one.spent_micro_usd
+  const left = (one: BudgetStatus) => one.cap_micro_usd - one.spent_micro_usd
   return found.sort((a, b) => {
     if (a.isPassed !== b.isPassed) return a.isPassed ? -1 : 1
     if (a.isPassed) return left(a) - left(b)
@@ -79,10 +79,11 @@ const EACH_RUN = "a run"
 const TODAY = "today"
 
 /** All there is to say about the caps, for who points at them. */
-export function saysOf(standings: readonly Standing[], high: number): string {
+export function budgetTooltip(standings: readonly BudgetStatus[], high: number): string {
   const lines = standings.map(({ label, spent_micro_usd: spent, cap_micro_usd: cap, isPassed }) => {
-    const used = label === EACH_RUN ? `${usd(cap)} at most` : `${usd(spent)} of ${usd(cap)} spent or held`
-    return `${label}: ${used}${isPassed ? `, and what would run may cost ${usd(high)}` : ""}`
+    const used =
+      label === EACH_RUN ? `${formatUsd(cap)} at most` : `${formatUsd(spent)} of ${formatUsd(cap)} spent or held`
+    return `${label}: ${used}${isPassed ? `, and what would run may cost ${formatUsd(high)}` : ""}`
   })
   const passed = standings.some((one) => one.isPassed)
     ? ["Calls beyond a cap are refused; finished ones are kept."]

@@ -3,10 +3,10 @@
 import type { JsonObject } from "../wire/flow"
 import type { ResultCell } from "../wire/run"
 import { isRunning } from "./card"
-import type { Derived } from "./derived"
+import type { DerivedState } from "./derived"
 import type { CanvasState } from "./store"
 
-export interface Ungraded {
+export interface UngradedCell {
   readonly key: string
   readonly coordinate: readonly [string, string][]
   readonly cell: ResultCell
@@ -14,13 +14,13 @@ export interface Ungraded {
 
 export interface GradeInput {
   readonly params: Readonly<JsonObject>
-  readonly cells: readonly Ungraded[]
+  readonly cells: readonly UngradedCell[]
   /** The kernel says that its result is of just these settings and pictures. */
   readonly isSettled: boolean
 }
 
 /** Null where the node grades nothing, shows what it was told to keep, or a port feeds one of its settings. */
-export function gradeInput(state: CanvasState, derived: Derived, nodeId: string): GradeInput | null {
+export function gradeInput(state: CanvasState, derived: DerivedState, nodeId: string): GradeInput | null {
   const { shared, catalog, plan } = state
   const node = shared.shown.nodes.get(nodeId)
   if (node?.type !== "grade" || node.isMuted || node.locked !== null || !catalog.has("grade")) return null
@@ -40,5 +40,5 @@ export function gradeInput(state: CanvasState, derived: Derived, nodeId: string)
 }
 
 /** Says whether two inputs would give the same pictures. */
-export const fingerprint = ({ params, cells }: GradeInput): string =>
+export const gradeFingerprint = ({ params, cells }: GradeInput): string =>
   JSON.stringify([params, cells.map(({ key, cell }) => [key, cell.sha256 ?? cell.url ?? cell.preview_url])])

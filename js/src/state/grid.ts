@@ -18,7 +18,7 @@ export interface Grid {
   more: number
 }
 
-export interface GridFacts {
+export interface GridInput {
   cells: readonly CellView[]
   axes: NonNullable<NodePlan["axes"]>
   isStrip: boolean
@@ -34,7 +34,7 @@ export const GRID_GAP = 4
 export const LABEL_HEIGHT = 16
 const SOUND_HEIGHT = 60
 const STRIP_HEIGHT = 132
-export const MOST_CELLS = 16
+export const MAX_CELLS = 16
 const MOST_ROWS = 4
 const MOST_COLUMNS = 5
 
@@ -50,7 +50,7 @@ const ONE: Grid = {
   more: 0,
 }
 
-export function gridOf(facts: GridFacts): Grid {
+export function layoutGrid(facts: GridInput): Grid {
   const { cells, axes, width, aspect, isSound } = facts
   if (cells.length <= 1) {
     const rowHeight = isSound ? SOUND_HEIGHT : Math.round(width / aspect)
@@ -62,7 +62,7 @@ export function gridOf(facts: GridFacts): Grid {
   const last = axes[axes.length - 1]
   const hasRows = axes.length > 1 && (cells[0]?.coordinate.length ?? 0) > 1
   if (hasRows && last && !isSound) return table(facts, last)
-  const count = Math.min(cells.length, MOST_CELLS)
+  const count = Math.min(cells.length, MAX_CELLS)
   const columns = isSound ? 1 : count === 2 || count === 4 ? 2 : count <= 9 ? 3 : 4
   const rows = Math.ceil(count / columns)
   const rowHeight = isSound ? SOUND_HEIGHT : cellHeight(width, columns, aspect)
@@ -73,7 +73,7 @@ export function gridOf(facts: GridFacts): Grid {
 const cellHeight = (width: number, columns: number, aspect: number) =>
   Math.round((width - (columns - 1) * GRID_GAP) / columns / aspect)
 
-function table({ cells, axes, width, aspect }: GridFacts, last: { name: string; labels: string[] }): Grid {
+function table({ cells, axes, width, aspect }: GridInput, last: { name: string; labels: string[] }): Grid {
   const sides = [...new Set(cells.map((one) => one.row))]
   const headers = last.labels.slice(0, MOST_COLUMNS)
   const rows = Math.min(sides.length, MOST_ROWS)
@@ -94,9 +94,9 @@ function table({ cells, axes, width, aspect }: GridFacts, last: { name: string; 
 }
 
 /** The cells that are shown, row by row; null where a table has none. */
-export function shownCells(grid: Grid, cells: readonly CellView[]): (CellView | null)[] {
+export function visibleCells(grid: Grid, cells: readonly CellView[]): (CellView | null)[] {
   if (grid.kind === "strip") return [...cells]
-  if (grid.kind !== "table") return cells.slice(0, MOST_CELLS)
+  if (grid.kind !== "table") return cells.slice(0, MAX_CELLS)
   const byPlace = new Map(cells.map((one) => [JSON.stringify([one.row, one.label]), one]))
   return grid.sides.flatMap((row) => grid.headers.map((label) => byPlace.get(JSON.stringify([row, label])) ?? null))
 }

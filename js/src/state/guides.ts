@@ -10,7 +10,7 @@ export interface Guide {
   to: number
 }
 
-export interface Snapped {
+export interface SnapResult {
   dx: number
   dy: number
   guides: Guide[]
@@ -19,7 +19,7 @@ export interface Snapped {
 const SIZE = { x: "width", y: "height" } as const
 
 /** How far to shift a rectangle so that it lines up, at most `within`, and the lines that say with what. */
-export function snapped(moving: Rect, others: readonly Rect[], within: number): Snapped {
+export function snapToGuides(moving: Rect, others: readonly Rect[], within: number): SnapResult {
   const x = best(moving, others, within, "x")
   const y = best(moving, others, within, "y")
   const shifted = { ...moving, x: moving.x + (x?.by ?? 0), y: moving.y + (y?.by ?? 0) }

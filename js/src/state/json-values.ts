@@ -16,7 +16,7 @@ export class EditError extends Error {
 }
 
 /** The value itself, if it can be stored. */
-export function plain<T>(value: T, nodeId?: string): T {
+export function requireJson<T>(value: T, nodeId?: string): T {
   check(value as Json, nodeId, 0)
   return value
 }

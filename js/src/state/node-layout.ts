@@ -8,13 +8,13 @@ import type { Json } from "../wire/flow"
 import type { ErrorFacts, NodePlan, Reason } from "../wire/run"
 import type { CellView } from "./card"
 import type { FlowNode, Look } from "./document"
-import { type Field, shownValue } from "./form"
-import { type Grid, gridOf } from "./grid"
+import { displayValue, type Field } from "./form"
+import { type Grid, layoutGrid } from "./grid"
 import { inputOf, isMedia } from "./ports"
 
-export const HEADER = 36
-export const FOOT = 34
-export const PAD = 12
+export const HEADER_HEIGHT = 36
+export const FOOTER_HEIGHT = 34
+export const PADDING = 12
 const MEDIA_PAD = 8
 const CONTROL = 32
 const LABEL = 20
@@ -46,7 +46,7 @@ export interface Section {
   name?: string
 }
 
-export interface Box {
+export interface NodeLayout {
   width: number
   height: number
   sections: Section[]
@@ -54,7 +54,7 @@ export interface Box {
   grid: Grid
 }
 
-export interface BoxFacts {
+export interface NodeLayoutInput {
   node: FlowNode
   type: NodeType | undefined
   look: Look | undefined
@@ -73,15 +73,15 @@ export interface BoxFacts {
 
 export const DEFAULT_WIDTH = 280
 export const VALUE_WIDTH = 260
-export const NARROWEST = 200
-export const WIDEST = 900
+export const MIN_WIDTH = 200
+export const MAX_WIDTH = 900
 
 /** How wide a node is: as a person made it, else by what it shows. */
-export const widthOf = (look: Look | undefined, isMediaNode: boolean): number =>
-  Math.min(WIDEST, Math.max(NARROWEST, look?.width ?? (isMediaNode ? DEFAULT_WIDTH : VALUE_WIDTH)))
+export const nodeWidth = (look: Look | undefined, isMediaNode: boolean): number =>
+  Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, look?.width ?? (isMediaNode ? DEFAULT_WIDTH : VALUE_WIDTH)))
 
 /** Lines that a text needs at a width in pixels. */
-export function linesOf(text: string, width: number): number {
+export function lineCount(text: string, width: number): number {
   const most = Math.max(8, Math.floor(width / CHARACTER))
   let lines = 0
   for (const paragraph of text.split("\n")) {
@@ -107,14 +107,14 @@ const MOST_LINES = 12
 /** How high the control of a field is. */
 export function controlHeight(field: Field, value: Json, width: number): number {
   if (field.control === "text" || field.control === "list" || field.control === "json") {
-    const lines = linesOf(textOf(value), width - 2 * PAD - 20)
+    const lines = lineCount(valueToText(value), width - 2 * PADDING - 20)
     return Math.max(CONTROL, Math.min(MOST_LINES, lines) * LINE + 14)
   }
   return CONTROL
 }
 
 /** A value as the text in its field. */
-export function textOf(value: Json): string {
+export function valueToText(value: Json): string {
   if (value === null || value === undefined) return ""
   if (Array.isArray(value) && value.every((one) => typeof one !== "object")) {
     return value.every((one) => typeof one === "number") ? value.join(", ") : value.join("\n")
@@ -122,20 +122,20 @@ export function textOf(value: Json): string {
   return typeof value === "object" ? JSON.stringify(value, null, 1) : String(value)
 }
 
-export function boxOf(facts: BoxFacts): Box {
+export function layoutNode(facts: NodeLayoutInput): NodeLayout {
   const { type, plan } = facts
   const isMediaNode = type?.outputs[0] !== undefined && isMedia(type.outputs[0].type)
-  const width = widthOf(facts.look, isMediaNode)
+  const width = nodeWidth(facts.look, isMediaNode)
   const sections: Section[] = []
   const ports: Port[] = []
-  let y = HEADER
+  let y = HEADER_HEIGHT
   const place = (kind: Section["kind"], height: number, name?: string): number => {
     sections.push({ kind, y, height, name })
     y += height
     return y - height
   }
   const stacked = stackedInputs(facts)
-  const grid = gridOf({
+  const grid = layoutGrid({
     cells: facts.cells,
     axes: plan?.axes ?? [],
     isStrip: facts.look?.is_strip === true,
@@ -155,27 +155,28 @@ export function boxOf(facts: BoxFacts): Box {
     const at = place("ports", stacked.length * PORT_STEP)
     stacked.forEach((port, index) => void ports.push(left(port, at + (index + 0.5) * PORT_STEP, false)))
   }
-  const textWidth = (width - 2 * PAD - 18) * (13 / 11.5) // errors are said in smaller type
+  const textWidth = (width - 2 * PADDING - 18) * (13 / 11.5) // errors are said in smaller type
   if (facts.error) {
-    const said = linesOf(facts.error.message, textWidth) + (facts.error.hint ? linesOf(facts.error.hint, textWidth) : 0)
+    const said =
+      lineCount(facts.error.message, textWidth) + (facts.error.hint ? lineCount(facts.error.hint, textWidth) : 0)
     place("error", GAP + said * 17 + 14 + RETRY)
   }
   if (facts.reasons.length > 0) place("reason", GAP + facts.reasons.length * 17 + 12)
   for (const field of facts.fields) {
-    const control = controlHeight(field, shownValue(facts.node, field), width)
-    const label = isMain(facts, field) ? 0 : LABEL
+    const control = controlHeight(field, displayValue(facts.node, field), width)
+    const label = isMainField(facts, field) ? 0 : LABEL
     const at = place("field", GAP + label + control, field.name)
     const input = field.isSetting ? null : inputOf(type, field.name)
     if (input) ports.push(left(input, at + GAP + label + Math.min(control, CONTROL) / 2, true))
   }
   for (const [name, value] of facts.variables) {
-    const lines = Math.min(MOST_LINES, linesOf(textOf(value), width - 2 * PAD - 20))
+    const lines = Math.min(MOST_LINES, lineCount(valueToText(value), width - 2 * PADDING - 20))
     place("variable", GAP + LABEL + Math.max(CONTROL, lines * LINE + 14), name)
   }
-  place("foot", FOOT)
+  place("foot", FOOTER_HEIGHT)
   const isBatch = (plan?.axes?.length ?? 0) > 0
   outputsOf(facts).forEach((output, index) => {
-    const base = isMediaNode ? HEADER + PORT_TOP : HEADER + 24
+    const base = isMediaNode ? HEADER_HEIGHT + PORT_TOP : HEADER_HEIGHT + 24
     const isSquare = isBatch || output.is_series
     const isUnused = index > 0 && !facts.leaving.includes(output.name)
     ports.push({
@@ -197,7 +198,7 @@ export function boxOf(facts: BoxFacts): Box {
 }
 
 /** The one field of a node that is nothing else needs no label: the title says it. */
-export const isMain = (facts: Pick<BoxFacts, "type" | "fields">, field: Field): boolean =>
+export const isMainField = (facts: Pick<NodeLayoutInput, "type" | "fields">, field: Field): boolean =>
   facts.type?.kind === "structural" && facts.fields[0] === field && field.control !== "slider"
 
 const left = (port: InputPort, y: number, isQuiet: boolean): Port => ({
@@ -211,7 +212,7 @@ const left = (port: InputPort, y: number, isQuiet: boolean): Port => ({
 })
 
 /** Inputs that stand in a row of their own: media, and parameters that an edge feeds. */
-function stackedInputs({ type, connected, fields }: BoxFacts): InputPort[] {
+function stackedInputs({ type, connected, fields }: NodeLayoutInput): InputPort[] {
   const onFields = new Set(fields.map((field) => field.name))
   const declared = (type?.inputs ?? []).filter(
     (port) => !port.is_parameter || connected.includes(port.name) || (port.is_required && !onFields.has(port.name)),
@@ -223,7 +224,7 @@ function stackedInputs({ type, connected, fields }: BoxFacts): InputPort[] {
   return [...declared, ...extra].slice(0, MOST_STACKED)
 }
 
-function outputsOf({ type, leaving }: BoxFacts): { name: string; type: PortType; is_series: boolean }[] {
+function outputsOf({ type, leaving }: NodeLayoutInput): { name: string; type: PortType; is_series: boolean }[] {
   const known = type?.outputs ?? []
   const others = leaving.filter((name) => known.every((one) => one.name !== name))
   const rest = others.map((name) => ({ name, type: type?.extra_outputs ?? ("json" as const), is_series: false }))
@@ -242,7 +243,7 @@ const unknownPort = (name: string): InputPort => ({
 })
 
 /** Width by height of a cell: of what is there, else of what was asked for. */
-function aspectOf({ cells, node, type }: BoxFacts, count: number): number {
+function aspectOf({ cells, node, type }: NodeLayoutInput, count: number): number {
   const known = cells.find((one) => one.cell?.width && one.cell.height)?.cell
   const { width, height } = node.params
   const asked = typeof width === "number" && typeof height === "number" && height > 0 ? width / height : null

@@ -18,7 +18,7 @@ export interface Note extends Rect {
 }
 
 /** Colours of groups and comments, quiet in both themes; the first is for a new one. */
-export const COLORS = [
+export const NOTE_COLORS = [
   ["blue", "#5b86e5"],
   ["green", "#2f9e75"],
   ["amber", "#c98a1b"],
@@ -27,7 +27,7 @@ export const COLORS = [
   ["grey", "#7c8799"],
 ] as const
 
-export const SMALLEST = { width: 140, height: 80 }
+export const MIN_NOTE_SIZE = { width: 140, height: 80 }
 /** Room around the nodes of a group; above it stands the title. */
 const PAD = { x: 20, top: 56, bottom: 20 }
 
@@ -50,11 +50,11 @@ export function notesOf(document: Document, kind: NoteKind): readonly Note[] {
       kind,
       id: noteId(kind, typeof one.id === "string" ? one.id : String(index)),
       text: typeof words === "string" ? words : "",
-      color: typeof one.color === "string" && /^#[0-9a-f]{6}$/i.test(one.color) ? one.color : COLORS[0][1],
+      color: typeof one.color === "string" && /^#[0-9a-f]{6}$/i.test(one.color) ? one.color : NOTE_COLORS[0][1],
       x: number(one.x, 0),
       y: number(one.y, 0),
-      width: Math.max(SMALLEST.width, number(one.width, 320)),
-      height: Math.max(SMALLEST.height, number(one.height, 200)),
+      width: Math.max(MIN_NOTE_SIZE.width, number(one.width, 320)),
+      height: Math.max(MIN_NOTE_SIZE.height, number(one.height, 200)),
     }
   })
   known.set(stored, made)
@@ -68,13 +68,13 @@ const noteId = (kind: NoteKind, id: string) => `${kind}/${id}`
 
 export const isNoteId = (id: string): boolean => id.includes("/")
 
-export function noteOf(document: Document, id: string): Note | null {
+export function findNote(document: Document, id: string): Note | null {
   if (!isNoteId(id)) return null
   return notesOf(document, id.startsWith("group/") ? "group" : "comment").find((one) => one.id === id) ?? null
 }
 
 /** Edits that change some groups and comments; `null` takes one away. Fields of a newer version stay. */
-export function changed(
+export function noteEdits(
   document: Document,
   changes: ReadonlyMap<string, Partial<Pick<Note, "text" | "color" | "x" | "y" | "width" | "height">> | null>,
 ): Edit[] {
@@ -94,7 +94,7 @@ export function changed(
 }
 
 /** Edits that add groups and comments, and the ids they get. */
-export function added(document: Document, notes: readonly Omit<Note, "id">[]): { edits: Edit[]; ids: string[] } {
+export function addNoteEdits(document: Document, notes: readonly Omit<Note, "id">[]): { edits: Edit[]; ids: string[] } {
   const ids: string[] = []
   const edits = (["group", "comment"] as const).flatMap((kind): Edit[] => {
     const fresh = notes.filter((one) => one.kind === kind)
@@ -136,7 +136,7 @@ export function frameAround(rects: readonly Rect[]): Omit<Rect, "id"> | null {
 }
 
 /** What stands in a group: ids of nodes, comments and smaller groups whose middle it covers. */
-export function membersOf(group: Rect, rects: readonly Rect[]): string[] {
+export function groupMembers(group: Rect, rects: readonly Rect[]): string[] {
   return rects
     .filter((one) => {
       const [x, y] = [one.x + one.width / 2, one.y + one.height / 2]
@@ -153,14 +153,14 @@ export function withMembers(
   places: ReadonlyMap<string, Point>,
 ): ReadonlyMap<string, Point> {
   const moved = [...places].flatMap(([id, to]) => {
-    const group = id.startsWith("group/") ? noteOf(document, id) : null
+    const group = id.startsWith("group/") ? findNote(document, id) : null
     return group ? [{ group, by: { x: to.x - group.x, y: to.y - group.y } }] : []
   })
   if (moved.length === 0) return places
   const all = new Map(places)
   const byId = new Map(rects.map((one) => [one.id, one]))
   for (const { group, by } of moved) {
-    for (const id of membersOf(group, rects)) {
+    for (const id of groupMembers(group, rects)) {
       const rect = byId.get(id)
       if (rect && !all.has(id)) all.set(id, { x: rect.x + by.x, y: rect.y + by.y })
     }

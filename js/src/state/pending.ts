@@ -4,41 +4,41 @@
  */
 
 import type { Edit } from "../wire/flow"
-import type { EditsDone, Snapshot } from "../wire/messages"
-import { applyAll } from "./apply"
+import type { EditsBroadcast, Snapshot } from "../wire/messages"
+import { applyEdits } from "./apply"
 import { type Document, emptyDocument, fromWire } from "./document"
 import { EditError } from "./json-values"
 
-export interface Batch {
+export interface EditBatch {
   id: string
   edits: Edit[]
 }
 
-export interface Shared {
+export interface SharedDocument {
   /** What the kernel has confirmed, and its revision. */
   base: Document
   rev: number
   /** Ours, in the order of sending, not confirmed yet. */
-  pending: readonly Batch[]
+  pending: readonly EditBatch[]
   /** `base` with `pending` on top: what is drawn. */
   shown: Document
 }
 
-export const nothingShared: Shared = { base: emptyDocument, rev: -1, pending: [], shown: emptyDocument }
+export const emptySharedDocument: SharedDocument = { base: emptyDocument, rev: -1, pending: [], shown: emptyDocument }
 
 /** Show our own edits at once. Throws `EditError` where they do not fit what is shown. */
-export function edited(shared: Shared, batch: Batch): Shared {
-  const shown = applyAll(shared.shown, batch.edits).document
+export function addPendingEdits(shared: SharedDocument, batch: EditBatch): SharedDocument {
+  const shown = applyEdits(shared.shown, batch.edits).document
   return { ...shared, pending: [...shared.pending, batch], shown }
 }
 
 /** A broadcast. `gap`: something is missing before it (or it does not fit), and a snapshot is needed. */
-export function confirmed(shared: Shared, done: EditsDone): Shared | "gap" {
+export function confirmEdits(shared: SharedDocument, done: EditsBroadcast): SharedDocument | "gap" {
   if (done.rev <= shared.rev) return shared
   if (done.rev !== shared.rev + 1) return "gap"
   let base: Document
   try {
-    base = applyAll(shared.base, done.edits).document
+    base = applyEdits(shared.base, done.edits).document
   } catch (error) {
     if (error instanceof EditError) return "gap"
     throw error
@@ -46,29 +46,33 @@ export function confirmed(shared: Shared, done: EditsDone): Shared | "gap" {
   const pending = shared.pending.filter((batch) => batch.id !== done.id)
   // Our own next edit, confirmed: what is shown was made of the same parts in the same order already.
   const isExpected = done.id !== undefined && shared.pending[0]?.id === done.id
-  return { base, pending, rev: done.rev, shown: isExpected ? shared.shown : laid(base, pending) }
+  return { base, pending, rev: done.rev, shown: isExpected ? shared.shown : applyPending(base, pending) }
 }
 
 /** The kernel refused a batch of ours: it never was. */
-export function refused(shared: Shared, id: string): Shared {
+export function dropRefusedEdits(shared: SharedDocument, id: string): SharedDocument {
   const pending = shared.pending.filter((batch) => batch.id !== id)
   if (pending.length === shared.pending.length) return shared
-  return { ...shared, pending, shown: laid(shared.base, pending) }
+  return { ...shared, pending, shown: applyPending(shared.base, pending) }
 }
 
 /** Begin again from a snapshot. `sentSince`: ids of our batches that were sent after it was asked for. */
-export function restarted(shared: Shared, snapshot: Snapshot, sentSince: ReadonlySet<string>): Shared {
+export function resetToSnapshot(
+  shared: SharedDocument,
+  snapshot: Snapshot,
+  sentSince: ReadonlySet<string>,
+): SharedDocument {
   const base = fromWire(snapshot.flow)
   const pending = shared.pending.filter((batch) => sentSince.has(batch.id))
-  return { base, rev: snapshot.rev, pending, shown: laid(base, pending) }
+  return { base, rev: snapshot.rev, pending, shown: applyPending(base, pending) }
 }
 
 /** Pending edits over a document; those that no longer fit are passed over until the kernel has said so. */
-function laid(base: Document, pending: readonly Batch[]): Document {
+function applyPending(base: Document, pending: readonly EditBatch[]): Document {
   let shown = base
   for (const batch of pending) {
     try {
-      shown = applyAll(shown, batch.edits).document
+      shown = applyEdits(shown, batch.edits).document
     } catch (error) {
       if (!(error instanceof EditError)) throw error
     }

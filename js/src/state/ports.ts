@@ -14,7 +14,7 @@ const ALSO_ACCEPTS: Record<PortType, PortType[]> = {
 }
 
 /** Whether an output of type `source` may be connected to an input of type `target`. */
-export const accepts = (target: PortType, source: PortType): boolean =>
+export const isPortCompatible = (target: PortType, source: PortType): boolean =>
   target === source || ALSO_ACCEPTS[target].includes(source)
 
 const MEDIA = new Set<PortType>(["image", "mask", "video", "audio"])
@@ -37,14 +37,14 @@ export function outputOf(type: NodeType | undefined, name: string): OutputPort |
 }
 
 /** Why an edge cannot be drawn, as a sentence; null where it can. */
-export function refusal(document: Document, catalog: Catalog, edge: FlowEdge): string | null {
+export function connectionError(document: Document, catalog: Catalog, edge: FlowEdge): string | null {
   const source = document.nodes.get(edge.source)
   const target = document.nodes.get(edge.target)
   if (!source || !target) return "One of the nodes is gone."
   const output = outputOf(catalog.get(source.type), edge.sourceHandle)
   const input = inputOf(catalog.get(target.type), edge.targetHandle)
   if (!output || !input) return "There is no such port."
-  if (!accepts(input.type, output.type)) return `${input.name} takes ${input.type}, this gives ${output.type}.`
+  if (!isPortCompatible(input.type, output.type)) return `${input.name} takes ${input.type}, this gives ${output.type}.`
   if (edge.source === edge.target) return "A node cannot feed itself."
   if (document.edges.some((other) => isSameEdge(other, edge))) return "They are connected already."
   if (reachable(document, [edge.target], "down").has(edge.source)) return "That would close a circle."
@@ -52,7 +52,7 @@ export function refusal(document: Document, catalog: Catalog, edge: FlowEdge): s
 }
 
 /** The edge that a new one takes the place of: a port that does not collect holds one. */
-export function replacedBy(document: Document, catalog: Catalog, edge: FlowEdge): FlowEdge | null {
+export function replacedEdge(document: Document, catalog: Catalog, edge: FlowEdge): FlowEdge | null {
   const target = document.nodes.get(edge.target)
   const input = target && inputOf(catalog.get(target.type), edge.targetHandle)
   if (input?.collects !== "no") return null
@@ -60,18 +60,19 @@ export function replacedBy(document: Document, catalog: Catalog, edge: FlowEdge)
 }
 
 /** The ports of a node type that an edge with this loose end could go to, the best first. */
-export function fitting(type: NodeType, loose: { type: PortType; side: "source" | "target" }): string[] {
-  if (loose.side === "target") return type.outputs.filter((one) => accepts(loose.type, one.type)).map((one) => one.name)
+export function compatiblePorts(type: NodeType, loose: { type: PortType; side: "source" | "target" }): string[] {
+  if (loose.side === "target")
+    return type.outputs.filter((one) => isPortCompatible(loose.type, one.type)).map((one) => one.name)
   const rank = (port: InputPort) =>
     (port.type === loose.type ? 0 : 4) + (port.is_required ? 0 : 2) + (port.is_parameter && isMedia(loose.type) ? 1 : 0)
   return type.inputs
-    .filter((port) => accepts(port.type, loose.type))
+    .filter((port) => isPortCompatible(port.type, loose.type))
     .sort((a, b) => rank(a) - rank(b))
     .map((port) => port.name)
 }
 
 /** Every edge that could be drawn to or from a node. */
-export function connections(document: Document, catalog: Catalog, nodeId: string): FlowEdge[] {
+export function possibleConnections(document: Document, catalog: Catalog, nodeId: string): FlowEdge[] {
   const node = document.nodes.get(nodeId)
   const type = node && catalog.get(node.type)
   if (!type) return []
@@ -84,11 +85,11 @@ export function connections(document: Document, catalog: Catalog, nodeId: string
       [other.id, otherType, nodeId, type],
     ] as const) {
       for (const output of from.outputs) {
-        for (const targetHandle of fitting(to, { type: output.type, side: "source" })) {
+        for (const targetHandle of compatiblePorts(to, { type: output.type, side: "source" })) {
           found.push({ source, sourceHandle: output.name, target, targetHandle })
         }
       }
     }
   }
-  return found.filter((edge) => refusal(document, catalog, edge) === null)
+  return found.filter((edge) => connectionError(document, catalog, edge) === null)
 }

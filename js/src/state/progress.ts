@@ -1,7 +1,7 @@
 /** How far a node is that runs, in words. */
 
 import type { JobResult, JobState } from "../wire/run"
-import { seconds } from "./format"
+import { formatSeconds } from "./format"
 import { isActive, type JobRun } from "./runs"
 
 const WAITS: Record<string, string> = {
@@ -12,7 +12,7 @@ const WAITS: Record<string, string> = {
 }
 
 /** How the jobs of a run stand, in words, and how long it took the last time. */
-export function runningFacts(
+export function progressFacts(
   jobs: readonly JobRun[],
   { results, isAsked }: { results: readonly JobResult[] | undefined; isAsked: boolean },
 ): string[] {
@@ -29,7 +29,7 @@ export function runningFacts(
   } else if (count("queued") > 0 && count("running") === 0) said.push("its turn comes after what is above")
   if (jobs.length === 0 && isAsked) said.push("asked for")
   const last = Math.max(0, ...(results ?? []).map((one) => one.elapsed_s ?? 0))
-  if (last > 0) said.push(`took ${seconds(last)} the last time`)
+  if (last > 0) said.push(`took ${formatSeconds(last)} the last time`)
   return said.length > 0 ? said : ["under way"]
 }
 

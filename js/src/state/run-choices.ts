@@ -1,10 +1,10 @@
 /** What can be run from here, what each would cost, and what a run would pay for. */
 
 import type { Editing } from "./editing"
-import { type Price, priceOf } from "./format"
+import { estimatePrice, type Price } from "./format"
 import type { CanvasState } from "./store"
 
-export interface Choice {
+export interface RunChoice {
   says: string
   keys: string
   /** Why it cannot be chosen now; null where it can. */
@@ -22,13 +22,13 @@ export function staleNodes(state: CanvasState): string[] {
   })
 }
 
-export function choices(state: CanvasState, editing: Editing): Choice[] {
+export function runChoices(state: CanvasState, editing: Editing): RunChoice[] {
   const { shown } = state.shared
   const selected = editing.selectedNodes()
   const stale = staleNodes(state)
   const title = selected.length === 1 ? editing.derived.card(state, selected[0] ?? "")?.title : ""
-  const offer = (says: string, keys: string, targets: string[] | null, none: string): Choice => {
-    const price = targets?.length === 0 ? null : priceOf(shown, state.plan, targets)
+  const offer = (says: string, keys: string, targets: string[] | null, none: string): RunChoice => {
+    const price = targets?.length === 0 ? null : estimatePrice(shown, state.plan, targets)
     const off = targets?.length === 0 ? none : price?.nodes.length === 0 ? "all fresh" : null
     return { says, keys, off, price, run: () => editing.run(targets) }
   }
@@ -49,7 +49,7 @@ export function choices(state: CanvasState, editing: Editing): Choice[] {
   ]
 }
 
-export interface Bill extends Price {
+export interface CostEstimate extends Price {
   /** Paid calls; null where the length of a batch is not known yet. */
   calls: number | null
   /** Models whose price nobody knows. */
@@ -57,8 +57,8 @@ export interface Bill extends Price {
 }
 
 /** What these nodes would cost, and in how many calls. */
-export function billOf(state: CanvasState, nodes: readonly string[]): Bill {
-  const bill: Bill = { low: 0, high: 0, nodes: [], calls: 0, unpriced: [] }
+export function estimateCost(state: CanvasState, nodes: readonly string[]): CostEstimate {
+  const bill: CostEstimate = { low: 0, high: 0, nodes: [], calls: 0, unpriced: [] }
   const models = new Set<string>()
   for (const id of nodes) {
     const plan = state.plan.nodes[id]

@@ -39,7 +39,7 @@ export interface Runs {
   readonly asked: ReadonlyMap<string, string>
 }
 
-export const noRuns: Runs = { live: new Map(), nodes: new Map(), results: new Map(), asked: new Map() }
+export const emptyRuns: Runs = { live: new Map(), nodes: new Map(), results: new Map(), asked: new Map() }
 
 const ACTIVE = new Set<JobState>(["queued", "waiting", "running"])
 
@@ -48,7 +48,7 @@ export const isActive = (state: JobState): boolean => ACTIVE.has(state)
 export const coordinateKey = (coordinate: Coordinate): string => coordinate.map((pair) => pair.join("=")).join(" ")
 
 /** The state after events, in their order. */
-export function reduced(runs: Runs, events: readonly RunEvent[]): Runs {
+export function reduceRunEvents(runs: Runs, events: readonly RunEvent[]): Runs {
   if (events.length === 0) return runs
   const live = new Map(runs.live)
   const nodes = new Map(runs.nodes)
@@ -112,14 +112,14 @@ const hasSameAxes = (a: Coordinate, b: Coordinate): boolean =>
   a.length === b.length && a.every(([axis], index) => axis === b[index]?.[0])
 
 /** The view's own word in the frame of the click, until the kernel's. */
-export function asking(runs: Runs, nodeIds: Iterable<string>, requestId: string): Runs {
+export function markRequested(runs: Runs, nodeIds: Iterable<string>, requestId: string): Runs {
   const asked = new Map(runs.asked)
   for (const id of nodeIds) asked.set(id, requestId)
   return { ...runs, asked }
 }
 
 /** A request was answered with an error, or forgotten. */
-export function notAsked(runs: Runs, requestId: string): Runs {
+export function clearRequested(runs: Runs, requestId: string): Runs {
   const asked = new Map([...runs.asked].filter(([, id]) => id !== requestId))
   return asked.size === runs.asked.size ? runs : { ...runs, asked }
 }

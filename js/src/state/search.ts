@@ -2,10 +2,10 @@
 
 import type { NodeType, PortType } from "../wire/catalog"
 import type { Document } from "./document"
-import { fitting } from "./ports"
+import { compatiblePorts } from "./ports"
 
 /** How well a text answers a query, 0 for not at all: just this, a word that begins so, then letters in their order. */
-export function score(query: string, text: string): number {
+export function fuzzyScore(query: string, text: string): number {
   const wanted = query.trim().toLowerCase()
   const said = text.toLowerCase()
   if (wanted === "") return 1
@@ -26,38 +26,38 @@ export function score(query: string, text: string): number {
   return gaps > wanted.length * 2 ? 0 : 20 - gaps
 }
 
-export interface Loose {
+export interface LooseEdge {
   type: PortType
   /** Which end is held already: from a `source` an input is looked for. */
   side: "source" | "target"
 }
 
-export interface Offer {
+export interface NodeTypeMatch {
   type: NodeType
   /** The port that a loose edge would end in. */
   port: string | null
 }
 
 /** Node types that answer a query, the best first; with a loose edge only those it fits. */
-export function offers(catalog: Iterable<NodeType>, query: string, loose: Loose | null): Offer[] {
-  const found: (Offer & { rank: number })[] = []
+export function searchNodeTypes(catalog: Iterable<NodeType>, query: string, loose: LooseEdge | null): NodeTypeMatch[] {
+  const found: (NodeTypeMatch & { rank: number })[] = []
   for (const type of catalog) {
-    const port = loose ? (fitting(type, loose)[0] ?? null) : null
+    const port = loose ? (compatiblePorts(type, loose)[0] ?? null) : null
     if (loose && port === null) continue
-    const named = Math.max(score(query, type.title), score(query, type.name) - 1)
-    const rank = Math.max(named, score(query, type.category) / 2, query ? score(query, type.summary) / 3 : 0)
+    const named = Math.max(fuzzyScore(query, type.title), fuzzyScore(query, type.name) - 1)
+    const rank = Math.max(named, fuzzyScore(query, type.category) / 2, query ? fuzzyScore(query, type.summary) / 3 : 0)
     if (rank > 0) found.push({ type, port, rank })
   }
   return query ? found.sort((a, b) => b.rank - a.rank) : found
 }
 
 /** Ids of nodes whose title, id, type or words answer a query, the best first. */
-export function foundNodes(document: Document, query: string, titleOf: (id: string) => string): string[] {
+export function searchNodes(document: Document, query: string, titleOf: (id: string) => string): string[] {
   const ranked = [...document.nodes.values()].map((node) => {
     const words = Object.values(node.params).filter((value) => typeof value === "string")
     const best = Math.max(
-      score(query, titleOf(node.id)),
-      score(query, node.id),
+      fuzzyScore(query, titleOf(node.id)),
+      fuzzyScore(query, node.id),
       ...words.map((word) => (query && word.toLowerCase().includes(query.toLowerCase()) ? 30 : 0)),
     )
     return { id: node.id, best }

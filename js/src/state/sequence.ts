@@ -1,8 +1,8 @@
 /** Which `events` messages are to be heard: each once, in order, none after one that is missing. */
 
-export type Verdict = "next" | "old" | "gap"
+export type SequenceCheck = "next" | "old" | "gap"
 
-export const verdict = (known: number, seq: number): Verdict =>
+export const checkSequence = (known: number, seq: number): SequenceCheck =>
   seq <= known ? "old" : seq === known + 1 ? "next" : "gap"
 
 /** Messages that came between two frames, so that many of them cost one drawing. */
@@ -33,7 +33,7 @@ export class FrameQueue<T> {
 }
 
 /** Before the next drawing; soon after, where the page is hidden and never drawn. */
-export function beforeDrawing(run: () => void): void {
+export function onNextFrame(run: () => void): void {
   if (typeof document === "undefined" || document.hidden) setTimeout(run, 50)
   else requestAnimationFrame(run)
 }

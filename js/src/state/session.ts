@@ -3,20 +3,20 @@
 import type { Edit } from "../wire/flow"
 import {
   type Channel,
-  type Events,
   type FromKernel,
   newId,
   type Reply,
+  type RunEventsBroadcast,
   type Snapshot,
   type ToKernel,
 } from "../wire/messages"
 import type { ErrorFacts } from "../wire/run"
 import { EditError } from "./json-values"
-import { confirmed, edited, refused, restarted } from "./pending"
+import { addPendingEdits, confirmEdits, dropRefusedEdits, resetToSnapshot } from "./pending"
 import { Previews } from "./previews"
-import { asking, noRuns, notAsked, reduced, withResults } from "./runs"
-import { beforeDrawing, FrameQueue, verdict } from "./sequence"
-import { type CanvasStore, makeStore } from "./store"
+import { clearRequested, emptyRuns, markRequested, reduceRunEvents, withResults } from "./runs"
+import { checkSequence, FrameQueue, onNextFrame } from "./sequence"
+import { type CanvasStore, createCanvasStore } from "./store"
 
 /** How long the kernel may be silent after a question before the view says so. */
 const PATIENCE_MS = 5000
@@ -28,7 +28,7 @@ const AGAIN_MS: Partial<Record<ToKernel["type"], number>> = { ask: PATIENCE_MS, 
 
 type Sendable<T> = T extends ToKernel ? Omit<T, "id"> : never
 
-export interface Answer {
+export interface KernelReply {
   reply: Reply
   buffers: DataView[]
 }
@@ -41,26 +41,26 @@ export class KernelError extends Error {
 }
 
 export class Session {
-  readonly store: CanvasStore = makeStore()
+  readonly store: CanvasStore = createCanvasStore()
   readonly clientId = newId()
   #seq = -1
   /** The snapshot we wait for, and our edits since we asked for it. */
   #asked: { id: string; sentSince: Set<string>; timer: ReturnType<typeof setTimeout> } | null = null
   readonly #previews = new Previews()
-  readonly #events: FrameQueue<Events["events"]>
+  readonly #events: FrameQueue<RunEventsBroadcast["events"]>
   readonly #stop: () => void
   #watched: ReturnType<typeof setTimeout> | null = null
   /** Messages that nobody waits for, until they are answered: other views' replies are none of ours. */
   readonly #sent = new Set<string>()
-  readonly #questions = new Map<string, (answer: Answer) => void>()
+  readonly #questions = new Map<string, (answer: KernelReply) => void>()
   #noticeTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(
     private readonly channel: Channel,
-    later: (run: () => void) => void = beforeDrawing,
+    later: (run: () => void) => void = onNextFrame,
   ) {
     this.#events = new FrameQueue((batches) => {
-      this.store.setState(({ runs }) => ({ runs: reduced(runs, batches.flat()) }))
+      this.store.setState(({ runs }) => ({ runs: reduceRunEvents(runs, batches.flat()) }))
     }, later)
     const stops = [
       channel.listen((message, buffers) => this.#hear(message, buffers)),
@@ -89,7 +89,7 @@ export class Session {
    *
    * Rejects with a `KernelError` where the kernel says no, and where it says nothing for `patienceMs`.
    */
-  ask(message: Sendable<ToKernel>, buffers?: ArrayBuffer[], patienceMs = 60_000, id = newId()): Promise<Answer> {
+  ask(message: Sendable<ToKernel>, buffers?: ArrayBuffer[], patienceMs = 60_000, id = newId()): Promise<KernelReply> {
     const asked = { ...message, id } as ToKernel
     return new Promise((resolve, reject) => {
       let again: ReturnType<typeof setTimeout> | undefined
@@ -148,7 +148,7 @@ export class Session {
     const { shared } = this.store.getState()
     const id = newId()
     try {
-      this.store.setState({ shared: edited(shared, { id, edits }) })
+      this.store.setState({ shared: addPendingEdits(shared, { id, edits }) })
     } catch (error) {
       if (!(error instanceof EditError)) throw error
       this.say(error.message, "bad")
@@ -175,11 +175,11 @@ export class Session {
   run(targets: string[], nodes: Iterable<string>, isConfirmed = false): void {
     const id = newId()
     const wanted = [...nodes]
-    this.store.setState(({ runs }) => ({ runs: asking(runs, wanted, id) }))
+    this.store.setState(({ runs }) => ({ runs: markRequested(runs, wanted, id) }))
     const message = { type: "run" as const, targets, ...(isConfirmed && { is_confirmed: true }) }
     this.ask(message, undefined, 60_000, id).catch((error) => {
       if (!(error instanceof KernelError)) throw error
-      this.store.setState(({ runs }) => ({ runs: notAsked(runs, id) }))
+      this.store.setState(({ runs }) => ({ runs: clearRequested(runs, id) }))
       if (error.facts.code !== "unconfirmed") this.#complain(error.facts)
       else this.store.setState({ panel: { kind: "confirm", targets, nodes: wanted, why: error.facts } })
     })
@@ -216,14 +216,14 @@ export class Session {
       case "edits": {
         if (message.id !== undefined) this.#sent.delete(message.id)
         if (this.#asked) break // what the snapshot will hold, or what comes after it in order
-        const shared = confirmed(this.store.getState().shared, message)
+        const shared = confirmEdits(this.store.getState().shared, message)
         if (shared === "gap") this.#askAgain()
         else this.store.setState({ shared, history: message.history })
         break
       }
       case "events":
         if (this.#asked) break
-        switch (verdict(this.#seq, message.seq)) {
+        switch (checkSequence(this.#seq, message.seq)) {
           case "next":
             this.#seq = message.seq
             this.#events.push(this.#previews.placed(message.events, buffers))
@@ -262,8 +262,8 @@ export class Session {
         if (message.error && message.id === this.#asked?.id) this.#complain(message.error)
         if (!this.#sent.delete(message.id) || !message.error) break
         this.store.setState(({ shared, runs }) => ({
-          shared: refused(shared, message.id),
-          runs: notAsked(runs, message.id),
+          shared: dropRefusedEdits(shared, message.id),
+          runs: clearRequested(runs, message.id),
         }))
         this.say([message.error.message, message.error.hint].filter(Boolean).join(" "), "bad")
       }
@@ -280,12 +280,12 @@ export class Session {
     this.store.setState(({ shared }) => ({
       isReady: true,
       isAway: false,
-      shared: restarted(shared, snapshot, sentSince),
+      shared: resetToSnapshot(shared, snapshot, sentSince),
       catalog: new Map(snapshot.catalog.map((one) => [one.name, one])),
       models: new Map(snapshot.models.map((one) => [one.id, one])),
       templates: snapshot.templates,
       plan: snapshot.plan,
-      runs: reduced(withResults(noRuns, snapshot.results), snapshot.live),
+      runs: reduceRunEvents(withResults(emptyRuns, snapshot.results), snapshot.live),
       tape: snapshot.tape,
       budgets: snapshot.budgets,
       history: snapshot.history,

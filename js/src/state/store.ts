@@ -6,12 +6,12 @@ import type { BytesFacts, FileFacts, History } from "../wire/messages"
 import type { Budget, ErrorFacts, Plan, Tape } from "../wire/run"
 import type { Layering } from "./arrange"
 import type { Guide } from "./guides"
-import { nothingShared, type Shared } from "./pending"
+import { emptySharedDocument, type SharedDocument } from "./pending"
 import type { Catalog } from "./ports"
-import { noRuns, type Runs } from "./runs"
-import type { Loose } from "./search"
+import { emptyRuns, type Runs } from "./runs"
+import type { LooseEdge } from "./search"
 import type { Uploads } from "./uploads"
-import type { ResultRef, Viewing } from "./viewer-state"
+import type { ResultRef, ViewerState } from "./viewer-state"
 
 export interface Point {
   x: number
@@ -35,7 +35,7 @@ export type Panel =
   | { kind: "source"; title: string; says: string; source: string }
 
 /** An edge that was dropped on empty space: the port it is held by. */
-export interface LooseEnd extends Loose {
+export interface LooseEnd extends LooseEdge {
   nodeId: string
   port: string
 }
@@ -50,7 +50,7 @@ export interface CanvasState {
   isReady: boolean
   /** Whether the kernel has stopped answering: the picture stays, a banner says what to do. */
   isAway: boolean
-  shared: Shared
+  shared: SharedDocument
   catalog: Catalog
   models: ReadonlyMap<string, Model>
   templates: readonly Template[]
@@ -83,7 +83,7 @@ export interface CanvasState {
   /** Where a file that is held over the canvas would go; null: none is. */
   dropping: { nodeId: string | null; port: string | null } | null
   /** What is looked at over the whole canvas; null: nothing. */
-  viewing: Viewing | null
+  viewing: ViewerState | null
   /** Results that were chosen to be compared, in that order. */
   marked: readonly ResultRef[]
   isTapeOpen: boolean
@@ -93,16 +93,16 @@ export interface CanvasState {
 
 export type CanvasStore = StoreApi<CanvasState>
 
-export const makeStore = (): CanvasStore =>
+export const createCanvasStore = (): CanvasStore =>
   createStore<CanvasState>(() => ({
     isReady: false,
     isAway: false,
-    shared: nothingShared,
+    shared: emptySharedDocument,
     catalog: new Map(),
     models: new Map(),
     templates: [],
     plan: { rev: -1, nodes: {}, unpriced: [] },
-    runs: noRuns,
+    runs: emptyRuns,
     tape: { frames: [], generations: 0, cost_micro_usd: 0 },
     budgets: [],
     history: { can_undo: false, can_redo: false },

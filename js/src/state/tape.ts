@@ -16,7 +16,7 @@ export function placeFrame(editing: Editing, frame: TapeFrame, at: Point): boole
 }
 
 /** Frames and those that were loaded before, each once, the newest first. */
-export function joined(newest: readonly TapeFrame[], older: readonly TapeFrame[]): readonly TapeFrame[] {
+export function mergeFrames(newest: readonly TapeFrame[], older: readonly TapeFrame[]): readonly TapeFrame[] {
   if (older.length === 0) return newest
   const known = new Set(newest.map((one) => one.generation_id))
   return [...newest, ...older.filter((one) => !known.has(one.generation_id))]

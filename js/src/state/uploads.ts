@@ -18,13 +18,13 @@ export interface Upload {
 
 export type Uploads = ReadonlyMap<string, Upload>
 
-export type Step =
+export type UploadStep =
   | { kind: "begin" | "send" | "store" | "retry" | "end" }
   | { kind: "progress"; fraction: number }
   | { kind: "fail"; problem: string }
 
 /** After a step of one upload. A step that is late - of an upload that is gone or has failed - changes nothing. */
-export function stepped(uploads: Uploads, id: string, step: Step): Uploads {
+export function reduceUploads(uploads: Uploads, id: string, step: UploadStep): Uploads {
   const upload = uploads.get(id)
   if (!upload) return uploads
   const next = after(upload, step)
@@ -35,7 +35,7 @@ export function stepped(uploads: Uploads, id: string, step: Step): Uploads {
   return changed
 }
 
-function after(upload: Upload, step: Step): Upload | null {
+function after(upload: Upload, step: UploadStep): Upload | null {
   const { phase } = upload
   switch (step.kind) {
     case "end":

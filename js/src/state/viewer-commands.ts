@@ -1,24 +1,24 @@
 /** What a person does to look at results: each a command that mouse, keys and menus share. */
 
-import type { Derived } from "./derived"
+import type { DerivedState } from "./derived"
 import type { Session } from "./session"
 import {
-  across,
-  FEWEST,
+  counterpartResult,
   isSameRef,
-  MOST,
+  MAX_COMPARED,
+  MIN_COMPARED,
+  nodeResults,
   type ResultRef,
-  resultsOf,
-  rowOf,
-  type Shown,
-  shownOf,
-  toggled,
+  resolveResult,
+  siblingResults,
+  toggleMarked,
+  type ViewedResult,
 } from "./viewer-state"
 
-export class Looking {
+export class ViewerCommands {
   constructor(
     private readonly session: Session,
-    private readonly derived: Derived,
+    private readonly derived: DerivedState,
   ) {}
 
   private get state() {
@@ -33,7 +33,7 @@ export class Looking {
 
   /** Look at what a node gave first; false where it gave nothing yet. */
   lookAtNode(nodeId: string): boolean {
-    const [first] = resultsOf(this.state, this.derived, nodeId)
+    const [first] = nodeResults(this.state, this.derived, nodeId)
     if (first) this.look(first)
     else this.session.say("There is no result to look at yet.")
     return first !== undefined
@@ -47,21 +47,21 @@ export class Looking {
       this.session.say("Only pictures can be compared.")
       return
     }
-    this.session.store.setState(({ marked }) => ({ marked: toggled(marked, ref) }))
+    this.session.store.setState(({ marked }) => ({ marked: toggleMarked(marked, ref) }))
   }
 
   isMarked = (ref: ResultRef): boolean => this.state.marked.some((one) => isSameRef(one, ref))
 
   /** Compare pictures: those given, else those that are marked. */
   compare(refs: readonly ResultRef[] = this.state.marked): void {
-    const pictures = refs.filter((ref) => this.shown(ref)?.kind === "image").slice(0, MOST)
-    if (pictures.length < FEWEST) this.session.say("Mark two to four pictures to compare: Shift and click, or C.")
+    const pictures = refs.filter((ref) => this.shown(ref)?.kind === "image").slice(0, MAX_COMPARED)
+    if (pictures.length < MIN_COMPARED) this.session.say("Mark two to four pictures to compare: Shift and click, or C.")
     else this.session.store.setState({ viewing: { refs: pictures, isComparing: true }, panel: null })
   }
 
   /** Compare the first results of a node's batch. */
   compareNode(nodeId: string): void {
-    this.compare(resultsOf(this.state, this.derived, nodeId))
+    this.compare(nodeResults(this.state, this.derived, nodeId))
   }
 
   unmark(): void {
@@ -73,19 +73,19 @@ export class Looking {
   }
 
   /** The result before or after this one; the row is a ring. */
-  step(shown: Shown, by: number): void {
-    const row = rowOf(this.state, this.derived, shown.ref)
+  step(shown: ViewedResult, by: number): void {
+    const row = siblingResults(this.state, this.derived, shown.ref)
     const here = row.findIndex((one) => isSameRef(one, shown.ref))
     const next = row[(here + by + row.length) % row.length]
     if (next) this.look(next)
   }
 
   /** From the node's results to the tape, or back. */
-  cross(shown: Shown): void {
-    const there = across(this.state, this.derived, shown)
+  cross(shown: ViewedResult): void {
+    const there = counterpartResult(this.state, this.derived, shown)
     if (there) this.look(there)
     else this.session.say("There is nothing else to look at.")
   }
 
-  shown = (ref: ResultRef): Shown | null => shownOf(this.state, this.derived, ref)
+  shown = (ref: ResultRef): ViewedResult | null => resolveResult(this.state, this.derived, ref)
 }

@@ -2,7 +2,7 @@
 
 import type { ResultCell, TapeFrame } from "../wire/run"
 import type { CellView } from "./card"
-import type { Derived } from "./derived"
+import type { DerivedState } from "./derived"
 import { gradeInput } from "./grade-input"
 import type { CanvasState } from "./store"
 
@@ -12,13 +12,13 @@ export type ResultRef =
   | { readonly kind: "tape"; readonly frame: TapeFrame }
 
 /** One result to look at, or two to four to compare. */
-export interface Viewing {
+export interface ViewerState {
   readonly refs: readonly ResultRef[]
   readonly isComparing: boolean
 }
 
 /** A result with what is said of it. */
-export interface Shown {
+export interface ViewedResult {
   readonly id: string
   readonly ref: ResultRef
   readonly cell: ResultCell
@@ -30,22 +30,22 @@ export interface Shown {
   readonly generationId: string | null
 }
 
-export const FEWEST = 2
-export const MOST = 4
+export const MIN_COMPARED = 2
+export const MAX_COMPARED = 4
 
 export const refId = (ref: ResultRef): string =>
   ref.kind === "node" ? `node ${ref.nodeId} ${ref.key}` : `tape ${ref.frame.generation_id}`
 
 export const isSameRef = (a: ResultRef, b: ResultRef): boolean => refId(a) === refId(b)
 
-export function kindOf(cell: ResultCell): Shown["kind"] {
+export function resultKind(cell: ResultCell): ViewedResult["kind"] {
   if (cell.value !== undefined) return "value"
   const family = cell.media_type?.split("/")[0]
   return family === "video" || family === "audio" ? family : "image"
 }
 
 /** What a reference stands for now; null where it is gone. */
-export function shownOf(state: CanvasState, derived: Derived, ref: ResultRef): Shown | null {
+export function resolveResult(state: CanvasState, derived: DerivedState, ref: ResultRef): ViewedResult | null {
   if (ref.kind === "tape") {
     const { frame } = ref
     if (!frame.cell) return null
@@ -53,7 +53,7 @@ export function shownOf(state: CanvasState, derived: Derived, ref: ResultRef): S
       id: refId(ref),
       ref,
       cell: frame.cell,
-      kind: kindOf(frame.cell),
+      kind: resultKind(frame.cell),
       title: frame.title,
       label: labelOf(frame.cell.coordinate),
       nodeId: null,
@@ -63,14 +63,14 @@ export function shownOf(state: CanvasState, derived: Derived, ref: ResultRef): S
   const card = derived.card(state, ref.nodeId)
   const view = card?.cells.find((one) => one.key === ref.key)
   // A grade is seen before the kernel has made it: its input is drawn through it.
-  const cell = view && isSeen(view) ? view.cell : ungraded(state, derived, ref.nodeId, ref.key)
+  const cell = view && isViewable(view) ? view.cell : ungraded(state, derived, ref.nodeId, ref.key)
   if (!card || !cell) return null
   const result = card.facts.results?.find((one) => one.cells.includes(cell))
   return {
     id: refId(ref),
     ref,
     cell,
-    kind: kindOf(cell),
+    kind: resultKind(cell),
     title: card.title,
     label: labelOf(view?.coordinate ?? cell.coordinate),
     nodeId: ref.nodeId,
@@ -78,44 +78,44 @@ export function shownOf(state: CanvasState, derived: Derived, ref: ResultRef): S
   }
 }
 
-const ungraded = (state: CanvasState, derived: Derived, nodeId: string, key: string): ResultCell | null =>
+const ungraded = (state: CanvasState, derived: DerivedState, nodeId: string, key: string): ResultCell | null =>
   gradeInput(state, derived, nodeId)?.cells.find((one) => one.key === key)?.cell ?? null
 
 /** Whether there is something to look at: not a hole, and more than the preview of a job that goes on. */
-export const isSeen = (view: CellView): view is CellView & { cell: ResultCell } =>
+export const isViewable = (view: CellView): view is CellView & { cell: ResultCell } =>
   view.cell !== null && (view.cell.sha256 !== undefined || view.cell.url !== undefined || view.cell.value !== undefined)
 
 const labelOf = (coordinate: readonly (readonly [string, string])[]): string =>
   coordinate.map(([axis, label]) => `${axis} ${label}`).join(" · ")
 
 /** All results of a node that can be looked at, in the order of its axes. */
-export function resultsOf(state: CanvasState, derived: Derived, nodeId: string): ResultRef[] {
+export function nodeResults(state: CanvasState, derived: DerivedState, nodeId: string): ResultRef[] {
   const cells = derived.card(state, nodeId)?.cells ?? []
-  return cells.filter(isSeen).map(({ key }) => ({ kind: "node", nodeId, key }))
+  return cells.filter(isViewable).map(({ key }) => ({ kind: "node", nodeId, key }))
 }
 
 /** What stands before and after a result: the node's other results, or the tape. */
-export function rowOf(state: CanvasState, derived: Derived, ref: ResultRef): ResultRef[] {
-  if (ref.kind === "node") return resultsOf(state, derived, ref.nodeId)
+export function siblingResults(state: CanvasState, derived: DerivedState, ref: ResultRef): ResultRef[] {
+  if (ref.kind === "node") return nodeResults(state, derived, ref.nodeId)
   const frames = state.tape.frames.filter((frame) => frame.cell !== null)
   const row = frames.map((frame): ResultRef => ({ kind: "tape", frame }))
   return row.some((one) => isSameRef(one, ref)) ? row : [ref, ...row]
 }
 
 /** The same result in the other row; else where that row begins. Null where there is none. */
-export function across(state: CanvasState, derived: Derived, shown: Shown): ResultRef | null {
+export function counterpartResult(state: CanvasState, derived: DerivedState, shown: ViewedResult): ResultRef | null {
   const { ref, generationId } = shown
   if (ref.kind === "node") {
     const frames = state.tape.frames.filter((frame) => frame.cell !== null)
     const frame = frames.find((one) => one.generation_id === generationId) ?? frames[0]
     return frame ? { kind: "tape", frame } : null
   }
-  const results = resultsOf(state, derived, ref.frame.node_id)
-  return results.find((one) => shownOf(state, derived, one)?.generationId === generationId) ?? results[0] ?? null
+  const results = nodeResults(state, derived, ref.frame.node_id)
+  return results.find((one) => resolveResult(state, derived, one)?.generationId === generationId) ?? results[0] ?? null
 }
 
 /** Marks with one more, or less where it is marked already; more than can be compared push out the oldest. */
-export function toggled(marked: readonly ResultRef[], ref: ResultRef): readonly ResultRef[] {
+export function toggleMarked(marked: readonly ResultRef[], ref: ResultRef): readonly ResultRef[] {
   const others = marked.filter((one) => !isSameRef(one, ref))
-  return others.length < marked.length ? others : [...others, ref].slice(-MOST)
+  return others.length < marked.length ? others : [...others, ref].slice(-MAX_COMPARED)
 }

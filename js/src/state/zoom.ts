@@ -8,7 +8,7 @@ export interface Size {
 }
 
 /** Corner of the picture in its cell, and how many pixels of the screen one of the picture's takes. */
-export interface Placed extends Point {
+export interface PictureTransform extends Point {
   scale: number
 }
 
@@ -19,38 +19,44 @@ const LEAST_OF_FIT = 0.5
 const LEAST_SEEN = 48
 
 /** The whole picture, in the middle. */
-export function fitted(picture: Size, cell: Size): Placed {
+export function fitPicture(picture: Size, cell: Size): PictureTransform {
   const scale = MARGIN * Math.min(cell.width / picture.width, cell.height / picture.height)
-  return centered(picture, cell, scale)
+  return centerPicture(picture, cell, scale)
 }
 
-export const centered = (picture: Size, cell: Size, scale: number): Placed => ({
+export const centerPicture = (picture: Size, cell: Size, scale: number): PictureTransform => ({
   x: (cell.width - picture.width * scale) / 2,
   y: (cell.height - picture.height * scale) / 2,
   scale,
 })
 
 /** Larger or smaller by a factor, while what is under a point stays there. */
-export function zoomed(placed: Placed, factor: number, at: Point, picture: Size, cell: Size): Placed {
-  const least = Math.min(1, fitted(picture, cell).scale) * LEAST_OF_FIT
+export function zoomAround(
+  placed: PictureTransform,
+  factor: number,
+  at: Point,
+  picture: Size,
+  cell: Size,
+): PictureTransform {
+  const least = Math.min(1, fitPicture(picture, cell).scale) * LEAST_OF_FIT
   const scale = Math.min(MOST_SCALE, Math.max(least, placed.scale * factor))
   const by = scale / placed.scale
-  return held({ x: at.x - (at.x - placed.x) * by, y: at.y - (at.y - placed.y) * by, scale }, picture, cell)
+  return keepVisible({ x: at.x - (at.x - placed.x) * by, y: at.y - (at.y - placed.y) * by, scale }, picture, cell)
 }
 
-export const panned = (placed: Placed, x: number, y: number, picture: Size, cell: Size): Placed =>
-  held({ ...placed, x: placed.x + x, y: placed.y + y }, picture, cell)
+export const panBy = (placed: PictureTransform, x: number, y: number, picture: Size, cell: Size): PictureTransform =>
+  keepVisible({ ...placed, x: placed.x + x, y: placed.y + y }, picture, cell)
 
 /** Nobody loses a picture: some of it stays in its cell. */
-function held(placed: Placed, picture: Size, cell: Size): Placed {
-  const within = (at: number, size: number, room: number) => {
+function keepVisible(placed: PictureTransform, picture: Size, cell: Size): PictureTransform {
+  const fitWithin = (at: number, size: number, room: number) => {
     const seen = Math.min(LEAST_SEEN, size)
     return Math.min(room - seen, Math.max(seen - size, at))
   }
   return {
     ...placed,
-    x: within(placed.x, picture.width * placed.scale, cell.width),
-    y: within(placed.y, picture.height * placed.scale, cell.height),
+    x: fitWithin(placed.x, picture.width * placed.scale, cell.width),
+    y: fitWithin(placed.y, picture.height * placed.scale, cell.height),
   }
 }
 
@@ -63,5 +69,5 @@ export function within(picture: Size, frame: Size): { x: number; y: number } & S
 }
 
 /** Cells for so many pictures side by side. */
-export const gridOf = (count: number): readonly [columns: number, rows: number] =>
+export const compareGrid = (count: number): readonly [columns: number, rows: number] =>
   count === 4 ? [2, 2] : [Math.max(1, count), 1]

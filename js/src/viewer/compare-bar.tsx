@@ -1,19 +1,19 @@
 /** The results that are chosen to be compared, and the button that does it. */
 
 import { useBridge, useCanvas } from "../bridge/context"
-import { FEWEST } from "../state/viewer-state"
+import { MIN_COMPARED } from "../state/viewer-state"
 
-export function Marks() {
+export function CompareBar() {
   const { looking, root } = useBridge()
   const count = useCanvas((state) => (state.viewing ? 0 : state.marked.length))
   if (count === 0) return null
   return (
     <section className="ff-marks" aria-label="To compare" aria-live="polite">
-      <span>{count < FEWEST ? "1 picture marked: mark another" : `${count} pictures marked`}</span>
+      <span>{count < MIN_COMPARED ? "1 picture marked: mark another" : `${count} pictures marked`}</span>
       <button
         type="button"
         className="ff-button is-primary"
-        disabled={count < FEWEST}
+        disabled={count < MIN_COMPARED}
         onClick={() => looking.compare()}
         title="Compare them (K)"
       >

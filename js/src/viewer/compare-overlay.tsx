@@ -1,21 +1,21 @@
 /** What stands over pictures that are compared: their names, and the dividers of the wipe. */
 
 import { useRef } from "react"
-import type { Shown } from "../state/viewer-state"
-import { gridOf } from "../state/zoom"
-import type { Comparing } from "./pictures"
+import type { ViewedResult } from "../state/viewer-state"
+import { compareGrid } from "../state/zoom"
+import type { CompareSettings } from "./pictures"
 import { useGeneration } from "./use-generation"
 
 const STEP = 0.02
 
-export function Labels({
+export function CompareLabels({
   shown,
   mode,
   comparing,
 }: {
-  shown: readonly Shown[]
-  mode: Comparing["mode"]
-  comparing: Comparing
+  shown: readonly ViewedResult[]
+  mode: CompareSettings["mode"]
+  comparing: CompareSettings
 }) {
   if (mode === "difference" || mode === "onion") {
     return (
@@ -29,7 +29,7 @@ export function Labels({
       </p>
     )
   }
-  const [columns, rows] = mode === "beside" ? gridOf(shown.length) : [1, 1]
+  const [columns, rows] = mode === "beside" ? compareGrid(shown.length) : [1, 1]
   const ends = [0, ...comparing.dividers.slice(0, shown.length - 1), 1]
   return (
     <>
@@ -55,7 +55,7 @@ export function Labels({
 /** How much of a picture the onion skin shows; even the one that shows nothing can be read. */
 const weightOf = (index: number, onion: number): number => Math.max(0.45, 1 - Math.abs(index - onion))
 
-function Name({ shown, at }: { shown: Shown; at: number }) {
+function Name({ shown, at }: { shown: ViewedResult; at: number }) {
   const generation = useGeneration(shown.generationId)
   const seed = generation.facts?.seed
   const isSaid = seed == null || shown.label.includes(`seed ${seed}`)
@@ -73,7 +73,7 @@ interface DividersProps {
   onMove: (index: number, at: number) => void
 }
 
-export function Dividers({ at, width, onMove }: DividersProps) {
+export function WipeDividers({ at, width, onMove }: DividersProps) {
   const pulled = useRef<{ x: number; at: number } | null>(null)
   return (
     <>
@@ -118,7 +118,7 @@ export function Dividers({ at, width, onMove }: DividersProps) {
 }
 
 /** Dividers after one was moved: they never pass each other. */
-export function divided(dividers: readonly number[], index: number, at: number): readonly number[] {
+export function moveDivider(dividers: readonly number[], index: number, at: number): readonly number[] {
   const low = dividers[index - 1] ?? 0
   const high = dividers[index + 1] ?? 1
   return dividers.map((one, place) => (place === index ? Math.min(high, Math.max(low, at)) : one))

@@ -4,10 +4,10 @@ import type { Bridge } from "../bridge/context"
 import { assetOf, fileEdits } from "../state/files"
 import { KernelError } from "../state/session"
 import type { Point } from "../state/store"
-import type { Shown } from "../state/viewer-state"
+import type { ViewedResult } from "../state/viewer-state"
 
 /** Do something that may fail for reasons outside of the canvas; the person is told. */
-async function tried(bridge: Bridge, what: string, act: () => Promise<void>): Promise<void> {
+async function withErrorNotice(bridge: Bridge, what: string, act: () => Promise<void>): Promise<void> {
   try {
     await act()
   } catch (error) {
@@ -17,8 +17,8 @@ async function tried(bridge: Bridge, what: string, act: () => Promise<void>): Pr
 }
 
 /** The picture itself, as PNG: what every program takes. A value goes as text. */
-export const copyResult = (bridge: Bridge, { cell, kind }: Shown): Promise<void> =>
-  tried(bridge, "This was not copied.", async () => {
+export const copyResult = (bridge: Bridge, { cell, kind }: ViewedResult): Promise<void> =>
+  withErrorNotice(bridge, "This was not copied.", async () => {
     if (kind === "value") {
       const text = typeof cell.value === "string" ? cell.value : JSON.stringify(cell.value, null, 1)
       await navigator.clipboard.writeText(text)
@@ -44,14 +44,14 @@ async function asPng(blob: Blob): Promise<Blob> {
 }
 
 export const copyText = (bridge: Bridge, text: string, says: string): Promise<void> =>
-  tried(bridge, "This was not copied.", async () => {
+  withErrorNotice(bridge, "This was not copied.", async () => {
     await navigator.clipboard.writeText(text)
     bridge.session.say(says)
   })
 
 /** As a file with its recipe inside, named by the kernel. */
-export const download = (bridge: Bridge, { cell, nodeId }: Shown): Promise<void> =>
-  tried(bridge, "", async () => {
+export const downloadResult = (bridge: Bridge, { cell, nodeId }: ViewedResult): Promise<void> =>
+  withErrorNotice(bridge, "", async () => {
     if (!cell.sha256) throw new KernelError({ code: "no_bytes", message: "This result is no file." })
     const { reply, buffers } = await bridge.session.ask({
       type: "download",
@@ -81,7 +81,11 @@ function save(url: string, name: string): void {
 }
 
 /** As a file node, where a person looks; its bytes are in the store already. False where it is no file. */
-export function placeResult({ session, editing }: Bridge, { cell, kind, title, label }: Shown, at: Point): boolean {
+export function placeResult(
+  { session, editing }: Bridge,
+  { cell, kind, title, label }: ViewedResult,
+  at: Point,
+): boolean {
   const { shared, catalog } = session.store.getState()
   const asset = assetOf(cell)
   if (kind === "value" || !asset) return false

@@ -1,18 +1,18 @@
 /** What is known of a result: how it was made, from what, and what it cost. */
 
 import { useBridge, useCard } from "../bridge/context"
-import { Still } from "../media/still"
+import { PreviewImage } from "../media/still"
 import { FieldRow } from "../nodes/fields/field"
-import { megabytes } from "../state/files"
-import { shownValue, words } from "../state/form"
-import { seconds, usd } from "../state/format"
-import type { Shown } from "../state/viewer-state"
+import { formatMegabytes } from "../state/files"
+import { displayValue, humanize } from "../state/form"
+import { formatSeconds, formatUsd } from "../state/format"
+import type { ViewedResult } from "../state/viewer-state"
 import type { Json } from "../wire/flow"
 import type { GenerationFacts, ResultCell } from "../wire/run"
 import { copyText } from "./export"
 import { useGeneration } from "./use-generation"
 
-export function Facts({ shown }: { shown: Shown }) {
+export function GenerationDetails({ shown }: { shown: ViewedResult }) {
   const generation = useGeneration(shown.generationId)
   const { facts } = generation
   return (
@@ -21,7 +21,7 @@ export function Facts({ shown }: { shown: Shown }) {
       {facts?.prompt && <Prompt text={facts.prompt} />}
       <dl className="ff-facts">
         <Size cell={shown.cell} />
-        {facts && <Made facts={facts} />}
+        {facts && <GenerationRows facts={facts} />}
       </dl>
       {facts && facts.inputs.length > 0 && <Inputs facts={facts} />}
       {generation.isComing && <p className="ff-muted">asking how it was made…</p>}
@@ -44,7 +44,7 @@ function Sliders({ nodeId }: { nodeId: string }) {
             key={field.name}
             nodeId={nodeId}
             field={field}
-            value={shownValue(card.facts.node, field)}
+            value={displayValue(card.facts.node, field)}
             place="viewer"
           />
         ))}
@@ -68,18 +68,18 @@ function Size({ cell }: { cell: ResultCell }) {
   return (
     <>
       {cell.width && cell.height && <Row says="size">{`${cell.width} × ${cell.height}`}</Row>}
-      {cell.duration_s && <Row says="length">{seconds(cell.duration_s)}</Row>}
+      {cell.duration_s && <Row says="length">{formatSeconds(cell.duration_s)}</Row>}
       {cell.media_type && (
         <Row says="file">
           {cell.media_type}
-          {cell.size_bytes === undefined ? "" : `, ${megabytes(cell.size_bytes)}`}
+          {cell.size_bytes === undefined ? "" : `, ${formatMegabytes(cell.size_bytes)}`}
         </Row>
       )}
     </>
   )
 }
 
-function Made({ facts }: { facts: GenerationFacts }) {
+function GenerationRows({ facts }: { facts: GenerationFacts }) {
   const { started_at_us: began, finished_at_us: ended, queued_at_us: asked } = facts
   return (
     <>
@@ -93,17 +93,17 @@ function Made({ facts }: { facts: GenerationFacts }) {
         </Row>
       ))}
       {Object.entries(facts.settings).map(([name, value]) => (
-        <Row key={name} says={words(name)}>
+        <Row key={name} says={humanize(name)}>
           {valueText(value)}
         </Row>
       ))}
       {facts.cost_micro_usd !== null && (
-        <Row says="cost">{`${facts.cost_is_exact ? "" : "about "}${usd(facts.cost_micro_usd)}`}</Row>
+        <Row says="cost">{`${facts.cost_is_exact ? "" : "about "}${formatUsd(facts.cost_micro_usd)}`}</Row>
       )}
       {ended !== null && <Row says="made">{moment(ended)}</Row>}
-      {ended !== null && began !== null && <Row says="took">{seconds((ended - began) / 1e6)}</Row>}
+      {ended !== null && began !== null && <Row says="took">{formatSeconds((ended - began) / 1e6)}</Row>}
       {began !== null && asked !== null && began - asked >= 1e5 && (
-        <Row says="waited">{seconds((began - asked) / 1e6)}</Row>
+        <Row says="waited">{formatSeconds((began - asked) / 1e6)}</Row>
       )}
       {facts.flow_name && <Row says="flow">{facts.flow_name}</Row>}
       {facts.error && <Row says="error">{facts.error.message}</Row>}
@@ -132,8 +132,8 @@ function Inputs({ facts }: { facts: GenerationFacts }) {
       <h2>Made from</h2>
       {facts.inputs.map((one) => (
         <figure key={`${one.port} ${one.index}`}>
-          <span className="ff-cell">{one.cell && <Still cell={one.cell} name={one.port} />}</span>
-          <figcaption>{words(one.port)}</figcaption>
+          <span className="ff-cell">{one.cell && <PreviewImage cell={one.cell} name={one.port} />}</span>
+          <figcaption>{humanize(one.port)}</figcaption>
         </figure>
       ))}
     </div>

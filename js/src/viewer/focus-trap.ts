@@ -6,7 +6,7 @@ const REACHED =
   "button:not(:disabled), input:not(:disabled), select, textarea, a[href], video, audio, [tabindex]:not([tabindex='-1'])"
 
 /** Tab, at the ends: on to the other end. */
-export function trapped(event: React.KeyboardEvent, within: HTMLElement | null): void {
+export function trapTabFocus(event: React.KeyboardEvent, within: HTMLElement | null): void {
   const all = [...(within?.querySelectorAll<HTMLElement>(REACHED) ?? [])].filter((one) => one.offsetParent !== null)
   const first = all[0]
   const last = all[all.length - 1]
@@ -18,7 +18,7 @@ export function trapped(event: React.KeyboardEvent, within: HTMLElement | null):
   next.focus()
 }
 
-export function useFocusBack(element: { current: HTMLElement | null }, root: { current: HTMLElement | null }): void {
+export function useRestoreFocus(element: { current: HTMLElement | null }, root: { current: HTMLElement | null }): void {
   useLayoutEffect(() => {
     const before = document.activeElement
     element.current?.focus({ preventScroll: true })

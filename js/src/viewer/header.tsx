@@ -1,34 +1,34 @@
 /** The viewer's head: what is shown, and everything that can be done with it. */
 
-import type { Shown } from "../state/viewer-state"
-import { type Commands, MODES } from "./keys"
-import type { Comparing } from "./pictures"
-import type { Zoom } from "./use-zoom"
+import type { ViewedResult } from "../state/viewer-state"
+import { COMPARE_MODES, type ViewerActions } from "./keys"
+import type { CompareSettings } from "./pictures"
+import type { ZoomControl } from "./use-zoom"
 
 interface Props {
-  shown: readonly Shown[]
-  only: Shown | null
+  shown: readonly ViewedResult[]
+  only: ViewedResult | null
   /** Its place among its neighbours, and how many they are. */
   at: number
   of: number
   /** Null: nothing to zoom. */
   percent: number | null
-  zoom: { current: Zoom | null }
-  comparing: Comparing
-  change: (more: Partial<Comparing>) => void
-  commands: Commands
+  zoom: { current: ZoomControl | null }
+  comparing: CompareSettings
+  change: (more: Partial<CompareSettings>) => void
+  commands: ViewerActions
   isTelling: boolean
   isFlat: boolean
 }
 
-export function Head(props: Props) {
+export function Header(props: Props) {
   const { only, commands } = props
   return (
     <header className="ff-viewer-head">
-      {only ? <Which {...props} only={only} /> : <How {...props} />}
+      {only ? <ResultTitle {...props} only={only} /> : <CompareControls {...props} />}
       <span className="ff-spacer" />
-      <Zooming {...props} />
-      {only && <Doing {...props} only={only} />}
+      <ZoomControls {...props} />
+      {only && <ResultActions {...props} only={only} />}
       <button type="button" className="ff-button" aria-label="Close" title="Close (Escape)" onClick={commands.close}>
         ✕
       </button>
@@ -36,7 +36,7 @@ export function Head(props: Props) {
   )
 }
 
-function Which({ only, at, of, commands }: Props & { only: Shown }) {
+function ResultTitle({ only, at, of, commands }: Props & { only: ViewedResult }) {
   const isTape = only.ref.kind === "tape"
   return (
     <>
@@ -81,7 +81,7 @@ function Which({ only, at, of, commands }: Props & { only: Shown }) {
   )
 }
 
-function How({ shown, comparing, change, isFlat }: Props) {
+function CompareControls({ shown, comparing, change, isFlat }: Props) {
   const { mode, onion, strength } = comparing
   return (
     <>
@@ -90,7 +90,7 @@ function How({ shown, comparing, change, isFlat }: Props) {
       </h2>
       <fieldset className="ff-choice">
         <legend className="ff-unseen">How</legend>
-        {MODES.map(([one, says, key]) => (
+        {COMPARE_MODES.map(([one, says, key]) => (
           <button
             key={one}
             type="button"
@@ -105,7 +105,7 @@ function How({ shown, comparing, change, isFlat }: Props) {
       </fieldset>
       {isFlat && <p className="ff-warn">This browser offers no WebGL2: only side by side can be shown.</p>}
       {!isFlat && mode === "onion" && (
-        <Turned
+        <Slider
           says="Blend"
           value={onion}
           max={shown.length - 1}
@@ -114,7 +114,7 @@ function How({ shown, comparing, change, isFlat }: Props) {
         />
       )}
       {!isFlat && mode === "difference" && (
-        <Turned
+        <Slider
           says={`Strength ×${strength}`}
           value={strength}
           min={1}
@@ -127,7 +127,7 @@ function How({ shown, comparing, change, isFlat }: Props) {
   )
 }
 
-interface TurnedProps {
+interface SliderProps {
   says: string
   value: number
   min?: number
@@ -136,7 +136,7 @@ interface TurnedProps {
   onChange: (value: number) => void
 }
 
-function Turned({ says, value, min = 0, max, step, onChange }: TurnedProps) {
+function Slider({ says, value, min = 0, max, step, onChange }: SliderProps) {
   const filled = `${((value - min) / (max - min)) * 100}%`
   return (
     <label className="ff-turned">
@@ -156,7 +156,7 @@ function Turned({ says, value, min = 0, max, step, onChange }: TurnedProps) {
   )
 }
 
-function Zooming({ percent, zoom }: Props) {
+function ZoomControls({ percent, zoom }: Props) {
   if (percent === null) return null
   return (
     <span className="ff-steps">
@@ -189,7 +189,7 @@ function Zooming({ percent, zoom }: Props) {
   )
 }
 
-function Doing({ only, commands, isTelling }: Props & { only: Shown }) {
+function ResultActions({ only, commands, isTelling }: Props & { only: ViewedResult }) {
   const isFile = only.cell.sha256 !== undefined
   return (
     <span className="ff-steps">

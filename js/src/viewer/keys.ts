@@ -1,15 +1,15 @@
 /** What the viewer does, each by a key and by a button. */
 
 import type { Bridge } from "../bridge/context"
-import type { Mode } from "../gl/drawing"
+import type { CompareMode } from "../gl/drawing"
 import type { Point } from "../state/store"
-import type { Shown } from "../state/viewer-state"
-import { divided } from "./compare-overlay"
-import { copyResult, download, placeResult } from "./export"
-import type { Comparing } from "./pictures"
-import type { Zoom } from "./use-zoom"
+import type { ViewedResult } from "../state/viewer-state"
+import { moveDivider } from "./compare-overlay"
+import { copyResult, downloadResult, placeResult } from "./export"
+import type { CompareSettings } from "./pictures"
+import type { ZoomControl } from "./use-zoom"
 
-export interface Commands {
+export interface ViewerActions {
   previous: () => void
   next: () => void
   /** To the tape, or back to the node. */
@@ -26,16 +26,16 @@ export interface Commands {
 
 interface Given {
   bridge: Bridge
-  only: Shown | null
-  zoom: { current: Zoom | null }
-  comparing: Comparing
-  change: (more: Partial<Comparing>) => void
+  only: ViewedResult | null
+  zoom: { current: ZoomControl | null }
+  comparing: CompareSettings
+  change: (more: Partial<CompareSettings>) => void
   setTelling: (change: (is: boolean) => boolean) => void
   middle: () => Point
   isFlat: boolean
 }
 
-export const MODES: readonly (readonly [mode: Mode, says: string, key: string])[] = [
+export const COMPARE_MODES: readonly (readonly [mode: CompareMode, says: string, key: string])[] = [
   ["wipe", "Wipe", "w"],
   ["beside", "Side by side", "s"],
   ["difference", "Difference", "d"],
@@ -46,9 +46,18 @@ const PAN = 60
 const DIVIDE = 0.02
 const ONION = 0.05
 
-export function keysOf({ bridge, only, zoom, comparing, change, setTelling, middle, isFlat }: Given): Commands {
+export function createViewerActions({
+  bridge,
+  only,
+  zoom,
+  comparing,
+  change,
+  setTelling,
+  middle,
+  isFlat,
+}: Given): ViewerActions {
   const { session, looking } = bridge
-  const withOne = (run: (shown: Shown) => void) => () => {
+  const withOne = (run: (shown: ViewedResult) => void) => () => {
     if (only) run(only)
   }
   const commands = {
@@ -57,7 +66,7 @@ export function keysOf({ bridge, only, zoom, comparing, change, setTelling, midd
     cross: withOne((one) => looking.cross(one)),
     tell: () => setTelling((is) => !is),
     copy: withOne((one) => void copyResult(bridge, one)),
-    download: withOne((one) => void download(bridge, one)),
+    download: withOne((one) => void downloadResult(bridge, one)),
     restore: withOne(({ generationId }) => {
       if (generationId === null) {
         session.say("It is no generation: there is nothing to restore.")
@@ -81,7 +90,7 @@ export function keysOf({ bridge, only, zoom, comparing, change, setTelling, midd
     if (only) looking.step(only, by)
     else if (comparing.mode === "wipe") {
       const at = (comparing.dividers[0] ?? 0.5) + by * DIVIDE
-      change({ dividers: divided(comparing.dividers, 0, at) })
+      change({ dividers: moveDivider(comparing.dividers, 0, at) })
     } else if (comparing.mode === "onion") {
       change({ onion: Math.min(comparing.dividers.length, Math.max(0, comparing.onion + by * ONION)) })
     }
@@ -109,7 +118,7 @@ export function keysOf({ bridge, only, zoom, comparing, change, setTelling, midd
       "Mod+c": commands.copy,
       "Mod+s": commands.download,
     }),
-    ...(!only && !isFlat && Object.fromEntries(MODES.map(([mode, , key]) => [key, () => change({ mode })]))),
+    ...(!only && !isFlat && Object.fromEntries(COMPARE_MODES.map(([mode, , key]) => [key, () => change({ mode })]))),
   }
   const press = (event: React.KeyboardEvent) => {
     const target = event.target as HTMLElement

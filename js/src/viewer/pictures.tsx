@@ -1,40 +1,40 @@
 /** One picture, or two to four set against each other: zoomed and panned by wheel, pointer and keys. */
 
 import { useEffect, useRef, useState } from "react"
-import type { Mode, Picture } from "../gl/drawing"
-import type { Shown } from "../state/viewer-state"
-import { gridOf } from "../state/zoom"
-import { Dividers, Labels } from "./compare-overlay"
-import { Flat, Stage } from "./stage"
-import { useGraded } from "./use-graded"
+import type { CompareMode, Picture } from "../gl/drawing"
+import type { ViewedResult } from "../state/viewer-state"
+import { compareGrid } from "../state/zoom"
+import { CompareLabels, WipeDividers } from "./compare-overlay"
+import { FallbackStage, Stage } from "./stage"
+import { useGradePreview } from "./use-graded"
 import { usePictures } from "./use-pictures"
-import { useSize, useZoom, type Zoom } from "./use-zoom"
+import { useElementSize, useZoom, type ZoomControl } from "./use-zoom"
 
-export interface Comparing {
-  mode: Mode
+export interface CompareSettings {
+  mode: CompareMode
   dividers: readonly number[]
   onion: number
   strength: number
 }
 
 interface Props {
-  shown: readonly Shown[]
-  comparing: Comparing
+  shown: readonly ViewedResult[]
+  comparing: CompareSettings
   onDivide: (index: number, at: number) => void
   /** What the keys of the viewer move. */
-  zoom: { current: Zoom | null }
+  zoom: { current: ZoomControl | null }
   onPercent: (percent: number) => void
   isFlat: boolean
   onFlat: () => void
 }
 
-export function Pictures({ shown, comparing, onDivide, zoom: held, onPercent, isFlat, onFlat }: Props) {
+export function PictureView({ shown, comparing, onDivide, zoom: held, onPercent, isFlat, onFlat }: Props) {
   const element = useRef<HTMLDivElement>(null)
-  const size = useSize(element)
-  const graded = useGraded(shown)
+  const size = useElementSize(element)
+  const graded = useGradePreview(shown)
   const coming = usePictures(graded ? [graded.cell] : shown.map((one) => one.cell))
   const mode = isFlat || shown.length === 1 ? "beside" : comparing.mode
-  const [columns, rows] = mode === "beside" ? gridOf(shown.length) : [1, 1]
+  const [columns, rows] = mode === "beside" ? compareGrid(shown.length) : [1, 1]
   const cell = { width: size.width / columns, height: size.height / rows }
   const pictures = coming.filter((one): one is Picture => one !== null && one !== "lost")
   const first = pictures[0]
@@ -67,7 +67,7 @@ export function Pictures({ shown, comparing, onDivide, zoom: held, onPercent, is
     >
       {isAll &&
         (isFlat ? (
-          <Flat {...drawn} />
+          <FallbackStage {...drawn} />
         ) : (
           <Stage {...drawn} {...comparing} mode={mode} size={size} table={graded?.table ?? null} onMissing={onFlat} />
         ))}
@@ -81,9 +81,9 @@ export function Pictures({ shown, comparing, onDivide, zoom: held, onPercent, is
           <span className="ff-tag is-plain">live: the kernel has not made it yet</span>
         </p>
       )}
-      {shown.length > 1 && isAll && <Labels shown={shown} mode={mode} comparing={comparing} />}
+      {shown.length > 1 && isAll && <CompareLabels shown={shown} mode={mode} comparing={comparing} />}
       {shown.length > 1 && isAll && mode === "wipe" && (
-        <Dividers at={dividers.slice(0, shown.length - 1)} width={size.width} onMove={onDivide} />
+        <WipeDividers at={dividers.slice(0, shown.length - 1)} width={size.width} onMove={onDivide} />
       )}
     </div>
   )
@@ -92,7 +92,7 @@ export function Pictures({ shown, comparing, onDivide, zoom: held, onPercent, is
 /** The wheel zooms about the pointer; React's own listener could not keep the page from scrolling. */
 function useWheel(
   element: { current: HTMLElement | null },
-  zoom: { current: Zoom | null },
+  zoom: { current: ZoomControl | null },
   cell: { width: number; height: number },
 ): void {
   const known = useRef(cell)

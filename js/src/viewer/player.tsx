@@ -1,9 +1,9 @@
 /** A result that is no picture: a video or a sound with the browser's own controls, or a text to read. */
 
 import { useBytes } from "../bridge/use-bytes"
-import type { Shown } from "../state/viewer-state"
+import type { ViewedResult } from "../state/viewer-state"
 
-export function Playing({ shown }: { shown: Shown }) {
+export function Player({ shown }: { shown: ViewedResult }) {
   const { cell, kind, title, label } = shown
   const asset = useBytes(kind === "value" ? null : cell, "asset")
   const poster = useBytes(kind === "video" ? cell : null, "preview")

@@ -1,17 +1,17 @@
 /** Where pictures are drawn: with WebGL2, and where there is none, as plain elements side by side. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "react"
-import { Drawing, type Mode, NoWebGLError, type Picture } from "../gl/drawing"
-import { gridOf, type Size, within } from "../state/zoom"
-import type { Zoom } from "./use-zoom"
+import { type CompareMode, type Picture, Renderer, WebGLUnavailableError } from "../gl/drawing"
+import { compareGrid, type Size, within } from "../state/zoom"
+import type { ZoomControl } from "./use-zoom"
 
 export interface StageProps {
   pictures: readonly Picture[]
   frame: Size
   /** Of the whole stage, in pixels of the page. */
   size: Size
-  zoom: Zoom
-  mode: Mode
+  zoom: ZoomControl
+  mode: CompareMode
   dividers: readonly number[]
   onion: number
   strength: number
@@ -25,16 +25,16 @@ const CHECKER = 10
 
 export function Stage(props: StageProps) {
   const canvas = useRef<HTMLCanvasElement>(null)
-  const drawing = useRef<Drawing | null>(null)
+  const drawing = useRef<Renderer | null>(null)
   const [drawings, setDrawings] = useState(0)
   const { onMissing } = props
   useEffect(() => {
     if (!canvas.current) return
     try {
-      drawing.current = new Drawing(canvas.current, () => setDrawings((count) => count + 1))
+      drawing.current = new Renderer(canvas.current, () => setDrawings((count) => count + 1))
       setDrawings((count) => count + 1)
     } catch (error) {
-      if (!(error instanceof NoWebGLError)) throw error
+      if (!(error instanceof WebGLUnavailableError)) throw error
       onMissing()
     }
     return () => {
@@ -53,7 +53,7 @@ export function Stage(props: StageProps) {
       places: pictures.map((one) => within({ width: one.naturalWidth, height: one.naturalHeight }, frame)),
       view: { x: zoom.placed.x * ratio, y: zoom.placed.y * ratio, scale: zoom.placed.scale * ratio },
       mode,
-      grid: mode === "beside" ? gridOf(pictures.length) : [1, 1],
+      grid: mode === "beside" ? compareGrid(pictures.length) : [1, 1],
       dividers,
       onion,
       strength,
@@ -65,8 +65,13 @@ export function Stage(props: StageProps) {
 }
 
 /** Without WebGL2: each picture in its cell, moved by the style sheet. */
-export function Flat({ pictures, frame, zoom, label }: Pick<StageProps, "pictures" | "frame" | "zoom" | "label">) {
-  const [columns, rows] = gridOf(pictures.length)
+export function FallbackStage({
+  pictures,
+  frame,
+  zoom,
+  label,
+}: Pick<StageProps, "pictures" | "frame" | "zoom" | "label">) {
+  const [columns, rows] = compareGrid(pictures.length)
   const { x, y, scale } = zoom.placed
   return (
     <div

@@ -4,16 +4,16 @@ import { useMemo } from "react"
 import { gradeTable } from "../gl/grade-table"
 import { useGrade } from "../media/use-grade"
 import { coordinateKey } from "../state/runs"
-import type { Shown } from "../state/viewer-state"
+import type { ViewedResult } from "../state/viewer-state"
 import type { ResultCell } from "../wire/run"
 
-export interface Graded {
+export interface GradePreview {
   cell: ResultCell
   table: Float32Array | null
 }
 
 /** Null: the results are shown as they are. */
-export function useGraded(shown: readonly Shown[]): Graded | null {
+export function useGradePreview(shown: readonly ViewedResult[]): GradePreview | null {
   const [only] = shown
   const live = useGrade(shown.length === 1 ? (only?.nodeId ?? "") : "")
   const grade = live?.grade

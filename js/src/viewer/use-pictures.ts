@@ -7,22 +7,23 @@ import { loadPicture } from "../gl/picture"
 import type { ResultCell } from "../wire/run"
 
 /** Null: on its way. `lost`: nobody gives its bytes, or they are no picture. */
-export type Coming = Picture | "lost" | null
+export type PictureState = Picture | "lost" | null
 
 const keyOf = (cell: ResultCell): string => cell.sha256 ?? cell.url ?? cell.preview_url ?? ""
 
-export function usePictures(cells: readonly ResultCell[]): readonly Coming[] {
+export function usePictures(cells: readonly ResultCell[]): readonly PictureState[] {
   const bridge = useBridge()
   const keys = cells.map(keyOf)
   const said = keys.join(" ")
-  const [loaded, setLoaded] = useState<ReadonlyMap<string, Coming>>(new Map())
+  const [loaded, setLoaded] = useState<ReadonlyMap<string, PictureState>>(new Map())
   // biome-ignore lint/correctness/useExhaustiveDependencies: `said` is all of the cells that matters
   useEffect(() => {
     let isOn = true
     const letGo: (() => void)[] = []
     for (const cell of cells) {
       const key = keyOf(cell)
-      const tell = (picture: Coming) => isOn && setLoaded((known) => new Map([...kept(known, keys), [key, picture]]))
+      const tell = (picture: PictureState) =>
+        isOn && setLoaded((known) => new Map([...kept(known, keys), [key, picture]]))
       found(bridge, cell, (release) => (isOn ? letGo.push(release) : release())).then(tell, () => tell("lost"))
     }
     return () => {
@@ -34,7 +35,7 @@ export function usePictures(cells: readonly ResultCell[]): readonly Coming[] {
 }
 
 /** Only what is shown now is remembered: pictures are large. */
-const kept = (known: ReadonlyMap<string, Coming>, keys: readonly string[]) =>
+const kept = (known: ReadonlyMap<string, PictureState>, keys: readonly string[]) =>
   [...known].filter(([key]) => keys.includes(key))
 
 /** An address may have expired: then another is asked for, once. */

@@ -2,10 +2,10 @@
 
 import { useCallback, useLayoutEffect, useState } from "react"
 import type { Point } from "../state/store"
-import { centered, fitted, type Placed, panned, type Size, zoomed } from "../state/zoom"
+import { centerPicture, fitPicture, type PictureTransform, panBy, type Size, zoomAround } from "../state/zoom"
 
-export interface Zoom {
-  placed: Placed
+export interface ZoomControl {
+  placed: PictureTransform
   /** In hundredths of a device pixel for each of the picture's. */
   percent: number
   isFit: boolean
@@ -17,27 +17,27 @@ export interface Zoom {
   one: () => void
 }
 
-export function useZoom(picture: Size, cell: Size): Zoom {
-  const [own, setOwn] = useState<{ placed: Placed; of: string } | null>(null)
+export function useZoom(picture: Size, cell: Size): ZoomControl {
+  const [own, setOwn] = useState<{ placed: PictureTransform; of: string } | null>(null)
   const of = `${picture.width} ${picture.height} ${cell.width} ${cell.height}`
   // The next picture of the same size stays where this one was moved to, so that details can be told apart.
   const isFit = own?.of !== of
-  const placed = isFit || !own ? fitted(picture, cell) : own.placed
-  const take = useCallback((next: Placed) => setOwn({ placed: next, of }), [of])
+  const placed = isFit || !own ? fitPicture(picture, cell) : own.placed
+  const take = useCallback((next: PictureTransform) => setOwn({ placed: next, of }), [of])
   const ratio = devicePixelRatio || 1
   return {
     placed,
     percent: Math.round(placed.scale * ratio * 100),
     isFit,
-    by: (factor, at = { x: cell.width / 2, y: cell.height / 2 }) => take(zoomed(placed, factor, at, picture, cell)),
-    pan: (x, y) => take(panned(placed, x, y, picture, cell)),
+    by: (factor, at = { x: cell.width / 2, y: cell.height / 2 }) => take(zoomAround(placed, factor, at, picture, cell)),
+    pan: (x, y) => take(panBy(placed, x, y, picture, cell)),
     fit: () => setOwn(null),
-    one: () => take(centered(picture, cell, 1 / ratio)),
+    one: () => take(centerPicture(picture, cell, 1 / ratio)),
   }
 }
 
 /** How large an element is, in pixels of the page. */
-export function useSize(element: { current: HTMLElement | null }): Size {
+export function useElementSize(element: { current: HTMLElement | null }): Size {
   const [size, setSize] = useState<Size>({ width: 1, height: 1 })
   useLayoutEffect(() => {
     const watched = element.current

@@ -3,25 +3,25 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
 import type { Point } from "../state/store"
-import { refId, rowOf, type Shown, shownOf } from "../state/viewer-state"
-import { divided } from "./compare-overlay"
-import { Facts } from "./facts"
-import { trapped, useFocusBack } from "./focus-trap"
-import { Head } from "./header"
-import { keysOf } from "./keys"
-import { type Comparing, Pictures } from "./pictures"
-import { Playing } from "./player"
-import type { Zoom } from "./use-zoom"
+import { refId, resolveResult, siblingResults, type ViewedResult } from "../state/viewer-state"
+import { moveDivider } from "./compare-overlay"
+import { GenerationDetails } from "./facts"
+import { trapTabFocus, useRestoreFocus } from "./focus-trap"
+import { Header } from "./header"
+import { createViewerActions } from "./keys"
+import { type CompareSettings, PictureView } from "./pictures"
+import { Player } from "./player"
+import type { ZoomControl } from "./use-zoom"
 
 /** `middle`: where on the canvas a result is put. */
 export function Viewer({ middle }: { middle: () => Point }) {
   const viewing = useCanvas((state) => state.viewing)
-  return viewing ? <Open middle={middle} /> : null
+  return viewing ? <ViewerDialog middle={middle} /> : null
 }
 
 const even = (count: number): number[] => Array.from({ length: count - 1 }, (_, index) => (index + 1) / count)
 
-function Open({ middle }: { middle: () => Point }) {
+function ViewerDialog({ middle }: { middle: () => Point }) {
   const bridge = useBridge()
   const { derived, looking, store } = bridge
   const viewing = useCanvas((state) => state.viewing)
@@ -31,22 +31,22 @@ function Open({ middle }: { middle: () => Point }) {
   useCanvas((state) => state.plan)
   const tape = useCanvas((state) => state.tape)
   const element = useRef<HTMLDivElement>(null)
-  const zoom = useRef<Zoom | null>(null)
+  const zoom = useRef<ZoomControl | null>(null)
   const [percent, setPercent] = useState<number | null>(null)
   const [isFlat, setFlat] = useState(false)
   const flatten = useCallback(() => setFlat(true), [])
   const [isTelling, setTelling] = useState(true)
-  const [comparing, setComparing] = useState<Comparing>({
+  const [comparing, setComparing] = useState<CompareSettings>({
     mode: "wipe",
     dividers: even(viewing?.refs.length ?? 2),
     onion: ((viewing?.refs.length ?? 2) - 1) / 2,
     strength: 1,
   })
   const state = store.getState()
-  const shown = (viewing?.refs ?? []).flatMap((ref) => shownOf(state, derived, ref) ?? [])
-  const only: Shown | null = viewing?.isComparing ? null : (shown[0] ?? null)
+  const shown = (viewing?.refs ?? []).flatMap((ref) => resolveResult(state, derived, ref) ?? [])
+  const only: ViewedResult | null = viewing?.isComparing ? null : (shown[0] ?? null)
   const isGone = shown.length < (viewing?.refs.length ?? 0)
-  useFocusBack(element, bridge.root)
+  useRestoreFocus(element, bridge.root)
   useEffect(() => {
     if (!isGone) return
     looking.close()
@@ -60,13 +60,13 @@ function Open({ middle }: { middle: () => Point }) {
     if (!element.current?.contains(document.activeElement)) element.current?.focus({ preventScroll: true })
   }, [firstId, comparing.mode])
   if (!viewing || shown.length === 0 || isGone) return null
-  const row = only ? rowOf({ ...state, tape }, derived, only.ref).map(refId) : []
-  const change = (more: Partial<Comparing>) => setComparing((known) => ({ ...known, ...more }))
-  const commands = keysOf({ bridge, only, zoom, comparing, change, setTelling, middle, isFlat })
+  const row = only ? siblingResults({ ...state, tape }, derived, only.ref).map(refId) : []
+  const change = (more: Partial<CompareSettings>) => setComparing((known) => ({ ...known, ...more }))
+  const commands = createViewerActions({ bridge, only, zoom, comparing, change, setTelling, middle, isFlat })
   const keys = (event: React.KeyboardEvent) => {
     event.stopPropagation() // neither the canvas nor the notebook hears
     if (event.defaultPrevented) return
-    if (event.key === "Tab") trapped(event, element.current)
+    if (event.key === "Tab") trapTabFocus(event, element.current)
     else commands.press(event)
   }
   const isPicture = shown.every((one) => one.kind === "image")
@@ -82,7 +82,7 @@ function Open({ middle }: { middle: () => Point }) {
       onKeyUp={(event) => event.stopPropagation()}
       onPaste={(event) => event.stopPropagation()}
     >
-      <Head
+      <Header
         shown={shown}
         only={only}
         at={only ? row.indexOf(only.id) : 0}
@@ -97,19 +97,19 @@ function Open({ middle }: { middle: () => Point }) {
       />
       <div className="ff-view">
         {isPicture ? (
-          <Pictures
+          <PictureView
             shown={shown}
             comparing={comparing}
-            onDivide={(index, at) => change({ dividers: divided(comparing.dividers, index, at) })}
+            onDivide={(index, at) => change({ dividers: moveDivider(comparing.dividers, index, at) })}
             zoom={zoom}
             onPercent={setPercent}
             isFlat={isFlat}
             onFlat={flatten}
           />
         ) : (
-          only && <Playing shown={only} />
+          only && <Player shown={only} />
         )}
-        {only && isTelling && <Facts key={only.id} shown={only} />}
+        {only && isTelling && <GenerationDetails key={only.id} shown={only} />}
       </div>
     </div>
   )

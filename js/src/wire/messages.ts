@@ -67,7 +67,7 @@ export interface History {
   can_redo: boolean
 }
 
-export interface EditsDone {
+export interface EditsBroadcast {
   type: "edits"
   rev: number
   /** Client id of the view that sent them, or `python`, `undo`, `redo`. */
@@ -79,14 +79,14 @@ export interface EditsDone {
 }
 
 /** Pictures in the making come along as buffers (`preview` of an event). */
-export interface Events {
+export interface RunEventsBroadcast {
   type: "events"
   seq: number
   events: RunEvent[]
 }
 
 /** After edits and at the end of jobs, when planning is done; for the newest revision only. */
-export interface Planned {
+export interface PlanMessage {
   type: "plan"
   plan: Plan
   /** Only nodes that differ from before are named; those that the document no longer has are forgotten. */
@@ -118,7 +118,7 @@ export interface Reply {
   [more: string]: unknown
 }
 
-export type FromKernel = Snapshot | EditsDone | Events | Planned | Facts | Reply
+export type FromKernel = Snapshot | EditsBroadcast | RunEventsBroadcast | PlanMessage | Facts | Reply
 
 export type ToKernel =
   | {
@@ -155,7 +155,7 @@ export type ToKernel =
    */
   | { type: "place_upload"; id: string; sha256: string; media_type: string; size_bytes: number; via?: "server" }
   /** They are there: `{asset}`, for a file node. What the page knows of them comes along, a small WebP in a buffer. */
-  | ({ type: "confirm_upload"; id: string; sha256: string; media_type: string; size_bytes: number } & MediumFacts)
+  | ({ type: "confirm_upload"; id: string; sha256: string; media_type: string; size_bytes: number } & MediaFacts)
   /** Bytes for the store where the server takes none, in one buffer: `{asset}`. */
   | { type: "upload"; id: string; media_type: string }
   /** A result as a file with its recipe inside: `{name, media_type}` and one buffer, or `{url}` where it is large. */
@@ -168,7 +168,7 @@ export type ToKernel =
   | { type: "ask_in_sql"; id: string }
 
 /** What a page finds out of a file by showing it; null where it cannot. */
-export interface MediumFacts {
+export interface MediaFacts {
   width: number | null
   height: number | null
   duration_s: number | null

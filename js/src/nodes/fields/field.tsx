@@ -2,7 +2,7 @@
 
 import { memo } from "react"
 import { useBridge } from "../../bridge/context"
-import { type Field, problemOf } from "../../state/form"
+import { type Field, validateField } from "../../state/form"
 import type { Json } from "../../wire/flow"
 import { ColorControl } from "./color"
 import { ModelControl } from "./model"
@@ -31,7 +31,7 @@ export const FieldRow = memo(function FieldRow({ nodeId, field, value, isBare = 
   const { editing, session } = useBridge()
   // Two views on one page: a label must find the field of its own.
   const id = `ff-${place}-${nodeId}-${field.name}-${session.clientId}`
-  const problem = problemOf(field, value)
+  const problem = validateField(field, value)
   const control = { id, field, value, problem, onChange: (next: Json) => editing.set(nodeId, field, next) }
   return (
     <div className={`ff-field nodrag${problem ? " is-wrong" : ""}`}>

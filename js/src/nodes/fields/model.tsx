@@ -3,8 +3,8 @@
 import { useId, useLayoutEffect, useRef, useState } from "react"
 import { createPortal } from "react-dom"
 import { useBridge, useCanvas } from "../../bridge/context"
-import { taskOf, words } from "../../state/form"
-import { score } from "../../state/search"
+import { humanize, taskOf } from "../../state/form"
+import { fuzzyScore } from "../../state/search"
 import type { Model } from "../../wire/catalog"
 import type { ControlProps } from "./field"
 
@@ -56,7 +56,7 @@ function Picker({ nodeId, place, current, onClose, onChange }: PickerProps) {
   const task = card && taskOf(card.facts.type, card.connected)
   const models = useCanvas((state) => state.models)
   const able = [...models.values()].filter((one) => task != null && one.tasks.includes(task))
-  const found = able.filter((one) => score(query, `${one.title} ${one.id}`) > 0)
+  const found = able.filter((one) => fuzzyScore(query, `${one.title} ${one.id}`) > 0)
   const [active, setActive] = useState(() =>
     Math.max(
       0,
@@ -99,7 +99,7 @@ function Picker({ nodeId, place, current, onClose, onChange }: PickerProps) {
           aria-controls={list}
           aria-activedescendant={found[at] && `${list}-${at}`}
           aria-label="Find a model"
-          placeholder={task ? `Find a model for ${words(task)}` : "Find a model"}
+          placeholder={task ? `Find a model for ${humanize(task)}` : "Find a model"}
           value={query}
           onChange={(event) => setQuery(event.currentTarget.value)}
         />
@@ -159,7 +159,7 @@ function Row({ id, model, isActive, isChosen, onChoose, onHover }: RowProps) {
           </b>
         )}
       </span>
-      <span className="ff-can">{model.tasks.map((one) => words(one)).join(", ")}</span>
+      <span className="ff-can">{model.tasks.map((one) => humanize(one)).join(", ")}</span>
       {!model.has_key && (
         <span className="ff-connect ff-warn">
           needs a key: run <code>ff.connect("{model.provider}")</code>

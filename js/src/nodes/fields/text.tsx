@@ -1,7 +1,7 @@
 /** Texts that grow with what is written, flow variables picked out; lists and JSON as text. */
 
 import { useEffect, useState } from "react"
-import { textOf } from "../../state/node-layout"
+import { valueToText } from "../../state/node-layout"
 import type { Json } from "../../wire/flow"
 import type { ControlProps } from "./field"
 
@@ -10,7 +10,7 @@ type Props = Omit<ControlProps, "field"> & { field: Pick<ControlProps["field"], 
 }
 
 export function TextControl({ id, value, onChange, label }: Props) {
-  const text = typeof value === "string" ? value : textOf(value)
+  const text = typeof value === "string" ? value : valueToText(value)
   const hasVariables = text.includes("{{")
   return (
     <span className={`ff-box ff-area${hasVariables ? " has-variables" : ""}`}>
@@ -70,7 +70,7 @@ export function ListControl({ id, value, onChange, field, label }: Props) {
         aria-invalid={isWrong}
         rows={1}
         spellCheck={false}
-        value={draft ?? textOf(value)}
+        value={draft ?? valueToText(value)}
         placeholder={field.control === "list" ? "one per line" : "JSON"}
         onChange={(event) => setDraft(event.currentTarget.value)}
         onBlur={take}
