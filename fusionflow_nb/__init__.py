@@ -17,20 +17,21 @@ if TYPE_CHECKING:
     from fusionflow_nb import errors, tape
     from fusionflow_nb.api.budget import budget
     from fusionflow_nb.api.connect import connect
-    from fusionflow_nb.api.flow import Flow, recipe
+    from fusionflow_nb.api.flow import Flow
     from fusionflow_nb.api.generate import (
         edit_image,
         generate_audio,
         generate_image,
         generate_video,
         remove_background,
-        resume,
         upscale,
     )
     from fusionflow_nb.api.models import models
     from fusionflow_nb.api.node import node
     from fusionflow_nb.api.operations import operations
-    from fusionflow_nb.api.placed_node import random
+    from fusionflow_nb.api.random import random
+    from fusionflow_nb.api.recipe import recipe
+    from fusionflow_nb.api.resume import resume
     from fusionflow_nb.canvas.widget import Canvas
     from fusionflow_nb.catalog.context import Context
     from fusionflow_nb.errors import FusionFlowError
@@ -44,27 +45,27 @@ _HOMES = {
     "Batch": "media.batch",
     "Canvas": "canvas.widget",
     "Context": "catalog.context",
-    "Flow": "author",
+    "Flow": "api.flow",
     "FusionFlowError": "errors",
     "Image": "media.handles",
     "Mask": "media.handles",
     "Video": "media.handles",
-    "budget": "caps",
-    "connect": "connecting",
-    "edit_image": "api",
+    "budget": "api.budget",
+    "connect": "api.connect",
+    "edit_image": "api.generate",
     "errors": "errors",
-    "generate_audio": "api",
-    "generate_image": "api",
-    "generate_video": "api",
-    "models": "model_table",
-    "node": "author",
-    "operations": "open_work",
-    "random": "author",
-    "recipe": "author",
-    "remove_background": "api",
-    "resume": "api",
+    "generate_audio": "api.generate",
+    "generate_image": "api.generate",
+    "generate_video": "api.generate",
+    "models": "api.models",
+    "node": "api.node",
+    "operations": "api.operations",
+    "random": "api.random",
+    "recipe": "api.recipe",
+    "remove_background": "api.generate",
+    "resume": "api.resume",
     "tape": "tape",
-    "upscale": "api",
+    "upscale": "api.generate",
 }
 
 __all__ = [

@@ -103,7 +103,7 @@ class View:
                 rev = one["rev"]
             elif one["type"] == "edits" and document is not None and one["rev"] > rev:
                 assert one["rev"] == rev + 1, "a gap: the view would ask for a snapshot"
-                edits.apply(document, edits.Several(edits=_EDITS.validate_python(one["edits"])))
+                edits.apply(document, edits.EditGroup(edits=_EDITS.validate_python(one["edits"])))
                 rev = one["rev"]
         assert document is not None
         return to_wire(document)

@@ -126,7 +126,7 @@ single_edits = st.one_of(
         value=values | st.lists(st.dictionaries(texts, values, max_size=1), max_size=2),
     ),
 )
-any_edit = single_edits | st.lists(single_edits, max_size=4).map(lambda some: edits.Several(edits=some))
+any_edit = single_edits | st.lists(single_edits, max_size=4).map(lambda some: edits.EditGroup(edits=some))
 
 
 def exact(document: FlowDocument) -> str:

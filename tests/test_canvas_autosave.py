@@ -282,7 +282,7 @@ def test_a_kernel_that_ends_saves_first(tmp_path):
 
     code = """
 from pathlib import Path
-from fusionflow_nb.api import Flow
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.canvas.autosave import Autosave
 saving = Autosave(Flow("Here"), Path("x.flow.json"), on_change=print)
 saving.flow.text("last words", name="note")

@@ -292,7 +292,7 @@ def test_bytes_go_both_ways_where_no_server_answers(view: View, living: Session)
 
 def test_a_download_carries_its_recipe(view: View, tmp_path: Path) -> None:
     """What a person downloads can be opened as the flow that made it."""
-    from fusionflow_nb.api import recipe
+    from fusionflow_nb.api import recipe_files
 
     view.edit(add("still", "generate_image", model="fake/image", prompt="dawn", seed=1))
     view.ask("run", targets=[])
@@ -300,7 +300,7 @@ def test_a_download_carries_its_recipe(view: View, tmp_path: Path) -> None:
     answer = view.ask("download", sha256=end["result"]["cells"][0]["sha256"], node_id="still")
     assert answer["name"] == "still.png"
     (tmp_path / "still.png").write_bytes(view.buffers_of(answer)[0])
-    assert "still" in recipe.read(tmp_path / "still.png").nodes
+    assert "still" in recipe_files.read(tmp_path / "still.png").nodes
 
 
 def test_the_tape_and_a_generation_can_be_asked(view: View) -> None:

@@ -225,7 +225,7 @@ KERNEL = """
 import os, sys
 from pathlib import Path
 from fusionflow_nb import session
-from fusionflow_nb.api import Flow
+from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.display.run_rows import lines
 from fusionflow_nb.engine import dispatch
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider

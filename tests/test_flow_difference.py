@@ -25,7 +25,7 @@ def like(document: FlowDocument, other: FlowDocument) -> FlowDocument:
 def check_leads_there_and_back(now: FlowDocument, wanted: FlowDocument) -> None:
     before = exact(now)
     wanted_text = file.dumps(like(wanted, now))
-    inverse = edits.apply(now, edits.Several(edits=diff(now, wanted)))
+    inverse = edits.apply(now, edits.EditGroup(edits=diff(now, wanted)))
     assert file.dumps(now) == wanted_text
     assert not diff(now, wanted)
     edits.apply(now, inverse)

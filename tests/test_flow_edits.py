@@ -138,7 +138,7 @@ def test_part_of_several_fails_and_nothing_happened():
     before = exact(document)
     some = [edits.RemoveNode(node_id="t_1"), edits.SetParam(node_id="t_1", name="x", value=0)]
     with pytest.raises(errors.EditError) as caught:
-        edits.apply(document, edits.Several(edits=some))
+        edits.apply(document, edits.EditGroup(edits=some))
     assert caught.value.node_id == "t_1"
     assert exact(document) == before
 

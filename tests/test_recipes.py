@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Pillow
 
 from fusionflow_nb import errors
-from fusionflow_nb.api import recipe as recipe_module
+from fusionflow_nb.api import recipe_files
 from fusionflow_nb.api.flow import Flow, recipe
 from fusionflow_nb.api.node import node
 from fusionflow_nb.assets import recipe as embedded
@@ -122,7 +122,7 @@ def test_reading_a_recipe_runs_nothing(living: Any, tmp_path: Path, monkeypatch:
     flow.add("shout", text=flow["words"], name="loud")
     path = tmp_path / "x.png"
     path.write_bytes(
-        embedded.embed(encode_png(Pillow.new("RGB", (8, 8))), recipe_module.recipe_of(flow.document, "loud"))
+        embedded.embed(encode_png(Pillow.new("RGB", (8, 8))), recipe_files.recipe_of(flow.document, "loud"))
     )
 
     def refuse(*_args: Any, **_named: Any) -> None:
@@ -131,7 +131,7 @@ def test_reading_a_recipe_runs_nothing(living: Any, tmp_path: Path, monkeypatch:
     with monkeypatch.context() as patched:
         for name in ("eval", "exec", "compile", "__import__"):
             patched.setattr(builtins, name, refuse)
-        document = recipe_module.read(path)
+        document = recipe_files.read(path)
     assert document.nodes["loud"].type == "shout"
     assert not living.tape.sql("FROM generations").rows()
 
@@ -194,7 +194,7 @@ def test_a_recipe_that_cannot_be_embedded_stays_out(
     def refuse(*_args: Any) -> None:
         raise error
 
-    monkeypatch.setattr(recipe_module.files, "embed_file", refuse)
+    monkeypatch.setattr(recipe_files.files, "embed_file", refuse)
     run = full.run().wait()
     for path in run.save(tmp_path):
         assert is_plain_copy(run[path.stem], path)
@@ -206,13 +206,13 @@ def test_a_recipe_holds_no_half_character(flow: Flow, tmp_path: Path) -> None:
     still = flow.run().wait()["still"]
     document = flow.document.model_copy(deep=True)
     document.nodes["still"].params["prompt"] = "\ud800"
-    write = recipe_module.writer(document, "still", ())
+    write = recipe_files.writer(document, "still", ())
     write(still.path(), tmp_path / "still.png")
     assert is_plain_copy(still, tmp_path / "still.png")
 
 
 def test_variables_of_other_nodes_do_not_travel(full: Flow) -> None:
     """What a node above does not read says nothing about this picture, and may be private."""
-    made = json.loads(recipe_module.recipe_of(full.document, "apart")["flow"])
+    made = json.loads(recipe_files.recipe_of(full.document, "apart")["flow"])
     assert made["variables"] == {"other": "fog"}
     assert variables_used(made["nodes"][0]["params"]) == {"other"}

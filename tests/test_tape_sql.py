@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import subprocess
 import sys
 import threading
@@ -498,13 +499,22 @@ def test_a_value_without_such_a_form_is_an_error_of_the_tape(asked, query, form)
         getattr(asked.sql(query), form)()
 
 
-def test_a_missing_package_is_an_error_of_the_tape():
-    """An environment that lost a package is told which; in a process of its own, as DuckDB imports it once."""
-    code = (
-        "import sys; sys.modules['pytz'] = None\n"
-        "import fusionflow_nb as ff\n"
-        "try: ff.tape.sql('SELECT now()').rows()\n"
-        "except ff.errors.TapeError as error: print(error)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pytz" in done.stdout
+def test_a_missing_package_is_an_error_of_the_tape(asked):
+    """DuckDB imports some packages only when a value needs them; the error names the one that is missing."""
+
+    class CursorWithoutPackage:
+        def table(self, name):
+            import a_package_that_is_not_installed  # noqa: F401
+
+    result = asked.sql("SELECT 1")
+    result._cursor = CursorWithoutPackage()
+    with pytest.raises(errors.TapeError, match="a_package_that_is_not_installed"):
+        result.rows()
+
+
+def test_times_with_a_zone_need_no_time_zone_database(tmp_path):
+    """Where the system has none, the dependencies bring it; in a process of its own, which reads the variable once."""
+    code = "import fusionflow_nb as ff; print(ff.tape.sql('SELECT now()').rows()[0][0].tzinfo)"
+    environment = {**os.environ, "PYTHONTZPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "UTC"

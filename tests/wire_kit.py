@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb.providers.http import Http, Site
+from fusionflow_nb.providers.http import Endpoint, Http
 from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ async def wire(*answers: bytes | None) -> AsyncIterator[Wire]:
         server.close()
 
 
-def site(base: str) -> Site:
-    return Site(
+def site(base: str) -> Endpoint:
+    return Endpoint(
         "fal",
         {"queue": "https://queue.fal.run"},
         lambda keys: {"authorization": Key(f"Key {keys['FAL_KEY']}")},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from fusionflow_nb import errors
-from fusionflow_nb.api.placed_node import random
+from fusionflow_nb.api.random import random
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.flow.document import Node
 from fusionflow_nb.plan.keys import SEED_BITS, derived_seed

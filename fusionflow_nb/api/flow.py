@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fusionflow_nb import errors
-from fusionflow_nb.api import recipe as recipe_module
 from fusionflow_nb.api import restore
 from fusionflow_nb.api.flow_builder import FlowBuilder
 from fusionflow_nb.api.placed_node import PlacedNode, id_of
@@ -364,15 +363,6 @@ class Flow(FlowBuilder):
         project = ProjectRecord(document.id, document.name, file.to_wire(document), dict(document.variables))
         self._snapshot = _Snapshot(rev, document, file.flow_hash(document), project)
         return self._snapshot
-
-
-def recipe(path: str | Path) -> Flow:
-    """The flow that made a saved picture, video or sound. Nothing is executed by reading it.
-
-    Raises:
-        MediaError: the file carries no recipe.
-    """
-    return Flow.from_document(recipe_module.read(path))
 
 
 def _touched(document: FlowDocument, replanned: set[str]) -> set[str]:

@@ -12,10 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from fusionflow_nb.api.flow import Flow
-from fusionflow_nb.api.placed_node import random
+from fusionflow_nb.api.random import random
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.plan.keys import derived_seed
-from fusionflow_nb.session import current_session
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -133,15 +132,6 @@ def generate_video(
 def generate_audio(prompt: str, model: str | None = None, **settings: Any) -> PendingResult[Audio]:  # noqa: ANN401
     """Speech, music or a sound from a text. `duration_s` in seconds."""
     return _call("generate_audio", prompt=prompt, model=model, **settings)
-
-
-def resume() -> list[str]:
-    """Finish what dead kernels began: polling and fetching only, nothing is paid twice.
-
-    Returns:
-        Ids of the generations that came home.
-    """
-    return current_session().resume()
 
 
 def _call(

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fusionflow_nb.engine.open_jobs import OpenJobStatus
-    from fusionflow_nb.journal.protocol import OpenJob
+    from fusionflow_nb.journal import protocol
 
-__all__ = ["OpenCall", "OpenCalls", "Outcome", "operations"]
+__all__ = ["OpenJob", "OpenJobs", "Outcome", "operations"]
 SHORT = 8
 """Letters of an id that people read and type: its last ones, as its first are the time."""
 
@@ -168,7 +168,7 @@ def _do(job_id: str, what: Callable[..., Any]) -> Outcome:
             f"There is no open call {job_id!r}." if not found else f"{len(found)} calls end in {job_id!r}.",
             hint="ff.operations() lists them with their ids.",
         )
-    job: OpenJob = found[0]
+    job: protocol.OpenJob = found[0]
     outcome: Outcome = living.call(what(job, living.services))
     living.homecomings.tell(job.draft.project_id)
     return outcome

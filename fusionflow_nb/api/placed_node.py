@@ -8,16 +8,6 @@ if TYPE_CHECKING:
     from fusionflow_nb.api.flow_builder import FlowBuilder
 
 
-class Random:
-    """`seed=ff.random`: draw a seed now, and keep it in the flow."""
-
-    def __repr__(self) -> str:
-        return "ff.random"
-
-
-random = Random()
-
-
 class Output:
     """An output port of a placed node: pass it to another node to draw an edge."""
 

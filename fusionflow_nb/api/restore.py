@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.api import recipe
+from fusionflow_nb.api import recipe_files
 from fusionflow_nb.catalog.node_type import Collects, Kind
 from fusionflow_nb.flow import checks, edits, file
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
@@ -105,7 +105,7 @@ def _flow_that_ran(generation: Generation) -> Part | None:
         except errors.FlowFileError:
             continue
         if file.flow_hash(document) == generation.flow_hash and generation.node_id in document.nodes:
-            part = recipe.part_above(document, generation.node_id)
+            part = recipe_files.part_above(document, generation.node_id)
             _settle(part)
             is_open = not any(edge.target == generation.node_id and edge.target_port == "model" for edge in part.edges)
             if generation.model is not None and is_open:

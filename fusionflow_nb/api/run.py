@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import display, errors
-from fusionflow_nb.api import recipe
+from fusionflow_nb.api import recipe_files
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.display import run_card
 from fusionflow_nb.engine.events import Event
@@ -270,7 +270,7 @@ class RunHandle:
     def _handed(self, item: Item, port_type: PortType | None, node_id: str, coordinate: Coordinate) -> Any:  # noqa: ANN401
         if not isinstance(item, Asset):
             return item.data
-        return handle(item, self._session.store, port_type, recipe.writer(self._document, node_id, coordinate))
+        return handle(item, self._session.store, port_type, recipe_files.writer(self._document, node_id, coordinate))
 
     def save(self, folder: str | Path = "out") -> list[Path]:
         """Write every picture, video and sound of this run under human names, recipe inside; returns the paths.

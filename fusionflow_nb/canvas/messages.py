@@ -140,8 +140,20 @@ class Save(ViewMessage):
 
 
 Message: TypeAlias = Annotated[
-    Edits | Undo | StartRun | Cancel | Ask | Restore | InsertSqlCell | RenewUrls | RequestBytes | PlaceUpload | ConfirmUpload
-    | Upload | Download | Save,
+    Edits
+    | Undo
+    | StartRun
+    | Cancel
+    | Ask
+    | Restore
+    | InsertSqlCell
+    | RenewUrls
+    | RequestBytes
+    | PlaceUpload
+    | ConfirmUpload
+    | Upload
+    | Download
+    | Save,
     Field(discriminator="type"),
 ]  # fmt: skip
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)

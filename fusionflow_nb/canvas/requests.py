@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusionflow_nb import errors
-from fusionflow_nb.api import recipe
+from fusionflow_nb.api import recipe_files
 from fusionflow_nb.canvas import messages, uploads
 from fusionflow_nb.media import media_types
 from fusionflow_nb.media.values import Asset
@@ -128,7 +128,7 @@ class RequestHandler:
             return _read(path)
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / path.name
-            recipe.writer(snapshot, node_id, coordinate)(path, target)
+            recipe_files.writer(snapshot, node_id, coordinate)(path, target)
             return target.read_bytes()
 
     def _save(self, how: str) -> dict[str, Any]:

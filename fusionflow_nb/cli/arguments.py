@@ -27,7 +27,8 @@ def flow_of(path: Path) -> Flow:
     Raises:
         FlowFileError, MediaError: there is none; says why.
     """
-    from fusionflow_nb.api.flow import Flow, recipe  # noqa: PLC0415
+    from fusionflow_nb.api.flow import Flow  # noqa: PLC0415
+    from fusionflow_nb.api.recipe import recipe  # noqa: PLC0415
 
     try:
         with path.open("rb") as stream:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from fusionflow_nb.flow import edits as edit_forms
+from fusionflow_nb.flow import edits as edit_types
 from fusionflow_nb.flow.edit_types import parts
 
 if TYPE_CHECKING:
@@ -122,9 +122,9 @@ class History:
         with self._lock:
             if not edits:
                 return self.rev
-            step = edit_forms.Several(edits=edits)
-            inverse = edit_forms.apply(self.document, step)
-            replanned = edit_forms.replanned(self.document, step, inverse)
+            step = edit_types.EditGroup(edits=edits)
+            inverse = edit_types.apply(self.document, step)
+            replanned = edit_types.replanned(self.document, step, inverse)
             key = None if gesture is None else (origin, gesture)
             if key is not None and self._undo and self._undo[-1].gesture == key:
                 inverse = _joined(inverse, self._undo.pop().inverse)
@@ -141,9 +141,9 @@ class History:
             if not self._undo:
                 return False
             inverse = self._undo.pop().inverse
-            step = edit_forms.apply(self.document, inverse)
+            step = edit_types.apply(self.document, inverse)
             self._redo.append(step)
-            self._note(origin, [inverse], edit_forms.replanned(self.document, inverse, step))
+            self._note(origin, [inverse], edit_types.replanned(self.document, inverse, step))
         self._tell()
         return True
 
@@ -153,9 +153,9 @@ class History:
             if not self._redo:
                 return False
             step = self._redo.pop()
-            inverse = edit_forms.apply(self.document, step)
+            inverse = edit_types.apply(self.document, step)
             self._undo.append(_Step(inverse, None))
-            self._note(origin, [step], edit_forms.replanned(self.document, step, inverse))
+            self._note(origin, [step], edit_types.replanned(self.document, step, inverse))
         self._tell()
         return True
 
@@ -165,7 +165,7 @@ class History:
         self._news.append((self.rev, origin, edits, replanned))
         for watch in self._watches:
             watch.replanned |= replanned
-            watch.is_structural = watch.is_structural or any(map(edit_forms.is_structural, edits))
+            watch.is_structural = watch.is_structural or any(map(edit_types.is_structural, edits))
         return self.rev
 
     def _tell(self) -> None:
@@ -194,21 +194,21 @@ def _joined(later: Edit, earlier: Edit) -> Edit:
     known = {_slot(part) for part in parts(earlier)}
     if all(_is_mere_value(part) and _slot(part) in known for part in parts(later)):
         return earlier
-    return edit_forms.Several(edits=[*parts(later), *parts(earlier)])
+    return edit_types.EditGroup(edits=[*parts(later), *parts(earlier)])
 
 
 def _slot(edit: Edit) -> tuple[str, ...]:
     """What a setting edit sets."""
     match edit:
-        case edit_forms.SetParam():
+        case edit_types.SetParam():
             return edit.kind, edit.node_id, edit.name
-        case edit_forms.SetNode():
+        case edit_types.SetNode():
             return edit.kind, edit.node_id, edit.field
-        case edit_forms.SetLayout():
+        case edit_types.SetLayout():
             return edit.kind, edit.node_id
-        case edit_forms.SetVariable():
+        case edit_types.SetVariable():
             return edit.kind, edit.name
-        case edit_forms.SetFlow():
+        case edit_types.SetFlow():
             return edit.kind, edit.field
         case _:
             return (edit.kind,)
@@ -217,11 +217,11 @@ def _slot(edit: Edit) -> tuple[str, ...]:
 def _is_mere_value(inverse: Edit) -> bool:
     """Whether an inverse changes a value alone: nothing appears, goes, or finds another place."""
     match inverse:
-        case edit_forms.SetParam() | edit_forms.SetNode() | edit_forms.SetVariable():
+        case edit_types.SetParam() | edit_types.SetNode() | edit_types.SetVariable():
             return not inverse.is_unset and inverse.index is None
-        case edit_forms.SetLayout():
+        case edit_types.SetLayout():
             return inverse.mode == "replace" and inverse.index is None
-        case edit_forms.SetFlow():
+        case edit_types.SetFlow():
             return True
         case _:
             return False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from fusionflow_nb.providers.http import Answer, Site
+    from fusionflow_nb.providers.http import Answer, Endpoint
     from fusionflow_nb.providers.model import ModelEntry
     from fusionflow_nb.providers.protocol import Found, Lost, Reference, Request
 
@@ -36,7 +36,7 @@ class HttpProvider:
     finds_lost: Literal["", "id", "listing"] = ""
     takes_references: Literal["bytes", "bytes_or_url", "url"] = "bytes_or_url"
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Endpoint) -> None:
         self.http = Http(site)
 
     @cached_property

@@ -110,7 +110,7 @@ def _random_edit(chance: random.Random, document: FlowDocument, depth: int = 0) 
             field=pick(("name", "groups", "comments", "viewport")),
             value=pick(("Neon", [{"title": "G"}], {"x": 1.0, "zoom": 2.0}, [])),
         ),
-        lambda: edits.Several(edits=[_random_edit(chance, document, depth + 1) for _ in range(2)]),
+        lambda: edits.EditGroup(edits=[_random_edit(chance, document, depth + 1) for _ in range(2)]),
     ]
     return pick(forms[:-1] if depth else forms)()
 

@@ -14,7 +14,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.providers.protocol import Cost, Done, Failed, NoFunds, Refused
 from fusionflow_nb.providers.services.elevenlabs import ElevenLabs
-from fusionflow_nb.simulator import Mood, Simulator
+from fusionflow_nb.simulator import Scenario, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -60,15 +60,15 @@ async def quota(client: AsyncElevenLabs) -> int:
 @pytest.mark.parametrize(
     ("mood", "status", "code"),
     [
-        (Mood(submit="busy"), 429, "too_many_concurrent_requests"),
-        (Mood(submit="no_funds"), 401, "quota_exceeded"),
-        (Mood(end="refused"), 400, "bad_prompt"),
-        (Mood(submit="broken"), 500, "internal_error"),
+        (Scenario(submit="busy"), 429, "too_many_concurrent_requests"),
+        (Scenario(submit="no_funds"), 401, "quota_exceeded"),
+        (Scenario(end="refused"), 400, "bad_prompt"),
+        (Scenario(submit="broken"), 500, "internal_error"),
     ],
     ids=["busy", "quota", "refused", "broken"],
 )
 async def test_its_client_reads_the_errors(
-    client: AsyncElevenLabs, simulator: Simulator, mood: Mood, status: int, code: str
+    client: AsyncElevenLabs, simulator: Simulator, mood: Scenario, status: int, code: str
 ) -> None:
     """Its own class, with status and word."""
     simulator.world.moods.append(mood)
@@ -136,7 +136,7 @@ async def test_errors_that_were_recorded(case: str, kind: type) -> None:
 
 async def test_a_wrong_field_is_named(service: ElevenLabs, simulator: Simulator) -> None:
     """The service's list of places becomes a sentence; a protected name is a refusal."""
-    simulator.world.moods.extend([Mood(submit="invalid"), Mood(end="refused")])
+    simulator.world.moods.extend([Scenario(submit="invalid"), Scenario(end="refused")])
     asked = request(service, "eleven_multilingual_v2", "x", TASK)
     status = await service.submit(asked, idempotency_key="k")
     assert status == Failed("invalid", "body.text: Field required")

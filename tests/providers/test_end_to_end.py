@@ -14,7 +14,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.session import current_session, use_session
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
-from fusionflow_nb.simulator import Mood, Simulator
+from fusionflow_nb.simulator import Scenario, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,15 +76,15 @@ def test_the_price_is_what_the_service_says(services: Simulator) -> None:
 @pytest.mark.parametrize(
     ("mood", "error"),
     [
-        (Mood(end="refused"), errors.RefusedError),
-        (Mood(end="failed"), errors.ProviderError),
-        (Mood(submit="lost"), errors.UnknownOutcomeError),
-        (Mood(submit="broken"), errors.UnknownOutcomeError),
-        (Mood(submit="invalid"), errors.ProviderError),
+        (Scenario(end="refused"), errors.RefusedError),
+        (Scenario(end="failed"), errors.ProviderError),
+        (Scenario(submit="lost"), errors.UnknownOutcomeError),
+        (Scenario(submit="broken"), errors.UnknownOutcomeError),
+        (Scenario(submit="invalid"), errors.ProviderError),
     ],
     ids=["refused", "failed", "lost", "broken", "invalid"],
 )
-def test_what_goes_wrong_has_its_own_class(services: Simulator, mood: Mood, error: type[Exception]) -> None:
+def test_what_goes_wrong_has_its_own_class(services: Simulator, mood: Scenario, error: type[Exception]) -> None:
     """And a lost submit is not sent again by asking again."""
     services.world.moods.append(mood)
     with pytest.raises(error):
@@ -98,7 +98,7 @@ def test_what_goes_wrong_has_its_own_class(services: Simulator, mood: Mood, erro
 
 def test_a_busy_service_is_asked_again(services: Simulator) -> None:
     """After as long as it says; then all is well, and one picture is paid for."""
-    services.world.moods.extend([Mood(submit="busy"), Mood()])
+    services.world.moods.extend([Scenario(submit="busy"), Scenario()])
     ff.generate_image("hills", model="flux-pro").result()
     assert len(services.world.jobs) == 1
 
@@ -115,14 +115,14 @@ def test_a_job_that_never_ends_stays_open(services: Simulator, adapter: Adapter)
     registry = current_session().registry
     entry = registry.resolve(f"{adapter.make().name}/{model}")
     registry._entries[entry.id] = entry.model_copy(update={"timeout_s": 0.2})
-    services.world.moods.append(Mood(end="never"))
+    services.world.moods.append(Scenario(end="never"))
     ff.budget(run=5)  # a film whose length is left open counts as the longest and largest
     with pytest.raises(errors.JobTimeoutError, match="run again"):
         make("hills", model=entry.id, unpriced=1.0).result(PATIENCE_S)
     registry._entries[entry.id] = entry
     [job] = services.world.jobs.values()
     [made] = asyncio.run(_drawn(services, task))
-    job.made, job.mood = (made,), Mood()
+    job.made, job.mood = (made,), Scenario()
     assert make("hills", model=entry.id, unpriced=1.0).result(PATIENCE_S)
     assert len(services.world.jobs) == 1
     assert ff.tape.sql("SELECT status FROM generations").rows() == [("succeeded",)]
@@ -199,7 +199,7 @@ def test_work_that_a_kernel_left_behind_is_brought_home(services: Simulator, mon
         return job
 
     monkeypatch.setattr(services.world, "begin", told)
-    services.world.moods.append(Mood(looks=3))
+    services.world.moods.append(Scenario(looks=3))
     ff.generate_image("hills", model="flux-pro")
     assert taken.wait(PATIENCE_S)
     use_session(None)  # the kernel ends; what the service has accepted is left to it

@@ -33,7 +33,7 @@ from fusionflow_nb.providers.protocol import (
 )
 from fusionflow_nb.providers.services import google_responses
 from fusionflow_nb.providers.services.google import Google
-from fusionflow_nb.simulator import Mood, Simulator
+from fusionflow_nb.simulator import Scenario, Simulator
 from fusionflow_nb.testing.contract.requests import ended, taken
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ async def test_its_client_begins_looks_stops_and_forgets(client: Any, simulator:
     assert (seen[0], seen[-1]) == ("in_progress", "completed")
     assert begun.output_video.uri.startswith(simulator.base)
     await client.interactions.delete(begun.id)
-    simulator.world.moods.append(Mood(end="never"))
+    simulator.world.moods.append(Scenario(end="never"))
     begun = await client.interactions.create(model=OMNI, input="hills", background=True)
     assert (await client.interactions.cancel(begun.id)).status == "cancelled"
     held = await client.interactions.create(model=FLASH, input="hills")
@@ -120,18 +120,18 @@ async def test_its_client_uploads_and_goes_by_it(client: Any, teal: Reference) -
 @pytest.mark.parametrize(
     ("mood", "code", "status"),
     [
-        (Mood(submit="busy"), 429, "RESOURCE_EXHAUSTED"),
-        (Mood(submit="invalid"), 400, "INVALID_ARGUMENT"),
-        (Mood(submit="no_funds"), 400, "FAILED_PRECONDITION"),
-        (Mood(submit="broken"), 500, "INTERNAL"),
+        (Scenario(submit="busy"), 429, "RESOURCE_EXHAUSTED"),
+        (Scenario(submit="invalid"), 400, "INVALID_ARGUMENT"),
+        (Scenario(submit="no_funds"), 400, "FAILED_PRECONDITION"),
+        (Scenario(submit="broken"), 500, "INTERNAL"),
     ],
     ids=["busy", "invalid", "billing", "broken"],
 )
 async def test_its_client_reads_the_errors(
-    client: Any, simulator: Simulator, mood: Mood, code: int, status: str
+    client: Any, simulator: Simulator, mood: Scenario, code: int, status: str
 ) -> None:
     """Its own class, with code and status; a refusal is an answer without a picture."""
-    simulator.world.moods.extend([mood, Mood(end="refused")])
+    simulator.world.moods.extend([mood, Scenario(end="refused")])
     with pytest.raises(google_errors.APIError) as caught:
         await client.models.generate_content(model=FLASH, contents="x")
     assert (caught.value.code, caught.value.status) == (code, status)
@@ -271,7 +271,7 @@ async def test_an_operation_that_runs_long_as_recorded(png: Reference) -> None:
 
 async def test_a_long_running_operation_refuses_fails_and_ends(service: Google, simulator: Simulator) -> None:
     """Filtered is a refusal; an error is a failure; nothing stops it."""
-    for mood, kind in ((Mood(), Done), (Mood(end="refused"), Refused), (Mood(end="failed"), Failed)):
+    for mood, kind in ((Scenario(), Done), (Scenario(end="refused"), Refused), (Scenario(end="failed"), Failed)):
         simulator.world.moods.append(mood)
         begun = await service.submit(request(service, VEO, "hills", "text-to-video"), idempotency_key="k")
         assert isinstance(begun, Operation)
@@ -291,7 +291,7 @@ async def test_a_held_picture_and_a_refused_one(service: Google, simulator: Simu
         assert isinstance(done, Done)
         assert done.cost == Cost(134_400, is_exact=False)
         assert sniff(taken(done.outputs[0])) == "image/png"
-    simulator.world.moods.append(Mood(end="refused"))
+    simulator.world.moods.append(Scenario(end="refused"))
     assert isinstance(await service.submit(asked, idempotency_key="k"), Refused)
 
 
@@ -306,7 +306,7 @@ async def test_a_film_that_is_fetched_too_late(service: Google, simulator: Simul
 
 async def test_a_stopped_interaction_is_cancelled(service: Google, simulator: Simulator) -> None:
     """Its own state, not a failure."""
-    simulator.world.moods.append(Mood(end="never"))
+    simulator.world.moods.append(Scenario(end="never"))
     begun = await service.submit(request(service, FLASH, "hills"), idempotency_key="k")
     assert isinstance(begun, Operation)
     assert await service.cancel(begun) is CancelAnswer.CONFIRMED

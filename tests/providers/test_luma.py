@@ -27,7 +27,7 @@ from fusionflow_nb.providers.protocol import (
 )
 from fusionflow_nb.providers.services.luma import IN_BODY_BYTES, Luma
 from fusionflow_nb.providers.services.luma_dream_machine import LumaDreamMachine
-from fusionflow_nb.simulator import Mood
+from fusionflow_nb.simulator import Scenario
 from fusionflow_nb.simulator.luma import FAILURES
 from fusionflow_nb.simulator.scenario import File
 from fusionflow_nb.testing.contract.requests import asked, ended, picture, taken
@@ -212,7 +212,7 @@ async def test_the_fields_of_a_film_travel_together(service: Luma, simulator: Si
             },
         ),
     ):
-        simulator.world.moods.append(Mood(end="never"))
+        simulator.world.moods.append(Scenario(end="never"))
         about = asked(service, "ray-3.2", task, settings=settings, references=references)
         assert isinstance(await service.submit(about, idempotency_key="k"), Operation)
         body = json.loads(simulator.world.asked[-1].body)
@@ -225,7 +225,7 @@ async def test_the_code_of_a_failure_decides(
 ) -> None:
     """An empty budget is told at the end, like a refusal: neither is a failure."""
     monkeypatch.setitem(FAILURES, "failed", (code, "why"))
-    simulator.world.moods.append(Mood(end="failed"))
+    simulator.world.moods.append(Scenario(end="failed"))
     status = await ended(service, await service.submit(asked(service, "uni-1"), idempotency_key="k"))
     assert status == kind("why")
 
@@ -272,7 +272,7 @@ async def test_the_older_api_takes_addresses_alone(
 
 async def test_a_deleted_generation_is_over(older: LumaDreamMachine, simulator: Simulator) -> None:
     """Whether it is billed is not documented: it has been asked for, no more; a poll says that it is gone."""
-    simulator.world.moods.append(Mood(end="never"))
+    simulator.world.moods.append(Scenario(end="never"))
     begun = await older.submit(asked(older, "photon-1"), idempotency_key="k")
     assert isinstance(begun, Operation)
     assert await older.cancel(begun) is CancelAnswer.REQUESTED

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from test_official_clients import fetched
 
-from fusionflow_nb.simulator import Mood
+from fusionflow_nb.simulator import Scenario
 
 if TYPE_CHECKING:
     from fusionflow_nb.simulator import Simulator
@@ -40,11 +40,11 @@ async def test_it_generates_by_the_address_of_the_answer(client: Any, simulator:
 
 async def test_it_is_told_what_is_wrong(client: Any, simulator: Simulator) -> None:
     """An empty account and a busy service at the submit; a refusal, which it does not know, at the end."""
-    for mood in (Mood(submit="no_funds"), Mood(submit="busy")):
+    for mood in (Scenario(submit="no_funds"), Scenario(submit="busy")):
         simulator.world.moods.append(mood)
         with pytest.raises(blackforest.BFLError):
             await asyncio.to_thread(client.generate, "flux-pro-1.1", {"prompt": "x"})
-    simulator.world.moods.append(Mood(end="refused"))
+    simulator.world.moods.append(Scenario(end="refused"))
     begun = await asyncio.to_thread(client.generate, "flux-pro-1.1", {"prompt": "x"})
     states = [(await asyncio.to_thread(client.get_task_status, begun.id)).status for _ in range(4)]
     assert states == ["Pending", "Pending", "Content Moderated", "Content Moderated"]

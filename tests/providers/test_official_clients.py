@@ -13,7 +13,7 @@ import replicate
 from PIL import Image
 
 from fusionflow_nb.assets.sniff import sniff
-from fusionflow_nb.simulator import Mood
+from fusionflow_nb.simulator import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -68,12 +68,12 @@ async def test_fal_generates(fal: fal_client.AsyncClient) -> None:
 
 async def test_fal_refuses_fails_and_cancels(fal: fal_client.AsyncClient, simulator: Simulator) -> None:
     """The client's own errors and answers come out."""
-    for mood, status in ((Mood(end="refused"), 422), (Mood(end="failed"), 500)):
+    for mood, status in ((Scenario(end="refused"), 422), (Scenario(end="failed"), 500)):
         simulator.world.moods.append(mood)
         with pytest.raises(fal_client.FalClientHTTPError) as caught:
             await fal.subscribe(FLUX, {"prompt": "x"})
         assert caught.value.status_code == status
-    simulator.world.moods.append(Mood(end="never"))
+    simulator.world.moods.append(Scenario(end="never"))
     handle = await fal.submit(FLUX, {"prompt": "x"})
     assert isinstance(await handle.status(), fal_client.Queued)
     await handle.cancel()
@@ -112,7 +112,7 @@ async def test_fal_uploads_in_every_way(
 
 async def test_fal_waits_out_a_busy_service(fal: fal_client.AsyncClient, simulator: Simulator) -> None:
     """Its client knows our 429."""
-    simulator.world.moods.extend([Mood(submit="busy"), Mood()])
+    simulator.world.moods.extend([Scenario(submit="busy"), Scenario()])
     handle = await fal.submit(FLUX, {"prompt": "hills"})
     assert handle.request_id in simulator.world.jobs
 
@@ -142,15 +142,15 @@ async def test_replicate_generates(rep: replicate.Client) -> None:
 
 async def test_replicate_fails_and_cancels(rep: replicate.Client, simulator: Simulator) -> None:
     """States and errors as its client reads them."""
-    simulator.world.moods.append(Mood(end="refused"))
+    simulator.world.moods.append(Scenario(end="refused"))
     with pytest.raises(replicate.exceptions.ModelError, match="NSFW"):
         await rep.async_run(SCHNELL, input={"prompt": "x"}, wait=False)
-    simulator.world.moods.append(Mood(end="never"))
+    simulator.world.moods.append(Scenario(end="never"))
     made = await rep.models.predictions.async_create(SCHNELL, input={"prompt": "x"})
     await made.async_cancel()
     await made.async_reload()
     assert made.status == "canceled"
-    simulator.world.moods.append(Mood(submit="invalid"))
+    simulator.world.moods.append(Scenario(submit="invalid"))
     with pytest.raises(replicate.exceptions.ReplicateError) as caught:
         await rep.models.predictions.async_create(SCHNELL, input={})
     assert caught.value.status == 422
@@ -207,9 +207,9 @@ async def test_openai_edits_and_speaks(oai: openai.AsyncOpenAI, png: Path) -> No
 async def test_openai_says_what_is_wrong(oai: openai.AsyncOpenAI, simulator: Simulator) -> None:
     """Refusal, empty account, rate limit, unknown model: its client's own classes and codes."""
     for mood, kind, code in (
-        (Mood(end="refused"), openai.BadRequestError, "moderation_blocked"),
-        (Mood(submit="no_funds"), openai.RateLimitError, "insufficient_quota"),
-        (Mood(submit="busy"), openai.RateLimitError, "rate_limit_exceeded"),
+        (Scenario(end="refused"), openai.BadRequestError, "moderation_blocked"),
+        (Scenario(submit="no_funds"), openai.RateLimitError, "insufficient_quota"),
+        (Scenario(submit="busy"), openai.RateLimitError, "rate_limit_exceeded"),
     ):
         simulator.world.moods.append(mood)
         with pytest.raises(kind) as caught:

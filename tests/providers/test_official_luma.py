@@ -12,7 +12,7 @@ import pytest
 from replay import PNG
 from test_official_clients import _in_thread, fetched, png  # noqa: F401 - a fixture
 
-from fusionflow_nb.simulator import Mood
+from fusionflow_nb.simulator import Scenario
 from fusionflow_nb.simulator.scenario import File
 
 if TYPE_CHECKING:
@@ -78,14 +78,14 @@ async def test_its_client_puts_a_file_and_goes_by_it(agents: luma_agents.AsyncLu
 
 async def test_its_client_reads_the_errors(agents: luma_agents.AsyncLuma, simulator: Simulator) -> None:
     """States with their code; statuses as its own classes."""
-    for mood, code in ((Mood(end="refused"), "content_moderated"), (Mood(end="failed"), "generation_failed")):
+    for mood, code in ((Scenario(end="refused"), "content_moderated"), (Scenario(end="failed"), "generation_failed")):
         simulator.world.moods.append(mood)
         _, made = await states_of(agents, await agents.generations.create(prompt="x", model="uni-1", type="image"))
         assert (made.state, made.failure_code) == ("failed", code)
     for mood, kind in (
-        (Mood(submit="busy"), luma_agents.RateLimitError),
-        (Mood(submit="invalid"), luma_agents.BadRequestError),
-        (Mood(submit="broken"), luma_agents.InternalServerError),
+        (Scenario(submit="busy"), luma_agents.RateLimitError),
+        (Scenario(submit="invalid"), luma_agents.BadRequestError),
+        (Scenario(submit="broken"), luma_agents.InternalServerError),
     ):
         simulator.world.moods.append(mood)
         with pytest.raises(kind):
@@ -106,6 +106,6 @@ async def test_the_older_client_makes_deletes_and_fails(dream: lumaai.AsyncLumaA
     await dream.generations.delete(made.id)
     with pytest.raises(lumaai.NotFoundError):
         await dream.generations.get(made.id)
-    simulator.world.moods.append(Mood(end="failed"))
+    simulator.world.moods.append(Scenario(end="failed"))
     _, made = await states_of(dream, await dream.generations.image.create(model="photon-1", prompt="x"))
     assert made.failure_reason == "The generation failed."

@@ -9,7 +9,7 @@ import runwayml
 from runwayml.lib import polling
 from test_official_clients import _in_thread, fetched, png  # noqa: F401 - a fixture
 
-from fusionflow_nb.simulator import Mood
+from fusionflow_nb.simulator import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,12 +47,12 @@ async def test_its_client_makes_pictures_films_and_larger_ones(client: runwayml.
 
 async def test_its_client_sees_every_state(client: runwayml.AsyncRunwayML, simulator: Simulator) -> None:
     """Throttled, running with a fraction, done; deleted; the balance."""
-    simulator.world.moods.append(Mood(looks=3))
+    simulator.world.moods.append(Scenario(looks=3))
     begun = await client.text_to_image.create(**STILL)
     seen: list[Any] = [await client.tasks.retrieve(begun.id) for _ in range(4)]
     assert [each.status for each in seen] == ["THROTTLED", "RUNNING", "RUNNING", "SUCCEEDED"]
     assert 0 < seen[1].progress < seen[2].progress < 1
-    simulator.world.moods.append(Mood(end="never"))
+    simulator.world.moods.append(Scenario(end="never"))
     begun = await client.text_to_image.create(**STILL)
     await client.tasks.delete(begun.id)
     assert (await client.tasks.retrieve(begun.id)).status == "CANCELLED"
@@ -61,16 +61,19 @@ async def test_its_client_sees_every_state(client: runwayml.AsyncRunwayML, simul
 
 async def test_its_client_reads_the_errors(client: runwayml.AsyncRunwayML, simulator: Simulator) -> None:
     """Failures with their code; statuses as its own classes."""
-    for mood, code in ((Mood(end="refused"), "SAFETY.INPUT.TEXT"), (Mood(end="failed"), "INTERNAL.BAD_OUTPUT.CODE01")):
+    for mood, code in (
+        (Scenario(end="refused"), "SAFETY.INPUT.TEXT"),
+        (Scenario(end="failed"), "INTERNAL.BAD_OUTPUT.CODE01"),
+    ):
         simulator.world.moods.append(mood)
         begun = await client.text_to_image.create(**STILL)
         with pytest.raises(runwayml.TaskFailedError) as caught:
             await begun.wait_for_task_output()
         assert getattr(caught.value.task_details, "failure_code", None) == code
     for mood, kind in (
-        (Mood(submit="busy"), runwayml.RateLimitError),
-        (Mood(submit="invalid"), runwayml.BadRequestError),
-        (Mood(submit="broken"), runwayml.InternalServerError),
+        (Scenario(submit="busy"), runwayml.RateLimitError),
+        (Scenario(submit="invalid"), runwayml.BadRequestError),
+        (Scenario(submit="broken"), runwayml.InternalServerError),
     ):
         simulator.world.moods.append(mood)
         with pytest.raises(kind):

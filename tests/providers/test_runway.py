@@ -26,7 +26,7 @@ from fusionflow_nb.providers.protocol import (
 )
 from fusionflow_nb.providers.services import runway
 from fusionflow_nb.providers.services.runway import Runway
-from fusionflow_nb.simulator import Mood
+from fusionflow_nb.simulator import Scenario
 from fusionflow_nb.testing.contract.requests import asked, ended, picture, taken
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ def test_sizes_are_known_in_both_words() -> None:
 
 async def test_a_task_that_was_stopped_says_what_it_cost(service: Runway, simulator: Simulator) -> None:
     """Nothing, here; a task that the service has forgotten is no endless poll."""
-    simulator.world.moods.append(Mood(end="never"))
+    simulator.world.moods.append(Scenario(end="never"))
     begun = await service.submit(asked(service, "gen4_image"), idempotency_key="k")
     assert isinstance(begun, Operation)
     assert await service.cancel(begun) is CancelAnswer.CONFIRMED

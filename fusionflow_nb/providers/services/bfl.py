@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http import Endpoint
 from fusionflow_nb.providers.http_provider import HttpProvider, as_base64, body_of, rejection, unknown_state
 from fusionflow_nb.providers.protocol import Cost, Failed, Limits, Operation, Pending, Refused, SubmitAmbiguousError
 
@@ -41,7 +41,7 @@ class BlackForestLabs(HttpProvider):
     max_concurrency = 24
 
     def __init__(self, base: str | None = None) -> None:
-        super().__init__(Site("bfl", ROOTS, _authorise, base, regions=REGIONS))
+        super().__init__(Endpoint("bfl", ROOTS, _authorise, base, regions=REGIONS))
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
         """Start the job."""

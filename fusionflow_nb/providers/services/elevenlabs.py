@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.providers.catalogue.elevenlabs import VOICE
-from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http import Endpoint
 from fusionflow_nb.providers.http_provider import HttpProvider, body_of, rejection
 from fusionflow_nb.providers.model import PerCharacter
 from fusionflow_nb.providers.protocol import Cost, Done, Failed, Limits, NoFunds, Output, Refused, SubmitAmbiguousError
@@ -46,7 +46,7 @@ class ElevenLabs(HttpProvider):
     """What the smallest plan allows; larger ones allow 3 to 15, and which one it is, no answer says beforehand."""
 
     def __init__(self, base: str | None = None) -> None:
-        super().__init__(Site("elevenlabs", ROOTS, _authorise, base))
+        super().__init__(Endpoint("elevenlabs", ROOTS, _authorise, base))
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
         """Ask, and wait for the sound."""

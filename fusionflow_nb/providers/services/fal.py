@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.media_types import extension
-from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http import Endpoint
 from fusionflow_nb.providers.http_provider import HttpProvider, body_of, rejection, unknown_state
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
@@ -50,7 +50,7 @@ class Fal(HttpProvider):
     name = "fal"
 
     def __init__(self, base: str | None = None) -> None:
-        super().__init__(Site("fal", ROOTS, _authorise, base))
+        super().__init__(Endpoint("fal", ROOTS, _authorise, base))
         self._unit_usd: dict[str, float] = {}
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.http import Site, no_longer_than
+from fusionflow_nb.providers.http import Endpoint, no_longer_than
 from fusionflow_nb.providers.http_provider import HttpProvider, as_base64, body_of, decoded, port_of, unknown_state
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
@@ -66,7 +66,7 @@ class Google(HttpProvider):
     version = "v1"
 
     def __init__(self, base: str | None = None) -> None:
-        super().__init__(Site("google", ROOTS, _authorise, base))
+        super().__init__(Endpoint("google", ROOTS, _authorise, base))
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
         """Begin it in the background, or hold the line."""

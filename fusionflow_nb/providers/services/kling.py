@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http import Endpoint
 from fusionflow_nb.providers.http_provider import (
     UNAUTHORISED,
     HttpProvider,
@@ -59,7 +59,7 @@ class Kling(HttpProvider):
     poll_interval_s = 5.0
 
     def __init__(self, base: str | None = None) -> None:
-        super().__init__(Site("kling", ROOTS, self._authorise, base))
+        super().__init__(Endpoint("kling", ROOTS, self._authorise, base))
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:
         """Create the task, under our own id: a second one with the same id is not taken."""

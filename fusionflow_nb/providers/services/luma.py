@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.http import Site, no_longer_than, upload
+from fusionflow_nb.providers.http import Endpoint, no_longer_than, upload_reference
 from fusionflow_nb.providers.http_provider import HttpProvider, as_base64, body_of, rejection, unknown_state
 from fusionflow_nb.providers.protocol import Cost, Failed, NoFunds, Operation, Pending, Refused, SubmitAmbiguousError
 from fusionflow_nb.settings.credentials import Key
@@ -55,7 +55,7 @@ class Luma(HttpProvider):
     name = "luma"
 
     def __init__(self, base: str | None = None) -> None:
-        super().__init__(Site("luma", ROOTS, _authorise, base))
+        super().__init__(Endpoint("luma", ROOTS, _authorise, base))
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
         """Create the generation."""
@@ -123,7 +123,7 @@ class Luma(HttpProvider):
         content = await asyncio.to_thread(reference.file.read_bytes)
         signed = where.get("headers")
         headers = {str(name): str(value) for name, value in signed.items()} if isinstance(signed, dict) else {}
-        await upload(self.http, where["url"], content, headers=headers)
+        await upload_reference(self.http, where["url"], content, headers=headers)
         await self.http.ask("POST", f"{files}/{name}/complete", headers=JSON, content=b"", tries=3)
         for _ in range(LOOKS):
             found = (await self.http.ask("GET", f"{files}/{name}", headers=JSON, tries=3)).fields()

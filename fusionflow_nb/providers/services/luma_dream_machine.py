@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http import Endpoint
 from fusionflow_nb.providers.http_provider import HttpProvider, body_of, port_of, rejection, unknown_state
 from fusionflow_nb.providers.protocol import CancelAnswer, Failed, Operation, Pending, SubmitAmbiguousError
 from fusionflow_nb.providers.services.luma import said_by
@@ -35,7 +35,7 @@ class LumaDreamMachine(HttpProvider):
     takes_references = "url"
 
     def __init__(self, base: str | None = None) -> None:
-        super().__init__(Site(NAME, ROOTS, _authorise, base))
+        super().__init__(Endpoint(NAME, ROOTS, _authorise, base))
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
         """Create the generation."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.providers.catalogue.minimax import PICTURE_USD
-from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http import Endpoint
 from fusionflow_nb.providers.http_provider import HttpProvider, body_of, data_uri, rejection, unknown_state
 from fusionflow_nb.providers.model import PerSecond
 from fusionflow_nb.providers.protocol import Cancelled, Cost, Failed, NoFunds, Pending, Refused, SubmitAmbiguousError
@@ -40,7 +40,7 @@ class MiniMax(HttpProvider):
     poll_interval_s = 5.0
 
     def __init__(self, base: str | None = None) -> None:
-        super().__init__(Site("minimax", ROOTS, _authorise, base))
+        super().__init__(Endpoint("minimax", ROOTS, _authorise, base))
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
         """Create the task."""

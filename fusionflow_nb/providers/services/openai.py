@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.media.media_types import extension
-from fusionflow_nb.providers.http import Part, Site, as_fields, no_longer_than
+from fusionflow_nb.providers.http import Endpoint, Part, as_fields, no_longer_than
 from fusionflow_nb.providers.http_provider import HttpProvider, body_of, decoded, rejection
 from fusionflow_nb.providers.model import PerToken
 from fusionflow_nb.providers.protocol import Cost, Done, Failed, NoFunds, Output, Pending, Refused, SubmitAmbiguousError
@@ -48,7 +48,7 @@ class OpenAI(HttpProvider):
     takes_references = "bytes"
 
     def __init__(self, base: str | None = None) -> None:
-        super().__init__(Site("openai", ROOTS, _authorise, base))
+        super().__init__(Endpoint("openai", ROOTS, _authorise, base))
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
         """Ask, and wait for the result."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.media_types import extension
-from fusionflow_nb.providers.http import Part, Site, no_longer_than
+from fusionflow_nb.providers.http import Endpoint, Part, no_longer_than
 from fusionflow_nb.providers.http_provider import HttpProvider, body_of, data_uri, rejection, unknown_state
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
@@ -52,7 +52,7 @@ class Replicate(HttpProvider):
     limits = Limits(per_minute=600)
 
     def __init__(self, base: str | None = None) -> None:
-        super().__init__(Site("replicate", ROOTS, _authorise, base))
+        super().__init__(Endpoint("replicate", ROOTS, _authorise, base))
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
         """Create the prediction."""

@@ -14,7 +14,7 @@ import httpx
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.media_types import extension
-from fusionflow_nb.providers.http import Part, Site, as_fields, no_longer_than, upload
+from fusionflow_nb.providers.http import Endpoint, Part, as_fields, no_longer_than, upload_reference
 from fusionflow_nb.providers.http_provider import HttpProvider, body_of, data_uri, rejection, unknown_state
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
@@ -67,7 +67,7 @@ class Runway(HttpProvider):
     poll_interval_s = 5.0
 
     def __init__(self, base: str | None = None) -> None:
-        super().__init__(Site("runway", ROOTS, _authorise, base))
+        super().__init__(Endpoint("runway", ROOTS, _authorise, base))
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
         """Create the task."""
@@ -150,7 +150,7 @@ class Runway(HttpProvider):
                 hint="Nothing was submitted: run again.",
             )
         file = Part("file", reference.file, name, asset.media_type)
-        await upload(self.http, where, [*as_fields(fields), file])
+        await upload_reference(self.http, where, [*as_fields(fields), file])
         return known_as
 
 

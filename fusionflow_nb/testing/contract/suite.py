@@ -26,7 +26,7 @@ from fusionflow_nb.providers.protocol import (
     SubmitAmbiguousError,
 )
 from fusionflow_nb.settings.credentials import Key
-from fusionflow_nb.simulator import Mood
+from fusionflow_nb.simulator import Scenario
 from fusionflow_nb.simulator.scenario import BAD_KEY, File
 from fusionflow_nb.testing.contract.fixtures import Stage
 from fusionflow_nb.testing.contract.requests import asked, asked_for, ended, kind_of, picture, taken
@@ -127,7 +127,7 @@ class AdapterContract(Stage):
         if not adapter.tells:
             pytest.skip("this service says nothing on the way")
         heard: list[Pending] = []
-        simulator.world.moods.append(Mood(looks=4))
+        simulator.world.moods.append(Scenario(looks=4))
         model, task = adapter.first()
         request = asked_for(service, model, task, tmp_path, tell=heard.append)
         done = await ended(service, await service.submit(request, idempotency_key="k"), heard.append)
@@ -150,7 +150,7 @@ class AdapterContract(Stage):
         """Refusals are told from failures wherever the service tells them; neither is to be submitted again."""
         if end == "failed" and not adapter.is_queue:
             pytest.skip("a synchronous service that fails leaves its outcome unknown")
-        simulator.world.moods.append(Mood(end=end))
+        simulator.world.moods.append(Scenario(end=end))
         status = await ended(service, await service.submit(request_, idempotency_key="k"))
         assert type(status).__name__ == (adapter.refusal if end == "refused" else "Failed")
         assert not getattr(status, "is_retryable", False)
@@ -165,7 +165,7 @@ class AdapterContract(Stage):
         submit: Literal["busy", "no_funds", "invalid"],
     ) -> None:
         """Only a busy service is asked again, after as long as it says; an empty account and a bad request never."""
-        simulator.world.moods.append(Mood(submit=submit))
+        simulator.world.moods.append(Scenario(submit=submit))
         status = await service.submit(request_, idempotency_key="k")
         assert isinstance(status, Failed | NoFunds | Refused)
         if submit == "busy":
@@ -179,7 +179,7 @@ class AdapterContract(Stage):
         self, service: Provider, simulator: Simulator, request_: Request, submit: Literal["broken", "lost"]
     ) -> None:
         """An error of the server, or a connection that breaks after the request: one request, and no second."""
-        simulator.world.moods.append(Mood(submit=submit))
+        simulator.world.moods.append(Scenario(submit=submit))
         with pytest.raises(SubmitAmbiguousError):
             await service.submit(request_, idempotency_key="k")
         assert len(simulator.world.asked) == 1
@@ -188,7 +188,7 @@ class AdapterContract(Stage):
         self, service: Provider, adapter: Adapter, simulator: Simulator, request_: Request
     ) -> None:
         """And where it cannot, the answer says so: the money is spent."""
-        simulator.world.moods.append(Mood(end="never"))
+        simulator.world.moods.append(Scenario(end="never"))
         if not adapter.is_queue:
             assert await service.cancel(Operation({})) is CancelAnswer.UNSUPPORTED
             return
@@ -229,7 +229,7 @@ class AdapterContract(Stage):
         self, service: Provider, adapter: Adapter, simulator: Simulator, tmp_path: Path
     ) -> None:
         """1,000 jobs, no error, no output lost."""
-        simulator.world.moods.extend([Mood(looks=0)] * MANY)
+        simulator.world.moods.extend([Scenario(looks=0)] * MANY)
         model, task = adapter.first()
         requests = [asked_for(service, model, task, tmp_path, prompt=f"hills {at}") for at in range(WORDS)]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from fusionflow_nb.providers.http import Site
+from fusionflow_nb.providers.http import Endpoint
 from fusionflow_nb.providers.http_provider import HttpProvider, body_of, rejection, unknown_state
 from fusionflow_nb.providers.model import ModelEntry, Parameter, PerImage
 from fusionflow_nb.providers.protocol import Failed, Operation, Pending, Refused, Request, Status, SubmitAmbiguousError
@@ -41,7 +41,7 @@ class Acme(HttpProvider):
     models = (DAWN,)
 
     def __init__(self, base: str | None = None) -> None:
-        super().__init__(Site("acme", {"api": "https://api.acme.example/v1"}, authorise, base))
+        super().__init__(Endpoint("acme", {"api": "https://api.acme.example/v1"}, authorise, base))
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:
         """Hand it over: sent once, whatever comes back."""
