@@ -7,8 +7,8 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine_kit import Heard
 from hypothesis import settings
+from support.engine import Heard
 
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.providers.registry import Registry

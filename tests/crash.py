@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from crash_kernel import Order
-from crash_kit import Campaign, Services, drawn, seeded, tell
+from support.crash_campaign import Campaign, Services, drawn, seeded, tell
+from support.crash_kernel import Order
 
 from fusionflow_nb.failpoints import Failpoint
 

@@ -12,10 +12,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canvas_page import CanvasPage, middle
-from jupyterlab_kit import CHROMIUM, NO_CHROMIUM, command, jupyterlab
-from notebook_kit import Notebook, Service, browser_context, watched_page
 from PIL import Image
+from support.canvas_page import CanvasPage, middle
+from support.jupyterlab import CHROMIUM, NO_CHROMIUM, command, jupyterlab
+from support.notebook import Notebook, Service, browser_context, watched_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rich.console import Console
 from rich.table import Table
-from s3_kit import NO_WEED, WEED, s3_server
+from support.s3 import NO_WEED, WEED, s3_server
 
 from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.assets.s3.bucket import Bucket

@@ -24,7 +24,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from jupyterlab_kit import CHROMIUM, NO_CHROMIUM, browser_page, command, jupyterlab
+from support.jupyterlab import CHROMIUM, NO_CHROMIUM, browser_page, command, jupyterlab
 
 NODES, PER_NODE = 100, 20
 BEGIN = """\

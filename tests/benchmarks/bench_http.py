@@ -27,9 +27,9 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "providers"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from conftest import ADAPTERS
+from support.adapters import ADAPTERS
 
 from fusionflow_nb.providers.http.client import AT_ONCE
 from fusionflow_nb.providers.protocol import Done, Operation, Pending

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from elevenlabs import AsyncElevenLabs
 from elevenlabs.core import ApiError
-from replay import Replay, replayed
-from test_recordings import _all_same, driven, keys, request, same, service_at  # noqa: F401 - keys is a fixture
+from providers.test_recordings import _all_same, driven, keys, request, same, service_at  # noqa: F401 - keys is a fixture
+from support.replay import Replay, replayed
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff

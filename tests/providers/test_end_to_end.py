@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine_kit import PATIENCE_S
+from support.engine import PATIENCE_S
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
@@ -19,7 +19,7 @@ from fusionflow_nb.simulator import Scenario, Simulator
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine_kit import Heard
+    from support.engine import Heard
 
     from fusionflow_nb.simulator.scenario import Job
     from fusionflow_nb.testing.contract import Adapter

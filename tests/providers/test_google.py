@@ -13,8 +13,8 @@ from google import genai
 from google.genai import errors as google_errors
 from google.genai import types
 from PIL import Image
-from replay import PNG, Replay, replayed
-from test_recordings import _all_same, driven, keys, request, same, service_at  # noqa: F401 - keys is a fixture
+from providers.test_recordings import _all_same, driven, keys, request, same, service_at  # noqa: F401 - keys is a fixture
+from support.replay import PNG, Replay, replayed
 
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff

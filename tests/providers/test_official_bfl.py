@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_official_clients import fetched
+from providers.test_official_clients import fetched
 
 from fusionflow_nb.simulator import Scenario
 

@@ -9,8 +9,8 @@ import httpx
 import luma_agents
 import lumaai
 import pytest
-from replay import PNG
-from test_official_clients import _in_thread, fetched, png  # noqa: F401 - a fixture
+from providers.test_official_clients import _in_thread, fetched, png  # noqa: F401 - a fixture
+from support.replay import PNG
 
 from fusionflow_nb.simulator import Scenario
 from fusionflow_nb.simulator.scenario import File

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import runwayml
+from providers.test_official_clients import _in_thread, fetched, png  # noqa: F401 - a fixture
 from runwayml.lib import polling
-from test_official_clients import _in_thread, fetched, png  # noqa: F401 - a fixture
 
 from fusionflow_nb.simulator import Scenario
 

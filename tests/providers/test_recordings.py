@@ -7,7 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from replay import PNG, Replay, Sent, replayed
+from support.replay import PNG, Replay, Sent, replayed
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.values import Asset

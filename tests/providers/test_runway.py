@@ -8,8 +8,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from replay import PNG, replayed
-from test_recordings import _all_same, driven, pngs, request, same, service_at  # noqa: F401 - a fixture
+from providers.test_recordings import _all_same, driven, pngs, request, same, service_at  # noqa: F401 - a fixture
+from support.replay import PNG, replayed
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.values import Asset

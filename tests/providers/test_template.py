@@ -12,11 +12,11 @@ import pytest
 
 import fusionflow_nb
 
-TEMPLATE = Path(fusionflow_nb.__file__).parent / "providers" / "template"
+TEMPLATE = Path(fusionflow_nb.__file__).parent / "testing" / "template"
 FLOW = """
 import asyncio, os, threading
 import fusionflow_nb as ff
-from fusionflow_nb import credentials
+from fusionflow_nb.settings import credentials
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.simulator import Simulator
 from test_acme_pictures import AcmeSide

@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from canvas_kit import talk
+from support.canvas import talk
 
 import fusionflow_nb as ff
 from fusionflow_nb.api.flow import Flow
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from s3_kit import S3Server
+    from support.s3 import S3Server
 
-pytest_plugins = ["s3_fixtures"]
+pytest_plugins = ["support.s3_fixtures"]
 COMM_BYTES = 100_000
 # A run of base64 as long as the smallest picture would need; digests, ids and signatures are shorter.
 BASE64 = re.compile(rb"base64,|[A-Za-z0-9+/]{400,}")

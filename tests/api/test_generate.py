@@ -1,0 +1,109 @@
+"""The Universal API: one call, one signature; the same journal, cache and tape as a flow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from support.engine import PATIENCE_S
+
+import fusionflow_nb as ff
+from fusionflow_nb import errors
+from fusionflow_nb.testing.fake import Behaviour
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fusionflow_nb.session import Session
+    from fusionflow_nb.testing.fake import FakeProvider
+
+
+@pytest.mark.usefixtures("living")
+def test_the_same_call_twice_is_one_submission(fake: FakeProvider) -> None:
+    """A missing seed is derived: the same cell gives the same picture and pays once; a take or ff.random asks anew."""
+    first = ff.generate_image("dawn", model="fake/image").result(PATIENCE_S)
+    assert ff.generate_image("dawn", model="fake/image").result(PATIENCE_S).asset == first.asset
+    assert len(fake.log()) == 1
+    assert ff.generate_image("dawn", model="fake/image", take=1).result(PATIENCE_S).asset != first.asset
+    ff.generate_image("dawn", model="fake/image", seed=ff.random).result(PATIENCE_S)
+    ff.generate_image("dusk", model="fake/image").result(PATIENCE_S)
+    assert len(fake.log()) == 4
+
+
+@pytest.mark.usefixtures("living")
+def test_every_call_has_its_kind(fake: FakeProvider, tmp_path: Path) -> None:
+    """Pictures, videos and sounds come back as handles; files and handles go in alike."""
+    still = ff.generate_image("dawn", model="fake/image", width=64, height=64).result(PATIENCE_S)
+    still.save(tmp_path / "still.png")
+    made = [
+        ff.edit_image(still, "brighter", model="fake/edit").result(PATIENCE_S),
+        ff.upscale(tmp_path / "still.png", model="fake/edit").result(PATIENCE_S),
+        ff.remove_background(still, model="fake/cutout").result(PATIENCE_S),
+        ff.generate_video("move", model="fake/video", image=still, duration_s=2).result(PATIENCE_S),
+        ff.generate_video("move", model="fake/video").result(PATIENCE_S),
+        ff.generate_audio("rain", model="fake/audio").result(PATIENCE_S),
+    ]
+    assert [type(one).__name__ for one in made] == ["Image", "Image", "Image", "Video", "Video", "Audio"]
+    assert len(fake.log()) == 7
+
+
+@pytest.mark.usefixtures("living", "fake")
+async def test_a_call_can_be_awaited() -> None:
+    """`await ff.generate_image(...)` gives the picture itself."""
+    assert (await ff.generate_image("dawn", model="fake/image")).width == 32
+
+
+@pytest.mark.usefixtures("living")
+def test_a_failure_is_raised_as_itself(fake: FakeProvider) -> None:
+    """One call, one error: its own class, not a list of failures."""
+    fake.enqueue(Behaviour(end="refused"))
+    with pytest.raises(errors.RefusedError, match="refuses this prompt"):
+        ff.generate_image("dawn", model="fake/image").result(PATIENCE_S)
+
+
+@pytest.mark.usefixtures("living")
+def test_a_cancelled_call_says_so(fake: FakeProvider) -> None:
+    """The service is asked to stop, and waiting for the call ends with an error."""
+    fake.enqueue(Behaviour(end="never"))
+    call = ff.generate_image("dawn", model="fake/image")
+    call.cancel()
+    with pytest.raises(errors.RunFailedError, match="cancelled"):
+        call.result(PATIENCE_S)
+    assert len(fake.cancelled) == len(fake.log())
+
+
+@pytest.mark.usefixtures("living")
+def test_an_unknown_model_lists_the_nearest(fake: FakeProvider) -> None:
+    """A typing mistake is answered with names that exist, and nothing is sent."""
+    with pytest.raises(errors.UnknownModelError, match="fake-image"):
+        ff.generate_image("dawn", model="fake-imag")
+    assert fake.log() == []
+
+
+@pytest.mark.usefixtures("living")
+def test_a_setting_the_model_lacks_is_refused(fake: FakeProvider) -> None:
+    """Unknown settings and values out of range are said before anything is sent."""
+    with pytest.raises(errors.FusionFlowError, match="sharpness"):
+        ff.generate_image("dawn", model="fake/image", sharpness=3).result(PATIENCE_S)
+    with pytest.raises(errors.FusionFlowError, match="width"):
+        ff.generate_image("dawn", model="fake/image", width=1).result(PATIENCE_S)
+    assert fake.log() == []
+
+
+@pytest.mark.usefixtures("fake")
+def test_calls_stand_on_the_tape(living: Session) -> None:
+    """Bare calls belong to the project `scratch`, with what they cost."""
+    call = ff.generate_image("dawn", model="fake/image", seed=7)
+    call.result(PATIENCE_S)
+    rows = ff.tape.sql("select project_id, model, prompt_snapshot, seed, cost_computation from generations").rows()
+    assert [(*row[:4], float(row[4])) for row in rows] == [("scratch", "fake/image", "dawn", 7, 0.04)]
+    assert call.run.cost_usd == pytest.approx(0.04)
+    assert living.services.records == []
+
+
+@pytest.mark.usefixtures("living", "fake")
+def test_several_outputs_are_a_batch() -> None:
+    """`count=4`: one submission, one generation, a batch with the axis `variant`."""
+    pictures = ff.generate_image("dawn", model="fake/image", count=4).result(PATIENCE_S)
+    assert [dict(cell.labels) for cell in pictures.cells] == [{"variant": str(number)} for number in range(1, 5)]
+    assert ff.tape.sql("select count(*) from generations").rows()[0][0] == 1

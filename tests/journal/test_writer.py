@@ -1,0 +1,404 @@
+"""The writing thread: one transaction for all that wait, honest answers when it cannot be had."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import sys
+import threading
+
+import pytest
+from support.journal import a_generation, an_intent, ended, events_of, is_sound, key_of, worker, write_for_ever
+
+from fusionflow_nb import errors
+from fusionflow_nb.journal import event_log, messages, schema
+from fusionflow_nb.journal.commit_lock import CommitLock
+from fusionflow_nb.journal.journal import Journal, now_us
+from fusionflow_nb.journal.protocol import Granted, Held, Inherited, Spending
+from fusionflow_nb.journal.write_queue import WriteRequest
+
+LOCK = "journal.turnstile"
+
+
+class Gate:
+    """A clock that stops the journal's thread inside a transaction until told to go on."""
+
+    def __init__(self):
+        self.is_reached = threading.Event()
+        self.may_go_on = threading.Event()
+        self.is_armed = False
+
+    def __call__(self):
+        if self.is_armed and threading.current_thread().name == "journal-writer":
+            self.is_reached.set()
+            assert self.may_go_on.wait(30)
+        return now_us()
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with Journal.open(tmp_path, patience_s=2.0) as opened:
+        yield opened
+
+
+async def test_failing_request_takes_no_other_along(journal, tmp_path, monkeypatch):
+    """Requests that share a commit fail for themselves."""
+    turnstile = CommitLock(tmp_path / LOCK)
+
+    def broken(cursor):
+        cursor.execute("INSERT INTO projects VALUES ('half', 'written')")
+        cursor.execute("INSERT INTO events (seq) VALUES (NULL)")
+
+    def bug(cursor):
+        cursor.execute("INSERT INTO projects VALUES ('half', 'written')")
+        return {}["missing"]
+
+    with turnstile.turn():  # so that all of them wait for one and the same transaction
+        good = [asyncio.ensure_future(journal.record([a_generation(name)])) for name in "ab"]
+        bad = [asyncio.ensure_future(journal._write(work)) for work in (broken, bug)]
+        good.append(asyncio.ensure_future(journal.record([a_generation("c")])))
+        await asyncio.sleep(0)
+    await asyncio.gather(*good)
+    for task in bad:
+        with pytest.raises(errors.JournalError, match=r"report this"):
+            await task
+    assert len(events_of(tmp_path)) == 3
+    assert await journal._write(lambda cursor: cursor.execute("SELECT count(*) FROM projects").fetchone()) == (0,)
+    turnstile.close()
+
+
+async def test_claim_that_waits_too_long_names_the_holder_and_is_never_carried_out(journal, tmp_path):
+    """Busy: nothing paid is submitted, and nothing of the claim turns up later."""
+    turnstile = CommitLock(tmp_path / LOCK)
+    intent = an_intent(reserve=5)
+    with turnstile.turn():
+        with pytest.raises(errors.JournalBusyError, match=f"process {os.getpid()}") as caught:
+            await journal.claim([intent], {})
+        assert caught.value.is_retryable
+    assert await journal.open_jobs() == []
+    (answer,) = await journal.claim([an_intent()], {})
+    assert isinstance(answer, Granted)
+    assert [kind for kind, _, _ in events_of(tmp_path)] == ["intent"]
+    turnstile.close()
+
+
+async def test_claim_granted_after_its_caller_left_is_withdrawn(tmp_path):
+    """A run cancelled while its claim is being written leaves no key held, no money reserved."""
+    gate = Gate()
+    with Journal.open(tmp_path, clock_us=gate) as journal:
+        gate.is_armed = True
+        task = asyncio.ensure_future(journal.claim([an_intent(reserve=5)], {}))
+        await asyncio.to_thread(gate.is_reached.wait, 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        gate.is_armed = False
+        gate.may_go_on.set()
+        spent = await journal._write(lambda cursor: cursor.execute("SELECT count(*) FROM reservations").fetchone())
+        (answer,) = await journal.claim([an_intent()], {})
+        assert isinstance(answer, Granted)
+        assert spent == (0,)
+        assert len(events_of(tmp_path)) == 1
+
+
+def test_claim_committed_before_its_caller_left_is_withdrawn(tmp_path):
+    """The answer was on its way when its caller went: the grant is ended as cancelled, waiting and heirs undone."""
+    with Journal.open(tmp_path) as journal, Journal.open(tmp_path) as holder, Journal.open(tmp_path) as dying:
+        held, inherited = an_intent("held"), an_intent("inherited")
+        holder.call(holder.claim([held], {}))
+        holder.call(holder.accepted(held.job_id, 1, {"id": 1}))
+        dying.call(dying.claim([inherited], {}))
+        dying.call(dying.accepted(inherited.job_id, 1, {"id": 2}))
+        dying._life.leave_to_parent()
+        intents = [an_intent("new", reserve=5), an_intent("held"), an_intent("inherited")]
+        request = WriteRequest(
+            lambda cursor: journal._claims.claim(cursor, intents, {}),
+            lambda cursor, answers: journal._claims.withdraw(cursor, intents, answers),
+        )
+        request.event = threading.Event()
+        journal._writer._put(request)
+        assert request.event.wait(30)
+        assert [type(answer) for answer in request.outcome()] == [Granted, Held, Inherited]
+        journal._writer._leave(request)
+        journal.call(journal.record([]))
+        assert journal.call(journal.ended(intents[0].job_id)).status == "cancelled"
+        assert journal.call(journal.spending(["run:run-1"]))["run:run-1"] == Spending(0, 0, 0)
+        assert not holder.call(holder.hand_over(held.job_id, 1))
+        (answer,) = holder.call(holder.claim([an_intent("inherited")], {}))
+        assert answer == Inherited(inherited.job_id, 3, {"id": 2})
+
+
+async def test_inherited_job_whose_caller_left_goes_to_the_next(tmp_path):
+    """An Operation is never stranded with a kernel that does not know it holds it."""
+    gate = Gate()
+    intent = an_intent()
+    with Journal.open(tmp_path) as dying, Journal.open(tmp_path, clock_us=gate) as journal:
+        await dying.claim([intent], {})
+        await dying.accepted(intent.job_id, 1, {"id": 1})
+        dying._life.leave_to_parent()
+        gate.is_armed = True
+        task = asyncio.ensure_future(journal.claim([an_intent(), an_intent("new")], {}))
+        await asyncio.to_thread(gate.is_reached.wait, 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        gate.is_armed = False
+        gate.may_go_on.set()
+        (answer,) = await journal.claim([an_intent()], {})
+        assert isinstance(answer, Inherited)
+        assert answer.operation == {"id": 1}
+
+
+async def test_waiter_whose_caller_left_waits_no_longer(tmp_path):
+    """A withdrawn claim leaves no name on a waiting list."""
+    gate = Gate()
+    with Journal.open(tmp_path) as holder, Journal.open(tmp_path, clock_us=gate) as journal:
+        intent = an_intent()
+        await holder.claim([intent], {})
+        await holder.accepted(intent.job_id, 1, {"id": 1})
+        gate.is_armed = True
+        task = asyncio.ensure_future(journal.claim([an_intent(), an_intent("new")], {}))
+        await asyncio.to_thread(gate.is_reached.wait, 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        gate.is_armed = False
+        gate.may_go_on.set()
+        await journal.record([])
+        assert not await holder.hand_over(intent.job_id, 1)
+
+
+async def test_record_whose_caller_left_is_written_all_the_same(tmp_path):
+    """What has happened is logged, whoever still listens."""
+    with Journal.open(tmp_path) as journal:
+        turnstile = CommitLock(tmp_path / LOCK)
+        with turnstile.turn():
+            task = asyncio.ensure_future(journal.record([a_generation("a")]))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        await journal.record([a_generation("b")])
+        assert len(events_of(tmp_path)) == 2
+        turnstile.close()
+
+
+async def test_close_writes_what_waits(tmp_path):
+    """Closing drains the queue; afterwards every call says that it is closed."""
+    journal = Journal.open(tmp_path)
+    tasks = [asyncio.ensure_future(journal.record([a_generation(number)])) for number in range(50)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.to_thread(journal.close)
+    await asyncio.gather(*tasks)
+    assert len(events_of(tmp_path)) == 50
+    for work in (journal.claim([], {}), journal.lookup([])):
+        with pytest.raises(errors.JournalError, match="closed"):
+            await work
+    journal.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_child_is_refused_and_does_no_harm(tmp_path):
+    """A child says that it needs a journal of its own; its parent's goes on and dies with the parent alone."""
+    journal = Journal.open(tmp_path)
+    child = os.fork()
+    if child == 0:  # pragma: no cover - another process
+        verdict = 1
+        try:
+            journal.call(journal.claim([an_intent()], {}))
+        except errors.JournalError as error:
+            own = Journal.open(tmp_path)
+            own.call(own.record([a_generation("child")]))
+            own.close()
+            journal.close()
+            verdict = 0 if "forked" in str(error) else 2
+        finally:
+            os._exit(verdict)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    with Journal.open(tmp_path) as other:
+        assert other._is_alive(journal.kernel_id)
+        journal.call(journal.record([a_generation("parent")]))
+        journal.close()
+        assert not other._is_alive(journal.kernel_id)
+    assert len(events_of(tmp_path)) == 2
+    assert is_sound(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_child_that_outlives_its_parent_does_not_keep_it_alive(tmp_path):
+    """The kernel's lock is its own: a forked worker inherits neither it nor its turn."""
+    journal = Journal.open(tmp_path)
+    ours, theirs = os.pipe()
+    is_there, says = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - another process
+        os.close(theirs)
+        os.write(says, b".")
+        os.read(ours, 1)
+        os._exit(0)
+    os.read(is_there, 1)  # until it runs, its copy of our lock is held
+    journal._life.leave_to_parent()  # as if this process had been killed
+    with Journal.open(tmp_path) as other:
+        assert not other._is_alive(journal.kernel_id)
+    os.close(theirs)
+    os.waitpid(child, 0)
+    os.close(ours)
+    journal.close()
+
+
+async def test_writer_without_turnstile_is_waited_for(journal, tmp_path):
+    """Another program inside the file (it knows no turnstile) delays us; a claim then gives up, cleanly."""
+    foreign = sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)
+    foreign.execute("BEGIN IMMEDIATE")
+    with pytest.raises(errors.JournalBusyError):
+        await journal.claim([an_intent()], {})
+    foreign.execute("ROLLBACK")
+    foreign.close()
+    (answer,) = await journal.claim([an_intent()], {})
+    assert isinstance(answer, Granted)
+
+
+def test_stopped_holder_makes_open_say_who(tmp_path):
+    """Opening waits its patience, then names the process that holds the turnstile."""
+    turnstile = CommitLock(tmp_path / LOCK)
+    with turnstile.turn(), pytest.raises(errors.JournalBusyError, match=str(os.getpid())):
+        Journal.open(tmp_path, patience_s=0.2)
+    turnstile.close()
+
+
+async def test_removed_file_is_noticed_before_anything_is_claimed(journal, tmp_path):
+    """Writes to a file that is no longer there would be lost in silence."""
+    (tmp_path / "journal.sqlite").rename(tmp_path / "moved.sqlite")
+    with pytest.raises(errors.JournalError, match="removed or replaced"):
+        await journal.claim([an_intent()], {})
+
+
+@pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 4096])
+def test_damaged_file_is_reported_and_left_alone(tmp_path, content):
+    """Nothing is repaired, moved or overwritten on our own account."""
+    path = tmp_path / "journal.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(errors.JournalError, match=r"damaged.*safe place"):
+        Journal.open(tmp_path)
+    assert path.read_bytes() == content
+
+
+def test_home_that_is_a_file_is_reported(tmp_path):
+    """An unusable place says which setting names another."""
+    (tmp_path / "home").write_text("not a folder")
+    with pytest.raises(errors.JournalError, match="FUSIONFLOW_HOME"):
+        Journal.open(tmp_path / "home")
+
+
+def test_newer_schema_is_refused_untouched(tmp_path):
+    """A file of a later version is neither downgraded nor written to."""
+    Journal.open(tmp_path).close()
+    newer = len(schema.STEPS) + 1
+    connection = sqlite3.connect(tmp_path / "journal.sqlite")
+    connection.execute(f"PRAGMA user_version = {newer}")
+    connection.close()
+    with pytest.raises(errors.JournalError, match=rf"schema {newer}.*[Uu]pgrade"):
+        Journal.open(tmp_path)
+    connection = sqlite3.connect(tmp_path / "journal.sqlite")
+    assert connection.execute("PRAGMA user_version").fetchone() == (newer,)
+    connection.close()
+
+
+@pytest.mark.parametrize("steps", range(len(schema.STEPS) + 1))
+def test_every_earlier_schema_is_migrated_once(tmp_path, steps):
+    """From the empty file and from each released step the same tables result; opening again changes nothing."""
+    connection = sqlite3.connect(tmp_path / "journal.sqlite")
+    for step in schema.STEPS[:steps]:
+        step(connection.cursor())
+    connection.execute(f"PRAGMA user_version = {steps}")
+    connection.commit()
+    connection.close()
+    layouts = []
+    for _ in range(2):
+        Journal.open(tmp_path).close()
+        connection = sqlite3.connect(tmp_path / "journal.sqlite")
+        layouts.append(connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall())
+        assert schema.version_of(connection.cursor()) == len(schema.STEPS)
+        connection.close()
+    whole = sqlite3.connect(":memory:")
+    schema.migrate(whole.cursor())
+    assert layouts[0] == layouts[1] == whole.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+    whole.close()
+
+
+def test_failing_migration_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    """Steps run in one transaction."""
+
+    def half(cursor):
+        cursor.execute("CREATE TABLE half (x)")
+        cursor.execute("SELECT * FROM nowhere")
+
+    Journal.open(tmp_path).close()
+    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, half))
+    with pytest.raises(errors.JournalError):
+        Journal.open(tmp_path)
+    monkeypatch.undo()
+    Journal.open(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / "journal.sqlite")
+    assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'half'").fetchone() == (0,)
+    connection.close()
+
+
+def test_locks_of_dead_kernels_are_swept(tmp_path):
+    """The folder does not grow with every kernel that was ever killed; living ones keep their lock."""
+    with worker(write_for_ever, str(tmp_path)) as (process, pipe):
+        pipe.recv()
+        with Journal.open(tmp_path) as journal:
+            assert len(list((tmp_path / "kernels").glob("*.lock"))) == 2
+            process.kill()
+            process.join()
+            with Journal.open(tmp_path) as other:
+                expected = {f"{one.kernel_id}.lock" for one in (journal, other)}
+                assert {path.name for path in (tmp_path / "kernels").glob("*.lock")} == expected
+    assert list((tmp_path / "kernels").iterdir()) == []
+
+
+def test_event_written_twice_is_there_once(tmp_path):
+    """Ids are made by the client, so saying a thing twice is harmless."""
+    with Journal.open(tmp_path) as journal:
+        stamp = event_log.Stamp("id", 1, "k")
+        first = journal._writer.wait(lambda cursor: event_log.append(cursor, stamp, "run", "r", "{}"))
+        again = journal._writer.wait(lambda cursor: event_log.append(cursor, stamp, "run", "r", "{}"))
+    assert (first, again) == (1, None)
+    assert len(events_of(tmp_path)) == 1
+
+
+async def test_own_kernel_is_a_holder_like_any_other(journal):
+    """Two flows in one kernel share one submission too."""
+    intent = an_intent()
+    await journal.claim([intent], {})
+    (answer,) = await journal.claim([an_intent()], {})
+    assert answer == Held(intent.job_id, journal.kernel_id)
+    assert await journal.finish(intent.job_id, 1, ended(intent))
+    assert set(await journal.lookup([key_of("a")])) == {key_of("a")}
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")
+def test_read_only_home_is_reported(tmp_path):
+    """A folder that cannot be written says so before anything is submitted."""
+    tmp_path.chmod(0o500)
+    with pytest.raises(errors.JournalError, match="FUSIONFLOW_HOME"):
+        Journal.open(tmp_path)
+    tmp_path.chmod(0o700)
+
+
+def test_sqlite_codes_decide(tmp_path):
+    """The class of our error follows SQLite's code, not its text."""
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    assert isinstance(messages.translate(error, tmp_path), errors.JournalUnwritableError)
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY_SNAPSHOT
+    assert isinstance(messages.translate(error, tmp_path), errors.JournalBusyError)
+    error.sqlite_errorcode = sqlite3.SQLITE_ERROR
+    assert type(messages.translate(error, tmp_path)) is errors.JournalError

@@ -1,0 +1,160 @@
+"""The canvas in a real JupyterLab: a flow is made, run, cancelled and undone, by mouse and keyboard."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from support.canvas_page import CanvasPage, middle
+from support.notebook import IMPORT, Notebook
+
+from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+    from support.jupyterlab import Lab
+    from support.notebook import Service
+
+pytestmark = pytest.mark.lab
+pytest_plugins = ["support.jupyterlab_fixtures"]
+
+
+def test_a_flow_is_built_by_mouse_and_keyboard_and_runs(page: Page, lab: Lab) -> None:
+    """From an empty canvas to a film: palette, edges, a prompt, real progress up to the end, media by the server."""
+    Notebook.of(page, lab, "build", f'{IMPORT}\nff.Canvas("demo.flow.json")').run(0)
+    canvas = CanvasPage(page).ready()
+    canvas.add("prompt")
+    canvas.field("text_1", "text").click()
+    page.keyboard.type("a lighthouse above a calm sea, dawn")
+    start = middle(canvas.port("text_1", "text", "source"))
+    canvas.drag(start, {"x": start["x"] + 60, "y": start["y"] - 160})
+    page.keyboard.type("generate image")  # what a loose edge may end in
+    canvas.press("Enter")
+    canvas.node("generate_image_1").wait_for()
+    canvas.add("generate video")
+    canvas.node("generate_video_1").wait_for()
+    canvas.focus()
+    canvas.press("f")
+    canvas.connect(("generate_image_1", "image"), ("generate_video_1", "image"))
+    canvas.choose_model("generate_video_1", "burns")
+
+    canvas.watch_progress()
+    canvas.run_all()
+    canvas.await_fresh()
+    assert canvas.await_picture("generate_image_1").startswith(f"{lab.url}/fusionflow/")
+    canvas.node("generate_video_1").locator(".ff-film, video, img").first.wait_for()
+    seen = canvas.progress_seen()["generate_video_1"]
+    assert seen == sorted(seen)  # the last step and the end come in one message, so 100 itself need not be drawn
+    assert len(seen) > 3
+    assert seen[-1] >= 90
+
+
+@contextmanager
+def simulated_services() -> Iterator[str]:
+    """`fusionflow simulate` in another terminal; where it is."""
+    words = [sys.executable, "-u", "-m", "fusionflow_nb", "simulate", "--port", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"}) as running:
+        assert running.stdout is not None
+        lines = iter(running.stdout.readline, "")
+        try:
+            yield next(line.split("=")[1].split()[0] for line in lines if f"{SIMULATOR_VARIABLE}=" in line)
+        finally:
+            running.terminate()
+
+
+def test_a_picture_is_seen_while_its_service_makes_it(page: Page, lab: Lab) -> None:
+    """Partial pictures of OpenAI, out of its stream: on the node, then the result."""
+    cell = 'flow = ff.Flow("Partial")\nflow.generate_image("a lighthouse", model="gpt-image-2", name="picture")'
+    with simulated_services() as base:
+        notebook = Notebook.of(
+            page, lab, "partial", f"%env {SIMULATOR_VARIABLE}={base}\n{IMPORT}\n{cell}\nff.Canvas(flow)"
+        )
+        notebook.run(0)
+        canvas = CanvasPage(page).ready()
+        canvas.node("picture").wait_for()
+        canvas.watch_partial_pictures()
+        canvas.run_all()
+        canvas.await_fresh()
+        result = canvas.await_picture("picture")
+    seen = canvas.partial_pictures_seen()
+    assert seen
+    assert all(address.startswith("blob:") for address in seen)
+    assert result not in seen
+    assert canvas.node("picture").locator(".is-partial").count() == 0
+
+
+def test_a_run_is_cancelled_while_a_cell_blocks_the_kernel(page: Page, lab: Lab, service: Service) -> None:
+    """Run and cancel do their work while a cell sleeps; the service hears of it too."""
+    prompt = "a job that never ends"
+    service.behave(prompt, end="never")
+    cell = f'{IMPORT}\nflow = ff.Flow("Cancel")\nflow.generate_image("{prompt}", model="fake/image", name="slow")'
+    notebook = Notebook.of(page, lab, "cancel", f"{cell}\nff.Canvas(flow)", "import time\ntime.sleep(600)")
+    notebook.run(0)
+    canvas = CanvasPage(page).ready()
+    notebook.start(1)
+    canvas.root.scroll_into_view_if_needed()
+    canvas.run_all()
+    canvas.node("slow").locator("[role=progressbar][aria-valuenow]").wait_for()  # the service has it
+    canvas.click("slow")
+    canvas.node("slow").locator("[title^='Cancel this node']").click()
+    canvas.await_chip("slow", "cancelled")
+    assert notebook.is_running(1)
+    assert service.times_paid(prompt) == 1
+
+
+def test_ten_steps_are_undone_and_redone(page: Page, lab: Lab) -> None:
+    """Undo takes back edits of every kind one by one, in the file too, and redo brings them all again."""
+    notebook = Notebook.of(page, lab, "undo", f'{IMPORT}\ncanvas = ff.Canvas("undo.flow.json")\ncanvas')
+    notebook.run(0)
+    canvas = CanvasPage(page).ready()
+    for _ in range(4):
+        canvas.add("seeds")
+    canvas.focus()
+    canvas.press("f")
+    canvas.await_nodes(*(f"seeds_{number}" for number in range(1, 5)))
+    canvas.press("F2")
+    page.keyboard.type("Many")
+    canvas.press("Enter")
+    canvas.node("seeds_4").locator(".ff-title", has_text="Many").wait_for()
+    canvas.focus()
+    canvas.press("m", "Shift+ArrowRight", "Control+d")
+    canvas.await_nodes(*(f"seeds_{number}" for number in range(1, 6)))
+    canvas.press("Delete")
+    canvas.await_nodes(*(f"seeds_{number}" for number in range(1, 5)))
+    made = canvas.nodes()
+    before = notebook.file("undo.flow.json", lambda text: "Many" in text)
+    for _ in range(10):
+        canvas.press("Control+z")
+    canvas.root.get_by_role("heading", name="An empty canvas").wait_for()
+    for _ in range(10):
+        canvas.press("Control+Shift+z")
+    canvas.press("f")
+    canvas.await_nodes(*made)
+    canvas.node("seeds_4").locator(".ff-title", has_text="Many").wait_for()
+    after = notebook.file("undo.flow.json", lambda text: "Many" in text)
+    assert json.loads(after)["nodes"] == json.loads(before)["nodes"]
+
+
+def test_a_template_begins_a_flow_and_runs(page: Page, lab: Lab) -> None:
+    """Templates stand on the empty canvas; one click places one, it runs without a key, and one undo takes it away."""
+    Notebook.of(page, lab, "template", f'{IMPORT}\nff.Canvas("template.flow.json")').run(0)
+    canvas = CanvasPage(page).ready()
+    assert canvas.root.locator(".ff-templates button").count() == 4
+    canvas.root.locator(".ff-templates button", has_text="A still").click()
+    canvas.await_nodes("graded", "picture", "prompt")
+    canvas.run_all()
+    canvas.await_fresh()
+    canvas.await_picture("picture")
+    canvas.await_picture("graded")
+    canvas.root.locator(".ff-tape .ff-frame").nth(1).wait_for()  # the tape is told after the last result
+    assert canvas.root.locator(".ff-tape .ff-frame").count() == 2
+    canvas.focus()
+    canvas.press("Control+z")
+    canvas.root.get_by_role("heading", name="An empty canvas").wait_for()

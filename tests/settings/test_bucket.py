@@ -1,0 +1,119 @@
+"""Where the bucket's settings come from, how they are stored, and what `ff.connect("r2")` tries first."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import fusionflow_nb as ff
+from fusionflow_nb import errors
+from fusionflow_nb.assets.local import LocalFolderStore
+from fusionflow_nb.assets.s3.store import S3Store
+from fusionflow_nb.session import Session, current_session
+from fusionflow_nb.settings import bucket, credentials
+from fusionflow_nb.settings.environment import HOME_VARIABLE, SIMULATOR_VARIABLE, home_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.s3 import S3Server
+
+pytest_plugins = ["support.s3_fixtures"]
+R2 = {
+    bucket.ACCOUNT_ID: "ab" * 16,
+    bucket.BUCKET: "pictures",
+    bucket.KEY_ID: "the-key-id",
+    bucket.SECRET_KEY: "planted-secret-0123",
+}
+
+
+def test_without_settings_there_is_no_bucket(living: Session) -> None:
+    """Results then live in the local folder alone."""
+    assert bucket.settings() is None
+    assert isinstance(living.store, LocalFolderStore)
+
+
+def test_the_environment_names_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Account, bucket and key are enough for R2; an endpoint stands for any other S3 store."""
+    for name, value in R2.items():
+        monkeypatch.setenv(name, value)
+    found = bucket.settings()
+    assert found is not None
+    assert (found.endpoint, found.region) == (f"https://{'ab' * 16}.r2.cloudflarestorage.com", "auto")
+    assert R2[bucket.SECRET_KEY] not in repr(found)
+    monkeypatch.setenv(bucket.ENDPOINT, "https://s3.example.com")
+    found = bucket.settings()
+    assert found is not None
+    assert found.endpoint == "https://s3.example.com"
+
+
+def test_half_of_the_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing is named; a session begins all the same, on the local folder."""
+    monkeypatch.setenv(bucket.BUCKET, "pictures")
+    with pytest.raises(errors.SecretError, match="has no key"):
+        bucket.settings()
+    with pytest.warns(UserWarning, match="stay on this machine"):
+        living = current_session()
+    assert isinstance(living.store, LocalFolderStore)
+    monkeypatch.setenv(bucket.KEY_ID, "k")
+    monkeypatch.setenv(bucket.SECRET_KEY, "s")
+    with pytest.raises(errors.SecretError, match=bucket.ACCOUNT_ID):
+        bucket.settings()
+
+
+def test_simulated_results_stay_out_of_a_real_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where services are simulated, only a bucket on this machine counts."""
+    for name, value in R2.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(SIMULATOR_VARIABLE, "http://127.0.0.1:1")
+    assert bucket.settings() is None
+
+
+def test_connect_tries_the_bucket_then_uses_it(s3: S3Server, living: Session) -> None:
+    """What was connected is stored, the secret apart from the rest, and the living session uses it at once."""
+    ff.connect("r2", s3.variables)
+    plain = (home_folder() / "bucket.json").read_text()
+    assert s3.settings.secret_access_key not in plain
+    assert s3.settings.access_key_id not in plain
+    assert credentials.where("r2") == "file"
+    assert bucket.settings() == s3.settings
+    assert isinstance(living.store, S3Store)
+    assert living.services.store is living.store
+
+
+@pytest.mark.parametrize("wrong", [{bucket.BUCKET: "nobody-made-this"}, {bucket.SECRET_KEY: "wrong"}], ids=str)
+def test_a_bucket_that_does_not_work_is_not_stored(s3: S3Server, wrong: dict[str, str]) -> None:
+    """It is tried first: nothing is kept of one that cannot be used."""
+    with pytest.raises(errors.BucketError):
+        ff.connect("r2", {**s3.variables, **wrong})
+    assert not (home_folder() / "bucket.json").exists()
+    assert bucket.settings() is None
+
+
+def test_a_person_is_asked(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secret is asked for without showing it."""
+    said = iter([s3.settings.endpoint, s3.settings.bucket, ""])
+    hidden = iter([s3.settings.access_key_id, s3.settings.secret_access_key])
+    monkeypatch.setattr("builtins.input", lambda _: next(said))
+    monkeypatch.setattr(bucket.getpass, "getpass", lambda _: next(hidden))
+    ff.connect("r2")
+    assert bucket.settings() == s3.settings
+
+
+@pytest.mark.parametrize("key", ["just-a-key", {"R2_TOKEN": "x"}], ids=str)
+def test_what_is_no_bucket_is_refused(key: Any) -> None:
+    """A bucket is several settings, by their variables' names."""
+    with pytest.raises(errors.SecretError, match="bucket"):
+        ff.connect("r2", key)
+
+
+def test_a_broken_file_is_told(tmp_path: Path) -> None:
+    """A settings file that cannot be read says which one it is."""
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    (home / "bucket.json").write_text("{")
+    assert os.environ[HOME_VARIABLE] == str(home)
+    with pytest.raises(errors.SecretError, match=r"bucket\.json"):
+        bucket.settings()

@@ -1,0 +1,140 @@
+"""A recorded exchange, played back: the recorded answers in order, and what we asked beside what was recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from email.parser import BytesParser
+from email.policy import HTTP
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+RECORDINGS = Path(__file__).parents[1] / "providers" / "recordings"
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6364f8cf500f0003860180"
+    "5a347d6b0000000049454e44ae426082"
+)
+"""The 70 bytes that the recordings speak of."""
+OUTPUT = "/output.png"
+
+
+@dataclass
+class Sent:
+    """One request, in the form the recordings have."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    json: Any = None
+    multipart: list[dict[str, Any]] | None = None
+    body_bytes: int | None = None
+
+
+@dataclass
+class Replay:
+    """See the module."""
+
+    recorded: list[Sent]
+    base: str = ""
+    sent: list[Sent] = field(default_factory=list)
+
+
+@contextlib.asynccontextmanager
+async def replayed(case: str) -> AsyncIterator[Replay]:
+    """Serve a recording. Outputs, wherever they lay, lie here."""
+    exchanges = json.loads((RECORDINGS / f"{case}.json").read_text())["exchanges"]
+    made = Replay([Sent(**{"query": {}, **exchange["request"]}) for exchange in exchanges])
+    answers: dict[tuple[str, str], deque[Any]] = defaultdict(deque)
+    for exchange in exchanges:
+        request = exchange["request"]
+        answers[request["method"], request["path"]].append(exchange["response"])
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == OUTPUT:
+            return web.Response(body=PNG, content_type="image/png")
+        made.sent.append(await sent(request))
+        waiting = answers[request.method, request.path]
+        if not waiting:
+            return web.json_response({"detail": "not recorded"}, status=404)
+        response = waiting.popleft()
+        headers = {
+            name: value.replace("{BASE}", made.base)
+            for name, value in response.get("headers", {}).items()
+            if name != "content-type"
+        }
+        kind = response.get("headers", {}).get("content-type", "application/json")
+        body = _body(response, made.base)
+        return web.Response(status=response["status"], headers=headers, body=body, content_type=kind)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield made
+    finally:
+        await runner.cleanup()
+
+
+async def sent(request: web.Request) -> Sent:
+    """A request as the recordings write it down."""
+    body = await request.read()
+    headers = {name.lower(): value for name, value in request.headers.items() if name.lower() != "host"}
+    made = Sent(request.method, request.path, dict(request.query), headers)
+    kind = headers.get("content-type", "")
+    if kind.startswith("multipart/"):
+        headers["content-type"] = "multipart/form-data; boundary=<boundary>"
+        made.multipart = _parts(kind, body)
+    elif kind == "application/json" and body.startswith((b"{", b"[")):  # some call a file, or nothing, by that name
+        made.json = json.loads(body)
+    elif body:
+        made.body_bytes = len(body)
+    return made
+
+
+def _parts(kind: str, body: bytes) -> list[dict[str, Any]]:
+    form = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + body)
+    found: list[dict[str, Any]] = []
+    for part in form.iter_parts():
+        content = part.get_payload(decode=True)
+        name = part.get_param("name", header="content-disposition")
+        if part.get_filename() is None:
+            found.append({"name": name, "value": content.decode()})
+        else:
+            about = {"filename": part.get_filename(), "content_type": part.get_content_type(), "bytes": len(content)}
+            found.append({"name": name, **about})
+    return found
+
+
+def _body(response: dict[str, Any], base: str) -> bytes:
+    if "sse" in response:
+        return "".join(response["sse"]).encode()
+    if "json" not in response:
+        return b"ID3\x04\0\0\0\0\0\0"[: max(10, response.get("body_bytes", 0))]
+    text = json.dumps(response["json"])
+    for gone in ("{BASE}/v1/files/vid1:download?alt=media", "{BASE}/v1beta/files/vid1:download?alt=media"):
+        text = text.replace(gone, f"{base}{OUTPUT}")
+    text = text.replace("{BASE}", base)
+    for gone in (
+        "https://v3.fal.media/files/zebra/abc.jpeg",
+        "https://replicate.delivery/xezq/abc/out-0.webp",
+        "https://replicate.delivery/a/out.webp",
+        "https://delivery-eu1.bfl.ai/results/x/sample.jpeg?se=...",
+        "https://cdn.example/x.mp4",
+        "https://dnznrvs05pmza.cloudfront.net/out.png?_jwt=...",
+        "https://storage.cdn-luma.com/x.mp4",
+    ):
+        text = text.replace(gone, f"{base}{OUTPUT}")
+    import base64
+
+    return text.replace("<base64 96 chars>", base64.b64encode(PNG).decode()).encode()
