@@ -8,7 +8,7 @@ BUILT     := fusionflow_nb/canvas/static/licenses.txt
 INSTALLED := js/node_modules/.installed
 SOURCES   := $(shell find js/src) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: demo test crash lab bench pictures check js node browser clean
+.PHONY: demo test crash lab bench pictures check requirements js node browser clean
 
 demo: $(VENV)/.all js
 	$(BIN)/fusionflow demo --folder out
@@ -84,6 +84,17 @@ $(VENV)/.test: pyproject.toml requirements/test.txt requirements/no-deps.txt $(V
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.all
 
+# Compile requirements/*.txt after a change in pyproject.toml. UPGRADE=1 moves every pin to the newest version allowed,
+# UPGRADE="pillow duckdb" these.
+UPGRADES := $(if $(filter 1,$(UPGRADE)),--upgrade,$(addprefix --upgrade-package=,$(UPGRADE)))
+requirements: .venv-tools/.installed
+	.venv-tools/bin/python scripts/requirements.py $(UPGRADES)
+
+.venv-tools/.installed: requirements/build.txt requirements/tools.txt
+	$(PYTHON) -m venv .venv-tools
+	.venv-tools/bin/python -m pip install --quiet --requirement requirements/build.txt --requirement requirements/tools.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-tools .venv-floors .venv-newest out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf js/node_modules js/dev/built fusionflow_nb/canvas/static
