@@ -58,7 +58,7 @@ class Tape:
             self._feed = JournalSync(journal)
             self._connection = duckdb.connect(":memory:", config=_SETTINGS)
             schema.create(self._connection)
-            self._connection.execute("SET TimeZone = 'UTC'")  # so that now() compares with our times
+            self._connection.execute("SET GLOBAL TimeZone = 'UTC'")  # in every cursor, so that now() compares with our times
             self._connection.execute("SET lock_configuration = true")
         self._kinship = Lineage(self._connection)
 
