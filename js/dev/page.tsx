@@ -83,7 +83,7 @@ Object.assign(globalThis, {
     graded,
     mark: (nodeId, at) => {
       const ref = nodeResults(bridge.store.getState(), bridge.derived, nodeId)[at]
-      if (ref) bridge.looking.mark(ref)
+      if (ref) bridge.viewer.toggleMark(ref)
     },
   } satisfies Dev,
 })

@@ -9,13 +9,13 @@ import { FLAGS, served } from "./served.mjs"
 const [folder = "shots", ...wanted] = process.argv.slice(2)
 const press = (key) => (page) => page.keyboard.press(key)
 const look = async (page, id) => {
-  await page.evaluate((id) => dev.bridge.looking.lookAtNode(id), id)
+  await page.evaluate((id) => dev.bridge.viewer.openNode(id), id)
   await page.waitForSelector(".ff-viewer")
 }
 const mark = (page, id, at) => page.evaluate(([id, at]) => dev.mark(id, at), [id, at])
 const compare = async (page, id, count) => {
   for (const at of [0, 1, 5, 8].slice(0, count)) await mark(page, id, at)
-  await page.evaluate(() => dev.bridge.looking.compare())
+  await page.evaluate(() => dev.bridge.viewer.compare())
   await page.waitForSelector(".ff-viewer")
 }
 const grade = async (page) => {

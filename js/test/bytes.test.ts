@@ -86,8 +86,8 @@ describe("addresses", () => {
 describe("bytes", () => {
   it("come from the server where it answers the probe as the kernel expects, after one probe", async () => {
     const { bytes, asked, sent } = bench(() => null, probes("yes"))
-    expect(await bytes.find(cell("a"), "asset")).toBe(`${BASE}fusionflow/assets/a.png?signature=1`)
-    await bytes.find(cell("b"), "asset")
+    expect(await bytes.resolveUrl(cell("a"), "asset")).toBe(`${BASE}fusionflow/assets/a.png?signature=1`)
+    await bytes.resolveUrl(cell("b"), "asset")
     expect(asked.filter((url) => url.includes("probe"))).toEqual([`${BASE}fusionflow/probe?nonce=${"ab".repeat(16)}`])
     expect(ofType(sent, "media")).toEqual([])
   })
@@ -104,7 +104,10 @@ describe("bytes", () => {
           message.type === "media" ? { more: { media_type: "image/png" }, buffer: new Uint8Array([1, 2, 3]) } : null,
         server,
       )
-      const [url, again] = await Promise.all([bytes.find(cell("a"), "preview"), bytes.find(cell("a"), "preview")])
+      const [url, again] = await Promise.all([
+        bytes.resolveUrl(cell("a"), "preview"),
+        bytes.resolveUrl(cell("a"), "preview"),
+      ])
       expect(url).toMatch(/^blob:/)
       expect(again).toBe(url)
       expect(ofType(sent, "media")).toHaveLength(1)
@@ -119,17 +122,20 @@ describe("bytes", () => {
       const signed = message.sha256.map((one) => [one, { url: `fusionflow/assets/${one}.png?signature=2` }])
       return { more: { urls: Object.fromEntries(signed) } }
     }, probes("yes"))
-    const old = await Promise.all([bytes.find(cell("a"), "asset"), bytes.find(cell("b"), "asset")])
-    const fresh = await Promise.all([bytes.renew(cell("a"), "asset", old[0]), bytes.renew(cell("b"), "asset", old[1])])
+    const old = await Promise.all([bytes.resolveUrl(cell("a"), "asset"), bytes.resolveUrl(cell("b"), "asset")])
+    const fresh = await Promise.all([
+      bytes.refreshUrl(cell("a"), "asset", old[0]),
+      bytes.refreshUrl(cell("b"), "asset", old[1]),
+    ])
     expect(fresh).toEqual(["a", "b"].map((one) => `${BASE}fusionflow/assets/${one}.png?signature=2`))
     expect(ofType(sent, "sign")).toMatchObject([{ sha256: ["a", "b"] }])
     // Another view of the same bytes that still has the old address takes the new one without asking.
-    expect(await bytes.renew(cell("a"), "asset", old[0])).toBe(fresh[0])
+    expect(await bytes.refreshUrl(cell("a"), "asset", old[0])).toBe(fresh[0])
     const dead: MediaAddress = { sha256: "a" }
-    await expect(bytes.renew(dead, "asset", fresh[0] as string)).rejects.toThrow("They are gone.")
+    await expect(bytes.refreshUrl(dead, "asset", fresh[0] as string)).rejects.toThrow("They are gone.")
     expect(ofType(sent, "sign")).toHaveLength(1)
     pass(120_000)
-    await bytes.renew(dead, "asset", fresh[0] as string).catch(() => undefined)
+    await bytes.refreshUrl(dead, "asset", fresh[0] as string).catch(() => undefined)
     expect(ofType(sent, "sign")).toHaveLength(2)
   })
 
@@ -140,7 +146,7 @@ describe("bytes", () => {
       if (message.sha256.includes("gone")) return { more: { error: { code: "lost", message: "They are gone." } } }
       return { more: { urls: Object.fromEntries(message.sha256.map((one) => [one, { url: `fusionflow/${one}` }])) } }
     }, probes("yes"))
-    const found = await Promise.allSettled(["a", "gone", "b"].map((one) => bytes.find({ sha256: one }, "asset")))
+    const found = await Promise.allSettled(["a", "gone", "b"].map((one) => bytes.resolveUrl({ sha256: one }, "asset")))
     expect(found.map((one) => (one.status === "fulfilled" ? one.value : "lost"))).toEqual([
       `${BASE}fusionflow/a`,
       "lost",
@@ -153,8 +159,8 @@ describe("bytes", () => {
       (message) => (message.type === "sign" ? { more: { urls: { a: { preview_url: "fusionflow/p" } } } } : null),
       probes("yes"),
     )
-    expect(await bytes.find({ sha256: "a" }, "preview")).toBe(`${BASE}fusionflow/p`)
-    await expect(bytes.find({}, "asset")).rejects.toThrow(BytesNotFoundError)
+    expect(await bytes.resolveUrl({ sha256: "a" }, "preview")).toBe(`${BASE}fusionflow/p`)
+    await expect(bytes.resolveUrl({}, "asset")).rejects.toThrow(BytesNotFoundError)
   })
 
   it("of the kernel that nobody shows are let go, the oldest first, and those that are shown are kept", async () => {
@@ -167,15 +173,15 @@ describe("bytes", () => {
         () => null,
         250,
       )
-      const a = await bytes.find({ sha256: "a" }, "asset")
-      const release = bytes.hold(a)
-      const b = await bytes.find({ sha256: "b" }, "asset")
-      await bytes.find({ sha256: "c" }, "asset")
+      const a = await bytes.resolveUrl({ sha256: "a" }, "asset")
+      const release = bytes.retain(a)
+      const b = await bytes.resolveUrl({ sha256: "b" }, "asset")
+      await bytes.resolveUrl({ sha256: "c" }, "asset")
       expect(revoked).toEqual([b])
-      const d = await bytes.find({ sha256: "d" }, "asset")
+      const d = await bytes.resolveUrl({ sha256: "d" }, "asset")
       expect(revoked).not.toContain(a)
       release()
-      await bytes.find({ sha256: "e" }, "asset")
+      await bytes.resolveUrl({ sha256: "e" }, "asset")
       expect(revoked).toContain(a)
       expect(revoked).not.toContain(d)
     } finally {

@@ -51,9 +51,9 @@ describe("estimates", () => {
 
   it("make a chip of its own, which says why it is one", () => {
     const run = reduceRunEvents(emptyRuns, [running({ expected })]).nodes.get("a")
-    const facts = { node: {} as never, type: undefined, plan: undefined, run, results: undefined, isAsked: false }
+    const facts = { node: {} as never, type: undefined, plan: undefined, run, results: undefined, isRequested: false }
     const [chip] = statusChips(facts)
-    expect(chip).toMatchObject({ isGuessed: true })
+    expect(chip).toMatchObject({ isEstimated: true })
     expect(chip?.title).toContain("does not say")
   })
 })
@@ -63,16 +63,16 @@ describe("pictures in the making", () => {
     const revoked = vi.spyOn(URL, "revokeObjectURL")
     const previews = new Previews()
     const buffer = new DataView(new ArrayBuffer(4))
-    const urls = [1, 2, 3].map(() => previews.placed([running({ preview: 0 })], [buffer])[0]?.preview_url)
+    const urls = [1, 2, 3].map(() => previews.withPreviewUrls([running({ preview: 0 })], [buffer])[0]?.preview_url)
     expect(new Set(urls).size).toBe(3)
     expect(revoked.mock.calls.flat()).toEqual([urls[0]])
-    previews.placed([{ kind: "job-end", run_id: "r", node_id: "a", state: "succeeded" }], [])
+    previews.withPreviewUrls([{ kind: "job-end", run_id: "r", node_id: "a", state: "succeeded" }], [])
     expect(revoked.mock.calls.flat()).toEqual(urls)
     revoked.mockRestore()
   })
 
   it("leave events without one as they are", () => {
     const event = running({ progress: 0.5 })
-    expect(new Previews().placed([event], [])[0]).toBe(event)
+    expect(new Previews().withPreviewUrls([event], [])[0]).toBe(event)
   })
 })

@@ -41,7 +41,7 @@ function stateAfter(edits: Edit[], pictures: number): CanvasState {
     ...state,
     catalog,
     runs: withResults(emptyRuns, { still: jobs }),
-    shared: { ...state.shared, shown: applyEdits(emptyDocument, edits).document },
+    shared: { ...state.shared, document: applyEdits(emptyDocument, edits).document },
   }
 }
 
@@ -58,10 +58,12 @@ describe("a mask", () => {
   it("is wired into its port by one step, and painted again it goes into the same node", () => {
     const first = maskEdits(stateAfter(SETUP, 1), "edit", "mask", ASSET, { x: 0, y: 0 })
     const after = stateAfter([...SETUP, ...first], 1)
-    expect(after.shared.shown.edges).toContainEqual(expect.objectContaining({ target: "edit", targetHandle: "mask" }))
+    expect(after.shared.document.edges).toContainEqual(
+      expect.objectContaining({ target: "edit", targetHandle: "mask" }),
+    )
     expect(maskBasis(after, "edit", "mask").mask).toMatchObject({ sha256: ASSET.sha256 })
-    const again = applyEdits(after.shared.shown, maskEdits(after, "edit", "mask", OTHER, { x: 0, y: 0 })).document
-    expect(again.nodes.size).toBe(after.shared.shown.nodes.size)
+    const again = applyEdits(after.shared.document, maskEdits(after, "edit", "mask", OTHER, { x: 0, y: 0 })).document
+    expect(again.nodes.size).toBe(after.shared.document.nodes.size)
     expect([...again.nodes.values()].at(-1)?.params).toMatchObject({ name: "mask", asset: OTHER })
   })
 
@@ -80,7 +82,7 @@ describe("a mask", () => {
       [...SETUP, second, holder("mask"), wire("edit"), wire("second")],
     ]) {
       const state = stateAfter(setup, 1)
-      const done = applyEdits(state.shared.shown, maskEdits(state, "edit", "mask", OTHER, { x: 0, y: 0 })).document
+      const done = applyEdits(state.shared.document, maskEdits(state, "edit", "mask", OTHER, { x: 0, y: 0 })).document
       expect(done.nodes.get("own")?.params.asset).toEqual(ASSET)
       expect(done.edges.filter((one) => one.target === "edit" && one.targetHandle === "mask")).toHaveLength(1)
     }

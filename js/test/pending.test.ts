@@ -143,7 +143,7 @@ describe("two views and a kernel", () => {
         for (const view of world.views) {
           expect(view.asked).toBeNull()
           expect(view.shared.pending).toEqual([])
-          expect(toWire(view.shared.shown)).toEqual(toWire(world.document))
+          expect(toWire(view.shared.document)).toEqual(toWire(world.document))
         }
       }),
       { numRuns: 300 },
@@ -157,7 +157,7 @@ describe("two views and a kernel", () => {
         world.drain()
         for (const view of world.views) {
           expect(view.shared.pending).toEqual([])
-          expect(toWire(view.shared.shown)).toEqual(toWire(world.document))
+          expect(toWire(view.shared.document)).toEqual(toWire(world.document))
         }
       }),
       { numRuns: 300 },
@@ -168,6 +168,6 @@ describe("two views and a kernel", () => {
     const edits: Edit[] = [{ kind: "add_node", node: { id: "a", type: "text" } }]
     const before = addPendingEdits({ ...emptySharedDocument, rev: 0 }, { id: "m", edits })
     const after = confirmEdits(before, { type: "edits", rev: 1, origin: "me", id: "m", edits, history })
-    expect(after !== "gap" && after.shown).toBe(before.shown)
+    expect(after !== "gap" && after.document).toBe(before.document)
   })
 })

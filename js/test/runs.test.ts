@@ -42,8 +42,10 @@ describe("run events", () => {
 
   it("take the place of the view's own word, and an error takes it back", () => {
     const asked = markRequested(emptyRuns, ["a", "b"], "m1")
-    expect([...reduceRunEvents(asked, [{ kind: "run-start", run_id: "r", scope: ["a"] }]).asked.keys()]).toEqual(["b"])
-    expect(clearRequested(asked, "m1").asked.size).toBe(0)
+    expect([...reduceRunEvents(asked, [{ kind: "run-start", run_id: "r", scope: ["a"] }]).requested.keys()]).toEqual([
+      "b",
+    ])
+    expect(clearRequested(asked, "m1").requested.size).toBe(0)
     expect(clearRequested(asked, "m2")).toBe(asked)
   })
 })

@@ -24,11 +24,11 @@ describe("a session", () => {
   it("shows an edit at once, and has nothing pending when the kernel has confirmed it", () => {
     const { kernel, session, state } = opened()
     session.edit([{ kind: "set_param", node_id: "hero", name: "guidance", value: 5 }])
-    expect(state().shared.shown.nodes.get("hero")?.params.guidance).toBe(5)
+    expect(state().shared.document.nodes.get("hero")?.params.guidance).toBe(5)
     expect(state().shared.pending).toHaveLength(1)
     vi.advanceTimersByTime(50)
     expect(state().shared.pending).toHaveLength(0)
-    expect(toWire(state().shared.shown)).toEqual(toWire(kernel.document))
+    expect(toWire(state().shared.document)).toEqual(toWire(kernel.document))
   })
 
   it("keeps two views of one kernel in step, and undo is theirs together", () => {
@@ -39,20 +39,20 @@ describe("a session", () => {
     other.edit([{ kind: "set_param", node_id: "hero", name: "guidance", value: 5 }])
     vi.advanceTimersByTime(100)
     for (const one of [session, other])
-      expect(toWire(one.store.getState().shared.shown)).toEqual(toWire(kernel.document))
+      expect(toWire(one.store.getState().shared.document)).toEqual(toWire(kernel.document))
     expect(other.store.getState().notice?.tone).toBe("bad")
     editing.undo()
     vi.advanceTimersByTime(100)
-    expect(state().shared.shown.edges).toHaveLength(6)
-    expect(other.store.getState().shared.shown.nodes.has("hero")).toBe(true)
+    expect(state().shared.document.edges).toHaveLength(6)
+    expect(other.store.getState().shared.document.nodes.has("hero")).toBe(true)
   })
 
   it("says so in the frame of the click, follows the run, and ends with what the kernel gave", () => {
     const { state, editing } = opened()
     editing.run(["film"])
-    expect(state().runs.asked.has("film")).toBe(true)
+    expect(state().runs.requested.has("film")).toBe(true)
     vi.advanceTimersByTime(600)
-    expect(state().runs.asked.size).toBe(0)
+    expect(state().runs.requested.size).toBe(0)
     expect(state().runs.nodes.get("film")?.jobs.get("")?.progress).toBeGreaterThan(0)
     vi.advanceTimersByTime(6000)
     expect(state().plan.nodes.film?.state).toBe("fresh")
@@ -61,7 +61,7 @@ describe("a session", () => {
 
   it("cancels a run, and what was finished stays", () => {
     const { state, editing } = opened()
-    editing.again(["film"])
+    editing.runAgain(["film"])
     vi.advanceTimersByTime(300)
     editing.cancel()
     vi.advanceTimersByTime(1000)
@@ -91,19 +91,19 @@ describe("a session", () => {
     kernel.rev += 1
     kernel.edit([{ kind: "set_variable", name: "time", value: "noon" }]) // a gap: the view asks, nobody answers
     vi.advanceTimersByTime(6000)
-    expect(state().isAway).toBe(true)
-    expect(state().shared.shown.nodes.size).toBe(7)
+    expect(state().isDisconnected).toBe(true)
+    expect(state().shared.document.nodes.size).toBe(7)
     kernel.isSilent = false
     vi.advanceTimersByTime(6000)
-    expect(state().isAway).toBe(false)
-    expect(state().shared.shown.variables.time).toBe("noon")
+    expect(state().isDisconnected).toBe(false)
+    expect(state().shared.document.variables.time).toBe("noon")
   })
 
   it("asks again what was lost on the way, and sends nothing twice that does something", async () => {
     const { kernel, session } = opened()
     kernel.isSilent = true
-    const answer = session.ask({ type: "ask", what: "tape", of: "all" })
-    session.request({ type: "run", targets: ["film"] })
+    const answer = session.request({ type: "ask", what: "tape", of: "all" })
+    session.requestOrNotify({ type: "run", targets: ["film"] })
     const sent = (type: string) => kernel.sent.filter((one) => one.type === type && "id" in one).length
     const before = sent("ask")
     vi.advanceTimersByTime(4900)
@@ -122,9 +122,9 @@ describe("a session", () => {
     kernel.isSilent = true
     session.edit([{ kind: "set_variable", name: "time", value: "dawn" }])
     vi.advanceTimersByTime(4000)
-    expect(state().isAway).toBe(false)
+    expect(state().isDisconnected).toBe(false)
     vi.advanceTimersByTime(2000)
-    expect(state().isAway).toBe(true)
+    expect(state().isDisconnected).toBe(true)
   })
 
   it("leaves no listener and no timer behind", () => {
@@ -137,7 +137,7 @@ describe("a session", () => {
       },
     }
     const session = new Session(channel)
-    session.say("hello")
+    session.notify("hello")
     session.edit([{ kind: "set_variable", name: "time", value: "dawn" }])
     session.close()
     expect(listeners.size).toBe(0)
@@ -168,11 +168,11 @@ describe("editing", () => {
     const type = state().catalog.get("generate_video")
     if (!type) throw new Error("no type")
     const id = editing.place(type, { x: 0, y: 0 }, { nodeId: "hero", port: "image", side: "source", type: "image" })
-    const node = state().shared.shown.nodes.get(id ?? "")
+    const node = state().shared.document.nodes.get(id ?? "")
     expect(state().models.get(String(node?.params.model))?.tasks).toContain("image-to-video")
     expect(node?.params.seed).toBe(2 ** 30)
     expect(
-      state().shared.shown.edges.some(
+      state().shared.document.edges.some(
         (one) => one.source === "hero" && one.target === id && one.targetHandle === "image",
       ),
     ).toBe(true)
@@ -195,7 +195,7 @@ describe("editing", () => {
     const type = state().catalog.get("generate_video")
     if (!type) throw new Error("no type")
     const id = editing.place(type, { x: 0, y: 0 }) ?? ""
-    const tasks = () => state().models.get(String(state().shared.shown.nodes.get(id)?.params.model))?.tasks
+    const tasks = () => state().models.get(String(state().shared.document.nodes.get(id)?.params.model))?.tasks
     expect(tasks()).toContain("text-to-video")
     editing.connect({ source: "hero", sourceHandle: "image", target: id, targetHandle: "image" })
     expect(tasks()).toContain("image-to-video")
@@ -208,7 +208,7 @@ describe("editing", () => {
     const text = one.editing.copy() ?? ""
     expect(two.editing.paste(text, { x: 50, y: 60 })).toBe(true)
     vi.advanceTimersByTime(50)
-    const { nodes, edges, looks } = two.state().shared.shown
+    const { nodes, edges, looks } = two.state().shared.document
     expect([...nodes.keys()]).toEqual(["text_1", "generate_image_1"])
     expect(edges).toHaveLength(1)
     expect(looks.get("text_1")).toMatchObject({ x: 50, y: 60 })
@@ -219,20 +219,20 @@ describe("editing", () => {
     const { editing, session, state } = opened()
     session.edit([{ kind: "set_param", node_id: "hero", name: "seed", value: 7 }])
     editing.setSeedLocked("hero", true)
-    editing.again(["hero"])
-    expect(state().shared.shown.nodes.get("hero")).toMatchObject({ take: 1, params: { seed: 7 } })
+    editing.runAgain(["hero"])
+    expect(state().shared.document.nodes.get("hero")).toMatchObject({ take: 1, params: { seed: 7 } })
     editing.setSeedLocked("hero", false)
-    editing.again(["hero"])
-    expect(state().shared.shown.nodes.get("hero")).toMatchObject({ take: 2, params: { seed: 2 ** 30 } })
+    editing.runAgain(["hero"])
+    expect(state().shared.document.nodes.get("hero")).toMatchObject({ take: 2, params: { seed: 2 ** 30 } })
   })
 
   it("tidies so that every edge goes from left to right and no nodes overlap", async () => {
     const { editing, state } = opened()
     editing.session.store.setState({ layering: dagreLayout })
     await editing.tidy()
-    const rects = editing.rects(state().shared.shown.nodes.keys())
+    const rects = editing.rects(state().shared.document.nodes.keys())
     const by = new Map(rects.map((rect) => [rect.id, rect]))
-    for (const edge of state().shared.shown.edges) {
+    for (const edge of state().shared.document.edges) {
       const [from, to] = [by.get(edge.source), by.get(edge.target)]
       expect((from?.x ?? 0) + (from?.width ?? 0)).toBeLessThan(to?.x ?? 0)
     }

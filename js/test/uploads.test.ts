@@ -92,7 +92,7 @@ describe("an upload", () => {
     target: { kind: "place", at: HERE },
     phase: "waiting",
     progress: null,
-    problem: null,
+    error: null,
   }
   const from: Uploads = new Map([["u", upload]])
 
@@ -155,7 +155,7 @@ describe("an upload", () => {
     const session = new Session(channel)
     session.store.setState({
       catalog,
-      shared: { ...session.store.getState().shared, shown: document },
+      shared: { ...session.store.getState().shared, document: document },
       bytes: { nonce: "n", answer: "yes", has_bucket: how.bucket ?? false },
     })
     const fetcher = (async () => Response.json({ answer: how.hasServer ? "yes" : "no" })) as unknown as typeof fetch
@@ -166,7 +166,7 @@ describe("an upload", () => {
         puts.push(`${asked[0]} ${asked[2]["Content-Type"]}`)
         return how.put ? how.put(...asked) : Promise.resolve()
       },
-      see: () => Promise.resolve({ facts: { width: 9, height: 6, duration_s: null }, preview: new ArrayBuffer(5) }),
+      inspect: () => Promise.resolve({ facts: { width: 9, height: 6, duration_s: null }, preview: new ArrayBuffer(5) }),
     }
     const bytes = new MediaBytes(session, fetcher, "https://hub.example/")
     const uploader = new Uploader(session, new Editing(session, new DerivedState()), bytes, ways)
@@ -253,7 +253,7 @@ describe("an upload", () => {
     const [id] = uploader.add([file("a.png", 3)], place)
     await until((uploads) => [...uploads.values()][0]?.phase === "failed")
     expect(puts).toHaveLength(2)
-    expect(session.store.getState().uploads.get(id ?? "")?.problem).toBe("This address has expired.")
+    expect(session.store.getState().uploads.get(id ?? "")?.error).toBe("This address has expired.")
     expect(edits(sent)).toEqual([])
     uploader.cancel(id ?? "")
     expect(session.store.getState().uploads.size).toBe(0)

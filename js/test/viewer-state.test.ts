@@ -40,7 +40,7 @@ describe("what is looked at", () => {
 
   it("is gone when its node is", async () => {
     const { session, state, derived, looking } = await opened("city")
-    looking.lookAtNode("hero")
+    looking.openNode("hero")
     const [ref] = state().viewing?.refs ?? []
     session.edit([{ kind: "remove_node", node_id: "hero" }])
     expect(ref && resolveResult(state(), derived, ref)).toBeNull()
@@ -48,7 +48,7 @@ describe("what is looked at", () => {
 
   it("goes round: after the last result comes the first", async () => {
     const { state, looking } = await opened("city")
-    looking.lookAtNode("still")
+    looking.openNode("still")
     const first = state().viewing?.refs[0] as ResultRef
     for (let i = 0; i < 3; i++) {
       const shown = looking.shown(state().viewing?.refs[0] as ResultRef)
@@ -59,9 +59,9 @@ describe("what is looked at", () => {
 
   it("crosses to the tape and goes through its frames, also from one the strip no longer holds", async () => {
     const { state, derived, looking } = await opened("city")
-    looking.lookAtNode("hero")
+    looking.openNode("hero")
     const shown = looking.shown(state().viewing?.refs[0] as ResultRef)
-    if (shown) looking.cross(shown)
+    if (shown) looking.switchRow(shown)
     const [ref] = state().viewing?.refs ?? []
     expect(ref?.kind).toBe("tape")
     const old = { ...state().tape.frames[0], generation_id: "long ago" } as never
@@ -83,7 +83,7 @@ describe("what is compared", () => {
     const { state, looking } = await opened("city")
     looking.compareNode("hero")
     expect(state().viewing).toBeNull()
-    looking.mark({ kind: "node", nodeId: "film", key: "" })
+    looking.toggleMark({ kind: "node", nodeId: "film", key: "" })
     expect(state().marked).toEqual([])
     expect(state().notice?.text).toBe("Only pictures can be compared.")
     looking.compareNode("still")

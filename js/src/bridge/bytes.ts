@@ -18,15 +18,15 @@ export type MediaAddress = Pick<ResultCell, "sha256" | "url" | "preview_url" | "
 /** Nobody has these bytes, or nobody said so in time. */
 export class BytesNotFoundError extends Error {}
 
-const MOST_KEPT_BYTES = 256 << 20
-const MOST_ADDRESSES = 5000
+const MAX_CACHED_BYTES = 256 << 20
+const MAX_ADDRESSES = 5000
 /** Signed so lately and failing all the same: it is not the signature. */
 const FRESH_MS = 60_000
 /** The kernel signs no more by one message. */
-const MOST_SIGNED = 500
-const MEDIA_PATIENCE_MS = 180_000
+const MAX_SIGNED_PER_MESSAGE = 500
+const MEDIA_TIMEOUT_MS = 180_000
 
-interface Kept {
+interface CachedUrl {
   url: string
   size: number
   users: number
@@ -42,8 +42,8 @@ export class MediaBytes {
   readonly #signedAt = new Map<string, number>()
   #signing: { sha256: Set<string>; answer: Promise<Signed> } | null = null
   /** Object URLs over the kernel's buffers, the least recently used first. */
-  readonly #kept = new Map<string, Kept>()
-  readonly #coming = new Map<string, Promise<Kept>>()
+  readonly #objectUrls = new Map<string, CachedUrl>()
+  readonly #loading = new Map<string, Promise<CachedUrl>>()
   #isClosed = false
 
   constructor(
@@ -51,7 +51,7 @@ export class MediaBytes {
     private readonly fetcher: typeof fetch = (...asked) => fetch(...asked),
     base?: string,
     private readonly clock: () => number = Date.now,
-    private readonly mostKeptBytes = MOST_KEPT_BYTES,
+    private readonly mostKeptBytes = MAX_CACHED_BYTES,
   ) {
     this.base = base ?? (typeof document === "undefined" ? "" : serverBaseUrl(currentPage()))
   }
@@ -63,7 +63,7 @@ export class MediaBytes {
     if (this.#probe?.nonce === facts.nonce) return this.#probe.source
     const probe = {
       nonce: facts.nonce,
-      source: this.#asked(facts.nonce, facts.answer),
+      source: this.#probeServer(facts.nonce, facts.answer),
       found: null as BytesSource | null,
     }
     this.#probe = probe
@@ -73,7 +73,7 @@ export class MediaBytes {
     return probe.source
   }
 
-  async #asked(nonce: string, answer: string): Promise<BytesSource> {
+  async #probeServer(nonce: string, answer: string): Promise<BytesSource> {
     try {
       const response = await this.fetcher(`${this.base}fusionflow/probe?nonce=${encodeURIComponent(nonce)}`, {
         credentials: "same-origin",
@@ -98,15 +98,15 @@ export class MediaBytes {
   }
 
   /** The address that is known now, without asking anybody; null where somebody must be asked. */
-  now(cell: MediaAddress, use: MediaUse): string | null {
+  cachedUrl(cell: MediaAddress, use: MediaUse): string | null {
     const offered = offeredUrl(cell, use)
     if (offered && isAbsoluteUrl(offered)) return offered
     const key = bytesKey(cell, use)
-    const kept = this.#kept.get(key)
+    const kept = this.#objectUrls.get(key)
     if (kept) return kept.url
     if (!offered && !this.#addresses.has(key)) return null
     // Without a digest nobody could be asked: the address is all there is.
-    if (this.#probe?.found === "server" || !cell.sha256) return resolveUrl(this.base, this.#remember(key, offered))
+    if (this.#probe?.found === "server" || !cell.sha256) return resolveUrl(this.base, this.#cacheAddress(key, offered))
     return null
   }
 
@@ -115,19 +115,19 @@ export class MediaBytes {
    *
    * Rejects with `LostBytesError` where nobody gives any.
    */
-  async find(cell: MediaAddress, use: MediaUse): Promise<string> {
-    const known = this.now(cell, use)
+  async resolveUrl(cell: MediaAddress, use: MediaUse): Promise<string> {
+    const known = this.cachedUrl(cell, use)
     if (known !== null) return known
     if (!cell.sha256) throw new BytesNotFoundError("This result has no bytes.")
     if ((await this.source()) === "server") {
-      const found = this.now(cell, use) ?? (await this.#signed(cell.sha256, use))
+      const found = this.cachedUrl(cell, use) ?? (await this.#signedUrl(cell.sha256, use))
       if (found !== null) return found
     }
     return (await this.#fromKernel(cell.sha256, use)).url
   }
 
   /** Another address where this one failed: a newer one, one that is signed again, else the kernel's bytes. */
-  async renew(cell: MediaAddress, use: MediaUse, failed: string): Promise<string> {
+  async refreshUrl(cell: MediaAddress, use: MediaUse, failed: string): Promise<string> {
     const { sha256 } = cell
     if (!sha256 || failed.startsWith("blob:")) throw new BytesNotFoundError("These bytes cannot be shown.")
     const key = bytesKey(cell, use)
@@ -140,23 +140,23 @@ export class MediaBytes {
     }
     this.#addresses.delete(key)
     const isFresh = this.clock() - (this.#signedAt.get(key) ?? Number.NEGATIVE_INFINITY) < FRESH_MS
-    const found = isFresh ? null : await this.#signed(sha256, use)
+    const found = isFresh ? null : await this.#signedUrl(sha256, use)
     if (found !== null && found !== failed) return found
     return (await this.#fromKernel(sha256, use)).url
   }
 
   /** The bytes themselves. */
   async read(cell: MediaAddress, use: MediaUse = "asset"): Promise<Blob> {
-    const url = await this.find(cell, use)
-    let response = await this.#got(url)
+    const url = await this.resolveUrl(cell, use)
+    let response = await this.#fetch(url)
     if (!response?.ok) {
-      response = await this.#got(await this.renew(cell, use, url))
+      response = await this.#fetch(await this.refreshUrl(cell, use, url))
       if (!response?.ok) throw new BytesNotFoundError("The bytes of this result are not to be had.")
     }
     return response.blob()
   }
 
-  async #got(url: string): Promise<Response | null> {
+  async #fetch(url: string): Promise<Response | null> {
     try {
       return await this.fetcher(url, { credentials: "same-origin" })
     } catch (error) {
@@ -166,35 +166,35 @@ export class MediaBytes {
   }
 
   /** Say that an address is shown; returns how to say that it is no more. */
-  hold(url: string): () => void {
-    const entry = [...this.#kept].find(([, kept]) => kept.url === url)
+  retain(url: string): () => void {
+    const entry = [...this.#objectUrls].find(([, kept]) => kept.url === url)
     if (!entry) return () => undefined
     const [key, kept] = entry
     kept.users += 1
-    this.#kept.delete(key)
-    this.#kept.set(key, kept)
+    this.#objectUrls.delete(key)
+    this.#objectUrls.set(key, kept)
     let isHeld = true
     return () => {
       if (!isHeld) return
       isHeld = false
       kept.users -= 1
-      this.#trim()
+      this.#evict()
     }
   }
 
   /** Revoke everything. */
   close(): void {
     this.#isClosed = true
-    for (const kept of this.#kept.values()) URL.revokeObjectURL(kept.url)
-    this.#kept.clear()
+    for (const kept of this.#objectUrls.values()) URL.revokeObjectURL(kept.url)
+    this.#objectUrls.clear()
   }
 
-  #remember(key: string, offered: string | undefined): string {
+  #cacheAddress(key: string, offered: string | undefined): string {
     const known = this.#addresses.get(key)
     if (known !== undefined) return known
     const address = offered ?? ""
     this.#addresses.set(key, address)
-    if (this.#addresses.size > MOST_ADDRESSES) {
+    if (this.#addresses.size > MAX_ADDRESSES) {
       for (const oldest of this.#addresses.keys()) {
         this.#addresses.delete(oldest)
         break
@@ -203,7 +203,7 @@ export class MediaBytes {
     return address
   }
 
-  async #signed(sha256: string, use: MediaUse): Promise<string | null> {
+  async #signedUrl(sha256: string, use: MediaUse): Promise<string | null> {
     const signed = (await this.#sign(sha256))[sha256]
     for (const one of ["asset", "preview"] as const) {
       const address = one === "asset" ? signed?.url : signed?.preview_url
@@ -217,13 +217,13 @@ export class MediaBytes {
 
   /** What is to be signed before the next task goes in one message. */
   #sign(sha256: string): Promise<Signed> {
-    if (!this.#signing || this.#signing.sha256.size >= MOST_SIGNED) {
+    if (!this.#signing || this.#signing.sha256.size >= MAX_SIGNED_PER_MESSAGE) {
       const wanted = new Set<string>()
       const mine = {
         sha256: wanted,
         answer: new Promise<void>((go) => setTimeout(go)).then(() => {
           if (this.#signing === mine) this.#signing = null
-          return this.#signedAll([...wanted])
+          return this.#signBatch([...wanted])
         }),
       }
       this.#signing = mine
@@ -233,53 +233,53 @@ export class MediaBytes {
   }
 
   /** One that is lost makes the kernel refuse all: then each is asked for by itself. Lost ones are left out. */
-  async #signedAll(sha256: string[]): Promise<Signed> {
+  async #signBatch(sha256: string[]): Promise<Signed> {
     try {
-      const { reply } = await this.session.ask({ type: "sign", sha256 })
+      const { reply } = await this.session.request({ type: "sign", sha256 })
       return (reply.urls ?? {}) as Signed
     } catch (error) {
       // A kernel that says nothing says nothing of each by itself either.
       if (!(error instanceof KernelError) || ["silence", "closed"].includes(error.facts.code)) throw error
       if (sha256.length === 1) return {}
-      return Object.assign({}, ...(await Promise.all(sha256.map((one) => this.#signedAll([one])))))
+      return Object.assign({}, ...(await Promise.all(sha256.map((one) => this.#signBatch([one])))))
     }
   }
 
-  #fromKernel(sha256: string, use: MediaUse): Promise<Kept> {
+  #fromKernel(sha256: string, use: MediaUse): Promise<CachedUrl> {
     const key = `${use} ${sha256}`
-    const kept = this.#kept.get(key)
+    const kept = this.#objectUrls.get(key)
     if (kept) return Promise.resolve(kept)
-    const known = this.#coming.get(key)
+    const known = this.#loading.get(key)
     if (known) return known
-    const coming = this.#asBuffer(sha256, use)
+    const coming = this.#readFromKernel(sha256, use)
       .then((blob) => {
         const made = { url: URL.createObjectURL(blob), size: blob.size, users: 0 }
         if (this.#isClosed) URL.revokeObjectURL(made.url)
-        else this.#kept.set(key, made)
-        this.#trim(made)
+        else this.#objectUrls.set(key, made)
+        this.#evict(made)
         return made
       })
-      .finally(() => this.#coming.delete(key))
-    this.#coming.set(key, coming)
+      .finally(() => this.#loading.delete(key))
+    this.#loading.set(key, coming)
     return coming
   }
 
-  async #asBuffer(sha256: string, use: MediaUse): Promise<Blob> {
-    const { reply, buffers } = await this.session.ask({ type: "media", sha256, use }, undefined, MEDIA_PATIENCE_MS)
+  async #readFromKernel(sha256: string, use: MediaUse): Promise<Blob> {
+    const { reply, buffers } = await this.session.request({ type: "media", sha256, use }, undefined, MEDIA_TIMEOUT_MS)
     const [buffer] = buffers
     if (!buffer) throw new BytesNotFoundError("The kernel gave no bytes.")
     return new Blob([buffer as DataView<ArrayBuffer>], { type: String(reply.media_type ?? "") })
   }
 
   /** Let the oldest go that nobody shows, until what is kept is little enough. */
-  #trim(newest?: Kept): void {
+  #evict(newest?: CachedUrl): void {
     let size = 0
-    for (const kept of this.#kept.values()) size += kept.size
-    for (const [key, kept] of this.#kept) {
+    for (const kept of this.#objectUrls.values()) size += kept.size
+    for (const [key, kept] of this.#objectUrls) {
       if (size <= this.mostKeptBytes) return
       if (kept.users > 0 || kept === newest) continue
       URL.revokeObjectURL(kept.url)
-      this.#kept.delete(key)
+      this.#objectUrls.delete(key)
       size -= kept.size
     }
   }

@@ -17,7 +17,7 @@ export interface Bridge {
   store: CanvasStore
   derived: DerivedState
   editing: Editing
-  looking: ViewerCommands
+  viewer: ViewerCommands
   /** Where the bytes of results come from. */
   bytes: MediaBytes
   /** How files of a person's own come into the store. */
@@ -38,7 +38,7 @@ export function createBridge(channel: Channel): Bridge {
     store: session.store,
     derived,
     editing,
-    looking: new ViewerCommands(session, derived),
+    viewer: new ViewerCommands(session, derived),
     bytes,
     uploader: new Uploader(session, editing, bytes),
     root: { current: null },

@@ -12,18 +12,18 @@ export interface FileInspection {
 const PREVIEW_PX = 256
 const QUALITY = 0.8
 /** A film that the browser cannot play says nothing at all. */
-const PATIENCE_MS = 15_000
+const TIMEOUT_MS = 15_000
 /** First frames are often black. */
 const POSTER_AT_S = 1
 
-const NOTHING: FileInspection = { facts: { width: null, height: null, duration_s: null }, preview: null }
+const EMPTY: FileInspection = { facts: { width: null, height: null, duration_s: null }, preview: null }
 
 /** Never rejects: what cannot be seen here the kernel finds out when it opens the file. */
 export async function inspectFile(file: Blob, kind: FileKind, signal: AbortSignal): Promise<FileInspection> {
   try {
     return kind === "image" ? await picture(file) : await played(file, kind, signal)
   } catch {
-    return NOTHING
+    return EMPTY
   }
 }
 
@@ -67,7 +67,7 @@ function told(player: HTMLMediaElement, event: string, signal: AbortSignal): Pro
       stop.abort()
       tell()
     }
-    const timer = setTimeout(() => end(() => reject(new Error(`no ${event}`))), PATIENCE_MS)
+    const timer = setTimeout(() => end(() => reject(new Error(`no ${event}`))), TIMEOUT_MS)
     const fail = () => end(() => reject(new Error(event)))
     player.addEventListener(event, () => end(resolve), { signal: stop.signal })
     player.addEventListener("error", fail, { signal: stop.signal })

@@ -8,12 +8,12 @@ export interface MediaUrl {
   /** Absent until it is known, and where there is none. */
   url: string | undefined
   /** Nobody gives these bytes. */
-  isLost: boolean
+  isMissing: boolean
   /** For the element that shows it: it could not. */
   onError: () => void
 }
 
-interface Found {
+interface ResolvedUrl {
   key: string
   url: string | null
 }
@@ -22,9 +22,10 @@ interface Found {
 export function useBytes(cell: MediaAddress | null | undefined, use: MediaUse, isWanted = true): MediaUrl {
   const { bytes } = useBridge()
   const key = cell && isWanted ? bytesKey(cell, use) : ""
-  const [found, setFound] = useState<Found | null>(null)
+  const [found, setFound] = useState<ResolvedUrl | null>(null)
   const mine = found?.key === key ? found : null
-  const url = key === "" || !cell ? undefined : mine ? (mine.url ?? undefined) : (bytes.now(cell, use) ?? undefined)
+  const url =
+    key === "" || !cell ? undefined : mine ? (mine.url ?? undefined) : (bytes.cachedUrl(cell, use) ?? undefined)
   const isAsking = key !== "" && url === undefined && mine === null
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says all of the cell that matters
@@ -32,20 +33,20 @@ export function useBytes(cell: MediaAddress | null | undefined, use: MediaUse, i
     if (!isAsking || !cell) return
     let isOn = true
     const tell = (url: string | null) => isOn && setFound({ key, url })
-    bytes.find(cell, use).then(tell, () => tell(null))
+    bytes.resolveUrl(cell, use).then(tell, () => tell(null))
     return () => {
       isOn = false
     }
   }, [bytes, key, use, isAsking])
 
-  useEffect(() => (url === undefined ? undefined : bytes.hold(url)), [bytes, url])
+  useEffect(() => (url === undefined ? undefined : bytes.retain(url)), [bytes, url])
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says all of the cell that matters
   const onError = useCallback(() => {
     if (!cell || url === undefined) return
     const tell = (next: string | null) => setFound({ key, url: next })
-    bytes.renew(cell, use, url).then(tell, () => tell(null))
+    bytes.refreshUrl(cell, use, url).then(tell, () => tell(null))
   }, [bytes, key, use, url])
 
-  return { url, isLost: mine?.url === null, onError }
+  return { url, isMissing: mine?.url === null, onError }
 }

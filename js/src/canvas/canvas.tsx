@@ -32,7 +32,7 @@ import { OVERVIEW_MIN_NODES, OVERVIEW_ZOOM, Overview } from "./overview"
 import { UploadPlaceholders } from "./uploads"
 import { fittedViewport, fitView, MAX_ZOOM, MIN_ZOOM } from "./viewport"
 
-const NOTHING: never[] = []
+const EMPTY: never[] = []
 const nodeTypes = { card: NodeCard, group: GroupNode, comment: CommentNode }
 const edgeTypes = { flow: FlowEdge }
 /** React Flow computes the map from these. */
@@ -40,7 +40,7 @@ const MAP = { width: 176, height: 108 }
 const SNAP: [number, number] = [8, 8]
 const mapClass = (node: { type?: string }) => `is-${node.type}`
 /** A map of more would cost more than it shows. */
-const MOST_ON_MAP = 1500
+const MAX_MINIMAP_NODES = 1500
 
 export function Canvas() {
   const bridge = useBridge()
@@ -50,8 +50,8 @@ export function Canvas() {
   const edges = useFlowEdges()
   const { isValidConnection, onConnect, onConnectEnd } = useConnectHandlers()
   const isMapOpen = useCanvas((state) => {
-    const { size } = state.shared.shown.nodes
-    return state.isMapOpen && size > 0 && size <= MOST_ON_MAP
+    const { size } = state.shared.document.nodes
+    return state.isMapOpen && size > 0 && size <= MAX_MINIMAP_NODES
   })
   const isTapeOpen = useCanvas((state) => state.isTapeOpen)
   const dragging = useNodeDrag()
@@ -59,7 +59,7 @@ export function Canvas() {
   const first = useFirstView()
   const [isStarted, setStarted] = useState(false)
   const zoomed = useFlowStore((state) => state.transform[2] < OVERVIEW_ZOOM)
-  const isMany = useCanvas((state) => state.shared.shown.nodes.size > OVERVIEW_MIN_NODES)
+  const isMany = useCanvas((state) => state.shared.document.nodes.size > OVERVIEW_MIN_NODES)
   const isFar = isMany && (isStarted ? zoomed : (first?.zoom ?? 1) < OVERVIEW_ZOOM)
   useFocusTarget()
   useFitAfterFirstNodes(bridge)
@@ -150,8 +150,8 @@ export function Canvas() {
     >
       {first && (
         <ReactFlow
-          nodes={isFar ? NOTHING : nodes}
-          edges={isFar ? NOTHING : edges}
+          nodes={isFar ? EMPTY : nodes}
+          edges={isFar ? EMPTY : edges}
           nodeTypes={nodeTypes}
           edgeTypes={edgeTypes}
           onInit={(instance) => {
@@ -208,10 +208,10 @@ export function Canvas() {
       {isFar && <Overview />}
       <ConnectionHint />
       <DropHint />
-      <Panels middle={() => viewportCenter(bridge, flow)} keys={KEY_BINDINGS} />
+      <Panels viewCenter={() => viewportCenter(bridge, flow)} keys={KEY_BINDINGS} />
       <MaskPanel />
       <CompareBar />
-      <Viewer middle={() => viewportCenter(bridge, flow)} />
+      <Viewer viewCenter={() => viewportCenter(bridge, flow)} />
     </div>
   )
 }
@@ -219,8 +219,8 @@ export function Canvas() {
 /** Where the view stands when the flow first comes; null until it has come and its nodes have places. */
 function useFirstView(): Viewport | null {
   const bridge = useBridge()
-  const isPlaced = useCanvas(({ isReady, layering, shared: { shown } }) => {
-    return isReady && (layering !== null || shown.looks.size >= shown.nodes.size)
+  const isPlaced = useCanvas(({ isReady, layering, shared: { document } }) => {
+    return isReady && (layering !== null || document.looks.size >= document.nodes.size)
   })
   const [first, setFirst] = useState<Viewport | null>(null)
   useLayoutEffect(() => {
@@ -232,10 +232,10 @@ function useFirstView(): Viewport | null {
 /** Show all of what an empty canvas was filled with: a template, or a flow that was pasted. */
 function useFitAfterFirstNodes(bridge: Bridge): void {
   const flow = useReactFlow()
-  const isEmpty = useCanvas((state) => state.isReady && state.shared.shown.nodes.size === 0)
+  const isEmpty = useCanvas((state) => state.isReady && state.shared.document.nodes.size === 0)
   const wasEmpty = useRef(isEmpty)
   useEffect(() => {
-    if (wasEmpty.current && !isEmpty && bridge.store.getState().shared.shown.nodes.size > 1) fitView(bridge, flow)
+    if (wasEmpty.current && !isEmpty && bridge.store.getState().shared.document.nodes.size > 1) fitView(bridge, flow)
     wasEmpty.current = isEmpty
   }, [isEmpty, bridge, flow])
 }
@@ -244,18 +244,18 @@ function useFitAfterFirstNodes(bridge: Bridge): void {
 function useFocusTarget(): void {
   const { store, editing, root } = useBridge()
   const flow = useReactFlow()
-  const sought = useCanvas((state) => state.sought)
+  const focusTarget = useCanvas((state) => state.focusTarget)
   useEffect(() => {
-    if (sought === null) return
-    store.setState({ sought: null })
-    const [rect] = editing.rects([sought])
+    if (focusTarget === null) return
+    store.setState({ focusTarget: null })
+    const [rect] = editing.rects([focusTarget])
     if (!rect) return
     const zoom = Math.max(0.5, flow.getZoom())
     void flow.setCenter(rect.x + rect.width / 2, rect.y + rect.height / 2, { zoom, duration: 160 })
     const timer = setTimeout(
-      () => root.current?.querySelector<HTMLElement>(`[data-id="${sought}"]`)?.focus({ preventScroll: true }),
+      () => root.current?.querySelector<HTMLElement>(`[data-id="${focusTarget}"]`)?.focus({ preventScroll: true }),
       200,
     )
     return () => clearTimeout(timer)
-  }, [sought, store, editing, flow, root])
+  }, [focusTarget, store, editing, flow, root])
 }

@@ -55,5 +55,5 @@ export function useClipboard(): void {
 
 function typeOf({ store }: Bridge, nodeId: string) {
   const { shared, catalog } = store.getState()
-  return catalog.get(shared.shown.nodes.get(nodeId)?.type ?? "")
+  return catalog.get(shared.document.nodes.get(nodeId)?.type ?? "")
 }

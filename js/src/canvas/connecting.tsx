@@ -22,9 +22,9 @@ const edgeFrom = (
 })
 
 /** The loose end that a port holds: its type, and which side it is on. */
-function looseOf({ store }: Bridge, nodeId: string, port: string, side: "source" | "target"): LooseEnd | null {
+function looseEndAt({ store }: Bridge, nodeId: string, port: string, side: "source" | "target"): LooseEnd | null {
   const state = store.getState()
-  const node = state.shared.shown.nodes.get(nodeId)
+  const node = state.shared.document.nodes.get(nodeId)
   const type = node && state.catalog.get(node.type)
   const found = side === "source" ? outputOf(type, port) : inputOf(type, port)
   return found && { nodeId, port, side, type: found.type }
@@ -38,7 +38,7 @@ export function useConnectHandlers() {
   const isValidConnection = useCallback(
     (connection: Parameters<typeof edgeFrom>[0]) => {
       const state = store.getState()
-      return connectionError(state.shared.shown, state.catalog, edgeFrom(connection)) === null
+      return connectionError(state.shared.document, state.catalog, edgeFrom(connection)) === null
     },
     [store],
   )
@@ -47,14 +47,14 @@ export function useConnectHandlers() {
     (event: MouseEvent | TouchEvent, end: FinalConnectionState) => {
       if (end.isValid || !end.fromNode || !end.fromHandle) return
       const side = end.fromHandle.type
-      const loose = looseOf(bridge, end.fromNode.id, end.fromHandle.id ?? "", side)
+      const loose = looseEndAt(bridge, end.fromNode.id, end.fromHandle.id ?? "", side)
       if (!loose) return
       const at = "clientX" in event ? event : event.changedTouches[0]
       if (!at) return
       const target = document.elementFromPoint(at.clientX, at.clientY)
       const nodeId = end.toNode?.id ?? target?.closest<HTMLElement>(".react-flow__node")?.dataset.id
       if (nodeId) {
-        editing.connect(toNode(bridge, loose, nodeId, end.toHandle?.id ?? null))
+        editing.connect(edgeToNode(bridge, loose, nodeId, end.toHandle?.id ?? null))
         return
       }
       if (!target?.closest(".react-flow")) return
@@ -66,12 +66,12 @@ export function useConnectHandlers() {
 }
 
 /** The edge from a loose end to a node: to the port that was hit, else to its best one that is free. */
-function toNode({ store }: Bridge, loose: LooseEnd, nodeId: string, hit: string | null): FlowEdge {
+function edgeToNode({ store }: Bridge, loose: LooseEnd, nodeId: string, hit: string | null): FlowEdge {
   const { shared, catalog } = store.getState()
-  const type = catalog.get(shared.shown.nodes.get(nodeId)?.type ?? "")
+  const type = catalog.get(shared.document.nodes.get(nodeId)?.type ?? "")
   const ports = type ? compatiblePorts(type, loose) : []
   const isFree = (port: string) =>
-    !shared.shown.edges.some((edge) => edge.target === nodeId && edge.targetHandle === port)
+    !shared.document.edges.some((edge) => edge.target === nodeId && edge.targetHandle === port)
   const port = hit ?? ports.find(isFree) ?? ports[0] ?? type?.inputs[0]?.name ?? ""
   return loose.side === "source"
     ? { source: loose.nodeId, sourceHandle: loose.port, target: nodeId, targetHandle: port }
@@ -84,7 +84,7 @@ export function ConnectionHint() {
   const connection = useConnection()
   const { fromNode, fromHandle, toNode: over, toHandle, pointer, isValid } = connection
   const side = fromHandle?.type ?? null
-  const loose = fromNode && fromHandle && side ? looseOf(bridge, fromNode.id, fromHandle.id ?? "", side) : null
+  const loose = fromNode && fromHandle && side ? looseEndAt(bridge, fromNode.id, fromHandle.id ?? "", side) : null
   const drawn = loose ? `${loose.side} ${loose.type}` : ""
   useEffect(() => {
     const root = bridge.root.current
@@ -103,7 +103,7 @@ export function ConnectionHint() {
   }, [bridge, drawn])
   if (!loose || !over || !toHandle || isValid || !pointer) return null
   const { shared, catalog } = bridge.store.getState()
-  const why = connectionError(shared.shown, catalog, toNode(bridge, loose, over.id, toHandle.id ?? null))
+  const why = connectionError(shared.document, catalog, edgeToNode(bridge, loose, over.id, toHandle.id ?? null))
   if (!why) return null
   return (
     <div className="ff-refusal" role="status" style={{ left: pointer.x + 14, top: pointer.y + 14 }}>

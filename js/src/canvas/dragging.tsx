@@ -8,9 +8,9 @@ import { snapToGuides } from "../state/guides"
 import type { Point } from "../state/store"
 
 /** Pixels of the screen within which things line up. */
-const WITHIN = 6
+const SNAP_PX = 6
 /** Among more than these, looking for lines would cost a frame. */
-const MOST = 2000
+const MAX_SNAP_CANDIDATES = 2000
 
 /** React Flow's callbacks for dragging; `isFree`: Alt is held, so nothing snaps. */
 export function useNodeDrag() {
@@ -32,11 +32,11 @@ export function useNodeDrag() {
         return
       }
       const all = editing.withMembers(moved)
-      const everything = editing.everything()
-      others.current ??= everything.length > MOST ? [] : everything.filter((one) => !all.has(one.id))
+      const everything = editing.allRects()
+      others.current ??= everything.length > MAX_SNAP_CANDIDATES ? [] : everything.filter((one) => !all.has(one.id))
       const rect = bounds(everything, moved)
       const found =
-        rect && !isFree ? snapToGuides(rect, others.current, WITHIN / flow.getZoom()) : { dx: 0, dy: 0, guides: [] }
+        rect && !isFree ? snapToGuides(rect, others.current, SNAP_PX / flow.getZoom()) : { dx: 0, dy: 0, guides: [] }
       if (found.dx !== 0 || found.dy !== 0) {
         moved = new Map([...moved].map(([id, { x, y }]) => [id, { x: x + found.dx, y: y + found.dy }]))
       }

@@ -7,21 +7,21 @@ import { humanize } from "../state/form"
 
 export function DropHint() {
   const { root, store, derived } = useBridge()
-  const dropping = useCanvas((state) => state.dropping)
-  const nodeId = dropping?.nodeId ?? null
+  const dropTarget = useCanvas((state) => state.dropTarget)
+  const nodeId = dropTarget?.nodeId ?? null
   useEffect(() => {
     const element = nodeId === null ? null : root.current?.querySelector(`[data-id="${CSS.escape(nodeId)}"] .ff-card`)
     element?.classList.add("is-drop-target")
     return () => element?.classList.remove("is-drop-target")
   }, [root, nodeId])
-  if (!dropping) return null
+  if (!dropTarget) return null
   const card = nodeId === null ? null : derived.card(store.getState(), nodeId)
   return (
     <p className="ff-drop-hint" role="status">
       {!card
         ? "Drop to place it here"
-        : dropping.port !== null
-          ? `Drop to feed ${humanize(dropping.port)} of ${card.title}`
+        : dropTarget.port !== null
+          ? `Drop to feed ${humanize(dropTarget.port)} of ${card.title}`
           : fileKindOf(card.facts.type) !== null
             ? `Drop to replace the file of ${card.title}`
             : `Drop to use it in ${card.title}`}

@@ -9,16 +9,16 @@ import { outputOf } from "../state/ports"
 export const FlowEdge = memo(function FlowEdge(props: EdgeProps) {
   const { source, sourceHandleId, target, selected } = props
   const type = useCanvas((state) => {
-    const node = state.shared.shown.nodes.get(source)
+    const node = state.shared.document.nodes.get(source)
     return outputOf(node && state.catalog.get(node.type), sourceHandleId ?? "")?.type ?? "json"
   })
   const isFresh = useCanvas((state) => {
-    const node = state.shared.shown.nodes.get(source)
+    const node = state.shared.document.nodes.get(source)
     const isValue = node !== undefined && state.catalog.get(node.type)?.kind === "structural"
     return isValue || (state.plan.nodes[source]?.state === "fresh" && state.plan.nodes[target]?.state === "fresh")
   })
   const isFlowing = useCanvas((state) =>
-    isRunning({ run: state.runs.nodes.get(target), isAsked: state.runs.asked.has(target) }),
+    isRunning({ run: state.runs.nodes.get(target), isRequested: state.runs.requested.has(target) }),
   )
   const [path] = getBezierPath({ ...props, curvature: 0.32 })
   const look = `ff-edge ff-type-${type}${isFresh ? "" : " is-dashed"}${isFlowing ? " is-flowing" : ""}${selected ? " is-selected" : ""}`

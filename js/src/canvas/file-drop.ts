@@ -34,12 +34,12 @@ export function uploadFiles(bridge: Bridge, files: readonly File[], at: Point, h
   const { uploader, store, editing } = bridge
   uploader.add(files, (kind: FileKind, index) => {
     const { shared, catalog } = store.getState()
-    const node = hit.nodeId === null ? undefined : shared.shown.nodes.get(hit.nodeId)
+    const node = hit.nodeId === null ? undefined : shared.document.nodes.get(hit.nodeId)
     if (!node || index > 0) return place(index)
     const [rect] = editing.rects([node.id])
     const before = rect ? { x: rect.x - STEP.x, y: rect.y } : at
     if (hit.port !== null) return { kind: "port", nodeId: node.id, port: hit.port, at: before }
-    return fileTargetOnNode(shared.shown, catalog, kind, node, before) ?? place(index)
+    return fileTargetOnNode(shared.document, catalog, kind, node, before) ?? place(index)
   })
 }
 
@@ -52,16 +52,16 @@ export function fileDropHandlers(bridge: Bridge, flow: ReactFlowInstance) {
       if (!hasFiles(event)) return
       event.dataTransfer.dropEffect = "copy"
       const hit = dropTargetOf(event)
-      const old = store.getState().dropping
-      if (old?.nodeId !== hit.nodeId || old?.port !== hit.port) store.setState({ dropping: hit })
+      const old = store.getState().dropTarget
+      if (old?.nodeId !== hit.nodeId || old?.port !== hit.port) store.setState({ dropTarget: hit })
     },
     leave(event: React.DragEvent): void {
       if (event.currentTarget.contains(event.relatedTarget as Node | null)) return
-      store.setState({ dropping: null })
+      store.setState({ dropTarget: null })
     },
     /** Whether it was files. */
     drop(event: React.DragEvent): boolean {
-      store.setState({ dropping: null })
+      store.setState({ dropTarget: null })
       const files = [...event.dataTransfer.files]
       if (files.length === 0) return false
       event.preventDefault()

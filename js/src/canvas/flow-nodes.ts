@@ -12,7 +12,7 @@ import type { NodeLayout } from "../state/node-layout"
 import { type Note, notesOf } from "../state/notes"
 import type { Point } from "../state/store"
 
-interface Known {
+interface CachedNode {
   at: Point
   box: NodeLayout | null
   isSelected: boolean
@@ -21,7 +21,7 @@ interface Known {
   note?: Note
 }
 
-const NOTHING = {}
+const EMPTY = {}
 const handlesOfBox = new WeakMap<NodeLayout, NodeHandle[]>()
 
 function handlesOf(box: NodeLayout): NodeHandle[] {
@@ -48,19 +48,19 @@ const ORIGIN: Point = { x: 0, y: 0 }
 /** All nodes as React Flow takes them. */
 export function useFlowNodes(): Node[] {
   const { derived, store } = useBridge()
-  const document = useCanvas((state) => state.shared.shown)
-  const boxes = useCanvas((state) => derived.boxes(state))
+  const document = useCanvas((state) => state.shared.document)
+  const layouts = useCanvas((state) => derived.layouts(state))
   const selection = useCanvas((state) => state.selection)
   const dragged = useCanvas((state) => state.dragged)
-  const cache = useRef({ known: new Map<string, Known>(), nodes: [] as Node[] })
+  const cache = useRef({ known: new Map<string, CachedNode>(), nodes: [] as Node[] })
   const { known } = cache.current
-  const unplaced = derived.unplaced(store.getState())
-  const fresh = new Map<string, Known>()
+  const autoPositions = derived.autoPositions(store.getState())
+  const fresh = new Map<string, CachedNode>()
   let isSame = true
   for (const id of document.nodes.keys()) {
-    const box = boxes.get(id)
+    const box = layouts.get(id)
     if (!box) continue
-    const at = dragged.get(id) ?? document.looks.get(id) ?? unplaced.get(id) ?? ORIGIN
+    const at = dragged.get(id) ?? document.looks.get(id) ?? autoPositions.get(id) ?? ORIGIN
     const isSelected = selection.has(id)
     const label = document.looks.get(id)?.title ?? id
     const old = known.get(id)
@@ -94,14 +94,14 @@ export function useFlowNodes(): Node[] {
 /** Behind edges and nodes, also while it is selected: React Flow lifts what is selected by a thousand. */
 const BEHIND = -1001
 
-function knownNote(note: Note, at: Point, selected: boolean): Known {
+function knownNote(note: Note, at: Point, selected: boolean): CachedNode {
   const { id, kind, width, height, text } = note
   const isGroup = kind === "group"
   const node: Node = {
     id,
     type: kind,
     position: { x: at.x, y: at.y },
-    data: NOTHING,
+    data: EMPTY,
     selected,
     width,
     height,
@@ -121,7 +121,7 @@ function flowNode(id: string, at: Point, box: NodeLayout, selected: boolean, lab
     id,
     type: "card",
     position: { x: at.x, y: at.y },
-    data: NOTHING,
+    data: EMPTY,
     selected,
     width,
     height,
@@ -134,7 +134,7 @@ function flowNode(id: string, at: Point, box: NodeLayout, selected: boolean, lab
 
 /** All edges as React Flow takes them; colour and dashes are the edge's own business. */
 export function useFlowEdges(): Edge[] {
-  const edges = useCanvas((state) => state.shared.shown.edges)
+  const edges = useCanvas((state) => state.shared.document.edges)
   const selection = useCanvas((state) => state.edgeSelection)
   const cache = useRef({ edges, selection, made: null as Edge[] | null, byEdge: new WeakMap<FlowEdge, Edge>() })
   const known = cache.current

@@ -6,7 +6,7 @@ import type { Point } from "../state/store"
 /** The nearest node in a direction, from the selected one, or from a point where none is. */
 export function nearestNode({ editing, store }: Bridge, from: Point, towards: Point): string | null {
   const state = store.getState()
-  const rects = editing.rects(state.shared.shown.nodes.keys())
+  const rects = editing.rects(state.shared.document.nodes.keys())
   const here = rects.find((rect) => state.selection.has(rect.id))
   const center = (rect: { x: number; y: number; width: number; height: number }) => ({
     x: rect.x + rect.width / 2,

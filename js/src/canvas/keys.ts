@@ -12,14 +12,14 @@ import { fitView } from "./viewport"
 export interface KeyBinding {
   /** As a person reads it. `Mod` is Ctrl, or Cmd on a Mac. */
   keys: string
-  says: string
+  label: string
   group: "Add" | "Edit" | "Arrange" | "Run" | "See"
   /** Done by the browser or React Flow; only listed. */
   isListed?: boolean
   run?: (bridge: Bridge, flow: ReactFlowInstance) => void
 }
 
-const selected = (bridge: Bridge): string[] => bridge.editing.selectedNodes()
+const selectedNodes = (bridge: Bridge): string[] => bridge.editing.selectedNodes()
 
 /** The middle of what is seen. */
 export function viewportCenter(bridge: Bridge, flow: ReactFlowInstance): { x: number; y: number } {
@@ -27,162 +27,172 @@ export function viewportCenter(bridge: Bridge, flow: ReactFlowInstance): { x: nu
   return flow.screenToFlowPosition({ x: frame.left + frame.width / 2, y: frame.top + frame.height / 2 })
 }
 
-const walk = (x: number, y: number) => (bridge: Bridge, flow: ReactFlowInstance) => {
+const goToNeighbour = (x: number, y: number) => (bridge: Bridge, flow: ReactFlowInstance) => {
   const id = nearestNode(bridge, viewportCenter(bridge, flow), { x, y })
   if (id) {
     bridge.editing.select([id])
-    bridge.store.setState({ sought: id })
+    bridge.store.setState({ focusTarget: id })
   }
 }
 
 export const KEY_BINDINGS: KeyBinding[] = [
   {
     keys: "Tab",
-    says: "Add a node (or double click)",
+    label: "Add a node (or double click)",
     group: "Add",
     run: (bridge, flow) =>
       bridge.store.setState({ panel: { kind: "palette", at: viewportCenter(bridge, flow), loose: null } }),
   },
   {
     keys: "C",
-    says: "Connect the selected node",
+    label: "Connect the selected node",
     group: "Add",
     run: (bridge) => {
-      const [nodeId] = selected(bridge)
+      const [nodeId] = selectedNodes(bridge)
       if (nodeId) bridge.store.setState({ panel: { kind: "connect", nodeId } })
     },
   },
   {
     keys: "G",
-    says: "Group the selected nodes",
+    label: "Group the selected nodes",
     group: "Add",
     run: (bridge, flow) => addGroup(bridge.editing, viewportCenter(bridge, flow)),
   },
   {
     keys: "Shift+C",
-    says: "Write a comment",
+    label: "Write a comment",
     group: "Add",
     run: (bridge, flow) => addComment(bridge.editing, viewportCenter(bridge, flow)),
   },
-  { keys: "Mod+C", says: "Copy", group: "Edit", isListed: true },
-  { keys: "Mod+X", says: "Cut", group: "Edit", isListed: true },
-  { keys: "Mod+V", says: "Paste, also from another notebook", group: "Edit", isListed: true },
-  { keys: "Mod+D", says: "Duplicate", group: "Edit", run: ({ editing }) => editing.duplicate() },
-  { keys: "Mod+Z", says: "Undo", group: "Edit", run: ({ editing }) => editing.undo() },
-  { keys: "Mod+Shift+Z", says: "Redo", group: "Edit", run: ({ editing }) => editing.redo() },
-  { keys: "Mod+Y", says: "Redo", group: "Edit", run: ({ editing }) => editing.redo() },
-  { keys: "Mod+A", says: "Select all", group: "Edit", run: ({ editing }) => editing.selectAll() },
-  { keys: "Delete", says: "Remove", group: "Edit", run: ({ editing }) => editing.removeSelected() },
-  { keys: "Backspace", says: "Remove", group: "Edit", run: ({ editing }) => editing.removeSelected() },
+  { keys: "Mod+C", label: "Copy", group: "Edit", isListed: true },
+  { keys: "Mod+X", label: "Cut", group: "Edit", isListed: true },
+  { keys: "Mod+V", label: "Paste, also from another notebook", group: "Edit", isListed: true },
+  { keys: "Mod+D", label: "Duplicate", group: "Edit", run: ({ editing }) => editing.duplicate() },
+  { keys: "Mod+Z", label: "Undo", group: "Edit", run: ({ editing }) => editing.undo() },
+  { keys: "Mod+Shift+Z", label: "Redo", group: "Edit", run: ({ editing }) => editing.redo() },
+  { keys: "Mod+Y", label: "Redo", group: "Edit", run: ({ editing }) => editing.redo() },
+  { keys: "Mod+A", label: "Select all", group: "Edit", run: ({ editing }) => editing.selectAll() },
+  { keys: "Delete", label: "Remove", group: "Edit", run: ({ editing }) => editing.removeSelected() },
+  { keys: "Backspace", label: "Remove", group: "Edit", run: ({ editing }) => editing.removeSelected() },
   {
     keys: "F2",
-    says: "Rename, or write in a comment",
+    label: "Rename, or write in a comment",
     group: "Edit",
     run: ({ store }) => store.setState(({ selection }) => ({ renaming: [...selection][0] ?? null })),
   },
-  { keys: "M", says: "Mute: leave out of runs", group: "Edit", run: ({ editing }) => editing.toggleMuted() },
-  { keys: "L", says: "Keep this result", group: "Edit", run: ({ editing }) => editing.toggleKept() },
-  { keys: "Arrows", says: "Move what is selected", group: "Arrange", isListed: true },
-  { keys: "Alt", says: "While dragging: nothing snaps", group: "Arrange", isListed: true },
+  { keys: "M", label: "Mute: leave out of runs", group: "Edit", run: ({ editing }) => editing.toggleMuted() },
+  { keys: "L", label: "Keep this result", group: "Edit", run: ({ editing }) => editing.toggleKept() },
+  { keys: "Arrows", label: "Move what is selected", group: "Arrange", isListed: true },
+  { keys: "Alt", label: "While dragging: nothing snaps", group: "Arrange", isListed: true },
   {
     keys: "Shift+T",
-    says: "Tidy the selected nodes, or all",
+    label: "Tidy the selected nodes, or all",
     group: "Arrange",
     run: ({ editing }) => void editing.tidy(),
   },
-  { keys: "Shift+ArrowLeft", says: "Align left", group: "Arrange", run: ({ editing }) => editing.align("left") },
-  { keys: "Shift+ArrowRight", says: "Align right", group: "Arrange", run: ({ editing }) => editing.align("right") },
-  { keys: "Shift+M", says: "Align on a middle line", group: "Arrange", run: ({ editing }) => editing.align("middle") },
-  { keys: "Shift+ArrowUp", says: "Align tops", group: "Arrange", run: ({ editing }) => editing.align("top") },
-  { keys: "Shift+ArrowDown", says: "Align bottoms", group: "Arrange", run: ({ editing }) => editing.align("bottom") },
-  { keys: "Shift+H", says: "Spread in a row", group: "Arrange", run: ({ editing }) => editing.align("row") },
-  { keys: "Shift+V", says: "Spread in a column", group: "Arrange", run: ({ editing }) => editing.align("column") },
+  { keys: "Shift+ArrowLeft", label: "Align left", group: "Arrange", run: ({ editing }) => editing.align("left") },
+  { keys: "Shift+ArrowRight", label: "Align right", group: "Arrange", run: ({ editing }) => editing.align("right") },
+  { keys: "Shift+M", label: "Align on a middle line", group: "Arrange", run: ({ editing }) => editing.align("middle") },
+  { keys: "Shift+ArrowUp", label: "Align tops", group: "Arrange", run: ({ editing }) => editing.align("top") },
+  { keys: "Shift+ArrowDown", label: "Align bottoms", group: "Arrange", run: ({ editing }) => editing.align("bottom") },
+  { keys: "Shift+H", label: "Spread in a row", group: "Arrange", run: ({ editing }) => editing.align("row") },
+  { keys: "Shift+V", label: "Spread in a column", group: "Arrange", run: ({ editing }) => editing.align("column") },
   {
     keys: "Mod+Enter",
-    says: "Run everything that is not fresh",
+    label: "Run everything that is not fresh",
     group: "Run",
     run: ({ editing }) => editing.run(null),
   },
   {
     keys: "Shift+Enter",
-    says: "Run the selected nodes and what they need",
+    label: "Run the selected nodes and what they need",
     group: "Run",
-    run: (bridge) => bridge.editing.run(selected(bridge)),
+    run: (bridge) => bridge.editing.run(selectedNodes(bridge)),
   },
   {
     keys: "Shift+R",
-    says: "Run what is stale",
+    label: "Run what is stale",
     group: "Run",
     run: ({ store, editing }) => editing.run(staleNodes(store.getState())),
   },
   {
     keys: "Shift+Space",
-    says: "Everything that can be run",
+    label: "Everything that can be run",
     group: "Run",
     run: ({ store }) => store.setState({ panel: { kind: "run" } }),
   },
-  { keys: "R", says: "Again: another take", group: "Run", run: (bridge) => bridge.editing.again(selected(bridge)) },
+  {
+    keys: "R",
+    label: "Again: another take",
+    group: "Run",
+    run: (bridge) => bridge.editing.runAgain(selectedNodes(bridge)),
+  },
   {
     keys: ".",
-    says: "Cancel the selected nodes",
+    label: "Cancel the selected nodes",
     group: "Run",
-    run: (bridge) => selected(bridge).forEach((id) => void bridge.editing.cancel(id)),
+    run: (bridge) => selectedNodes(bridge).forEach((id) => void bridge.editing.cancel(id)),
   },
-  { keys: "Mod+.", says: "Cancel everything", group: "Run", run: ({ editing }) => editing.cancel() },
-  { keys: "Mod+F", says: "Find a node", group: "See", run: ({ store }) => store.setState({ panel: { kind: "find" } }) },
+  { keys: "Mod+.", label: "Cancel everything", group: "Run", run: ({ editing }) => editing.cancel() },
+  {
+    keys: "Mod+F",
+    label: "Find a node",
+    group: "See",
+    run: ({ store }) => store.setState({ panel: { kind: "find" } }),
+  },
   {
     keys: "F",
-    says: "Fit everything",
+    label: "Fit everything",
     group: "See",
     run: (bridge, flow) => fitView(bridge, flow),
   },
-  { keys: "+", says: "Zoom in", group: "See", run: (_, flow) => void flow.zoomIn({ duration: 120 }) },
-  { keys: "-", says: "Zoom out", group: "See", run: (_, flow) => void flow.zoomOut({ duration: 120 }) },
-  { keys: "Alt+ArrowLeft", says: "Go to the node on the left", group: "See", run: walk(-1, 0) },
-  { keys: "Alt+ArrowRight", says: "Go to the node on the right", group: "See", run: walk(1, 0) },
-  { keys: "Alt+ArrowUp", says: "Go to the node above", group: "See", run: walk(0, -1) },
-  { keys: "Alt+ArrowDown", says: "Go to the node below", group: "See", run: walk(0, 1) },
+  { keys: "+", label: "Zoom in", group: "See", run: (_, flow) => void flow.zoomIn({ duration: 120 }) },
+  { keys: "-", label: "Zoom out", group: "See", run: (_, flow) => void flow.zoomOut({ duration: 120 }) },
+  { keys: "Alt+ArrowLeft", label: "Go to the node on the left", group: "See", run: goToNeighbour(-1, 0) },
+  { keys: "Alt+ArrowRight", label: "Go to the node on the right", group: "See", run: goToNeighbour(1, 0) },
+  { keys: "Alt+ArrowUp", label: "Go to the node above", group: "See", run: goToNeighbour(0, -1) },
+  { keys: "Alt+ArrowDown", label: "Go to the node below", group: "See", run: goToNeighbour(0, 1) },
   {
     keys: "V",
-    says: "Look at the result of the selected node",
+    label: "Look at the result of the selected node",
     group: "See",
     run: (bridge) => {
-      const [nodeId] = selected(bridge)
-      if (nodeId) bridge.looking.lookAtNode(nodeId)
+      const [nodeId] = selectedNodes(bridge)
+      if (nodeId) bridge.viewer.openNode(nodeId)
     },
   },
-  { keys: "Enter", says: "Look at a result that has the focus; C marks it to compare", group: "See", isListed: true },
+  { keys: "Enter", label: "Look at a result that has the focus; C marks it to compare", group: "See", isListed: true },
   {
     keys: "K",
-    says: "Compare the marked results, or those of the selected node",
+    label: "Compare the marked results, or those of the selected node",
     group: "See",
-    run: ({ store, looking }) => {
+    run: ({ store, viewer }) => {
       const { marked, selection } = store.getState()
       const [nodeId] = selection
-      if (marked.length === 0 && nodeId !== undefined) looking.compareNode(nodeId)
-      else looking.compare()
+      if (marked.length === 0 && nodeId !== undefined) viewer.compareNode(nodeId)
+      else viewer.compare()
     },
   },
   {
     keys: "I",
-    says: "All settings of the selected node",
+    label: "All settings of the selected node",
     group: "See",
     run: ({ store }) => store.setState((state) => ({ isInspectorOpen: !state.isInspectorOpen })),
   },
-  { keys: "Mod+S", says: "Save now", group: "Edit", run: (bridge) => saveFlow(bridge) },
-  { keys: "P", says: "This flow as Python", group: "See", run: (bridge) => void showPython(bridge) },
-  { keys: "H", says: "Full height", group: "See", run: toggleFullHeight },
-  { keys: "Shift+F", says: "Full screen", group: "See", run: toggleFullScreen },
+  { keys: "Mod+S", label: "Save now", group: "Edit", run: (bridge) => saveFlow(bridge) },
+  { keys: "P", label: "This flow as Python", group: "See", run: (bridge) => void showPython(bridge) },
+  { keys: "H", label: "Full height", group: "See", run: toggleFullHeight },
+  { keys: "Shift+F", label: "Full screen", group: "See", run: toggleFullScreen },
   {
     keys: "T",
-    says: "Fold the tape away",
+    label: "Fold the tape away",
     group: "See",
     run: ({ store }) => store.setState((state) => ({ isTapeOpen: !state.isTapeOpen })),
   },
-  { keys: "?", says: "This list", group: "See", run: ({ store }) => store.setState({ panel: { kind: "keys" } }) },
+  { keys: "?", label: "This list", group: "See", run: ({ store }) => store.setState({ panel: { kind: "keys" } }) },
   {
     keys: "Escape",
-    says: "Close, or select nothing",
+    label: "Close, or select nothing",
     group: "See",
     run: ({ store, editing }) => {
       if (store.getState().panel) store.setState({ panel: null })

@@ -10,7 +10,7 @@ import type { ResultCell } from "../wire/run"
 
 export type ThumbnailLoader = (cell: ResultCell) => HTMLImageElement | null
 
-const MOST_THUMBNAILS = 2000
+const MAX_THUMBNAILS = 2000
 
 /** Small pictures of results, loaded when first asked for; `onLoad` tells that there is more to draw. */
 export function createThumbnailLoader(bytes: MediaBytes, onLoad: () => void): ThumbnailLoader {
@@ -26,16 +26,16 @@ export function createThumbnailLoader(bytes: MediaBytes, onLoad: () => void): Th
     const leave = () => undefined
     image.onerror = () => {
       image.onerror = null
-      bytes.renew(cell, "preview", image.src).then(show, leave)
+      bytes.refreshUrl(cell, "preview", image.src).then(show, leave)
     }
-    bytes.find(cell, "preview").then(show, leave)
+    bytes.resolveUrl(cell, "preview").then(show, leave)
     return image
   }
   return (cell) => {
     const key = bytesKey(cell, "preview")
     let image = known.get(key)
     if (!image) {
-      if (known.size >= MOST_THUMBNAILS) known.clear()
+      if (known.size >= MAX_THUMBNAILS) known.clear()
       image = load(cell)
       known.set(key, image)
     }
@@ -62,13 +62,13 @@ export function paintOverview(canvas: HTMLCanvasElement, bridge: Bridge, view: V
   const style = getComputedStyle(canvas)
   const color = (name: string) => style.getPropertyValue(`--ff-${name}`)
   const state = bridge.store.getState()
-  const boxes = bridge.derived.boxes(state)
-  const places = placesOf(bridge, state, boxes)
+  const layouts = bridge.derived.layouts(state)
+  const places = placesOf(bridge, state, layouts)
   context.setTransform(ratio, 0, 0, ratio, 0, 0)
   context.clearRect(0, 0, width, height)
   const seen = (x: number, y: number, w: number, h: number) => x + w > 0 && y + h > 0 && x < width && y < height
 
-  for (const group of notesOf(state.shared.shown, "group")) {
+  for (const group of notesOf(state.shared.document, "group")) {
     const at = state.dragged.get(group.id) ?? group
     const [x, y] = [at.x * view.zoom + view.x, at.y * view.zoom + view.y]
     const [w, h] = [group.width * view.zoom, group.height * view.zoom]
@@ -84,9 +84,9 @@ export function paintOverview(canvas: HTMLCanvasElement, bridge: Bridge, view: V
   context.lineWidth = 1
   context.strokeStyle = color("line2")
   context.beginPath()
-  for (const edge of state.shared.shown.edges) {
+  for (const edge of state.shared.document.edges) {
     const [from, to] = [places.get(edge.source), places.get(edge.target)]
-    const fromBox = boxes.get(edge.source)
+    const fromBox = layouts.get(edge.source)
     if (!from || !to || !fromBox) continue
     const [x1, y1] = [from.x + fromBox.width, from.y + 56].map((one, i) => one * view.zoom + (i ? view.y : view.x)) as [
       number,
@@ -100,7 +100,7 @@ export function paintOverview(canvas: HTMLCanvasElement, bridge: Bridge, view: V
   context.stroke()
 
   const colors = new Map<string, string>()
-  for (const [id, box] of boxes) {
+  for (const [id, box] of layouts) {
     const at = places.get(id)
     if (!at) continue
     const [x, y] = [at.x * view.zoom + view.x, at.y * view.zoom + view.y]
@@ -138,12 +138,12 @@ function drawCovering(
   context.drawImage(image, (image.naturalWidth - sw) / 2, (image.naturalHeight - sh) / 2, sw, sh, x, y, w, h)
 }
 
-function placesOf(bridge: Bridge, state: CanvasState, boxes: ReadonlyMap<string, NodeLayout>) {
-  const { looks } = state.shared.shown
-  const unplaced = bridge.derived.unplaced(state)
+function placesOf(bridge: Bridge, state: CanvasState, layouts: ReadonlyMap<string, NodeLayout>) {
+  const { looks } = state.shared.document
+  const autoPositions = bridge.derived.autoPositions(state)
   const found = new Map<string, { x: number; y: number }>()
-  for (const id of boxes.keys()) {
-    const at = state.dragged.get(id) ?? looks.get(id) ?? unplaced.get(id)
+  for (const id of layouts.keys()) {
+    const at = state.dragged.get(id) ?? looks.get(id) ?? autoPositions.get(id)
     if (at) found.set(id, at)
   }
   return found

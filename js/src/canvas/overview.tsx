@@ -18,7 +18,7 @@ export const OVERVIEW_ZOOM = 0.25
 /** So few nodes need no overview. */
 export const OVERVIEW_MIN_NODES = 120
 /** Runs say something in every frame; from afar one sees of it which nodes run and what they gave, and that can wait. */
-const RUNS_MS = 100
+const RUN_REPAINT_MS = 100
 
 export function Overview() {
   const bridge = useBridge()
@@ -40,14 +40,14 @@ export function Overview() {
       frame ||= requestAnimationFrame(draw)
     }
     let timer: ReturnType<typeof setTimeout> | undefined
-    let seen = ofRuns(bridge.store.getState())
+    let seen = runSnapshot(bridge.store.getState())
     const later = () => {
       timer ??= setTimeout(() => {
         timer = undefined
         const before = seen
-        seen = ofRuns(bridge.store.getState())
+        seen = runSnapshot(bridge.store.getState())
         if (seen.some((one, index) => one !== before[index])) plan()
-      }, RUNS_MS)
+      }, RUN_REPAINT_MS)
     }
     images.current ??= createThumbnailLoader(bridge.bytes, plan)
     plan()
@@ -81,7 +81,7 @@ export function Overview() {
     const hit = (event: MouseEvent): Rect | undefined => {
       if (!(event.target as HTMLElement).closest(".react-flow__pane")) return undefined
       const at = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY }, { snapToGrid: false })
-      const rects = bridge.editing.rects(bridge.store.getState().shared.shown.nodes.keys())
+      const rects = bridge.editing.rects(bridge.store.getState().shared.document.nodes.keys())
       return rects.findLast(
         (one) => at.x >= one.x && at.x <= one.x + one.width && at.y >= one.y && at.y <= one.y + one.height,
       )
@@ -142,7 +142,7 @@ export function Overview() {
 }
 
 /** What the overview shows of runs and plans: the same values as long as it need not be painted again. */
-function ofRuns({ runs, plan, catalog }: CanvasState): readonly unknown[] {
-  const running = [...runs.nodes].filter(([, run]) => isRunning({ run, isAsked: false })).map(([id]) => id)
-  return [running.join(" "), runs.asked, runs.results, plan, catalog]
+function runSnapshot({ runs, plan, catalog }: CanvasState): readonly unknown[] {
+  const running = [...runs.nodes].filter(([, run]) => isRunning({ run, isRequested: false })).map(([id]) => id)
+  return [running.join(" "), runs.requested, runs.results, plan, catalog]
 }

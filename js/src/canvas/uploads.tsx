@@ -39,7 +39,7 @@ function OnItsWay({ upload }: { upload: Upload }) {
         <span className="ff-mono ff-muted">{formatMegabytes(upload.sizeBytes)}</span>
       </header>
       {still && <img src={still} alt="" draggable={false} />}
-      {upload.problem && <p role="alert">{upload.problem}</p>}
+      {upload.error && <p role="alert">{upload.error}</p>}
       <footer>
         <span aria-live="polite">{phaseText(upload)}</span>
         {phase === "failed" && (

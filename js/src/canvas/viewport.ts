@@ -9,7 +9,7 @@ export const MAX_ZOOM = 3
 
 /** The viewport that shows these nodes (all by default), not larger than life; null where there are none. */
 export function fittedViewport({ editing, root }: Bridge, ids?: Iterable<string>): Viewport | null {
-  const rects = ids ? editing.rects(ids) : editing.everything()
+  const rects = ids ? editing.rects(ids) : editing.allRects()
   const frame = root.current?.getBoundingClientRect()
   if (rects.length === 0 || !frame || frame.width === 0) return null
   let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity]

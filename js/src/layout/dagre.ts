@@ -7,7 +7,7 @@ import { Graph, layout } from "@dagrejs/dagre"
 import type { Layering } from "../state/arrange"
 
 /** Beyond that the better ranker takes seconds. */
-const MOST_FOR_SIMPLEX = 400
+const MAX_SIMPLEX_NODES = 400
 
 export const dagreLayout: Layering = (rects, edges, groups) => {
   const isGrouped = groups.some((members) => members.length > 0)
@@ -16,7 +16,7 @@ export const dagreLayout: Layering = (rects, edges, groups) => {
     rankdir: "LR",
     nodesep: 44,
     ranksep: 84,
-    ranker: rects.length > MOST_FOR_SIMPLEX ? "longest-path" : "network-simplex",
+    ranker: rects.length > MAX_SIMPLEX_NODES ? "longest-path" : "network-simplex",
   })
   graph.setDefaultEdgeLabel(() => ({}))
   for (const { id, width, height } of rects) graph.setNode(id, { width, height })

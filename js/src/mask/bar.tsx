@@ -78,7 +78,7 @@ export function MaskToolbar(props: Props) {
           className="ff-button"
           aria-label="Undo"
           title="Undo (Ctrl+Z)"
-          disabled={marks.at === 0}
+          disabled={marks.index === 0}
           onClick={() => onMarks(undoStep)}
         >
           ↶
@@ -88,7 +88,7 @@ export function MaskToolbar(props: Props) {
           className="ff-button"
           aria-label="Redo"
           title="Redo (Ctrl+Shift+Z)"
-          disabled={marks.at === marks.all.length}
+          disabled={marks.index === marks.steps.length}
           onClick={() => onMarks(redoStep)}
         >
           ↷
@@ -123,7 +123,7 @@ export function MaskToolbar(props: Props) {
             type="button"
             className="ff-button is-primary"
             title="Use this mask (Ctrl+Enter)"
-            disabled={marks.at === 0}
+            disabled={marks.index === 0}
             onClick={props.onUse}
           >
             Use mask

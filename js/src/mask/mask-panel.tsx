@@ -25,11 +25,11 @@ function Open({ nodeId, port }: { nodeId: string; port: string }) {
     const file = await greyPng(sheet.grey(), sheet.width, sheet.height)
     close()
     const [rect] = editing.rects([nodeId])
-    const all = editing.rects(store.getState().shared.shown.nodes.keys())
+    const all = editing.rects(store.getState().shared.document.nodes.keys())
     const at = freeBelow(all, { x: (rect?.x ?? 0) - 320, y: rect?.y ?? 0 })
     uploader.store(file, MASK_NAME, { kind: "port", nodeId, port, at }, (asset) => {
       const edits = maskEdits(store.getState(), nodeId, port, asset, at)
-      if (edits.length === 0) session.say("The node that the mask was for is gone.", "bad")
+      if (edits.length === 0) session.notify("The node that the mask was for is gone.", "bad")
       else session.edit(edits)
     })
   }

@@ -72,7 +72,7 @@ export function MaskPainter({ title, note, loaded, onUse, onClose }: Props) {
   useEffect(() => () => cancelAnimationFrame(frame.current), [])
 
   const add = (mark: MaskStep) => setMarks((now) => addStep(now, mark))
-  const close = () => (marks.at > 0 && !isAsking ? setAsking(true) : onClose())
+  const close = () => (marks.index > 0 && !isAsking ? setAsking(true) : onClose())
   const use = () => {
     if (sheet.current) void onUse(sheet.current)
   }

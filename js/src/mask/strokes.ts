@@ -21,22 +21,22 @@ export type MaskStep = Stroke | { kind: "invert" } | { kind: "clear" }
 
 /** Marks up to `at` count; those after it were taken back and can come again. */
 export interface MaskHistory {
-  readonly all: readonly MaskStep[]
-  readonly at: number
+  readonly steps: readonly MaskStep[]
+  readonly index: number
 }
 
-export const emptyHistory: MaskHistory = { all: [], at: 0 }
+export const emptyHistory: MaskHistory = { steps: [], index: 0 }
 
-export const addStep = ({ all, at }: MaskHistory, mark: MaskStep): MaskHistory => ({
-  all: [...all.slice(0, at), mark],
-  at: at + 1,
+export const addStep = ({ steps, index }: MaskHistory, mark: MaskStep): MaskHistory => ({
+  steps: [...steps.slice(0, index), mark],
+  index: index + 1,
 })
-export const undoStep = (marks: MaskHistory): MaskHistory => ({ ...marks, at: Math.max(0, marks.at - 1) })
+export const undoStep = (marks: MaskHistory): MaskHistory => ({ ...marks, index: Math.max(0, marks.index - 1) })
 export const redoStep = (marks: MaskHistory): MaskHistory => ({
   ...marks,
-  at: Math.min(marks.all.length, marks.at + 1),
+  index: Math.min(marks.steps.length, marks.index + 1),
 })
-export const activeSteps = ({ all, at }: MaskHistory): readonly MaskStep[] => all.slice(0, at)
+export const activeSteps = ({ steps, index }: MaskHistory): readonly MaskStep[] => steps.slice(0, index)
 
 export const MIN_BRUSH_PX = 2
 export const MAX_BRUSH_PX = 800

@@ -48,7 +48,7 @@ export function VideoPlayer({ cell, name }: { cell: ResultCell; name: string }) 
     setAt(null)
   }
   const isShowing = at !== null || isPlaying
-  if (bytes.isLost && poster.isLost) return <MissingMedia />
+  if (bytes.isMissing && poster.isMissing) return <MissingMedia />
   return (
     <span className="ff-film" onPointerEnter={scrub} onPointerMove={scrub} onPointerLeave={leave}>
       {poster.url !== undefined && <img src={poster.url} alt={name} draggable={false} onError={poster.onError} />}
@@ -85,7 +85,7 @@ export function VideoPlayer({ cell, name }: { cell: ResultCell; name: string }) 
       >
         {isPlaying ? "❚❚" : "▶"}
       </button>
-      {bytes.isLost && <MissingMedia />}
+      {bytes.isMissing && <MissingMedia />}
       {at !== null && (
         <>
           <i className="ff-scrub" style={{ left: `${at * 100}%` }} />

@@ -14,7 +14,7 @@ const FINENESS = 2
 
 export function GradedImage({ cell, grade, name }: { cell: ResultCell; grade: Grade; name: string }) {
   const canvas = useRef<HTMLCanvasElement>(null)
-  const { url, isLost, onError } = useBytes(cell, "preview")
+  const { url, isMissing, onError } = useBytes(cell, "preview")
   const picture = usePicture(url, onError)
   const said = JSON.stringify(grade)
   // biome-ignore lint/correctness/useExhaustiveDependencies: `said` is the grade by its values
@@ -37,7 +37,7 @@ export function GradedImage({ cell, grade, name }: { cell: ResultCell; grade: Gr
     observer.observe(element)
     return () => observer.disconnect()
   }, [picture, table, drawings])
-  if (isLost) return <MissingMedia />
+  if (isMissing) return <MissingMedia />
   return (
     <>
       <canvas ref={canvas} className="ff-graded" role="img" aria-label={`${name}, as it would be graded`} />

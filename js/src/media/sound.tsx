@@ -15,7 +15,7 @@ export function AudioPlayer({ cell, name }: { cell: ResultCell; name: string }) 
   const [isLookedAt, setLookedAt] = useState(false)
   const [isPlaying, setPlaying] = useState(false)
   const [at, setAt] = useState(0)
-  const { url, isLost, onError } = useBytes(cell, "asset", isLookedAt)
+  const { url, isMissing, onError } = useBytes(cell, "asset", isLookedAt)
   /** What is to be done as soon as the bytes are here. */
   const wish = useRef<{ fraction?: number; isPlay?: boolean } | null>(null)
   const [known, setKnown] = useState<number | null>(null)
@@ -82,7 +82,7 @@ export function AudioPlayer({ cell, name }: { cell: ResultCell; name: string }) 
         {(isPlaying || at > 0) && <b className="ff-head-line" style={{ left: `${at * 100}%` }} />}
       </span>
       <span className="ff-mono">
-        {isLost ? "lost" : at > 0 ? formatClock(at * length) : length > 0 ? formatClock(length) : "–"}
+        {isMissing ? "lost" : at > 0 ? formatClock(at * length) : length > 0 ? formatClock(length) : "–"}
       </span>
       {/* biome-ignore lint/a11y/useMediaCaption: generated sounds have no captions */}
       <audio

@@ -4,8 +4,8 @@ import { useBytes } from "../bridge/use-bytes"
 import type { ResultCell } from "../wire/run"
 
 export function PreviewImage({ cell, name }: { cell: ResultCell; name: string }) {
-  const { url, isLost, onError } = useBytes(cell, "preview")
-  if (isLost) return <MissingMedia />
+  const { url, isMissing, onError } = useBytes(cell, "preview")
+  if (isMissing) return <MissingMedia />
   if (url === undefined) return <span className="ff-empty" aria-hidden="true" />
   return <img src={url} alt={name} draggable={false} decoding="async" onError={onError} />
 }

@@ -12,10 +12,10 @@ import { FilePickerButton } from "./choose-file"
 export function NodeToolbar({ id, card }: { id: string; card: CardData }) {
   const { editing, store } = useBridge()
   const price = useCanvas((state) => {
-    const { low, high, nodes } = estimatePrice(state.shared.shown, state.plan, [id])
+    const { low, high, nodes } = estimatePrice(state.shared.document, state.plan, [id])
     return nodes.length > 0 ? formatUsdRange(low, high) : ""
   })
-  const isStrip = useCanvas((state) => state.shared.shown.looks.get(id)?.is_strip === true)
+  const isStrip = useCanvas((state) => state.shared.document.looks.get(id)?.is_strip === true)
   const { facts } = card
   const isStructural = facts.type?.kind === "structural"
   const masks = facts.type?.inputs.filter((port) => port.type === "mask") ?? []
@@ -43,7 +43,7 @@ export function NodeToolbar({ id, card }: { id: string; card: CardData }) {
             </button>
             <button
               type="button"
-              onClick={() => editing.again([id])}
+              onClick={() => editing.runAgain([id])}
               title="Another take, with another seed unless it is locked"
             >
               Again

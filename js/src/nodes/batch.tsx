@@ -19,8 +19,8 @@ import { ResultButton } from "./result-button"
 const MOST_LIVE = 16
 
 export function ResultGrid({ id, card, style }: { id: string; card: CardData; style: React.CSSProperties }) {
-  const { facts, cells, box } = card
-  const { grid } = box
+  const { facts, cells, layout } = card
+  const { grid } = layout
   const type = facts.type?.outputs[0]?.type ?? "image"
   const isRunningNow = isRunning(facts)
   const isStale = facts.plan?.state !== "fresh" && !isRunningNow
@@ -44,9 +44,9 @@ export function ResultGrid({ id, card, style }: { id: string; card: CardData; st
       <Slot key={view.key} id={id} view={view} canPick={canPick && view.cell !== null}>
         <ResultButton
           nodeId={id}
-          at={view.key}
+          cellKey={view.key}
           name={[card.title, view.row, view.label].filter(Boolean).join(" ")}
-          isOff={!isViewable(view) && !ungraded.has(view.key)}
+          isDisabled={!isViewable(view) && !ungraded.has(view.key)}
         >
           {graded(ungraded.get(view.key)) ?? (
             <MediaCell view={view} type={type} isAlone={cells.length === 1} isStale={isStale} isFirst={false} />
@@ -73,7 +73,7 @@ export function ResultGrid({ id, card, style }: { id: string; card: CardData; st
       {shown.length === 0 &&
         live?.cells.slice(0, MOST_LIVE).map(({ key, cell }) => (
           <div key={key} className="ff-slot">
-            <ResultButton nodeId={id} at={key} name={card.title}>
+            <ResultButton nodeId={id} cellKey={key} name={card.title}>
               {graded(cell)}
             </ResultButton>
           </div>

@@ -30,13 +30,13 @@ export const NodeCard = memo(function Card({ id, selected }: NodeProps) {
   const detail = useFlowStore(detailOf)
   const isOnly = useCanvas((state) => state.selection.size === 1)
   if (!card) return null
-  const { facts, box } = card
+  const { facts, layout } = card
   const type = facts.type?.outputs[0]?.type ?? "json"
   const state = isRunning(facts) ? "running" : (facts.plan?.state ?? "fresh")
   return (
     <article
       className={`ff-card ff-type-${type} is-${state}${selected ? " is-selected" : ""}${facts.node.isMuted ? " is-muted" : ""} at-${detail}`}
-      style={{ width: box.width, height: box.height }}
+      style={{ width: layout.width, height: layout.height }}
       aria-label={`${card.title}: ${card.chips.map((chip) => chip.text).join(", ") || state}`}
     >
       <Ports id={id} card={card} />
@@ -46,15 +46,15 @@ export const NodeCard = memo(function Card({ id, selected }: NodeProps) {
         <Chips card={card} />
       </header>
       {detail === "full"
-        ? box.sections.map((section) => (
+        ? layout.sections.map((section) => (
             <CardSection key={section.kind + (section.name ?? "")} id={id} card={card} section={section} />
           ))
         : showsMedia(facts.type) && (
-            <ResultGrid id={id} card={card} style={{ top: box.sections[0]?.y ?? 0, bottom: 8 }} />
+            <ResultGrid id={id} card={card} style={{ top: layout.sections[0]?.y ?? 0, bottom: 8 }} />
           )}
       {detail !== "full" && !showsMedia(facts.type) && <p className="ff-gist">{gist(card)}</p>}
       {selected && isOnly && detail === "full" && <NodeToolbar id={id} card={card} />}
-      {selected && detail === "full" && <WidthHandle id={id} width={box.width} />}
+      {selected && detail === "full" && <WidthHandle id={id} width={layout.width} />}
     </article>
   )
 })
@@ -65,7 +65,7 @@ function Chips({ card }: { card: CardData }) {
     <span className="ff-chips" aria-live="polite">
       {card.chips.map((chip) => (
         <span key={chip.text} className={`ff-chip is-${chip.tone}`} title={chip.title}>
-          {chip.isGuessed ? <EstimatedProgress card={card} says={chip.text} /> : chip.text}
+          {chip.isEstimated ? <EstimatedProgress card={card} label={chip.text} /> : chip.text}
         </span>
       ))}
       {since !== null && <Elapsed since={since} />}
@@ -74,11 +74,11 @@ function Chips({ card }: { card: CardData }) {
 }
 
 /** About how far a node is; said to nobody who listens, ten times a second: they hear that it goes on. */
-function EstimatedProgress({ card, says }: { card: CardData; says: string }) {
+function EstimatedProgress({ card, label }: { card: CardData; label: string }) {
   const now = useNow()
   return (
     <>
-      <span className="ff-unseen">{says}</span>
+      <span className="ff-unseen">{label}</span>
       <span aria-hidden="true">{progressText(jobsOf(card.facts.run), now)}</span>
     </>
   )
@@ -147,7 +147,7 @@ function CardSection({ id, card, section }: { id: string; card: CardData; sectio
     case "foot":
       return (
         <footer className="ff-part ff-foot" style={place}>
-          {card.foot.join(" · ")}
+          {card.footer.join(" · ")}
         </footer>
       )
   }
@@ -164,7 +164,7 @@ function Retry({ id }: { id: string }) {
 
 function Variable({ id, name, style }: { id: string; name: string; style: React.CSSProperties }) {
   const { editing, session } = useBridge()
-  const value = useCanvas((state) => state.shared.shown.variables[name] ?? null)
+  const value = useCanvas((state) => state.shared.document.variables[name] ?? null)
   const fieldId = `ff-variable-${id}-${name}-${session.clientId}`
   return (
     <div className="ff-part" style={style}>

@@ -9,7 +9,7 @@ import { detailLevel } from "./card"
 import { ResizeHandle } from "./resize-handle"
 import { EditableTitle } from "./title"
 
-const useNote = (id: string) => useCanvas((state) => findNote(state.shared.shown, id))
+const useNote = (id: string) => useCanvas((state) => findNote(state.shared.document, id))
 
 /** A frame around nodes; what stands in it moves along. */
 export const GroupNode = memo(function Region({ id, selected }: NodeProps) {
@@ -82,8 +82,8 @@ function NoteActions({ note }: { note: Note }) {
   const { editing } = useBridge()
   const isGroup = note.kind === "group"
   const price = useCanvas((state) => {
-    const ids = isGroup ? editing.membersOf(note).filter((id) => state.shared.shown.nodes.has(id)) : []
-    const { low, high, nodes } = estimatePrice(state.shared.shown, state.plan, ids)
+    const ids = isGroup ? editing.membersOf(note).filter((id) => state.shared.document.nodes.has(id)) : []
+    const { low, high, nodes } = estimatePrice(state.shared.document, state.plan, ids)
     return nodes.length > 0 ? formatUsdRange(low, high) : ""
   })
   return (

@@ -9,11 +9,13 @@ import type { Port } from "../state/node-layout"
 export const PORT_SIZE = 14
 
 export const Ports = memo(function Ports({ id, card }: { id: string; card: CardData }) {
-  const isNamed = card.box.sections.some((section) => section.kind === "ports")
-  const inRows = new Set(card.box.sections.filter((section) => section.kind === "field").map((section) => section.name))
+  const isNamed = card.layout.sections.some((section) => section.kind === "ports")
+  const inRows = new Set(
+    card.layout.sections.filter((section) => section.kind === "field").map((section) => section.name),
+  )
   return (
     <>
-      {card.box.ports.map((port) => (
+      {card.layout.ports.map((port) => (
         <OnePort
           key={port.side + port.name}
           nodeId={id}

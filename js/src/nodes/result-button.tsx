@@ -6,27 +6,27 @@ import { isSameRef, type ResultRef } from "../state/viewer-state"
 interface Props {
   nodeId: string
   /** Key of the cell. */
-  at: string
+  cellKey: string
   /** What it is called. */
   name: string
   /** There is nothing to see yet: a hole, or a job that goes on. */
-  isOff?: boolean
+  isDisabled?: boolean
   children: React.ReactNode
 }
 
-export function ResultButton({ nodeId, at, name, isOff = false, children }: Props) {
-  const { looking } = useBridge()
-  const ref: ResultRef = { kind: "node", nodeId, key: at }
+export function ResultButton({ nodeId, cellKey, name, isDisabled = false, children }: Props) {
+  const { viewer } = useBridge()
+  const ref: ResultRef = { kind: "node", nodeId, key: cellKey }
   const mark = useCanvas((state) => state.marked.findIndex((one) => isSameRef(one, ref)))
-  if (isOff) return children
+  if (isDisabled) return children
   const done = (event: React.SyntheticEvent) => {
     event.preventDefault()
     event.stopPropagation()
   }
   const keys = (event: React.KeyboardEvent) => {
     if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return
-    if (event.key === "Enter" || event.key === " ") looking.look(ref)
-    else if (event.key.toLowerCase() === "c") looking.mark(ref)
+    if (event.key === "Enter" || event.key === " ") viewer.open(ref)
+    else if (event.key.toLowerCase() === "c") viewer.toggleMark(ref)
     else return
     done(event)
   }
@@ -40,12 +40,12 @@ export function ResultButton({ nodeId, at, name, isOff = false, children }: Prop
       aria-label={`${name}: Enter looks at it, C marks it to compare`}
       onKeyDown={keys}
       onDoubleClick={(event) => {
-        looking.look(ref)
+        viewer.open(ref)
         done(event)
       }}
       onClick={(event) => {
         if (!event.shiftKey) return
-        looking.mark(ref)
+        viewer.toggleMark(ref)
         done(event)
       }}
     >

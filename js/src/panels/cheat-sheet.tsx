@@ -31,7 +31,7 @@ export function CheatSheet({ keys }: { keys: readonly ShortcutLine[] }) {
                       <kbd key={part}>{shown(part)}</kbd>
                     ))}
                   </dt>
-                  <dd>{one.says}</dd>
+                  <dd>{one.label}</dd>
                 </div>
               ))}
           </dl>

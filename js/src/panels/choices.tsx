@@ -16,10 +16,10 @@ interface Props {
   onChoose: (key: string) => void
   /** Rows can be dragged away: fill in what they carry. */
   onDrag?: (key: string, carried: DataTransfer) => void
-  none: string
+  emptyText: string
 }
 
-export function Combobox({ label, placeholder, find, onChoose, onDrag, none }: Props) {
+export function Combobox({ label, placeholder, find, onChoose, onDrag, emptyText }: Props) {
   const id = useId()
   const [query, setQuery] = useState("")
   const [active, setActive] = useState(0)
@@ -71,7 +71,7 @@ export function Combobox({ label, placeholder, find, onChoose, onDrag, none }: P
           </OptionRow>
         ))}
       </div>
-      {found.length === 0 && <p className="ff-none">{none}</p>}
+      {found.length === 0 && <p className="ff-none">{emptyText}</p>}
     </>
   )
 }

@@ -14,13 +14,13 @@ const MOST = 80
 export function ConnectPanel({ nodeId }: { nodeId: string }) {
   const { store, editing, derived } = useBridge()
   const state = store.getState()
-  const { shown } = state.shared
+  const { document } = state.shared
   const titleOf = (id: string) => derived.card(state, id)?.title ?? id
   const typeOf = (edge: FlowEdge) => {
-    const node = shown.nodes.get(edge.source)
+    const node = document.nodes.get(edge.source)
     return outputOf(node && state.catalog.get(node.type), edge.sourceHandle)?.type ?? "json"
   }
-  const edges = new Map(possibleConnections(shown, state.catalog, nodeId).map((edge) => [edgeKey(edge), edge]))
+  const edges = new Map(possibleConnections(document, state.catalog, nodeId).map((edge) => [edgeKey(edge), edge]))
   const find = (query: string) =>
     [...edges]
       .map(([key, edge]) => {
@@ -56,7 +56,7 @@ export function ConnectPanel({ nodeId }: { nodeId: string }) {
       <Combobox
         label="Connections"
         placeholder={`Connect ${titleOf(nodeId)} to…`}
-        none="Nothing here fits."
+        emptyText="Nothing here fits."
         find={find}
         onChoose={choose}
       />

@@ -13,7 +13,7 @@ export function dropFrame({ session, editing }: Bridge, dropped: DataTransfer, a
   const frame = JSON.parse(text) as TapeFrame
   const position = { x: Math.round(at.x), y: Math.round(at.y) }
   if (!placeFrame(editing, frame, position)) {
-    void session.request({ type: "restore", generation_id: frame.generation_id, position })
+    void session.requestOrNotify({ type: "restore", generation_id: frame.generation_id, position })
   }
   return true
 }

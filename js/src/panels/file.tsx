@@ -40,7 +40,7 @@ const fileOf = (bridge: Bridge) => bridge.store.getState().file
 
 /** Write the file now. */
 export const saveFlow = ({ session }: Bridge, how: "save" | "reload" | "keep_mine" | "copy" = "save") =>
-  void session.request({ type: "save", how })
+  void session.requestOrNotify({ type: "save", how })
 
 export function FileMenu() {
   const bridge = useBridge()
@@ -50,17 +50,17 @@ export function FileMenu() {
     <Dialog label="The flow and its view" className="ff-menu ff-file-menu">
       <MenuRows
         rows={[
-          { says: hasFile ? "Save now" : "Save beside the notebook", keys: "Ctrl S", run: () => saveFlow(bridge) },
-          { says: "Save a copy beside it", isOff: !hasFile, run: () => saveFlow(bridge, "copy") },
-          { says: "This flow as Python", keys: "P", run: () => void showPython(bridge) },
+          { label: hasFile ? "Save now" : "Save beside the notebook", keys: "Ctrl S", run: () => saveFlow(bridge) },
+          { label: "Save a copy beside it", isDisabled: !hasFile, run: () => saveFlow(bridge, "copy") },
+          { label: "This flow as Python", keys: "P", run: () => void showPython(bridge) },
           null,
           {
-            says: holder?.dataset.tall === undefined ? "Full height" : "Usual height",
+            label: holder?.dataset.tall === undefined ? "Full height" : "Usual height",
             keys: "H",
             run: () => toggleFullHeight(bridge),
           },
           {
-            says: isFull(bridge) ? "Leave full screen" : "Full screen",
+            label: isFull(bridge) ? "Leave full screen" : "Full screen",
             keys: "⇧F",
             run: () => toggleFullScreen(bridge),
           },

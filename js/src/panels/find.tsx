@@ -9,7 +9,7 @@ const MOST = 60
 
 export function FindPanel() {
   const { store, editing, derived } = useBridge()
-  const document = useCanvas((state) => state.shared.shown)
+  const document = useCanvas((state) => state.shared.document)
   const card = (id: string) => derived.card(store.getState(), id)
   const find = (query: string) =>
     searchNodes(document, query, (id) => card(id)?.title ?? id)
@@ -28,14 +28,14 @@ export function FindPanel() {
       }))
   const choose = (id: string) => {
     editing.select([id])
-    store.setState({ panel: null, sought: id })
+    store.setState({ panel: null, focusTarget: id })
   }
   return (
     <Dialog label="Find a node" className="ff-palette is-centered">
       <Combobox
         label="Nodes"
         placeholder="Find in this flow"
-        none="Nothing of that name."
+        emptyText="Nothing of that name."
         find={find}
         onChoose={choose}
       />

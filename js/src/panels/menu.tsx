@@ -9,13 +9,13 @@ import type { Point } from "../state/store"
 import { Dialog } from "./dialog"
 import { MenuRows } from "./rows"
 
-type Item = [says: string, keys: string, run: () => void, isOff?: boolean] | null
+type Item = [label: string, keys: string, run: () => void, isDisabled?: boolean] | null
 
 const WIDTH = 236
 const ROW = 30
 
-export function ContextMenu({ at, nodeId, middle }: { at: Point; nodeId: string | null; middle: () => Point }) {
-  const { store, derived, editing, looking, root, flow } = useBridge()
+export function ContextMenu({ at, nodeId, viewCenter }: { at: Point; nodeId: string | null; viewCenter: () => Point }) {
+  const { store, derived, editing, viewer, root, flow } = useBridge()
   const items = nodeId ? nodeItems() : paneItems()
   const frame = root.current?.getBoundingClientRect() ?? new DOMRect()
   const left = Math.min(at.x, frame.width - WIDTH - 8)
@@ -27,17 +27,17 @@ export function ContextMenu({ at, nodeId, middle }: { at: Point; nodeId: string 
     const ids = editing.selectedNodes()
     if (nodeId && isNoteId(nodeId) && ids.length === 0) return noteItems(nodeId)
     const { shared, plan, runs } = store.getState()
-    const price = estimatePrice(shared.shown, plan, ids)
+    const price = estimatePrice(shared.document, plan, ids)
     const cost = price.nodes.length > 0 ? ` ${formatUsdRange(price.low, price.high)}` : ""
     const isOne = ids.length === 1
     return [
       [`Run to here${cost}`, "⇧↵", () => editing.run(ids), price.nodes.length === 0],
-      ["Again: another take", "R", () => editing.again(ids)],
+      ["Again: another take", "R", () => editing.runAgain(ids)],
       ["Cancel this", ".", () => ids.forEach((id) => void editing.cancel(id)), runs.live.size === 0],
       ["Cancel this and below", "", () => ids.forEach((id) => void editing.cancel(id, true)), runs.live.size === 0],
       null,
-      ["Look at the result", "V", () => void looking.lookAtNode(ids[0] ?? ""), !isOne],
-      ["Compare its results", "K", () => looking.compareNode(ids[0] ?? ""), !isOne || !isBatch(ids[0] ?? "")],
+      ["Look at the result", "V", () => void viewer.openNode(ids[0] ?? ""), !isOne],
+      ["Compare its results", "K", () => viewer.compareNode(ids[0] ?? ""), !isOne || !isBatch(ids[0] ?? "")],
       null,
       ["Keep this result", "L", () => editing.toggleKept()],
       ["Mute", "M", () => editing.toggleMuted()],
@@ -53,7 +53,7 @@ export function ContextMenu({ at, nodeId, middle }: { at: Point; nodeId: string 
       ),
       ["All settings", "I", () => store.setState({ isInspectorOpen: true }), !isOne],
       null,
-      ["Group", "G", () => addGroup(editing, middle())],
+      ["Group", "G", () => addGroup(editing, viewCenter())],
       ["Copy", "Ctrl C", () => void navigator.clipboard?.writeText(editing.copy() ?? "")],
       ["Duplicate", "Ctrl D", () => editing.duplicate()],
       ["Remove", "Del", () => editing.removeSelected()],
@@ -75,7 +75,7 @@ export function ContextMenu({ at, nodeId, middle }: { at: Point; nodeId: string 
   /** The mask ports of the node. */
   function masks(): string[] {
     const { shared, catalog } = store.getState()
-    const type = catalog.get(shared.shown.nodes.get(nodeId ?? "")?.type ?? "")
+    const type = catalog.get(shared.document.nodes.get(nodeId ?? "")?.type ?? "")
     return (type?.inputs ?? []).filter((port) => port.type === "mask").map((port) => port.name)
   }
 
@@ -94,9 +94,9 @@ export function ContextMenu({ at, nodeId, middle }: { at: Point; nodeId: string 
 
   function paneItems(): Item[] {
     return [
-      ["Add a node…", "Tab", () => store.setState({ panel: { kind: "palette", at: middle(), loose: null } })],
-      ["Write a comment", "⇧C", () => addComment(editing, flow.current?.screenToFlowPosition(here()) ?? middle())],
-      ["Draw a group", "G", () => addGroup(editing, flow.current?.screenToFlowPosition(here()) ?? middle())],
+      ["Add a node…", "Tab", () => store.setState({ panel: { kind: "palette", at: viewCenter(), loose: null } })],
+      ["Write a comment", "⇧C", () => addComment(editing, flow.current?.screenToFlowPosition(here()) ?? viewCenter())],
+      ["Draw a group", "G", () => addGroup(editing, flow.current?.screenToFlowPosition(here()) ?? viewCenter())],
       ["Find…", "Ctrl F", () => store.setState({ panel: { kind: "find" } })],
       ["Select all", "Ctrl A", () => editing.selectAll()],
       ["Tidy", "⇧T", () => void editing.tidy()],
@@ -113,7 +113,9 @@ export function ContextMenu({ at, nodeId, middle }: { at: Point; nodeId: string 
       className="ff-menu"
       style={{ left, top, width: WIDTH }}
     >
-      <MenuRows rows={items.map((item) => item && { says: item[0], keys: item[1], run: item[2], isOff: item[3] })} />
+      <MenuRows
+        rows={items.map((item) => item && { label: item[0], keys: item[1], run: item[2], isDisabled: item[3] })}
+      />
     </Dialog>
   )
 }

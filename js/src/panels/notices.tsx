@@ -6,11 +6,11 @@ import { FileConflict } from "./file"
 export function Notices() {
   const { store } = useBridge()
   const notice = useCanvas((state) => state.notice)
-  const isAway = useCanvas((state) => state.isAway)
+  const isDisconnected = useCanvas((state) => state.isDisconnected)
   const isReady = useCanvas((state) => state.isReady)
   return (
     <div className="ff-notices" aria-live="polite">
-      {isAway && (
+      {isDisconnected && (
         <p className="ff-notice is-warn">
           {isReady
             ? "The kernel is away. Run this cell to reconnect; what you see is kept."

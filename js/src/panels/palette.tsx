@@ -67,7 +67,7 @@ export function NodePalette({ at, loose }: { at: Point; loose: LooseEnd | null }
       <Combobox
         label="Node types"
         placeholder={loose ? `What ${loose.side === "source" ? "takes" : "gives"} ${loose.type}?` : "Add a node"}
-        none={
+        emptyText={
           loose
             ? `Nothing of that name ${loose.side === "source" ? "takes" : "gives"} ${loose.type}.`
             : "No node of that name."

@@ -16,15 +16,15 @@ import { EmptyState } from "./start"
 import { TapeStrip } from "./tape-strip"
 import { Toolbar } from "./toolbar"
 
-export function Panels({ middle, keys }: { middle: () => Point; keys: readonly ShortcutLine[] }) {
+export function Panels({ viewCenter, keys }: { viewCenter: () => Point; keys: readonly ShortcutLine[] }) {
   const panel = useCanvas((state) => state.panel)
-  const isEmpty = useCanvas((state) => state.isReady && state.shared.shown.nodes.size === 0)
+  const isEmpty = useCanvas((state) => state.isReady && state.shared.document.nodes.size === 0)
   return (
     <>
-      <Toolbar middle={middle} />
-      {isEmpty && panel === null && <EmptyState middle={middle} />}
+      <Toolbar viewCenter={viewCenter} />
+      {isEmpty && panel === null && <EmptyState viewCenter={viewCenter} />}
       <Inspector />
-      <TapeStrip middle={middle} />
+      <TapeStrip viewCenter={viewCenter} />
       <Notices />
       {panel?.kind === "palette" && (
         <NodePalette key={`${panel.at.x} ${panel.at.y}`} at={panel.at} loose={panel.loose} />
@@ -36,7 +36,7 @@ export function Panels({ middle, keys }: { middle: () => Point; keys: readonly S
       {panel?.kind === "source" && <SourcePanel panel={panel} />}
       {panel?.kind === "file" && <FileMenu />}
       {panel?.kind === "keys" && <CheatSheet keys={keys} />}
-      {panel?.kind === "menu" && <ContextMenu at={panel.at} nodeId={panel.nodeId} middle={middle} />}
+      {panel?.kind === "menu" && <ContextMenu at={panel.at} nodeId={panel.nodeId} viewCenter={viewCenter} />}
     </>
   )
 }
@@ -44,6 +44,6 @@ export function Panels({ middle, keys }: { middle: () => Point; keys: readonly S
 /** A key as the cheat sheet lists it. */
 export interface ShortcutLine {
   keys: string
-  says: string
+  label: string
   group: string
 }

@@ -3,11 +3,11 @@
 import { useBridge } from "../bridge/context"
 
 export type MenuRow = {
-  says: string
+  label: string
   /** At its right, in figures. */
-  beside?: string
+  detail?: string
   keys?: string
-  isOff?: boolean
+  isDisabled?: boolean
   run: () => void
 } | null
 
@@ -29,17 +29,17 @@ export function MenuRows({ rows }: { rows: readonly MenuRow[] }) {
           <hr key={index} />
         ) : (
           <button
-            key={row.says}
+            key={row.label}
             type="button"
             role="menuitem"
-            disabled={row.isOff}
+            disabled={row.isDisabled}
             onClick={() => {
               store.setState({ panel: null })
               row.run()
             }}
           >
-            <span>{row.says}</span>
-            {row.beside && <span className="ff-mono ff-beside">{row.beside}</span>}
+            <span>{row.label}</span>
+            {row.detail && <span className="ff-mono ff-beside">{row.detail}</span>}
             <kbd>{row.keys}</kbd>
           </button>
         ),

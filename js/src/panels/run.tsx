@@ -9,9 +9,9 @@ import { MenuRows } from "./rows"
 
 export function RunControls() {
   const { editing, store } = useBridge()
-  const isLive = useCanvas((state) => state.runs.live.size > 0 || state.runs.asked.size > 0)
+  const isLive = useCanvas((state) => state.runs.live.size > 0 || state.runs.requested.size > 0)
   const isOpen = useCanvas((state) => state.panel?.kind === "run")
-  const document = useCanvas((state) => state.shared.shown)
+  const document = useCanvas((state) => state.shared.document)
   const plan = useCanvas((state) => state.plan)
   const price = estimatePrice(document, plan, null)
   const stale = price.nodes.length
@@ -60,19 +60,25 @@ export function RunControls() {
 export function RunMenu() {
   const { editing, store } = useBridge()
   const state = store.getState()
-  const isLive = useCanvas(({ runs }) => runs.live.size > 0 || runs.asked.size > 0)
+  const isLive = useCanvas(({ runs }) => runs.live.size > 0 || runs.requested.size > 0)
   const offered = runChoices(state, editing).map((one) => ({
-    says: one.says,
-    beside: one.off ?? (one.price ? formatUsdRange(one.price.low, one.price.high) : ""),
+    label: one.label,
+    detail: one.disabledReason ?? (one.price ? formatUsdRange(one.price.low, one.price.high) : ""),
     keys: one.keys,
-    isOff: one.off !== null,
+    isDisabled: one.disabledReason !== null,
     run: one.run,
   }))
   const ids = editing.selectedNodes()
   const cancels = [
-    { says: "Cancel the selected", beside: "", keys: ".", isOff: ids.length === 0, run: () => each(ids, false) },
-    { says: "Cancel them and all below", beside: "", keys: "", isOff: ids.length === 0, run: () => each(ids, true) },
-    { says: "Cancel everything", beside: "", keys: "Ctrl .", isOff: false, run: () => editing.cancel() },
+    { label: "Cancel the selected", detail: "", keys: ".", isDisabled: ids.length === 0, run: () => each(ids, false) },
+    {
+      label: "Cancel them and all below",
+      detail: "",
+      keys: "",
+      isDisabled: ids.length === 0,
+      run: () => each(ids, true),
+    },
+    { label: "Cancel everything", detail: "", keys: "Ctrl .", isDisabled: false, run: () => editing.cancel() },
   ]
   const each = (nodes: string[], branch: boolean) => nodes.forEach((id) => void editing.cancel(id, branch))
   return (

@@ -16,7 +16,7 @@ export function SourcePanel({ panel }: { panel: Extract<Panel, { kind: "source" 
   return (
     <Dialog label={panel.title} className="ff-source is-centered">
       <h2>{panel.title}</h2>
-      <p className="ff-muted">{panel.says}</p>
+      <p className="ff-muted">{panel.text}</p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a long one is scrolled by keys */}
       <pre tabIndex={0} className="nowheel">
         {panel.source}
@@ -35,16 +35,16 @@ export function SourcePanel({ panel }: { panel: Extract<Panel, { kind: "source" 
 
 /** The flow as Python that rebuilds it. */
 export async function showPython({ session, store }: Bridge): Promise<void> {
-  const reply = await session.request({ type: "ask", what: "python" })
+  const reply = await session.requestOrNotify({ type: "ask", what: "python" })
   if (typeof reply?.python !== "string") return
-  const says = "Paste this into a cell: it builds this flow again, without the canvas."
-  store.setState({ panel: { kind: "source", title: "This flow as Python", says, source: reply.python } })
+  const text = "Paste this into a cell: it builds this flow again, without the canvas."
+  store.setState({ panel: { kind: "source", title: "This flow as Python", text, source: reply.python } })
 }
 
 /** A cell that asks the tape about this flow. */
 export async function showSql({ session, store }: Bridge): Promise<void> {
-  const reply = await session.request({ type: "ask_in_sql" })
+  const reply = await session.requestOrNotify({ type: "ask_in_sql" })
   if (typeof reply?.source !== "string") return
-  const says = "Paste this into a cell and run it: everything that was ever made is on the tape."
-  store.setState({ panel: { kind: "source", title: "Ask the tape in SQL", says, source: reply.source } })
+  const text = "Paste this into a cell and run it: everything that was ever made is on the tape."
+  store.setState({ panel: { kind: "source", title: "Ask the tape in SQL", text, source: reply.source } })
 }

@@ -7,13 +7,13 @@ import type { Point } from "../state/store"
 import type { Template } from "../wire/catalog"
 import type { Edit, WireGraph } from "../wire/flow"
 
-export function EmptyState({ middle }: { middle: () => Point }) {
+export function EmptyState({ viewCenter }: { viewCenter: () => Point }) {
   const { store, session } = useBridge()
   const templates = useCanvas((state) => state.templates)
   const open = ({ graph, title, cell }: Template) => {
     if (!session.edit(editsOf(graph as unknown as WireGraph, title)) || !cell) return
     const says = "It runs as it is. Put this into a cell to make the function your own: placed nodes follow it."
-    store.setState({ panel: { kind: "source", title: "The function behind the node", says, source: cell } })
+    store.setState({ panel: { kind: "source", title: "The function behind the node", text: says, source: cell } })
   }
   return (
     <section className="ff-start" aria-label="How to begin">
@@ -35,7 +35,7 @@ export function EmptyState({ middle }: { middle: () => Point }) {
       <button
         type="button"
         className="ff-button"
-        onClick={() => store.setState({ panel: { kind: "palette", at: middle(), loose: null } })}
+        onClick={() => store.setState({ panel: { kind: "palette", at: viewCenter(), loose: null } })}
       >
         + Add a node
       </button>

@@ -33,7 +33,7 @@ export function useTapeFrames() {
   useEffect(() => {
     if (of !== "all") return
     let isGone = false
-    void session.request({ type: "ask", what: "tape", of }).then((reply) => {
+    void session.requestOrNotify({ type: "ask", what: "tape", of }).then((reply) => {
       const tape = reply?.tape as Tape | undefined
       if (tape && !isGone) setLoaded((before) => (before.of === "all" ? { ...before, newest: tape } : before))
     })
@@ -46,7 +46,7 @@ export function useTapeFrames() {
   const loadOlder = useCallback(async () => {
     if (isAsking.current || isAtEnd || last === undefined) return
     isAsking.current = true
-    const reply = await session.request({ type: "ask", what: "tape", of, before: last })
+    const reply = await session.requestOrNotify({ type: "ask", what: "tape", of, before: last })
     isAsking.current = false
     const found = (reply?.tape as Tape | undefined)?.frames ?? []
     setLoaded((before) =>

@@ -25,7 +25,7 @@ const SCOPES: [TapeScope, string][] = [
 /** So near to the end, older frames are asked for. */
 const NEAR_END = 200
 
-export function TapeStrip({ middle }: { middle: () => Point }) {
+export function TapeStrip({ viewCenter }: { viewCenter: () => Point }) {
   const bridge = useBridge()
   const { session, store, editing } = bridge
   const { of, show, tape, frames, loadOlder } = useTapeFrames()
@@ -49,13 +49,13 @@ export function TapeStrip({ middle }: { middle: () => Point }) {
     )
   }
   const restore = (frame: TapeFrame) => {
-    const at = middle()
+    const at = viewCenter()
     const position = { x: Math.round(at.x), y: Math.round(at.y) }
-    void session.request({ type: "restore", generation_id: frame.generation_id, position })
+    void session.requestOrNotify({ type: "restore", generation_id: frame.generation_id, position })
   }
   const use = (frame: TapeFrame) => {
-    const at = middle()
-    if (!placeFrame(editing, frame, editing.freePlace(at))) session.say("This frame holds no file to place.")
+    const at = viewCenter()
+    if (!placeFrame(editing, frame, editing.freePlace(at))) session.notify("This frame holds no file to place.")
   }
   return (
     <section className="ff-tape" aria-label="Tape">
@@ -73,9 +73,9 @@ export function TapeStrip({ middle }: { middle: () => Point }) {
         </button>
         <fieldset className="ff-scopes">
           <legend className="ff-unseen">Of</legend>
-          {SCOPES.map(([scope, says]) => (
+          {SCOPES.map(([scope, label]) => (
             <button key={scope} type="button" aria-pressed={of === scope} onClick={() => show(scope)}>
-              {says}
+              {label}
             </button>
           ))}
         </fieldset>
@@ -129,7 +129,7 @@ const Frame = memo(function Frame({ frame, onRestore, onUse }: FrameProps) {
     ? "cached"
     : `${length}${frame.cost_is_exact === false ? "~" : ""}${formatUsd(frame.cost_micro_usd)}`
   const still = useBytes(cell, "preview", cell !== null && offeredUrl(cell, "preview") !== undefined)
-  const { looking } = useBridge()
+  const { viewer } = useBridge()
   const ref: ResultRef = { kind: "tape", frame }
   const mark = useCanvas((state) => state.marked.findIndex((one) => isSameRef(one, ref)))
   return (
@@ -146,11 +146,11 @@ const Frame = memo(function Frame({ frame, onRestore, onUse }: FrameProps) {
         }}
         onDoubleClick={() => onRestore(frame)}
         onClick={(event) => {
-          if (event.shiftKey) looking.mark(ref)
+          if (event.shiftKey) viewer.toggleMark(ref)
         }}
         onKeyDown={(event) => {
-          if (event.key === " ") looking.look(ref)
-          else if (event.key === "c" && !event.ctrlKey && !event.metaKey) looking.mark(ref)
+          if (event.key === " ") viewer.open(ref)
+          else if (event.key === "c" && !event.ctrlKey && !event.metaKey) viewer.toggleMark(ref)
           else if (event.key !== "Enter") return
           else if (event.shiftKey) onUse(frame)
           else onRestore(frame)
@@ -172,7 +172,7 @@ const Frame = memo(function Frame({ frame, onRestore, onUse }: FrameProps) {
           className="ff-peek"
           aria-label={`Look at ${frame.title}`}
           title="Look at it (Space)"
-          onClick={() => looking.look(ref)}
+          onClick={() => viewer.open(ref)}
         >
           <svg viewBox="0 0 16 16" aria-hidden="true">
             <path

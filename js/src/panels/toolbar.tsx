@@ -7,7 +7,7 @@ import type { Point } from "../state/store"
 import { FileButton, toggleFullScreen } from "./file"
 import { RunControls } from "./run"
 
-export function Toolbar({ middle }: { middle: () => Point }) {
+export function Toolbar({ viewCenter }: { viewCenter: () => Point }) {
   const bridge = useBridge()
   const { store, editing } = bridge
   const history = useCanvas((state) => state.history)
@@ -18,7 +18,7 @@ export function Toolbar({ middle }: { middle: () => Point }) {
         <button
           type="button"
           className="ff-button"
-          onClick={() => store.setState({ panel: { kind: "palette", at: middle(), loose: null } })}
+          onClick={() => store.setState({ panel: { kind: "palette", at: viewCenter(), loose: null } })}
         >
           + Add <kbd>Tab</kbd>
         </button>
@@ -85,7 +85,7 @@ export function Toolbar({ middle }: { middle: () => Point }) {
 
 function Name() {
   const { session } = useBridge()
-  const name = useCanvas((state) => state.shared.shown.name)
+  const name = useCanvas((state) => state.shared.document.name)
   const [draft, setDraft] = useState<string | null>(null)
   const take = () => {
     if (draft !== null && draft.trim() !== "" && draft !== name)
@@ -114,7 +114,7 @@ function Name() {
 /** The cap that matters most; all of them for who points at it. */
 function Budgets() {
   const budgets = useCanvas((state) => state.budgets)
-  const high = useCanvas((state) => estimatePrice(state.shared.shown, state.plan, null).high)
+  const high = useCanvas((state) => estimatePrice(state.shared.document, state.plan, null).high)
   const all = budgetStatuses(budgets, high)
   const [one] = all
   if (!one) return null

@@ -4,30 +4,30 @@ import type { Layering } from "./arrange"
 import type { Session } from "./session"
 
 export class AutoLayout {
-  #asked: Promise<Layering | null> | null = null
+  #pending: Promise<Layering | null> | null = null
 
   constructor(private readonly session: Session) {
-    const stop = session.store.subscribe(({ isReady, layering, shared: { shown } }) => {
-      if (!isReady || shown.looks.size >= shown.nodes.size) return
+    const stop = session.store.subscribe(({ isReady, layering, shared: { document } }) => {
+      if (!isReady || document.looks.size >= document.nodes.size) return
       stop()
-      if (layering === null) void this.get()
+      if (layering === null) void this.load()
     })
   }
 
   /** Null where it cannot be had; the person is told, and the next call asks again. */
-  get(): Promise<Layering | null> {
+  load(): Promise<Layering | null> {
     const { layering } = this.session.store.getState()
     if (typeof layering === "function") return Promise.resolve(layering)
-    this.#asked ??= this.#ask().finally(() => {
-      this.#asked = null
+    this.#pending ??= this.#fetch().finally(() => {
+      this.#pending = null
     })
-    return this.#asked
+    return this.#pending
   }
 
-  async #ask(): Promise<Layering | null> {
+  async #fetch(): Promise<Layering | null> {
     const { store } = this.session
     try {
-      const { buffers } = await this.session.ask({ type: "ask", what: "layering" })
+      const { buffers } = await this.session.request({ type: "ask", what: "layering" })
       const url = URL.createObjectURL(new Blob(buffers as DataView<ArrayBuffer>[], { type: "text/javascript" }))
       try {
         const { dagreLayout } = (await import(/* @vite-ignore */ url)) as { dagreLayout: Layering }

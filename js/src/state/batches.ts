@@ -7,7 +7,7 @@ import type { CanvasState } from "./store"
 
 /** The node type that picks one of what a node gives; null where the kernel has none. */
 export function pickNodeType(state: CanvasState, nodeId: string): string | null {
-  const node = state.shared.shown.nodes.get(nodeId)
+  const node = state.shared.document.nodes.get(nodeId)
   const output = node && state.catalog.get(node.type)?.outputs[0]
   const name = output && `pick_${output.type === "mask" ? "image" : output.type}`
   return name && state.catalog.has(name) ? name : null
@@ -17,7 +17,7 @@ export function pickNodeType(state: CanvasState, nodeId: string): string | null 
 export function addPickNode(editing: Editing, nodeId: string, view: CellView): void {
   const state = editing.session.store.getState()
   const type = state.catalog.get(pickNodeType(state, nodeId) ?? "")
-  const output = state.catalog.get(state.shared.shown.nodes.get(nodeId)?.type ?? "")?.outputs[0]
+  const output = state.catalog.get(state.shared.document.nodes.get(nodeId)?.type ?? "")?.outputs[0]
   const [rect] = editing.rects([nodeId])
   if (!type || !output || !rect) return
   const at = editing.freePlace({ x: rect.x + rect.width + 72, y: rect.y })

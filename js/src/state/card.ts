@@ -19,7 +19,7 @@ export interface Chip {
   /** Said in full to those who hover or listen. */
   title?: string
   /** It is reckoned by the clock: the node itself keeps it up to date. */
-  isGuessed?: boolean
+  isEstimated?: boolean
 }
 
 export interface CellView {
@@ -46,7 +46,7 @@ export interface CardFacts {
   plan: NodePlan | undefined
   run: NodeRun | undefined
   results: readonly JobResult[] | undefined
-  isAsked: boolean
+  isRequested: boolean
 }
 
 const SAYS: Partial<Record<JobState, [text: string, tone: Tone]>> = {
@@ -71,8 +71,8 @@ const HOLES: Partial<Record<JobState, string>> = {
 
 export const jobsOf = (run: NodeRun | undefined): JobRun[] => [...(run?.jobs.values() ?? [])]
 
-export const isRunning = (facts: Pick<CardFacts, "run" | "isAsked">): boolean =>
-  facts.isAsked || jobsOf(facts.run).some((job) => isActive(job.state))
+export const isRunning = (facts: Pick<CardFacts, "run" | "isRequested">): boolean =>
+  facts.isRequested || jobsOf(facts.run).some((job) => isActive(job.state))
 
 /** When the first of the jobs that go on began; null where none does. */
 export function runningSince(run: NodeRun | undefined): number | null {
@@ -122,7 +122,7 @@ function running(facts: CardFacts): Chip {
   const said = all.filter((job) => job.progress !== null || !isActive(job.state))
   if (isEstimated(active)) {
     const title = "Reckoned by the time it usually takes: the service does not say how far it is."
-    return { text: "generating…", tone: "run", title, isGuessed: true }
+    return { text: "generating…", tone: "run", title, isEstimated: true }
   }
   if (active.some((job) => job.progress !== null) && all.length > 0) {
     const done = said.reduce((sum, job) => sum + (isActive(job.state) ? (job.progress ?? 0) : 1), 0)
@@ -133,7 +133,7 @@ function running(facts: CardFacts): Chip {
   if (waiting) return { text: `waits: ${waiting.waitsFor.replaceAll("_", " ") || "its turn"}`, tone: "run" }
   const queued = active.find((job) => job.queuePosition !== null)
   if (queued) return { text: `queue: ${queued.queuePosition}`, tone: "run", title: "Its place in the service's queue." }
-  return { text: facts.isAsked ? "generating…" : "queued", tone: "run" }
+  return { text: facts.isRequested ? "generating…" : "queued", tone: "run" }
 }
 
 function freshChips(results: readonly JobResult[]): Chip[] {

@@ -34,7 +34,7 @@ export function defaultParams(
 
 /** An input may ask for another kind of model (a picture into a film): then one that can do it takes its place. */
 export function modelChangeEdits({ shared, catalog, models }: CanvasState, edge: FlowEdge): Edit[] {
-  const { nodes, edges } = shared.shown
+  const { nodes, edges } = shared.document
   const node = nodes.get(edge.target)
   const model = models.get(String(node?.params.model))
   if (!node || !model) return []

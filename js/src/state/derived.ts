@@ -38,8 +38,8 @@ export interface CardData {
   chips: readonly Chip[]
   reasons: readonly Reason[]
   error: ErrorFacts | null
-  foot: readonly string[]
-  box: NodeLayout
+  footer: readonly string[]
+  layout: NodeLayout
 }
 
 type Sources = [
@@ -63,12 +63,12 @@ interface Ends {
   from: Map<string, string>
 }
 
-const NOWHERE: ReadonlyMap<string, Point> = new Map()
+const NO_POINTS: ReadonlyMap<string, Point> = new Map()
 const GAP_BELOW = 60
 const GAP_BETWEEN = 84
 
 /** What stands in until layers can be had. */
-const inOneRow: Layering = (rects) => {
+const layoutInOneRow: Layering = (rects) => {
   let x = 0
   return new Map(
     rects.map(({ id, width }) => {
@@ -82,10 +82,10 @@ const inOneRow: Layering = (rects) => {
 export class DerivedState {
   #cards = new Map<string, { sources: Sources; card: CardData }>()
   #ends: { edges: readonly FlowEdge[]; ends: Ends } | null = null
-  #boxes: { map: ReadonlyMap<string, NodeLayout> } = { map: new Map() }
-  #boxesOf: CanvasState | null = null
+  #layouts: { map: ReadonlyMap<string, NodeLayout> } = { map: new Map() }
+  #layoutsState: CanvasState | null = null
   #unplaced: {
-    boxes: ReadonlyMap<string, NodeLayout>
+    layouts: ReadonlyMap<string, NodeLayout>
     looks: ReadonlyMap<string, Look>
     edges: readonly FlowEdge[]
     layering: CanvasState["layering"]
@@ -94,7 +94,7 @@ export class DerivedState {
 
   /** The card of a node; null where it is gone. The same object as long as nothing in it changed. */
   card(state: CanvasState, id: string): CardData | null {
-    const document = state.shared.shown
+    const document = state.shared.document
     const node = document.nodes.get(id)
     if (!node) return null
     const ends = this.#endsOf(document)
@@ -106,7 +106,7 @@ export class DerivedState {
       state.plan.nodes[id],
       state.runs.nodes.get(id),
       state.runs.results.get(id),
-      state.runs.asked.has(id),
+      state.runs.requested.has(id),
       typeof modelId === "string" ? (state.models.get(modelId) ?? null) : null,
       ends.into.get(id) ?? "",
       ends.from.get(id) ?? "",
@@ -114,77 +114,77 @@ export class DerivedState {
     ]
     const known = this.#cards.get(id)
     if (known?.sources.every((source, index) => source === sources[index])) return known.card
-    const card = made(sources)
+    const card = buildCard(sources)
     // A box that came out equal stays the same object, so that React Flow's nodes stay as they are.
-    if (known && JSON.stringify(known.card.box) === JSON.stringify(card.box)) card.box = known.card.box
+    if (known && JSON.stringify(known.card.layout) === JSON.stringify(card.layout)) card.layout = known.card.layout
     this.#cards.set(id, { sources, card })
     return card
   }
 
   /** Sizes and ports of all nodes; the same map as long as none changed. */
-  boxes(state: CanvasState): ReadonlyMap<string, NodeLayout> {
-    const before = this.#boxesOf
+  layouts(state: CanvasState): ReadonlyMap<string, NodeLayout> {
+    const before = this.#layoutsState
     const isSame =
       before !== null &&
-      before.shared.shown === state.shared.shown &&
+      before.shared.document === state.shared.document &&
       before.plan === state.plan &&
       before.runs === state.runs &&
       before.catalog === state.catalog &&
       before.models === state.models
-    this.#boxesOf = state
-    if (isSame) return this.#boxes.map
-    const { nodes } = state.shared.shown
+    this.#layoutsState = state
+    if (isSame) return this.#layouts.map
+    const { nodes } = state.shared.document
     // While something runs, only runs change: nodes that they do not touch are not looked at.
     const isRunOnly =
       before !== null &&
-      before.shared.shown === state.shared.shown &&
+      before.shared.document === state.shared.document &&
       before.plan === state.plan &&
       before.catalog === state.catalog &&
       before.models === state.models
-    if (isRunOnly) return this.#touched(before, state)
+    if (isRunOnly) return this.#changedLayouts(before, state)
     const map = new Map<string, NodeLayout>()
-    let isChanged = nodes.size !== this.#boxes.map.size
+    let isChanged = nodes.size !== this.#layouts.map.size
     for (const id of nodes.keys()) {
-      const box = this.card(state, id)?.box
+      const box = this.card(state, id)?.layout
       if (!box) continue
       map.set(id, box)
-      isChanged ||= this.#boxes.map.get(id) !== box
+      isChanged ||= this.#layouts.map.get(id) !== box
     }
     for (const id of this.#cards.keys()) if (!nodes.has(id)) this.#cards.delete(id)
-    if (isChanged) this.#boxes = { map }
-    return this.#boxes.map
+    if (isChanged) this.#layouts = { map }
+    return this.#layouts.map
   }
 
   /** Boxes of nodes whose run or results changed. */
-  #touched(before: CanvasState, state: CanvasState): ReadonlyMap<string, NodeLayout> {
+  #changedLayouts(before: CanvasState, state: CanvasState): ReadonlyMap<string, NodeLayout> {
     let map: Map<string, NodeLayout> | null = null
-    const { nodes, results, asked } = state.runs
+    const { nodes, results, requested } = state.runs
     const look = (id: string) => {
-      const box = this.card(state, id)?.box
-      if (!box || this.#boxes.map.get(id) === box) return
-      map ??= new Map(this.#boxes.map)
+      const box = this.card(state, id)?.layout
+      if (!box || this.#layouts.map.get(id) === box) return
+      map ??= new Map(this.#layouts.map)
       map.set(id, box)
     }
-    for (const id of state.shared.shown.nodes.keys()) {
+    for (const id of state.shared.document.nodes.keys()) {
       const isSame =
         nodes.get(id) === before.runs.nodes.get(id) &&
         results.get(id) === before.runs.results.get(id) &&
-        asked.has(id) === before.runs.asked.has(id)
+        requested.has(id) === before.runs.requested.has(id)
       if (!isSame) look(id)
     }
-    if (map) this.#boxes = { map }
-    return this.#boxes.map
+    if (map) this.#layouts = { map }
+    return this.#layouts.map
   }
 
   /** Where nodes stand that nobody has placed: below those that have a place, in layers as soon as these can be had. */
-  unplaced(state: CanvasState): ReadonlyMap<string, Point> {
-    const document = state.shared.shown
-    if (document.looks.size >= document.nodes.size) return NOWHERE
-    const boxes = this.boxes(state)
+  autoPositions(state: CanvasState): ReadonlyMap<string, Point> {
+    const document = state.shared.document
+    if (document.looks.size >= document.nodes.size) return NO_POINTS
+    const boxes = this.layouts(state)
     const { layering } = state
     const { looks, edges } = document
     const known = this.#unplaced
-    const isSame = known?.boxes === boxes && known.looks === looks && known.edges === edges
+    const isSame = known?.layouts === boxes && known.looks === looks && known.edges === edges
     if (isSame && known.layering === layering) return known.points
     const rects = [...document.nodes.keys()].filter((id) => !document.looks.has(id))
     const found = new Map<string, Point>()
@@ -198,10 +198,10 @@ export class DerivedState {
       height: boxes.get(id)?.height ?? 0,
     }))
     for (const rect of sized) found.set(rect.id, { x: rect.x, y: rect.y })
-    for (const edit of tidyEdits(typeof layering === "function" ? layering : inOneRow, document, sized)) {
+    for (const edit of tidyEdits(typeof layering === "function" ? layering : layoutInOneRow, document, sized)) {
       if (edit.kind === "set_layout") found.set(edit.node_id, { x: edit.fields?.x ?? 0, y: edit.fields?.y ?? below })
     }
-    this.#unplaced = { boxes, looks, edges, layering, points: found }
+    this.#unplaced = { layouts: boxes, looks, edges, layering, points: found }
     return found
   }
 
@@ -222,9 +222,9 @@ export class DerivedState {
   }
 }
 
-function made(sources: Sources): CardData {
-  const [node, type, look, plan, run, results, isAsked, model, into, from, variables] = sources
-  const facts: CardFacts = { node, type, plan, run, results, isAsked }
+function buildCard(sources: Sources): CardData {
+  const [node, type, look, plan, run, results, isRequested, model, into, from, variables] = sources
+  const facts: CardFacts = { node, type, plan, run, results, isRequested: isRequested }
   const connected = into === "" ? [] : into.split(" ")
   const isFed = new Set(connected)
   const isFile = fileKindOf(type) !== null
@@ -249,8 +249,8 @@ function made(sources: Sources): CardData {
     chips: statusChips(facts),
     reasons,
     error,
-    foot: footerFacts(facts, model),
-    box,
+    footer: footerFacts(facts, model),
+    layout: box,
   }
 }
 

@@ -17,14 +17,14 @@ import type { Session } from "./session"
 import type { LooseEnd, Point } from "./store"
 
 export class Editing {
-  readonly #layerings: AutoLayout
+  readonly #autoLayout: AutoLayout
 
   constructor(
     readonly session: Session,
     readonly derived: DerivedState,
     private readonly chance: () => number = Math.random,
   ) {
-    this.#layerings = new AutoLayout(session)
+    this.#autoLayout = new AutoLayout(session)
   }
 
   private get state() {
@@ -32,7 +32,7 @@ export class Editing {
   }
 
   private get document() {
-    return this.state.shared.shown
+    return this.state.shared.document
   }
 
   /** Place a node of a type; where it was called by a loose edge, connected to it. Returns its id. */
@@ -70,7 +70,7 @@ export class Editing {
   connect(edge: FlowEdge): boolean {
     const why = connectionError(this.document, this.state.catalog, edge)
     if (why) {
-      this.session.say(why, "bad")
+      this.session.notify(why, "bad")
       return false
     }
     const old = replacedEdge(this.document, this.state.catalog, edge)
@@ -117,7 +117,7 @@ export class Editing {
     return [...new Set([...selection, ...inside])].filter((id) => this.document.nodes.has(id))
   }
 
-  membersOf = (group: Rect): string[] => groupMembers(group, this.everything())
+  membersOf = (group: Rect): string[] => groupMembers(group, this.allRects())
 
   /** Change a group or comment; `gesture`: steps that are undone together. */
   setNote(id: string, change: Partial<Note>, gesture?: string): void {
@@ -174,8 +174,8 @@ export class Editing {
     })
     if (edits.length > 0) this.session.edit(edits)
     else if (nodes.some((node) => (this.state.runs.results.get(node.id)?.length ?? 0) > 1))
-      this.session.say("A batch cannot be kept as one: pass one of its cells on, and keep that.")
-    else this.session.say("There is no result to keep yet.")
+      this.session.notify("A batch cannot be kept as one: pass one of its cells on, and keep that.")
+    else this.session.notify("There is no result to keep yet.")
   }
 
   /** The generation of a node that has one result; a batch has no one that could be kept. */
@@ -206,7 +206,7 @@ export class Editing {
   align(how: Alignment): void {
     const { selection } = this.state
     const edits = alignEdits(
-      this.everything().filter((one) => selection.has(one.id)),
+      this.allRects().filter((one) => selection.has(one.id)),
       how,
     )
     const places = edits.flatMap((edit) => {
@@ -218,7 +218,7 @@ export class Editing {
 
   /** Lay out the selected nodes, or all. */
   async tidy(): Promise<void> {
-    const layered = await this.#layerings.get()
+    const layered = await this.#autoLayout.load()
     if (layered) this.#tidy(layered)
   }
 
@@ -244,7 +244,7 @@ export class Editing {
   /** Put nodes where they were dragged. Those that nobody has placed stay where they are drawn: the layout is now fixed. */
   move(places: ReadonlyMap<string, Point>, gesture?: string): void {
     const moved = this.withMembers(places)
-    const all = new Map([...this.derived.unplaced(this.state), ...moved])
+    const all = new Map([...this.derived.autoPositions(this.state), ...moved])
     const notes = noteEdits(this.document, new Map([...moved].filter(([id]) => isNoteId(id))))
     const edits = [...all].flatMap(([id, { x, y }]): Edit[] => {
       const look = this.document.looks.get(id)
@@ -257,7 +257,7 @@ export class Editing {
   /** What moves along: groups take their members. */
   withMembers(places: ReadonlyMap<string, Point>): ReadonlyMap<string, Point> {
     const hasGroup = [...places.keys()].some((id) => id.startsWith("group/"))
-    return hasGroup ? withMembers(this.document, this.everything(), places) : places
+    return hasGroup ? withMembers(this.document, this.allRects(), places) : places
   }
 
   /** A place near this one that no node covers: below what stands there. */
@@ -271,18 +271,18 @@ export class Editing {
   }
 
   /** Nodes, groups and comments, as rectangles. */
-  everything(): Rect[] {
+  allRects(): Rect[] {
     const notes = (["group", "comment"] as const).flatMap((kind) => notesOf(this.document, kind))
     return [...this.rects(this.document.nodes.keys()), ...notes]
   }
 
   /** Where nodes stand and how large they are. */
   rects(ids: Iterable<string>): Rect[] {
-    const boxes = this.derived.boxes(this.state)
-    const unplaced = this.derived.unplaced(this.state)
+    const layouts = this.derived.layouts(this.state)
+    const autoPositions = this.derived.autoPositions(this.state)
     return [...ids].flatMap((id) => {
-      const box = boxes.get(id)
-      const at = this.document.looks.get(id) ?? unplaced.get(id)
+      const box = layouts.get(id)
+      const at = this.document.looks.get(id) ?? autoPositions.get(id)
       return box ? [{ id, x: at?.x ?? 0, y: at?.y ?? 0, width: box.width, height: box.height }] : []
     })
   }
@@ -293,12 +293,12 @@ export class Editing {
     const { nodes } = estimatePrice(this.document, plan, targets)
     // A plan of an older document cannot say that there is nothing to do: then the kernel is asked.
     const isPlanned = plan.rev >= shared.rev && shared.pending.length === 0
-    if (nodes.length === 0 && isPlanned) this.session.say("Everything is fresh: nothing to run.")
+    if (nodes.length === 0 && isPlanned) this.session.notify("Everything is fresh: nothing to run.")
     else this.session.run(targets ?? [], nodes)
   }
 
   /** Another take of these nodes, with another seed where it is not locked: one step to undo, then a run. */
-  again(ids: string[]): void {
+  runAgain(ids: string[]): void {
     const edits = ids.flatMap((id): Edit[] => {
       const node = this.document.nodes.get(id)
       if (!node) return []

@@ -22,9 +22,9 @@ export interface GradeInput {
 /** Null where the node grades nothing, shows what it was told to keep, or a port feeds one of its settings. */
 export function gradeInput(state: CanvasState, derived: DerivedState, nodeId: string): GradeInput | null {
   const { shared, catalog, plan } = state
-  const node = shared.shown.nodes.get(nodeId)
+  const node = shared.document.nodes.get(nodeId)
   if (node?.type !== "grade" || node.isMuted || node.locked !== null || !catalog.has("grade")) return null
-  const edges = shared.shown.edges.filter((edge) => edge.target === nodeId)
+  const edges = shared.document.edges.filter((edge) => edge.target === nodeId)
   const [edge] = edges
   if (edges.length !== 1 || edge?.targetHandle !== "image") return null
   const source = derived.card(state, edge.source)

@@ -23,7 +23,7 @@ export interface MaskBasis {
 
 /** What an edge brings: of a batch, all of it. */
 function cellsThrough(state: CanvasState, edge: FlowEdge | undefined): ResultCell[] {
-  const node = edge && state.shared.shown.nodes.get(edge.source)
+  const node = edge && state.shared.document.nodes.get(edge.source)
   if (!edge || !node) return []
   const file = fileCell(node, state.catalog.get(node.type))
   if (file) return [file]
@@ -32,9 +32,9 @@ function cellsThrough(state: CanvasState, edge: FlowEdge | undefined): ResultCel
 }
 
 export function maskBasis(state: CanvasState, nodeId: string, port: string): MaskBasis {
-  const { shown } = state.shared
-  const type = state.catalog.get(shown.nodes.get(nodeId)?.type ?? "")
-  const into = (name: string) => shown.edges.find((one) => one.target === nodeId && one.targetHandle === name)
+  const { document } = state.shared
+  const type = state.catalog.get(document.nodes.get(nodeId)?.type ?? "")
+  const into = (name: string) => document.edges.find((one) => one.target === nodeId && one.targetHandle === name)
   const [mask] = cellsThrough(state, into(port))
   // A node that takes masks alone has the other mask to go by.
   const candidates = (type?.inputs ?? []).filter(
@@ -53,16 +53,16 @@ export function maskBasis(state: CanvasState, nodeId: string, port: string): Mas
 
 /** Put a stored mask into the port: into the file node that is there for it alone, else into a new one. One step. */
 export function maskEdits(state: CanvasState, nodeId: string, port: string, asset: JsonObject, at: Point): Edit[] {
-  const { shown } = state.shared
-  const target = shown.nodes.get(nodeId)
+  const { document } = state.shared
+  const target = document.nodes.get(nodeId)
   if (!target || !inputOf(state.catalog.get(target.type), port)) return []
   const file = { kind: "image" as const, asset, name: MASK_NAME }
-  const old = shown.edges.find((one) => one.target === nodeId && one.targetHandle === port)
-  const holder = old && shown.nodes.get(old.source)
-  if (holder && isOurs(holder) && shown.edges.filter((one) => one.source === holder.id).length === 1) {
-    return fileEdits(shown, state.catalog, file, { kind: "replace", nodeId: holder.id }).edits
+  const old = document.edges.find((one) => one.target === nodeId && one.targetHandle === port)
+  const holder = old && document.nodes.get(old.source)
+  if (holder && isOurs(holder) && document.edges.filter((one) => one.source === holder.id).length === 1) {
+    return fileEdits(document, state.catalog, file, { kind: "replace", nodeId: holder.id }).edits
   }
-  const { edits, id } = fileEdits(shown, state.catalog, file, { kind: "port", nodeId, port, at })
+  const { edits, id } = fileEdits(document, state.catalog, file, { kind: "port", nodeId, port, at })
   return [...edits, { kind: "set_layout", node_id: id, fields: { title: "Mask" } }]
 }
 

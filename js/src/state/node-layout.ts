@@ -102,13 +102,13 @@ export function lineCount(text: string, width: number): number {
   return lines
 }
 
-const MOST_LINES = 12
+const MAX_LINES = 12
 
 /** How high the control of a field is. */
 export function controlHeight(field: Field, value: Json, width: number): number {
   if (field.control === "text" || field.control === "list" || field.control === "json") {
     const lines = lineCount(valueToText(value), width - 2 * PADDING - 20)
-    return Math.max(CONTROL, Math.min(MOST_LINES, lines) * LINE + 14)
+    return Math.max(CONTROL, Math.min(MAX_LINES, lines) * LINE + 14)
   }
   return CONTROL
 }
@@ -170,7 +170,7 @@ export function layoutNode(facts: NodeLayoutInput): NodeLayout {
     if (input) ports.push(left(input, at + GAP + label + Math.min(control, CONTROL) / 2, true))
   }
   for (const [name, value] of facts.variables) {
-    const lines = Math.min(MOST_LINES, lineCount(valueToText(value), width - 2 * PADDING - 20))
+    const lines = Math.min(MAX_LINES, lineCount(valueToText(value), width - 2 * PADDING - 20))
     place("variable", GAP + LABEL + Math.max(CONTROL, lines * LINE + 14), name)
   }
   place("foot", FOOTER_HEIGHT)
@@ -221,7 +221,7 @@ function stackedInputs({ type, connected, fields }: NodeLayoutInput): InputPort[
   declared.sort((a, b) => first(a) - first(b))
   const names = new Set(declared.map((port) => port.name))
   const extra = connected.filter((name) => !names.has(name)).map((name) => inputOf(type, name) ?? unknownPort(name))
-  return [...declared, ...extra].slice(0, MOST_STACKED)
+  return [...declared, ...extra].slice(0, MAX_STACKED)
 }
 
 function outputsOf({ type, leaving }: NodeLayoutInput): { name: string; type: PortType; is_series: boolean }[] {
@@ -231,7 +231,7 @@ function outputsOf({ type, leaving }: NodeLayoutInput): { name: string; type: Po
   return [...known, ...rest]
 }
 
-const MOST_STACKED = 12
+const MAX_STACKED = 12
 
 const unknownPort = (name: string): InputPort => ({
   name,

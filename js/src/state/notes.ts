@@ -32,8 +32,8 @@ export const MIN_NOTE_SIZE = { width: 140, height: 80 }
 const PAD = { x: 20, top: 56, bottom: 20 }
 
 const FIELD = { group: "groups", comment: "comments" } as const
-const WORDS = { group: "title", comment: "text" } as const
-const known = new WeakMap<object, Note[]>()
+const TEXT_FIELD = { group: "title", comment: "text" } as const
+const cache = new WeakMap<object, Note[]>()
 
 const number = (value: Json | undefined, otherwise: number) =>
   typeof value === "number" && Number.isFinite(value) ? value : otherwise
@@ -41,11 +41,11 @@ const number = (value: Json | undefined, otherwise: number) =>
 /** All of one kind, as far as they can be read; the same list for the same document. */
 export function notesOf(document: Document, kind: NoteKind): readonly Note[] {
   const stored = document.layout[FIELD[kind]]
-  if (!Array.isArray(stored)) return NONE
-  const before = known.get(stored)
+  if (!Array.isArray(stored)) return NO_NOTES
+  const before = cache.get(stored)
   if (before) return before
   const made = (stored as JsonObject[]).map((one, index): Note => {
-    const words = one[WORDS[kind]]
+    const words = one[TEXT_FIELD[kind]]
     return {
       kind,
       id: noteId(kind, typeof one.id === "string" ? one.id : String(index)),
@@ -57,11 +57,11 @@ export function notesOf(document: Document, kind: NoteKind): readonly Note[] {
       height: Math.max(MIN_NOTE_SIZE.height, number(one.height, 200)),
     }
   })
-  known.set(stored, made)
+  cache.set(stored, made)
   return made
 }
 
-const NONE: readonly Note[] = []
+const NO_NOTES: readonly Note[] = []
 
 /** The id of a group or comment among nodes: `/` is in no node's id. */
 const noteId = (kind: NoteKind, id: string) => `${kind}/${id}`
@@ -87,7 +87,7 @@ export function noteEdits(
       if (change === null) return []
       if (!change) return [one]
       const { text, ...rest } = change
-      return [{ ...one, ...rest, ...(text !== undefined && { [WORDS[kind]]: text }) }]
+      return [{ ...one, ...rest, ...(text !== undefined && { [TEXT_FIELD[kind]]: text }) }]
     })
     return [{ kind: "set_flow", field: FIELD[kind], value }]
   })
@@ -106,7 +106,7 @@ export function addNoteEdits(document: Document, notes: readonly Omit<Note, "id"
       do at += 1
       while (taken.has(`${kind}_${at}`))
       ids.push(noteId(kind, `${kind}_${at}`))
-      return { id: `${kind}_${at}`, [WORDS[kind]]: text, color, ...rounded({ x, y, width, height }) }
+      return { id: `${kind}_${at}`, [TEXT_FIELD[kind]]: text, color, ...rounded({ x, y, width, height }) }
     })
     return [{ kind: "set_flow", field: FIELD[kind], value: [...stored, ...made] }]
   })

@@ -21,15 +21,20 @@ export interface SharedDocument {
   /** Ours, in the order of sending, not confirmed yet. */
   pending: readonly EditBatch[]
   /** `base` with `pending` on top: what is drawn. */
-  shown: Document
+  document: Document
 }
 
-export const emptySharedDocument: SharedDocument = { base: emptyDocument, rev: -1, pending: [], shown: emptyDocument }
+export const emptySharedDocument: SharedDocument = {
+  base: emptyDocument,
+  rev: -1,
+  pending: [],
+  document: emptyDocument,
+}
 
 /** Show our own edits at once. Throws `EditError` where they do not fit what is shown. */
 export function addPendingEdits(shared: SharedDocument, batch: EditBatch): SharedDocument {
-  const shown = applyEdits(shared.shown, batch.edits).document
-  return { ...shared, pending: [...shared.pending, batch], shown }
+  const shown = applyEdits(shared.document, batch.edits).document
+  return { ...shared, pending: [...shared.pending, batch], document: shown }
 }
 
 /** A broadcast. `gap`: something is missing before it (or it does not fit), and a snapshot is needed. */
@@ -46,14 +51,14 @@ export function confirmEdits(shared: SharedDocument, done: EditsBroadcast): Shar
   const pending = shared.pending.filter((batch) => batch.id !== done.id)
   // Our own next edit, confirmed: what is shown was made of the same parts in the same order already.
   const isExpected = done.id !== undefined && shared.pending[0]?.id === done.id
-  return { base, pending, rev: done.rev, shown: isExpected ? shared.shown : applyPending(base, pending) }
+  return { base, pending, rev: done.rev, document: isExpected ? shared.document : applyPending(base, pending) }
 }
 
 /** The kernel refused a batch of ours: it never was. */
 export function dropRefusedEdits(shared: SharedDocument, id: string): SharedDocument {
   const pending = shared.pending.filter((batch) => batch.id !== id)
   if (pending.length === shared.pending.length) return shared
-  return { ...shared, pending, shown: applyPending(shared.base, pending) }
+  return { ...shared, pending, document: applyPending(shared.base, pending) }
 }
 
 /** Begin again from a snapshot. `sentSince`: ids of our batches that were sent after it was asked for. */
@@ -64,7 +69,7 @@ export function resetToSnapshot(
 ): SharedDocument {
   const base = fromWire(snapshot.flow)
   const pending = shared.pending.filter((batch) => sentSince.has(batch.id))
-  return { base, rev: snapshot.rev, pending, shown: applyPending(base, pending) }
+  return { base, rev: snapshot.rev, pending, document: applyPending(base, pending) }
 }
 
 /** Pending edits over a document; those that no longer fit are passed over until the kernel has said so. */

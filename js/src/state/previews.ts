@@ -11,7 +11,7 @@ export class Previews {
   readonly #urls = new Map<string, string[]>()
 
   /** The events with the addresses of what came along with them in buffers. */
-  placed(events: readonly RunEvent[], buffers: readonly DataView[]): RunEvent[] {
+  withPreviewUrls(events: readonly RunEvent[], buffers: readonly DataView[]): RunEvent[] {
     return events.map((event) => {
       const job = `${event.run_id} ${event.node_id} ${coordinateKey(event.coordinate ?? [])}`
       if (event.kind === "job-end") this.#drop(job, 0)

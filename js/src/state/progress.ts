@@ -14,7 +14,7 @@ const WAITS: Record<string, string> = {
 /** How the jobs of a run stand, in words, and how long it took the last time. */
 export function progressFacts(
   jobs: readonly JobRun[],
-  { results, isAsked }: { results: readonly JobResult[] | undefined; isAsked: boolean },
+  { results, isRequested }: { results: readonly JobResult[] | undefined; isRequested: boolean },
 ): string[] {
   const active = jobs.filter((job) => isActive(job.state))
   const count = (state: JobState) => active.filter((job) => job.state === state).length
@@ -27,7 +27,7 @@ export function progressFacts(
   } else if (queued.length > 0) {
     said.push(`${ordinal(Math.min(...queued.map((job) => job.queuePosition ?? 0)))} in the service's queue`)
   } else if (count("queued") > 0 && count("running") === 0) said.push("its turn comes after what is above")
-  if (jobs.length === 0 && isAsked) said.push("asked for")
+  if (jobs.length === 0 && isRequested) said.push("asked for")
   const last = Math.max(0, ...(results ?? []).map((one) => one.elapsed_s ?? 0))
   if (last > 0) said.push(`took ${formatSeconds(last)} the last time`)
   return said.length > 0 ? said : ["under way"]

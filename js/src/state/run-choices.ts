@@ -5,46 +5,46 @@ import { estimatePrice, type Price } from "./format"
 import type { CanvasState } from "./store"
 
 export interface RunChoice {
-  says: string
+  label: string
   keys: string
   /** Why it cannot be chosen now; null where it can. */
-  off: string | null
+  disabledReason: string | null
   price: Price | null
   run: () => void
 }
 
 /** Nodes that were made before from other things than now; those that never ran are left out. */
 export function staleNodes(state: CanvasState): string[] {
-  const { shown } = state.shared
-  return [...shown.nodes.keys()].filter((id) => {
+  const { document } = state.shared
+  return [...document.nodes.keys()].filter((id) => {
     const plan = state.plan.nodes[id]?.state
     return plan !== undefined && plan !== "fresh" && plan !== "invalid" && (state.runs.results.get(id)?.length ?? 0) > 0
   })
 }
 
 export function runChoices(state: CanvasState, editing: Editing): RunChoice[] {
-  const { shown } = state.shared
+  const { document } = state.shared
   const selected = editing.selectedNodes()
   const stale = staleNodes(state)
   const title = selected.length === 1 ? editing.derived.card(state, selected[0] ?? "")?.title : ""
-  const offer = (says: string, keys: string, targets: string[] | null, none: string): RunChoice => {
-    const price = targets?.length === 0 ? null : estimatePrice(shown, state.plan, targets)
+  const runChoice = (says: string, keys: string, targets: string[] | null, none: string): RunChoice => {
+    const price = targets?.length === 0 ? null : estimatePrice(document, state.plan, targets)
     const off = targets?.length === 0 ? none : price?.nodes.length === 0 ? "all fresh" : null
-    return { says, keys, off, price, run: () => editing.run(targets) }
+    return { label: says, keys, disabledReason: off, price, run: () => editing.run(targets) }
   }
-  const runnable = selected.filter((id) => state.catalog.get(shown.nodes.get(id)?.type ?? "")?.kind !== "structural")
+  const runnable = selected.filter((id) => state.catalog.get(document.nodes.get(id)?.type ?? "")?.kind !== "structural")
   return [
-    offer("Run everything", "Ctrl ↵", null, ""),
-    offer("Run what is stale", "⇧R", stale, "nothing is stale"),
+    runChoice("Run everything", "Ctrl ↵", null, ""),
+    runChoice("Run what is stale", "⇧R", stale, "nothing is stale"),
     selected.length > 1
-      ? offer(`Run the ${selected.length} selected, and what they need`, "⇧↵", selected, "")
-      : offer(title ? `Run to here: ${title}` : "Run to here", "⇧↵", selected, "nothing is selected"),
+      ? runChoice(`Run the ${selected.length} selected, and what they need`, "⇧↵", selected, "")
+      : runChoice(title ? `Run to here: ${title}` : "Run to here", "⇧↵", selected, "nothing is selected"),
     {
-      says: title ? `Again: another take of ${title}` : "Again: another take",
+      label: title ? `Again: another take of ${title}` : "Again: another take",
       keys: "R",
-      off: runnable.length === 0 ? "nothing is selected" : null,
+      disabledReason: runnable.length === 0 ? "nothing is selected" : null,
       price: null,
-      run: () => editing.again(runnable),
+      run: () => editing.runAgain(runnable),
     },
   ]
 }
@@ -62,7 +62,7 @@ export function estimateCost(state: CanvasState, nodes: readonly string[]): Cost
   const models = new Set<string>()
   for (const id of nodes) {
     const plan = state.plan.nodes[id]
-    const model = state.shared.shown.nodes.get(id)?.params.model
+    const model = state.shared.document.nodes.get(id)?.params.model
     const isUnpriced = typeof model === "string" && state.plan.unpriced.includes(model)
     if (isUnpriced) models.add(model)
     if (!plan || (!isUnpriced && !plan.high_micro_usd)) continue

@@ -36,10 +36,10 @@ export interface Runs {
   /** What each node gave last. */
   readonly results: ReadonlyMap<string, readonly JobResult[]>
   /** Nodes whose run was asked for and not yet heard of, with the id of the request. */
-  readonly asked: ReadonlyMap<string, string>
+  readonly requested: ReadonlyMap<string, string>
 }
 
-export const emptyRuns: Runs = { live: new Map(), nodes: new Map(), results: new Map(), asked: new Map() }
+export const emptyRuns: Runs = { live: new Map(), nodes: new Map(), results: new Map(), requested: new Map() }
 
 const ACTIVE = new Set<JobState>(["queued", "waiting", "running"])
 
@@ -55,7 +55,7 @@ export function reduceRunEvents(runs: Runs, events: readonly RunEvent[]): Runs {
   const results = events.some((event) => event.result)
     ? new Map(runs.results)
     : (runs.results as Map<string, readonly JobResult[]>)
-  const asked = runs.asked.size > 0 ? new Map(runs.asked) : (runs.asked as Map<string, string>)
+  const asked = runs.requested.size > 0 ? new Map(runs.requested) : (runs.requested as Map<string, string>)
   for (const event of events) {
     switch (event.kind) {
       case "run-start":
@@ -73,7 +73,7 @@ export function reduceRunEvents(runs: Runs, events: readonly RunEvent[]): Runs {
         if (event.node_id !== undefined) asked.delete(event.node_id)
     }
   }
-  return { live, nodes, results, asked }
+  return { live, nodes, results, requested: asked }
 }
 
 function job(event: RunEvent, nodes: Map<string, NodeRun>, results: Map<string, readonly JobResult[]>): void {
@@ -113,15 +113,15 @@ const hasSameAxes = (a: Coordinate, b: Coordinate): boolean =>
 
 /** The view's own word in the frame of the click, until the kernel's. */
 export function markRequested(runs: Runs, nodeIds: Iterable<string>, requestId: string): Runs {
-  const asked = new Map(runs.asked)
+  const asked = new Map(runs.requested)
   for (const id of nodeIds) asked.set(id, requestId)
-  return { ...runs, asked }
+  return { ...runs, requested: asked }
 }
 
 /** A request was answered with an error, or forgotten. */
 export function clearRequested(runs: Runs, requestId: string): Runs {
-  const asked = new Map([...runs.asked].filter(([, id]) => id !== requestId))
-  return asked.size === runs.asked.size ? runs : { ...runs, asked }
+  const asked = new Map([...runs.requested].filter(([, id]) => id !== requestId))
+  return asked.size === runs.requested.size ? runs : { ...runs, requested: asked }
 }
 
 export function withResults(runs: Runs, given: Record<string, JobResult[]>): Runs {

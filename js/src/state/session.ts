@@ -19,12 +19,12 @@ import { checkSequence, FrameQueue, onNextFrame } from "./sequence"
 import { type CanvasStore, createCanvasStore } from "./store"
 
 /** How long the kernel may be silent after a question before the view says so. */
-const PATIENCE_MS = 5000
+const TIMEOUT_MS = 5000
 /**
  * Questions that may be asked twice, and after how long without an answer: a line that is made anew, as while a kernel
  * restarts, loses what was on it. Each time the wait is twice as long, for a kernel may only be busy.
  */
-const AGAIN_MS: Partial<Record<ToKernel["type"], number>> = { ask: PATIENCE_MS, sign: PATIENCE_MS, media: 20_000 }
+const RETRY_MS: Partial<Record<ToKernel["type"], number>> = { ask: TIMEOUT_MS, sign: TIMEOUT_MS, media: 20_000 }
 
 type Sendable<T> = T extends ToKernel ? Omit<T, "id"> : never
 
@@ -45,14 +45,14 @@ export class Session {
   readonly clientId = newId()
   #seq = -1
   /** The snapshot we wait for, and our edits since we asked for it. */
-  #asked: { id: string; sentSince: Set<string>; timer: ReturnType<typeof setTimeout> } | null = null
+  #pendingSnapshot: { id: string; sentSince: Set<string>; timer: ReturnType<typeof setTimeout> } | null = null
   readonly #previews = new Previews()
   readonly #events: FrameQueue<RunEventsBroadcast["events"]>
   readonly #stop: () => void
-  #watched: ReturnType<typeof setTimeout> | null = null
+  #pendingEditTimer: ReturnType<typeof setTimeout> | null = null
   /** Messages that nobody waits for, until they are answered: other views' replies are none of ours. */
   readonly #sent = new Set<string>()
-  readonly #questions = new Map<string, (answer: KernelReply) => void>()
+  readonly #requests = new Map<string, (answer: KernelReply) => void>()
   #noticeTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(
@@ -63,25 +63,24 @@ export class Session {
       this.store.setState(({ runs }) => ({ runs: reduceRunEvents(runs, batches.flat()) }))
     }, later)
     const stops = [
-      channel.listen((message, buffers) => this.#hear(message, buffers)),
-      channel.onLineChange?.(() => this.#askAgain()),
+      channel.listen((message, buffers) => this.#handleMessage(message, buffers)),
+      channel.onLineChange?.(() => this.#requestSnapshot()),
     ]
     this.#stop = () => {
       for (const stop of stops) stop?.()
     }
-    this.#askAgain()
+    this.#requestSnapshot()
   }
 
   /** Leave nothing behind: no listener, no timer. */
   close(): void {
     this.#stop()
     this.#previews.close()
-    if (this.#asked) clearTimeout(this.#asked.timer)
+    if (this.#pendingSnapshot) clearTimeout(this.#pendingSnapshot.timer)
     clearTimeout(this.#noticeTimer)
     const closed = { code: "closed", message: "The canvas was closed." }
-    for (const asked of this.#questions.values())
-      asked({ reply: { type: "reply", id: "", error: closed }, buffers: [] })
-    if (this.#watched !== null) clearTimeout(this.#watched)
+    for (const asked of this.#requests.values()) asked({ reply: { type: "reply", id: "", error: closed }, buffers: [] })
+    if (this.#pendingEditTimer !== null) clearTimeout(this.#pendingEditTimer)
   }
 
   /**
@@ -89,44 +88,49 @@ export class Session {
    *
    * Rejects with a `KernelError` where the kernel says no, and where it says nothing for `patienceMs`.
    */
-  ask(message: Sendable<ToKernel>, buffers?: ArrayBuffer[], patienceMs = 60_000, id = newId()): Promise<KernelReply> {
+  request(
+    message: Sendable<ToKernel>,
+    buffers?: ArrayBuffer[],
+    patienceMs = 60_000,
+    id = newId(),
+  ): Promise<KernelReply> {
     const asked = { ...message, id } as ToKernel
     return new Promise((resolve, reject) => {
       let again: ReturnType<typeof setTimeout> | undefined
       const askAfter = (waitMs: number) => {
         again = setTimeout(() => {
-          this.#deliver(asked, buffers)
+          this.#transmit(asked, buffers)
           askAfter(2 * waitMs)
         }, waitMs)
       }
       const timer = setTimeout(() => {
         clearTimeout(again)
-        this.#questions.delete(id)
+        this.#requests.delete(id)
         reject(new KernelError({ code: "silence", message: "The kernel does not answer.", hint: "Try again." }))
       }, patienceMs)
-      this.#questions.set(id, (answer) => {
+      this.#requests.set(id, (answer) => {
         clearTimeout(again)
         clearTimeout(timer)
-        this.#questions.delete(id)
+        this.#requests.delete(id)
         if (answer.reply.error) reject(new KernelError(answer.reply.error))
         else resolve(answer)
       })
-      const waitMs = AGAIN_MS[asked.type]
+      const waitMs = RETRY_MS[asked.type]
       if (waitMs !== undefined) askAfter(waitMs)
-      if (this.#deliver(asked, buffers)) return
+      if (this.#transmit(asked, buffers)) return
       const away = { code: "silence", message: "The kernel is away.", hint: "Run this cell to reconnect." }
-      this.#questions.get(id)?.({ reply: { type: "reply", id, error: away }, buffers: [] })
+      this.#requests.get(id)?.({ reply: { type: "reply", id, error: away }, buffers: [] })
     })
   }
 
   /** Hand a message over; where nobody takes it any more, the kernel is away, and false. */
-  #deliver(message: ToKernel, buffers?: ArrayBuffer[]): boolean {
+  #transmit(message: ToKernel, buffers?: ArrayBuffer[]): boolean {
     try {
       this.channel.send(message, buffers)
       return true
     } catch (error) {
       console.warn("The kernel takes no message:", error)
-      this.store.setState({ isAway: true })
+      this.store.setState({ isDisconnected: true })
       return false
     }
   }
@@ -135,7 +139,7 @@ export class Session {
   send(message: Sendable<ToKernel>): string {
     const id = newId()
     this.#sent.add(id)
-    this.#deliver({ ...message, id } as ToKernel)
+    this.#transmit({ ...message, id } as ToKernel)
     return id
   }
 
@@ -151,24 +155,24 @@ export class Session {
       this.store.setState({ shared: addPendingEdits(shared, { id, edits }) })
     } catch (error) {
       if (!(error instanceof EditError)) throw error
-      this.say(error.message, "bad")
+      this.notify(error.message, "bad")
       return false
     }
-    this.#asked?.sentSince.add(id)
+    this.#pendingSnapshot?.sentSince.add(id)
     this.#sent.add(id)
-    this.#watch(id)
-    this.#deliver({ type: "edits", id, client_id: this.clientId, base_rev: shared.rev, edits, gesture })
+    this.#watchPendingEdit(id)
+    this.#transmit({ type: "edits", id, client_id: this.clientId, base_rev: shared.rev, edits, gesture })
     return true
   }
 
   /** An edit that nobody confirms says that the kernel is away. */
-  #watch(id: string): void {
-    if (this.#watched !== null) return
+  #watchPendingEdit(id: string): void {
+    if (this.#pendingEditTimer !== null) return
     const isPending = () => this.store.getState().shared.pending.some((batch) => batch.id === id)
-    this.#watched = setTimeout(() => {
-      this.#watched = null
-      if (isPending()) this.store.setState({ isAway: true })
-    }, PATIENCE_MS)
+    this.#pendingEditTimer = setTimeout(() => {
+      this.#pendingEditTimer = null
+      if (isPending()) this.store.setState({ isDisconnected: true })
+    }, TIMEOUT_MS)
   }
 
   /** Ask for a run; the nodes say so in the frame of the click. A large one is confirmed first. */
@@ -177,59 +181,59 @@ export class Session {
     const wanted = [...nodes]
     this.store.setState(({ runs }) => ({ runs: markRequested(runs, wanted, id) }))
     const message = { type: "run" as const, targets, ...(isConfirmed && { is_confirmed: true }) }
-    this.ask(message, undefined, 60_000, id).catch((error) => {
+    this.request(message, undefined, 60_000, id).catch((error) => {
       if (!(error instanceof KernelError)) throw error
       this.store.setState(({ runs }) => ({ runs: clearRequested(runs, id) }))
-      if (error.facts.code !== "unconfirmed") this.#complain(error.facts)
+      if (error.facts.code !== "unconfirmed") this.#notifyError(error.facts)
       else this.store.setState({ panel: { kind: "confirm", targets, nodes: wanted, why: error.facts } })
     })
   }
 
   /** Ask for something to be done; what goes wrong is said. Answers null where it does. */
-  async request(message: Sendable<ToKernel>): Promise<Reply | null> {
+  async requestOrNotify(message: Sendable<ToKernel>): Promise<Reply | null> {
     try {
-      return (await this.ask(message)).reply
+      return (await this.request(message)).reply
     } catch (error) {
       if (!(error instanceof KernelError)) throw error
-      this.#complain(error.facts)
+      this.#notifyError(error.facts)
       return null
     }
   }
 
-  #complain({ code, message, hint }: ErrorFacts): void {
-    if (code !== "closed") this.say([message, hint].filter(Boolean).join(" "), "bad")
+  #notifyError({ code, message, hint }: ErrorFacts): void {
+    if (code !== "closed") this.notify([message, hint].filter(Boolean).join(" "), "bad")
   }
 
   /** A sentence to the person, for a while. */
-  say(text: string, tone: "plain" | "bad" = "plain"): void {
+  notify(text: string, tone: "plain" | "bad" = "plain"): void {
     this.store.setState({ notice: { text, tone } })
     clearTimeout(this.#noticeTimer)
     this.#noticeTimer = setTimeout(() => this.store.setState({ notice: null }), tone === "bad" ? 8000 : 4000)
   }
 
-  #hear(message: FromKernel, buffers: DataView[]): void {
-    if (this.store.getState().isAway) this.store.setState({ isAway: false })
+  #handleMessage(message: FromKernel, buffers: DataView[]): void {
+    if (this.store.getState().isDisconnected) this.store.setState({ isDisconnected: false })
     switch (message.type) {
       case "snapshot":
-        this.#begin(message)
+        this.#loadSnapshot(message)
         break
       case "edits": {
         if (message.id !== undefined) this.#sent.delete(message.id)
-        if (this.#asked) break // what the snapshot will hold, or what comes after it in order
+        if (this.#pendingSnapshot) break // what the snapshot will hold, or what comes after it in order
         const shared = confirmEdits(this.store.getState().shared, message)
-        if (shared === "gap") this.#askAgain()
+        if (shared === "gap") this.#requestSnapshot()
         else this.store.setState({ shared, history: message.history })
         break
       }
       case "events":
-        if (this.#asked) break
+        if (this.#pendingSnapshot) break
         switch (checkSequence(this.#seq, message.seq)) {
           case "next":
             this.#seq = message.seq
-            this.#events.push(this.#previews.placed(message.events, buffers))
+            this.#events.push(this.#previews.withPreviewUrls(message.events, buffers))
             break
           case "gap":
-            this.#askAgain()
+            this.#requestSnapshot()
         }
         break
       case "plan":
@@ -244,8 +248,8 @@ export class Session {
         break
       case "facts": {
         const { catalog, models, tape, budgets, file, notice, news } = message
-        if (notice) this.say([notice.message, notice.hint].filter(Boolean).join(" "), "bad")
-        if (news) this.say(news)
+        if (notice) this.notify([notice.message, notice.hint].filter(Boolean).join(" "), "bad")
+        if (news) this.notify(news)
         this.store.setState({
           ...(catalog && { catalog: new Map(catalog.map((one) => [one.name, one])) }),
           ...(models && { models: new Map(models.map((one) => [one.id, one])) }),
@@ -256,30 +260,30 @@ export class Session {
         break
       }
       case "reply": {
-        const asked = this.#questions.get(message.id)
+        const asked = this.#requests.get(message.id)
         if (asked) asked({ reply: message, buffers })
         // A snapshot that the kernel cannot give: asked for again by and by, and said meanwhile.
-        if (message.error && message.id === this.#asked?.id) this.#complain(message.error)
+        if (message.error && message.id === this.#pendingSnapshot?.id) this.#notifyError(message.error)
         if (!this.#sent.delete(message.id) || !message.error) break
         this.store.setState(({ shared, runs }) => ({
           shared: dropRefusedEdits(shared, message.id),
           runs: clearRequested(runs, message.id),
         }))
-        this.say([message.error.message, message.error.hint].filter(Boolean).join(" "), "bad")
+        this.notify([message.error.message, message.error.hint].filter(Boolean).join(" "), "bad")
       }
     }
   }
 
-  #begin(snapshot: Snapshot): void {
-    if (snapshot.id !== undefined && snapshot.id !== this.#asked?.id) return // another view's, or an old one
-    const sentSince = this.#asked?.sentSince ?? new Set<string>()
-    if (this.#asked) clearTimeout(this.#asked.timer)
-    this.#asked = null
+  #loadSnapshot(snapshot: Snapshot): void {
+    if (snapshot.id !== undefined && snapshot.id !== this.#pendingSnapshot?.id) return // another view's, or an old one
+    const sentSince = this.#pendingSnapshot?.sentSince ?? new Set<string>()
+    if (this.#pendingSnapshot) clearTimeout(this.#pendingSnapshot.timer)
+    this.#pendingSnapshot = null
     this.#events.flush()
     this.#seq = snapshot.seq
     this.store.setState(({ shared }) => ({
       isReady: true,
-      isAway: false,
+      isDisconnected: false,
       shared: resetToSnapshot(shared, snapshot, sentSince),
       catalog: new Map(snapshot.catalog.map((one) => [one.name, one])),
       models: new Map(snapshot.models.map((one) => [one.id, one])),
@@ -295,15 +299,15 @@ export class Session {
   }
 
   /** Ask for a snapshot; again, where the question or its answer is lost. */
-  #askAgain(): void {
-    if (this.#asked) clearTimeout(this.#asked.timer)
+  #requestSnapshot(): void {
+    if (this.#pendingSnapshot) clearTimeout(this.#pendingSnapshot.timer)
     const sentSince = new Set<string>()
     const id = newId()
     const timer = setTimeout(() => {
-      this.store.setState({ isAway: true })
-      this.#askAgain()
-    }, PATIENCE_MS)
-    this.#asked = { id, sentSince, timer }
-    this.#deliver({ type: "ask", id, what: "snapshot" })
+      this.store.setState({ isDisconnected: true })
+      this.#requestSnapshot()
+    }, TIMEOUT_MS)
+    this.#pendingSnapshot = { id, sentSince, timer }
+    this.#transmit({ type: "ask", id, what: "snapshot" })
   }
 }

@@ -32,7 +32,7 @@ export type Panel =
   /** A run that the kernel will not begin unasked. */
   | { kind: "confirm"; targets: string[]; nodes: string[]; why: ErrorFacts }
   /** Source to take into the notebook. */
-  | { kind: "source"; title: string; says: string; source: string }
+  | { kind: "source"; title: string; text: string; source: string }
 
 /** An edge that was dropped on empty space: the port it is held by. */
 export interface LooseEnd extends LooseEdge {
@@ -49,7 +49,7 @@ export interface CanvasState {
   /** Whether the first snapshot has come. */
   isReady: boolean
   /** Whether the kernel has stopped answering: the picture stays, a banner says what to do. */
-  isAway: boolean
+  isDisconnected: boolean
   shared: SharedDocument
   catalog: Catalog
   models: ReadonlyMap<string, Model>
@@ -76,12 +76,12 @@ export interface CanvasState {
   panel: Panel | null
   renaming: string | null
   /** A node that is to be brought into view. */
-  sought: string | null
+  focusTarget: string | null
   notice: Notice | null
   /** Files on their way into the store. */
   uploads: Uploads
   /** Where a file that is held over the canvas would go; null: none is. */
-  dropping: { nodeId: string | null; port: string | null } | null
+  dropTarget: { nodeId: string | null; port: string | null } | null
   /** What is looked at over the whole canvas; null: nothing. */
   viewing: ViewerState | null
   /** Results that were chosen to be compared, in that order. */
@@ -96,7 +96,7 @@ export type CanvasStore = StoreApi<CanvasState>
 export const createCanvasStore = (): CanvasStore =>
   createStore<CanvasState>(() => ({
     isReady: false,
-    isAway: false,
+    isDisconnected: false,
     shared: emptySharedDocument,
     catalog: new Map(),
     models: new Map(),
@@ -115,10 +115,10 @@ export const createCanvasStore = (): CanvasStore =>
     guides: [],
     panel: null,
     renaming: null,
-    sought: null,
+    focusTarget: null,
     notice: null,
     uploads: new Map(),
-    dropping: null,
+    dropTarget: null,
     viewing: null,
     marked: [],
     isTapeOpen: true,

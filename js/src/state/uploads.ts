@@ -13,7 +13,7 @@ export interface Upload {
   /** Of the phase, 0..1; null where nobody says. */
   readonly progress: number | null
   /** Why it failed and what to do next; null otherwise. */
-  readonly problem: string | null
+  readonly error: string | null
 }
 
 export type Uploads = ReadonlyMap<string, Upload>
@@ -41,9 +41,9 @@ function after(upload: Upload, step: UploadStep): Upload | null {
     case "end":
       return null
     case "retry":
-      return phase === "failed" ? { ...upload, phase: "waiting", progress: null, problem: null } : upload
+      return phase === "failed" ? { ...upload, phase: "waiting", progress: null, error: null } : upload
     case "fail":
-      return { ...upload, phase: "failed", progress: null, problem: step.problem }
+      return { ...upload, phase: "failed", progress: null, error: step.problem }
     case "begin":
       return phase === "waiting" ? { ...upload, phase: "reading", progress: null } : upload
     case "send":

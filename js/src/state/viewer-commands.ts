@@ -26,25 +26,25 @@ export class ViewerCommands {
   }
 
   /** Look at one result, over the whole canvas. */
-  look(ref: ResultRef): void {
+  open(ref: ResultRef): void {
     if (!this.shown(ref)) return
     this.session.store.setState({ viewing: { refs: [ref], isComparing: false }, panel: null })
   }
 
   /** Look at what a node gave first; false where it gave nothing yet. */
-  lookAtNode(nodeId: string): boolean {
+  openNode(nodeId: string): boolean {
     const [first] = nodeResults(this.state, this.derived, nodeId)
-    if (first) this.look(first)
-    else this.session.say("There is no result to look at yet.")
+    if (first) this.open(first)
+    else this.session.notify("There is no result to look at yet.")
     return first !== undefined
   }
 
   /** Take a result into the comparison, or out of it. */
-  mark(ref: ResultRef): void {
-    const shown = this.shown(ref)
-    if (!shown) return
-    if (shown.kind !== "image") {
-      this.session.say("Only pictures can be compared.")
+  toggleMark(ref: ResultRef): void {
+    const resolve = this.shown(ref)
+    if (!resolve) return
+    if (resolve.kind !== "image") {
+      this.session.notify("Only pictures can be compared.")
       return
     }
     this.session.store.setState(({ marked }) => ({ marked: toggleMarked(marked, ref) }))
@@ -55,7 +55,8 @@ export class ViewerCommands {
   /** Compare pictures: those given, else those that are marked. */
   compare(refs: readonly ResultRef[] = this.state.marked): void {
     const pictures = refs.filter((ref) => this.shown(ref)?.kind === "image").slice(0, MAX_COMPARED)
-    if (pictures.length < MIN_COMPARED) this.session.say("Mark two to four pictures to compare: Shift and click, or C.")
+    if (pictures.length < MIN_COMPARED)
+      this.session.notify("Mark two to four pictures to compare: Shift and click, or C.")
     else this.session.store.setState({ viewing: { refs: pictures, isComparing: true }, panel: null })
   }
 
@@ -64,7 +65,7 @@ export class ViewerCommands {
     this.compare(nodeResults(this.state, this.derived, nodeId))
   }
 
-  unmark(): void {
+  clearMarks(): void {
     this.session.store.setState({ marked: [] })
   }
 
@@ -77,14 +78,14 @@ export class ViewerCommands {
     const row = siblingResults(this.state, this.derived, shown.ref)
     const here = row.findIndex((one) => isSameRef(one, shown.ref))
     const next = row[(here + by + row.length) % row.length]
-    if (next) this.look(next)
+    if (next) this.open(next)
   }
 
   /** From the node's results to the tape, or back. */
-  cross(shown: ViewedResult): void {
+  switchRow(shown: ViewedResult): void {
     const there = counterpartResult(this.state, this.derived, shown)
-    if (there) this.look(there)
-    else this.session.say("There is nothing else to look at.")
+    if (there) this.open(there)
+    else this.session.notify("There is nothing else to look at.")
   }
 
   shown = (ref: ResultRef): ViewedResult | null => resolveResult(this.state, this.derived, ref)

@@ -13,10 +13,10 @@ export interface PictureTransform extends Point {
 }
 
 const MARGIN = 0.96
-const MOST_SCALE = 32
-const LEAST_OF_FIT = 0.5
+const MAX_SCALE = 32
+const MIN_FIT_SCALE = 0.5
 /** This much of the picture, or of the cell, stays in sight. */
-const LEAST_SEEN = 48
+const MIN_VISIBLE_PX = 48
 
 /** The whole picture, in the middle. */
 export function fitPicture(picture: Size, cell: Size): PictureTransform {
@@ -38,8 +38,8 @@ export function zoomAround(
   picture: Size,
   cell: Size,
 ): PictureTransform {
-  const least = Math.min(1, fitPicture(picture, cell).scale) * LEAST_OF_FIT
-  const scale = Math.min(MOST_SCALE, Math.max(least, placed.scale * factor))
+  const least = Math.min(1, fitPicture(picture, cell).scale) * MIN_FIT_SCALE
+  const scale = Math.min(MAX_SCALE, Math.max(least, placed.scale * factor))
   const by = scale / placed.scale
   return keepVisible({ x: at.x - (at.x - placed.x) * by, y: at.y - (at.y - placed.y) * by, scale }, picture, cell)
 }
@@ -50,7 +50,7 @@ export const panBy = (placed: PictureTransform, x: number, y: number, picture: S
 /** Nobody loses a picture: some of it stays in its cell. */
 function keepVisible(placed: PictureTransform, picture: Size, cell: Size): PictureTransform {
   const fitWithin = (at: number, size: number, room: number) => {
-    const seen = Math.min(LEAST_SEEN, size)
+    const seen = Math.min(MIN_VISIBLE_PX, size)
     return Math.min(room - seen, Math.max(seen - size, at))
   }
   return {

@@ -4,7 +4,7 @@ import { useBridge, useCanvas } from "../bridge/context"
 import { MIN_COMPARED } from "../state/viewer-state"
 
 export function CompareBar() {
-  const { looking, root } = useBridge()
+  const { viewer, root } = useBridge()
   const count = useCanvas((state) => (state.viewing ? 0 : state.marked.length))
   if (count === 0) return null
   return (
@@ -14,7 +14,7 @@ export function CompareBar() {
         type="button"
         className="ff-button is-primary"
         disabled={count < MIN_COMPARED}
-        onClick={() => looking.compare()}
+        onClick={() => viewer.compare()}
         title="Compare them (K)"
       >
         Compare
@@ -23,7 +23,7 @@ export function CompareBar() {
         type="button"
         className="ff-button"
         onClick={() => {
-          looking.unmark()
+          viewer.clearMarks()
           root.current?.focus({ preventScroll: true })
         }}
       >

@@ -11,17 +11,17 @@ const STEP = 0.02
 export function CompareLabels({
   shown,
   mode,
-  comparing,
+  compareSettings,
 }: {
   shown: readonly ViewedResult[]
   mode: CompareSettings["mode"]
-  comparing: CompareSettings
+  compareSettings: CompareSettings
 }) {
   if (mode === "difference" || mode === "onion") {
     return (
       <p className="ff-against">
         {shown.map((one, index) => (
-          <span key={one.id} style={{ opacity: mode === "onion" ? weightOf(index, comparing.onion) : 1 }}>
+          <span key={one.id} style={{ opacity: mode === "onion" ? weightOf(index, compareSettings.onion) : 1 }}>
             {index > 0 && <i>{mode === "onion" ? "→" : "−"}</i>}
             <Name shown={one} at={index} />
           </span>
@@ -30,7 +30,7 @@ export function CompareLabels({
     )
   }
   const [columns, rows] = mode === "beside" ? compareGrid(shown.length) : [1, 1]
-  const ends = [0, ...comparing.dividers.slice(0, shown.length - 1), 1]
+  const ends = [0, ...compareSettings.dividers.slice(0, shown.length - 1), 1]
   return (
     <>
       {shown.map((one, index) => {

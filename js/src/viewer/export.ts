@@ -12,7 +12,7 @@ async function withErrorNotice(bridge: Bridge, what: string, act: () => Promise<
     await act()
   } catch (error) {
     if (!(error instanceof Error)) throw error
-    bridge.session.say(`${what} ${error.message}`.trim(), "bad")
+    bridge.session.notify(`${what} ${error.message}`.trim(), "bad")
   }
 }
 
@@ -27,7 +27,7 @@ export const copyResult = (bridge: Bridge, { cell, kind }: ViewedResult): Promis
       const item = new ClipboardItem({ "image/png": bridge.bytes.read(cell).then(asPng) })
       await navigator.clipboard.write([item])
     } else throw new Error("Only pictures and text go to the clipboard; download it instead.")
-    bridge.session.say(kind === "value" ? "Copied the text." : "Copied the picture.")
+    bridge.session.notify(kind === "value" ? "Copied the text." : "Copied the picture.")
   })
 
 async function asPng(blob: Blob): Promise<Blob> {
@@ -43,17 +43,17 @@ async function asPng(blob: Blob): Promise<Blob> {
   return png
 }
 
-export const copyText = (bridge: Bridge, text: string, says: string): Promise<void> =>
+export const copyText = (bridge: Bridge, text: string, notice: string): Promise<void> =>
   withErrorNotice(bridge, "This was not copied.", async () => {
     await navigator.clipboard.writeText(text)
-    bridge.session.say(says)
+    bridge.session.notify(notice)
   })
 
 /** As a file with its recipe inside, named by the kernel. */
 export const downloadResult = (bridge: Bridge, { cell, nodeId }: ViewedResult): Promise<void> =>
   withErrorNotice(bridge, "", async () => {
     if (!cell.sha256) throw new KernelError({ code: "no_bytes", message: "This result is no file." })
-    const { reply, buffers } = await bridge.session.ask({
+    const { reply, buffers } = await bridge.session.request({
       type: "download",
       sha256: cell.sha256,
       ...(nodeId !== null && { node_id: nodeId, coordinate: cell.coordinate }),
@@ -61,7 +61,7 @@ export const downloadResult = (bridge: Bridge, { cell, nodeId }: ViewedResult): 
     const name = typeof reply.name === "string" ? reply.name : cell.sha256.slice(0, 12)
     const [buffer] = buffers
     if (!buffer) {
-      const url = typeof reply.url === "string" ? bridge.bytes.now({ url: reply.url }, "asset") : null
+      const url = typeof reply.url === "string" ? bridge.bytes.cachedUrl({ url: reply.url }, "asset") : null
       if (url === null) throw new KernelError({ code: "no_bytes", message: "The kernel gave no file." })
       save(url, name)
       return
@@ -90,7 +90,7 @@ export function placeResult(
   const asset = assetOf(cell)
   if (kind === "value" || !asset) return false
   const file = { kind, asset, name: [title, label].filter(Boolean).join(" ") }
-  const { edits, id } = fileEdits(shared.shown, catalog, file, { kind: "place", at })
+  const { edits, id } = fileEdits(shared.document, catalog, file, { kind: "place", at })
   const isDone = session.edit(edits)
   if (isDone) editing.select([id])
   return isDone

@@ -24,7 +24,7 @@ export function GenerationDetails({ shown }: { shown: ViewedResult }) {
         {facts && <GenerationRows facts={facts} />}
       </dl>
       {facts && facts.inputs.length > 0 && <Inputs facts={facts} />}
-      {generation.isComing && <p className="ff-muted">asking how it was made…</p>}
+      {generation.isLoading && <p className="ff-muted">asking how it was made…</p>}
       {generation.problem && <p className="ff-warn">{generation.problem}</p>}
       {shown.generationId === null && <p className="ff-muted">It is no generation: nothing was recorded of it.</p>}
     </aside>
@@ -67,13 +67,13 @@ function Prompt({ text }: { text: string }) {
 function Size({ cell }: { cell: ResultCell }) {
   return (
     <>
-      {cell.width && cell.height && <Row says="size">{`${cell.width} × ${cell.height}`}</Row>}
-      {cell.duration_s && <Row says="length">{formatSeconds(cell.duration_s)}</Row>}
+      {cell.width && cell.height && <FactRow label="size">{`${cell.width} × ${cell.height}`}</FactRow>}
+      {cell.duration_s && <FactRow label="length">{formatSeconds(cell.duration_s)}</FactRow>}
       {cell.media_type && (
-        <Row says="file">
+        <FactRow label="file">
           {cell.media_type}
           {cell.size_bytes === undefined ? "" : `, ${formatMegabytes(cell.size_bytes)}`}
-        </Row>
+        </FactRow>
       )}
     </>
   )
@@ -83,30 +83,30 @@ function GenerationRows({ facts }: { facts: GenerationFacts }) {
   const { started_at_us: began, finished_at_us: ended, queued_at_us: asked } = facts
   return (
     <>
-      {facts.model && <Row says="model">{facts.model}</Row>}
-      {!facts.model && facts.provider && <Row says="made by">{facts.provider}</Row>}
-      {facts.seed !== null && <Row says="seed">{facts.seed}</Row>}
-      {facts.take > 0 && <Row says="take">{facts.take}</Row>}
+      {facts.model && <FactRow label="model">{facts.model}</FactRow>}
+      {!facts.model && facts.provider && <FactRow label="made by">{facts.provider}</FactRow>}
+      {facts.seed !== null && <FactRow label="seed">{facts.seed}</FactRow>}
+      {facts.take > 0 && <FactRow label="take">{facts.take}</FactRow>}
       {facts.coordinate.filter(isNews(facts)).map(([axis, label]) => (
-        <Row key={axis} says={axis}>
+        <FactRow key={axis} label={axis}>
           {label}
-        </Row>
+        </FactRow>
       ))}
       {Object.entries(facts.settings).map(([name, value]) => (
-        <Row key={name} says={humanize(name)}>
+        <FactRow key={name} label={humanize(name)}>
           {valueText(value)}
-        </Row>
+        </FactRow>
       ))}
       {facts.cost_micro_usd !== null && (
-        <Row says="cost">{`${facts.cost_is_exact ? "" : "about "}${formatUsd(facts.cost_micro_usd)}`}</Row>
+        <FactRow label="cost">{`${facts.cost_is_exact ? "" : "about "}${formatUsd(facts.cost_micro_usd)}`}</FactRow>
       )}
-      {ended !== null && <Row says="made">{moment(ended)}</Row>}
-      {ended !== null && began !== null && <Row says="took">{formatSeconds((ended - began) / 1e6)}</Row>}
+      {ended !== null && <FactRow label="made">{moment(ended)}</FactRow>}
+      {ended !== null && began !== null && <FactRow label="took">{formatSeconds((ended - began) / 1e6)}</FactRow>}
       {began !== null && asked !== null && began - asked >= 1e5 && (
-        <Row says="waited">{formatSeconds((began - asked) / 1e6)}</Row>
+        <FactRow label="waited">{formatSeconds((began - asked) / 1e6)}</FactRow>
       )}
-      {facts.flow_name && <Row says="flow">{facts.flow_name}</Row>}
-      {facts.error && <Row says="error">{facts.error.message}</Row>}
+      {facts.flow_name && <FactRow label="flow">{facts.flow_name}</FactRow>}
+      {facts.error && <FactRow label="error">{facts.error.message}</FactRow>}
     </>
   )
 }
@@ -117,10 +117,10 @@ const isNews =
   ([, label]: [string, string]): boolean =>
     label !== String(seed) && label !== prompt
 
-function Row({ says, children }: { says: string; children: React.ReactNode }) {
+function FactRow({ label, children }: { label: string; children: React.ReactNode }) {
   return (
     <>
-      <dt>{says}</dt>
+      <dt>{label}</dt>
       <dd className="ff-mono">{children}</dd>
     </>
   )

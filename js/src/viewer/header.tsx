@@ -9,15 +9,15 @@ interface Props {
   shown: readonly ViewedResult[]
   only: ViewedResult | null
   /** Its place among its neighbours, and how many they are. */
-  at: number
-  of: number
+  index: number
+  count: number
   /** Null: nothing to zoom. */
   percent: number | null
   zoom: { current: ZoomControl | null }
-  comparing: CompareSettings
-  change: (more: Partial<CompareSettings>) => void
+  compareSettings: CompareSettings
+  changeSettings: (more: Partial<CompareSettings>) => void
   commands: ViewerActions
-  isTelling: boolean
+  isDetailsOpen: boolean
   isFlat: boolean
 }
 
@@ -36,7 +36,7 @@ export function Header(props: Props) {
   )
 }
 
-function ResultTitle({ only, at, of, commands }: Props & { only: ViewedResult }) {
+function ResultTitle({ only, index, count, commands }: Props & { only: ViewedResult }) {
   const isTape = only.ref.kind === "tape"
   return (
     <>
@@ -44,7 +44,7 @@ function ResultTitle({ only, at, of, commands }: Props & { only: ViewedResult })
         {only.title}
         {only.label && <span>{only.label}</span>}
       </h2>
-      {of > 1 && (
+      {count > 1 && (
         <span className="ff-steps">
           <button
             type="button"
@@ -55,7 +55,7 @@ function ResultTitle({ only, at, of, commands }: Props & { only: ViewedResult })
           >
             ‹
           </button>
-          <span className="ff-mono" aria-live="polite">{`${at + 1} of ${of}`}</span>
+          <span className="ff-mono" aria-live="polite">{`${index + 1} of ${count}`}</span>
           <button type="button" className="ff-button" aria-label="Next" title="Next (→)" onClick={commands.next}>
             ›
           </button>
@@ -63,17 +63,17 @@ function ResultTitle({ only, at, of, commands }: Props & { only: ViewedResult })
       )}
       <fieldset className="ff-choice">
         <legend className="ff-unseen">Go through</legend>
-        {(["This node", "Tape"] as const).map((says) => (
+        {(["This node", "Tape"] as const).map((label) => (
           <button
-            key={says}
+            key={label}
             type="button"
-            aria-pressed={(says === "Tape") === isTape}
+            aria-pressed={(label === "Tape") === isTape}
             onClick={() => {
-              if ((says === "Tape") !== isTape) commands.cross()
+              if ((label === "Tape") !== isTape) commands.switchRow()
             }}
-            title={`Go through ${says === "Tape" ? "the tape" : "the results of this node"} (T)`}
+            title={`Go through ${label === "Tape" ? "the tape" : "the results of this node"} (T)`}
           >
-            {says}
+            {label}
           </button>
         ))}
       </fieldset>
@@ -81,8 +81,8 @@ function ResultTitle({ only, at, of, commands }: Props & { only: ViewedResult })
   )
 }
 
-function CompareControls({ shown, comparing, change, isFlat }: Props) {
-  const { mode, onion, strength } = comparing
+function CompareControls({ shown, compareSettings, changeSettings, isFlat }: Props) {
+  const { mode, onion, strength } = compareSettings
   return (
     <>
       <h2>
@@ -90,37 +90,37 @@ function CompareControls({ shown, comparing, change, isFlat }: Props) {
       </h2>
       <fieldset className="ff-choice">
         <legend className="ff-unseen">How</legend>
-        {COMPARE_MODES.map(([one, says, key]) => (
+        {COMPARE_MODES.map(([one, label, key]) => (
           <button
             key={one}
             type="button"
             disabled={isFlat && one !== "beside"}
             aria-pressed={(isFlat ? "beside" : mode) === one}
-            title={`${says} (${key.toUpperCase()})`}
-            onClick={() => change({ mode: one })}
+            title={`${label} (${key.toUpperCase()})`}
+            onClick={() => changeSettings({ mode: one })}
           >
-            {says}
+            {label}
           </button>
         ))}
       </fieldset>
       {isFlat && <p className="ff-warn">This browser offers no WebGL2: only side by side can be shown.</p>}
       {!isFlat && mode === "onion" && (
         <Slider
-          says="Blend"
+          label="Blend"
           value={onion}
           max={shown.length - 1}
           step={0.01}
-          onChange={(next) => change({ onion: next })}
+          onChange={(next) => changeSettings({ onion: next })}
         />
       )}
       {!isFlat && mode === "difference" && (
         <Slider
-          says={`Strength ×${strength}`}
+          label={`Strength ×${strength}`}
           value={strength}
           min={1}
           max={16}
           step={1}
-          onChange={(next) => change({ strength: next })}
+          onChange={(next) => changeSettings({ strength: next })}
         />
       )}
     </>
@@ -128,7 +128,7 @@ function CompareControls({ shown, comparing, change, isFlat }: Props) {
 }
 
 interface SliderProps {
-  says: string
+  label: string
   value: number
   min?: number
   max: number
@@ -136,11 +136,11 @@ interface SliderProps {
   onChange: (value: number) => void
 }
 
-function Slider({ says, value, min = 0, max, step, onChange }: SliderProps) {
+function Slider({ label, value, min = 0, max, step, onChange }: SliderProps) {
   const filled = `${((value - min) / (max - min)) * 100}%`
   return (
     <label className="ff-turned">
-      <span>{says}</span>
+      <span>{label}</span>
       <span className="ff-box ff-slider">
         <input
           type="range"
@@ -165,7 +165,7 @@ function ZoomControls({ percent, zoom }: Props) {
         className="ff-button"
         aria-label="Zoom out"
         title="Zoom out (−)"
-        onClick={() => zoom.current?.by(0.8)}
+        onClick={() => zoom.current?.zoomBy(0.8)}
       >
         −
       </button>
@@ -175,21 +175,26 @@ function ZoomControls({ percent, zoom }: Props) {
         className="ff-button"
         aria-label="Zoom in"
         title="Zoom in (+)"
-        onClick={() => zoom.current?.by(1.25)}
+        onClick={() => zoom.current?.zoomBy(1.25)}
       >
         +
       </button>
       <button type="button" className="ff-button" title="The whole picture (0)" onClick={() => zoom.current?.fit()}>
         Fit
       </button>
-      <button type="button" className="ff-button" title="Pixel for pixel (1)" onClick={() => zoom.current?.one()}>
+      <button
+        type="button"
+        className="ff-button"
+        title="Pixel for pixel (1)"
+        onClick={() => zoom.current?.actualSize()}
+      >
         1:1
       </button>
     </span>
   )
 }
 
-function ResultActions({ only, commands, isTelling }: Props & { only: ViewedResult }) {
+function ResultActions({ only, commands, isDetailsOpen }: Props & { only: ViewedResult }) {
   const isFile = only.cell.sha256 !== undefined
   return (
     <span className="ff-steps">
@@ -226,9 +231,9 @@ function ResultActions({ only, commands, isTelling }: Props & { only: ViewedResu
       <button
         type="button"
         className="ff-button"
-        aria-pressed={isTelling}
+        aria-pressed={isDetailsOpen}
         title="How it was made (I)"
-        onClick={commands.tell}
+        onClick={commands.toggleDetails}
       >
         Facts
       </button>

@@ -13,29 +13,29 @@ export interface ViewerActions {
   previous: () => void
   next: () => void
   /** To the tape, or back to the node. */
-  cross: () => void
-  tell: () => void
+  switchRow: () => void
+  toggleDetails: () => void
   copy: () => void
   download: () => void
   restore: () => void
   place: () => void
   mark: () => void
   close: () => void
-  press: (event: React.KeyboardEvent) => void
+  onKeyDown: (event: React.KeyboardEvent) => void
 }
 
-interface Given {
+interface ViewerActionsInput {
   bridge: Bridge
   only: ViewedResult | null
   zoom: { current: ZoomControl | null }
-  comparing: CompareSettings
-  change: (more: Partial<CompareSettings>) => void
-  setTelling: (change: (is: boolean) => boolean) => void
-  middle: () => Point
+  compareSettings: CompareSettings
+  changeSettings: (more: Partial<CompareSettings>) => void
+  setDetailsOpen: (change: (is: boolean) => boolean) => void
+  viewCenter: () => Point
   isFlat: boolean
 }
 
-export const COMPARE_MODES: readonly (readonly [mode: CompareMode, says: string, key: string])[] = [
+export const COMPARE_MODES: readonly (readonly [mode: CompareMode, label: string, key: string])[] = [
   ["wipe", "Wipe", "w"],
   ["beside", "Side by side", "s"],
   ["difference", "Difference", "d"],
@@ -50,49 +50,51 @@ export function createViewerActions({
   bridge,
   only,
   zoom,
-  comparing,
-  change,
-  setTelling,
-  middle,
+  compareSettings,
+  changeSettings,
+  setDetailsOpen,
+  viewCenter,
   isFlat,
-}: Given): ViewerActions {
-  const { session, looking } = bridge
+}: ViewerActionsInput): ViewerActions {
+  const { session, viewer } = bridge
   const withOne = (run: (shown: ViewedResult) => void) => () => {
     if (only) run(only)
   }
   const commands = {
-    previous: withOne((one) => looking.step(one, -1)),
-    next: withOne((one) => looking.step(one, 1)),
-    cross: withOne((one) => looking.cross(one)),
-    tell: () => setTelling((is) => !is),
+    previous: withOne((one) => viewer.step(one, -1)),
+    next: withOne((one) => viewer.step(one, 1)),
+    switchRow: withOne((one) => viewer.switchRow(one)),
+    toggleDetails: () => setDetailsOpen((is) => !is),
     copy: withOne((one) => void copyResult(bridge, one)),
     download: withOne((one) => void downloadResult(bridge, one)),
     restore: withOne(({ generationId }) => {
       if (generationId === null) {
-        session.say("It is no generation: there is nothing to restore.")
+        session.notify("It is no generation: there is nothing to restore.")
         return
       }
-      session.send({ type: "restore", generation_id: generationId, position: rounded(middle()) })
-      looking.close()
+      session.send({ type: "restore", generation_id: generationId, position: rounded(viewCenter()) })
+      viewer.close()
     }),
     place: withOne((one) => {
-      if (placeResult(bridge, one, middle())) looking.close()
-      else session.say("This result is no file: there is nothing to place.")
+      if (placeResult(bridge, one, viewCenter())) viewer.close()
+      else session.notify("This result is no file: there is nothing to place.")
     }),
     mark: withOne((one) => {
-      looking.mark(one.ref)
-      session.say(looking.isMarked(one.ref) ? "Marked to compare." : "No longer marked.")
+      viewer.toggleMark(one.ref)
+      session.notify(viewer.isMarked(one.ref) ? "Marked to compare." : "No longer marked.")
     }),
-    close: () => looking.close(),
+    close: () => viewer.close(),
   }
   /** A step to the left or right: to the next result, or of what the comparison turns on. */
   const step = (by: number) => {
-    if (only) looking.step(only, by)
-    else if (comparing.mode === "wipe") {
-      const at = (comparing.dividers[0] ?? 0.5) + by * DIVIDE
-      change({ dividers: moveDivider(comparing.dividers, 0, at) })
-    } else if (comparing.mode === "onion") {
-      change({ onion: Math.min(comparing.dividers.length, Math.max(0, comparing.onion + by * ONION)) })
+    if (only) viewer.step(only, by)
+    else if (compareSettings.mode === "wipe") {
+      const at = (compareSettings.dividers[0] ?? 0.5) + by * DIVIDE
+      changeSettings({ dividers: moveDivider(compareSettings.dividers, 0, at) })
+    } else if (compareSettings.mode === "onion") {
+      changeSettings({
+        onion: Math.min(compareSettings.dividers.length, Math.max(0, compareSettings.onion + by * ONION)),
+      })
     }
   }
   const keys: Record<string, () => void> = {
@@ -103,22 +105,24 @@ export function createViewerActions({
     "Shift+ArrowRight": () => zoom.current?.pan(-PAN, 0),
     "Shift+ArrowUp": () => zoom.current?.pan(0, PAN),
     "Shift+ArrowDown": () => zoom.current?.pan(0, -PAN),
-    "+": () => zoom.current?.by(1.25),
-    "=": () => zoom.current?.by(1.25),
-    "-": () => zoom.current?.by(0.8),
+    "+": () => zoom.current?.zoomBy(1.25),
+    "=": () => zoom.current?.zoomBy(1.25),
+    "-": () => zoom.current?.zoomBy(0.8),
     "0": () => zoom.current?.fit(),
-    "1": () => zoom.current?.one(),
+    "1": () => zoom.current?.actualSize(),
     ...(only && {
-      t: commands.cross,
-      i: commands.tell,
+      t: commands.switchRow,
+      i: commands.toggleDetails,
       r: commands.restore,
       p: commands.place,
       c: commands.mark,
-      k: () => looking.compare(),
+      k: () => viewer.compare(),
       "Mod+c": commands.copy,
       "Mod+s": commands.download,
     }),
-    ...(!only && !isFlat && Object.fromEntries(COMPARE_MODES.map(([mode, , key]) => [key, () => change({ mode })]))),
+    ...(!only &&
+      !isFlat &&
+      Object.fromEntries(COMPARE_MODES.map(([mode, , key]) => [key, () => changeSettings({ mode })]))),
   }
   const press = (event: React.KeyboardEvent) => {
     const target = event.target as HTMLElement
@@ -132,7 +136,7 @@ export function createViewerActions({
     event.preventDefault()
     run()
   }
-  return { ...commands, press }
+  return { ...commands, onKeyDown: press }
 }
 
 const rounded = ({ x, y }: Point): Point => ({ x: Math.round(x), y: Math.round(y) })

@@ -19,7 +19,7 @@ export interface CompareSettings {
 
 interface Props {
   shown: readonly ViewedResult[]
-  comparing: CompareSettings
+  compareSettings: CompareSettings
   onDivide: (index: number, at: number) => void
   /** What the keys of the viewer move. */
   zoom: { current: ZoomControl | null }
@@ -28,12 +28,12 @@ interface Props {
   onFlat: () => void
 }
 
-export function PictureView({ shown, comparing, onDivide, zoom: held, onPercent, isFlat, onFlat }: Props) {
+export function PictureView({ shown, compareSettings, onDivide, zoom: held, onPercent, isFlat, onFlat }: Props) {
   const element = useRef<HTMLDivElement>(null)
   const size = useElementSize(element)
   const graded = useGradePreview(shown)
   const coming = usePictures(graded ? [graded.cell] : shown.map((one) => one.cell))
-  const mode = isFlat || shown.length === 1 ? "beside" : comparing.mode
+  const mode = isFlat || shown.length === 1 ? "beside" : compareSettings.mode
   const [columns, rows] = mode === "beside" ? compareGrid(shown.length) : [1, 1]
   const cell = { width: size.width / columns, height: size.height / rows }
   const pictures = coming.filter((one): one is Picture => one !== null && one !== "lost")
@@ -47,7 +47,7 @@ export function PictureView({ shown, comparing, onDivide, zoom: held, onPercent,
   const label = shown.map((one) => [one.title, one.label].filter(Boolean).join(", ")).join(" against ")
   const isAll = pictures.length === coming.length
   const drawn = { pictures, frame, zoom, label }
-  const { dividers } = comparing
+  const { dividers } = compareSettings
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the viewer's keys do the same
     <div
@@ -63,13 +63,20 @@ export function PictureView({ shown, comparing, onDivide, zoom: held, onPercent,
       }}
       onPointerUp={() => setHeld(false)}
       onPointerCancel={() => setHeld(false)}
-      onDoubleClick={() => (zoom.isFit ? zoom.one() : zoom.fit())}
+      onDoubleClick={() => (zoom.isFit ? zoom.actualSize() : zoom.fit())}
     >
       {isAll &&
         (isFlat ? (
           <FallbackStage {...drawn} />
         ) : (
-          <Stage {...drawn} {...comparing} mode={mode} size={size} table={graded?.table ?? null} onMissing={onFlat} />
+          <Stage
+            {...drawn}
+            {...compareSettings}
+            mode={mode}
+            size={size}
+            table={graded?.table ?? null}
+            onUnsupported={onFlat}
+          />
         ))}
       {!isAll && (
         <p className="ff-wait" role="status">
@@ -81,7 +88,7 @@ export function PictureView({ shown, comparing, onDivide, zoom: held, onPercent,
           <span className="ff-tag is-plain">live: the kernel has not made it yet</span>
         </p>
       )}
-      {shown.length > 1 && isAll && <CompareLabels shown={shown} mode={mode} comparing={comparing} />}
+      {shown.length > 1 && isAll && <CompareLabels shown={shown} mode={mode} compareSettings={compareSettings} />}
       {shown.length > 1 && isAll && mode === "wipe" && (
         <WipeDividers at={dividers.slice(0, shown.length - 1)} width={size.width} onMove={onDivide} />
       )}
@@ -107,7 +114,7 @@ function useWheel(
       const at = { x: (event.clientX - frame.left) % width, y: (event.clientY - frame.top) % height }
       // Lines instead of pixels in some browsers; a pinch comes as a wheel with Ctrl, in small steps.
       const pixels = event.deltaY * (event.deltaMode === 1 ? 18 : 1) * (event.ctrlKey ? 6 : 1)
-      zoom.current?.by(2 ** (-pixels / 300), at)
+      zoom.current?.zoomBy(2 ** (-pixels / 300), at)
     }
     stage.addEventListener("wheel", turn, { passive: false })
     return () => stage.removeEventListener("wheel", turn)

@@ -15,7 +15,7 @@ export function Player({ shown }: { shown: ViewedResult }) {
       </pre>
     )
   }
-  if (asset.isLost || (!asset.url && !cell.sha256)) {
+  if (asset.isMissing || (!asset.url && !cell.sha256)) {
     return (
       <p className="ff-wait" role="status">
         The bytes of this result are not to be had.

@@ -18,7 +18,7 @@ export interface StageProps {
   table: Float32Array | null
   label: string
   /** There is no WebGL2 after all. */
-  onMissing: () => void
+  onUnsupported: () => void
 }
 
 const CHECKER = 10
@@ -27,7 +27,7 @@ export function Stage(props: StageProps) {
   const canvas = useRef<HTMLCanvasElement>(null)
   const drawing = useRef<Renderer | null>(null)
   const [drawings, setDrawings] = useState(0)
-  const { onMissing } = props
+  const { onUnsupported } = props
   useEffect(() => {
     if (!canvas.current) return
     try {
@@ -35,13 +35,13 @@ export function Stage(props: StageProps) {
       setDrawings((count) => count + 1)
     } catch (error) {
       if (!(error instanceof WebGLUnavailableError)) throw error
-      onMissing()
+      onUnsupported()
     }
     return () => {
       drawing.current?.close()
       drawing.current = null
     }
-  }, [onMissing])
+  }, [onUnsupported])
   const ratio = devicePixelRatio || 1
   const width = Math.round(props.size.width * ratio)
   const height = Math.round(props.size.height * ratio)
@@ -51,7 +51,7 @@ export function Stage(props: StageProps) {
     drawing.current?.draw({
       pictures,
       places: pictures.map((one) => within({ width: one.naturalWidth, height: one.naturalHeight }, frame)),
-      view: { x: zoom.placed.x * ratio, y: zoom.placed.y * ratio, scale: zoom.placed.scale * ratio },
+      view: { x: zoom.transform.x * ratio, y: zoom.transform.y * ratio, scale: zoom.transform.scale * ratio },
       mode,
       grid: mode === "beside" ? compareGrid(pictures.length) : [1, 1],
       dividers,
@@ -72,7 +72,7 @@ export function FallbackStage({
   label,
 }: Pick<StageProps, "pictures" | "frame" | "zoom" | "label">) {
   const [columns, rows] = compareGrid(pictures.length)
-  const { x, y, scale } = zoom.placed
+  const { x, y, scale } = zoom.transform
   return (
     <div
       className="ff-flat"

@@ -9,11 +9,11 @@ export interface Generation {
   facts: GenerationFacts | null
   /** Why nothing is known. */
   problem: string
-  isComing: boolean
+  isLoading: boolean
 }
 
-const NOTHING: Generation = { facts: null, problem: "", isComing: false }
-const COMING: Generation = { ...NOTHING, isComing: true }
+const EMPTY: Generation = { facts: null, problem: "", isLoading: false }
+const LOADING: Generation = { ...EMPTY, isLoading: true }
 /** What was made stays as it was made: an answer holds for as long as the canvas lives. */
 const answers = new WeakMap<Bridge, Map<string, Promise<Generation>>>()
 
@@ -23,26 +23,26 @@ export function useGeneration(generationId: string | null): Generation {
   useEffect(() => {
     if (generationId === null) return
     let isOn = true
-    void asked(bridge, generationId).then((generation) => isOn && setFound({ id: generationId, generation }))
+    void loadGeneration(bridge, generationId).then((generation) => isOn && setFound({ id: generationId, generation }))
     return () => {
       isOn = false
     }
   }, [bridge, generationId])
-  if (generationId === null) return NOTHING
-  return found?.id === generationId ? found.generation : COMING
+  if (generationId === null) return EMPTY
+  return found?.id === generationId ? found.generation : LOADING
 }
 
-function asked(bridge: Bridge, id: string): Promise<Generation> {
+function loadGeneration(bridge: Bridge, id: string): Promise<Generation> {
   const known = answers.get(bridge) ?? new Map<string, Promise<Generation>>()
   answers.set(bridge, known)
   let answer = known.get(id)
   if (!answer) {
-    answer = bridge.session.ask({ type: "ask", what: "generation", generation_id: id }).then(
-      ({ reply }) => ({ ...NOTHING, facts: (reply.generation ?? null) as GenerationFacts | null }),
+    answer = bridge.session.request({ type: "ask", what: "generation", generation_id: id }).then(
+      ({ reply }) => ({ ...EMPTY, facts: (reply.generation ?? null) as GenerationFacts | null }),
       (error) => {
         if (!(error instanceof KernelError)) throw error
         known.delete(id) // another look asks again
-        return { ...NOTHING, problem: error.message }
+        return { ...EMPTY, problem: error.message }
       },
     )
     known.set(id, answer)

@@ -23,8 +23,8 @@ export function usePictures(cells: readonly ResultCell[]): readonly PictureState
     for (const cell of cells) {
       const key = keyOf(cell)
       const tell = (picture: PictureState) =>
-        isOn && setLoaded((known) => new Map([...kept(known, keys), [key, picture]]))
-      found(bridge, cell, (release) => (isOn ? letGo.push(release) : release())).then(tell, () => tell("lost"))
+        isOn && setLoaded((known) => new Map([...keepOnly(known, keys), [key, picture]]))
+      loadCurrent(bridge, cell, (release) => (isOn ? letGo.push(release) : release())).then(tell, () => tell("lost"))
     }
     return () => {
       isOn = false
@@ -35,19 +35,19 @@ export function usePictures(cells: readonly ResultCell[]): readonly PictureState
 }
 
 /** Only what is shown now is remembered: pictures are large. */
-const kept = (known: ReadonlyMap<string, PictureState>, keys: readonly string[]) =>
+const keepOnly = (known: ReadonlyMap<string, PictureState>, keys: readonly string[]) =>
   [...known].filter(([key]) => keys.includes(key))
 
 /** An address may have expired: then another is asked for, once. */
-async function found({ bytes }: Bridge, cell: ResultCell, hold: (release: () => void) => void): Promise<Picture> {
-  const url = await bytes.find(cell, "asset")
-  hold(bytes.hold(url))
+async function loadCurrent({ bytes }: Bridge, cell: ResultCell, hold: (release: () => void) => void): Promise<Picture> {
+  const url = await bytes.resolveUrl(cell, "asset")
+  hold(bytes.retain(url))
   try {
     return await loadPicture(url)
   } catch (error) {
     if (!(error instanceof DOMException)) throw error
-    const other = await bytes.renew(cell, "asset", url)
-    hold(bytes.hold(other))
+    const other = await bytes.refreshUrl(cell, "asset", url)
+    hold(bytes.retain(other))
     return loadPicture(other)
   }
 }

@@ -5,16 +5,16 @@ import type { Point } from "../state/store"
 import { centerPicture, fitPicture, type PictureTransform, panBy, type Size, zoomAround } from "../state/zoom"
 
 export interface ZoomControl {
-  placed: PictureTransform
+  transform: PictureTransform
   /** In hundredths of a device pixel for each of the picture's. */
   percent: number
   isFit: boolean
   /** About a point of the cell; its middle where none is given. */
-  by: (factor: number, at?: Point) => void
+  zoomBy: (factor: number, at?: Point) => void
   pan: (x: number, y: number) => void
   fit: () => void
   /** One pixel of the picture is one of the screen. */
-  one: () => void
+  actualSize: () => void
 }
 
 export function useZoom(picture: Size, cell: Size): ZoomControl {
@@ -26,13 +26,14 @@ export function useZoom(picture: Size, cell: Size): ZoomControl {
   const take = useCallback((next: PictureTransform) => setOwn({ placed: next, of }), [of])
   const ratio = devicePixelRatio || 1
   return {
-    placed,
+    transform: placed,
     percent: Math.round(placed.scale * ratio * 100),
     isFit,
-    by: (factor, at = { x: cell.width / 2, y: cell.height / 2 }) => take(zoomAround(placed, factor, at, picture, cell)),
+    zoomBy: (factor, at = { x: cell.width / 2, y: cell.height / 2 }) =>
+      take(zoomAround(placed, factor, at, picture, cell)),
     pan: (x, y) => take(panBy(placed, x, y, picture, cell)),
     fit: () => setOwn(null),
-    one: () => take(centerPicture(picture, cell, 1 / ratio)),
+    actualSize: () => take(centerPicture(picture, cell, 1 / ratio)),
   }
 }
 

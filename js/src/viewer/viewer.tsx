@@ -14,16 +14,16 @@ import { Player } from "./player"
 import type { ZoomControl } from "./use-zoom"
 
 /** `middle`: where on the canvas a result is put. */
-export function Viewer({ middle }: { middle: () => Point }) {
+export function Viewer({ viewCenter }: { viewCenter: () => Point }) {
   const viewing = useCanvas((state) => state.viewing)
-  return viewing ? <ViewerDialog middle={middle} /> : null
+  return viewing ? <ViewerDialog viewCenter={viewCenter} /> : null
 }
 
 const even = (count: number): number[] => Array.from({ length: count - 1 }, (_, index) => (index + 1) / count)
 
-function ViewerDialog({ middle }: { middle: () => Point }) {
+function ViewerDialog({ viewCenter }: { viewCenter: () => Point }) {
   const bridge = useBridge()
-  const { derived, looking, store } = bridge
+  const { derived, viewer, store } = bridge
   const viewing = useCanvas((state) => state.viewing)
   // Drawn again whenever anything changes that could be shown: the viewer is alone on the screen.
   useCanvas((state) => state.runs)
@@ -35,8 +35,8 @@ function ViewerDialog({ middle }: { middle: () => Point }) {
   const [percent, setPercent] = useState<number | null>(null)
   const [isFlat, setFlat] = useState(false)
   const flatten = useCallback(() => setFlat(true), [])
-  const [isTelling, setTelling] = useState(true)
-  const [comparing, setComparing] = useState<CompareSettings>({
+  const [isDetailsOpen, setDetailsOpen] = useState(true)
+  const [compareSettings, setCompareSettings] = useState<CompareSettings>({
     mode: "wipe",
     dividers: even(viewing?.refs.length ?? 2),
     onion: ((viewing?.refs.length ?? 2) - 1) / 2,
@@ -49,25 +49,34 @@ function ViewerDialog({ middle }: { middle: () => Point }) {
   useRestoreFocus(element, bridge.root)
   useEffect(() => {
     if (!isGone) return
-    looking.close()
-    bridge.session.say("What was looked at is gone.")
-  }, [isGone, looking, bridge])
+    viewer.close()
+    bridge.session.notify("What was looked at is gone.")
+  }, [isGone, viewer, bridge])
   const first = viewing?.refs[0]
   const firstId = first ? refId(first) : ""
   // Keys go to the viewer again when a player, a divider or a button that had them is gone.
   // biome-ignore lint/correctness/useExhaustiveDependencies: whenever something else is shown
   useLayoutEffect(() => {
     if (!element.current?.contains(document.activeElement)) element.current?.focus({ preventScroll: true })
-  }, [firstId, comparing.mode])
+  }, [firstId, compareSettings.mode])
   if (!viewing || shown.length === 0 || isGone) return null
   const row = only ? siblingResults({ ...state, tape }, derived, only.ref).map(refId) : []
-  const change = (more: Partial<CompareSettings>) => setComparing((known) => ({ ...known, ...more }))
-  const commands = createViewerActions({ bridge, only, zoom, comparing, change, setTelling, middle, isFlat })
+  const changeSettings = (more: Partial<CompareSettings>) => setCompareSettings((known) => ({ ...known, ...more }))
+  const commands = createViewerActions({
+    bridge,
+    only,
+    zoom,
+    compareSettings,
+    changeSettings,
+    setDetailsOpen,
+    viewCenter,
+    isFlat,
+  })
   const keys = (event: React.KeyboardEvent) => {
     event.stopPropagation() // neither the canvas nor the notebook hears
     if (event.defaultPrevented) return
     if (event.key === "Tab") trapTabFocus(event, element.current)
-    else commands.press(event)
+    else commands.onKeyDown(event)
   }
   const isPicture = shown.every((one) => one.kind === "image")
   return (
@@ -85,22 +94,22 @@ function ViewerDialog({ middle }: { middle: () => Point }) {
       <Header
         shown={shown}
         only={only}
-        at={only ? row.indexOf(only.id) : 0}
-        of={row.length}
+        index={only ? row.indexOf(only.id) : 0}
+        count={row.length}
         percent={isPicture ? percent : null}
         zoom={zoom}
-        comparing={comparing}
-        change={change}
+        compareSettings={compareSettings}
+        changeSettings={changeSettings}
         commands={commands}
-        isTelling={isTelling}
+        isDetailsOpen={isDetailsOpen}
         isFlat={isFlat}
       />
       <div className="ff-view">
         {isPicture ? (
           <PictureView
             shown={shown}
-            comparing={comparing}
-            onDivide={(index, at) => change({ dividers: moveDivider(comparing.dividers, index, at) })}
+            compareSettings={compareSettings}
+            onDivide={(index, at) => changeSettings({ dividers: moveDivider(compareSettings.dividers, index, at) })}
             zoom={zoom}
             onPercent={setPercent}
             isFlat={isFlat}
@@ -109,7 +118,7 @@ function ViewerDialog({ middle }: { middle: () => Point }) {
         ) : (
           only && <Player shown={only} />
         )}
-        {only && isTelling && <GenerationDetails key={only.id} shown={only} />}
+        {only && isDetailsOpen && <GenerationDetails key={only.id} shown={only} />}
       </div>
     </div>
   )

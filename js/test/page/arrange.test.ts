@@ -138,7 +138,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     })
     const lefts = () =>
       page.evaluate(() => {
-        const rects = dev.bridge.editing.everything()
+        const rects = dev.bridge.editing.allRects()
         return ["seed", "a", "b"].map((id) => rects.find((one) => one.id === id)?.x)
       })
     await expect.poll(async () => new Set(await lefts()).size).toBe(2)
@@ -146,7 +146,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     expect(second).toBe(third)
     expect(first).toBeLessThan(second ?? 0)
     await page.evaluate(() => dev.kernel.edit([{ kind: "set_layout", node_id: "seed", fields: { x: 4000, y: 900 } }]))
-    await page.waitForFunction(() => dev.bridge.store.getState().shared.shown.looks.get("seed")?.x === 4000)
+    await page.waitForFunction(() => dev.bridge.store.getState().shared.document.looks.get("seed")?.x === 4000)
     await page.keyboard.press("Shift+T")
     await page.waitForFunction(() => dev.kernel.document.looks.size === 3)
     const [before, after] = await lefts()

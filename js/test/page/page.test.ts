@@ -154,7 +154,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
           document.querySelector<HTMLElement>(".react-flow__viewport")?.style.transform ?? "",
         )?.[1] ?? 1,
       )
-      const boxes = dev.bridge.derived.boxes(dev.bridge.store.getState())
+      const boxes = dev.bridge.derived.layouts(dev.bridge.store.getState())
       const found: string[] = []
       for (const [id, box] of boxes) {
         const element = document.querySelector<HTMLElement>(`[data-id="${id}"]`)

@@ -84,7 +84,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
 
   it("zooms by wheel and keys, pixel for pixel and back to the whole", async () => {
     await open("city")
-    await page.evaluate(() => dev.bridge.looking.lookAtNode("hero"))
+    await page.evaluate(() => dev.bridge.viewer.openNode("hero"))
     await drawn()
     const whole = await settled(() => page.locator(".ff-percent").textContent())
     await page.locator(".ff-stage").hover()
@@ -139,7 +139,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
         return kind === "webgl2" ? null : Reflect.apply(real, this, [kind, ...more])
       } as never
     })
-    await page.evaluate(() => dev.bridge.looking.compareNode("still"))
+    await page.evaluate(() => dev.bridge.viewer.compareNode("still"))
     await page.waitForSelector(".ff-flat img")
     await expect.poll(() => page.locator(".ff-flat img").count()).toBe(3)
     await expect.poll(() => page.locator(".ff-viewer-head .ff-warn").textContent()).toContain("no WebGL2")
@@ -148,7 +148,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
 
   it("comes back when the graphics card takes its context away", async () => {
     await open("city")
-    await page.evaluate(() => dev.bridge.looking.lookAtNode("hero"))
+    await page.evaluate(() => dev.bridge.viewer.openNode("hero"))
     await drawn()
     const before = await lit(0.5, 0.5)
     await page.evaluate(async () => {
@@ -167,7 +167,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
 
   it("downloads, places and restores what is looked at", async () => {
     await open("city")
-    await page.evaluate(() => dev.bridge.looking.lookAtNode("hero"))
+    await page.evaluate(() => dev.bridge.viewer.openNode("hero"))
     await drawn()
     const [file] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("Control+s")])
     expect(file.suggestedFilename()).toMatch(/^hero-\w+\.webp$/)
@@ -179,7 +179,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
         asset: { media_type: "image/webp", size_bytes: 180_000 },
         name: "Hero",
       })
-    await page.evaluate(() => dev.bridge.looking.lookAtNode("hero"))
+    await page.evaluate(() => dev.bridge.viewer.openNode("hero"))
     await page.waitForSelector(".ff-viewer")
     await page.keyboard.press("r")
     await page.waitForFunction(() => dev.kernel.sent.some((one) => one.type === "restore"))
@@ -187,7 +187,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
 
   it("plays a video with the browser's own controls", async () => {
     await open("city")
-    await page.evaluate(() => dev.bridge.looking.lookAtNode("film"))
+    await page.evaluate(() => dev.bridge.viewer.openNode("film"))
     await page.waitForFunction(() => (document.querySelector<HTMLVideoElement>(".ff-playing")?.duration ?? 0) > 1)
     await expect.poll(() => page.locator(".ff-playing").getAttribute("controls")).not.toBeNull()
   })
@@ -248,8 +248,8 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
       await open("city", theme)
       for (const which of ["one", "several"]) {
         await page.evaluate((which) => {
-          if (which === "one") dev.bridge.looking.lookAtNode("hero")
-          else dev.bridge.looking.compareNode("still")
+          if (which === "one") dev.bridge.viewer.openNode("hero")
+          else dev.bridge.viewer.compareNode("still")
         }, which)
         await drawn()
         expect(await violations(".ff-viewer")).toEqual([])

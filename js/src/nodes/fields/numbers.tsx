@@ -61,7 +61,7 @@ export function SliderControl({ id, field, value, onChange }: ControlProps) {
 /** A seed: dice draw another; locked, it stays the same when the node runs again. */
 export function SeedControl({ nodeId, ...props }: ControlProps & { nodeId: string }) {
   const { editing } = useBridge()
-  const isLocked = useCanvas((state) => state.shared.shown.looks.get(nodeId)?.is_seed_locked === true)
+  const isLocked = useCanvas((state) => state.shared.document.looks.get(nodeId)?.is_seed_locked === true)
   return (
     <span className="ff-seed">
       <NumberControl {...props} />
