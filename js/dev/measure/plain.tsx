@@ -9,7 +9,7 @@ import "@xyflow/react/dist/style.css"
 import { createRoot } from "react-dom/client"
 import { BridgeContext } from "../../src/bridge/context"
 import { createBridgeOver } from "../../src/index"
-import { NodeCard } from "../../src/nodes/card"
+import { NodeCard } from "../../src/nodes/node-card"
 import { count, fed, measure, query } from "./arm"
 
 type Data = { label: string; progress?: number }

@@ -111,9 +111,9 @@ export class MediaBytes {
   }
 
   /**
-   * An address for these bytes, asked for where need be. Keep it with `hold` while it is shown.
+   * An address for these bytes, asked for where need be. Keep it with `retain` while it is shown.
    *
-   * Rejects with `LostBytesError` where nobody gives any.
+   * Rejects with `BytesNotFoundError` where nobody gives any.
    */
   async resolveUrl(cell: MediaAddress, use: MediaUse): Promise<string> {
     const known = this.cachedUrl(cell, use)

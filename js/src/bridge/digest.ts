@@ -20,7 +20,7 @@ const addressOfText = (): string => {
 /**
  * 64 hex digits. `onProgress` hears fractions, 0..1.
  *
- * Rejects with `UnreadableError`, `NoDigestError`, or the signal's reason.
+ * Rejects with `FileUnreadableError`, `DigestUnavailableError`, or the signal's reason.
  */
 export async function sha256Of(
   file: Blob,

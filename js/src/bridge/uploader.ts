@@ -9,7 +9,7 @@ import { newId } from "../wire/messages"
 import type { MediaBytes } from "./bytes"
 import { DigestUnavailableError, FileUnreadableError, sha256Of } from "./digest"
 import { inspectFile } from "./file-facts"
-import { putFile, UploadRefusedError } from "./put"
+import { putFile, UploadRefusedError } from "./put-file"
 import { resolveUrl } from "./server"
 
 const MAX_CONCURRENT = 3

@@ -5,7 +5,7 @@ import { useEffect } from "react"
 import { type Bridge, useBridge } from "../bridge/context"
 import { fileKindOf } from "../state/files"
 import { uploadFiles } from "./file-drop"
-import { isTyping, viewportCenter } from "./keys"
+import { isTyping, viewportCenter } from "./key-bindings"
 
 export function useClipboard(): void {
   const bridge = useBridge()

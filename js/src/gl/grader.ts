@@ -1,6 +1,6 @@
 /** Draws graded pictures for many small canvas elements with one WebGL context: browsers hold few of them at once. */
 
-import { type Picture, Renderer, WebGLUnavailableError } from "./drawing"
+import { type Picture, Renderer, WebGLUnavailableError } from "./renderer"
 
 let isOffered: boolean | null = null
 

@@ -1,6 +1,6 @@
 /** A picture from an address, decoded and free to be drawn with WebGL. */
 
-import type { Picture } from "./drawing"
+import type { Picture } from "./renderer"
 
 /** Rejects where the address gives no picture. */
 export async function loadPicture(url: string): Promise<Picture> {

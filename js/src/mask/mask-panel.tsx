@@ -4,10 +4,10 @@ import { useBridge, useCanvas } from "../bridge/context"
 import { Dialog } from "../panels/dialog"
 import { humanize } from "../state/form"
 import { freeBelow, MASK_NAME, maskBasis, maskEdits } from "../state/masking"
-import { type MaskPixels, useMaskPixels } from "./loading"
-import { MaskPainter } from "./painter"
+import type { MaskCanvas } from "./mask-canvas"
+import { MaskPainter } from "./mask-painter"
 import { greyPng } from "./png"
-import type { MaskCanvas } from "./sheet"
+import { type MaskPixels, useMaskPixels } from "./use-mask-pixels"
 
 export function MaskPanel() {
   const panel = useCanvas((state) => state.panel)

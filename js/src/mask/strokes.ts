@@ -19,7 +19,7 @@ export interface Stroke {
 
 export type MaskStep = Stroke | { kind: "invert" } | { kind: "clear" }
 
-/** Marks up to `at` count; those after it were taken back and can come again. */
+/** Marks up to `index` count; those after it were taken back and can come again. */
 export interface MaskHistory {
   readonly steps: readonly MaskStep[]
   readonly index: number

@@ -7,9 +7,9 @@ import { estimateProgress } from "../state/estimate"
 import { formatClock } from "../state/format"
 import type { PortType } from "../wire/catalog"
 import type { Expected, ResultCell } from "../wire/run"
-import { VideoPlayer } from "./film"
-import { AudioPlayer } from "./sound"
-import { PreviewImage } from "./still"
+import { AudioPlayer } from "./audio-player"
+import { PreviewImage } from "./preview-image"
+import { VideoPlayer } from "./video-player"
 
 interface Props {
   view: CellView

@@ -5,9 +5,9 @@ import { memo } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
 import { estimatePrice, formatUsdRange } from "../state/format"
 import { findNote, NOTE_COLORS, type Note } from "../state/notes"
-import { detailLevel } from "./card"
+import { EditableTitle } from "./editable-title"
+import { detailLevel } from "./node-card"
 import { ResizeHandle } from "./resize-handle"
-import { EditableTitle } from "./title"
 
 const useNote = (id: string) => useCanvas((state) => findNote(state.shared.document, id))
 

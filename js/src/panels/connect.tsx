@@ -6,7 +6,7 @@ import { edgeKey } from "../state/document"
 import { humanize } from "../state/form"
 import { outputOf, possibleConnections } from "../state/ports"
 import { fuzzyScore } from "../state/search"
-import { Combobox } from "./choices"
+import { Combobox } from "./combobox"
 import { Dialog } from "./dialog"
 
 const MOST = 80

@@ -3,7 +3,7 @@
 import { type Bridge, useBridge, useCanvas } from "../bridge/context"
 import type { FileFacts } from "../wire/messages"
 import { Dialog } from "./dialog"
-import { MenuRows } from "./rows"
+import { MenuRows } from "./menu-rows"
 import { showPython } from "./source"
 
 export function FileButton() {

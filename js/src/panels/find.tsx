@@ -2,7 +2,7 @@
 
 import { useBridge, useCanvas } from "../bridge/context"
 import { searchNodes } from "../state/search"
-import { Combobox } from "./choices"
+import { Combobox } from "./combobox"
 import { Dialog } from "./dialog"
 
 const MOST = 60

@@ -5,7 +5,7 @@ import { type Bridge, useBridge, useCanvas } from "../bridge/context"
 import { humanize } from "../state/form"
 import { searchNodeTypes } from "../state/search"
 import type { LooseEnd, Point } from "../state/store"
-import { Combobox } from "./choices"
+import { Combobox } from "./combobox"
 import { Dialog } from "./dialog"
 
 /** What a dragged row is known by; its value is the node type's name. */

@@ -5,7 +5,7 @@ import { estimatePrice, formatUsdRange } from "../state/format"
 import { estimateCost, runChoices } from "../state/run-choices"
 import type { Panel } from "../state/store"
 import { Dialog } from "./dialog"
-import { MenuRows } from "./rows"
+import { MenuRows } from "./menu-rows"
 
 export function RunControls() {
   const { editing, store } = useBridge()

@@ -3,7 +3,7 @@
 import { useRef } from "react"
 import type { ViewedResult } from "../state/viewer-state"
 import { compareGrid } from "../state/zoom"
-import type { CompareSettings } from "./pictures"
+import type { CompareSettings } from "./picture-view"
 import { useGeneration } from "./use-generation"
 
 const STEP = 0.02

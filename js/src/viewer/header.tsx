@@ -1,9 +1,9 @@
 /** The viewer's head: what is shown, and everything that can be done with it. */
 
 import type { ViewedResult } from "../state/viewer-state"
-import { COMPARE_MODES, type ViewerActions } from "./keys"
-import type { CompareSettings } from "./pictures"
+import type { CompareSettings } from "./picture-view"
 import type { ZoomControl } from "./use-zoom"
+import { COMPARE_MODES, type ViewerActions } from "./viewer-actions"
 
 interface Props {
   shown: readonly ViewedResult[]

@@ -1,7 +1,7 @@
 /** Where pictures are drawn: with WebGL2, and where there is none, as plain elements side by side. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "react"
-import { type CompareMode, type Picture, Renderer, WebGLUnavailableError } from "../gl/drawing"
+import { type CompareMode, type Picture, Renderer, WebGLUnavailableError } from "../gl/renderer"
 import { compareGrid, type Size, within } from "../state/zoom"
 import type { ZoomControl } from "./use-zoom"
 

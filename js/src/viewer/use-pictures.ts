@@ -2,8 +2,8 @@
 
 import { useEffect, useState } from "react"
 import { type Bridge, useBridge } from "../bridge/context"
-import type { Picture } from "../gl/drawing"
 import { loadPicture } from "../gl/picture"
+import type { Picture } from "../gl/renderer"
 import type { ResultCell } from "../wire/run"
 
 /** Null: on its way. `lost`: nobody gives its bytes, or they are no picture. */

@@ -5,15 +5,15 @@ import { useBridge, useCanvas } from "../bridge/context"
 import type { Point } from "../state/store"
 import { refId, resolveResult, siblingResults, type ViewedResult } from "../state/viewer-state"
 import { moveDivider } from "./compare-overlay"
-import { GenerationDetails } from "./facts"
 import { trapTabFocus, useRestoreFocus } from "./focus-trap"
+import { GenerationDetails } from "./generation-details"
 import { Header } from "./header"
-import { createViewerActions } from "./keys"
-import { type CompareSettings, PictureView } from "./pictures"
+import { type CompareSettings, PictureView } from "./picture-view"
 import { Player } from "./player"
 import type { ZoomControl } from "./use-zoom"
+import { createViewerActions } from "./viewer-actions"
 
-/** `middle`: where on the canvas a result is put. */
+/** `viewCenter`: where on the canvas a result is put. */
 export function Viewer({ viewCenter }: { viewCenter: () => Point }) {
   const viewing = useCanvas((state) => state.viewing)
   return viewing ? <ViewerDialog viewCenter={viewCenter} /> : null

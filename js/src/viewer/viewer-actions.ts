@@ -1,12 +1,12 @@
 /** What the viewer does, each by a key and by a button. */
 
 import type { Bridge } from "../bridge/context"
-import type { CompareMode } from "../gl/drawing"
+import type { CompareMode } from "../gl/renderer"
 import type { Point } from "../state/store"
 import type { ViewedResult } from "../state/viewer-state"
 import { moveDivider } from "./compare-overlay"
 import { copyResult, downloadResult, placeResult } from "./export"
-import type { CompareSettings } from "./pictures"
+import type { CompareSettings } from "./picture-view"
 import type { ZoomControl } from "./use-zoom"
 
 export interface ViewerActions {

@@ -1,9 +1,8 @@
 /** Brush, eraser and the stage: by pointer, pen or keys. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "react"
-import { MaskToolbar } from "./bar"
-import type { MaskPixels } from "./loading"
-import { MaskCanvas } from "./sheet"
+import { MaskCanvas } from "./mask-canvas"
+import { MaskToolbar } from "./mask-toolbar"
 import {
   activeSteps,
   addStep,
@@ -16,6 +15,7 @@ import {
   type StrokePoint,
   undoStep,
 } from "./strokes"
+import type { MaskPixels } from "./use-mask-pixels"
 import { fitView, toPicturePoint, type View, zoomView } from "./view"
 
 export interface Brush {

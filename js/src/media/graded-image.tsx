@@ -2,12 +2,12 @@
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
 import { useBytes } from "../bridge/use-bytes"
-import type { Picture } from "../gl/drawing"
 import { type Grade, gradeTable } from "../gl/grade-table"
 import { acquireGrader, drawGraded } from "../gl/grader"
 import { loadPicture } from "../gl/picture"
+import type { Picture } from "../gl/renderer"
 import type { ResultCell } from "../wire/run"
-import { MissingMedia } from "./still"
+import { MissingMedia } from "./preview-image"
 
 /** Device pixels for one of the page's: nodes are looked at closely, and screens are finer than they say. */
 const FINENESS = 2

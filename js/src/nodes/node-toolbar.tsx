@@ -7,7 +7,7 @@ import type { CardData } from "../state/derived"
 import { fileKindOf } from "../state/files"
 import { humanize } from "../state/form"
 import { estimatePrice, formatUsdRange } from "../state/format"
-import { FilePickerButton } from "./choose-file"
+import { FilePickerButton } from "./file-picker-button"
 
 export function NodeToolbar({ id, card }: { id: string; card: CardData }) {
   const { editing, store } = useBridge()

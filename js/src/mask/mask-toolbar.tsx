@@ -1,6 +1,6 @@
 /** The painter's tools, and the way out. */
 
-import type { Brush } from "./painter"
+import type { Brush } from "./mask-painter"
 import { addStep, MAX_BRUSH_PX, type MaskHistory, type MaskStep, MIN_BRUSH_PX, redoStep, undoStep } from "./strokes"
 
 interface Props {

@@ -3,7 +3,7 @@
 import { memo } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
 import { MediaCell } from "../media/cell"
-import { GradedImage } from "../media/graded"
+import { GradedImage } from "../media/graded-image"
 import { useGrade } from "../media/use-grade"
 import { addPickNode, pickNodeType } from "../state/batches"
 import { type CellView, isRunning } from "../state/card"
@@ -12,7 +12,7 @@ import { fileKindOf } from "../state/files"
 import { type Grid, LABEL_HEIGHT, pickLabel, visibleCells } from "../state/grid"
 import { isViewable } from "../state/viewer-state"
 import type { ResultCell } from "../wire/run"
-import { FilePickerButton } from "./choose-file"
+import { FilePickerButton } from "./file-picker-button"
 import { ResultButton } from "./result-button"
 
 /** Of pictures that are graded live before there is any result. */

@@ -18,7 +18,7 @@ const EXISTS_ALREADY = 412
 /**
  * Send bytes; resolves once they are there. Only exactly these bytes can be: "already there" is as good.
  *
- * `headers`: what the address was signed for. Rejects with `RefusedError`, or the signal's reason.
+ * `headers`: what the address was signed for. Rejects with `UploadRefusedError`, or the signal's reason.
  */
 export function putFile(
   url: string,

@@ -1,12 +1,12 @@
 /** One picture, or two to four set against each other: zoomed and panned by wheel, pointer and keys. */
 
 import { useEffect, useRef, useState } from "react"
-import type { CompareMode, Picture } from "../gl/drawing"
+import type { CompareMode, Picture } from "../gl/renderer"
 import type { ViewedResult } from "../state/viewer-state"
 import { compareGrid } from "../state/zoom"
 import { CompareLabels, WipeDividers } from "./compare-overlay"
 import { FallbackStage, Stage } from "./stage"
-import { useGradePreview } from "./use-graded"
+import { useGradePreview } from "./use-grade-preview"
 import { usePictures } from "./use-pictures"
 import { useElementSize, useZoom, type ZoomControl } from "./use-zoom"
 

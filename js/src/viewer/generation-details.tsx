@@ -1,7 +1,7 @@
 /** What is known of a result: how it was made, from what, and what it cost. */
 
 import { useBridge, useCard } from "../bridge/context"
-import { PreviewImage } from "../media/still"
+import { PreviewImage } from "../media/preview-image"
 import { FieldRow } from "../nodes/fields/field"
 import { formatMegabytes } from "../state/files"
 import { displayValue, humanize } from "../state/form"

@@ -7,7 +7,7 @@ import { useRef, useState } from "react"
 import { useBytes } from "../bridge/use-bytes"
 import { formatClock } from "../state/format"
 import type { ResultCell } from "../wire/run"
-import { MissingMedia } from "./still"
+import { MissingMedia } from "./preview-image"
 
 export function VideoPlayer({ cell, name }: { cell: ResultCell; name: string }) {
   const video = useRef<HTMLVideoElement>(null)

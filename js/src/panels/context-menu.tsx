@@ -7,7 +7,7 @@ import { addComment, addGroup } from "../state/note-commands"
 import { isNoteId } from "../state/notes"
 import type { Point } from "../state/store"
 import { Dialog } from "./dialog"
-import { MenuRows } from "./rows"
+import { MenuRows } from "./menu-rows"
 
 type Item = [label: string, keys: string, run: () => void, isDisabled?: boolean] | null
 
