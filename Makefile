@@ -8,7 +8,7 @@ BUILT     := fusionflow_nb/canvas/static/licenses.txt
 INSTALLED := js/node_modules/.installed
 SOURCES   := $(shell find js/src) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: demo test crash lab bench pictures check requirements js node browser clean
+.PHONY: demo test crash lab bench pictures check floors newest requirements js node browser clean
 
 demo: $(VENV)/.all js
 	$(BIN)/fusionflow demo --folder out
@@ -83,6 +83,22 @@ $(VENV)/.test: pyproject.toml requirements/test.txt requirements/no-deps.txt $(V
 	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements/no-deps.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.all
+
+# The suite on the lowest versions that pyproject.toml allows.
+floors: .venv-floors/.installed js browser
+	.venv-floors/bin/python tests/run_all.py --only doctest tests
+
+.venv-floors/.installed: pyproject.toml requirements/build.txt requirements/floors.txt requirements/no-deps.txt
+	$(PYTHON) -m venv --clear .venv-floors
+	.venv-floors/bin/python -m pip install --quiet --requirement requirements/build.txt
+	.venv-floors/bin/python -m pip install --quiet --requirement requirements/floors.txt
+	.venv-floors/bin/python -m pip install --quiet --no-deps --requirement requirements/no-deps.txt
+	.venv-floors/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The suite on the newest versions that pyproject.toml allows: says what changed, and which package broke what.
+newest: .venv-tools/.installed js browser
+	.venv-tools/bin/python scripts/newest.py
 
 # Compile requirements/*.txt after a change in pyproject.toml. UPGRADE=1 moves every pin to the newest version allowed,
 # UPGRADE="pillow duckdb" these.
