@@ -26,8 +26,9 @@ browser:
 	  echo "No Chromium: the tests in a browser will be skipped. To run them: sudo apt-get install chromium"; \
 	fi
 
+# ROWS="engine http" runs some.
 bench: $(VENV)/.test js browser
-	$(BIN)/python tests/benchmarks/run_all.py
+	$(BIN)/python tests/benchmarks/run_all.py $(if $(ROWS),--rows $(ROWS))
 
 # Kernels are killed at every step of paid work and at random instants, 300 of them; KILLS=50 is a shorter one.
 KILLS ?= 300
