@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 from support.engine import Heard
+from support.quick import (  # noqa: F401 - hooks
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_runtest_protocol,
+)
 
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.providers.registry import Registry
