@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 
 _PLAIN = (str, int, float, bool, type(None))
 _MISSING = object()
+_MODULE_IN_KEYS = {
+    "fusionflow_nb.api.budget": "fusionflow_nb.caps",
+    "fusionflow_nb.api.connect": "fusionflow_nb.connecting",
+    "fusionflow_nb.api.flow": "fusionflow_nb.author.flow",
+    "fusionflow_nb.api.generate": "fusionflow_nb.api",
+    "fusionflow_nb.api.models": "fusionflow_nb.model_table",
+    "fusionflow_nb.api.node": "fusionflow_nb.author.functions",
+    "fusionflow_nb.api.operations": "fusionflow_nb.open_work",
+    "fusionflow_nb.api.recipe": "fusionflow_nb.author.flow",
+    "fusionflow_nb.api.resume": "fusionflow_nb.api",
+}
+"""Module of a public name -> the module that content keys record for it: the one that defined it first."""
 
 
 @dataclass(slots=True)
@@ -98,7 +110,7 @@ def _gather(name: str, value: Any, module: str, found: _Gathered) -> None:  # no
             _gather_member(f"{name}.{own_name}", own, module, found)
     elif isinstance(value, types.ModuleType | type) or _is_imported(value):
         qualified = getattr(value, "__qualname__", getattr(value, "__name__", name))
-        found.parts.append(f"{name}=<{getattr(value, '__module__', '')}.{qualified}>")
+        found.parts.append(f"{name}=<{_module_in_keys(value)}.{qualified}>")
     else:
         found.volatile[f"it reads {name} ({type(value).__name__})"] = None
 
@@ -210,7 +222,13 @@ def _as_json(value: Any) -> Any:  # noqa: ANN401 - a plain value
 
 
 def _bases(value: type) -> str:
-    return "(" + ",".join(f"{base.__module__}.{base.__qualname__}" for base in value.__bases__) + ")"
+    return "(" + ",".join(f"{_module_in_keys(base)}.{base.__qualname__}" for base in value.__bases__) + ")"
+
+
+def _module_in_keys(value: Any) -> str:  # noqa: ANN401 - a module, class or function
+    """The module that a key names for an imported value; a key must not change when a public name moves."""
+    module = getattr(value, "__module__", "")
+    return _MODULE_IN_KEYS.get(module, module)
 
 
 def _digest(parts: list[str]) -> str:
