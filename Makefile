@@ -8,7 +8,7 @@ BUILT     := fusionflow_nb/canvas/static/licenses.txt
 INSTALLED := js/node_modules/.installed
 SOURCES   := $(shell find js/src) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: demo test crash lab bench pictures check floors newest requirements js node browser clean
+.PHONY: demo test crash lab bench pictures quick check floors newest requirements js node browser clean
 
 demo: $(VENV)/.all js
 	$(BIN)/fusionflow demo --folder out
@@ -41,6 +41,10 @@ lab: $(VENV)/.all js
 # Screenshots of the canvas in JupyterLab, the README's among them.
 pictures: $(VENV)/.test js browser
 	$(BIN)/python tests/screenshots.py
+
+# What is worth knowing after each change: style, types, and the tests that need no browser and start no process.
+quick: $(VENV)/.test $(INSTALLED)
+	$(BIN)/python tests/run_all.py --quick
 
 check: $(VENV)/.test js
 	$(BIN)/python tests/run_all.py --only ruff format mypy "js types" "js lint"

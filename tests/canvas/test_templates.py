@@ -36,6 +36,7 @@ def test_there_are_four_and_each_says_what_it_is():
     assert templates()[0]["graph"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("template_id", LAST)
 def test_a_template_runs_to_the_end_and_gives_something_to_look_at(template_id):
     """On a fresh home with the installed providers and no key, every node succeeds, for nothing."""

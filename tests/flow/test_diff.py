@@ -32,6 +32,7 @@ def check_leads_there_and_back(now: FlowDocument, wanted: FlowDocument) -> None:
     assert exact(now) == before
 
 
+@pytest.mark.slow
 @given(documents(), documents())
 def test_a_difference_leads_to_any_document_and_back(now, wanted):
     """Applied, the edits give the file of the wanted document byte for byte; undone, the document that was there."""

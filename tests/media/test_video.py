@@ -199,6 +199,7 @@ def test_truncated_films_are_found_out(tmp_path: Path, codec: video.VideoCodec) 
             video.video_facts(tmp_path / "cut")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["vp9", "h264", "webp", "wav"])
 @hypothesis_settings(max_examples=60, deadline=None)
 @given(data=st.data())

@@ -77,6 +77,7 @@ def test_one_key_for_typed_in_and_over_an_edge(node_type, name, typed, source, p
     assert one == two
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.integers(-5, 5) | st.floats(-5, 5))
 def test_a_python_node_takes_numbers_in_its_own_type(value):

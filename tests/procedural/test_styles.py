@@ -131,6 +131,7 @@ def test_seed_decides(style):
     assert not np.array_equal(first.pixels, other.pixels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", procedural.STYLES)
 def test_prompt_spelling_does_not_matter(style):
     """Case, spacing and punctuation of a prompt change nothing; an unknown word changes the picture."""
@@ -139,6 +140,7 @@ def test_prompt_spelling_does_not_matter(style):
     assert not np.array_equal(plain, render(style, "misty lake at dawn qwertz").pixels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", procedural.STYLES)
 def test_phase_moves_and_closes(style):
     """The phase moves a picture a little and smoothly, and phase 1 is phase 0 again."""
@@ -147,6 +149,7 @@ def test_phase_moves_and_closes(style):
     assert 0 < np.abs(start - soon).mean() < np.abs(start - half).mean() + 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", procedural.STYLES)
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (97, 131), (203, 64), (64, 211)])
 def test_any_size(style, width, height):
@@ -224,6 +227,7 @@ def test_palette_words_set_the_hue():
         assert ocean[..., 2].mean() > ocean[..., 0].mean() + 5, style
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", procedural.STYLES)
 def test_tick_tells_real_work(style):
     """The tick never falls, stays within 0..1, is called often and ends at 1."""
@@ -237,6 +241,7 @@ def test_tick_tells_real_work(style):
     assert len(told) >= 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", procedural.STYLES)
 def test_tick_is_told_often(style):
     """At the usual size there are at least twenty calls, so that a cancel is answered soon."""
@@ -245,6 +250,7 @@ def test_tick_is_told_often(style):
     assert len(told) >= 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", procedural.STYLES)
 def test_tick_may_cancel(style):
     """What a tick raises comes through and stops the work; nothing is left that changes the next picture."""

@@ -103,6 +103,7 @@ def test_a_busy_service_is_asked_again(services: Simulator) -> None:
     assert len(services.world.jobs) == 1
 
 
+@pytest.mark.slow
 def test_a_job_that_never_ends_stays_open(services: Simulator, adapter: Adapter) -> None:
     """After its time it is an error that says so; once the service is done, the next run brings it home, paid once."""
     if not adapter.is_queue:

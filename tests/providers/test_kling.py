@@ -108,6 +108,7 @@ async def test_a_model_of_ones_own_makes_pictures(service: Kling) -> None:
     taken(done.outputs[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [-1, 1])
 async def test_a_wrong_clock_here_is_set_by_the_first_answer(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int

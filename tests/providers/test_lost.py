@@ -36,6 +36,7 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+@pytest.mark.slow
 async def test_a_listing_finds_the_one_that_was_taken(replicate: Replicate, simulator: Simulator) -> None:
     """Same model, same input, about that time: found among others over several pages, and followed to its end."""
     lost = asked(replicate, "the lost one")

@@ -125,6 +125,7 @@ def test_codes_of_a_start(code: int, kind: type, retryable: bool | None) -> None
     assert getattr(found, "is_retryable", None) is retryable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [1000, 1001, 1024, 1033])
 async def test_trouble_of_its_own_leaves_a_start_unknown_and_a_look_for_later(
     service: MiniMax, simulator: Simulator, code: int

@@ -47,6 +47,7 @@ def steps_of(number, status, *, has_operation):
     return events
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_any_interleaving_in_any_batches_gives_the_same_tape(data):
