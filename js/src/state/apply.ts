@@ -1,6 +1,6 @@
 /**
- * How each form of edit changes a document, and what changes it back: the same laws as the kernel's `flow/apply.py`,
- * held to it by recorded examples (`test/contract.test.ts`).
+ * Applies each kind of edit to a document and returns its inverse. Mirrors the kernel's `flow/apply.py`; recorded
+ * examples check that both agree (`test/contract.test.ts`).
  */
 
 import type { Edit, EditLook, Json, JsonObject } from "../wire/flow"
@@ -10,6 +10,7 @@ import {
   type FlowEdge,
   type FlowNode,
   isSameEdge,
+  type Look,
   lookFrom,
   nodeFrom,
   nodeTo,
@@ -18,14 +19,14 @@ import {
 import { DocumentDraft } from "./draft"
 import { EditError, requireJson } from "./json-values"
 
-/** The document after an edit, and the edit that brings this one back exactly. Throws `EditError` if it does not fit. */
+/** Applies one edit; returns the new document and the inverse edit. Throws `EditError` if the edit does not apply. */
 export function applyEdit(document: Document, edit: Edit): { document: Document; inverse: Edit } {
   const draft = new DocumentDraft(document)
   const inverse = change(draft, edit)
   return { document: draft.document, inverse }
 }
 
-/** All edits as one step. */
+/** Applies all edits as one undo step. */
 export const applyEdits = (document: Document, edits: Edit[]) => applyEdit(document, { kind: "several", edits })
 
 function change(draft: DocumentDraft, edit: Edit): Edit {
@@ -54,7 +55,7 @@ function change(draft: DocumentDraft, edit: Edit): Edit {
     case "set_flow":
       return setFlow(draft, edit.field, edit.value)
     case "several":
-      return { kind: "several", edits: edit.edits.map((one) => change(draft, one)).reverse() }
+      return { kind: "several", edits: edit.edits.map((child) => change(draft, child)).reverse() }
   }
 }
 
@@ -62,11 +63,11 @@ type Of<Kind extends Edit["kind"]> = Extract<Edit, { kind: Kind }>
 
 function addNode(draft: DocumentDraft, edit: Of<"add_node">): Edit {
   const { id } = edit.node
-  if (draft.document.nodes.has(id)) throw new EditError("taken", `There is a node ${id} already.`, id)
+  if (draft.document.nodes.has(id)) throw new EditError("taken", `A node named ${id} already exists.`, id)
   checkName(id)
   draft.nodes(insertKey(draft.document.nodes, id, nodeFrom(requireJson(edit.node, id)), edit.index))
   if (edit.layout) {
-    draft.looks(insertKey(draft.document.looks, id, look(edit.layout, id), edit.layout_index))
+    draft.looks(insertKey(draft.document.looks, id, checkedLook(edit.layout, id), edit.layout_index))
   }
   return { kind: "remove_node", node_id: id }
 }
@@ -79,8 +80,8 @@ function removeNode(draft: DocumentDraft, id: string): Edit {
       kind: "add_node",
       node: nodeTo(node),
       layout: looks.get(id) ?? null,
-      index: placeOf(nodes, id),
-      layout_index: placeOf(looks, id),
+      index: indexOf(nodes, id),
+      layout_index: indexOf(looks, id),
     },
   ]
   edges.forEach((edge, index) => {
@@ -94,7 +95,8 @@ function removeNode(draft: DocumentDraft, id: string): Edit {
 
 function renameNode(draft: DocumentDraft, old: string, name: string): Edit {
   nodeOf(draft, old)
-  if (name !== old && draft.document.nodes.has(name)) throw new EditError("taken", `There is a node ${name} already.`)
+  if (name !== old && draft.document.nodes.has(name))
+    throw new EditError("taken", `A node named ${name} already exists.`)
   checkName(name)
   const renamed = (id: string) => (id === old ? name : id)
   const rekey = <T>(from: ReadonlyMap<string, T>) => new Map([...from].map(([id, value]) => [renamed(id), value]))
@@ -129,7 +131,7 @@ function setNode(draft: DocumentDraft, edit: Of<"set_node">): Edit {
   switch (field) {
     case "id":
     case "params":
-      throw new EditError("refused", `${field} is not set this way.`, node.id)
+      throw new EditError("refused", `${field} cannot be set with set_node.`, node.id)
     case "type":
       if (typeof value !== "string") throw refuse()
       return set({ type: value }, node.type)
@@ -157,16 +159,16 @@ function setLayout(draft: DocumentDraft, edit: Of<"set_layout">): Edit {
   const before = looks.get(id)
   let inverse: Edit = { kind: "set_layout", node_id: id, mode: "remove" }
   if (before) {
-    const index = mode === "remove" ? placeOf(looks, id) : null
+    const index = mode === "remove" ? indexOf(looks, id) : null
     inverse = { kind: "set_layout", node_id: id, mode: "replace", fields: before, index }
   }
   if (mode === "remove") {
     draft.ownLooks().delete(id)
     return inverse
   }
-  const given = edit.fields ?? {}
-  const merged = Object.entries({ ...before, ...given }).filter(([name, value]) => value !== null || !(name in given))
-  const after = look(mode === "merge" ? Object.fromEntries(merged) : given, id)
+  const fields = edit.fields ?? {}
+  const merged = Object.entries({ ...before, ...fields }).filter(([name, value]) => value !== null || !(name in fields))
+  const after = checkedLook(mode === "merge" ? Object.fromEntries(merged) : fields, id)
   if (before) draft.ownLooks().set(id, after)
   else draft.looks(insertKey(looks, id, after, edit.index))
   return inverse
@@ -177,7 +179,7 @@ function addEdge(draft: DocumentDraft, edit: Of<"add_edge">): Edit {
   nodeOf(draft, edge.source)
   nodeOf(draft, edge.target)
   if (draft.document.edges.some((other) => isSameEdge(other, edge))) {
-    throw new EditError("taken", `The edge ${edgeKey(edge)} is there already.`, edge.target)
+    throw new EditError("taken", `The edge ${edgeKey(edge)} already exists.`, edge.target)
   }
   const edges = [...draft.document.edges]
   edges.splice(edit.index ?? edges.length, 0, edge)
@@ -185,18 +187,18 @@ function addEdge(draft: DocumentDraft, edit: Of<"add_edge">): Edit {
   return { kind: "remove_edge", edge }
 }
 
-function removeEdge(draft: DocumentDraft, wanted: FlowEdge): Edit {
-  const index = draft.document.edges.findIndex((edge) => isSameEdge(edge, wanted))
+function removeEdge(draft: DocumentDraft, target: FlowEdge): Edit {
+  const index = draft.document.edges.findIndex((edge) => isSameEdge(edge, target))
   const edge = draft.document.edges[index]
-  if (!edge) throw new EditError("gone", `There is no edge ${edgeKey(wanted)}.`, wanted.target)
+  if (!edge) throw new EditError("gone", `There is no edge ${edgeKey(target)}.`, target.target)
   draft.set({ edges: draft.document.edges.toSpliced(index, 1) })
   return { kind: "add_edge", edge, index }
 }
 
-function setFlow(draft: DocumentDraft, field: Of<"set_flow">["field"], given: Json): Edit {
-  const value = requireJson(given)
+function setFlow(draft: DocumentDraft, field: Of<"set_flow">["field"], input: Json): Edit {
+  const value = requireJson(input)
   if (field === "name") {
-    if (typeof value !== "string") throw new EditError("refused", "A flow's name is text.")
+    if (typeof value !== "string") throw new EditError("refused", "A flow's name must be text.")
     const before = draft.document.name
     draft.set({ name: value })
     return { kind: "set_flow", field, value: before }
@@ -215,7 +217,7 @@ interface Put {
   index?: number | null
 }
 
-/** Set or take away one key as an edit says; with what the inverse says of it. */
+/** Sets or removes one key; returns the new mapping and the fields of the inverse edit. */
 function put(from: Readonly<JsonObject>, edit: Put, nodeId?: string): { mapping: JsonObject; back: Omit<Put, "name"> } {
   const { name, is_unset: isUnset = false } = edit
   const value = requireJson(edit.value ?? null, nodeId)
@@ -235,30 +237,30 @@ function nodeOf(draft: DocumentDraft, id: string): FlowNode {
   return node
 }
 
-function look(fields: EditLook, id: string) {
-  const made = lookFrom(requireJson(fields as JsonObject, id))
+function checkedLook(fields: EditLook, id: string): Look {
+  const look = lookFrom(requireJson(fields as JsonObject, id))
   for (const side of ["x", "y", "width", "height"] as const) {
-    if (made[side] !== undefined && typeof made[side] !== "number") {
-      throw new EditError("refused", `The layout's ${side} is no number.`, id)
+    if (look[side] !== undefined && typeof look[side] !== "number") {
+      throw new EditError("refused", `The layout's ${side} is not a number.`, id)
     }
   }
-  return made
+  return look
 }
 
 function checkName(id: string): void {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(id)) {
-    throw new EditError("refused", `${JSON.stringify(id)} is no name for a node: use letters, digits and _.`, id)
+    throw new EditError("refused", `${JSON.stringify(id)} is not a valid node name: use letters, digits and _.`, id)
   }
 }
 
 const isObject = (value: Json): boolean => typeof value === "object" && value !== null && !Array.isArray(value)
 
-const placeOf = (map: ReadonlyMap<string, unknown>, key: string): number | null => {
+const indexOf = (map: ReadonlyMap<string, unknown>, key: string): number | null => {
   const index = [...map.keys()].indexOf(key)
   return index < 0 ? null : index
 }
 
-/** The map with a key at a place of its order; at the end by default. */
+/** Returns a copy of the map with the key inserted at `index`, by default at the end. */
 function insertKey<T>(map: ReadonlyMap<string, T>, key: string, value: T, index?: number | null): Map<string, T> {
   if (index === undefined || index === null || index >= map.size) return new Map(map).set(key, value)
   return new Map([...map].toSpliced(index, 0, [key, value]))

@@ -1,4 +1,4 @@
-/** Where nodes go: lining up, spreading out, and a layered layout of the whole. Answers are edits. */
+/** Aligns, distributes and auto-layouts nodes. Functions return edits. */
 
 import type { Edit } from "../wire/flow"
 import type { Document } from "./document"
@@ -18,58 +18,58 @@ const move = (rect: Rect, x: number, y: number): Edit[] =>
 
 export type Alignment = "left" | "center" | "right" | "top" | "middle" | "bottom" | "row" | "column"
 
-/** Line up nodes on an edge, a middle line, or spread them evenly in a row or a column. */
+/** Aligns nodes on an edge or a center line, or distributes them in a row or a column. */
 export function alignEdits(rects: readonly Rect[], how: Alignment): Edit[] {
   if (rects.length < 2) return []
-  const lefts = Math.min(...rects.map((one) => one.x))
-  const rights = Math.max(...rects.map((one) => one.x + one.width))
-  const tops = Math.min(...rects.map((one) => one.y))
-  const bottoms = Math.max(...rects.map((one) => one.y + one.height))
+  const lefts = Math.min(...rects.map((rect) => rect.x))
+  const rights = Math.max(...rects.map((rect) => rect.x + rect.width))
+  const tops = Math.min(...rects.map((rect) => rect.y))
+  const bottoms = Math.max(...rects.map((rect) => rect.y + rect.height))
   if (how === "row" || how === "column") return spread(rects, how)
-  return rects.flatMap((one) => {
+  return rects.flatMap((rect) => {
     switch (how) {
       case "left":
-        return move(one, lefts, one.y)
+        return move(rect, lefts, rect.y)
       case "center":
-        return move(one, (lefts + rights - one.width) / 2, one.y)
+        return move(rect, (lefts + rights - rect.width) / 2, rect.y)
       case "right":
-        return move(one, rights - one.width, one.y)
+        return move(rect, rights - rect.width, rect.y)
       case "top":
-        return move(one, one.x, tops)
+        return move(rect, rect.x, tops)
       case "middle":
-        return move(one, one.x, (tops + bottoms - one.height) / 2)
+        return move(rect, rect.x, (tops + bottoms - rect.height) / 2)
       default:
-        return move(one, one.x, bottoms - one.height)
+        return move(rect, rect.x, bottoms - rect.height)
     }
   })
 }
 
-const LEAST_GAP = 32
+const MIN_GAP = 32
 
 function spread(rects: readonly Rect[], how: "row" | "column"): Edit[] {
   const [axis, size] = how === "row" ? (["x", "width"] as const) : (["y", "height"] as const)
-  const inOrder = [...rects].sort((a, b) => a[axis] - b[axis])
-  const first = inOrder[0] as Rect
-  const last = inOrder[inOrder.length - 1] as Rect
-  const taken = inOrder.reduce((sum, one) => sum + one[size], 0)
-  const room = last[axis] + last[size] - first[axis] - taken
-  const gap = Math.max(LEAST_GAP, room / (inOrder.length - 1))
-  let at = first[axis]
-  return inOrder.flatMap((one) => {
-    const edits = how === "row" ? move(one, at, one.y) : move(one, one.x, at)
-    at += one[size] + gap
+  const sorted = [...rects].sort((a, b) => a[axis] - b[axis])
+  const first = sorted[0] as Rect
+  const last = sorted[sorted.length - 1] as Rect
+  const occupied = sorted.reduce((sum, rect) => sum + rect[size], 0)
+  const space = last[axis] + last[size] - first[axis] - occupied
+  const gap = Math.max(MIN_GAP, space / (sorted.length - 1))
+  let position = first[axis]
+  return sorted.flatMap((rect) => {
+    const edits = how === "row" ? move(rect, position, rect.y) : move(rect, rect.x, position)
+    position += rect[size] + gap
     return edits
   })
 }
 
-/** Upper left corners of boxes in layers from left to right along edges, groups together; see `src/layering`. */
+/** Computes upper left corners: boxes in layers from left to right along edges, members of a group together. */
 export type Layering = (
   rects: readonly Rect[],
   edges: readonly (readonly [source: string, target: string])[],
   groups: readonly (readonly string[])[],
 ) => ReadonlyMap<string, { x: number; y: number }>
 
-/** Layers along the edges, groups together; the nodes' upper left corner stays where it is. */
+/** Lays out nodes in layers along the edges, groups together. Keeps the upper left corner of the nodes in place. */
 export function tidyEdits(
   layered: Layering,
   document: Document,
@@ -77,15 +77,15 @@ export function tidyEdits(
   groups: readonly (readonly string[])[] = [],
 ): Edit[] {
   if (rects.length === 0) return []
-  const known = new Set(rects.map((one) => one.id))
+  const ids = new Set(rects.map((rect) => rect.id))
   const edges = document.edges.flatMap(({ source, target }) =>
-    known.has(source) && known.has(target) ? [[source, target] as const] : [],
+    ids.has(source) && ids.has(target) ? [[source, target] as const] : [],
   )
   const corners = layered(rects, edges, groups)
   const places = rects.map((rect) => ({ rect, ...(corners.get(rect.id) ?? rect) }))
-  const placed = rects.filter((one) => document.looks.has(one.id))
-  const from = placed.length > 0 ? placed : rects
-  const shiftX = Math.min(...from.map((one) => one.x)) - Math.min(...places.map((one) => one.x))
-  const shiftY = Math.min(...from.map((one) => one.y)) - Math.min(...places.map((one) => one.y))
+  const placed = rects.filter((rect) => document.looks.has(rect.id))
+  const anchors = placed.length > 0 ? placed : rects
+  const shiftX = Math.min(...anchors.map(({ x }) => x)) - Math.min(...places.map(({ x }) => x))
+  const shiftY = Math.min(...anchors.map(({ y }) => y)) - Math.min(...places.map(({ y }) => y))
   return places.flatMap(({ rect, x, y }) => move(rect, x + shiftX, y + shiftY))
 }

@@ -1,4 +1,4 @@
-/** The layered layout, asked of the kernel when it is first needed: most flows have been placed already. */
+/** Loads the layered layout from the kernel on first use. Most flows are already placed and never need it. */
 
 import type { Layering } from "./arrange"
 import type { Session } from "./session"
@@ -14,7 +14,7 @@ export class AutoLayout {
     })
   }
 
-  /** Null where it cannot be had; the person is told, and the next call asks again. */
+  /** Returns the layout function. On failure notifies the user and returns null; the next call retries. */
   load(): Promise<Layering | null> {
     const { layering } = this.session.store.getState()
     if (typeof layering === "function") return Promise.resolve(layering)

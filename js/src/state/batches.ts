@@ -1,11 +1,11 @@
-/** What is done with one cell of a batch. */
+/** Commands for the cells of a batch. */
 
 import type { CellView } from "./card"
 import type { Editing } from "./editing"
 import { pickLabel } from "./grid"
 import type { CanvasState } from "./store"
 
-/** The node type that picks one of what a node gives; null where the kernel has none. */
+/** Returns the node type that picks one cell of a node's batch; null if the catalog has none. */
 export function pickNodeType(state: CanvasState, nodeId: string): string | null {
   const node = state.shared.document.nodes.get(nodeId)
   const output = node && state.catalog.get(node.type)?.outputs[0]
@@ -13,7 +13,7 @@ export function pickNodeType(state: CanvasState, nodeId: string): string | null 
   return name && state.catalog.has(name) ? name : null
 }
 
-/** Put a node after this one that passes on this cell alone; one step to undo. */
+/** Adds a node after this one that passes on only this cell. One undo step. */
 export function addPickNode(editing: Editing, nodeId: string, view: CellView): void {
   const state = editing.session.store.getState()
   const type = state.catalog.get(pickNodeType(state, nodeId) ?? "")
@@ -25,7 +25,7 @@ export function addPickNode(editing: Editing, nodeId: string, view: CellView): v
   editing.place(type, at, loose, { label: pickLabel(view) })
 }
 
-/** How the cells of a node stand: as a grid, or as a strip. */
+/** Shows the cells of a node as a strip or as a grid. */
 export function setStripLayout(editing: Editing, nodeId: string, isStrip: boolean): void {
   editing.session.edit([{ kind: "set_layout", node_id: nodeId, fields: { is_strip: isStrip || null } }])
 }

@@ -1,4 +1,4 @@
-/** What a node says of itself: chips, cells, reason, facts. Pure, so that every state can be tested without a page. */
+/** Content of a node card: chips, cells, stale reasons, footer. Pure functions, so tests need no page. */
 
 import type { Model, NodeType } from "../wire/catalog"
 import type { Json } from "../wire/flow"
@@ -16,27 +16,27 @@ export type Tone = "plain" | "run" | "ok" | "warn" | "bad"
 export interface Chip {
   text: string
   tone: Tone
-  /** Said in full to those who hover or listen. */
+  /** Full text for tooltips and screen readers. */
   title?: string
-  /** It is reckoned by the clock: the node itself keeps it up to date. */
+  /** Progress is estimated from elapsed time; the node updates the chip while it runs. */
   isEstimated?: boolean
 }
 
 export interface CellView {
   key: string
-  /** Its label on the last axis. */
+  /** Label on the last axis. */
   label: string
-  /** Its labels on the axes before: what its row has in common. */
+  /** Labels on all other axes, shared by the cells of a row. */
   row: string
   coordinate: readonly [string, string][]
   cell: ResultCell | null
-  /** Of a job that goes on: how far it is; null where nobody says. */
+  /** Progress of an active job, 0 to 1; null if the service does not report it. */
   progress: number | null | undefined
-  /** Of a job that goes on and does not say how far it is: what an estimate is made of. */
+  /** Input of the estimate for an active job that reports no progress. */
   expected?: Expected | null
-  /** It is a picture in the making. */
+  /** The cell shows a preview of an unfinished result. */
   isPartial?: boolean
-  /** Why there is nothing: `refused by the model`. */
+  /** Why the cell is empty: `refused by the model`. */
   hole: string | null
 }
 
@@ -49,7 +49,7 @@ export interface CardFacts {
   isRequested: boolean
 }
 
-const SAYS: Partial<Record<JobState, [text: string, tone: Tone]>> = {
+const ENDINGS: Partial<Record<JobState, [text: string, tone: Tone]>> = {
   failed: ["failed", "bad"],
   refused: ["refused", "bad"],
   no_funds: ["no funds", "bad"],
@@ -74,20 +74,20 @@ export const jobsOf = (run: NodeRun | undefined): JobRun[] => [...(run?.jobs.val
 export const isRunning = (facts: Pick<CardFacts, "run" | "isRequested">): boolean =>
   facts.isRequested || jobsOf(facts.run).some((job) => isActive(job.state))
 
-/** When the first of the jobs that go on began; null where none does. */
+/** Start time of the earliest active job, in microseconds; null if no job is active. */
 export function runningSince(run: NodeRun | undefined): number | null {
-  const begun = jobsOf(run).filter((job) => isActive(job.state) && job.startedAtUs > 0)
-  return begun.length > 0 ? Math.min(...begun.map((job) => job.startedAtUs)) : null
+  const started = jobsOf(run).filter((job) => isActive(job.state) && job.startedAtUs > 0)
+  return started.length > 0 ? Math.min(...started.map((job) => job.startedAtUs)) : null
 }
 
-/** State, then what it costs; time is added by the node itself while it runs. */
+/** State and cost. The node itself adds the elapsed time while it runs. */
 export function statusChips(facts: CardFacts): Chip[] {
   if (isRunning(facts)) return [running(facts)]
   const { node, type, plan, results } = facts
   const chips: Chip[] = []
   const batch = plan?.axes?.reduce((count, axis) => count * axis.labels.length, 1) ?? 1
-  if (node.isMuted) return [{ text: "muted", tone: "plain", title: "Left out of runs, with all below it." }]
-  if (node.locked) chips.push({ text: "kept", tone: "ok", title: "It keeps this result, whatever changes above it." })
+  if (node.isMuted) return [{ text: "muted", tone: "plain", title: "Skipped in runs, with every node downstream." }]
+  if (node.locked) chips.push({ text: "locked", tone: "ok", title: "Keeps this result when upstream nodes change." })
   if (type?.kind === "structural" && plan?.state !== "invalid") {
     if (batch > 1) chips.push({ text: `×${batch}`, tone: "plain", title: `A batch of ${batch}.` })
     return chips
@@ -103,12 +103,12 @@ export function statusChips(facts: CardFacts): Chip[] {
     case "stale":
       if (!ended && (results?.length ?? 0) > 0)
         chips.push({ text: "stale", tone: "warn", title: reasonText(plan.reasons) })
-      return [...chips, { ...price, title: "What running it would cost." }]
+      return [...chips, { ...price, title: "Estimated cost of a run." }]
     case "pending":
       if (!ended) chips.push({ text: "pending", tone: "warn", title: reasonText(plan.reasons) })
-      return [...chips, { ...price, title: "At most, once what is above it has run." }]
+      return [...chips, { ...price, title: "Maximum cost, once the upstream nodes have run." }]
     case "lost":
-      return [{ text: "lost", tone: "bad", title: "Its stored bytes are gone." }, price]
+      return [{ text: "lost", tone: "bad", title: "The stored file is missing." }, price]
     case "invalid":
       return [...chips, { text: "incomplete", tone: "warn", title: reasonText(plan.reasons) }]
     default:
@@ -119,122 +119,123 @@ export function statusChips(facts: CardFacts): Chip[] {
 function running(facts: CardFacts): Chip {
   const active = jobsOf(facts.run).filter((job) => isActive(job.state))
   const all = jobsOf(facts.run)
-  const said = all.filter((job) => job.progress !== null || !isActive(job.state))
+  const finished = all.filter((job) => job.progress !== null || !isActive(job.state))
   if (isEstimated(active)) {
-    const title = "Reckoned by the time it usually takes: the service does not say how far it is."
+    const title = "Estimated from the usual duration: the service reports no progress."
     return { text: "generating…", tone: "run", title, isEstimated: true }
   }
   if (active.some((job) => job.progress !== null) && all.length > 0) {
-    const done = said.reduce((sum, job) => sum + (isActive(job.state) ? (job.progress ?? 0) : 1), 0)
+    const done = finished.reduce((sum, job) => sum + (isActive(job.state) ? (job.progress ?? 0) : 1), 0)
     return { text: `${Math.round((done / all.length) * 100)} %`, tone: "run" }
   }
   if (active.some((job) => job.state === "running")) return { text: "generating…", tone: "run" }
   const waiting = active.find((job) => job.state === "waiting")
   if (waiting) return { text: `waits: ${waiting.waitsFor.replaceAll("_", " ") || "its turn"}`, tone: "run" }
   const queued = active.find((job) => job.queuePosition !== null)
-  if (queued) return { text: `queue: ${queued.queuePosition}`, tone: "run", title: "Its place in the service's queue." }
+  if (queued) return { text: `queue: ${queued.queuePosition}`, tone: "run", title: "Position in the service's queue." }
   return { text: facts.isRequested ? "generating…" : "queued", tone: "run" }
 }
 
 function freshChips(results: readonly JobResult[]): Chip[] {
   if (results.length === 0) return []
-  if (results.every((one) => one.state === "cached")) {
+  if (results.every((result) => result.state === "cached")) {
     return [
-      { text: "cached", tone: "ok", title: "Made before from the same things: nothing was paid." },
+      { text: "cached", tone: "ok", title: "Reused an earlier result with the same inputs. No cost." },
       { text: "$0", tone: "plain" },
     ]
   }
-  const cost = results.reduce((sum, one) => sum + (one.cost_micro_usd ?? 0), 0)
-  const time = Math.max(...results.map((one) => one.elapsed_s ?? 0))
+  const cost = results.reduce((sum, result) => sum + (result.cost_micro_usd ?? 0), 0)
+  const time = Math.max(...results.map((result) => result.elapsed_s ?? 0))
   const chips: Chip[] = []
-  if (time > 0) chips.push({ text: formatSeconds(time), tone: "plain", title: "How long it took." })
-  const isExact = results.every((one) => one.cost_is_exact !== false)
-  const says = isExact ? "What it cost." : "What it cost by the price table: the service has not said."
-  return [...chips, { text: `${isExact ? "" : "~"}${formatUsd(cost)}`, tone: "plain", title: says }]
+  if (time > 0) chips.push({ text: formatSeconds(time), tone: "plain", title: "Duration." })
+  const isExact = results.every((result) => result.cost_is_exact !== false)
+  const title = isExact ? "Cost." : "Cost from the price table: the service reported none."
+  return [...chips, { text: `${isExact ? "" : "~"}${formatUsd(cost)}`, tone: "plain", title }]
 }
 
-/** How the last run ended where it did not end well; a single hole in a batch says so in place. */
+/** Outcome of the last run if it was not a success, with a count when only part of a batch is affected. */
 function worst(facts: CardFacts): [string, Tone] | null {
   const states = jobsOf(facts.run).map((job) => job.state)
-  const jobs = states.length > 0 ? states : (facts.results ?? []).map((one) => one.state)
-  const bad = jobs.filter((state) => state in SAYS)
+  const jobs = states.length > 0 ? states : (facts.results ?? []).map((result) => result.state)
+  const bad = jobs.filter((state) => state in ENDINGS)
   if (bad.length === 0) return null
-  const [text, tone] = SAYS[bad.find((state) => SAYS[state]?.[1] === "bad") ?? (bad[0] as JobState)] ?? ["", "plain"]
+  const state = bad.find((candidate) => ENDINGS[candidate]?.[1] === "bad") ?? (bad[0] as JobState)
+  const [text, tone] = ENDINGS[state] ?? ["", "plain"]
   return [bad.length === jobs.length ? text : `${bad.length} ${text}`, tone]
 }
 
-/** The error to show on the node: of the last run, or what keeps it from running. */
+/** The error to show on the node, from the last run or from the stored result. */
 export function cardError(facts: CardFacts): ErrorFacts | null {
   if (isRunning(facts)) return null
   const failed = jobsOf(facts.run).find((job) => job.error && job.state !== "skipped" && job.state !== "cancelled")
   if (failed?.error) return jobsOf(facts.run).length > 1 && failed.state === "refused" ? null : failed.error
   const results = facts.results ?? []
-  const stored = results.find((one) => one.error)
+  const stored = results.find((result) => result.error)
   return results.length === 1 && stored?.error && facts.plan?.state !== "fresh" ? stored.error : null
 }
 
-/** Why it would run again, where there is something that it would replace. */
+/** Why the node would run again. Empty if there is no result to replace. */
 export function staleReasons(facts: CardFacts): Reason[] {
-  const isSilent = isRunning(facts) || facts.plan?.state === "fresh" || cardError(facts) !== null
-  if (isSilent || (facts.results?.length ?? 0) === 0) return []
+  const isHidden = isRunning(facts) || facts.plan?.state === "fresh" || cardError(facts) !== null
+  if (isHidden || (facts.results?.length ?? 0) === 0) return []
   return (facts.plan?.reasons ?? []).filter((reason) => reason.field !== undefined).slice(0, 2)
 }
 
-const reasonText = (reasons: Reason[] | undefined): string => (reasons ?? []).map((one) => one.text).join(" · ")
+const reasonText = (reasons: Reason[] | undefined): string => (reasons ?? []).map((reason) => reason.text).join(" · ")
 
-/** What is shown of a value in a difference. */
-const brief = (value: Json | undefined): string =>
+/** Short text of a value in a diff. */
+const shortValue = (value: Json | undefined): string =>
   value === null || value === undefined ? "not set" : typeof value === "string" ? value : JSON.stringify(value)
 
-/** Of two long texts the words that differ, and a few dots for those that do not: `… midnight, …` -> `… dawn, …`. */
-export function textDiff(old: Json | undefined, now: Json | undefined): [string, string] {
-  if (typeof old !== "string" || typeof now !== "string") return [brief(old), brief(now)]
-  const [before, after] = [old.split(/(?<=\s)/), now.split(/(?<=\s)/)]
-  const least = Math.min(before.length, after.length)
+/** Returns only the words that differ in two long texts, with `…` for the rest: `… midnight, …`, `… dawn, …`. */
+export function textDiff(old: Json | undefined, current: Json | undefined): [string, string] {
+  if (typeof old !== "string" || typeof current !== "string") return [shortValue(old), shortValue(current)]
+  const [before, after] = [old.split(/(?<=\s)/), current.split(/(?<=\s)/)]
+  const shared = Math.min(before.length, after.length)
   let start = 0
-  while (start < least && before[start] === after[start]) start += 1
+  while (start < shared && before[start] === after[start]) start += 1
   let end = 0
-  while (end < least - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end += 1
+  while (end < shared - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end += 1
   const part = (words: string[]) =>
     `${start > 0 ? "… " : ""}${words
       .slice(start, words.length - end)
       .join("")
       .trim()}${end > 0 ? " …" : ""}`
-  return [brief(part(before)), brief(part(after))]
+  return [shortValue(part(before)), shortValue(part(after))]
 }
 
-/** The cells of the node's main output, in the order of its axes; those that go on stand in their places. */
+/** The cells of the node's main output in axis order, including those of active jobs. */
 export function resultCells(facts: CardFacts): CellView[] {
   const port = facts.type?.outputs[0]?.name
-  const found = new Map<string, CellView>()
-  const own = fileCell(facts.node, facts.type)
+  const views = new Map<string, CellView>()
+  const ownFile = fileCell(facts.node, facts.type)
   const results = facts.results ?? []
-  // What the kernel says of a file says more (loudness, addresses), but is of the file before until it has planned.
-  const isSaid = results.some((result) => result.cells.some((cell) => cell.sha256 === own?.sha256))
-  if (own && !isSaid)
-    return [{ key: "", label: "", row: "", coordinate: [], cell: own, progress: undefined, hole: null }]
+  // A planned result has more facts (peaks, URLs), but describes the previous file until the kernel has planned again.
+  const isPlanned = results.some((result) => result.cells.some((cell) => cell.sha256 === ownFile?.sha256))
+  if (ownFile && !isPlanned)
+    return [{ key: "", label: "", row: "", coordinate: [], cell: ownFile, progress: undefined, hole: null }]
   for (const result of results) {
     const cells = result.cells.filter((cell) => cell.port === port)
     if (cells.length === 0 && result.state in HOLES) {
-      add(found, result.coordinate, null, undefined, HOLES[result.state] ?? null)
+      addView(views, result.coordinate, null, undefined, HOLES[result.state] ?? null)
     }
-    for (const cell of cells) add(found, cell.coordinate, cell, undefined, null)
+    for (const cell of cells) addView(views, cell.coordinate, cell, undefined, null)
   }
   for (const job of jobsOf(facts.run)) {
     const key = coordinateKey(job.coordinate)
     if (isActive(job.state)) {
-      const still = job.previewUrl
+      const preview = job.previewUrl
         ? { port: port ?? "", coordinate: job.coordinate, preview_url: job.previewUrl }
         : null
-      add(found, job.coordinate, still ?? found.get(key)?.cell ?? null, job.progress, null)
-      Object.assign(found.get(key) ?? {}, { expected: expectedDuration(job), isPartial: still !== null })
-    } else if (job.state in HOLES) add(found, job.coordinate, null, undefined, HOLES[job.state] ?? null)
+      addView(views, job.coordinate, preview ?? views.get(key)?.cell ?? null, job.progress, null)
+      Object.assign(views.get(key) ?? {}, { expected: expectedDuration(job), isPartial: preview !== null })
+    } else if (job.state in HOLES) addView(views, job.coordinate, null, undefined, HOLES[job.state] ?? null)
   }
-  return sorted([...found.values()], facts.plan)
+  return sorted([...views.values()], facts.plan)
 }
 
-function add(
-  found: Map<string, CellView>,
+function addView(
+  views: Map<string, CellView>,
   coordinate: readonly [string, string][],
   cell: ResultCell | null,
   progress: number | null | undefined,
@@ -244,23 +245,25 @@ function add(
   const labels = coordinate.map(([, label]) => label)
   const row = labels.slice(0, -1).join(" · ")
   const label = labels[labels.length - 1] ?? ""
-  found.set(key, { key, label, row, coordinate, cell, progress, hole })
+  views.set(key, { key, label, row, coordinate, cell, progress, hole })
 }
 
 function sorted(cells: CellView[], plan: NodePlan | undefined): CellView[] {
-  const places = new Map(plan?.axes?.map((axis) => [axis.name, new Map(axis.labels.map((label, at) => [label, at]))]))
-  const place = (view: CellView, depth: number) => {
+  const ranks = new Map(
+    plan?.axes?.map((axis) => [axis.name, new Map(axis.labels.map((label, index) => [label, index]))]),
+  )
+  const rank = (view: CellView, depth: number) => {
     const [axis, label] = view.coordinate[depth] ?? ["", ""]
-    return places.get(axis)?.get(label) ?? Number.MAX_SAFE_INTEGER
+    return ranks.get(axis)?.get(label) ?? Number.MAX_SAFE_INTEGER
   }
   const depth = Math.max(0, ...cells.map((view) => view.coordinate.length))
   return cells.sort((a, b) => {
-    for (let at = 0; at < depth; at++) if (place(a, at) !== place(b, at)) return place(a, at) - place(b, at)
+    for (let i = 0; i < depth; i++) if (rank(a, i) !== rank(b, i)) return rank(a, i) - rank(b, i)
     return 0
   })
 }
 
-/** The line of facts at the foot. */
+/** Facts shown in the footer. */
 export function footerFacts(facts: CardFacts, model: Model | null): string[] {
   const { node, type, plan, results } = facts
   if (!type) return ["unknown node type: run the cell that defines it"]
@@ -273,20 +276,19 @@ export function footerFacts(facts: CardFacts, model: Model | null): string[] {
     for (const { state } of results ?? []) {
       if (state !== "succeeded") states.set(state, (states.get(state) ?? 0) + 1)
     }
-    return [`${cells.length} cells`, ...[...states].map(([state, count]) => `${count} ${SAYS[state]?.[0] ?? state}`)]
+    return [`${cells.length} cells`, ...[...states].map(([state, count]) => `${count} ${ENDINGS[state]?.[0] ?? state}`)]
   }
   const result = results?.[0]
   const cell = cells[0]?.cell
   if (!result || !cell) return [model?.title ?? "not run yet"]
   const size = cell.width && cell.height ? [`${cell.width} × ${cell.height}`] : []
-  const made = [result.provider ?? "", ...size, cell.duration_s ? `${Number(cell.duration_s.toFixed(1))} s` : ""]
-  const stoodIn = result.served_by
-    ? [`${result.served_by} stood in${result.is_same_model ? "" : ": another model"}`]
-    : []
-  return [...stoodIn, ...made.filter(Boolean), ...(result.finished_at_us ? [day(result.finished_at_us)] : [])]
+  const details = [result.provider ?? "", ...size, cell.duration_s ? `${Number(cell.duration_s.toFixed(1))} s` : ""]
+  const other = result.is_same_model ? "" : ": another model"
+  const source = result.served_by ? [`served by ${result.served_by}${other}`] : []
+  return [...source, ...details.filter(Boolean), ...(result.finished_at_us ? [day(result.finished_at_us)] : [])]
 }
 
-/** Its name, and what is known of its bytes. */
+/** File name, size, duration and bytes. */
 function fileFacts(facts: CardFacts): string[] {
   const cell = resultCells(facts)[0]?.cell
   if (!cell) return ["no file yet"]
@@ -302,25 +304,25 @@ function textFacts(node: FlowNode, type: NodeType, plan: NodePlan | undefined): 
   const text = type.inputs.map((port) => node.params[port.name]).find((value) => typeof value === "string")
   if (typeof text !== "string" || text === "") return [type.summary.split(/[.;]/)[0] ?? ""]
   const count = text.trim().split(/\s+/).length
-  const reads = new Set([...text.matchAll(/(?<!\\)\{\{\s*(\w+)\s*\}\}/g)].map((found) => found[1])).size
+  const variables = new Set([...text.matchAll(/(?<!\\)\{\{\s*(\w+)\s*\}\}/g)].map((match) => match[1])).size
   return [
     `${count} word${count === 1 ? "" : "s"}`,
-    ...(reads ? [`reads ${reads} variable${reads === 1 ? "" : "s"}`] : []),
+    ...(variables ? [`reads ${variables} variable${variables === 1 ? "" : "s"}`] : []),
   ]
 }
 
-/** Made once: finding the locale again for each of thousands of nodes took most of the first frame. */
+/** Created once: a formatter per node would take most of the first frame in a flow with thousands of nodes. */
 const TIME = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hour12: false })
 const WEEKDAY = new Intl.DateTimeFormat([], { weekday: "long" })
 const DATE = new Intl.DateTimeFormat()
 
 function day(us: number): string {
-  const then = new Date(us / 1000)
-  const days = Math.floor((Date.now() - then.getTime()) / 86_400_000)
-  if (days < 1) return TIME.format(then)
-  return (days < 7 ? WEEKDAY : DATE).format(then)
+  const date = new Date(us / 1000)
+  const days = Math.floor((Date.now() - date.getTime()) / 86_400_000)
+  if (days < 1) return TIME.format(date)
+  return (days < 7 ? WEEKDAY : DATE).format(date)
 }
 
-/** Whether the node shows media at all. */
+/** Whether the node type outputs media. */
 export const showsMedia = (type: NodeType | undefined): boolean =>
   type !== undefined && type.outputs[0] !== undefined && isMedia(type.outputs[0].type)

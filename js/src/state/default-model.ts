@@ -1,4 +1,4 @@
-/** Which model a node takes where nobody has chosen: the first that can do what is asked and has a key. */
+/** Chooses a node's default model: the first that supports the task and has an API key. */
 
 import type { Model, NodeType } from "../wire/catalog"
 import type { Edit, JsonObject } from "../wire/flow"
@@ -10,11 +10,11 @@ import type { CanvasState, LooseEnd } from "./store"
 type Models = ReadonlyMap<string, Model>
 
 function modelFor(models: Models, task: string | null): Model | undefined {
-  const able = [...models.values()].filter((one) => task !== null && one.tasks.includes(task))
-  return able.find((one) => one.has_key) ?? able[0]
+  const capable = [...models.values()].filter((model) => task !== null && model.tasks.includes(task))
+  return capable.find((model) => model.has_key) ?? capable[0]
 }
 
-/** What a new node begins with: its model, and a seed that is drawn once. */
+/** Initial parameters of a new node: a model and a random seed. */
 export function defaultParams(
   type: NodeType,
   loose: LooseEnd | null,
@@ -32,14 +32,14 @@ export function defaultParams(
   return params
 }
 
-/** An input may ask for another kind of model (a picture into a film): then one that can do it takes its place. */
+/** When a new input changes the task (image to video), switches to a model that supports the new task. */
 export function modelChangeEdits({ shared, catalog, models }: CanvasState, edge: FlowEdge): Edit[] {
   const { nodes, edges } = shared.document
   const node = nodes.get(edge.target)
   const model = models.get(String(node?.params.model))
   if (!node || !model) return []
-  const into = edges.filter((one) => one.target === edge.target).map((one) => one.targetHandle)
-  const task = taskOf(catalog.get(node.type), new Set([...into, edge.targetHandle]))
+  const connected = edges.filter(({ target }) => target === edge.target).map(({ targetHandle }) => targetHandle)
+  const task = taskOf(catalog.get(node.type), new Set([...connected, edge.targetHandle]))
   const next = task === null || model.tasks.includes(task) ? undefined : modelFor(models, task)
   return next ? [{ kind: "set_param", node_id: node.id, name: "model", value: next.id }] : []
 }

@@ -1,4 +1,4 @@
-/** What follows from the store for each node, kept as long as nothing it follows from has changed. */
+/** Memoized values derived from the store, per node. */
 
 import type { Model, NodeType } from "../wire/catalog"
 import type { Json, JsonObject } from "../wire/flow"
@@ -21,18 +21,18 @@ import { layoutNode, type NodeLayout } from "./node-layout"
 import type { NodeRun } from "./runs"
 import type { CanvasState, Point } from "./store"
 
-/** A node with everything that is drawn of it. */
+/** Everything needed to draw a node. */
 export interface CardData {
   facts: CardFacts
   title: string
   model: Model | null
   /** All fields, for the inspector. */
   allFields: readonly Field[]
-  /** Those on the node itself. */
+  /** Fields shown on the card. */
   fields: readonly Field[]
-  /** Flow variables that these read. */
+  /** Flow variables that these fields read. */
   variables: readonly [name: string, value: Json][]
-  /** Names of input ports that an edge feeds. */
+  /** Names of the input ports with an edge. */
   connected: ReadonlySet<string>
   cells: readonly CellView[]
   chips: readonly Chip[]
@@ -53,11 +53,11 @@ type Sources = [
   Model | null,
   string,
   string,
-  /** The flow's variables, where the node reads one. */
+  /** The flow's variables if the node reads any. */
   Readonly<JsonObject> | null,
 ]
 
-/** Ports of each node that edges end in, and leave, apart by spaces. */
+/** Names of each node's connected ports, separated by spaces. */
 interface Ends {
   into: Map<string, string>
   from: Map<string, string>
@@ -67,7 +67,7 @@ const NO_POINTS: ReadonlyMap<string, Point> = new Map()
 const GAP_BELOW = 60
 const GAP_BETWEEN = 84
 
-/** What stands in until layers can be had. */
+/** Layout used until the layered layout is loaded. */
 const layoutInOneRow: Layering = (rects) => {
   let x = 0
   return new Map(
@@ -92,7 +92,7 @@ export class DerivedState {
     points: ReadonlyMap<string, Point>
   } | null = null
 
-  /** The card of a node; null where it is gone. The same object as long as nothing in it changed. */
+  /** The card of a node; null if the node does not exist. Returns the same object until one of its sources changes. */
   card(state: CanvasState, id: string): CardData | null {
     const document = state.shared.document
     const node = document.nodes.get(id)
@@ -115,13 +115,13 @@ export class DerivedState {
     const known = this.#cards.get(id)
     if (known?.sources.every((source, index) => source === sources[index])) return known.card
     const card = buildCard(sources)
-    // A box that came out equal stays the same object, so that React Flow's nodes stay as they are.
+    // Reuse an equal layout object, so that React Flow's nodes do not change.
     if (known && JSON.stringify(known.card.layout) === JSON.stringify(card.layout)) card.layout = known.card.layout
     this.#cards.set(id, { sources, card })
     return card
   }
 
-  /** Sizes and ports of all nodes; the same map as long as none changed. */
+  /** Sizes and ports of all nodes. Returns the same map until one changes. */
   layouts(state: CanvasState): ReadonlyMap<string, NodeLayout> {
     const before = this.#layoutsState
     const isSame =
@@ -134,7 +134,7 @@ export class DerivedState {
     this.#layoutsState = state
     if (isSame) return this.#layouts.map
     const { nodes } = state.shared.document
-    // While something runs, only runs change: nodes that they do not touch are not looked at.
+    // During a run only `runs` changes: skip the nodes it does not touch.
     const isRunOnly =
       before !== null &&
       before.shared.document === state.shared.document &&
@@ -155,11 +155,11 @@ export class DerivedState {
     return this.#layouts.map
   }
 
-  /** Boxes of nodes whose run or results changed. */
+  /** Layouts after a change of runs or results. */
   #changedLayouts(before: CanvasState, state: CanvasState): ReadonlyMap<string, NodeLayout> {
     let map: Map<string, NodeLayout> | null = null
     const { nodes, results, requested } = state.runs
-    const look = (id: string) => {
+    const update = (id: string) => {
       const box = this.card(state, id)?.layout
       if (!box || this.#layouts.map.get(id) === box) return
       map ??= new Map(this.#layouts.map)
@@ -170,13 +170,13 @@ export class DerivedState {
         nodes.get(id) === before.runs.nodes.get(id) &&
         results.get(id) === before.runs.results.get(id) &&
         requested.has(id) === before.runs.requested.has(id)
-      if (!isSame) look(id)
+      if (!isSame) update(id)
     }
     if (map) this.#layouts = { map }
     return this.#layouts.map
   }
 
-  /** Where nodes stand that nobody has placed: below those that have a place, in layers as soon as these can be had. */
+  /** Positions of nodes without a stored position: below the placed nodes, in layers once the layout is loaded. */
   autoPositions(state: CanvasState): ReadonlyMap<string, Point> {
     const document = state.shared.document
     if (document.looks.size >= document.nodes.size) return NO_POINTS
@@ -187,7 +187,7 @@ export class DerivedState {
     const isSame = known?.layouts === boxes && known.looks === looks && known.edges === edges
     if (isSame && known.layering === layering) return known.points
     const rects = [...document.nodes.keys()].filter((id) => !document.looks.has(id))
-    const found = new Map<string, Point>()
+    const positions = new Map<string, Point>()
     let below = 0
     for (const [id, look] of document.looks) below = Math.max(below, look.y + (boxes.get(id)?.height ?? 0) + GAP_BELOW)
     const sized = rects.map((id) => ({
@@ -197,25 +197,26 @@ export class DerivedState {
       width: boxes.get(id)?.width ?? 0,
       height: boxes.get(id)?.height ?? 0,
     }))
-    for (const rect of sized) found.set(rect.id, { x: rect.x, y: rect.y })
+    for (const rect of sized) positions.set(rect.id, { x: rect.x, y: rect.y })
     for (const edit of tidyEdits(typeof layering === "function" ? layering : layoutInOneRow, document, sized)) {
-      if (edit.kind === "set_layout") found.set(edit.node_id, { x: edit.fields?.x ?? 0, y: edit.fields?.y ?? below })
+      if (edit.kind === "set_layout")
+        positions.set(edit.node_id, { x: edit.fields?.x ?? 0, y: edit.fields?.y ?? below })
     }
-    this.#unplaced = { layouts: boxes, looks, edges, layering, points: found }
-    return found
+    this.#unplaced = { layouts: boxes, looks, edges, layering, points: positions }
+    return positions
   }
 
   #endsOf(document: Document): Ends {
     if (this.#ends?.edges === document.edges) return this.#ends.ends
     const ends: Ends = { into: new Map(), from: new Map() }
-    const note = (map: Map<string, string>, id: string, port: string) => {
+    const addPort = (map: Map<string, string>, id: string, port: string) => {
       const known = map.get(id)
       if (known === undefined) map.set(id, port)
       else if (!known.split(" ").includes(port)) map.set(id, `${known} ${port}`)
     }
     for (const edge of document.edges) {
-      note(ends.into, edge.target, edge.targetHandle)
-      note(ends.from, edge.source, edge.sourceHandle)
+      addPort(ends.into, edge.target, edge.targetHandle)
+      addPort(ends.from, edge.source, edge.sourceHandle)
     }
     this.#ends = { edges: document.edges, ends }
     return ends
@@ -228,7 +229,7 @@ function buildCard(sources: Sources): CardData {
   const connected = into === "" ? [] : into.split(" ")
   const isFed = new Set(connected)
   const isFile = fileKindOf(type) !== null
-  // A file is chosen, not typed.
+  // A file node gets its asset from the file picker, not from a field.
   const allFields = type ? fieldsOf(type, node, model).filter((field) => !isFile || field.name !== "asset") : []
   const fields = isFile ? [] : fieldsOnCard(allFields, node, isFed)
   const cells = resultCells(facts)
@@ -254,7 +255,7 @@ function buildCard(sources: Sources): CardData {
   }
 }
 
-/** What a person called the node, else what its type is called. */
+/** The node's own title, or the title of its type. */
 export const nodeTitle = (node: FlowNode, type: NodeType | undefined, look: Look | undefined): string =>
   look?.title ?? type?.title ?? humanize(node.type)
 
@@ -263,18 +264,18 @@ const VARIABLE = /(?<!\\)\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}/g
 const readsVariables = (node: FlowNode): boolean =>
   Object.values(node.params).some((value) => typeof value === "string" && value.includes("{{"))
 
-const MOST_VARIABLES = 3
+const MAX_VARIABLES = 3
 
-/** The variables that the fields on a card read, in the order they are named. */
+/** The variables that the fields on a card read, in order of first use. */
 function variablesOn(node: FlowNode, fields: readonly Field[], variables: Readonly<JsonObject>): [string, Json][] {
   const names = new Set<string>()
   for (const field of fields) {
     const value = node.params[field.name]
-    if (typeof value === "string") for (const found of value.matchAll(VARIABLE)) names.add(found[1] as string)
+    if (typeof value === "string") for (const match of value.matchAll(VARIABLE)) names.add(match[1] as string)
   }
   const known = [...names].flatMap((name): [string, Json][] => {
     const value = variables[name]
     return value === undefined ? [] : [[name, value]]
   })
-  return known.slice(0, MOST_VARIABLES)
+  return known.slice(0, MAX_VARIABLES)
 }

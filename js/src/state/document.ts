@@ -1,4 +1,4 @@
-/** The flow as the view holds it: immutable, so that what did not change is the same object as before. */
+/** The immutable flow document. Parts that did not change keep their object identity. */
 
 import type { EditLook, EditNode, Json, JsonObject, WireEdge, WireFlow, WireGraph, WireNode } from "../wire/flow"
 
@@ -8,13 +8,13 @@ export interface FlowNode {
   readonly params: Readonly<JsonObject>
   readonly take: number
   readonly isMuted: boolean
-  /** Id of the generation whose outputs the node keeps showing. */
+  /** Id of the generation whose outputs the node shows; null if the node is not locked. */
   readonly locked: string | null
-  /** Fields of a newer version. */
+  /** Fields written by a newer version. */
   readonly unknown: Readonly<JsonObject>
 }
 
-/** How a node looks, in canvas pixels; fields that are not set are absent. */
+/** Appearance of a node, in canvas pixels. Unset fields are absent. */
 export interface Look {
   readonly x: number
   readonly y: number
@@ -33,9 +33,9 @@ export interface Document {
   readonly nodes: ReadonlyMap<string, FlowNode>
   readonly edges: readonly FlowEdge[]
   readonly variables: Readonly<JsonObject>
-  /** Only nodes that have been placed have a look. */
+  /** Only nodes with a stored position have a look. */
   readonly looks: ReadonlyMap<string, Look>
-  /** Groups, comments, viewport, and what a newer version keeps there. */
+  /** Groups, comments, viewport, and fields written by a newer version. */
   readonly layout: Readonly<JsonObject>
 }
 
@@ -49,11 +49,11 @@ export const emptyDocument: Document = {
   layout: {},
 }
 
-/** What makes an edge this edge: its two ends. */
+/** Identity of an edge: its two ends. */
 export const edgeKey = (edge: FlowEdge): string =>
   `${edge.source}.${edge.sourceHandle}->${edge.target}.${edge.targetHandle}`
 
-/** Whether two edges have the same ends, without making a key for each. */
+/** Whether two edges have the same ends. Avoids building keys. */
 export const isSameEdge = (a: FlowEdge, b: FlowEdge): boolean =>
   a.target === b.target &&
   a.source === b.source &&
@@ -75,7 +75,7 @@ export function nodeFrom(node: EditNode): FlowNode {
   }
 }
 
-/** The node as edits carry it; fields at their default are left out, as the kernel does. */
+/** The node as edits carry it. Omits fields that have their default, as the kernel does. */
 export function nodeTo(node: FlowNode): EditNode {
   return {
     id: node.id,
@@ -90,7 +90,7 @@ export function nodeTo(node: FlowNode): EditNode {
 
 const KNOWN_LOOKS = new Set(["x", "y", "width", "height", "title", "color"])
 
-/** A look with its defaults: no place is the origin, a known field that is null is not set. */
+/** Parses a look: the default position is the origin, a known field that is null counts as unset. */
 export function lookFrom(fields: EditLook): Look {
   const look: Record<string, Json> = {}
   for (const [name, value] of Object.entries(fields)) {
@@ -103,17 +103,17 @@ export function lookFrom(fields: EditLook): Look {
 export function fromWire(flow: WireFlow): Document {
   const nodes = new Map<string, FlowNode>()
   const looks = new Map<string, Look>()
-  for (const wired of flow.graph.nodes) {
-    nodes.set(wired.id, nodeFrom({ ...wired.data, id: wired.id, type: wired.type }))
-    if (wired.is_unplaced) continue
-    const { width, height } = wired
-    looks.set(wired.id, lookFrom({ ...wired.look, ...wired.position, width, height }))
+  for (const item of flow.graph.nodes) {
+    nodes.set(item.id, nodeFrom({ ...item.data, id: item.id, type: item.type }))
+    if (item.is_unplaced) continue
+    const { width, height } = item
+    looks.set(item.id, lookFrom({ ...item.look, ...item.position, width, height }))
   }
   const edges = flow.graph.edges.map(withoutId)
   return { ...flow, nodes, looks, edges, layout: { ...flow.graph.layout } as JsonObject, variables: flow.variables }
 }
 
-/** The same flow as the kernel writes it. */
+/** Serializes the flow in the kernel's format. */
 export function toWire(document: Document): WireFlow {
   const nodes = [...document.nodes.values()].map((node): WireNode => {
     const { id, type, ...data } = nodeTo(node)
@@ -137,22 +137,22 @@ function layoutTo(layout: Readonly<JsonObject>): JsonObject {
   return Object.fromEntries(Object.entries(layout).filter(([name, value]) => !isDefault(name, value)))
 }
 
-/** An edge without the name React Flow gives it: here the name follows from the ends. */
+/** Strips the id that React Flow adds; ids are derived from the ends. */
 export function withoutId(edge: WireEdge): FlowEdge {
   const { id: _, ...rest } = edge
   return rest as FlowEdge
 }
 
-/** Ids of all nodes above these, or (`down`) below them, themselves included. */
+/** Ids of these nodes and of all nodes upstream or downstream of them. */
 export function reachable(document: Document, from: Iterable<string>, direction: "up" | "down"): Set<string> {
   const next = new Map<string, string[]>()
   for (const edge of document.edges) {
-    const [here, there] = direction === "up" ? [edge.target, edge.source] : [edge.source, edge.target]
-    const known = next.get(here)
-    if (known) known.push(there)
-    else next.set(here, [there])
+    const [key, value] = direction === "up" ? [edge.target, edge.source] : [edge.source, edge.target]
+    const known = next.get(key)
+    if (known) known.push(value)
+    else next.set(key, [value])
   }
-  const found = new Set(from)
-  for (const id of found) for (const other of next.get(id) ?? []) found.add(other) // a Set grows while we walk
-  return found
+  const ids = new Set(from)
+  for (const id of ids) for (const other of next.get(id) ?? []) ids.add(other) // iterating a Set visits added items too
+  return ids
 }

@@ -1,4 +1,4 @@
-/** A document while edits change it: each collection is copied once, however many edits a step has. */
+/** Mutable draft of a document: copies each collection once per step, however many edits the step has. */
 
 import type { Document, FlowNode, Look } from "./document"
 
@@ -19,7 +19,7 @@ export class DocumentDraft {
     this.#document = { ...this.#document, ...changed }
   }
 
-  /** Replace all nodes by a map that is ours alone. */
+  /** Replaces all nodes with a map that the draft may modify. */
   nodes(nodes: Map<string, FlowNode>): void {
     this.#ownNodes = nodes
     this.set({ nodes })
@@ -30,7 +30,7 @@ export class DocumentDraft {
     this.set({ looks })
   }
 
-  /** The nodes, to be changed in place. */
+  /** The nodes as a map that the caller may modify. */
   ownNodes(): Map<string, FlowNode> {
     if (this.#ownNodes === null) this.nodes(new Map(this.#document.nodes))
     return this.#ownNodes as Map<string, FlowNode>

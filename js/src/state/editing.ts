@@ -1,4 +1,4 @@
-/** What a person does to the flow, as edits: each a command that keyboard, menus and toolbar share. */
+/** Commands of the user as edits, shared by keyboard, menus and toolbar. */
 
 import type { NodeType } from "../wire/catalog"
 import type { Edit, Json, JsonObject } from "../wire/flow"
@@ -35,7 +35,7 @@ export class Editing {
     return this.state.shared.document
   }
 
-  /** Place a node of a type; where it was called by a loose edge, connected to it. Returns its id. */
+  /** Adds a node of this type and connects it to the loose edge, if any. Returns the node's id. */
   place(type: NodeType, at: Point, loose: LooseEnd | null = null, params: JsonObject = {}): string | null {
     const id = newNodeId(this.document, type.name)
     const edits: Edit[] = [
@@ -66,7 +66,7 @@ export class Editing {
 
   drawSeed = (): number => Math.floor(this.chance() * 2 ** 31)
 
-  /** Draw an edge, in the place of the one a port holds already. A refusal is said. */
+  /** Adds an edge and replaces the one in the same input port. Notifies the user if the connection is invalid. */
   connect(edge: FlowEdge): boolean {
     const why = connectionError(this.document, this.state.catalog, edge)
     if (why) {
@@ -81,7 +81,7 @@ export class Editing {
     ])
   }
 
-  /** Set a field; `null` where there is a default takes the parameter away. */
+  /** Sets a field. `null` removes a parameter. */
   set(nodeId: string, field: Field, value: Json): void {
     const node = this.document.nodes.get(nodeId)
     if (!node) return
@@ -103,28 +103,28 @@ export class Editing {
   }
 
   selectAll(): void {
-    const notes = (["group", "comment"] as const).flatMap((kind) => notesOf(this.document, kind).map((one) => one.id))
+    const notes = (["group", "comment"] as const).flatMap((kind) => notesOf(this.document, kind).map(({ id }) => id))
     this.select([...this.document.nodes.keys(), ...notes])
   }
 
-  /** The selected nodes, and those in selected groups. */
+  /** The selected nodes and the members of selected groups. */
   selectedNodes(): string[] {
     const { selection } = this.state
     const groups = [...selection]
       .flatMap((id) => findNote(this.document, id) ?? [])
-      .filter((one) => one.kind === "group")
+      .filter((note) => note.kind === "group")
     const inside = groups.length > 0 ? groups.flatMap((group) => this.membersOf(group)) : []
     return [...new Set([...selection, ...inside])].filter((id) => this.document.nodes.has(id))
   }
 
   membersOf = (group: Rect): string[] => groupMembers(group, this.allRects())
 
-  /** Change a group or comment; `gesture`: steps that are undone together. */
+  /** Changes a group or comment. Changes with the same `gesture` form one undo step. */
   setNote(id: string, change: Partial<Note>, gesture?: string): void {
     this.session.edit(noteEdits(this.document, new Map([[id, change]])), gesture)
   }
 
-  /** Remove the selected nodes and edges, as one step. */
+  /** Removes the selected nodes and edges as one undo step. */
   removeSelected(): void {
     const { selection, edgeSelection } = this.state
     const edges = this.document.edges.filter(
@@ -142,47 +142,47 @@ export class Editing {
     return serializeSelection(this.document, new Set([...selection, ...this.selectedNodes()]))
   }
 
-  /** Paste nodes at a place; false where the text holds none. */
+  /** Pastes nodes at a position. Returns false if the text is not a copy of nodes. */
   paste(text: string, at: Point): boolean {
-    const made = pasteEdits(this.document, text, { at })
-    if (!made) return false
-    if (this.session.edit(made.edits)) this.select(made.ids)
+    const pasted = pasteEdits(this.document, text, { at })
+    if (!pasted) return false
+    if (this.session.edit(pasted.edits)) this.select(pasted.ids)
     return true
   }
 
   duplicate(): void {
     const text = this.copy()
-    const made = text && pasteEdits(this.document, text, { x: 32, y: 32 })
-    if (made && this.session.edit(made.edits)) this.select(made.ids)
+    const pasted = text && pasteEdits(this.document, text, { x: 32, y: 32 })
+    if (pasted && this.session.edit(pasted.edits)) this.select(pasted.ids)
   }
 
-  /** Mute the selected nodes, or, where all are, unmute them. */
+  /** Mutes the given nodes, or unmutes them if all are muted. */
   toggleMuted(ids: Iterable<string> = this.selectedNodes()): void {
     const nodes = [...ids].flatMap((id) => this.document.nodes.get(id) ?? [])
     const value = nodes.some((node) => !node.isMuted)
     this.session.edit(nodes.map((node) => ({ kind: "set_node", node_id: node.id, field: "is_muted", value })))
   }
 
-  /** Keep the results of the selected nodes, or let go of them where all are kept. */
-  toggleKept(ids: Iterable<string> = this.selectedNodes()): void {
+  /** Locks the results of the selected nodes, or unlocks them if all are locked. */
+  toggleLocked(ids: Iterable<string> = this.selectedNodes()): void {
     const nodes = [...ids].flatMap((id) => this.document.nodes.get(id) ?? [])
-    const isKeeping = nodes.some((node) => !node.locked)
+    const isLocking = nodes.some((node) => !node.locked)
     const edits = nodes.flatMap((node): Edit[] => {
       const generation = this.#onlyGeneration(node.id)
-      if (isKeeping && (node.locked || !generation)) return []
-      return [{ kind: "set_node", node_id: node.id, field: "locked", value: isKeeping ? generation : null }]
+      if (isLocking && (node.locked || !generation)) return []
+      return [{ kind: "set_node", node_id: node.id, field: "locked", value: isLocking ? generation : null }]
     })
     if (edits.length > 0) this.session.edit(edits)
     else if (nodes.some((node) => (this.state.runs.results.get(node.id)?.length ?? 0) > 1))
-      this.session.notify("A batch cannot be kept as one: pass one of its cells on, and keep that.")
-    else this.session.notify("There is no result to keep yet.")
+      this.session.notify("Cannot lock a batch: pick one of its cells and lock that.")
+    else this.session.notify("There is no result to lock yet.")
   }
 
-  /** The generation of a node that has one result; a batch has no one that could be kept. */
+  /** The generation of a node with a single result; null for a batch, which cannot be locked. */
   #onlyGeneration(nodeId: string): string | null {
     const [result, ...others] = this.state.runs.results.get(nodeId) ?? []
-    const isAlone = result !== undefined && others.length === 0 && result.coordinate.length === 0
-    return isAlone ? (result.generation_id ?? null) : null
+    const isSingle = result !== undefined && others.length === 0 && result.coordinate.length === 0
+    return isSingle ? (result.generation_id ?? null) : null
   }
 
   setVariable(name: string, value: Json): void {
@@ -206,7 +206,7 @@ export class Editing {
   align(how: Alignment): void {
     const { selection } = this.state
     const edits = alignEdits(
-      this.allRects().filter((one) => selection.has(one.id)),
+      this.allRects().filter((rect) => selection.has(rect.id)),
       how,
     )
     const places = edits.flatMap((edit) => {
@@ -216,32 +216,32 @@ export class Editing {
     if (places.length > 0) this.move(new Map(places))
   }
 
-  /** Lay out the selected nodes, or all. */
+  /** Lays out the selected nodes, or all nodes. */
   async tidy(): Promise<void> {
-    const layered = await this.#autoLayout.load()
-    if (layered) this.#tidy(layered)
+    const layering = await this.#autoLayout.load()
+    if (layering) this.#tidy(layering)
   }
 
-  #tidy(layered: Layering): void {
+  #tidy(layering: Layering): void {
     const selected = this.selectedNodes()
     const rects = this.rects(selected.length > 1 ? selected : this.document.nodes.keys())
     const groups = notesOf(this.document, "group").map((group) => ({ group, members: groupMembers(group, rects) }))
     const edits = tidyEdits(
-      layered,
+      layering,
       this.document,
       rects,
-      groups.map((one) => one.members),
+      groups.map(({ members }) => members),
     )
     const moved = new Map(edits.flatMap((edit) => (edit.kind === "set_layout" ? [[edit.node_id, edit.fields]] : [])))
     const frames = groups.flatMap(({ group, members }) => {
-      const inside = rects.filter((one) => members.includes(one.id))
-      const frame = frameAround(inside.map((one) => ({ ...one, ...(moved.get(one.id) as Point | undefined) })))
+      const inside = rects.filter((rect) => members.includes(rect.id))
+      const frame = frameAround(inside.map((rect) => ({ ...rect, ...(moved.get(rect.id) as Point | undefined) })))
       return frame ? [[group.id, frame] as const] : []
     })
     this.session.edit([...edits, ...noteEdits(this.document, new Map(frames))])
   }
 
-  /** Put nodes where they were dragged. Those that nobody has placed stay where they are drawn: the layout is now fixed. */
+  /** Moves nodes. Fixes the position of all auto-placed nodes too, so that they stay where they are drawn. */
   move(places: ReadonlyMap<string, Point>, gesture?: string): void {
     const moved = this.withMembers(places)
     const all = new Map([...this.derived.autoPositions(this.state), ...moved])
@@ -254,29 +254,30 @@ export class Editing {
     this.session.edit([...edits, ...notes], gesture)
   }
 
-  /** What moves along: groups take their members. */
+  /** Adds the members of moved groups. */
   withMembers(places: ReadonlyMap<string, Point>): ReadonlyMap<string, Point> {
     const hasGroup = [...places.keys()].some((id) => id.startsWith("group/"))
     return hasGroup ? withMembers(this.document, this.allRects(), places) : places
   }
 
-  /** A place near this one that no node covers: below what stands there. */
+  /** The nearest position at or below `at` that no node covers. */
   freePlace(at: Point): Point {
     const rects = this.rects(this.document.nodes.keys())
-    const place = { ...at }
-    const covers = (one: Rect) =>
-      place.x < one.x + one.width && place.x + 260 > one.x && place.y < one.y + one.height && place.y + 120 > one.y
-    for (let hit = rects.find(covers); hit; hit = rects.find(covers)) place.y = hit.y + hit.height + 40
-    return place
+    const spot = { ...at }
+    const isOverlapping = (rect: Rect) =>
+      spot.x < rect.x + rect.width && spot.x + 260 > rect.x && spot.y < rect.y + rect.height && spot.y + 120 > rect.y
+    for (let blocker = rects.find(isOverlapping); blocker; blocker = rects.find(isOverlapping))
+      spot.y = blocker.y + blocker.height + 40
+    return spot
   }
 
-  /** Nodes, groups and comments, as rectangles. */
+  /** Bounds of nodes, groups and comments. */
   allRects(): Rect[] {
     const notes = (["group", "comment"] as const).flatMap((kind) => notesOf(this.document, kind))
     return [...this.rects(this.document.nodes.keys()), ...notes]
   }
 
-  /** Where nodes stand and how large they are. */
+  /** Positions and sizes of nodes. */
   rects(ids: Iterable<string>): Rect[] {
     const layouts = this.derived.layouts(this.state)
     const autoPositions = this.derived.autoPositions(this.state)
@@ -287,17 +288,17 @@ export class Editing {
     })
   }
 
-  /** Run targets and what they need; null: everything that is not fresh. */
+  /** Runs the targets and their upstream nodes; null runs every node that is not fresh. */
   run(targets: string[] | null): void {
     const { plan, shared } = this.state
     const { nodes } = estimatePrice(this.document, plan, targets)
-    // A plan of an older document cannot say that there is nothing to do: then the kernel is asked.
+    // An outdated plan cannot show that there is nothing to run: let the kernel decide.
     const isPlanned = plan.rev >= shared.rev && shared.pending.length === 0
     if (nodes.length === 0 && isPlanned) this.session.notify("Everything is fresh: nothing to run.")
     else this.session.run(targets ?? [], nodes)
   }
 
-  /** Another take of these nodes, with another seed where it is not locked: one step to undo, then a run. */
+  /** Runs a new take of these nodes, with a new seed where it is not locked. The edits are one undo step. */
   runAgain(ids: string[]): void {
     const edits = ids.flatMap((id): Edit[] => {
       const node = this.document.nodes.get(id)

@@ -1,4 +1,4 @@
-/** Files of a person's own as nodes: which node types hold them, which fit where, and the edits that place them. */
+/** Files of the user as nodes: which node types hold them, where they fit, and the edits that place them. */
 
 import type { NodeType } from "../wire/catalog"
 import type { Edit, JsonObject } from "../wire/flow"
@@ -10,13 +10,13 @@ import type { Point } from "./store"
 
 export type FileKind = "image" | "video" | "audio"
 
-/** Where a file goes: a new node, into a node that holds one, or into a port by a new node before it. */
+/** Target of a file: a new node, an existing file node, or a port, fed by a new node. */
 export type FileTarget =
   | { kind: "place"; at: Point }
   | { kind: "replace"; nodeId: string }
   | { kind: "port"; nodeId: string; port: string; at: Point }
 
-const BY_EXTENSION: Record<string, string> = {
+const MEDIA_TYPES: Record<string, string> = {
   png: "image/png",
   jpg: "image/jpeg",
   jpeg: "image/jpeg",
@@ -35,11 +35,11 @@ const BY_EXTENSION: Record<string, string> = {
   flac: "audio/flac",
 }
 
-/** Browsers know most types; of the rest the extension tells. Empty: nobody knows. */
+/** The media type from the browser, else from the file extension; empty if unknown. */
 export const mediaTypeOf = (name: string, type: string): string =>
-  type.split(";")[0]?.trim().toLowerCase() || (BY_EXTENSION[name.split(".").pop()?.toLowerCase() ?? ""] ?? "")
+  type.split(";")[0]?.trim().toLowerCase() || (MEDIA_TYPES[name.split(".").pop()?.toLowerCase() ?? ""] ?? "")
 
-/** The asset of a result, as file nodes hold it; null where it is a value, or too little is known. */
+/** The asset of a result as file nodes store it; null for plain values and incomplete results. */
 export function assetOf(cell: ResultCell | null): JsonObject | null {
   if (!cell?.sha256 || !cell.media_type || cell.size_bytes === undefined) return null
   const asset: JsonObject = { sha256: cell.sha256, media_type: cell.media_type, size_bytes: cell.size_bytes }
@@ -47,20 +47,20 @@ export function assetOf(cell: ResultCell | null): JsonObject | null {
   return asset
 }
 
-/** Null: neither picture, video nor sound. */
+/** Returns null if the media type is not image, video or audio. */
 export function fileKind(mediaType: string): FileKind | null {
   const family = mediaType.split("/")[0]
   return family === "image" || family === "video" || family === "audio" ? family : null
 }
 
-/** What a node of this type holds, where it holds a file. */
+/** The kind of file that nodes of this type hold; null for other types. */
 export function fileKindOf(type: NodeType | undefined): FileKind | null {
   const output = type?.outputs[0]?.type
   const isFile = type?.name === `load_${output}`
   return isFile && (output === "image" || output === "video" || output === "audio") ? output : null
 }
 
-/** What a file node holds, as a result: the kernel says it only after it has planned. */
+/** The file of a file node as a result cell. The kernel sends it only after it has planned. */
 export function fileCell(node: FlowNode, type: NodeType | undefined): ResultCell | null {
   const kind = fileKindOf(type)
   const asset = node.params.asset as JsonObject | null | undefined
@@ -78,26 +78,27 @@ export function fileCell(node: FlowNode, type: NodeType | undefined): ResultCell
   }
 }
 
-/** Why a file cannot go there; null if it can. */
+/** Why a file does not fit the target; null if it fits. */
 export function fileMismatch(document: Document, catalog: Catalog, kind: FileKind, target: FileTarget): string | null {
-  if (!catalog.has(`load_${kind}`)) return `This flow knows no ${kind} files.`
+  if (!catalog.has(`load_${kind}`)) return `This flow does not support ${kind} files.`
   if (target.kind === "place") return null
   const node = document.nodes.get(target.nodeId)
-  if (!node) return "The node is gone."
+  if (!node) return "The node no longer exists."
   const type = catalog.get(node.type)
   if (target.kind === "replace") {
     const holds = fileKindOf(type)
-    return holds === kind ? null : `${node.id} holds ${a(holds ?? "nothing")}, this is ${a(kind)}.`
+    return holds === kind ? null : `${node.id} holds ${withArticle(holds ?? "nothing")}, this is ${withArticle(kind)}.`
   }
   const port = inputOf(type, target.port)
   return port && isPortCompatible(port.type, kind)
     ? null
-    : `${target.port} takes ${port?.type ?? "nothing"}, this is ${a(kind)}.`
+    : `${target.port} takes ${port?.type ?? "nothing"}, this is ${withArticle(kind)}.`
 }
 
-const a = (kind: string): string => (kind === "audio" ? "sound" : /^[aeiou]/.test(kind) ? `an ${kind}` : `a ${kind}`)
+const withArticle = (kind: string): string =>
+  kind === "audio" ? "sound" : /^[aeiou]/.test(kind) ? `an ${kind}` : `a ${kind}`
 
-/** Where a file goes that is dropped on a node: into it, or to its best port that is free; null where none fits. */
+/** Target of a file dropped on a node: the node itself, or its best free port; null if none fits. */
 export function fileTargetOnNode(
   document: Document,
   catalog: Catalog,
@@ -108,12 +109,12 @@ export function fileTargetOnNode(
   const type = catalog.get(node.type)
   if (!type) return null
   if (fileKindOf(type) !== null) return { kind: "replace", nodeId: node.id }
-  const isFree = (port: string) => !document.edges.some((one) => one.target === node.id && one.targetHandle === port)
+  const isFree = (port: string) => !document.edges.some((edge) => edge.target === node.id && edge.targetHandle === port)
   const port = compatiblePorts(type, { type: kind, side: "source" }).find(isFree)
   return port === undefined ? null : { kind: "port", nodeId: node.id, port, at }
 }
 
-/** The edits that put a stored file where it goes, and the node that holds it then. One step to undo. */
+/** The edits that place a stored file, and the id of the node that holds it. One undo step. */
 export function fileEdits(
   document: Document,
   catalog: Catalog,
@@ -144,6 +145,6 @@ export function fileEdits(
   return { edits, id }
 }
 
-/** Bytes as people say them: `3.2 MB`. */
+/** Formats a file size: `3.2 MB`. */
 export const formatMegabytes = (bytes: number): string =>
   bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`

@@ -1,4 +1,4 @@
-/** A flow as a small drawing: blocks and curves, as its nodes and edges stand. */
+/** Draws a flow as a thumbnail: a block per node, a curve per edge. */
 
 import type { PortType } from "../wire/catalog"
 import type { WireGraph } from "../wire/flow"
@@ -17,11 +17,11 @@ const MARGIN = 24
 
 export function flowThumbnail(graph: WireGraph, catalog: Catalog): FlowThumbnail {
   const typeOf = (id: string, port?: string): PortType => {
-    const type = catalog.get(graph.nodes.find((one) => one.id === id)?.type ?? "")
+    const type = catalog.get(graph.nodes.find((node) => node.id === id)?.type ?? "")
     return (port ? outputOf(type, port)?.type : type?.outputs[0]?.type) ?? "json"
   }
-  const left = Math.min(...graph.nodes.map((one) => one.position.x))
-  const top = Math.min(...graph.nodes.map((one) => one.position.y))
+  const left = Math.min(...graph.nodes.map(({ position }) => position.x))
+  const top = Math.min(...graph.nodes.map(({ position }) => position.y))
   const blocks = graph.nodes.map(({ id, position }) => {
     const type = typeOf(id)
     const showsMedia = isMedia(type)
@@ -36,7 +36,7 @@ export function flowThumbnail(graph: WireGraph, catalog: Catalog): FlowThumbnail
       isMedia: showsMedia,
     }
   })
-  const byId = new Map(blocks.map((one) => [one.id, one]))
+  const byId = new Map(blocks.map((block) => [block.id, block]))
   const curves = graph.edges.flatMap(({ source, sourceHandle, target, targetHandle }) => {
     const [from, to] = [byId.get(source), byId.get(target)]
     if (!from || !to) return []
@@ -46,8 +46,8 @@ export function flowThumbnail(graph: WireGraph, catalog: Catalog): FlowThumbnail
     return [{ key: `${source}.${sourceHandle} ${target}.${targetHandle}`, path, type: typeOf(source, sourceHandle) }]
   })
   return {
-    width: Math.max(...blocks.map((one) => one.x + one.width)) + MARGIN,
-    height: Math.max(...blocks.map((one) => one.y + one.height)) + MARGIN,
+    width: Math.max(...blocks.map((block) => block.x + block.width)) + MARGIN,
+    height: Math.max(...blocks.map((block) => block.y + block.height)) + MARGIN,
     blocks,
     curves,
   }

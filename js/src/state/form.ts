@@ -1,4 +1,4 @@
-/** From a node type's JSON schema, narrowed by the chosen model, to the fields of its form. */
+/** Builds form fields from a node type's JSON schema and the chosen model. */
 
 import type { Model, ModelParameter, NodeType, Schema } from "../wire/catalog"
 import type { Json, JsonObject } from "../wire/flow"
@@ -18,34 +18,34 @@ export interface Field {
   step?: number
   choices?: Json[]
   isRequired: boolean
-  /** It stands among the model's own `settings` instead of the parameters. */
+  /** The value is stored in `settings` instead of the parameters. */
   isSetting: boolean
 }
 
-/** Parameters that every model takes, whatever it declares. */
+/** Parameters that every model accepts. */
 const COMMON = new Set(["prompt", "model", "settings", "fallback"])
-/** A wider range is typed, not dragged. */
-const WIDEST_SLIDER = 720
+/** A number field replaces the slider for wider ranges. */
+const MAX_SLIDER_RANGE = 720
 
-/** All fields of a node, in the order of its declaration; those its model does not take are left out unless set. */
+/** All fields of a node in declaration order. Omits unset fields that the model does not support. */
 export function fieldsOf(type: NodeType, node: FlowNode, model: Model | null): Field[] {
   const fields: Field[] = []
   const properties = type.params_schema.properties ?? {}
   for (const [name, schema] of Object.entries(properties)) {
-    const own = model?.parameters[name]
-    if (model && !own && !COMMON.has(name) && node.params[name] === undefined) continue
-    const port = type.inputs.find((one) => one.name === name)
-    fields.push(field(name, narrowed(inner(schema), own), schema, type, port?.is_required ?? false))
+    const parameter = model?.parameters[name]
+    if (model && !parameter && !COMMON.has(name) && node.params[name] === undefined) continue
+    const port = type.inputs.find((input) => input.name === name)
+    fields.push(toField(name, narrow(unwrapOptional(schema), parameter), schema, type, port?.is_required ?? false))
   }
-  for (const [name, own] of Object.entries(model?.parameters ?? {})) {
+  for (const [name, parameter] of Object.entries(model?.parameters ?? {})) {
     if (name in properties) continue
-    const schema = narrowed({ title: humanize(name) }, own)
-    fields.push({ ...field(name, schema, schema, type, false), isSetting: true })
+    const schema = narrow({ title: humanize(name) }, parameter)
+    fields.push({ ...toField(name, schema, schema, type, false), isSetting: true })
   }
   return fields
 }
 
-function field(name: string, schema: Schema, outer: Schema, type: NodeType, isRequired: boolean): Field {
+function toField(name: string, schema: Schema, outer: Schema, type: NodeType, isRequired: boolean): Field {
   const isWhole = schema.type === "integer"
   const step = isWhole ? 1 : undefined
   const min = schema.minimum ?? schema.exclusiveMinimum
@@ -53,7 +53,7 @@ function field(name: string, schema: Schema, outer: Schema, type: NodeType, isRe
   return {
     name,
     label: humanize(name),
-    control: control(name, schema, type, min, max),
+    control: controlOf(name, schema, type, min, max),
     default: schema.default ?? outer.default ?? null,
     description: schema.description ?? outer.description ?? "",
     min,
@@ -65,7 +65,7 @@ function field(name: string, schema: Schema, outer: Schema, type: NodeType, isRe
   }
 }
 
-function control(name: string, schema: Schema, type: NodeType, min?: number, max?: number): Control {
+function controlOf(name: string, schema: Schema, type: NodeType, min?: number, max?: number): Control {
   if (name === "model" && type.task !== null) return "model"
   if (schema.enum) return "choice"
   switch (schema.type) {
@@ -76,7 +76,7 @@ function control(name: string, schema: Schema, type: NodeType, min?: number, max
     case "integer":
     case "number":
       if (name === "seed" && schema.type === "integer") return "seed"
-      return min !== undefined && max !== undefined && max - min <= WIDEST_SLIDER ? "slider" : "number"
+      return min !== undefined && max !== undefined && max - min <= MAX_SLIDER_RANGE ? "slider" : "number"
     case "array":
       return schema.items?.type === "object" ? "json" : "list"
     default:
@@ -84,15 +84,15 @@ function control(name: string, schema: Schema, type: NodeType, min?: number, max
   }
 }
 
-/** The schema behind `X | None`. */
-function inner(schema: Schema): Schema {
-  const given = schema.anyOf?.filter((one) => one.type !== "null") ?? []
-  return given.length === 1 && given[0] ? given[0] : schema.anyOf ? {} : schema
+/** Returns the schema `X` of `X | None`. */
+function unwrapOptional(schema: Schema): Schema {
+  const schemas = schema.anyOf?.filter(({ type }) => type !== "null") ?? []
+  return schemas.length === 1 && schemas[0] ? schemas[0] : schema.anyOf ? {} : schema
 }
 
-/** What a model says of a parameter goes before what the node type allows. */
-function narrowed(schema: Schema, own: ModelParameter | undefined): Schema {
-  if (!own) return schema
+/** Applies a model's limits and defaults to the schema of the node type. */
+function narrow(schema: Schema, parameter: ModelParameter | undefined): Schema {
+  if (!parameter) return schema
   const kinds = {
     number: "number",
     integer: "integer",
@@ -102,24 +102,24 @@ function narrowed(schema: Schema, own: ModelParameter | undefined): Schema {
   } as const
   return {
     ...schema,
-    type: kinds[own.kind],
-    ...(own.minimum != null && { minimum: own.minimum, exclusiveMinimum: undefined }),
-    ...(own.maximum != null && { maximum: own.maximum, exclusiveMaximum: undefined }),
-    ...(own.choices && { enum: own.choices }),
-    ...(own.default != null && { default: own.default }),
-    ...(own.description && { description: own.description }),
+    type: kinds[parameter.kind],
+    ...(parameter.minimum != null && { minimum: parameter.minimum, exclusiveMinimum: undefined }),
+    ...(parameter.maximum != null && { maximum: parameter.maximum, exclusiveMaximum: undefined }),
+    ...(parameter.choices && { enum: parameter.choices }),
+    ...(parameter.default != null && { default: parameter.default }),
+    ...(parameter.description && { description: parameter.description }),
   }
 }
 
 const stepOf = (range: number): number => (range <= 2 ? 0.01 : range <= 25 ? 0.1 : 1)
 
-/** `aspect_ratio` -> `aspect ratio`; a unit at the end is said apart. */
+/** `aspect_ratio` -> `aspect ratio`. Removes a trailing unit, which the field shows separately. */
 export const humanize = (name: string): string => name.replace(/_(s|px|usd)$/, "").replaceAll("_", " ")
 
-/** What a field shows: what is set, or its default. */
+/** The value a field shows: the stored value or the default. */
 export function displayValue(node: FlowNode, field: Field): Json {
-  const from = field.isSetting ? (node.params.settings as JsonObject | undefined) : node.params
-  return from?.[field.name] ?? field.default
+  const values = field.isSetting ? (node.params.settings as JsonObject | undefined) : node.params
+  return values?.[field.name] ?? field.default
 }
 
 export const isSet = (node: FlowNode, field: Field): boolean =>
@@ -127,33 +127,35 @@ export const isSet = (node: FlowNode, field: Field): boolean =>
     ? (node.params.settings as JsonObject | undefined)?.[field.name] !== undefined
     : node.params[field.name] !== undefined
 
-const MOST_ON_CARD = 4
+const MAX_CARD_FIELDS = 4
 
 /**
- * The fields that stand on the node itself: what is required or was set, and its model; the rest is in the inspector.
- * `connected`: names of parameters that an edge feeds; these have a port instead of a field.
+ * The fields shown on the card: required fields, set fields and the model; the inspector shows the rest.
+ * `connected`: names of the parameters with an edge; these have a port instead of a field.
  */
 export function fieldsOnCard(fields: readonly Field[], node: FlowNode, connected: ReadonlySet<string>): Field[] {
-  const free = fields.filter((one) => !connected.has(one.name))
-  const isQuiet = (one: Field) => one.control === "json" && !one.isRequired
-  const wanted = free.filter((one) => one.isRequired || one.control === "model" || (isSet(node, one) && !isQuiet(one)))
-  if (wanted.length === 0) return free.filter((one) => !isQuiet(one)).slice(0, 2)
-  return wanted.slice(0, MOST_ON_CARD)
+  const unconnected = fields.filter((field) => !connected.has(field.name))
+  const isMinor = (field: Field) => field.control === "json" && !field.isRequired
+  const isShown = (field: Field) =>
+    field.isRequired || field.control === "model" || (isSet(node, field) && !isMinor(field))
+  const shown = unconnected.filter(isShown)
+  if (shown.length === 0) return unconnected.filter((field) => !isMinor(field)).slice(0, 2)
+  return shown.slice(0, MAX_CARD_FIELDS)
 }
 
-/** The sentence that says what is wrong with a value for a field; null if nothing is. */
+/** Error message for an invalid field value; null if the value is valid. */
 export function validateField(field: Field, value: Json): string | null {
   if (value === null) return null
   if (field.control === "number" || field.control === "slider" || field.control === "seed") {
-    if (typeof value === "string" && value.includes("{{")) return null // a variable: the kernel checks what it holds
-    if (typeof value !== "number" || !Number.isFinite(value)) return "A number is needed here."
+    if (typeof value === "string" && value.includes("{{")) return null // the kernel checks the variable's value
+    if (typeof value !== "number" || !Number.isFinite(value)) return "Enter a number."
     if (field.min !== undefined && value < field.min) return `At least ${field.min}.`
     if (field.max !== undefined && value > field.max) return `At most ${field.max}.`
   }
   return null
 }
 
-/** What a node asks of its model: a video from an image is another task than one from text. The kernel says the same. */
+/** The task a node needs its model for. Depends on the connected inputs. Same rule as in the kernel. */
 export function taskOf(type: NodeType | undefined, connected: { has(port: string): boolean }): string | null {
   if (type?.task !== "text-to-video") return type?.task ?? null
   return connected.has("video") ? "video-to-video" : connected.has("image") ? "image-to-video" : type.task

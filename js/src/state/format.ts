@@ -1,9 +1,9 @@
-/** Money and times in words. */
+/** Formats money and durations; sums up prices and budgets. */
 
 import type { Budget, Plan } from "../wire/run"
 import { type Document, reachable } from "./document"
 
-/** `$0.04`; small sums keep two digits that say something: `$0.0035`. */
+/** `$0.04`. Small amounts keep two significant digits: `$0.0035`. */
 export function formatUsd(microUsd: number): string {
   const dollars = microUsd / 1e6
   if (dollars === 0) return "$0"
@@ -11,7 +11,7 @@ export function formatUsd(microUsd: number): string {
   return Number.isInteger(dollars) ? `$${dollars}` : `$${dollars.toFixed(2)}`
 }
 
-/** `$0.04–0.46`, or one figure where both are the same. */
+/** `$0.04–0.46`, or a single amount if both are equal. */
 export function formatUsdRange(low: number, high: number): string {
   return low === high ? formatUsd(high) : `${formatUsd(low)}–${formatUsd(high).slice(1)}`
 }
@@ -23,7 +23,7 @@ export function formatSeconds(value: number): string {
   return `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")}`
 }
 
-/** `0:05`, as players write it. */
+/** `0:05`, as in media players. */
 export const formatClock = (value: number): string => {
   const whole = Math.round(value)
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`
@@ -36,7 +36,7 @@ export interface Price {
   nodes: string[]
 }
 
-/** What a run of these targets would cost: they and everything above them that is not fresh. No targets: all. */
+/** Price range of running the targets and everything upstream that is not fresh. `null`: all nodes. */
 export function estimatePrice(document: Document, plan: Plan, targets: Iterable<string> | null): Price {
   const scope = targets === null ? new Set(document.nodes.keys()) : reachable(document, targets, "up")
   const price: Price = { low: 0, high: 0, nodes: [] }
@@ -51,42 +51,42 @@ export function estimatePrice(document: Document, plan: Plan, targets: Iterable<
 }
 
 export interface BudgetStatus extends Budget {
-  /** Of the cap, what is spent or held: 0 to 1. */
+  /** Spent or reserved share of the cap, 0 to 1. */
   share: number
   tone: "is-ok" | "is-warn" | "is-bad"
-  /** What stands on the canvas could cost more than is left: some of its calls would be refused. */
+  /** The planned run could exceed the cap, so that some of its calls would be refused. */
   isPassed: boolean
 }
 
-/** Every cap, beside a run that may cost so much; the one that matters most first, which the bar has room for. */
+/** Status of every cap for a run of at most `high` micro-USD. Most urgent first: the bar shows only that one. */
 export function budgetStatuses(budgets: readonly Budget[], high: number): BudgetStatus[] {
-  const found = budgets.map((budget) => {
+  const statuses = budgets.map((budget) => {
     const { spent_micro_usd: spent, cap_micro_usd: cap } = budget
     const share = cap > 0 ? Math.min(1, spent / cap) : 1
     const isPassed = high > 0 && spent + high > cap
     const tone: BudgetStatus["tone"] = share >= 1 ? "is-bad" : share >= 0.8 || isPassed ? "is-warn" : "is-ok"
     return { ...budget, share, tone, isPassed }
   })
-  const left = (one: BudgetStatus) => one.cap_micro_usd - one.spent_micro_usd
-  return found.sort((a, b) => {
+  const remaining = (status: BudgetStatus) => status.cap_micro_usd - status.spent_micro_usd
+  return statuses.sort((a, b) => {
     if (a.isPassed !== b.isPassed) return a.isPassed ? -1 : 1
-    if (a.isPassed) return left(a) - left(b)
+    if (a.isPassed) return remaining(a) - remaining(b)
     return b.share - a.share || Number(b.label === TODAY) - Number(a.label === TODAY)
   })
 }
 
-const EACH_RUN = "a run"
+const PER_RUN = "a run"
 const TODAY = "today"
 
-/** All there is to say about the caps, for who points at them. */
-export function budgetTooltip(standings: readonly BudgetStatus[], high: number): string {
-  const lines = standings.map(({ label, spent_micro_usd: spent, cap_micro_usd: cap, isPassed }) => {
-    const used =
-      label === EACH_RUN ? `${formatUsd(cap)} at most` : `${formatUsd(spent)} of ${formatUsd(cap)} spent or held`
-    return `${label}: ${used}${isPassed ? `, and what would run may cost ${formatUsd(high)}` : ""}`
+/** Details of all caps, for the tooltip. */
+export function budgetTooltip(statuses: readonly BudgetStatus[], high: number): string {
+  const lines = statuses.map(({ label, spent_micro_usd: spent, cap_micro_usd: cap, isPassed }) => {
+    const usage =
+      label === PER_RUN ? `${formatUsd(cap)} at most` : `${formatUsd(spent)} of ${formatUsd(cap)} spent or reserved`
+    return `${label}: ${usage}${isPassed ? `; the planned run may cost ${formatUsd(high)}` : ""}`
   })
-  const passed = standings.some((one) => one.isPassed)
-    ? ["Calls beyond a cap are refused; finished ones are kept."]
+  const notes = statuses.some(({ isPassed }) => isPassed)
+    ? ["Calls over a cap are refused; finished calls are kept."]
     : []
-  return [...lines, ...passed, "ff.budget(…) in a cell or `fusionflow budget` sets other caps."].join("\n")
+  return [...lines, ...notes, "Change caps with ff.budget(…) in a cell or `fusionflow budget`."].join("\n")
 }

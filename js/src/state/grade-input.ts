@@ -1,4 +1,4 @@
-/** What a grade node would grade now, while the kernel has not yet. Pure. */
+/** The input of a grade node, to preview its result before the kernel has run it. Pure functions. */
 
 import type { JsonObject } from "../wire/flow"
 import type { ResultCell } from "../wire/run"
@@ -15,11 +15,11 @@ export interface UngradedCell {
 export interface GradeInput {
   readonly params: Readonly<JsonObject>
   readonly cells: readonly UngradedCell[]
-  /** The kernel says that its result is of just these settings and pictures. */
+  /** The kernel's result matches these settings and images. */
   readonly isSettled: boolean
 }
 
-/** Null where the node grades nothing, shows what it was told to keep, or a port feeds one of its settings. */
+/** Null if the node is not an active, unlocked grade node with exactly its image input connected. */
 export function gradeInput(state: CanvasState, derived: DerivedState, nodeId: string): GradeInput | null {
   const { shared, catalog, plan } = state
   const node = shared.document.nodes.get(nodeId)
@@ -35,10 +35,10 @@ export function gradeInput(state: CanvasState, derived: DerivedState, nodeId: st
   if (!card || cells.length === 0) return null
   const isPlanned = shared.pending.length === 0 && plan.rev >= shared.rev
   const isSettled =
-    isPlanned && plan.nodes[nodeId]?.state === "fresh" && !isRunning(card.facts) && card.cells.some((one) => one.cell)
+    isPlanned && plan.nodes[nodeId]?.state === "fresh" && !isRunning(card.facts) && card.cells.some(({ cell }) => cell)
   return { params: node.params, cells, isSettled }
 }
 
-/** Says whether two inputs would give the same pictures. */
+/** Fingerprint of an input: equal inputs produce equal images. */
 export const gradeFingerprint = ({ params, cells }: GradeInput): string =>
   JSON.stringify([params, cells.map(({ key, cell }) => [key, cell.sha256 ?? cell.url ?? cell.preview_url])])

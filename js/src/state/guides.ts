@@ -1,9 +1,9 @@
-/** What is dragged lines up with what stands near it: edges with edges, middles with middles. */
+/** Alignment guides: snaps a dragged rectangle to edges and centers of its neighbours. */
 
 import type { Rect } from "./arrange"
 
 export interface Guide {
-  /** `x`: a line from top to bottom at this x. */
+  /** `x`: a vertical line at this x. */
   axis: "x" | "y"
   at: number
   from: number
@@ -18,12 +18,12 @@ export interface SnapResult {
 
 const SIZE = { x: "width", y: "height" } as const
 
-/** How far to shift a rectangle so that it lines up, at most `within`, and the lines that say with what. */
+/** Shift that aligns a rectangle with others, at most `within` pixels per axis, and the guides to draw. */
 export function snapToGuides(moving: Rect, others: readonly Rect[], within: number): SnapResult {
-  const x = best(moving, others, within, "x")
-  const y = best(moving, others, within, "y")
+  const x = closestMatch(moving, others, within, "x")
+  const y = closestMatch(moving, others, within, "y")
   const shifted = { ...moving, x: moving.x + (x?.by ?? 0), y: moving.y + (y?.by ?? 0) }
-  const guides = [x && line(shifted, x, "x"), y && line(shifted, y, "y")].filter((one) => one !== null)
+  const guides = [x && guideAt(shifted, x, "x"), y && guideAt(shifted, y, "y")].filter((guide) => guide !== null)
   return { dx: x?.by ?? 0, dy: y?.by ?? 0, guides }
 }
 
@@ -33,20 +33,20 @@ interface Match {
   other: Rect
 }
 
-function best(moving: Rect, others: readonly Rect[], within: number, axis: "x" | "y"): Match | null {
-  let found: Match | null = null
+function closestMatch(moving: Rect, others: readonly Rect[], within: number, axis: "x" | "y"): Match | null {
+  let match: Match | null = null
   const size = SIZE[axis]
   for (const other of others) {
     for (const part of [0, 0.5, 1]) {
       const at = other[axis] + other[size] * part
       const by = at - (moving[axis] + moving[size] * part)
-      if (Math.abs(by) <= within && (found === null || Math.abs(by) < Math.abs(found.by))) found = { by, at, other }
+      if (Math.abs(by) <= within && (match === null || Math.abs(by) < Math.abs(match.by))) match = { by, at, other }
     }
   }
-  return found
+  return match
 }
 
-function line(moving: Rect, { at, other }: Match, axis: "x" | "y"): Guide {
+function guideAt(moving: Rect, { at, other }: Match, axis: "x" | "y"): Guide {
   const along = axis === "x" ? "y" : "x"
   const size = SIZE[along]
   return {

@@ -1,10 +1,10 @@
-/** What a flow may hold: plain JSON, finite, not absurdly deep. The kernel refuses anything else. */
+/** Checks values stored in a flow: JSON only, finite numbers, limited depth. The kernel applies the same rules. */
 
 import type { Json } from "../wire/flow"
 
 const MAX_DEPTH = 100
 
-/** An edit that does not fit; the document is as it was. `gone`: it names something that is no more. */
+/** An edit that cannot be applied; the document is unchanged. `gone`: a node or edge of the edit does not exist. */
 export class EditError extends Error {
   constructor(
     readonly code: "gone" | "taken" | "refused",
@@ -15,7 +15,7 @@ export class EditError extends Error {
   }
 }
 
-/** The value itself, if it can be stored. */
+/** Returns the value if it can be stored, else throws `EditError`. */
 export function requireJson<T>(value: T, nodeId?: string): T {
   check(value as Json, nodeId, 0)
   return value
@@ -23,9 +23,9 @@ export function requireJson<T>(value: T, nodeId?: string): T {
 
 function check(value: Json | undefined, nodeId: string | undefined, depth: number): void {
   if (typeof value === "number" && !Number.isFinite(value)) {
-    throw new EditError("refused", `${value} is no number that can be stored.`, nodeId)
+    throw new EditError("refused", `${value} is not a finite number.`, nodeId)
   }
   if (typeof value !== "object" || value === null) return
   if (depth === MAX_DEPTH) throw new EditError("refused", `A value is nested deeper than ${MAX_DEPTH} levels.`, nodeId)
-  for (const one of Object.values(value)) check(one, nodeId, depth + 1)
+  for (const item of Object.values(value)) check(item, nodeId, depth + 1)
 }

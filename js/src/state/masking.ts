@@ -1,4 +1,4 @@
-/** What the mask painter begins with, and the edits that put its mask where it belongs. */
+/** Input of the mask painter, and the edits that store its mask. */
 
 import type { Edit, JsonObject } from "../wire/flow"
 import type { ResultCell } from "../wire/run"
@@ -11,18 +11,18 @@ import type { CanvasState, Point } from "./store"
 export const MASK_NAME = "mask"
 
 export interface MaskBasis {
-  /** The picture that the mask is for; null: there is none yet. */
+  /** The image to mask; null until one exists. */
   picture: ResultCell | null
-  /** How many pictures come through the port: the mask is painted over the first. */
+  /** Number of images on the port. The painter shows the first. */
   pictures: number
-  /** The mask that is wired there. */
+  /** The mask connected to the port. */
   mask: ResultCell | null
-  /** The port that the picture should come through; null: the node takes none. */
+  /** The input port of the image; null if the node has no image input. */
   picturePort: string | null
 }
 
-/** What an edge brings: of a batch, all of it. */
-function cellsThrough(state: CanvasState, edge: FlowEdge | undefined): ResultCell[] {
+/** The results at the source of an edge: all cells of a batch. */
+function cellsFrom(state: CanvasState, edge: FlowEdge | undefined): ResultCell[] {
   const node = edge && state.shared.document.nodes.get(edge.source)
   if (!edge || !node) return []
   const file = fileCell(node, state.catalog.get(node.type))
@@ -34,15 +34,15 @@ function cellsThrough(state: CanvasState, edge: FlowEdge | undefined): ResultCel
 export function maskBasis(state: CanvasState, nodeId: string, port: string): MaskBasis {
   const { document } = state.shared
   const type = state.catalog.get(document.nodes.get(nodeId)?.type ?? "")
-  const into = (name: string) => document.edges.find((one) => one.target === nodeId && one.targetHandle === name)
-  const [mask] = cellsThrough(state, into(port))
-  // A node that takes masks alone has the other mask to go by.
+  const edgeInto = (name: string) => document.edges.find((edge) => edge.target === nodeId && edge.targetHandle === name)
+  const [mask] = cellsFrom(state, edgeInto(port))
+  // A node with mask inputs only: use the other mask as the image.
   const candidates = (type?.inputs ?? []).filter(
-    (one) => one.type === "image" || (one.type === "mask" && one.name !== port),
+    (input) => input.type === "image" || (input.type === "mask" && input.name !== port),
   )
   candidates.sort((a, b) => Number(a.type !== "image") - Number(b.type !== "image"))
-  const wired = candidates.find((one) => one.collects === "no" && into(one.name)) ?? candidates[0]
-  const pictures = wired ? cellsThrough(state, into(wired.name)) : []
+  const wired = candidates.find((input) => input.collects === "no" && edgeInto(input.name)) ?? candidates[0]
+  const pictures = wired ? cellsFrom(state, edgeInto(wired.name)) : []
   return {
     picture: pictures[0] ?? null,
     pictures: pictures.length,
@@ -51,39 +51,39 @@ export function maskBasis(state: CanvasState, nodeId: string, port: string): Mas
   }
 }
 
-/** Put a stored mask into the port: into the file node that is there for it alone, else into a new one. One step. */
+/** Stores a mask for the port: in its file node if the mask has no other target, else in a new node. One undo step. */
 export function maskEdits(state: CanvasState, nodeId: string, port: string, asset: JsonObject, at: Point): Edit[] {
   const { document } = state.shared
   const target = document.nodes.get(nodeId)
   if (!target || !inputOf(state.catalog.get(target.type), port)) return []
   const file = { kind: "image" as const, asset, name: MASK_NAME }
-  const old = document.edges.find((one) => one.target === nodeId && one.targetHandle === port)
+  const old = document.edges.find((edge) => edge.target === nodeId && edge.targetHandle === port)
   const holder = old && document.nodes.get(old.source)
-  if (holder && isOurs(holder) && document.edges.filter((one) => one.source === holder.id).length === 1) {
+  if (holder && isMaskFile(holder) && document.edges.filter((edge) => edge.source === holder.id).length === 1) {
     return fileEdits(document, state.catalog, file, { kind: "replace", nodeId: holder.id }).edits
   }
   const { edits, id } = fileEdits(document, state.catalog, file, { kind: "port", nodeId, port, at })
   return [...edits, { kind: "set_layout", node_id: id, fields: { title: "Mask" } }]
 }
 
-/** A picture of the person's own that happens to be wired there is not painted over. */
-const isOurs = (node: FlowNode): boolean => node.type === "load_image" && node.params.name === MASK_NAME
+/** Whether the painter created this file node. Other image files are never overwritten. */
+const isMaskFile = (node: FlowNode): boolean => node.type === "load_image" && node.params.name === MASK_NAME
 
 const MASK_SIZE = { width: 280, height: 270 }
 const GAP = 40
 
-/** The first place at or below a point where a node covers no other. */
+/** The first position at or below `from` where the node covers no other. */
 export function freeBelow(rects: readonly Rect[], from: Point): Point {
-  let at = from
+  let position = from
   for (;;) {
-    const hit = rects.find(
-      (one) =>
-        at.x < one.x + one.width + GAP &&
-        one.x < at.x + MASK_SIZE.width + GAP &&
-        at.y < one.y + one.height + GAP &&
-        one.y < at.y + MASK_SIZE.height + GAP,
+    const blocker = rects.find(
+      (rect) =>
+        position.x < rect.x + rect.width + GAP &&
+        rect.x < position.x + MASK_SIZE.width + GAP &&
+        position.y < rect.y + rect.height + GAP &&
+        rect.y < position.y + MASK_SIZE.height + GAP,
     )
-    if (!hit) return at
-    at = { x: at.x, y: hit.y + hit.height + GAP }
+    if (!blocker) return position
+    position = { x: position.x, y: blocker.y + blocker.height + GAP }
   }
 }

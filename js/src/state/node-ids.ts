@@ -1,4 +1,4 @@
-/** Ids for new nodes: `<type>_<n>`, one more than the highest that is there. */
+/** Ids of new nodes: `<type>_<n>`, with the next free number after the highest. */
 
 import type { Document } from "./document"
 
@@ -7,8 +7,8 @@ export function newNodeId(document: Document, type: string, taken: ReadonlySet<s
   const stem = /^[A-Za-z_]/.test(clean) ? clean : `_${clean}`
   let highest = 0
   for (const id of [...document.nodes.keys(), ...taken]) {
-    const found = /^(.+)_([0-9]{1,15})$/.exec(id)
-    if (found?.[1] === stem) highest = Math.max(highest, Number(found[2]))
+    const match = /^(.+)_([0-9]{1,15})$/.exec(id)
+    if (match?.[1] === stem) highest = Math.max(highest, Number(match[2]))
   }
   return `${stem}_${highest + 1}`
 }

@@ -1,6 +1,6 @@
 /**
- * Where everything on a node stands, in canvas pixels, without a page: React Flow is told sizes and ports, so that
- * nothing is mounted to be measured. The style sheet uses the same numbers.
+ * Computes the layout of a node in canvas pixels without the DOM. React Flow gets sizes and ports from here, so that
+ * it never mounts a node to measure it. The style sheet uses the same numbers.
  */
 
 import type { InputPort, NodeType, PortType } from "../wire/catalog"
@@ -22,8 +22,8 @@ const GAP = 8
 const LINE = 18
 const PORT_STEP = 26
 const PORT_TOP = 20
-const CHARACTER = 6.9 // of 13 px text, on the wide side: a line too many is better than one that is cut
-/** The row of the button that tries again. */
+const CHARACTER = 6.9 // width at 13 px, rounded up: an extra line is better than a clipped one
+/** Height of the row with the retry button. */
 const RETRY = 32
 
 export interface Port {
@@ -31,10 +31,10 @@ export interface Port {
   side: "left" | "right"
   y: number
   type: PortType
-  /** A batch goes through: drawn as a square. */
+  /** The port carries a batch: drawn as a square. */
   isSquare: boolean
   isRequired: boolean
-  /** Of use to few: shown when the pointer or the focus is on the node, or an edge is being drawn. */
+  /** Shown only on hover or focus of the node, or while an edge is drawn. */
   isQuiet: boolean
 }
 
@@ -42,7 +42,7 @@ export interface Section {
   kind: "media" | "error" | "reason" | "ports" | "field" | "variable" | "foot"
   y: number
   height: number
-  /** Of a field. */
+  /** Name of the field. */
   name?: string
 }
 
@@ -60,11 +60,11 @@ export interface NodeLayoutInput {
   look: Look | undefined
   plan: NodePlan | undefined
   fields: readonly Field[]
-  /** Flow variables that the fields read, and what they hold. */
+  /** Flow variables that the fields read, with their values. */
   variables: readonly [name: string, value: Json][]
-  /** Input ports that an edge feeds, in order of the edges. */
+  /** Input ports with an edge, in edge order. */
   connected: readonly string[]
-  /** Output ports that an edge leaves. */
+  /** Output ports with an edge. */
   leaving: readonly string[]
   cells: readonly CellView[]
   reasons: readonly Reason[]
@@ -76,26 +76,26 @@ export const VALUE_WIDTH = 260
 export const MIN_WIDTH = 200
 export const MAX_WIDTH = 900
 
-/** How wide a node is: as a person made it, else by what it shows. */
+/** Width of a node: the stored width, else the default for its content. */
 export const nodeWidth = (look: Look | undefined, isMediaNode: boolean): number =>
   Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, look?.width ?? (isMediaNode ? DEFAULT_WIDTH : VALUE_WIDTH)))
 
-/** Lines that a text needs at a width in pixels. */
+/** Number of lines that a text needs at a width in pixels. */
 export function lineCount(text: string, width: number): number {
-  const most = Math.max(8, Math.floor(width / CHARACTER))
+  const maxLength = Math.max(8, Math.floor(width / CHARACTER))
   let lines = 0
   for (const paragraph of text.split("\n")) {
-    let used = 0
+    let length = 0
     lines += 1
     for (const word of paragraph.split(/(?<=\s)/)) {
-      if (used > 0 && used + word.trimEnd().length > most) {
+      if (length > 0 && length + word.trimEnd().length > maxLength) {
         lines += 1
-        used = 0
+        length = 0
       }
-      used += word.length
-      while (used > most) {
+      length += word.length
+      while (length > maxLength) {
         lines += 1
-        used -= most
+        length -= maxLength
       }
     }
   }
@@ -104,7 +104,7 @@ export function lineCount(text: string, width: number): number {
 
 const MAX_LINES = 12
 
-/** How high the control of a field is. */
+/** Height of a field's control. */
 export function controlHeight(field: Field, value: Json, width: number): number {
   if (field.control === "text" || field.control === "list" || field.control === "json") {
     const lines = lineCount(valueToText(value), width - 2 * PADDING - 20)
@@ -113,11 +113,11 @@ export function controlHeight(field: Field, value: Json, width: number): number 
   return CONTROL
 }
 
-/** A value as the text in its field. */
+/** Formats a value as the text of its field. */
 export function valueToText(value: Json): string {
   if (value === null || value === undefined) return ""
-  if (Array.isArray(value) && value.every((one) => typeof one !== "object")) {
-    return value.every((one) => typeof one === "number") ? value.join(", ") : value.join("\n")
+  if (Array.isArray(value) && value.every((item) => typeof item !== "object")) {
+    return value.every((item) => typeof item === "number") ? value.join(", ") : value.join("\n")
   }
   return typeof value === "object" ? JSON.stringify(value, null, 1) : String(value)
 }
@@ -149,17 +149,17 @@ export function layoutNode(facts: NodeLayoutInput): NodeLayout {
     const needed = PORT_TOP + stacked.length * PORT_STEP
     const at = place("media", Math.max(grid.height, needed))
     stacked.forEach(
-      (port, index) => void ports.push(left(port, at + PORT_TOP + index * PORT_STEP, isQuiet(port, index))),
+      (port, index) => void ports.push(inputPort(port, at + PORT_TOP + index * PORT_STEP, isQuiet(port, index))),
     )
   } else if (stacked.length > 0) {
     const at = place("ports", stacked.length * PORT_STEP)
-    stacked.forEach((port, index) => void ports.push(left(port, at + (index + 0.5) * PORT_STEP, false)))
+    stacked.forEach((port, index) => void ports.push(inputPort(port, at + (index + 0.5) * PORT_STEP, false)))
   }
-  const textWidth = (width - 2 * PADDING - 18) * (13 / 11.5) // errors are said in smaller type
+  const textWidth = (width - 2 * PADDING - 18) * (13 / 11.5) // errors use 11.5 px text
   if (facts.error) {
-    const said =
+    const lines =
       lineCount(facts.error.message, textWidth) + (facts.error.hint ? lineCount(facts.error.hint, textWidth) : 0)
-    place("error", GAP + said * 17 + 14 + RETRY)
+    place("error", GAP + lines * 17 + 14 + RETRY)
   }
   if (facts.reasons.length > 0) place("reason", GAP + facts.reasons.length * 17 + 12)
   for (const field of facts.fields) {
@@ -167,7 +167,7 @@ export function layoutNode(facts: NodeLayoutInput): NodeLayout {
     const label = isMainField(facts, field) ? 0 : LABEL
     const at = place("field", GAP + label + control, field.name)
     const input = field.isSetting ? null : inputOf(type, field.name)
-    if (input) ports.push(left(input, at + GAP + label + Math.min(control, CONTROL) / 2, true))
+    if (input) ports.push(inputPort(input, at + GAP + label + Math.min(control, CONTROL) / 2, true))
   }
   for (const [name, value] of facts.variables) {
     const lines = Math.min(MAX_LINES, lineCount(valueToText(value), width - 2 * PADDING - 20))
@@ -197,11 +197,11 @@ export function layoutNode(facts: NodeLayoutInput): NodeLayout {
   }
 }
 
-/** The one field of a node that is nothing else needs no label: the title says it. */
+/** Whether a field is the only content of a structural node. It needs no label: the node's title names it. */
 export const isMainField = (facts: Pick<NodeLayoutInput, "type" | "fields">, field: Field): boolean =>
   facts.type?.kind === "structural" && facts.fields[0] === field && field.control !== "slider"
 
-const left = (port: InputPort, y: number, isQuiet: boolean): Port => ({
+const inputPort = (port: InputPort, y: number, isQuiet: boolean): Port => ({
   isQuiet,
   name: port.name,
   side: "left",
@@ -211,14 +211,14 @@ const left = (port: InputPort, y: number, isQuiet: boolean): Port => ({
   isRequired: port.is_required,
 })
 
-/** Inputs that stand in a row of their own: media, and parameters that an edge feeds. */
+/** Input ports stacked at the left edge: media inputs, connected parameters and required inputs without a field. */
 function stackedInputs({ type, connected, fields }: NodeLayoutInput): InputPort[] {
   const onFields = new Set(fields.map((field) => field.name))
   const declared = (type?.inputs ?? []).filter(
     (port) => !port.is_parameter || connected.includes(port.name) || (port.is_required && !onFields.has(port.name)),
   )
-  const first = (port: InputPort) => (connected.includes(port.name) ? 0 : port.is_required ? 1 : 2)
-  declared.sort((a, b) => first(a) - first(b))
+  const rank = (port: InputPort) => (connected.includes(port.name) ? 0 : port.is_required ? 1 : 2)
+  declared.sort((a, b) => rank(a) - rank(b))
   const names = new Set(declared.map((port) => port.name))
   const extra = connected.filter((name) => !names.has(name)).map((name) => inputOf(type, name) ?? unknownPort(name))
   return [...declared, ...extra].slice(0, MAX_STACKED)
@@ -226,7 +226,7 @@ function stackedInputs({ type, connected, fields }: NodeLayoutInput): InputPort[
 
 function outputsOf({ type, leaving }: NodeLayoutInput): { name: string; type: PortType; is_series: boolean }[] {
   const known = type?.outputs ?? []
-  const others = leaving.filter((name) => known.every((one) => one.name !== name))
+  const others = leaving.filter((name) => known.every((output) => output.name !== name))
   const rest = others.map((name) => ({ name, type: type?.extra_outputs ?? ("json" as const), is_series: false }))
   return [...known, ...rest]
 }
@@ -242,12 +242,12 @@ const unknownPort = (name: string): InputPort => ({
   default: null,
 })
 
-/** Width by height of a cell: of what is there, else of what was asked for. */
+/** Aspect ratio of a cell, width by height: of the result, else of the `width` and `height` parameters. */
 function aspectOf({ cells, node, type }: NodeLayoutInput, count: number): number {
-  const known = cells.find((one) => one.cell?.width && one.cell.height)?.cell
+  const known = cells.find(({ cell }) => cell?.width && cell.height)?.cell
   const { width, height } = node.params
-  const asked = typeof width === "number" && typeof height === "number" && height > 0 ? width / height : null
-  const usual = type?.outputs[0]?.type === "video" ? 16 / 9 : 1.5
-  const aspect = known?.width && known.height ? known.width / known.height : (asked ?? usual)
+  const requested = typeof width === "number" && typeof height === "number" && height > 0 ? width / height : null
+  const fallback = type?.outputs[0]?.type === "video" ? 16 / 9 : 1.5
+  const aspect = known?.width && known.height ? known.width / known.height : (requested ?? fallback)
   return count > 1 ? Math.min(2, Math.max(0.66, aspect)) : Math.min(2.4, Math.max(0.8, aspect))
 }

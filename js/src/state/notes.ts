@@ -1,6 +1,6 @@
 /**
- * Groups and comments: what a person draws around and beside nodes. They belong to the layout, so that no result
- * depends on them. A node belongs to the group that its middle stands in: nothing has to be kept in step.
+ * Groups and comments. They are stored in the layout, so that no result depends on them. Membership is derived:
+ * a node belongs to a group that covers the node's center.
  */
 
 import type { Edit, Json, JsonObject } from "../wire/flow"
@@ -17,7 +17,7 @@ export interface Note extends Rect {
   color: string
 }
 
-/** Colours of groups and comments, quiet in both themes; the first is for a new one. */
+/** Colours of groups and comments, readable in both themes. The first is the default. */
 export const NOTE_COLORS = [
   ["blue", "#5b86e5"],
   ["green", "#2f9e75"],
@@ -28,87 +28,87 @@ export const NOTE_COLORS = [
 ] as const
 
 export const MIN_NOTE_SIZE = { width: 140, height: 80 }
-/** Room around the nodes of a group; above it stands the title. */
+/** Space around the nodes of a group; the top includes the title. */
 const PAD = { x: 20, top: 56, bottom: 20 }
 
 const FIELD = { group: "groups", comment: "comments" } as const
 const TEXT_FIELD = { group: "title", comment: "text" } as const
 const cache = new WeakMap<object, Note[]>()
 
-const number = (value: Json | undefined, otherwise: number) =>
-  typeof value === "number" && Number.isFinite(value) ? value : otherwise
+const number = (value: Json | undefined, fallback: number) =>
+  typeof value === "number" && Number.isFinite(value) ? value : fallback
 
-/** All of one kind, as far as they can be read; the same list for the same document. */
+/** All valid notes of a kind. Cached per stored list. */
 export function notesOf(document: Document, kind: NoteKind): readonly Note[] {
   const stored = document.layout[FIELD[kind]]
   if (!Array.isArray(stored)) return NO_NOTES
-  const before = cache.get(stored)
-  if (before) return before
-  const made = (stored as JsonObject[]).map((one, index): Note => {
-    const words = one[TEXT_FIELD[kind]]
+  const cached = cache.get(stored)
+  if (cached) return cached
+  const notes = (stored as JsonObject[]).map((item, index): Note => {
+    const words = item[TEXT_FIELD[kind]]
     return {
       kind,
-      id: noteId(kind, typeof one.id === "string" ? one.id : String(index)),
+      id: noteId(kind, typeof item.id === "string" ? item.id : String(index)),
       text: typeof words === "string" ? words : "",
-      color: typeof one.color === "string" && /^#[0-9a-f]{6}$/i.test(one.color) ? one.color : NOTE_COLORS[0][1],
-      x: number(one.x, 0),
-      y: number(one.y, 0),
-      width: Math.max(MIN_NOTE_SIZE.width, number(one.width, 320)),
-      height: Math.max(MIN_NOTE_SIZE.height, number(one.height, 200)),
+      color: typeof item.color === "string" && /^#[0-9a-f]{6}$/i.test(item.color) ? item.color : NOTE_COLORS[0][1],
+      x: number(item.x, 0),
+      y: number(item.y, 0),
+      width: Math.max(MIN_NOTE_SIZE.width, number(item.width, 320)),
+      height: Math.max(MIN_NOTE_SIZE.height, number(item.height, 200)),
     }
   })
-  cache.set(stored, made)
-  return made
+  cache.set(stored, notes)
+  return notes
 }
 
 const NO_NOTES: readonly Note[] = []
 
-/** The id of a group or comment among nodes: `/` is in no node's id. */
+/** Id of a note among node ids, which never contain `/`. */
 const noteId = (kind: NoteKind, id: string) => `${kind}/${id}`
 
 export const isNoteId = (id: string): boolean => id.includes("/")
 
 export function findNote(document: Document, id: string): Note | null {
   if (!isNoteId(id)) return null
-  return notesOf(document, id.startsWith("group/") ? "group" : "comment").find((one) => one.id === id) ?? null
+  return notesOf(document, id.startsWith("group/") ? "group" : "comment").find((note) => note.id === id) ?? null
 }
 
-/** Edits that change some groups and comments; `null` takes one away. Fields of a newer version stay. */
+/** Edits that change notes; `null` removes the note. Unknown fields of newer versions are kept. */
 export function noteEdits(
   document: Document,
   changes: ReadonlyMap<string, Partial<Pick<Note, "text" | "color" | "x" | "y" | "width" | "height">> | null>,
 ): Edit[] {
   return (["group", "comment"] as const).flatMap((kind): Edit[] => {
     const notes = notesOf(document, kind)
-    if (!notes.some((one) => changes.has(one.id))) return []
+    if (!notes.some((note) => changes.has(note.id))) return []
     const stored = document.layout[FIELD[kind]] as JsonObject[]
-    const value = stored.flatMap((one, index): JsonObject[] => {
+    const value = stored.flatMap((item, index): JsonObject[] => {
       const change = changes.get(notes[index]?.id ?? "")
       if (change === null) return []
-      if (!change) return [one]
+      if (!change) return [item]
       const { text, ...rest } = change
-      return [{ ...one, ...rest, ...(text !== undefined && { [TEXT_FIELD[kind]]: text }) }]
+      return [{ ...item, ...rest, ...(text !== undefined && { [TEXT_FIELD[kind]]: text }) }]
     })
     return [{ kind: "set_flow", field: FIELD[kind], value }]
   })
 }
 
-/** Edits that add groups and comments, and the ids they get. */
+/** Edits that add notes, and their new ids. */
 export function addNoteEdits(document: Document, notes: readonly Omit<Note, "id">[]): { edits: Edit[]; ids: string[] } {
   const ids: string[] = []
   const edits = (["group", "comment"] as const).flatMap((kind): Edit[] => {
-    const fresh = notes.filter((one) => one.kind === kind)
-    if (fresh.length === 0) return []
+    const added = notes.filter((note) => note.kind === kind)
+    if (added.length === 0) return []
     const stored = (document.layout[FIELD[kind]] ?? []) as JsonObject[]
-    const taken = new Set(stored.map((one) => one.id))
-    let at = stored.length
-    const made = fresh.map(({ text, color, x, y, width, height }): JsonObject => {
-      do at += 1
-      while (taken.has(`${kind}_${at}`))
-      ids.push(noteId(kind, `${kind}_${at}`))
-      return { id: `${kind}_${at}`, [TEXT_FIELD[kind]]: text, color, ...rounded({ x, y, width, height }) }
+    const taken = new Set(stored.map((item) => item.id))
+    let count = stored.length
+    const items = added.map(({ text, color, x, y, width, height }): JsonObject => {
+      do count += 1
+      while (taken.has(`${kind}_${count}`))
+      ids.push(noteId(kind, `${kind}_${count}`))
+      return { id: `${kind}_${count}`, [TEXT_FIELD[kind]]: text, color, ...rounded({ x, y, width, height }) }
     })
-    return [{ kind: "set_flow", field: FIELD[kind], value: [...stored, ...made] }]
+    return [{ kind: "set_flow", field: FIELD[kind], value: [...stored, ...items] }]
   })
   return { edits, ids }
 }
@@ -120,13 +120,13 @@ const rounded = (frame: Omit<Rect, "id">) => ({
   height: Math.round(frame.height),
 })
 
-/** What a group must cover to hold these; null where there is nothing. */
+/** The frame of a group around the rectangles; null for an empty list. */
 export function frameAround(rects: readonly Rect[]): Omit<Rect, "id"> | null {
   if (rects.length === 0) return null
-  const left = Math.min(...rects.map((one) => one.x))
-  const top = Math.min(...rects.map((one) => one.y))
-  const right = Math.max(...rects.map((one) => one.x + one.width))
-  const bottom = Math.max(...rects.map((one) => one.y + one.height))
+  const left = Math.min(...rects.map((rect) => rect.x))
+  const top = Math.min(...rects.map((rect) => rect.y))
+  const right = Math.max(...rects.map((rect) => rect.x + rect.width))
+  const bottom = Math.max(...rects.map((rect) => rect.y + rect.height))
   return {
     x: left - PAD.x,
     y: top - PAD.top,
@@ -135,18 +135,18 @@ export function frameAround(rects: readonly Rect[]): Omit<Rect, "id"> | null {
   }
 }
 
-/** What stands in a group: ids of nodes, comments and smaller groups whose middle it covers. */
+/** Ids of nodes, comments and smaller groups whose center the group covers. */
 export function groupMembers(group: Rect, rects: readonly Rect[]): string[] {
   return rects
-    .filter((one) => {
-      const [x, y] = [one.x + one.width / 2, one.y + one.height / 2]
+    .filter((rect) => {
+      const [x, y] = [rect.x + rect.width / 2, rect.y + rect.height / 2]
       const isInside = x > group.x && x < group.x + group.width && y > group.y && y < group.y + group.height
-      return one.id !== group.id && isInside && one.width <= group.width && one.height <= group.height
+      return rect.id !== group.id && isInside && rect.width <= group.width && rect.height <= group.height
     })
-    .map((one) => one.id)
+    .map((rect) => rect.id)
 }
 
-/** Places of what was moved, and of what stands in the groups among it. */
+/** Positions of the moved items plus those of all members of moved groups. */
 export function withMembers(
   document: Document,
   rects: readonly Rect[],
@@ -158,7 +158,7 @@ export function withMembers(
   })
   if (moved.length === 0) return places
   const all = new Map(places)
-  const byId = new Map(rects.map((one) => [one.id, one]))
+  const byId = new Map(rects.map((rect) => [rect.id, rect]))
   for (const { group, by } of moved) {
     for (const id of groupMembers(group, rects)) {
       const rect = byId.get(id)

@@ -1,6 +1,6 @@
 /**
- * A view's own edits, shown before the kernel has spoken: kept apart from what it has confirmed, and laid anew over
- * every change of others. Whatever the order of messages, a view with nothing pending shows the kernel's document.
+ * Optimistic edits of this view. They are stored apart from the confirmed document and reapplied after every change
+ * by others. In any message order, a view with no pending edits shows the kernel's document.
  */
 
 import type { Edit } from "../wire/flow"
@@ -15,12 +15,12 @@ export interface EditBatch {
 }
 
 export interface SharedDocument {
-  /** What the kernel has confirmed, and its revision. */
+  /** The confirmed document and its revision. */
   base: Document
   rev: number
-  /** Ours, in the order of sending, not confirmed yet. */
+  /** Unconfirmed edits of this view, in sending order. */
   pending: readonly EditBatch[]
-  /** `base` with `pending` on top: what is drawn. */
+  /** `base` with `pending` applied: the document on screen. */
   document: Document
 }
 
@@ -31,37 +31,37 @@ export const emptySharedDocument: SharedDocument = {
   document: emptyDocument,
 }
 
-/** Show our own edits at once. Throws `EditError` where they do not fit what is shown. */
+/** Applies the view's own edits immediately. Throws `EditError` if they do not apply to the shown document. */
 export function addPendingEdits(shared: SharedDocument, batch: EditBatch): SharedDocument {
   const shown = applyEdits(shared.document, batch.edits).document
   return { ...shared, pending: [...shared.pending, batch], document: shown }
 }
 
-/** A broadcast. `gap`: something is missing before it (or it does not fit), and a snapshot is needed. */
-export function confirmEdits(shared: SharedDocument, done: EditsBroadcast): SharedDocument | "gap" {
-  if (done.rev <= shared.rev) return shared
-  if (done.rev !== shared.rev + 1) return "gap"
+/** Applies a broadcast. Returns `gap` if a revision is missing or the edits do not apply: request a snapshot then. */
+export function confirmEdits(shared: SharedDocument, broadcast: EditsBroadcast): SharedDocument | "gap" {
+  if (broadcast.rev <= shared.rev) return shared
+  if (broadcast.rev !== shared.rev + 1) return "gap"
   let base: Document
   try {
-    base = applyEdits(shared.base, done.edits).document
+    base = applyEdits(shared.base, broadcast.edits).document
   } catch (error) {
     if (error instanceof EditError) return "gap"
     throw error
   }
-  const pending = shared.pending.filter((batch) => batch.id !== done.id)
-  // Our own next edit, confirmed: what is shown was made of the same parts in the same order already.
-  const isExpected = done.id !== undefined && shared.pending[0]?.id === done.id
-  return { base, pending, rev: done.rev, document: isExpected ? shared.document : applyPending(base, pending) }
+  const pending = shared.pending.filter((batch) => batch.id !== broadcast.id)
+  // The broadcast confirms our next edit: the shown document already includes it in this order.
+  const isExpected = broadcast.id !== undefined && shared.pending[0]?.id === broadcast.id
+  return { base, pending, rev: broadcast.rev, document: isExpected ? shared.document : applyPending(base, pending) }
 }
 
-/** The kernel refused a batch of ours: it never was. */
+/** Removes a batch that the kernel refused. */
 export function dropRefusedEdits(shared: SharedDocument, id: string): SharedDocument {
   const pending = shared.pending.filter((batch) => batch.id !== id)
   if (pending.length === shared.pending.length) return shared
   return { ...shared, pending, document: applyPending(shared.base, pending) }
 }
 
-/** Begin again from a snapshot. `sentSince`: ids of our batches that were sent after it was asked for. */
+/** Resets to a snapshot. `sentSince`: ids of batches sent after the snapshot was requested. */
 export function resetToSnapshot(
   shared: SharedDocument,
   snapshot: Snapshot,
@@ -72,7 +72,7 @@ export function resetToSnapshot(
   return { base, rev: snapshot.rev, pending, document: applyPending(base, pending) }
 }
 
-/** Pending edits over a document; those that no longer fit are passed over until the kernel has said so. */
+/** Applies pending edits to a document. Skips batches that no longer apply; the kernel will refuse them. */
 function applyPending(base: Document, pending: readonly EditBatch[]): Document {
   let shown = base
   for (const batch of pending) {

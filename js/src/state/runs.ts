@@ -1,4 +1,4 @@
-/** What runs tell, folded into what nodes show. Pure: the same events give the same state, however they are batched. */
+/** Reduces run events to what nodes show. Pure: the result does not depend on how events are batched. */
 
 import type { Coordinate, ErrorFacts, Expected, JobResult, JobState, RunEvent } from "../wire/run"
 
@@ -6,7 +6,7 @@ export interface JobRun {
   readonly coordinate: Coordinate
   readonly state: JobState
   readonly progress: number | null
-  /** What an estimate is made of while `progress` is null. */
+  /** Input of the progress estimate while `progress` is null. */
   readonly expected: Expected | null
   readonly queuePosition: number | null
   readonly waitsFor: string
@@ -18,7 +18,7 @@ export interface JobRun {
 
 export interface NodeRun {
   readonly runId: string
-  /** By coordinate. */
+  /** Jobs by coordinate key. */
   readonly jobs: ReadonlyMap<string, JobRun>
 }
 
@@ -29,13 +29,13 @@ export interface RunFacts {
 }
 
 export interface Runs {
-  /** Runs that go on. */
+  /** Active runs. */
   readonly live: ReadonlyMap<string, RunFacts>
-  /** How the jobs of each node's latest run stand. */
+  /** Jobs of each node's latest run. */
   readonly nodes: ReadonlyMap<string, NodeRun>
-  /** What each node gave last. */
+  /** Each node's latest results. */
   readonly results: ReadonlyMap<string, readonly JobResult[]>
-  /** Nodes whose run was asked for and not yet heard of, with the id of the request. */
+  /** Nodes with a requested run that has not started, and the id of the request. */
   readonly requested: ReadonlyMap<string, string>
 }
 
@@ -47,7 +47,7 @@ export const isActive = (state: JobState): boolean => ACTIVE.has(state)
 
 export const coordinateKey = (coordinate: Coordinate): string => coordinate.map((pair) => pair.join("=")).join(" ")
 
-/** The state after events, in their order. */
+/** The state after these events, in order. */
 export function reduceRunEvents(runs: Runs, events: readonly RunEvent[]): Runs {
   if (events.length === 0) return runs
   const live = new Map(runs.live)
@@ -55,13 +55,13 @@ export function reduceRunEvents(runs: Runs, events: readonly RunEvent[]): Runs {
   const results = events.some((event) => event.result)
     ? new Map(runs.results)
     : (runs.results as Map<string, readonly JobResult[]>)
-  const asked = runs.requested.size > 0 ? new Map(runs.requested) : (runs.requested as Map<string, string>)
+  const requested = runs.requested.size > 0 ? new Map(runs.requested) : (runs.requested as Map<string, string>)
   for (const event of events) {
     switch (event.kind) {
       case "run-start":
         live.set(event.run_id, { id: event.run_id, status: "running", startedAtUs: event.at_us ?? 0 })
         for (const id of event.scope ?? []) {
-          asked.delete(id)
+          requested.delete(id)
           nodes.set(id, { runId: event.run_id, jobs: new Map() })
         }
         break
@@ -69,26 +69,26 @@ export function reduceRunEvents(runs: Runs, events: readonly RunEvent[]): Runs {
         live.delete(event.run_id)
         break
       default:
-        job(event, nodes, results)
-        if (event.node_id !== undefined) asked.delete(event.node_id)
+        updateJob(event, nodes, results)
+        if (event.node_id !== undefined) requested.delete(event.node_id)
     }
   }
-  return { live, nodes, results, requested: asked }
+  return { live, nodes, results, requested }
 }
 
-function job(event: RunEvent, nodes: Map<string, NodeRun>, results: Map<string, readonly JobResult[]>): void {
+function updateJob(event: RunEvent, nodes: Map<string, NodeRun>, results: Map<string, readonly JobResult[]>): void {
   const id = event.node_id
   if (id === undefined) return
   const coordinate = event.coordinate ?? []
   const key = coordinateKey(coordinate)
-  const known = nodes.get(id)
-  const before = known?.runId === event.run_id ? known.jobs : new Map<string, JobRun>()
-  const old = before.get(key)
+  const nodeRun = nodes.get(id)
+  const jobs = nodeRun?.runId === event.run_id ? nodeRun.jobs : new Map<string, JobRun>()
+  const old = jobs.get(key)
   const state = (event.state as JobState | undefined) ?? old?.state ?? "running"
   const after: JobRun = {
     coordinate,
     state,
-    // Progress never runs backwards: a late word of an earlier step is passed over.
+    // Progress never decreases: a late event with a lower value is ignored.
     progress:
       state === "running" ? Math.max(event.progress ?? 0, old?.progress ?? 0) || (event.progress ?? null) : null,
     expected: state === "running" ? (event.expected ?? old?.expected ?? null) : null,
@@ -99,33 +99,33 @@ function job(event: RunEvent, nodes: Map<string, NodeRun>, results: Map<string, 
     error: event.error ?? null,
     previewUrl: event.preview_url ?? old?.previewUrl ?? null,
   }
-  nodes.set(id, { runId: event.run_id, jobs: new Map(before).set(key, after) })
+  nodes.set(id, { runId: event.run_id, jobs: new Map(jobs).set(key, after) })
   if (event.kind === "job-end" && event.result) {
-    const others = (results.get(id) ?? []).filter((one) => coordinateKey(one.coordinate) !== key)
-    // A result of other axes replaces everything: the batch has another shape now.
-    const kept = others.filter((one) => hasSameAxes(one.coordinate, coordinate))
-    results.set(id, [...kept, event.result])
+    const others = (results.get(id) ?? []).filter((result) => coordinateKey(result.coordinate) !== key)
+    // A result with other axes replaces all results: the batch has a new shape.
+    const sameShape = others.filter((result) => hasSameAxes(result.coordinate, coordinate))
+    results.set(id, [...sameShape, event.result])
   }
 }
 
 const hasSameAxes = (a: Coordinate, b: Coordinate): boolean =>
   a.length === b.length && a.every(([axis], index) => axis === b[index]?.[0])
 
-/** The view's own word in the frame of the click, until the kernel's. */
+/** Marks nodes as requested on click, before the kernel responds. */
 export function markRequested(runs: Runs, nodeIds: Iterable<string>, requestId: string): Runs {
-  const asked = new Map(runs.requested)
-  for (const id of nodeIds) asked.set(id, requestId)
-  return { ...runs, requested: asked }
+  const requested = new Map(runs.requested)
+  for (const id of nodeIds) requested.set(id, requestId)
+  return { ...runs, requested }
 }
 
-/** A request was answered with an error, or forgotten. */
+/** Clears the marks of a request that failed or was canceled. */
 export function clearRequested(runs: Runs, requestId: string): Runs {
-  const asked = new Map([...runs.requested].filter(([, id]) => id !== requestId))
-  return asked.size === runs.requested.size ? runs : { ...runs, requested: asked }
+  const requested = new Map([...runs.requested].filter(([, id]) => id !== requestId))
+  return requested.size === runs.requested.size ? runs : { ...runs, requested }
 }
 
-export function withResults(runs: Runs, given: Record<string, JobResult[]>): Runs {
+export function withResults(runs: Runs, resultsByNode: Record<string, JobResult[]>): Runs {
   const results = new Map(runs.results)
-  for (const [id, jobs] of Object.entries(given)) results.set(id, jobs)
+  for (const [id, jobs] of Object.entries(resultsByNode)) results.set(id, jobs)
   return { ...runs, results }
 }

@@ -1,38 +1,38 @@
-/** Which `events` messages are to be heard: each once, in order, none after one that is missing. */
+/** Decides which `events` messages to apply: each one once, in order, none after a gap. */
 
 export type SequenceCheck = "next" | "old" | "gap"
 
 export const checkSequence = (known: number, seq: number): SequenceCheck =>
   seq <= known ? "old" : seq === known + 1 ? "next" : "gap"
 
-/** Messages that came between two frames, so that many of them cost one drawing. */
+/** Batches messages between frames, so that many of them cause one render. */
 export class FrameQueue<T> {
-  #waiting: T[] = []
-  #isPlanned = false
+  #queue: T[] = []
+  #isScheduled = false
 
-  /** `later` runs a function before the next drawing. */
+  /** `later` schedules a function before the next render. */
   constructor(
     private readonly handle: (items: T[]) => void,
     private readonly later: (run: () => void) => void,
   ) {}
 
   push(...items: T[]): void {
-    this.#waiting.push(...items)
-    if (this.#isPlanned) return
-    this.#isPlanned = true
+    this.#queue.push(...items)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
     this.later(() => this.flush())
   }
 
-  /** Handle what waits now. */
+  /** Handles queued items immediately. */
   flush(): void {
-    this.#isPlanned = false
-    const items = this.#waiting
-    this.#waiting = []
+    this.#isScheduled = false
+    const items = this.#queue
+    this.#queue = []
     if (items.length > 0) this.handle(items)
   }
 }
 
-/** Before the next drawing; soon after, where the page is hidden and never drawn. */
+/** Runs a function on the next frame, or after 50 ms on a hidden page, which gets no frames. */
 export function onNextFrame(run: () => void): void {
   if (typeof document === "undefined" || document.hidden) setTimeout(run, 50)
   else requestAnimationFrame(run)

@@ -1,4 +1,4 @@
-/** Between the channel and the store: what the kernel says goes in, what a person does goes out and is shown at once. */
+/** Connects the channel to the store: applies messages of the kernel, sends requests, and edits optimistically. */
 
 import type { Edit } from "../wire/flow"
 import {
@@ -18,11 +18,11 @@ import { clearRequested, emptyRuns, markRequested, reduceRunEvents, withResults 
 import { checkSequence, FrameQueue, onNextFrame } from "./sequence"
 import { type CanvasStore, createCanvasStore } from "./store"
 
-/** How long the kernel may be silent after a question before the view says so. */
+/** How long to wait for the kernel before the view shows that it is disconnected. */
 const TIMEOUT_MS = 5000
 /**
- * Questions that may be asked twice, and after how long without an answer: a line that is made anew, as while a kernel
- * restarts, loses what was on it. Each time the wait is twice as long, for a kernel may only be busy.
+ * Idempotent requests and the delay before the first retry. A kernel restart replaces the comm and loses messages in
+ * flight. The delay doubles with each retry, because the kernel may only be busy.
  */
 const RETRY_MS: Partial<Record<ToKernel["type"], number>> = { ask: TIMEOUT_MS, sign: TIMEOUT_MS, media: 20_000 }
 
@@ -33,7 +33,7 @@ export interface KernelReply {
   buffers: DataView[]
 }
 
-/** A question that the kernel did not answer as hoped. */
+/** Error reply of the kernel to a request, or a timeout. */
 export class KernelError extends Error {
   constructor(readonly facts: ErrorFacts) {
     super([facts.message, facts.hint].filter(Boolean).join(" "))
@@ -44,15 +44,15 @@ export class Session {
   readonly store: CanvasStore = createCanvasStore()
   readonly clientId = newId()
   #seq = -1
-  /** The snapshot we wait for, and our edits since we asked for it. */
+  /** The requested snapshot, and the edits sent since. */
   #pendingSnapshot: { id: string; sentSince: Set<string>; timer: ReturnType<typeof setTimeout> } | null = null
   readonly #previews = new Previews()
   readonly #events: FrameQueue<RunEventsBroadcast["events"]>
   readonly #stop: () => void
   #pendingEditTimer: ReturnType<typeof setTimeout> | null = null
-  /** Messages that nobody waits for, until they are answered: other views' replies are none of ours. */
+  /** Ids of messages sent without a waiting request. Replies with other ids belong to other views. */
   readonly #sent = new Set<string>()
-  readonly #requests = new Map<string, (answer: KernelReply) => void>()
+  readonly #requests = new Map<string, (response: KernelReply) => void>()
   #noticeTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(
@@ -72,70 +72,71 @@ export class Session {
     this.#requestSnapshot()
   }
 
-  /** Leave nothing behind: no listener, no timer. */
+  /** Removes all listeners and timers; rejects open requests. */
   close(): void {
     this.#stop()
     this.#previews.close()
     if (this.#pendingSnapshot) clearTimeout(this.#pendingSnapshot.timer)
     clearTimeout(this.#noticeTimer)
     const closed = { code: "closed", message: "The canvas was closed." }
-    for (const asked of this.#requests.values()) asked({ reply: { type: "reply", id: "", error: closed }, buffers: [] })
+    for (const settle of this.#requests.values())
+      settle({ reply: { type: "reply", id: "", error: closed }, buffers: [] })
     if (this.#pendingEditTimer !== null) clearTimeout(this.#pendingEditTimer)
   }
 
   /**
-   * Ask the kernel something that only this view wants to know.
+   * Sends a request and resolves with its reply.
    *
-   * Rejects with a `KernelError` where the kernel says no, and where it says nothing for `patienceMs`.
+   * Rejects with a `KernelError` on an error reply, or if there is no reply within `timeoutMs`.
    */
   request(
     message: Sendable<ToKernel>,
     buffers?: ArrayBuffer[],
-    patienceMs = 60_000,
+    timeoutMs = 60_000,
     id = newId(),
   ): Promise<KernelReply> {
-    const asked = { ...message, id } as ToKernel
+    const request = { ...message, id } as ToKernel
     return new Promise((resolve, reject) => {
-      let again: ReturnType<typeof setTimeout> | undefined
-      const askAfter = (waitMs: number) => {
-        again = setTimeout(() => {
-          this.#transmit(asked, buffers)
-          askAfter(2 * waitMs)
-        }, waitMs)
+      let retryTimer: ReturnType<typeof setTimeout> | undefined
+      const retryAfter = (delayMs: number) => {
+        retryTimer = setTimeout(() => {
+          this.#transmit(request, buffers)
+          retryAfter(2 * delayMs)
+        }, delayMs)
       }
       const timer = setTimeout(() => {
-        clearTimeout(again)
+        clearTimeout(retryTimer)
         this.#requests.delete(id)
         reject(new KernelError({ code: "silence", message: "The kernel does not answer.", hint: "Try again." }))
-      }, patienceMs)
-      this.#requests.set(id, (answer) => {
-        clearTimeout(again)
+      }, timeoutMs)
+      this.#requests.set(id, (response) => {
+        clearTimeout(retryTimer)
         clearTimeout(timer)
         this.#requests.delete(id)
-        if (answer.reply.error) reject(new KernelError(answer.reply.error))
-        else resolve(answer)
+        if (response.reply.error) reject(new KernelError(response.reply.error))
+        else resolve(response)
       })
-      const waitMs = RETRY_MS[asked.type]
-      if (waitMs !== undefined) askAfter(waitMs)
-      if (this.#transmit(asked, buffers)) return
-      const away = { code: "silence", message: "The kernel is away.", hint: "Run this cell to reconnect." }
+      const delayMs = RETRY_MS[request.type]
+      if (delayMs !== undefined) retryAfter(delayMs)
+      if (this.#transmit(request, buffers)) return
+      const away = { code: "silence", message: "The kernel is disconnected.", hint: "Run this cell to reconnect." }
       this.#requests.get(id)?.({ reply: { type: "reply", id, error: away }, buffers: [] })
     })
   }
 
-  /** Hand a message over; where nobody takes it any more, the kernel is away, and false. */
+  /** Sends a message. Returns false and marks the kernel as disconnected if the channel is closed. */
   #transmit(message: ToKernel, buffers?: ArrayBuffer[]): boolean {
     try {
       this.channel.send(message, buffers)
       return true
     } catch (error) {
-      console.warn("The kernel takes no message:", error)
+      console.warn("Cannot send a message to the kernel:", error)
       this.store.setState({ isDisconnected: true })
       return false
     }
   }
 
-  /** Send a message; returns its id. */
+  /** Sends a message without waiting for a reply; returns its id. */
   send(message: Sendable<ToKernel>): string {
     const id = newId()
     this.#sent.add(id)
@@ -144,8 +145,8 @@ export class Session {
   }
 
   /**
-   * Change the document: shown at once, corrected by the kernel. False where it does not fit; a notice says why.
-   * `gesture`: steps under one name are undone together.
+   * Applies edits optimistically and sends them. If they do not apply, notifies the user and returns false.
+   * `gesture`: edits with the same name form one undo step.
    */
   edit(edits: Edit[], gesture?: string): boolean {
     if (edits.length === 0) return true
@@ -165,7 +166,7 @@ export class Session {
     return true
   }
 
-  /** An edit that nobody confirms says that the kernel is away. */
+  /** Marks the kernel as disconnected if an edit is not confirmed in time. */
   #watchPendingEdit(id: string): void {
     if (this.#pendingEditTimer !== null) return
     const isPending = () => this.store.getState().shared.pending.some((batch) => batch.id === id)
@@ -175,21 +176,21 @@ export class Session {
     }, TIMEOUT_MS)
   }
 
-  /** Ask for a run; the nodes say so in the frame of the click. A large one is confirmed first. */
+  /** Requests a run and marks its nodes immediately. The kernel may ask for confirmation of an expensive run. */
   run(targets: string[], nodes: Iterable<string>, isConfirmed = false): void {
     const id = newId()
-    const wanted = [...nodes]
-    this.store.setState(({ runs }) => ({ runs: markRequested(runs, wanted, id) }))
+    const nodeIds = [...nodes]
+    this.store.setState(({ runs }) => ({ runs: markRequested(runs, nodeIds, id) }))
     const message = { type: "run" as const, targets, ...(isConfirmed && { is_confirmed: true }) }
     this.request(message, undefined, 60_000, id).catch((error) => {
       if (!(error instanceof KernelError)) throw error
       this.store.setState(({ runs }) => ({ runs: clearRequested(runs, id) }))
       if (error.facts.code !== "unconfirmed") this.#notifyError(error.facts)
-      else this.store.setState({ panel: { kind: "confirm", targets, nodes: wanted, why: error.facts } })
+      else this.store.setState({ panel: { kind: "confirm", targets, nodes: nodeIds, why: error.facts } })
     })
   }
 
-  /** Ask for something to be done; what goes wrong is said. Answers null where it does. */
+  /** Sends a request; on failure notifies the user and returns null. */
   async requestOrNotify(message: Sendable<ToKernel>): Promise<Reply | null> {
     try {
       return (await this.request(message)).reply
@@ -204,7 +205,7 @@ export class Session {
     if (code !== "closed") this.notify([message, hint].filter(Boolean).join(" "), "bad")
   }
 
-  /** A sentence to the person, for a while. */
+  /** Shows a notice for a few seconds. */
   notify(text: string, tone: "plain" | "bad" = "plain"): void {
     this.store.setState({ notice: { text, tone } })
     clearTimeout(this.#noticeTimer)
@@ -219,7 +220,7 @@ export class Session {
         break
       case "edits": {
         if (message.id !== undefined) this.#sent.delete(message.id)
-        if (this.#pendingSnapshot) break // what the snapshot will hold, or what comes after it in order
+        if (this.#pendingSnapshot) break // the snapshot will include this edit
         const shared = confirmEdits(this.store.getState().shared, message)
         if (shared === "gap") this.#requestSnapshot()
         else this.store.setState({ shared, history: message.history })
@@ -237,7 +238,7 @@ export class Session {
         }
         break
       case "plan":
-        this.#events.flush() // results said by events come before those of the plan
+        this.#events.flush() // results from earlier events come before those of the plan
         if (message.plan.rev < this.store.getState().plan.rev) break
         this.store.setState(({ runs, plan }) => ({
           plan: message.is_partial
@@ -251,8 +252,8 @@ export class Session {
         if (notice) this.notify([notice.message, notice.hint].filter(Boolean).join(" "), "bad")
         if (news) this.notify(news)
         this.store.setState({
-          ...(catalog && { catalog: new Map(catalog.map((one) => [one.name, one])) }),
-          ...(models && { models: new Map(models.map((one) => [one.id, one])) }),
+          ...(catalog && { catalog: new Map(catalog.map((type) => [type.name, type])) }),
+          ...(models && { models: new Map(models.map((model) => [model.id, model])) }),
           ...(tape && { tape }),
           ...(budgets && { budgets }),
           ...(file && { file }),
@@ -260,9 +261,9 @@ export class Session {
         break
       }
       case "reply": {
-        const asked = this.#requests.get(message.id)
-        if (asked) asked({ reply: message, buffers })
-        // A snapshot that the kernel cannot give: asked for again by and by, and said meanwhile.
+        const settle = this.#requests.get(message.id)
+        if (settle) settle({ reply: message, buffers })
+        // The snapshot request failed. It is retried after a delay; show the error meanwhile.
         if (message.error && message.id === this.#pendingSnapshot?.id) this.#notifyError(message.error)
         if (!this.#sent.delete(message.id) || !message.error) break
         this.store.setState(({ shared, runs }) => ({
@@ -275,7 +276,7 @@ export class Session {
   }
 
   #loadSnapshot(snapshot: Snapshot): void {
-    if (snapshot.id !== undefined && snapshot.id !== this.#pendingSnapshot?.id) return // another view's, or an old one
+    if (snapshot.id !== undefined && snapshot.id !== this.#pendingSnapshot?.id) return // for another view, or outdated
     const sentSince = this.#pendingSnapshot?.sentSince ?? new Set<string>()
     if (this.#pendingSnapshot) clearTimeout(this.#pendingSnapshot.timer)
     this.#pendingSnapshot = null
@@ -285,8 +286,8 @@ export class Session {
       isReady: true,
       isDisconnected: false,
       shared: resetToSnapshot(shared, snapshot, sentSince),
-      catalog: new Map(snapshot.catalog.map((one) => [one.name, one])),
-      models: new Map(snapshot.models.map((one) => [one.id, one])),
+      catalog: new Map(snapshot.catalog.map((type) => [type.name, type])),
+      models: new Map(snapshot.models.map((model) => [model.id, model])),
       templates: snapshot.templates,
       plan: snapshot.plan,
       runs: reduceRunEvents(withResults(emptyRuns, snapshot.results), snapshot.live),
@@ -298,7 +299,7 @@ export class Session {
     }))
   }
 
-  /** Ask for a snapshot; again, where the question or its answer is lost. */
+  /** Requests a snapshot, and retries if none arrives. */
   #requestSnapshot(): void {
     if (this.#pendingSnapshot) clearTimeout(this.#pendingSnapshot.timer)
     const sentSince = new Set<string>()

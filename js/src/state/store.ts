@@ -1,4 +1,4 @@
-/** Everything a view knows, in one store; who changes it stands in `session.ts`, who draws it selects narrowly. */
+/** The store of a view. `session.ts` and commands write to it; components select from it. */
 
 import { createStore, type StoreApi } from "zustand/vanilla"
 import type { Model, Template } from "../wire/catalog"
@@ -18,23 +18,23 @@ export interface Point {
   y: number
 }
 
-/** The panel that is open over the canvas; one at a time. */
+/** The open panel. Only one is open at a time. */
 export type Panel =
   | { kind: "palette"; at: Point; loose: LooseEnd | null }
   | { kind: "find" }
   | { kind: "connect"; nodeId: string }
   | { kind: "keys" }
   | { kind: "menu"; at: Point; nodeId: string | null }
-  /** The painter of what a mask port takes. */
+  /** Mask painter for a mask port. */
   | { kind: "mask"; nodeId: string; port: string }
   | { kind: "run" }
   | { kind: "file" }
-  /** A run that the kernel will not begin unasked. */
+  /** Asks to confirm a run that the kernel did not start. */
   | { kind: "confirm"; targets: string[]; nodes: string[]; why: ErrorFacts }
-  /** Source to take into the notebook. */
+  /** Python source to insert into the notebook. */
   | { kind: "source"; title: string; text: string; source: string }
 
-/** An edge that was dropped on empty space: the port it is held by. */
+/** The connected end of an edge that was dropped on empty space. */
 export interface LooseEnd extends LooseEdge {
   nodeId: string
   port: string
@@ -46,9 +46,9 @@ export interface Notice {
 }
 
 export interface CanvasState {
-  /** Whether the first snapshot has come. */
+  /** The first snapshot has arrived. */
   isReady: boolean
-  /** Whether the kernel has stopped answering: the picture stays, a banner says what to do. */
+  /** The kernel does not respond. The canvas stays visible and a banner asks to reconnect. */
   isDisconnected: boolean
   shared: SharedDocument
   catalog: Catalog
@@ -60,31 +60,31 @@ export interface CanvasState {
   budgets: readonly Budget[]
   history: History
   file: FileFacts
-  /** How to ask the Jupyter server for bytes; null: not known yet. */
+  /** How to request bytes from the Jupyter server; null until the first snapshot. */
   bytes: BytesFacts | null
 
-  /** How nodes are laid out in layers; null: not asked for yet, `missing`: it could not be had. */
+  /** The layered layout; null until it is requested, `missing` if loading failed. */
   layering: Layering | "missing" | null
 
-  // What only this view knows.
+  // State of this view only.
   selection: ReadonlySet<string>
   edgeSelection: ReadonlySet<string>
-  /** Where nodes are while they are dragged. */
+  /** Positions of nodes during a drag. */
   dragged: ReadonlyMap<string, Point>
-  /** What it lines up with there. */
+  /** Alignment guides of the drag. */
   guides: readonly Guide[]
   panel: Panel | null
   renaming: string | null
-  /** A node that is to be brought into view. */
+  /** Node to scroll into view. */
   focusTarget: string | null
   notice: Notice | null
-  /** Files on their way into the store. */
+  /** Uploads in progress. */
   uploads: Uploads
-  /** Where a file that is held over the canvas would go; null: none is. */
+  /** Drop target of a file dragged over the canvas; null without a drag. */
   dropTarget: { nodeId: string | null; port: string | null } | null
-  /** What is looked at over the whole canvas; null: nothing. */
+  /** Content of the viewer; null if it is closed. */
   viewing: ViewerState | null
-  /** Results that were chosen to be compared, in that order. */
+  /** Results marked for comparison, in marking order. */
   marked: readonly ResultRef[]
   isTapeOpen: boolean
   isInspectorOpen: boolean

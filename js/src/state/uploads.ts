@@ -1,4 +1,4 @@
-/** Files on their way into the store: where each stands, as a person sees it. Who moves them stands in the bridge. */
+/** State of uploads in progress, for display. The bridge transfers the bytes. */
 
 import type { FileKind, FileTarget } from "./files"
 
@@ -10,9 +10,9 @@ export interface Upload {
   readonly sizeBytes: number
   readonly target: FileTarget
   readonly phase: "waiting" | "reading" | "sending" | "storing" | "failed"
-  /** Of the phase, 0..1; null where nobody says. */
+  /** Progress of the phase, 0 to 1; null if unknown. */
   readonly progress: number | null
-  /** Why it failed and what to do next; null otherwise. */
+  /** Why the upload failed and what to do next; null otherwise. */
   readonly error: string | null
 }
 
@@ -23,11 +23,11 @@ export type UploadStep =
   | { kind: "progress"; fraction: number }
   | { kind: "fail"; problem: string }
 
-/** After a step of one upload. A step that is late - of an upload that is gone or has failed - changes nothing. */
+/** Applies one step. Late steps of a removed or failed upload change nothing. */
 export function reduceUploads(uploads: Uploads, id: string, step: UploadStep): Uploads {
   const upload = uploads.get(id)
   if (!upload) return uploads
-  const next = after(upload, step)
+  const next = nextState(upload, step)
   if (next === upload) return uploads
   const changed = new Map(uploads)
   if (next === null) changed.delete(id)
@@ -35,7 +35,7 @@ export function reduceUploads(uploads: Uploads, id: string, step: UploadStep): U
   return changed
 }
 
-function after(upload: Upload, step: UploadStep): Upload | null {
+function nextState(upload: Upload, step: UploadStep): Upload | null {
   const { phase } = upload
   switch (step.kind) {
     case "end":
@@ -52,14 +52,14 @@ function after(upload: Upload, step: UploadStep): Upload | null {
       return phase === "sending" ? { ...upload, phase: "storing", progress: null } : upload
     case "progress": {
       if (phase !== "reading" && phase !== "sending") return upload
-      // Whole percents: more would draw often and show nothing.
+      // Whole percents: smaller steps would cause renders without a visible change.
       const progress = Math.round(Math.min(1, Math.max(0, step.fraction)) * 100) / 100
       return progress === upload.progress ? upload : { ...upload, progress }
     }
   }
 }
 
-const SAYS = {
+const PHASE_TEXTS = {
   waiting: "waits",
   reading: "reading",
   sending: "uploading",
@@ -69,4 +69,4 @@ const SAYS = {
 
 /** `uploading 42 %` */
 export const phaseText = ({ phase, progress }: Upload): string =>
-  progress === null || phase === "failed" ? SAYS[phase] : `${SAYS[phase]} ${Math.round(progress * 100)} %`
+  progress === null || phase === "failed" ? PHASE_TEXTS[phase] : `${PHASE_TEXTS[phase]} ${Math.round(progress * 100)} %`

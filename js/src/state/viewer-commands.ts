@@ -1,4 +1,4 @@
-/** What a person does to look at results: each a command that mouse, keys and menus share. */
+/** Commands of the viewer, shared by mouse, keyboard and menus. */
 
 import type { DerivedState } from "./derived"
 import type { Session } from "./session"
@@ -25,42 +25,41 @@ export class ViewerCommands {
     return this.session.store.getState()
   }
 
-  /** Look at one result, over the whole canvas. */
+  /** Opens a result in the viewer. */
   open(ref: ResultRef): void {
     if (!this.shown(ref)) return
     this.session.store.setState({ viewing: { refs: [ref], isComparing: false }, panel: null })
   }
 
-  /** Look at what a node gave first; false where it gave nothing yet. */
+  /** Opens a node's first result. Returns false without a result. */
   openNode(nodeId: string): boolean {
     const [first] = nodeResults(this.state, this.derived, nodeId)
     if (first) this.open(first)
-    else this.session.notify("There is no result to look at yet.")
+    else this.session.notify("There is no result to show yet.")
     return first !== undefined
   }
 
-  /** Take a result into the comparison, or out of it. */
+  /** Adds a result to the comparison, or removes it. */
   toggleMark(ref: ResultRef): void {
-    const resolve = this.shown(ref)
-    if (!resolve) return
-    if (resolve.kind !== "image") {
-      this.session.notify("Only pictures can be compared.")
+    const result = this.shown(ref)
+    if (!result) return
+    if (result.kind !== "image") {
+      this.session.notify("Only images can be compared.")
       return
     }
     this.session.store.setState(({ marked }) => ({ marked: toggleMarked(marked, ref) }))
   }
 
-  isMarked = (ref: ResultRef): boolean => this.state.marked.some((one) => isSameRef(one, ref))
+  isMarked = (ref: ResultRef): boolean => this.state.marked.some((mark) => isSameRef(mark, ref))
 
-  /** Compare pictures: those given, else those that are marked. */
+  /** Compares images, by default the marked ones. */
   compare(refs: readonly ResultRef[] = this.state.marked): void {
-    const pictures = refs.filter((ref) => this.shown(ref)?.kind === "image").slice(0, MAX_COMPARED)
-    if (pictures.length < MIN_COMPARED)
-      this.session.notify("Mark two to four pictures to compare: Shift and click, or C.")
-    else this.session.store.setState({ viewing: { refs: pictures, isComparing: true }, panel: null })
+    const images = refs.filter((ref) => this.shown(ref)?.kind === "image").slice(0, MAX_COMPARED)
+    if (images.length < MIN_COMPARED) this.session.notify("Mark two to four images to compare: Shift-click or C.")
+    else this.session.store.setState({ viewing: { refs: images, isComparing: true }, panel: null })
   }
 
-  /** Compare the first results of a node's batch. */
+  /** Compares the first results of a node's batch. */
   compareNode(nodeId: string): void {
     this.compare(nodeResults(this.state, this.derived, nodeId))
   }
@@ -73,19 +72,19 @@ export class ViewerCommands {
     this.session.store.setState({ viewing: null })
   }
 
-  /** The result before or after this one; the row is a ring. */
+  /** Opens the next or previous result. Wraps around. */
   step(shown: ViewedResult, by: number): void {
     const row = siblingResults(this.state, this.derived, shown.ref)
-    const here = row.findIndex((one) => isSameRef(one, shown.ref))
-    const next = row[(here + by + row.length) % row.length]
+    const index = row.findIndex((item) => isSameRef(item, shown.ref))
+    const next = row[(index + by + row.length) % row.length]
     if (next) this.open(next)
   }
 
-  /** From the node's results to the tape, or back. */
+  /** Switches between the node's results and the tape. */
   switchRow(shown: ViewedResult): void {
-    const there = counterpartResult(this.state, this.derived, shown)
-    if (there) this.open(there)
-    else this.session.notify("There is nothing else to look at.")
+    const counterpart = counterpartResult(this.state, this.derived, shown)
+    if (counterpart) this.open(counterpart)
+    else this.session.notify("There is no other result to show.")
   }
 
   shown = (ref: ResultRef): ViewedResult | null => resolveResult(this.state, this.derived, ref)

@@ -1,4 +1,4 @@
-/** What the viewer shows: results by reference, so that it follows a node that runs again. Pure. */
+/** State of the viewer. Refers to results by reference, so that it follows a node that runs again. Pure functions. */
 
 import type { ResultCell, TapeFrame } from "../wire/run"
 import type { CellView } from "./card"
@@ -6,25 +6,25 @@ import type { DerivedState } from "./derived"
 import { gradeInput } from "./grade-input"
 import type { CanvasState } from "./store"
 
-/** A result: the one a node shows at a coordinate, or a frame of the tape. */
+/** Reference to a result: a node's result at a coordinate, or a frame of the tape. */
 export type ResultRef =
   | { readonly kind: "node"; readonly nodeId: string; readonly key: string }
   | { readonly kind: "tape"; readonly frame: TapeFrame }
 
-/** One result to look at, or two to four to compare. */
+/** One result to view, or two to four to compare. */
 export interface ViewerState {
   readonly refs: readonly ResultRef[]
   readonly isComparing: boolean
 }
 
-/** A result with what is said of it. */
+/** A resolved result with its title and label. */
 export interface ViewedResult {
   readonly id: string
   readonly ref: ResultRef
   readonly cell: ResultCell
   readonly kind: "image" | "video" | "audio" | "value"
   readonly title: string
-  /** Its labels on its axes: `seed 7`. */
+  /** Labels on all axes: `seed 7`. */
   readonly label: string
   readonly nodeId: string | null
   readonly generationId: string | null
@@ -44,7 +44,7 @@ export function resultKind(cell: ResultCell): ViewedResult["kind"] {
   return family === "video" || family === "audio" ? family : "image"
 }
 
-/** What a reference stands for now; null where it is gone. */
+/** Resolves a reference; null if the result no longer exists. */
 export function resolveResult(state: CanvasState, derived: DerivedState, ref: ResultRef): ViewedResult | null {
   if (ref.kind === "tape") {
     const { frame } = ref
@@ -61,11 +61,11 @@ export function resolveResult(state: CanvasState, derived: DerivedState, ref: Re
     }
   }
   const card = derived.card(state, ref.nodeId)
-  const view = card?.cells.find((one) => one.key === ref.key)
-  // A grade is seen before the kernel has made it: its input is drawn through it.
+  const view = card?.cells.find((cellView) => cellView.key === ref.key)
+  // A grade is previewed before the kernel has computed it: the viewer grades the input image.
   const cell = view && isViewable(view) ? view.cell : ungraded(state, derived, ref.nodeId, ref.key)
   if (!card || !cell) return null
-  const result = card.facts.results?.find((one) => one.cells.includes(cell))
+  const result = card.facts.results?.find(({ cells }) => cells.includes(cell))
   return {
     id: refId(ref),
     ref,
@@ -79,43 +79,45 @@ export function resolveResult(state: CanvasState, derived: DerivedState, ref: Re
 }
 
 const ungraded = (state: CanvasState, derived: DerivedState, nodeId: string, key: string): ResultCell | null =>
-  gradeInput(state, derived, nodeId)?.cells.find((one) => one.key === key)?.cell ?? null
+  gradeInput(state, derived, nodeId)?.cells.find((input) => input.key === key)?.cell ?? null
 
-/** Whether there is something to look at: not a hole, and more than the preview of a job that goes on. */
+/** Whether the cell has a result that can be opened; false for empty cells and previews. */
 export const isViewable = (view: CellView): view is CellView & { cell: ResultCell } =>
   view.cell !== null && (view.cell.sha256 !== undefined || view.cell.url !== undefined || view.cell.value !== undefined)
 
 const labelOf = (coordinate: readonly (readonly [string, string])[]): string =>
   coordinate.map(([axis, label]) => `${axis} ${label}`).join(" · ")
 
-/** All results of a node that can be looked at, in the order of its axes. */
+/** All viewable results of a node, in axis order. */
 export function nodeResults(state: CanvasState, derived: DerivedState, nodeId: string): ResultRef[] {
   const cells = derived.card(state, nodeId)?.cells ?? []
   return cells.filter(isViewable).map(({ key }) => ({ kind: "node", nodeId, key }))
 }
 
-/** What stands before and after a result: the node's other results, or the tape. */
+/** The results to step through: the node's results, or the tape. */
 export function siblingResults(state: CanvasState, derived: DerivedState, ref: ResultRef): ResultRef[] {
   if (ref.kind === "node") return nodeResults(state, derived, ref.nodeId)
   const frames = state.tape.frames.filter((frame) => frame.cell !== null)
   const row = frames.map((frame): ResultRef => ({ kind: "tape", frame }))
-  return row.some((one) => isSameRef(one, ref)) ? row : [ref, ...row]
+  return row.some((item) => isSameRef(item, ref)) ? row : [ref, ...row]
 }
 
-/** The same result in the other row; else where that row begins. Null where there is none. */
+/** The same result in the other list, else the first one there; null if the other list is empty. */
 export function counterpartResult(state: CanvasState, derived: DerivedState, shown: ViewedResult): ResultRef | null {
   const { ref, generationId } = shown
   if (ref.kind === "node") {
     const frames = state.tape.frames.filter((frame) => frame.cell !== null)
-    const frame = frames.find((one) => one.generation_id === generationId) ?? frames[0]
+    const frame = frames.find((item) => item.generation_id === generationId) ?? frames[0]
     return frame ? { kind: "tape", frame } : null
   }
   const results = nodeResults(state, derived, ref.frame.node_id)
-  return results.find((one) => resolveResult(state, derived, one)?.generationId === generationId) ?? results[0] ?? null
+  return (
+    results.find((item) => resolveResult(state, derived, item)?.generationId === generationId) ?? results[0] ?? null
+  )
 }
 
-/** Marks with one more, or less where it is marked already; more than can be compared push out the oldest. */
+/** Toggles a mark. Beyond the maximum, the oldest mark is removed. */
 export function toggleMarked(marked: readonly ResultRef[], ref: ResultRef): readonly ResultRef[] {
-  const others = marked.filter((one) => !isSameRef(one, ref))
+  const others = marked.filter((mark) => !isSameRef(mark, ref))
   return others.length < marked.length ? others : [...others, ref].slice(-MAX_COMPARED)
 }

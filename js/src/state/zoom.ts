@@ -1,4 +1,4 @@
-/** Where a picture lies while a person zooms and pans: pure, in pixels of the screen. */
+/** Zoom and pan of an image in its cell, in screen pixels. Pure functions. */
 
 import type { Point } from "./store"
 
@@ -7,7 +7,7 @@ export interface Size {
   height: number
 }
 
-/** Corner of the picture in its cell, and how many pixels of the screen one of the picture's takes. */
+/** Position of the image's corner in its cell, and screen pixels per image pixel. */
 export interface PictureTransform extends Point {
   scale: number
 }
@@ -15,10 +15,10 @@ export interface PictureTransform extends Point {
 const MARGIN = 0.96
 const MAX_SCALE = 32
 const MIN_FIT_SCALE = 0.5
-/** This much of the picture, or of the cell, stays in sight. */
+/** Part of the image, or of the cell, that stays visible. */
 const MIN_VISIBLE_PX = 48
 
-/** The whole picture, in the middle. */
+/** Fits the whole image into the cell, centered. */
 export function fitPicture(picture: Size, cell: Size): PictureTransform {
   const scale = MARGIN * Math.min(cell.width / picture.width, cell.height / picture.height)
   return centerPicture(picture, cell, scale)
@@ -30,7 +30,7 @@ export const centerPicture = (picture: Size, cell: Size, scale: number): Picture
   scale,
 })
 
-/** Larger or smaller by a factor, while what is under a point stays there. */
+/** Zooms by a factor around a fixed point. */
 export function zoomAround(
   placed: PictureTransform,
   factor: number,
@@ -38,8 +38,8 @@ export function zoomAround(
   picture: Size,
   cell: Size,
 ): PictureTransform {
-  const least = Math.min(1, fitPicture(picture, cell).scale) * MIN_FIT_SCALE
-  const scale = Math.min(MAX_SCALE, Math.max(least, placed.scale * factor))
+  const minScale = Math.min(1, fitPicture(picture, cell).scale) * MIN_FIT_SCALE
+  const scale = Math.min(MAX_SCALE, Math.max(minScale, placed.scale * factor))
   const by = scale / placed.scale
   return keepVisible({ x: at.x - (at.x - placed.x) * by, y: at.y - (at.y - placed.y) * by, scale }, picture, cell)
 }
@@ -47,11 +47,11 @@ export function zoomAround(
 export const panBy = (placed: PictureTransform, x: number, y: number, picture: Size, cell: Size): PictureTransform =>
   keepVisible({ ...placed, x: placed.x + x, y: placed.y + y }, picture, cell)
 
-/** Nobody loses a picture: some of it stays in its cell. */
+/** Keeps a part of the image inside its cell. */
 function keepVisible(placed: PictureTransform, picture: Size, cell: Size): PictureTransform {
   const fitWithin = (at: number, size: number, room: number) => {
-    const seen = Math.min(MIN_VISIBLE_PX, size)
-    return Math.min(room - seen, Math.max(seen - size, at))
+    const visible = Math.min(MIN_VISIBLE_PX, size)
+    return Math.min(room - visible, Math.max(visible - size, at))
   }
   return {
     ...placed,
@@ -60,7 +60,7 @@ function keepVisible(placed: PictureTransform, picture: Size, cell: Size): Pictu
   }
 }
 
-/** A picture within the frame of the first: as large as it goes, in the middle. */
+/** Fits an image into the frame of the first image, centered. */
 export function within(picture: Size, frame: Size): { x: number; y: number } & Size {
   const scale = Math.min(frame.width / picture.width, frame.height / picture.height)
   const width = picture.width * scale
@@ -68,6 +68,6 @@ export function within(picture: Size, frame: Size): { x: number; y: number } & S
   return { x: (frame.width - width) / 2, y: (frame.height - height) / 2, width, height }
 }
 
-/** Cells for so many pictures side by side. */
+/** Columns and rows for this number of images. */
 export const compareGrid = (count: number): readonly [columns: number, rows: number] =>
   count === 4 ? [2, 2] : [Math.max(1, count), 1]
