@@ -1,4 +1,4 @@
-/** What the kernel says of node types and models, so that every node and form can be drawn without knowing any. */
+/** Node types and models as the kernel sends them. The canvas draws every node and form from these descriptions. */
 
 import type { Json, JsonObject } from "./flow"
 
@@ -7,10 +7,10 @@ export type PortType = "image" | "mask" | "video" | "audio" | "text" | "number" 
 export interface InputPort {
   name: string
   type: PortType
-  /** `no`: the node runs once per cell; `all`, `cells`: it takes a whole batch, and several edges may end here. */
+  /** `no`: the node runs once per cell; `all`, `cells`: the node takes a whole batch, and several edges may end here. */
   collects: "no" | "all" | "cells"
   is_required: boolean
-  /** It has a place in the form; an edge into it replaces the value there. */
+  /** The input has a field in the form. An edge replaces the field's value. */
   is_parameter: boolean
   default: Json
 }
@@ -18,11 +18,11 @@ export interface InputPort {
 export interface OutputPort {
   name: string
   type: PortType
-  /** It adds an axis. */
+  /** The output adds an axis. */
   is_series: boolean
 }
 
-/** The part of JSON schema that pydantic writes for parameters. */
+/** The subset of JSON schema that pydantic writes for parameters. */
 export interface Schema {
   type?: "string" | "integer" | "number" | "boolean" | "array" | "object" | "null"
   title?: string
@@ -35,7 +35,7 @@ export interface Schema {
   exclusiveMinimum?: number
   exclusiveMaximum?: number
   multipleOf?: number
-  /** `color` draws a colour field. */
+  /** `color`: the form shows a color field. */
   format?: string
   items?: Schema
   anyOf?: Schema[]
@@ -48,16 +48,16 @@ export interface NodeType {
   category: string
   summary: string
   kind: "structural" | "local" | "provider"
-  /** What a model must be able to do to be chosen here; null where no model is asked. */
+  /** Task that a model must support to be selectable here; null if the node uses no model. */
   task: string | null
   inputs: InputPort[]
   outputs: OutputPort[]
-  /** Further inputs under any name, of this type. */
+  /** Type of additional inputs with arbitrary names; null: not accepted. */
   extra_inputs: PortType | null
-  /** Outputs under any name, of this type. */
+  /** Type of additional outputs with arbitrary names; null: not produced. */
   extra_outputs: PortType | null
   params_schema: Schema
-  /** Why results of this node can never be found again. */
+  /** Why results of this node are never cached; null if they are. */
   volatile: string | null
 }
 
@@ -70,7 +70,7 @@ export interface ModelParameter {
   description?: string
 }
 
-/** A model as the picker shows it. Money is micro-dollars; an absent price is unknown, never free. */
+/** A model in the picker. Prices are micro-dollars; an absent price is unknown, not free. */
 export interface Model {
   id: string
   provider: string
@@ -80,21 +80,21 @@ export interface Model {
   says_how: string
   parameters: Record<string, ModelParameter>
   is_free: boolean
-  /** What one call costs at its defaults, in words of its rule: `$0.04 an image`. */
+  /** Price of a call with default settings, as text: `$0.04 an image`. */
   price_text: string
   /** ISO date. */
   retires_on: string | null
   successor: string | null
-  /** Whether a key for its provider is present; true where none is needed. */
+  /** An API key for the provider is present, or none is needed. */
   has_key: boolean
 }
 
-/** A flow that can be opened from the empty canvas. */
+/** A template shown on the empty canvas. */
 export interface Template {
   id: string
   title: string
   summary: string
   graph: JsonObject
-  /** Source of a cell that makes its Python node the notebook's own; it runs without, too. */
+  /** Source of a cell that defines the template's Python node in the notebook. The template also runs without it. */
   cell?: string
 }

@@ -1,19 +1,19 @@
 /**
- * The flow document as it travels: React Flow's shape for nodes and edges, and edits as data.
+ * The flow document in messages: nodes and edges in React Flow's format, and edits as data.
  *
- * Keys are snake_case; React Flow's own (`sourceHandle`, `targetHandle`) keep their names. Unknown fields travel along
- * untouched, so a view of an older version never loses what a newer kernel wrote.
+ * Keys are snake_case, except React Flow's own (`sourceHandle`, `targetHandle`). Unknown fields are preserved, so that
+ * an older view never loses what a newer kernel wrote.
  */
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 export type JsonObject = { [key: string]: Json }
 
-/** What a node is: the part that decides what is computed. Fields at their default are left out. */
+/** The part of a node that determines its result. Fields with default values are omitted. */
 export interface NodeData {
   params?: JsonObject
   take?: number
   is_muted?: boolean
-  /** Id of a generation whose outputs the node keeps showing. */
+  /** Id of the generation that the node is locked to. */
   locked?: string | null
   [unknown: string]: Json | undefined
 }
@@ -25,13 +25,13 @@ export interface WireNode {
   width?: number
   height?: number
   data: NodeData
-  /** How it looks beyond place and size: title, colour, and fields this version does not know. */
+  /** Appearance besides position and size: title, color, and fields unknown to this version. */
   look?: JsonObject
-  /** It has no position yet: a layout places it. */
+  /** The node has no stored position; the layout assigns one. */
   is_unplaced?: boolean
 }
 
-/** Output port -> input port. Order matters where several end in one collecting port. */
+/** An edge from an output port to an input port. Order matters for edges into the same collecting port. */
 export interface WireEdge {
   id?: string
   source: string
@@ -47,7 +47,7 @@ export interface WireGraph {
   layout: WireLayout
 }
 
-/** What belongs to the canvas as a whole. */
+/** Layout data of the whole canvas. */
 export interface WireLayout {
   groups?: JsonObject[]
   comments?: JsonObject[]
@@ -55,7 +55,7 @@ export interface WireLayout {
   [unknown: string]: Json | undefined
 }
 
-/** A flow: its graph, and what travels beside it. */
+/** A flow: its graph and metadata. */
 export interface WireFlow {
   id: string
   name: string
@@ -63,13 +63,13 @@ export interface WireFlow {
   graph: WireGraph
 }
 
-/** A whole node inside an edit: the document's own form, id and type beside the data. */
+/** A complete node inside an edit: id, type and data in one object. */
 export interface EditNode extends NodeData {
   id: string
   type: string
 }
 
-/** How a node looks, in canvas pixels. */
+/** Appearance of a node, in canvas pixels. */
 export interface EditLook {
   x?: number
   y?: number
@@ -80,7 +80,7 @@ export interface EditLook {
   [unknown: string]: Json | undefined
 }
 
-/** Where an inverse puts something back among its siblings; absent: at the end. */
+/** Index at which an inverse edit reinserts an item; absent: at the end. */
 type Place = number | null
 
 export type Edit =

@@ -1,35 +1,36 @@
 /**
- * Every message between kernel and view, both ways. Custom messages of one widget; JSON, plus binary buffers for media
- * where no server extension answers.
+ * All messages between kernel and view, in both directions. They are custom messages of one widget: JSON, plus binary
+ * buffers for media if no server extension is available.
  *
- * The rules
- * - The kernel is the truth. A view shows its own edits at once and lays them anew over whatever the kernel says.
- * - `rev` counts changes of the document, `seq` counts `events` messages; both rise by one. A view that meets a gap
- *   asks for one `snapshot` and waits; what is older than that snapshot is passed over.
- * - Every message of a view with an `id` gets a `reply` with it, or a broadcast that carries it; failure included.
- * - `edits` are applied in the order of arrival, all of a message or none, and broadcast to all views, the sender too,
- *   under its `client_id` as `origin` and its `id`. Undo belongs to the document: one history for all views.
- * - At most one `events` message per 33 ms.
+ * Rules
+ * - The kernel holds the authoritative document. A view applies its own edits optimistically and reapplies them after
+ *   each change from the kernel.
+ * - `rev` counts changes of the document, `seq` counts `events` messages; both increase by one. A view that detects a gap
+ *   requests one `snapshot` and ignores anything older than it.
+ * - Every message with an `id` gets a `reply` with that id, or a broadcast that carries it, also on failure.
+ * - `edits` are applied in order of arrival, all of a message or none. They are broadcast to all views, including the
+ *   sender, with its `client_id` as `origin` and its `id`. Undo history belongs to the document, not to a view.
+ * - The kernel sends at most one `events` message per 33 ms.
  */
 
 import type { Model, NodeType, Template } from "./catalog"
 import type { Edit, JsonObject, WireFlow } from "./flow"
 import type { Budget, Coordinate, ErrorFacts, JobResult, Plan, RunEvent, Tape } from "./run"
 
-/** Everything a view needs to begin, or to begin again. */
+/** The full state that a view needs to start or restart. */
 export interface Snapshot {
   type: "snapshot"
-  /** Id of the `ask` it answers: all edits that the view sent before asking are in here, or were refused. */
+  /** Id of the `ask` message. The snapshot includes all edits that the view sent before it, except refused ones. */
   id?: string
   rev: number
-  /** Events up to this one are in here already. */
+  /** Events up to this number are included. */
   seq: number
   flow: WireFlow
   catalog: NodeType[]
   models: Model[]
   plan: Plan
   results: Record<string, JobResult[]>
-  /** Events of the run that goes on, enough to show how it stands; empty when nothing runs. */
+  /** Events that reproduce the state of the active run; empty if nothing runs. */
   live: RunEvent[]
   tape: Tape
   budgets: Budget[]
@@ -39,26 +40,26 @@ export interface Snapshot {
   bytes: BytesFacts
 }
 
-/** How the document stands against its file. */
+/** State of the document's file. */
 export interface FileFacts {
-  /** As the person gave it; null: it has no file yet. */
+  /** The path as the user passed it; null if the flow has no file. */
   path: string | null
-  /** When it was last written; null: never. */
+  /** Time of the last write; null if never written. */
   saved_at_us: number | null
-  /** Somebody else changed it on disk since: nothing is written until the person has chosen. */
+  /** Another process changed the file. Saving stops until the user resolves the conflict. */
   is_conflicting: boolean
-  /** Why it could not be written; it is tried again until it can. */
+  /** Why the last write failed. The kernel retries until it succeeds. */
   error?: ErrorFacts
 }
 
 /**
- * How to find out whether bytes can be had from the Jupyter server: `GET <base>/fusionflow/probe?nonce=<nonce>` answers
- * `{"answer": <answer>}` there. Where it does not, bytes come as binary buffers from the kernel (`media`, `upload`).
+ * How to test whether the Jupyter server can serve bytes: `GET <base>/fusionflow/probe?nonce=<nonce>` returns
+ * `{"answer": <answer>}`. If it does not, the kernel sends bytes as binary buffers (`media`, `upload`).
  */
 export interface BytesFacts {
   nonce: string
   answer: string
-  /** Files go straight into a bucket; absent: they do not. */
+  /** Files are uploaded directly to a bucket. */
   has_bucket?: boolean
 }
 
@@ -72,30 +73,30 @@ export interface EditsBroadcast {
   rev: number
   /** Client id of the view that sent them, or `python`, `undo`, `redo`. */
   origin: string
-  /** Id of the message they came in, where they came from a view. */
+  /** Id of the view's message that contained the edits. */
   id?: string
   edits: Edit[]
   history: History
 }
 
-/** Pictures in the making come along as buffers (`preview` of an event). */
+/** Preview images are sent as buffers (`preview` of an event). */
 export interface RunEventsBroadcast {
   type: "events"
   seq: number
   events: RunEvent[]
 }
 
-/** After edits and at the end of jobs, when planning is done; for the newest revision only. */
+/** Sent when planning completes after edits or jobs, for the latest revision only. */
 export interface PlanMessage {
   type: "plan"
   plan: Plan
-  /** Only nodes that differ from before are named; those that the document no longer has are forgotten. */
+  /** `nodes` contains only nodes whose plan changed. */
   is_partial?: boolean
-  /** Results of nodes whose results changed without a run (an undo, a cached key); absent: as they were. */
+  /** Results that changed without a run (an undo, a cached key). */
   results?: Record<string, JobResult[]>
 }
 
-/** Small things that change now and then; absent fields are as they were. */
+/** Updates of smaller parts of the state; absent fields are unchanged. */
 export interface Facts {
   type: "facts"
   catalog?: NodeType[]
@@ -103,16 +104,16 @@ export interface Facts {
   tape?: Tape
   budgets?: Budget[]
   file?: FileFacts
-  /** Something went wrong that nobody asked for: said to every view. */
+  /** An error outside of any request, shown in every view. */
   notice?: ErrorFacts
-  /** Something goes on by itself (calls of a dead kernel come home): said to every view. */
+  /** Information to show in every view, such as resumed calls of an earlier kernel. */
   news?: string
 }
 
 export interface Reply {
   type: "reply"
   id: string
-  /** `gone`: an edit met a node that is no more. */
+  /** `gone`: the edit refers to a node that no longer exists. */
   error?: ErrorFacts
   run_id?: string
   [more: string]: unknown
@@ -127,67 +128,67 @@ export type ToKernel =
       client_id: string
       base_rev: number
       edits: Edit[]
-      /** Steps of one gesture (a slider being dragged) are undone together. */
+      /** Edits of one gesture (a slider drag) form one undo step. */
       gesture?: string
     }
   | { type: "undo" | "redo"; id: string; client_id: string }
-  /** `targets`: node ids; empty means all. "Again" is an edit of takes and seeds before it. */
-  /** A large run is answered with the error code `unconfirmed` and its price; `is_confirmed` is the person's yes. */
+  /** `targets`: node ids; empty means all nodes. A rerun is preceded by an edit of takes and seeds. */
+  /** An expensive run gets the error `unconfirmed` with its price; `is_confirmed` is the user's confirmation. */
   | { type: "run"; id: string; targets: string[]; is_confirmed?: boolean }
-  /** Everything, one node, or (`branch`) a node and all below it. */
+  /** Cancels all jobs, those of a node, or (`branch`) those of a node and all nodes downstream. */
   | { type: "cancel"; id: string; node_id?: string; branch?: boolean }
   | { type: "ask"; id: string; what: "snapshot" }
-  /** The filmstrip of this flow or of all: `{tape}`. `before`: frames older than this generation. */
+  /** The tape of this flow or of all flows: `{tape}`. `before`: frames older than this generation. */
   | { type: "ask"; id: string; what: "tape"; of: "flow" | "all"; before?: string }
-  /** How a generation was made: `{generation}`. */
+  /** The recorded inputs and settings of a generation: `{generation}`. */
   | { type: "ask"; id: string; what: "generation"; generation_id: string }
-  /** The module that lays nodes out in layers (`layering.js`), in one buffer. */
+  /** The module with the layered layout (`layering.js`), in one buffer. */
   | { type: "ask"; id: string; what: "layering" }
-  /** Python that rebuilds the flow: `{python}`. */
+  /** Python source that rebuilds the flow: `{python}`. */
   | { type: "ask"; id: string; what: "python" }
-  /** New addresses, where old ones have expired: `{urls: {sha256: {url, preview_url}}}`. */
+  /** New URLs after expiry: `{urls: {sha256: {url, preview_url}}}`. */
   | { type: "sign"; id: string; sha256: string[] }
-  /** Bytes of a result where the server gives none: `{media_type}` and one buffer. */
+  /** Bytes of a result if no server can serve them: `{media_type}` and one buffer. */
   | { type: "media"; id: string; sha256: string; use: "asset" | "preview" }
   /**
-   * Where to PUT these very bytes: `{url, headers, media_type}`. The first of them come in a buffer: they tell the type.
-   * `headers`: what a bucket's signature pins; null: the type alone. `via: "server"`: past the bucket.
+   * Returns the URL to PUT these bytes to: `{url, headers, media_type}`. A buffer with the first bytes identifies the type.
+   * `headers`: headers pinned by a bucket's signature; null: only the content type. `via: "server"`: bypass the bucket.
    */
   | { type: "place_upload"; id: string; sha256: string; media_type: string; size_bytes: number; via?: "server" }
-  /** They are there: `{asset}`, for a file node. What the page knows of them comes along, a small WebP in a buffer. */
+  /** Confirms a finished PUT: `{asset}`, for a file node. Carries the facts read by the page and a WebP preview buffer. */
   | ({ type: "confirm_upload"; id: string; sha256: string; media_type: string; size_bytes: number } & MediaFacts)
-  /** Bytes for the store where the server takes none, in one buffer: `{asset}`. */
+  /** Uploads bytes through the kernel if no server accepts them, in one buffer: `{asset}`. */
   | { type: "upload"; id: string; media_type: string }
-  /** A result as a file with its recipe inside: `{name, media_type}` and one buffer, or `{url}` where it is large. */
+  /** A result as a file with embedded recipe: `{name, media_type}` and one buffer, or `{url}` if it is large. */
   | { type: "download"; id: string; sha256: string; node_id?: string; coordinate?: Coordinate }
-  /** Write the file now; on a conflict: read what is on disk, write over it, or write a copy beside it. */
+  /** Saves now. On a conflict: reload the file, overwrite it, or save a copy next to it. */
   | { type: "save"; id: string; how: "save" | "reload" | "keep_mine" | "copy" }
-  /** Place again how a generation was made. */
+  /** Restores the nodes that produced a generation. */
   | { type: "restore"; id: string; generation_id: string; position: { x: number; y: number } }
-  /** The source of a cell that asks the tape: `{source}`. */
+  /** Source of a cell that queries the tape: `{source}`. */
   | { type: "ask_in_sql"; id: string }
 
-/** What a page finds out of a file by showing it; null where it cannot. */
+/** Media facts that the page reads by decoding a file; null if unknown. */
 export interface MediaFacts {
   width: number | null
   height: number | null
   duration_s: number | null
 }
 
-/** A two-way pipe of messages, whatever is at the other end. */
+/** A bidirectional message channel. */
 export interface Channel {
-  /** Throws where there is nobody to send to: the kernel was restarted. */
+  /** Throws if the channel is closed, as after a kernel restart. */
   send(message: ToKernel, buffers?: ArrayBuffer[]): void
-  /** Hear that the kernel went or came, where somebody can tell; returns how to stop. */
+  /** Subscribes to connection changes of the kernel, if supported. Returns the unsubscribe function. */
   onLineChange?(listener: () => void): () => void
-  /** Hear messages; returns how to stop. */
+  /** Subscribes to messages. Returns the unsubscribe function. */
   listen(listener: (message: FromKernel, buffers: DataView[]) => void): () => void
 }
 
-/** A new id for a message or a client; unique enough within one document. */
+/** Creates an id for a message or client, unique within a document. */
 export const newId = (): string => Math.random().toString(36).slice(2, 12)
 
-/** Whether something that came over the wire is one of our messages; others are passed over. */
+/** Whether a custom message belongs to this protocol. */
 export function isFromKernel(message: unknown): message is FromKernel {
   const type = (message as JsonObject | null)?.type
   return typeof type === "string" && ["snapshot", "edits", "events", "plan", "facts", "reply"].includes(type)

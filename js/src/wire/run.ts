@@ -1,4 +1,4 @@
-/** What the kernel says of plans, runs and results. Money is integer micro-dollars, times are UTC microseconds. */
+/** Plans, runs and results as the kernel sends them. Money is integer micro-dollars, times are UTC microseconds. */
 
 import type { Json } from "./flow"
 
@@ -21,7 +21,7 @@ export type JobState =
 
 export type PlanState = "fresh" | "stale" | "pending" | "lost" | "invalid"
 
-/** Why a node would run. With `field`, a difference that is drawn as one: old -> new. */
+/** Why a node would run. With `field`, the UI shows a diff of `old` and `new`. */
 export interface Reason {
   text: string
   field?: string
@@ -32,89 +32,89 @@ export interface Reason {
 export interface NodePlan {
   state: PlanState
   reasons?: Reason[]
-  /** What to know before a run: settings that are left out, a model that ends soon. */
+  /** Problems to know before a run: ignored settings, a model that retires soon. */
   warnings?: string[]
-  /** Of exactly what would run at this node; pending work counts in `high` alone. */
+  /** Cost of the jobs that would run at this node. Pending work counts in `high` only. */
   low_micro_usd?: number
   high_micro_usd?: number
-  /** Jobs that would run; null while the length of a batch is not known. */
+  /** Number of jobs that would run; null while the size of a batch is unknown. */
   jobs?: number | null
-  /** Axes of what the node gives, with their labels. */
+  /** Axes of the node's output, with their labels. */
   axes?: { name: string; labels: string[] }[]
 }
 
 export interface Plan {
-  /** The revision of the document that was planned. */
+  /** Revision of the planned document. */
   rev: number
   nodes: Record<string, NodePlan>
-  /** Models without a price rule: a run asks for an allowance. */
+  /** Models without a price rule. A run requires an allowance for them. */
   unpriced: string[]
 }
 
 export interface ErrorFacts {
   code: string
   message: string
-  /** What to do next. */
+  /** What the user can do. */
   hint?: string
   node_id?: string
 }
 
-/** One thing that a port gave at one coordinate. Media have URLs; nothing large ever travels here. */
+/** One output of a port at one coordinate. Media are referenced by URL, never embedded. */
 export interface ResultCell {
   port: string
   coordinate: Coordinate
   media_type?: string
   sha256?: string
-  /** Relative to the server's base URL, signed, for some hours; absent where nothing can serve it. */
+  /** Signed URL relative to the server's base URL, valid for some hours; absent if no server can serve it. */
   url?: string
-  /** A small still: of a video its poster, of a picture a thumbnail. */
+  /** Thumbnail of an image, or poster frame of a video. */
   preview_url?: string
   width?: number | null
   height?: number | null
   duration_s?: number | null
   size_bytes?: number
-  /** Loudness of a sound, 0..1, evenly spaced. */
+  /** Evenly spaced peaks of an audio file, 0 to 1. */
   peaks?: number[]
-  /** Set where it is a value instead of media. */
+  /** Set if the result is a plain value. */
   value?: Json
 }
 
-/** How a job of a node stands: what the node shows when nothing runs. */
+/** Stored result of a job, shown while nothing runs. */
 export interface JobResult {
   coordinate: Coordinate
   state: JobState
   cells: ResultCell[]
   generation_id?: string | null
   cost_micro_usd?: number
-  /** False: the cost is the table's; the service has not said what it charged. */
+  /** False if the cost comes from the price table because the service reported none. */
   cost_is_exact?: boolean
   elapsed_s?: number | null
   finished_at_us?: number | null
-  /** Made by a model of this provider, or `local`. */
+  /** Provider of the model, or `local`. */
   provider?: string | null
-  /** The model that made it, where a fallback stood in for the asked one, and whether it is known to be the same. */
+  /** The fallback model that produced the result, and whether it is the same model at another provider. */
   served_by?: string
   is_same_model?: boolean
   error?: ErrorFacts | null
 }
 
-/** Since when a service works on a call, and how long that usually takes. */
+/** When the service started a call, and the usual duration of such calls. */
 export interface Expected {
   since_us: number
   typical_s: number
 }
 
-/** One thing that happened. Fields at their default are left out. */
+/** A run event. Fields with default values are omitted. */
 export interface RunEvent {
   kind: "run-start" | "job-start" | "job-progress" | "job-end" | "run-end"
   run_id: string
   node_id?: string
   coordinate?: Coordinate
-  /** Job state, or the run's status. */
+  /** State of the job or of the run. */
   state?: string
-  /** Fraction of real work done, 0..1; null where nobody says. An estimate is never in here. */
+  /** Reported progress, 0 to 1; null if the service reports none. Never an estimate. */
   progress?: number | null
-  /** What an estimate is made of, while the service itself says nothing. */
+  /** Input of the progress estimate while the service reports no progress. */
   expected?: Expected
   queue_position?: number | null
   waits_for?: string
@@ -122,17 +122,17 @@ export interface RunEvent {
   cost_micro_usd?: number
   generation_id?: string | null
   error?: ErrorFacts | null
-  /** A picture in the making: which buffer of the message holds it (WebP). Nobody keeps it. */
+  /** Index of the message buffer with a preview image (WebP). Previews are not stored. */
   preview?: number
-  /** Where the page has put it. */
+  /** Object URL of the preview, set by the page. */
   preview_url?: string
-  /** At `job-end`: the whole result, so that the view need not ask. */
+  /** At `job-end`: the complete result. */
   result?: JobResult
   /** At `run-start`: nodes of the run. */
   scope?: string[]
 }
 
-/** How a generation was made, as it was at that moment. */
+/** Recorded facts of a generation. */
 export interface GenerationFacts {
   generation_id: string
   node_id: string
@@ -153,7 +153,7 @@ export interface GenerationFacts {
   flow_name: string | null
   error: ErrorFacts | null
   cells: ResultCell[]
-  /** What it was made of: earlier generations and files, by port. */
+  /** Inputs by port: earlier generations and files. */
   inputs: {
     port: string
     index: number
@@ -163,7 +163,7 @@ export interface GenerationFacts {
   }[]
 }
 
-/** A frame of the filmstrip. */
+/** A frame of the tape. */
 export interface TapeFrame {
   generation_id: string
   node_id: string
@@ -172,9 +172,9 @@ export interface TapeFrame {
   state: JobState
   cell: ResultCell | null
   cost_micro_usd: number
-  /** False: the cost is the table's. */
+  /** False if the cost comes from the price table. */
   cost_is_exact?: boolean
-  /** A hit: nothing was made for it. */
+  /** A cache hit: no call was made. */
   is_cached?: boolean
   finished_at_us: number
 }
@@ -186,9 +186,9 @@ export interface Tape {
   cost_micro_usd: number
 }
 
-/** A cap and what of it is gone, reservations included. */
+/** A budget cap and its use, reservations included. */
 export interface Budget {
-  /** `today`, `this month`, `project`, or `a run`, of which nothing is spent yet. */
+  /** `today`, `this month`, `project`, or `a run`, which has no spending yet. */
   label: string
   spent_micro_usd: number
   cap_micro_usd: number

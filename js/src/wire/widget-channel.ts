@@ -1,8 +1,8 @@
-/** The channel of an anywidget model. */
+/** Channel over an anywidget model. */
 
 import { type Channel, isFromKernel } from "./messages"
 
-/** The part of anywidget's model that we use. */
+/** The parts of the anywidget model in use. */
 export interface WidgetModel {
   get(name: string): unknown
   send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void
@@ -12,18 +12,18 @@ export interface WidgetModel {
   off(event: typeof LINE_CHANGED, callback: () => void): void
 }
 
-/** What the widget manager says of every model when its kernel goes away, as by a restart. */
+/** Event of the widget manager when the kernel of a model disconnects, as on restart. */
 const LINE_CHANGED = "comm_live_update"
 
 export function widgetChannel(model: WidgetModel): Channel {
   return {
     send: (message, buffers) => model.send(message, undefined, buffers),
     listen(listener) {
-      const hear = (message: unknown, buffers: DataView[]) => {
+      const onMessage = (message: unknown, buffers: DataView[]) => {
         if (isFromKernel(message)) listener(message, buffers)
       }
-      model.on("msg:custom", hear)
-      return () => model.off("msg:custom", hear)
+      model.on("msg:custom", onMessage)
+      return () => model.off("msg:custom", onMessage)
     },
     onLineChange(listener) {
       model.on(LINE_CHANGED, listener)
