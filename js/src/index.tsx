@@ -1,4 +1,4 @@
-/** The widget: one session and one drawing per view, and nothing left behind by either. */
+/** Entry point of the widget. Each view has its own session and React root, and cleans up both. */
 
 import { ReactFlowProvider } from "@xyflow/react"
 import "@xyflow/react/dist/base.css"
@@ -11,13 +11,13 @@ import "./styles/canvas.css"
 import type { Channel } from "./wire/messages"
 import { type WidgetModel, widgetChannel } from "./wire/widget-channel"
 
-/** Draw a canvas into an element; returns how to take it away. */
+/** Renders a canvas into an element; returns the cleanup function. */
 export function mountCanvas(element: HTMLElement, bridge: Bridge, height = "640px"): () => void {
   const holder = document.createElement("div")
   holder.className = `ff-holder is-${detectTheme()}`
   holder.style.height = height
   element.append(holder)
-  const unwatch = watchTheme((theme) => {
+  const stopWatching = watchTheme((theme) => {
     holder.className = `ff-holder is-${theme}`
   })
   const root = createRoot(holder)
@@ -29,24 +29,24 @@ export function mountCanvas(element: HTMLElement, bridge: Bridge, height = "640p
     </BridgeContext.Provider>,
   )
   return () => {
-    unwatch()
+    stopWatching()
     root.unmount()
     holder.remove()
   }
 }
 
-/** A bridge over any channel: the widget's, or the dev page's. */
+/** Creates a bridge over any channel, such as the dev page's fake kernel. */
 export const createBridgeOver = (channel: Channel): Bridge => createBridge(channel)
 
-/** anywidget calls `render` once per view; each has a session of its own, so that what one selects is not the other's. */
+/** anywidget calls `render` once per view. Each view has its own session, so that selections are independent. */
 export default {
   render({ model, el }: { model: WidgetModel; el: HTMLElement }) {
     const bridge = createBridge(widgetChannel(model))
-    const unhide = hideStaticImage(String(model.get("snapshot_id") ?? ""))
+    const showStaticImage = hideStaticImage(String(model.get("snapshot_id") ?? ""))
     const remove = mountCanvas(el, bridge, String(model.get("height") ?? "640px"))
     return () => {
       remove()
-      unhide()
+      showStaticImage()
       closeBridge(bridge)
     }
   },

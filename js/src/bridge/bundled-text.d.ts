@@ -1,4 +1,4 @@
-/** A module bundled by itself, as text; `build.mjs` does it. */
+/** A module bundled separately and imported as text; see `build.mjs`. */
 declare module "bundled-text:*" {
   const text: string
   export default text

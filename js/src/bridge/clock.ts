@@ -1,4 +1,4 @@
-/** One clock for everything that shows passing time; it stands still where nobody looks. */
+/** One shared clock for all components that show elapsed time; stops without subscribers. */
 
 import { useSyncExternalStore } from "react"
 
@@ -7,11 +7,11 @@ const listeners = new Set<() => void>()
 let now = Date.now()
 let timer: ReturnType<typeof setInterval> | undefined
 
-function listen(listener: () => void): () => void {
+function subscribe(listener: () => void): () => void {
   listeners.add(listener)
   timer ??= setInterval(() => {
     now = Date.now()
-    for (const one of listeners) one()
+    for (const notify of listeners) notify()
   }, TICK_MS)
   return () => {
     listeners.delete(listener)
@@ -21,5 +21,5 @@ function listen(listener: () => void): () => void {
   }
 }
 
-/** Milliseconds since the epoch, ten times a second. */
-export const useNow = (): number => useSyncExternalStore(listen, () => now)
+/** Current time in milliseconds since the epoch, updated ten times a second. */
+export const useNow = (): number => useSyncExternalStore(subscribe, () => now)

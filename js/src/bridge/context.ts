@@ -1,4 +1,4 @@
-/** How components reach the state: one context per canvas, narrow selectors, nothing global. */
+/** React context of a canvas: gives components access to the store and commands. */
 
 import type { ReactFlowInstance } from "@xyflow/react"
 import { createContext, useContext } from "react"
@@ -18,13 +18,13 @@ export interface Bridge {
   derived: DerivedState
   editing: Editing
   viewer: ViewerCommands
-  /** Where the bytes of results come from. */
+  /** Resolves the bytes of results. */
   bytes: MediaBytes
-  /** How files of a person's own come into the store. */
+  /** Uploads the user's files. */
   uploader: Uploader
-  /** The element that holds this canvas; panels that must not be cut by it are drawn here. */
+  /** Root element of the canvas; the viewer and other overlays render into it. */
   root: { current: HTMLElement | null }
-  /** React Flow's own controls: viewport and coordinates. */
+  /** The React Flow instance: viewport and coordinates. */
   flow: { current: ReactFlowInstance | null }
 }
 
@@ -46,7 +46,7 @@ export function createBridge(channel: Channel): Bridge {
   }
 }
 
-/** Leave nothing behind of a bridge. */
+/** Closes everything that `createBridge` opened. */
 export function closeBridge({ session, bytes, uploader }: Bridge): void {
   uploader.close()
   bytes.close()
@@ -57,16 +57,16 @@ export const BridgeContext = createContext<Bridge | null>(null)
 
 export function useBridge(): Bridge {
   const bridge = useContext(BridgeContext)
-  if (!bridge) throw new Error("A part of the canvas stands outside of it.")
+  if (!bridge) throw new Error("useBridge must be used inside a BridgeContext provider.")
   return bridge
 }
 
-/** A part of the state; the component draws again only when that part changes. */
+/** Selects a part of the state; the component re-renders only when that part changes. */
 export function useCanvas<T>(selector: (state: CanvasState) => T): T {
   return useStore(useBridge().store, selector)
 }
 
-/** Everything about one node; null where it is gone. */
+/** All data of one node's card; null if the node does not exist. */
 export function useCard(id: string): CardData | null {
   const { store, derived } = useBridge()
   return useStore(store, (state) => derived.card(state, id))

@@ -1,6 +1,6 @@
 /**
- * The sha256 of a file, a slice at a time. Bundled by itself as text, so that a worker can begin from it: under anywidget
- * nothing relative can be loaded. Where workers are refused the page imports the same text and calls `digest`.
+ * Computes the sha256 of a file in slices. Bundled separately as text and started from it, because anywidget cannot load
+ * relative modules. If workers are blocked, the page imports the same text and calls `digest`.
  */
 
 import { sha256 } from "@noble/hashes/sha2.js"
@@ -9,9 +9,9 @@ const SLICE_BYTES = 4 << 20
 
 export async function digest(file: Blob, onProgress: (fraction: number) => void): Promise<string> {
   const hash = sha256.create()
-  for (let at = 0; at < file.size; at += SLICE_BYTES) {
-    hash.update(new Uint8Array(await file.slice(at, at + SLICE_BYTES).arrayBuffer()))
-    onProgress(Math.min(1, (at + SLICE_BYTES) / file.size))
+  for (let offset = 0; offset < file.size; offset += SLICE_BYTES) {
+    hash.update(new Uint8Array(await file.slice(offset, offset + SLICE_BYTES).arrayBuffer()))
+    onProgress(Math.min(1, (offset + SLICE_BYTES) / file.size))
   }
   return [...hash.digest()].map((byte) => byte.toString(16).padStart(2, "0")).join("")
 }

@@ -1,24 +1,24 @@
-/** The sha256 of a file, off the main thread where the page allows it. */
+/** Computes the sha256 of a file, in a worker if the page allows it. */
 
 import workerText from "bundled-text:./digest-worker.ts"
 
-type Told = { progress?: number; sha256?: string; problem?: string }
+type WorkerMessage = { progress?: number; sha256?: string; problem?: string }
 
-/** The file could not be read: it was moved, changed, or is not allowed to be read. */
+/** The file could not be read: it was moved, changed, or access is denied. */
 export class FileUnreadableError extends Error {}
-/** This page allows neither a worker nor a module of its own: whoever takes bytes without a digest may have them. */
+/** The page blocks workers and blob modules. Upload through the kernel, which computes the digest itself. */
 export class DigestUnavailableError extends Error {}
 
-const BEGINS_MS = 3000
+const START_TIMEOUT_MS = 3000
 
-let address: string | null = null
-const addressOfText = (): string => {
-  address ??= URL.createObjectURL(new Blob([workerText], { type: "text/javascript" }))
-  return address
+let moduleUrl: string | null = null
+const getModuleUrl = (): string => {
+  moduleUrl ??= URL.createObjectURL(new Blob([workerText], { type: "text/javascript" }))
+  return moduleUrl
 }
 
 /**
- * 64 hex digits. `onProgress` hears fractions, 0..1.
+ * Returns 64 hex digits. `onProgress` receives fractions, 0 to 1.
  *
  * Rejects with `FileUnreadableError`, `DigestUnavailableError`, or the signal's reason.
  */
@@ -28,11 +28,11 @@ export async function sha256Of(
   signal: AbortSignal,
 ): Promise<string> {
   signal.throwIfAborted()
-  const found = await inWorker(file, onProgress, signal)
-  if (found !== null) return found
-  const { digest } = await onPage()
+  const sha256 = await digestInWorker(file, onProgress, signal)
+  if (sha256 !== null) return sha256
+  const module = await importOnPage()
   try {
-    return await digest(file, (fraction) => {
+    return await module.digest(file, (fraction) => {
       signal.throwIfAborted()
       onProgress(fraction)
     })
@@ -42,38 +42,42 @@ export async function sha256Of(
   }
 }
 
-async function onPage(): Promise<typeof import("./digest-worker")> {
+async function importOnPage(): Promise<typeof import("./digest-worker")> {
   try {
-    return await import(/* @vite-ignore */ addressOfText())
+    return await import(/* @vite-ignore */ getModuleUrl())
   } catch {
-    throw new DigestUnavailableError() // a policy of the page; whatever the browser calls it, the way on is the same
+    throw new DigestUnavailableError() // blocked by a page policy; browsers throw different errors
   }
 }
 
-/** Null where workers are refused: some pages forbid them with an error, some by saying nothing. */
-function inWorker(file: Blob, onProgress: (fraction: number) => void, signal: AbortSignal): Promise<string | null> {
+/** Resolves to null if workers are blocked: some pages throw, on others the worker never responds. */
+function digestInWorker(
+  file: Blob,
+  onProgress: (fraction: number) => void,
+  signal: AbortSignal,
+): Promise<string | null> {
   return new Promise((resolve, reject) => {
     let worker: Worker
     try {
-      worker = new Worker(addressOfText(), { type: "module" })
+      worker = new Worker(getModuleUrl(), { type: "module" })
     } catch {
-      resolve(null) // as above
+      resolve(null) // blocked by a page policy
       return
     }
-    const timer = setTimeout(() => end(() => resolve(null)), BEGINS_MS)
+    const timer = setTimeout(() => end(() => resolve(null)), START_TIMEOUT_MS)
     const stop = () => end(() => reject(signal.reason))
-    const end = (tell: () => void) => {
+    const end = (settle: () => void) => {
       clearTimeout(timer)
       signal.removeEventListener("abort", stop)
       worker.terminate()
-      tell()
+      settle()
     }
     signal.addEventListener("abort", stop)
     worker.onerror = (event) => {
       event.preventDefault()
       end(() => resolve(null))
     }
-    worker.onmessage = ({ data }: MessageEvent<Told>) => {
+    worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => {
       clearTimeout(timer)
       const { sha256, problem } = data
       if (data.progress !== undefined) onProgress(data.progress)

@@ -1,9 +1,9 @@
-/** One PUT with its progress; `fetch` does not say how much of a body has gone. */
+/** PUT with upload progress, which `fetch` does not report. */
 
 import type { JsonObject } from "../wire/flow"
 import { xsrfToken } from "./server"
 
-/** Somebody said no, or nobody said anything; the message says what to do next. */
+/** The upload was refused or the server did not respond. The message includes what to do next. */
 export class UploadRefusedError extends Error {
   constructor(
     readonly code: string,
@@ -13,12 +13,12 @@ export class UploadRefusedError extends Error {
   }
 }
 
-const EXISTS_ALREADY = 412
+const PRECONDITION_FAILED = 412
 
 /**
- * Send bytes; resolves once they are there. Only exactly these bytes can be: "already there" is as good.
+ * Uploads bytes. The URL is bound to the digest, so that 412 (already stored) counts as success.
  *
- * `headers`: what the address was signed for. Rejects with `UploadRefusedError`, or the signal's reason.
+ * `headers`: headers that the URL was signed with. Rejects with `UploadRefusedError`, or the signal's reason.
  */
 export function putFile(
   url: string,
@@ -34,61 +34,61 @@ export function putFile(
     request.open("PUT", url)
     request.responseType = "text"
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value)
-    // Only the server of this page is to hear its token.
-    const token = isHere(url) ? xsrfToken(document.cookie) : null
+    // Send the token to this page's server only.
+    const token = isSameOrigin(url) ? xsrfToken(document.cookie) : null
     if (token !== null) request.setRequestHeader("X-XSRFToken", token)
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total)
     request.onabort = () => reject(signal.reason)
     request.onerror = () =>
-      reject(new UploadRefusedError("offline", "The server does not answer. Check the connection and try again."))
+      reject(new UploadRefusedError("offline", "The server does not respond. Check the connection and try again."))
     request.onload = () => {
       const { status, responseText } = request
-      if ((status >= 200 && status < 300) || status === EXISTS_ALREADY) resolve()
-      else reject(isHere(url) ? serverError(status, parsed(responseText)) : bucketError(status))
+      if ((status >= 200 && status < 300) || status === PRECONDITION_FAILED) resolve()
+      else reject(isSameOrigin(url) ? serverError(status, parseJson(responseText)) : bucketError(status))
     }
     request.onloadend = () => signal.removeEventListener("abort", stop)
     request.send(file)
   })
 }
 
-const isHere = (url: string): boolean => new URL(url, location.href).origin === location.origin
+const isSameOrigin = (url: string): boolean => new URL(url, location.href).origin === location.origin
 
-/** Why a bucket said no: what was pinned by the signature was not what came, or its time was over. */
+/** Error for a response of a bucket: a signed header does not match, or the URL has expired. */
 export function bucketError(status: number): UploadRefusedError {
   switch (status) {
     case 400:
-      return new UploadRefusedError("wrong_digest", "The file has changed while it was read. Choose it again.")
+      return new UploadRefusedError("wrong_digest", "The file changed while it was read. Choose it again.")
     case 403:
       return new UploadRefusedError(
         "expired_link",
-        "The bucket refused the upload. Try again; `fusionflow doctor --r2` says what it needs.",
+        "The bucket refused the upload. Try again; `fusionflow doctor --r2` shows what it needs.",
       )
     case 507:
-      return new UploadRefusedError("disk_full", "The bucket is full. Make room and try again.")
+      return new UploadRefusedError("disk_full", "The bucket is full. Free space and try again.")
     default:
-      return new UploadRefusedError("refused", `The bucket refused it (${status}). Try again.`)
+      return new UploadRefusedError("refused", `The bucket refused the upload (${status}). Try again.`)
   }
 }
 
-/** Why a server said no: in its own words where they are ours, else by what its status means. */
-export function serverError(status: number, said: JsonObject | null): UploadRefusedError {
-  const error = said?.error as { code?: string; message?: string; hint?: string } | undefined
+/** Error for a response of the Jupyter server: the extension's own message if there is one, else one for the status. */
+export function serverError(status: number, body: JsonObject | null): UploadRefusedError {
+  const error = body?.error as { code?: string; message?: string; hint?: string } | undefined
   if (error?.message)
     return new UploadRefusedError(error.code ?? "refused", [error.message, error.hint].filter(Boolean).join(" "))
   switch (status) {
     case 413:
-      return new UploadRefusedError("too_large", "Too large for a server on the way. Load it from a cell by its path.")
+      return new UploadRefusedError("too_large", "Too large for a proxy or server. Load it from a cell by its path.")
     case 401:
     case 403:
-      return new UploadRefusedError("not_allowed", "Jupyter does not allow it. Reload the page to log in again.")
+      return new UploadRefusedError("not_allowed", "Jupyter refused the upload. Reload the page to log in again.")
     case 507:
-      return new UploadRefusedError("disk_full", "The disk is full. Make room and try again.")
+      return new UploadRefusedError("disk_full", "The disk is full. Free space and try again.")
     default:
-      return new UploadRefusedError("refused", `The server refused it (${status}). Try again.`)
+      return new UploadRefusedError("refused", `The server refused the upload (${status}). Try again.`)
   }
 }
 
-function parsed(text: string): JsonObject | null {
+function parseJson(text: string): JsonObject | null {
   try {
     return JSON.parse(text) as JsonObject
   } catch (error) {

@@ -1,10 +1,10 @@
-/** The Jupyter server behind this page: where its addresses begin, and what it wants to see of a request that writes. */
+/** Base URL and XSRF token of the Jupyter server behind this page. */
 
-/** The part of a page that says so; a test brings its own. */
+/** The parts of a page that define the base URL. Tests pass their own. */
 export interface PageFacts {
-  /** Text of `#jupyter-config-data`, where JupyterLab and Notebook 7 say what they know. */
+  /** Text of `#jupyter-config-data` (JupyterLab, Notebook 7). */
   config: string | null
-  /** `data-base-url` of the body, where older pages say it. */
+  /** `data-base-url` of the body (older pages). */
   bodyBase: string | null
   href: string
 }
@@ -15,14 +15,14 @@ export const currentPage = (): PageFacts => ({
   href: location.href,
 })
 
-/** The server's base URL, with a slash at its end; the root of the page's origin where nobody says. */
+/** The server's base URL with a trailing slash. Defaults to the root of the page's origin. */
 export function serverBaseUrl(page: PageFacts): string {
-  const said = configured(page.config) ?? page.bodyBase ?? "/"
-  const base = new URL(said, page.href)
+  const path = configuredBase(page.config) ?? page.bodyBase ?? "/"
+  const base = new URL(path, page.href)
   return `${base.origin === "null" ? "" : base.origin}${base.pathname.replace(/\/*$/, "/")}`
 }
 
-function configured(text: string | null): string | null {
+function configuredBase(text: string | null): string | null {
   if (!text) return null
   try {
     const base = (JSON.parse(text) as { baseUrl?: unknown }).baseUrl
@@ -33,15 +33,15 @@ function configured(text: string | null): string | null {
   }
 }
 
-/** Whether an address says by itself where it leads: `https:`, `blob:`, `data:`, `//host`. */
+/** Whether the URL is absolute: `https:`, `blob:`, `data:`, `//host`. */
 export const isAbsoluteUrl = (address: string): boolean => /^([a-z][a-z0-9+.-]*:|\/\/)/i.test(address)
 
-/** An address of the kernel's as the page can use it: what is relative begins at the server's base URL. */
+/** Resolves a URL of the kernel: relative URLs start at the server's base URL. */
 export const resolveUrl = (base: string, address: string): string =>
   isAbsoluteUrl(address) ? address : base + address.replace(/^\/+/, "")
 
-/** The token that Jupyter sets as a cookie and asks for again in a header of every request that writes. */
+/** The XSRF token from Jupyter's cookie. Every write request must repeat it in a header. */
 export function xsrfToken(cookies: string): string | null {
-  const found = /(?:^|;\s*)_xsrf=([^;]*)/.exec(cookies)?.[1]
-  return found ? decodeURIComponent(found) : null
+  const token = /(?:^|;\s*)_xsrf=([^;]*)/.exec(cookies)?.[1]
+  return token ? decodeURIComponent(token) : null
 }

@@ -1,10 +1,10 @@
-/** The still picture of a canvas stands in the same cell, for who opens the notebook without a kernel: not beside us. */
+/** Hides the static image of a canvas, stored in the same cell for viewers without a kernel, while the widget is shown. */
 
-/** Hide the still picture of this class for as long as a living view shows the same; returns how to show it again. */
+/** Hides static images with this class name; returns a function that shows them again. */
 export function hideStaticImage(name: string): () => void {
   if (!/^[\w-]+$/.test(name)) return () => {}
   const rule = document.createElement("style")
-  // A rule, not a style on the element: the output is drawn anew whenever the kernel refreshes it.
+  // A style rule, not an inline style: the output element is replaced whenever the kernel updates it.
   rule.textContent = `.jp-OutputArea-child:has(.${name}) { display: none; }`
   document.head.append(rule)
   return () => rule.remove()

@@ -1,4 +1,4 @@
-/** Dark or light: as JupyterLab says, else as the page or the system does. */
+/** Detects the dark or light theme: from JupyterLab, else from the page or the system. */
 
 export type Theme = "dark" | "light"
 
@@ -9,15 +9,15 @@ export function detectTheme(): Theme {
   return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"
 }
 
-/** Hear when it changes; returns how to stop. */
+/** Subscribes to theme changes; returns the unsubscribe function. */
 export function watchTheme(listener: (theme: Theme) => void): () => void {
-  const tell = () => listener(detectTheme())
-  const observer = new MutationObserver(tell)
+  const notify = () => listener(detectTheme())
+  const observer = new MutationObserver(notify)
   observer.observe(document.body, { attributeFilter: ["data-jp-theme-light", "data-theme"] })
   const system = matchMedia("(prefers-color-scheme: dark)")
-  system.addEventListener("change", tell)
+  system.addEventListener("change", notify)
   return () => {
     observer.disconnect()
-    system.removeEventListener("change", tell)
+    system.removeEventListener("change", notify)
   }
 }

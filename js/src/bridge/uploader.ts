@@ -1,4 +1,4 @@
-/** Brings files into the store: hashed, put into the bucket or through Jupyter, else the kernel; placed by one edit. */
+/** Uploads files to the store: to the bucket, through Jupyter, or through the kernel. Places each with one edit. */
 
 import type { Editing } from "../state/editing"
 import { type FileTarget, fileEdits, fileKind, fileMismatch, formatMegabytes, mediaTypeOf } from "../state/files"
@@ -13,37 +13,37 @@ import { putFile, UploadRefusedError } from "./put-file"
 import { resolveUrl } from "./server"
 
 const MAX_CONCURRENT = 3
-/** The server extension takes no more. */
+/** Limit of the server extension. */
 const MAX_BYTES = 2 * 2 ** 30
-/** Jupyter closes the connection to the kernel at a message of 10 MiB; with it would go the whole session. */
+/** Jupyter closes the kernel connection, and with it the session, on a message of 10 MiB. */
 const MAX_KERNEL_BYTES = 9 * 2 ** 20
 const KERNEL_TIMEOUT_MS = 180_000
 
-/** As much of a file tells its type. */
+/** Number of leading bytes that identify the media type. */
 const HEAD_BYTES = 4096
-/** A bucket far away is asked whether it has the bytes. */
+/** Confirming may require a request to a remote bucket. */
 const CONFIRM_TIMEOUT_MS = 60_000
 
-/** What a session of uploads needs of the page; a test brings its own. */
+/** Functions that depend on the page. Tests pass their own. */
 export interface UploadDependencies {
   digest: typeof sha256Of
   put: typeof putFile
   inspect: typeof inspectFile
 }
 
-/** No request of this page reaches the bucket, and there is no server that would pass the bytes on. */
+/** The page cannot reach the bucket, and no server can forward the bytes. */
 class ClosedBucketError extends Error {}
 
 interface Job {
   file: Blob
   stop: AbortController
-  /** What happens with the stored asset. */
+  /** Called with the stored asset. */
   place: (asset: JsonObject) => void
 }
 
 export class Uploader {
   readonly #jobs = new Map<string, Job>()
-  readonly #waiting: string[] = []
+  readonly #queue: string[] = []
   #activeCount = 0
 
   constructor(
@@ -53,22 +53,22 @@ export class Uploader {
     private readonly ways: UploadDependencies = { digest: sha256Of, put: putFile, inspect: inspectFile },
   ) {}
 
-  /** Take files in; what is no picture, video or sound, or does not fit, is refused in words. Returns ids of the others. */
+  /** Uploads files. Notifies the user about unsupported or misplaced files. Returns the ids of the started uploads. */
   add(files: readonly File[], targetOf: (kind: Upload["kind"], index: number) => FileTarget): string[] {
     const ids: string[] = []
     for (const file of files) {
       const mediaType = mediaTypeOf(file.name, file.type)
       const kind = fileKind(mediaType)
-      const problem = kind === null ? `${file.name} is no picture, video or sound.` : sizeProblem(file)
+      const problem = kind === null ? `${file.name} is not an image, video or audio file.` : sizeProblem(file)
       if (kind === null || problem !== null) {
         this.session.notify(problem ?? "", "bad")
         continue
       }
       const target = targetOf(kind, ids.length)
       const { shared, catalog } = this.session.store.getState()
-      const why = fileMismatch(shared.document, catalog, kind, target)
-      if (why !== null) {
-        this.session.notify(why, "bad")
+      const mismatch = fileMismatch(shared.document, catalog, kind, target)
+      if (mismatch !== null) {
+        this.session.notify(mismatch, "bad")
         continue
       }
       const place = (asset: JsonObject) => this.#place(kind, asset, file.name, target)
@@ -77,7 +77,7 @@ export class Uploader {
     return ids
   }
 
-  /** Store bytes that the page made itself, and let the caller place them. */
+  /** Uploads bytes created by the page; the caller places the asset. */
   store(file: Blob, name: string, target: FileTarget, place: (asset: JsonObject) => void): string {
     return this.#enqueue(file, { name, kind: fileKind(file.type) ?? "image", mediaType: file.type, target }, place)
   }
@@ -93,11 +93,11 @@ export class Uploader {
     if (!job) return
     job.stop = new AbortController()
     this.#step(id, { kind: "retry" })
-    this.#waiting.push(id)
+    this.#queue.push(id)
     this.#startNext()
   }
 
-  /** Nothing goes on after this. */
+  /** Aborts all uploads. */
   close(): void {
     for (const job of this.#jobs.values()) job.stop.abort()
     this.#jobs.clear()
@@ -119,17 +119,17 @@ export class Uploader {
     }
     this.#jobs.set(id, { file, stop: new AbortController(), place })
     this.session.store.setState(({ uploads }) => ({ uploads: new Map(uploads).set(id, upload) }))
-    this.#waiting.push(id)
+    this.#queue.push(id)
     this.#startNext()
     return id
   }
 
-  /** The bytes of an upload that goes on, for whoever wants to show them meanwhile. */
+  /** The bytes of an upload in progress, to preview them. */
   fileOf = (id: string): Blob | null => this.#jobs.get(id)?.file ?? null
 
   #startNext(): void {
     while (this.#activeCount < MAX_CONCURRENT) {
-      const id = this.#waiting.shift()
+      const id = this.#queue.shift()
       if (id === undefined) return
       const job = this.#jobs.get(id)
       const upload = this.session.store.getState().uploads.get(id)
@@ -165,7 +165,7 @@ export class Uploader {
       try {
         return await this.#uploadToUrl(upload, file, signal, hasServer)
       } catch (error) {
-        // The kernel hashes by itself, and takes what a bucket does not take from this page.
+        // The kernel computes digests itself, and can store bytes that the page cannot send to the bucket.
         if (!(error instanceof DigestUnavailableError) && !(error instanceof ClosedBucketError)) throw error
       }
     }
@@ -175,50 +175,50 @@ export class Uploader {
   async #uploadToUrl(upload: Upload, file: Blob, signal: AbortSignal, hasServer: boolean): Promise<JsonObject> {
     const onProgress = (fraction: number) => this.#step(upload.id, { kind: "progress", fraction })
     const sha256 = await this.ways.digest(file, onProgress, signal)
-    const about = { sha256, media_type: upload.mediaType, size_bytes: file.size }
-    const seen = this.ways.inspect(file, upload.kind, signal)
+    const metadata = { sha256, media_type: upload.mediaType, size_bytes: file.size }
+    const inspection = this.ways.inspect(file, upload.kind, signal)
     this.#step(upload.id, { kind: "send" })
-    const media_type = await this.#put(about, file, onProgress, signal, hasServer)
+    const media_type = await this.#put(metadata, file, onProgress, signal, hasServer)
     this.#step(upload.id, { kind: "store" })
-    const { facts, preview } = await seen
+    const { facts, preview } = await inspection
     signal.throwIfAborted()
-    const question = { type: "confirm_upload", ...about, media_type, ...facts } as const
-    const { reply } = await this.session.request(question, preview ? [preview] : [], CONFIRM_TIMEOUT_MS)
+    const request = { type: "confirm_upload", ...metadata, media_type, ...facts } as const
+    const { reply } = await this.session.request(request, preview ? [preview] : [], CONFIRM_TIMEOUT_MS)
     return reply.asset as JsonObject
   }
 
-  /** Put the bytes where the kernel says, and tell what they are. */
+  /** Uploads the bytes to the URL from the kernel; returns their media type. */
   async #put(
-    about: { sha256: string; media_type: string; size_bytes: number },
+    metadata: { sha256: string; media_type: string; size_bytes: number },
     file: Blob,
     onProgress: (fraction: number) => void,
     signal: AbortSignal,
     hasServer: boolean,
   ): Promise<string> {
-    let isAgain = false
+    let hasRetried = false
     let via: { via?: "server" } = {}
     for (;;) {
       const head = await file.slice(0, HEAD_BYTES).arrayBuffer()
-      const { reply } = await this.session.request({ type: "place_upload", ...about, ...via }, [head])
+      const { reply } = await this.session.request({ type: "place_upload", ...metadata, ...via }, [head])
       signal.throwIfAborted()
-      const media_type = String(reply.media_type ?? about.media_type)
-      const pinned = reply.headers as Record<string, string> | null | undefined
+      const media_type = String(reply.media_type ?? metadata.media_type)
+      const signedHeaders = reply.headers as Record<string, string> | null | undefined
       try {
         const url = resolveUrl(this.bytes.base, String(reply.url))
-        await this.ways.put(url, file, pinned ?? { "Content-Type": media_type }, onProgress, signal)
+        await this.ways.put(url, file, signedHeaders ?? { "Content-Type": media_type }, onProgress, signal)
         return media_type
       } catch (error) {
         if (!(error instanceof UploadRefusedError)) throw error
-        if (pinned && error.code === "offline") {
-          // A browser does not say why: no network, or a bucket that knows nothing of this page (CORS).
+        if (signedHeaders && error.code === "offline") {
+          // The browser hides the cause: no network, or a missing CORS rule on the bucket.
           if (!hasServer) throw new ClosedBucketError()
           via = { via: "server" }
           this.session.notify(
-            "The bucket takes nothing from this page: `fusionflow doctor --r2`. Sent through Jupyter.",
+            "The page cannot reach the bucket; uploaded through Jupyter. Check it with `fusionflow doctor --r2`.",
             "bad",
           )
-        } else if (error.code === "expired_link" && !isAgain) {
-          isAgain = true // the address had expired before the last of several was begun
+        } else if (error.code === "expired_link" && !hasRetried) {
+          hasRetried = true // the URL expired while other uploads ran
         } else throw error
       }
     }
@@ -226,26 +226,28 @@ export class Uploader {
 
   async #uploadToKernel(upload: Upload, file: Blob, signal: AbortSignal): Promise<JsonObject> {
     if (file.size > MAX_KERNEL_BYTES) {
-      const most = formatMegabytes(MAX_KERNEL_BYTES)
+      const limit = formatMegabytes(MAX_KERNEL_BYTES)
       throw new UploadRefusedError(
         "too_large",
-        `Too large: without the Jupyter server extension at most ${most} can be sent. Load it from a cell by its path.`,
+        `Too large: the limit is ${limit} without the Jupyter server extension. Load it from a cell by its path.`,
       )
     }
     this.#step(upload.id, { kind: "send" })
     const buffer = await file.arrayBuffer()
     signal.throwIfAborted()
-    const question = { type: "upload", media_type: upload.mediaType } as const
-    const { reply } = await this.session.request(question, [buffer], KERNEL_TIMEOUT_MS)
+    const request = { type: "upload", media_type: upload.mediaType } as const
+    const { reply } = await this.session.request(request, [buffer], KERNEL_TIMEOUT_MS)
     return reply.asset as JsonObject
   }
 
   #place(kind: Upload["kind"], asset: JsonObject, name: string, target: FileTarget): void {
     const { shared, catalog } = this.session.store.getState()
-    // The node may have gone meanwhile: what was uploaded still comes onto the canvas.
+    // If the node was removed during the upload, place the file on the canvas instead.
     const isGone = target.kind !== "place" && !shared.document.nodes.has(target.nodeId)
-    const there: FileTarget = isGone ? { kind: "place", at: "at" in target ? target.at : { x: 0, y: 0 } } : target
-    const { edits, id } = fileEdits(shared.document, catalog, { kind, asset, name }, there)
+    const actualTarget: FileTarget = isGone
+      ? { kind: "place", at: "at" in target ? target.at : { x: 0, y: 0 } }
+      : target
+    const { edits, id } = fileEdits(shared.document, catalog, { kind, asset, name }, actualTarget)
     if (this.session.edit(edits)) this.editing.select([id])
   }
 
@@ -259,7 +261,7 @@ function sizeProblem(file: File): string | null {
   return file.size > MAX_BYTES ? `${file.name} has ${formatMegabytes(file.size)}; at most 2 GB can be uploaded.` : null
 }
 
-/** What went wrong, and what to do next. */
+/** Error message with what to do next. */
 function errorMessage(error: unknown): string {
   if (error instanceof UploadRefusedError || error instanceof KernelError) return error.message
   if (error instanceof FileUnreadableError) return "The file could not be read. It may have moved: choose it again."

@@ -1,15 +1,15 @@
-/** The address of a result's bytes for a component: found when it is wanted, renewed where it fails, let go at the end. */
+/** Hook that resolves the URL of a result's bytes, renews it on failure and releases it on unmount. */
 
 import { useCallback, useEffect, useState } from "react"
 import { bytesKey, type MediaAddress, type MediaUse } from "./bytes"
 import { useBridge } from "./context"
 
 export interface MediaUrl {
-  /** Absent until it is known, and where there is none. */
+  /** Undefined while loading, or if the result has no bytes. */
   url: string | undefined
-  /** Nobody gives these bytes. */
+  /** The bytes are not available. */
   isMissing: boolean
-  /** For the element that shows it: it could not. */
+  /** Error handler for the element that shows the URL. */
   onError: () => void
 }
 
@@ -18,35 +18,35 @@ interface ResolvedUrl {
   url: string | null
 }
 
-/** `isWanted`: false asks for nothing yet, as for a video that nobody looks at. */
+/** `isWanted`: false postpones the request, as for a video outside the viewport. */
 export function useBytes(cell: MediaAddress | null | undefined, use: MediaUse, isWanted = true): MediaUrl {
   const { bytes } = useBridge()
   const key = cell && isWanted ? bytesKey(cell, use) : ""
-  const [found, setFound] = useState<ResolvedUrl | null>(null)
-  const mine = found?.key === key ? found : null
+  const [resolved, setResolved] = useState<ResolvedUrl | null>(null)
+  const current = resolved?.key === key ? resolved : null
   const url =
-    key === "" || !cell ? undefined : mine ? (mine.url ?? undefined) : (bytes.cachedUrl(cell, use) ?? undefined)
-  const isAsking = key !== "" && url === undefined && mine === null
+    key === "" || !cell ? undefined : current ? (current.url ?? undefined) : (bytes.cachedUrl(cell, use) ?? undefined)
+  const isRequesting = key !== "" && url === undefined && current === null
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says all of the cell that matters
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` identifies the relevant parts of the cell
   useEffect(() => {
-    if (!isAsking || !cell) return
-    let isOn = true
-    const tell = (url: string | null) => isOn && setFound({ key, url })
-    bytes.resolveUrl(cell, use).then(tell, () => tell(null))
+    if (!isRequesting || !cell) return
+    let isMounted = true
+    const update = (url: string | null) => isMounted && setResolved({ key, url })
+    bytes.resolveUrl(cell, use).then(update, () => update(null))
     return () => {
-      isOn = false
+      isMounted = false
     }
-  }, [bytes, key, use, isAsking])
+  }, [bytes, key, use, isRequesting])
 
   useEffect(() => (url === undefined ? undefined : bytes.retain(url)), [bytes, url])
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says all of the cell that matters
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` identifies the relevant parts of the cell
   const onError = useCallback(() => {
     if (!cell || url === undefined) return
-    const tell = (next: string | null) => setFound({ key, url: next })
-    bytes.refreshUrl(cell, use, url).then(tell, () => tell(null))
+    const update = (next: string | null) => setResolved({ key, url: next })
+    bytes.refreshUrl(cell, use, url).then(update, () => update(null))
   }, [bytes, key, use, url])
 
-  return { url, isMissing: mine?.url === null, onError }
+  return { url, isMissing: current?.url === null, onError }
 }
