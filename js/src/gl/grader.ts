@@ -1,28 +1,28 @@
-/** Draws graded pictures for many small canvas elements with one WebGL context: browsers hold few of them at once. */
+/** Draws graded images for many small canvas elements with a shared WebGL context: browsers limit their number. */
 
 import { type Picture, Renderer, WebGLUnavailableError } from "./renderer"
 
-let isOffered: boolean | null = null
+let isSupported: boolean | null = null
 
-/** Whether this browser draws grades; found out once. */
+/** Whether this browser supports WebGL grading; checked once. */
 export function canGrade(): boolean {
-  if (isOffered === null) {
-    const letGo = acquireGrader(() => undefined)
-    isOffered = letGo !== null
-    letGo?.()
+  if (isSupported === null) {
+    const release = acquireGrader(() => undefined)
+    isSupported = release !== null
+    release?.()
   }
-  return isOffered
+  return isSupported
 }
 
-let shared: { drawing: Renderer; users: number } | null = null
+let shared: { renderer: Renderer; users: number } | null = null
 const listeners = new Set<() => void>()
 
-/** Say that grades will be drawn; returns how to say that they are no more. Null where there is no WebGL2. */
+/** Acquires the shared renderer; returns the release function, or null without WebGL2. `onBack`: redraw, context restored. */
 export function acquireGrader(onBack: () => void): (() => void) | null {
   try {
     shared ??= {
-      drawing: new Renderer(document.createElement("canvas"), () => {
-        for (const tell of listeners) tell()
+      renderer: new Renderer(document.createElement("canvas"), () => {
+        for (const notify of listeners) notify()
       }),
       users: 0,
     }
@@ -30,33 +30,33 @@ export function acquireGrader(onBack: () => void): (() => void) | null {
     if (error instanceof WebGLUnavailableError) return null
     throw error
   }
-  const mine = shared
-  mine.users += 1
+  const acquired = shared
+  acquired.users += 1
   listeners.add(onBack)
   let isHeld = true
   return () => {
     if (!isHeld) return
     isHeld = false
     listeners.delete(onBack)
-    mine.users -= 1
-    if (mine.users > 0) return
-    mine.drawing.close()
+    acquired.users -= 1
+    if (acquired.users > 0) return
+    acquired.renderer.close()
     shared = null
   }
 }
 
-/** Draw a picture through a table onto an element, filling it as `object-fit: cover` does; false where it cannot be now. */
+/** Draws a graded image, cropped to fill the element like `object-fit: cover`. Returns false if drawing is not possible. */
 export function drawGraded(target: HTMLCanvasElement, picture: Picture, table: Float32Array | null): boolean {
-  const onto = target.getContext("2d")
-  if (!shared || !onto) return false
+  const context = target.getContext("2d")
+  if (!shared || !context) return false
   const { width, height } = target
-  const { canvas } = shared.drawing
+  const { canvas } = shared.renderer
   if (canvas.width !== width) canvas.width = width
   if (canvas.height !== height) canvas.height = height
   const size = { width: picture.naturalWidth, height: picture.naturalHeight }
   const scale = Math.max(width / size.width, height / size.height)
   const view = { x: (width - size.width * scale) / 2, y: (height - size.height * scale) / 2, scale }
-  const isDrawn = shared.drawing.draw({
+  const isDrawn = shared.renderer.draw({
     pictures: [picture],
     places: [{ x: 0, y: 0, ...size }],
     view,
@@ -69,7 +69,7 @@ export function drawGraded(target: HTMLCanvasElement, picture: Picture, table: F
     table,
   })
   if (!isDrawn) return false
-  onto.clearRect(0, 0, width, height)
-  onto.drawImage(canvas, 0, 0)
+  context.clearRect(0, 0, width, height)
+  context.drawImage(canvas, 0, 0)
   return true
 }

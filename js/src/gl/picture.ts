@@ -1,11 +1,11 @@
-/** A picture from an address, decoded and free to be drawn with WebGL. */
+/** Loads images for use in WebGL. */
 
 import type { Picture } from "./renderer"
 
-/** Rejects where the address gives no picture. */
+/** Loads and decodes an image. Rejects if the URL is not an image. */
 export async function loadPicture(url: string): Promise<Picture> {
   const picture = new Image()
-  picture.crossOrigin = "anonymous" // what comes without leave from another origin must not be read, nor drawn here
+  picture.crossOrigin = "anonymous" // WebGL refuses cross-origin images without CORS
   picture.decoding = "async"
   picture.src = url
   await picture.decode()

@@ -1,12 +1,12 @@
 /**
- * Layers of boxes, by dagre. A tenth of the canvas and seldom needed, so it is a file of its own, which a view asks the
- * kernel for (`state/auto-layout.ts`); nothing else imports it.
+ * Layered layout with dagre. It is a tenth of the bundle and rarely used, so it is a separate file that a view requests
+ * from the kernel (`state/auto-layout.ts`). No other module imports it.
  */
 
 import { Graph, layout } from "@dagrejs/dagre"
 import type { Layering } from "../state/arrange"
 
-/** Beyond that the better ranker takes seconds. */
+/** For larger graphs the network simplex ranker takes seconds. */
 const MAX_SIMPLEX_NODES = 400
 
 export const dagreLayout: Layering = (rects, edges, groups) => {
@@ -21,11 +21,11 @@ export const dagreLayout: Layering = (rects, edges, groups) => {
   graph.setDefaultEdgeLabel(() => ({}))
   for (const { id, width, height } of rects) graph.setNode(id, { width, height })
   for (const [source, target] of edges) graph.setEdge(source, target)
-  // What stands in one group stays together; a node in several counts for the first.
-  const free = new Set(rects.map((one) => one.id))
+  // A node in several groups belongs to the first.
+  const ungrouped = new Set(rects.map(({ id }) => id))
   groups.forEach((members, index) => {
     for (const id of members) {
-      if (!free.delete(id)) continue
+      if (!ungrouped.delete(id)) continue
       graph.setNode(`/${index}`, {})
       graph.setParent(id, `/${index}`)
     }

@@ -1,4 +1,4 @@
-/** The mask painter over the canvas: loads, paints, and hands the mask to the store and into the port. */
+/** Mask painter dialog: loads the image, stores the painted mask and connects it to the port. */
 
 import { useBridge, useCanvas } from "../bridge/context"
 import { Dialog } from "../panels/dialog"
@@ -11,25 +11,25 @@ import { type MaskPixels, useMaskPixels } from "./use-mask-pixels"
 
 export function MaskPanel() {
   const panel = useCanvas((state) => state.panel)
-  return panel?.kind === "mask" ? <Open key={`${panel.nodeId}.${panel.port}`} {...panel} /> : null
+  return panel?.kind === "mask" ? <OpenPanel key={`${panel.nodeId}.${panel.port}`} {...panel} /> : null
 }
 
-function Open({ nodeId, port }: { nodeId: string; port: string }) {
+function OpenPanel({ nodeId, port }: { nodeId: string; port: string }) {
   const { store, derived, session, editing, uploader } = useBridge()
   const basis = maskBasis(store.getState(), nodeId, port)
   const loading = useMaskPixels(basis)
   const title = `${derived.card(store.getState(), nodeId)?.title ?? nodeId}: ${humanize(port)}`
   const close = () => store.setState({ panel: null })
 
-  const use = async (sheet: MaskCanvas) => {
-    const file = await greyPng(sheet.grey(), sheet.width, sheet.height)
+  const use = async (maskCanvas: MaskCanvas) => {
+    const file = await greyPng(maskCanvas.grey(), maskCanvas.width, maskCanvas.height)
     close()
     const [rect] = editing.rects([nodeId])
-    const all = editing.rects(store.getState().shared.document.nodes.keys())
-    const at = freeBelow(all, { x: (rect?.x ?? 0) - 320, y: rect?.y ?? 0 })
+    const rects = editing.rects(store.getState().shared.document.nodes.keys())
+    const at = freeBelow(rects, { x: (rect?.x ?? 0) - 320, y: rect?.y ?? 0 })
     uploader.store(file, MASK_NAME, { kind: "port", nodeId, port, at }, (asset) => {
       const edits = maskEdits(store.getState(), nodeId, port, asset, at)
-      if (edits.length === 0) session.notify("The node that the mask was for is gone.", "bad")
+      if (edits.length === 0) session.notify("The node of this mask no longer exists.", "bad")
       else session.edit(edits)
     })
   }
@@ -48,12 +48,12 @@ function Open({ nodeId, port }: { nodeId: string; port: string }) {
         <div className="ff-mask-wait">
           <p role="status">
             {loading.kind === "loading"
-              ? "Loading the picture…"
+              ? "Loading the image…"
               : basis.picture || basis.mask
                 ? loading.why
                 : basis.picturePort === null
-                  ? "This node takes no picture that a mask could be painted over."
-                  : `There is no picture yet: connect one to ${humanize(basis.picturePort)} and run what makes it.`}
+                  ? "This node has no image input to paint a mask for."
+                  : `There is no image yet: connect one to ${humanize(basis.picturePort)} and run its node.`}
           </p>
           <button type="button" className="ff-button" onClick={close}>
             Close
@@ -66,9 +66,9 @@ function Open({ nodeId, port }: { nodeId: string; port: string }) {
 
 const noteOf = (pictures: number, { url, start }: MaskPixels): string =>
   [
-    pictures > 1 ? `over the first of ${pictures} pictures; it counts for all` : "",
-    url === null ? "without a picture beneath" : "",
-    start ? "goes on from the mask there" : "",
+    pictures > 1 ? `shown: first of ${pictures} images; the mask applies to all` : "",
+    url === null ? "without an image" : "",
+    start ? "starts from the current mask" : "",
   ]
     .filter(Boolean)
     .join(" · ")

@@ -1,4 +1,4 @@
-/** The painter's tools, and the way out. */
+/** Toolbar of the mask painter. */
 
 import type { Brush } from "./mask-painter"
 import { addStep, MAX_BRUSH_PX, type MaskHistory, type MaskStep, MIN_BRUSH_PX, redoStep, undoStep } from "./strokes"
@@ -8,12 +8,12 @@ interface Props {
   note: string
   brush: Brush
   opacity: number
-  marks: MaskHistory
-  /** The person wants to go, and strokes would be lost. */
-  isAsking: boolean
+  history: MaskHistory
+  /** The user closes the painter with unsaved strokes. */
+  isConfirming: boolean
   onBrush: (brush: Brush) => void
   onOpacity: (opacity: number) => void
-  onMarks: (change: (marks: MaskHistory) => MaskHistory) => void
+  onHistory: (change: (history: MaskHistory) => MaskHistory) => void
   onFit: () => void
   onUse: () => void
   onClose: () => void
@@ -21,14 +21,14 @@ interface Props {
 }
 
 export function MaskToolbar(props: Props) {
-  const { title, note, brush, marks, isAsking, onBrush, onMarks } = props
-  const add = (mark: MaskStep) => onMarks((now) => addStep(now, mark))
+  const { title, note, brush, history, isConfirming, onBrush, onHistory } = props
+  const addToHistory = (mark: MaskStep) => onHistory((current) => addStep(current, mark))
   const tool = (text: string, isEraser: boolean) => (
     <button
       type="button"
       className="ff-button"
       aria-pressed={brush.isEraser === isEraser}
-      title={`${text} (X changes)`}
+      title={`${text} (X switches)`}
       onClick={() => onBrush({ ...brush, isEraser })}
     >
       {text}
@@ -38,7 +38,7 @@ export function MaskToolbar(props: Props) {
     <header className="ff-mask-bar">
       <div className="ff-mask-title">
         <b>{title}</b>
-        <span className="ff-muted">{note || "what you paint is what changes"}</span>
+        <span className="ff-muted">{note || "painted areas will change"}</span>
       </div>
       <div className="ff-group" role="toolbar" aria-label="Tools">
         {tool("Brush", false)}
@@ -46,29 +46,29 @@ export function MaskToolbar(props: Props) {
         <Slide
           label="Size"
           title="Size ([ and ])"
-          // The eye sees steps of size as ratios.
+          // Logarithmic: sizes are perceived as ratios.
           value={Math.log(brush.size)}
           min={Math.log(MIN_BRUSH_PX)}
           max={Math.log(MAX_BRUSH_PX)}
-          said={`${brush.size} px`}
+          valueText={`${brush.size} px`}
           onChange={(value) => onBrush({ ...brush, size: Math.round(Math.exp(value)) })}
         />
         <Slide
           label="Feather"
-          title="How soft the edge is"
+          title="Softness of the edge"
           value={brush.feather}
           min={0}
           max={1}
-          said={`${Math.round(brush.feather * 100)} %`}
+          valueText={`${Math.round(brush.feather * 100)} %`}
           onChange={(feather) => onBrush({ ...brush, feather })}
         />
         <Slide
           label="Show"
-          title="How strongly the mask is shown"
+          title="Opacity of the mask"
           value={props.opacity}
           min={0.1}
           max={1}
-          said={`${Math.round(props.opacity * 100)} %`}
+          valueText={`${Math.round(props.opacity * 100)} %`}
           onChange={props.onOpacity}
         />
       </div>
@@ -78,8 +78,8 @@ export function MaskToolbar(props: Props) {
           className="ff-button"
           aria-label="Undo"
           title="Undo (Ctrl+Z)"
-          disabled={marks.index === 0}
-          onClick={() => onMarks(undoStep)}
+          disabled={history.index === 0}
+          onClick={() => onHistory(undoStep)}
         >
           ↶
         </button>
@@ -88,30 +88,35 @@ export function MaskToolbar(props: Props) {
           className="ff-button"
           aria-label="Redo"
           title="Redo (Ctrl+Shift+Z)"
-          disabled={marks.index === marks.steps.length}
-          onClick={() => onMarks(redoStep)}
+          disabled={history.index === history.steps.length}
+          onClick={() => onHistory(redoStep)}
         >
           ↷
         </button>
-        <button type="button" className="ff-button" title="Invert (I)" onClick={() => add({ kind: "invert" })}>
+        <button type="button" className="ff-button" title="Invert (I)" onClick={() => addToHistory({ kind: "invert" })}>
           Invert
         </button>
-        <button type="button" className="ff-button" title="Clear (Delete)" onClick={() => add({ kind: "clear" })}>
+        <button
+          type="button"
+          className="ff-button"
+          title="Clear (Delete)"
+          onClick={() => addToHistory({ kind: "clear" })}
+        >
           Clear
         </button>
-        <button type="button" className="ff-button" title="Fit (0); wheel zooms, Space drags" onClick={props.onFit}>
+        <button type="button" className="ff-button" title="Fit (0); wheel zooms, Space pans" onClick={props.onFit}>
           Fit
         </button>
       </div>
       <span className="ff-spacer" />
-      {isAsking ? (
-        <div className="ff-group" role="alertdialog" aria-label="Throw the strokes away?">
-          <span className="ff-mask-ask">Throw the strokes away?</span>
+      {isConfirming ? (
+        <div className="ff-group" role="alertdialog" aria-label="Discard the strokes?">
+          <span className="ff-mask-ask">Discard the strokes?</span>
           <button type="button" className="ff-button" onClick={props.onClose}>
-            Throw away
+            Discard
           </button>
           <button type="button" className="ff-button" onClick={props.onStay}>
-            Go on
+            Continue painting
           </button>
         </div>
       ) : (
@@ -123,7 +128,7 @@ export function MaskToolbar(props: Props) {
             type="button"
             className="ff-button is-primary"
             title="Use this mask (Ctrl+Enter)"
-            disabled={marks.index === 0}
+            disabled={history.index === 0}
             onClick={props.onUse}
           >
             Use mask
@@ -140,11 +145,11 @@ interface SlideProps {
   value: number
   min: number
   max: number
-  said: string
+  valueText: string
   onChange: (value: number) => void
 }
 
-const Slide = ({ label, title, value, min, max, said, onChange }: SlideProps) => (
+const Slide = ({ label, title, value, min, max, valueText, onChange }: SlideProps) => (
   <label className="ff-slide" title={title}>
     <span>{label}</span>
     <input
@@ -153,9 +158,9 @@ const Slide = ({ label, title, value, min, max, said, onChange }: SlideProps) =>
       max={max}
       step={(max - min) / 200}
       value={value}
-      aria-valuetext={said}
+      aria-valuetext={valueText}
       onInput={(event) => onChange(Number(event.currentTarget.value))}
     />
-    <output className="ff-mono">{said}</output>
+    <output className="ff-mono">{valueText}</output>
   </label>
 )

@@ -1,17 +1,17 @@
-/** The picture and the mask that the painter begins with, as pixels. */
+/** Loads the image and the initial mask of the painter. */
 
 import { useEffect, useState } from "react"
 import { useBridge } from "../bridge/context"
 import type { MaskBasis } from "../state/masking"
 
 export interface MaskPixels {
-  /** Address of the picture; null where there is none to paint over. */
+  /** URL of the image, or null. */
   url: string | null
   width: number
   height: number
-  /** The mask that is wired there already. */
+  /** The mask connected to the port. */
   start: ImageBitmap | null
-  /** To show the mask in: the one that the picture has least of. */
+  /** Display color of the mask: the color least present in the image. */
   color: string
 }
 
@@ -26,14 +26,14 @@ function colorOver(picture: ImageBitmap | null): string {
   if (!picture || !context) return COLORS[0]?.[0] ?? ""
   context.drawImage(picture, 0, 0, 8, 8)
   const { data } = context.getImageData(0, 0, 8, 8)
-  const nearness = ([, ...color]: (typeof COLORS)[number]) => {
+  const similarity = ([, ...color]: (typeof COLORS)[number]) => {
     let sum = 0
-    for (let at = 0; at < data.length; at += 4) {
-      sum += 1 / (1 + Math.hypot(...color.map((one, index) => one - (data[at + index] ?? 0))))
+    for (let offset = 0; offset < data.length; offset += 4) {
+      sum += 1 / (1 + Math.hypot(...color.map((channel, index) => channel - (data[offset + index] ?? 0))))
     }
     return sum
   }
-  return COLORS.reduce((best, one) => (nearness(one) < nearness(best) ? one : best))[0]
+  return COLORS.reduce((best, color) => (similarity(color) < similarity(best) ? color : best))[0]
 }
 
 export type PixelsState = { kind: "loading" } | { kind: "failed"; why: string } | { kind: "loaded"; loaded: MaskPixels }
@@ -41,9 +41,9 @@ export type PixelsState = { kind: "loading" } | { kind: "failed"; why: string } 
 export function useMaskPixels(basis: MaskBasis): PixelsState {
   const { bytes } = useBridge()
   const [loading, setLoading] = useState<PixelsState>({ kind: "loading" })
-  const [first] = useState(basis) // what changes on the canvas meanwhile does not disturb the strokes
+  const [first] = useState(basis) // ignore changes of the canvas while painting
   useEffect(() => {
-    let isOn = true
+    let isMounted = true
     let url: string | null = null
     let start: ImageBitmap | null = null
     const load = async () => {
@@ -53,18 +53,18 @@ export function useMaskPixels(basis: MaskBasis): PixelsState {
       const { width, height } = size ?? start ?? { width: 0, height: 0 }
       const color = colorOver(size)
       size?.close()
-      if (width === 0) throw new Error("There is no picture to paint over yet.")
+      if (width === 0) throw new Error("There is no image to paint over yet.")
       url = picture && URL.createObjectURL(picture)
-      if (isOn) setLoading({ kind: "loaded", loaded: { url, width, height, start, color } })
+      if (isMounted) setLoading({ kind: "loaded", loaded: { url, width, height, start, color } })
       else free()
     }
     const free = () => {
       if (url !== null) URL.revokeObjectURL(url)
       start?.close()
     }
-    load().catch((error: Error) => isOn && setLoading({ kind: "failed", why: error.message }))
+    load().catch((error: Error) => isMounted && setLoading({ kind: "failed", why: error.message }))
     return () => {
-      isOn = false
+      isMounted = false
       free()
     }
   }, [bytes, first])

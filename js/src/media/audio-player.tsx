@@ -1,48 +1,48 @@
-/** A sound on a node: its waveform with a playhead, a click to go there, and a button that plays it. */
+/** Audio player on a node: waveform with playhead and seeking, and a play button. */
 
 import { useRef, useState } from "react"
 import { useBytes } from "../bridge/use-bytes"
 import { formatClock } from "../state/format"
 import type { ResultCell } from "../wire/run"
 
-/** Arrow keys go this far. */
+/** Seek step of the arrow keys. */
 const STEP_S = 1
-/** Without loudness known: an even line to seek on. */
+/** Waveform shown if no peaks are known. */
 const FLAT = Array.from({ length: 64 }, () => 0.06)
 
 export function AudioPlayer({ cell, name }: { cell: ResultCell; name: string }) {
   const audio = useRef<HTMLAudioElement>(null)
-  const [isLookedAt, setLookedAt] = useState(false)
+  const [isActivated, setActivated] = useState(false)
   const [isPlaying, setPlaying] = useState(false)
-  const [at, setAt] = useState(0)
-  const { url, isMissing, onError } = useBytes(cell, "asset", isLookedAt)
-  /** What is to be done as soon as the bytes are here. */
-  const wish = useRef<{ fraction?: number; isPlay?: boolean } | null>(null)
-  const [known, setKnown] = useState<number | null>(null)
-  const length = cell.duration_s ?? known ?? 0
+  const [position, setPosition] = useState(0)
+  const { url, isMissing, onError } = useBytes(cell, "asset", isActivated)
+  /** Action to perform when the audio is loaded. */
+  const pendingAction = useRef<{ fraction?: number; isPlay?: boolean } | null>(null)
+  const [loadedDuration, setLoadedDuration] = useState<number | null>(null)
+  const duration = cell.duration_s ?? loadedDuration ?? 0
   const peaks = cell.peaks?.length ? cell.peaks : FLAT
 
-  const fulfil = () => {
+  const applyPending = () => {
     const sound = audio.current
-    const wanted = wish.current
-    if (!sound || !wanted || sound.readyState < HTMLMediaElement.HAVE_METADATA) return
-    wish.current = null
-    if (wanted.fraction !== undefined) sound.currentTime = wanted.fraction * (sound.duration || length)
-    if (wanted.isPlay) void sound.play().catch(() => setPlaying(false))
+    const action = pendingAction.current
+    if (!sound || !action || sound.readyState < HTMLMediaElement.HAVE_METADATA) return
+    pendingAction.current = null
+    if (action.fraction !== undefined) sound.currentTime = action.fraction * (sound.duration || duration)
+    if (action.isPlay) void sound.play().catch(() => setPlaying(false))
   }
-  const want = (wanted: { fraction?: number; isPlay?: boolean }) => {
-    wish.current = { ...wish.current, ...wanted }
-    setLookedAt(true)
-    fulfil()
+  const request = (action: { fraction?: number; isPlay?: boolean }) => {
+    pendingAction.current = { ...pendingAction.current, ...action }
+    setActivated(true)
+    applyPending()
   }
-  const go = (fraction: number) => {
-    const clean = Math.min(1, Math.max(0, fraction))
-    setAt(clean)
-    want({ fraction: clean })
+  const seek = (fraction: number) => {
+    const clamped = Math.min(1, Math.max(0, fraction))
+    setPosition(clamped)
+    request({ fraction: clamped })
   }
   const toggle = () => {
     if (isPlaying) audio.current?.pause()
-    else want({ isPlay: true })
+    else request({ isPlay: true })
   }
   return (
     <span className="ff-sound nodrag">
@@ -53,18 +53,18 @@ export function AudioPlayer({ cell, name }: { cell: ResultCell; name: string }) 
         className="ff-wave"
         role="slider"
         tabIndex={0}
-        aria-label={`Where ${name} plays`}
+        aria-label={`Playback position of ${name}`}
         aria-valuemin={0}
-        aria-valuemax={Math.round(length)}
-        aria-valuenow={Math.round(at * length)}
-        aria-valuetext={`${formatClock(at * length)} of ${formatClock(length)}`}
+        aria-valuemax={Math.round(duration)}
+        aria-valuenow={Math.round(position * duration)}
+        aria-valuetext={`${formatClock(position * duration)} of ${formatClock(duration)}`}
         onClick={(event) => {
-          const place = event.currentTarget.getBoundingClientRect()
-          go((event.clientX - place.left) / place.width)
+          const bounds = event.currentTarget.getBoundingClientRect()
+          seek((event.clientX - bounds.left) / bounds.width)
         }}
         onKeyDown={(event) => {
           const step = event.key === "ArrowRight" ? STEP_S : event.key === "ArrowLeft" ? -STEP_S : 0
-          if (step !== 0 && length > 0) go(at + step / length)
+          if (step !== 0 && duration > 0) seek(position + step / duration)
           else if (event.key === " " || event.key === "Enter") toggle()
           else return
           event.preventDefault()
@@ -73,16 +73,22 @@ export function AudioPlayer({ cell, name }: { cell: ResultCell; name: string }) 
       >
         {peaks.map((peak, index) => (
           <i
-            // biome-ignore lint/suspicious/noArrayIndexKey: a peak is its place
+            // biome-ignore lint/suspicious/noArrayIndexKey: peaks are identified by position
             key={index}
-            className={(index + 0.5) / peaks.length < at ? "is-past" : ""}
+            className={(index + 0.5) / peaks.length < position ? "is-past" : ""}
             style={{ height: `${6 + Math.min(1, Math.max(0, peak)) * 94}%` }}
           />
         ))}
-        {(isPlaying || at > 0) && <b className="ff-head-line" style={{ left: `${at * 100}%` }} />}
+        {(isPlaying || position > 0) && <b className="ff-head-line" style={{ left: `${position * 100}%` }} />}
       </span>
       <span className="ff-mono">
-        {isMissing ? "lost" : at > 0 ? formatClock(at * length) : length > 0 ? formatClock(length) : "–"}
+        {isMissing
+          ? "lost"
+          : position > 0
+            ? formatClock(position * duration)
+            : duration > 0
+              ? formatClock(duration)
+              : "–"}
       </span>
       {/* biome-ignore lint/a11y/useMediaCaption: generated sounds have no captions */}
       <audio
@@ -92,13 +98,15 @@ export function AudioPlayer({ cell, name }: { cell: ResultCell; name: string }) 
         onError={onError}
         onLoadedMetadata={(event) => {
           const { duration } = event.currentTarget
-          if (Number.isFinite(duration)) setKnown(duration)
-          fulfil()
+          if (Number.isFinite(duration)) setLoadedDuration(duration)
+          applyPending()
         }}
         onPlay={() => setPlaying(true)}
         onPause={() => setPlaying(false)}
-        onEnded={() => setAt(0)}
-        onTimeUpdate={(event) => setAt(event.currentTarget.currentTime / (event.currentTarget.duration || length || 1))}
+        onEnded={() => setPosition(0)}
+        onTimeUpdate={(event) =>
+          setPosition(event.currentTarget.currentTime / (event.currentTarget.duration || duration || 1))
+        }
       />
     </span>
   )

@@ -1,4 +1,4 @@
-/** One result on a node: picture, video, sound or value, with its label, its progress, or the hole where it is not. */
+/** One result on a node: image, video, audio or value, with label and progress, or the reason why it is empty. */
 
 import { memo } from "react"
 import { useNow } from "../bridge/clock"
@@ -14,14 +14,14 @@ import { VideoPlayer } from "./video-player"
 interface Props {
   view: CellView
   type: PortType
-  /** Alone on its node: facts instead of a label. */
-  isAlone: boolean
+  /** The only cell of its node: shows its size instead of a label. */
+  isSingle: boolean
   isStale: boolean
-  /** The first of its row: it names what the row has in common. */
+  /** First cell of a row: shows the row label. */
   isFirst: boolean
 }
 
-export const MediaCell = memo(function MediaCell({ view, type, isAlone, isStale, isFirst }: Props) {
+export const MediaCell = memo(function MediaCell({ view, type, isSingle, isStale, isFirst }: Props) {
   const { cell, hole, progress } = view
   const isRunning = progress !== undefined
   const name = `${type} ${view.row} ${view.label}`.replace(/ +/g, " ").trim()
@@ -48,9 +48,9 @@ export const MediaCell = memo(function MediaCell({ view, type, isAlone, isStale,
         <span className="ff-empty" aria-hidden="true" />
       )}
       {isFirst && view.row && <span className="ff-label is-row">{view.row}</span>}
-      {!isAlone && view.label && <span className="ff-label">{view.label}</span>}
-      {isAlone && !isRunning && cell && !cell.media_type?.startsWith("audio/") && <Size cell={cell} />}
-      {view.isPartial && <span className="ff-label is-row">in the making</span>}
+      {!isSingle && view.label && <span className="ff-label">{view.label}</span>}
+      {isSingle && !isRunning && cell && !cell.media_type?.startsWith("audio/") && <Size cell={cell} />}
+      {view.isPartial && <span className="ff-label is-row">preview</span>}
       {isRunning &&
         (view.expected ? (
           <Estimate expected={view.expected} label={view.label} />
@@ -69,20 +69,20 @@ function Size({ cell }: { cell: NonNullable<CellView["cell"]> }) {
   return cell.width && cell.height ? <span className="ff-label">{`${cell.width} × ${cell.height}`}</span> : null
 }
 
-/** By the clock: striped, where a bar of real progress is not, and said to be about. */
+/** Progress bar for an estimate. Striped, and announced as an estimate to screen readers. */
 function Estimate({ expected, label }: { expected: Expected; label: string }) {
-  const far = estimateProgress(expected, useNow())
+  const progress = estimateProgress(expected, useNow())
   return (
     <span
       className="ff-progress is-estimate"
       role="progressbar"
       aria-label={label || "progress"}
-      aria-valuenow={Math.floor(far * 100)}
-      aria-valuetext={`about ${Math.floor(far * 100)} %, an estimate`}
+      aria-valuenow={Math.floor(progress * 100)}
+      aria-valuetext={`about ${Math.floor(progress * 100)} %, an estimate`}
       aria-valuemin={0}
       aria-valuemax={100}
     >
-      <i style={{ width: `${far * 100}%` }} />
+      <i style={{ width: `${progress * 100}%` }} />
     </span>
   )
 }

@@ -1,4 +1,4 @@
-/** A picture through a grade that the kernel has not made yet: drawn here, at once, with the kernel's own table. */
+/** Live preview of a grade: draws the input image with the kernel's table before the kernel has run the node. */
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
 import { useBytes } from "../bridge/use-bytes"
@@ -9,25 +9,25 @@ import type { Picture } from "../gl/renderer"
 import type { ResultCell } from "../wire/run"
 import { MissingMedia } from "./preview-image"
 
-/** Device pixels for one of the page's: nodes are looked at closely, and screens are finer than they say. */
-const FINENESS = 2
+/** Canvas pixels per CSS pixel, for zoomed nodes and high-density screens. */
+const PIXEL_RATIO = 2
 
 export function GradedImage({ cell, grade, name }: { cell: ResultCell; grade: Grade; name: string }) {
   const canvas = useRef<HTMLCanvasElement>(null)
   const { url, isMissing, onError } = useBytes(cell, "preview")
   const picture = usePicture(url, onError)
-  const said = JSON.stringify(grade)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `said` is the grade by its values
-  const table = useMemo(() => gradeTable(grade), [said])
-  const [drawings, setDrawings] = useState(0)
-  useEffect(() => acquireGrader(() => setDrawings((count) => count + 1)) ?? undefined, [])
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a context that came back is drawn on again
+  const gradeKey = JSON.stringify(grade)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `gradeKey` compares the grade by value
+  const table = useMemo(() => gradeTable(grade), [gradeKey])
+  const [restoreCount, setRestoreCount] = useState(0)
+  useEffect(() => acquireGrader(() => setRestoreCount((count) => count + 1)) ?? undefined, [])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: redraw after the context was restored
   useLayoutEffect(() => {
     const element = canvas.current
     if (!element || !picture) return
     const draw = () => {
-      const width = Math.max(1, element.clientWidth * FINENESS)
-      const height = Math.max(1, element.clientHeight * FINENESS)
+      const width = Math.max(1, element.clientWidth * PIXEL_RATIO)
+      const height = Math.max(1, element.clientHeight * PIXEL_RATIO)
       if (element.width !== width) element.width = width
       if (element.height !== height) element.height = height
       drawGraded(element, picture, table)
@@ -36,28 +36,28 @@ export function GradedImage({ cell, grade, name }: { cell: ResultCell; grade: Gr
     const observer = new ResizeObserver(draw)
     observer.observe(element)
     return () => observer.disconnect()
-  }, [picture, table, drawings])
+  }, [picture, table, restoreCount])
   if (isMissing) return <MissingMedia />
   return (
     <>
-      <canvas ref={canvas} className="ff-graded" role="img" aria-label={`${name}, as it would be graded`} />
+      <canvas ref={canvas} className="ff-graded" role="img" aria-label={`${name}, graded preview`} />
       <span className="ff-label">live</span>
     </>
   )
 }
 
-/** The picture at an address; null until it has come. */
+/** Loads the image at a URL; null until it is loaded. */
 function usePicture(url: string | undefined, onError: () => void): Picture | null {
   const [loaded, setLoaded] = useState<{ url: string; picture: Picture } | null>(null)
   useEffect(() => {
     if (url === undefined) return
-    let isOn = true
+    let isMounted = true
     loadPicture(url).then(
-      (picture) => isOn && setLoaded({ url, picture }),
-      () => isOn && onError(),
+      (picture) => isMounted && setLoaded({ url, picture }),
+      () => isMounted && onError(),
     )
     return () => {
-      isOn = false
+      isMounted = false
     }
   }, [url, onError])
   return loaded?.picture ?? null

@@ -1,4 +1,4 @@
-/** A picture small enough for a node: its preview, and a word where nobody has it any more. */
+/** Thumbnail of a result on a node, or a label if the bytes are missing. */
 
 import { useBytes } from "../bridge/use-bytes"
 import type { ResultCell } from "../wire/run"
@@ -10,5 +10,5 @@ export function PreviewImage({ cell, name }: { cell: ResultCell; name: string })
   return <img src={url} alt={name} draggable={false} decoding="async" onError={onError} />
 }
 
-/** Said in place of bytes that cannot be had. */
-export const MissingMedia = () => <span className="ff-gone">not to be had</span>
+/** Label for missing bytes. */
+export const MissingMedia = () => <span className="ff-gone">not available</span>

@@ -1,4 +1,4 @@
-/** Whether a grade node is to be drawn here: from the first move of a slider until the kernel's result is there. */
+/** Decides whether a grade node shows a live preview: from a change of its settings until the kernel's result arrives. */
 
 import { useMemo, useRef } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
@@ -11,24 +11,24 @@ export interface LiveGrade {
   cells: readonly UngradedCell[]
 }
 
-/** Null: what the kernel gave is to be shown. */
+/** The live grade; null if the kernel's result is up to date. */
 export function useGrade(nodeId: string): LiveGrade | null {
   const { store, derived } = useBridge()
-  // A short text instead of the input itself: the node draws again only where it changed.
-  const said = useCanvas((state) => {
+  // Select a short string instead of the input itself, so that the component re-renders only on changes.
+  const inputKey = useCanvas((state) => {
     const input = gradeInput(state, derived, nodeId)
     return input ? `${input.isSettled} ${gradeFingerprint(input)}` : ""
   })
   const settled = useRef("")
   return useMemo(() => {
-    if (said === "") return null
-    const space = said.indexOf(" ")
-    const print = said.slice(space)
-    // Other edits make every plan old for a moment; a grade that has not changed is left as it is.
-    if (said.startsWith("true")) settled.current = print
-    if (settled.current === print || !canGrade()) return null
+    if (inputKey === "") return null
+    const space = inputKey.indexOf(" ")
+    const fingerprint = inputKey.slice(space)
+    // Any edit outdates the plan for a moment; keep showing the result of an unchanged grade.
+    if (inputKey.startsWith("true")) settled.current = fingerprint
+    if (settled.current === fingerprint || !canGrade()) return null
     const input = gradeInput(store.getState(), derived, nodeId)
     const grade = input && parseGrade(input.params)
     return grade ? { grade, cells: input.cells } : null
-  }, [said, store, derived, nodeId])
+  }, [inputKey, store, derived, nodeId])
 }

@@ -1,6 +1,6 @@
 /**
- * A video on a node: its poster, and under the pointer the moment that the pointer's place stands for. Its bytes are
- * asked for when somebody looks: the poster alone is small.
+ * Video player on a node: poster frame, and scrubbing with the pointer position. Loads the video on first interaction;
+ * until then only the small poster is loaded.
  */
 
 import { useRef, useState } from "react"
@@ -11,48 +11,48 @@ import { MissingMedia } from "./preview-image"
 
 export function VideoPlayer({ cell, name }: { cell: ResultCell; name: string }) {
   const video = useRef<HTMLVideoElement>(null)
-  const [isLookedAt, setLookedAt] = useState(false)
-  /** It is to play as soon as its bytes are here. */
-  const isWished = useRef(false)
+  const [isActivated, setActivated] = useState(false)
+  /** Play as soon as the video is loaded. */
+  const shouldPlay = useRef(false)
   const [isPlaying, setPlaying] = useState(false)
-  /** Where the pointer or the playing is, 0..1; null: nowhere, the poster shows. */
-  const [at, setAt] = useState<number | null>(null)
+  /** Scrub or playback position, 0 to 1; null: the poster is shown. */
+  const [position, setPosition] = useState<number | null>(null)
   const poster = useBytes(cell, "preview")
-  const bytes = useBytes(cell, "asset", isLookedAt)
-  const length = () => {
-    const said = video.current?.duration
-    return said !== undefined && Number.isFinite(said) ? said : (cell.duration_s ?? 0)
+  const bytes = useBytes(cell, "asset", isActivated)
+  const duration = () => {
+    const loaded = video.current?.duration
+    return loaded !== undefined && Number.isFinite(loaded) ? loaded : (cell.duration_s ?? 0)
   }
   const scrub = (event: React.PointerEvent<HTMLElement>) => {
-    setLookedAt(true)
+    setActivated(true)
     if (isPlaying || event.pointerType === "touch") return
-    const place = event.currentTarget.getBoundingClientRect()
-    const fraction = Math.min(1, Math.max(0, (event.clientX - place.left) / place.width))
-    setAt(fraction)
-    // One seek at a time: a decoder that is asked faster than it can answer shows nothing at all.
-    if (video.current && !video.current.seeking) video.current.currentTime = fraction * length()
+    const bounds = event.currentTarget.getBoundingClientRect()
+    const fraction = Math.min(1, Math.max(0, (event.clientX - bounds.left) / bounds.width))
+    setPosition(fraction)
+    // One seek at a time: a decoder shows nothing while it gets seeks faster than it completes them.
+    if (video.current && !video.current.seeking) video.current.currentTime = fraction * duration()
   }
   const play = () => {
-    isWished.current = false
-    // A refusal of the browser leaves it as it was.
+    shouldPlay.current = false
+    // On refusal by the browser the video stays paused.
     void video.current?.play().catch(() => setPlaying(false))
   }
   const toggle = () => {
-    setLookedAt(true)
+    setActivated(true)
     if (isPlaying) video.current?.pause()
     else if (video.current && video.current.readyState >= HTMLMediaElement.HAVE_METADATA) play()
-    else isWished.current = true
+    else shouldPlay.current = true
   }
   const leave = () => {
     if (isPlaying) return
-    setAt(null)
+    setPosition(null)
   }
-  const isShowing = at !== null || isPlaying
+  const isShowing = position !== null || isPlaying
   if (bytes.isMissing && poster.isMissing) return <MissingMedia />
   return (
     <span className="ff-film" onPointerEnter={scrub} onPointerMove={scrub} onPointerLeave={leave}>
       {poster.url !== undefined && <img src={poster.url} alt={name} draggable={false} onError={poster.onError} />}
-      {isLookedAt && (
+      {isActivated && (
         <video
           ref={video}
           className={isShowing ? "is-shown" : ""}
@@ -62,16 +62,18 @@ export function VideoPlayer({ cell, name }: { cell: ResultCell; name: string }) 
           preload="auto"
           aria-label={name}
           onError={bytes.onError}
-          onLoadedMetadata={() => isWished.current && play()}
+          onLoadedMetadata={() => shouldPlay.current && play()}
           onPlay={() => setPlaying(true)}
           onPause={() => setPlaying(false)}
-          onEnded={() => setAt(null)}
-          onTimeUpdate={() => isPlaying && setAt(length() > 0 ? (video.current?.currentTime ?? 0) / length() : 0)}
+          onEnded={() => setPosition(null)}
+          onTimeUpdate={() =>
+            isPlaying && setPosition(duration() > 0 ? (video.current?.currentTime ?? 0) / duration() : 0)
+          }
           onSeeked={(event) => {
             const film = event.currentTarget
-            // The pointer may have gone on while it looked for the moment before.
-            if (at !== null && !isPlaying && Math.abs(film.currentTime - at * length()) > 0.1) {
-              film.currentTime = at * length()
+            // The pointer may have moved during the seek.
+            if (position !== null && !isPlaying && Math.abs(film.currentTime - position * duration()) > 0.1) {
+              film.currentTime = position * duration()
             }
           }}
         />
@@ -80,16 +82,16 @@ export function VideoPlayer({ cell, name }: { cell: ResultCell; name: string }) 
         type="button"
         className={`ff-play nodrag${isPlaying ? " is-playing" : ""}`}
         aria-label={isPlaying ? "Pause" : "Play"}
-        onFocus={() => setLookedAt(true)}
+        onFocus={() => setActivated(true)}
         onClick={toggle}
       >
         {isPlaying ? "❚❚" : "▶"}
       </button>
       {bytes.isMissing && <MissingMedia />}
-      {at !== null && (
+      {position !== null && (
         <>
-          <i className="ff-scrub" style={{ left: `${at * 100}%` }} />
-          <span className="ff-label is-at">{formatClock(at * length())}</span>
+          <i className="ff-scrub" style={{ left: `${position * 100}%` }} />
+          <span className="ff-label is-at">{formatClock(position * duration())}</span>
         </>
       )}
     </span>
