@@ -1,6 +1,6 @@
-"""Write what the canvas is held to and shown with: the kernel's catalog, recorded edits, procedural pictures.
+"""Write the canvas fixtures: the kernel's catalog, recorded edits and procedural images.
 
-Run it when the catalog, the edits or their laws change: `python js/scripts/make_fixtures.py`.
+Run it after changes of the catalog or of edits: `python js/scripts/make_fixtures.py`.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ _PICTURES = (
 
 
 def catalog() -> list[dict[str, Any]]:
-    """The node types as the canvas receives them."""
-    known = Catalog()
-    return [node_type_facts(known.get(name)) for name in known]
+    """Return the node types as the canvas receives them."""
+    types = Catalog()
+    return [node_type_facts(types.get(name)) for name in types]
 
 
 def models() -> list[dict[str, Any]]:
-    """The embedded models as the picker receives them."""
+    """Return the built-in models as the model picker receives them."""
     return [model_facts(entry, has_key=True) for entry in MODELS]
 
 
 def recorded(seed: int, steps: int) -> dict[str, Any]:
-    """A walk of random edits: each with what the kernel said, and the graph and inverse it led to."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    """Record random edits, each with the kernel's inverse or refusal and the resulting graph."""
+    rng = random.Random(seed)  # noqa: S311 - not for security
     document = FlowDocument(id=f"flow_{seed}")
     walk = []
     for _ in range(steps):
-        edit = _random_edit(chance, document)
+        edit = _random_edit(rng, document)
         step: dict[str, Any] = {"edit": _plain(edit)}
         try:
             step["inverse"] = _plain(edits.apply(document, edit))
@@ -77,32 +77,34 @@ def _plain(edit: edits.Edit) -> Any:  # noqa: ANN401 - JSON
     return _EDIT.dump_python(edit, mode="json", by_alias=True, exclude_defaults=False)
 
 
-def _random_edit(chance: random.Random, document: FlowDocument, depth: int = 0) -> edits.Edit:
-    pick, value = chance.choice, chance.choice(_VALUES)
-    known = tuple(document.nodes) or _IDS
-    some, other = pick((*_IDS, *known, *known)), pick((*_IDS, *known, *known))
-    drawn = Edge(source=some, source_port="image", target=other, target_port=pick(("image", "top")))
-    edges = [*document.edges, drawn]
+def _random_edit(rng: random.Random, document: FlowDocument, depth: int = 0) -> edits.Edit:
+    pick, value = rng.choice, rng.choice(_VALUES)
+    node_ids = tuple(document.nodes) or _IDS
+    node_id, other = pick((*_IDS, *node_ids, *node_ids)), pick((*_IDS, *node_ids, *node_ids))
+    edge = Edge(source=node_id, source_port="image", target=other, target_port=pick(("image", "top")))
+    edges = [*document.edges, edge]
     place = pick((None, None, 0, 1))
-    forms: list[Callable[[], edits.Edit]] = [
+    builders: list[Callable[[], edits.Edit]] = [
         lambda: edits.AddNode(
-            node=Node(id=some, type="blend", params={"mode": value, "opacity": 1}, take=pick((0, 2))),
+            node=Node(id=node_id, type="blend", params={"mode": value, "opacity": 1}, take=pick((0, 2))),
             layout=pick((None, NodeLayout(x=3, y=4, title="Titled"))),
             index=place,
         ),
-        lambda: edits.AddNode(node=Node.model_validate({"id": some, "type": "text", "later": value}), index=place),
-        lambda: edits.RemoveNode(node_id=some),
-        lambda: edits.RenameNode(old=some, new=pick((*_IDS, "1x"))),
-        lambda: edits.SetParam(node_id=some, name=pick(("mode", "size")), value=value, index=place),
-        lambda: edits.SetParam(node_id=some, name=pick(("mode", "size")), is_unset=True),
-        lambda: edits.SetNode(node_id=some, field=pick(("take", "is_muted", "locked", "type", "later")), value=value),
-        lambda: edits.SetNode(node_id=some, field=pick(("take", "is_muted", "later", "params")), is_unset=True),
-        lambda: edits.SetNode(node_id=some, field="is_muted", value=True),
-        lambda: edits.SetLayout(node_id=some, fields={"x": 12.5, "title": pick((None, "T")), "later": value}),
-        lambda: edits.SetLayout(node_id=some, fields={"y": 1, "width": pick(("wide", 300))}, mode="replace"),
-        lambda: edits.SetLayout(node_id=some, mode="remove"),
-        lambda: edits.AddEdge(edge=drawn, index=place),
-        lambda: edits.AddEdge(edge=drawn),
+        lambda: edits.AddNode(node=Node.model_validate({"id": node_id, "type": "text", "later": value}), index=place),
+        lambda: edits.RemoveNode(node_id=node_id),
+        lambda: edits.RenameNode(old=node_id, new=pick((*_IDS, "1x"))),
+        lambda: edits.SetParam(node_id=node_id, name=pick(("mode", "size")), value=value, index=place),
+        lambda: edits.SetParam(node_id=node_id, name=pick(("mode", "size")), is_unset=True),
+        lambda: edits.SetNode(
+            node_id=node_id, field=pick(("take", "is_muted", "locked", "type", "later")), value=value
+        ),
+        lambda: edits.SetNode(node_id=node_id, field=pick(("take", "is_muted", "later", "params")), is_unset=True),
+        lambda: edits.SetNode(node_id=node_id, field="is_muted", value=True),
+        lambda: edits.SetLayout(node_id=node_id, fields={"x": 12.5, "title": pick((None, "T")), "later": value}),
+        lambda: edits.SetLayout(node_id=node_id, fields={"y": 1, "width": pick(("wide", 300))}, mode="replace"),
+        lambda: edits.SetLayout(node_id=node_id, mode="remove"),
+        lambda: edits.AddEdge(edge=edge, index=place),
+        lambda: edits.AddEdge(edge=edge),
         lambda: edits.RemoveEdge(edge=pick(edges)),
         lambda: edits.SetVariable(name=pick(("time", "city")), value=value, index=place),
         lambda: edits.SetVariable(name=pick(("time", "city")), is_unset=True),
@@ -110,26 +112,26 @@ def _random_edit(chance: random.Random, document: FlowDocument, depth: int = 0) 
             field=pick(("name", "groups", "comments", "viewport")),
             value=pick(("Neon", [{"title": "G"}], {"x": 1.0, "zoom": 2.0}, [])),
         ),
-        lambda: edits.EditGroup(edits=[_random_edit(chance, document, depth + 1) for _ in range(2)]),
+        lambda: edits.EditGroup(edits=[_random_edit(rng, document, depth + 1) for _ in range(2)]),
     ]
-    return pick(forms[:-1] if depth else forms)()
+    return pick(builders[:-1] if depth else builders)()
 
 
 def pictures(folder: Path) -> None:
-    """Small WebPs in the local styles, for the dev page."""
+    """Write small WebP images in the styles of the local models, for the dev page."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, style, prompt, seed, width, height in _PICTURES:
-        made = render(style, prompt, seed=seed, width=width * 2, height=height * 2)
-        small = Image.fromarray(made.pixels).resize((width, height), Image.Resampling.LANCZOS)
-        small.save(folder / f"{name}.webp", quality=78, method=6)
+        rendered = render(style, prompt, seed=seed, width=width * 2, height=height * 2)
+        thumbnail = Image.fromarray(rendered.pixels).resize((width, height), Image.Resampling.LANCZOS)
+        thumbnail.save(folder / f"{name}.webp", quality=78, method=6)
 
 
 def sheet(folder: Path) -> None:
-    """What a contact sheet of four seeds looks like, one of them a hole."""
-    made = Image.new("RGB", (480, 320), "#14171d")
+    """Write a contact sheet of four seeds with one missing image."""
+    canvas = Image.new("RGB", (480, 320), "#14171d")
     for place, name in zip(((8, 8), (244, 8), (8, 164)), ("neon", "aurora", "still-life"), strict=True):
-        made.paste(Image.open(folder / f"{name}.webp").resize((228, 228)).crop((0, 40, 228, 188)), place)
-    made.save(folder / "sheet.webp", quality=80, method=6)
+        canvas.paste(Image.open(folder / f"{name}.webp").resize((228, 228)).crop((0, 40, 228, 188)), place)
+    canvas.save(folder / "sheet.webp", quality=80, method=6)
 
 
 def _write(path: Path, data: Any, indent: int | None = 1) -> None:  # noqa: ANN401 - JSON

@@ -1,6 +1,6 @@
-"""Write what the browser's grade is held to: the kernel's table and the kernel's pixels for several settings.
+"""Write the fixture for the browser's grade: table values and graded pixels from the kernel.
 
-Run it from the repository's root when the grade's maths change: `python js/scripts/make_grade_fixture.py`.
+Run it from the repository root after changes of the grade: `python js/scripts/make_grade_fixture.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fusionflow_nb.transforms.grade import RANGES, grade, grade_table
 
 JS = Path(__file__).parent.parent
 WIDTH, HEIGHT = 64, 48
-STRIDE = 269  # prime: over the whole table it meets every channel and every side
+STRIDE = 269  # a prime number, so that samples cover every channel and axis
 SETTINGS: tuple[dict[str, float], ...] = (
     {},
     {"exposure": 1.4},
@@ -42,9 +42,9 @@ SETTINGS: tuple[dict[str, float], ...] = (
 
 
 def colours() -> Image.Image:
-    """A small picture with ramps of grey and of each primary, and colours from all over the cube."""
-    chance = np.random.default_rng(7)
-    pixels = chance.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    """Return a small image with ramps of grey and of the primary colors, and random colors."""
+    rng = np.random.default_rng(7)
+    pixels = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     ramp = np.linspace(0, 255, WIDTH).astype(np.uint8)
     for row, channels in enumerate(((0, 1, 2), (0,), (1,), (2,), (0, 1), (1, 2))):
         pixels[row * 4 : row * 4 + 4] = 0
@@ -53,7 +53,7 @@ def colours() -> Image.Image:
 
 
 def sampled(picture: Image.Image, settings: dict[str, float]) -> dict[str, Any]:
-    """Some values of the table, and some pixels of the picture graded by it, in reading order."""
+    """Return samples of the table and of the graded pixels, in row order."""
     table = grade_table(**settings).reshape(-1)[::STRIDE]
     pixels = np.asarray(grade(picture, **settings)).reshape(-1, 3)[::5]
     return {
@@ -66,6 +66,6 @@ def sampled(picture: Image.Image, settings: dict[str, float]) -> dict[str, Any]:
 if __name__ == "__main__":
     source = colours()
     source.save(JS / "dev" / "pictures" / "colours.png", optimize=True)
-    cases = {"table_stride": STRIDE, "pixel_stride": 5, "cases": [sampled(source, one) for one in SETTINGS]}
+    cases = {"table_stride": STRIDE, "pixel_stride": 5, "cases": [sampled(source, settings) for settings in SETTINGS]}
     fixture = JS / "test" / "fixtures" / "grade.json"
     fixture.write_text(json.dumps(cases) + "\n", encoding="utf-8")

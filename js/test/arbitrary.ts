@@ -1,4 +1,4 @@
-/** Random edits and run events, for the property tests. */
+/** Generators of random edits and run events for property tests. */
 
 import fc from "fast-check"
 import type { Edit } from "../src/wire/flow"
@@ -11,7 +11,7 @@ const edge = fc
   .map((ends) => ({ ...ends, sourceHandle: "image", targetHandle: "image" }))
 
 export const anyEdit: fc.Arbitrary<Edit> = fc.oneof(
-  id.map((one): Edit => ({ kind: "add_node", node: { id: one, type: "text" }, layout: { x: 1, y: 2 } })),
+  id.map((nodeId): Edit => ({ kind: "add_node", node: { id: nodeId, type: "text" }, layout: { x: 1, y: 2 } })),
   id.map((node_id): Edit => ({ kind: "remove_node", node_id })),
   fc.record({ old: id, new: id }).map((names): Edit => ({ kind: "rename_node", ...names })),
   fc
@@ -21,9 +21,9 @@ export const anyEdit: fc.Arbitrary<Edit> = fc.oneof(
   fc
     .record({ node_id: id, x: fc.integer({ min: 0, max: 99 }) })
     .map(({ node_id, x }): Edit => ({ kind: "set_layout", node_id, fields: { x } })),
-  edge.map((one): Edit => ({ kind: "add_edge", edge: one })),
-  edge.map((one): Edit => ({ kind: "remove_edge", edge: one })),
-  value.map((one): Edit => ({ kind: "set_variable", name: "time", value: one })),
+  edge.map((added): Edit => ({ kind: "add_edge", edge: added })),
+  edge.map((removed): Edit => ({ kind: "remove_edge", edge: removed })),
+  value.map((content): Edit => ({ kind: "set_variable", name: "time", value: content })),
 )
 
 const states = fc.constantFrom<JobState>("queued", "waiting", "running", "succeeded", "failed", "cached")

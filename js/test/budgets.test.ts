@@ -6,9 +6,9 @@ const cap = (label: string, spent: number, of: number) => ({
   spent_micro_usd: spent * 1e6,
   cap_micro_usd: of * 1e6,
 })
-const labels = (budgets: ReturnType<typeof cap>[], high = 0) => budgetStatuses(budgets, high).map((one) => one.label)
+const labels = (budgets: ReturnType<typeof cap>[], high = 0) => budgetStatuses(budgets, high).map(({ label }) => label)
 
-test("a cap is shown with what is spent or held of it, and in the tone of how full it is", () => {
+test("a cap shows the share used, and a tone for that share", () => {
   const shown = budgetStatuses([cap("project", 12, 10), cap("this month", 41, 50), cap("today", 1, 5)], 0)
   expect(shown.map(({ share, tone, isPassed }) => [share, tone, isPassed])).toEqual([
     [1, "is-bad", false],
@@ -17,28 +17,28 @@ test("a cap is shown with what is spent or held of it, and in the tone of how fu
   ])
 })
 
-test("the fullest cap comes first, today before a run of which nothing is spent", () => {
+test("the cap with the largest share comes first", () => {
   expect(labels([cap("a run", 0, 2), cap("today", 0, 5)])).toEqual(["today", "a run"])
   expect(labels([cap("a run", 0, 2), cap("today", 1, 5), cap("project", 9, 10)])[0]).toBe("project")
 })
 
-test("caps that what stands on the canvas would pass come before all others, the least left first", () => {
+test("caps that the planned run would exceed come first", () => {
   const budgets = [cap("a run", 0, 2), cap("today", 4.5, 5), cap("this month", 30, 31), cap("project", 3, 3000)]
   expect(labels(budgets, 2.4e6)).toEqual(["today", "this month", "a run", "project"])
   expect(budgetStatuses(budgets, 2.4e6)[2]).toMatchObject({ isPassed: true, tone: "is-warn" })
 })
 
-test("a run that costs nothing passes no cap, not even one that is used up", () => {
+test("a free run exceeds no cap", () => {
   expect(budgetStatuses([cap("today", 5, 5)], 0)[0]).toMatchObject({ isPassed: false, tone: "is-bad" })
 })
 
-test("who points at the caps reads all of them, what is needed and how to set others", () => {
+test("the tooltip lists all caps and how to change them", () => {
   const budgets = [cap("a run", 0, 2), cap("today", 4.5, 5)]
   expect(budgetTooltip(budgetStatuses(budgets, 0.8e6), 0.8e6).split("\n")).toEqual([
-    "today: $4.50 of $5 spent or held, and what would run may cost $0.80",
+    "today: $4.50 of $5 spent or reserved; the planned run may cost $0.80",
     "a run: $2 at most",
-    "Calls beyond a cap are refused; finished ones are kept.",
-    "ff.budget(…) in a cell or `fusionflow budget` sets other caps.",
+    "Calls over a cap are refused; finished calls are kept.",
+    "Change caps with ff.budget(…) in a cell or `fusionflow budget`.",
   ])
   expect(budgetTooltip(budgetStatuses(budgets, 0), 0)).not.toContain("refused")
 })

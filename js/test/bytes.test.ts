@@ -26,43 +26,43 @@ const SNAPSHOT: Snapshot = {
 
 type Answers = (message: ToKernel) => { more?: object; buffer?: Uint8Array } | null
 
-/** A session over a kernel that answers as told, and a server that answers as told. */
-function bench(answers: Answers, server: (url: string) => Response | null, mostKeptBytes?: number) {
+/** A session with a scripted kernel and a scripted server. */
+function createBytes(answers: Answers, server: (url: string) => Response | null, maxCachedBytes?: number) {
   const sent: ToKernel[] = []
-  const asked: string[] = []
-  let tell: (message: FromKernel, buffers: DataView[]) => void = () => undefined
+  const requests: string[] = []
+  let deliver: (message: FromKernel, buffers: DataView[]) => void = () => undefined
   const channel: Channel = {
     listen(listener) {
-      tell = listener
+      deliver = listener
       return () => undefined
     },
     send(message) {
       sent.push(message)
-      if (message.type === "ask") queueMicrotask(() => tell({ ...SNAPSHOT, id: message.id }, []))
-      const answer = answers(message)
-      if (!answer) return
-      const buffers = answer.buffer ? [new DataView(answer.buffer.buffer as ArrayBuffer)] : []
-      queueMicrotask(() => tell({ type: "reply", id: message.id, ...answer.more }, buffers))
+      if (message.type === "ask") queueMicrotask(() => deliver({ ...SNAPSHOT, id: message.id }, []))
+      const response = answers(message)
+      if (!response) return
+      const buffers = response.buffer ? [new DataView(response.buffer.buffer as ArrayBuffer)] : []
+      queueMicrotask(() => deliver({ type: "reply", id: message.id, ...response.more }, buffers))
     },
   }
   const fetcher = (async (url: string) => {
-    asked.push(url)
+    requests.push(url)
     const response = server(url)
-    if (!response) throw new TypeError("nobody there")
+    if (!response) throw new TypeError("connection refused")
     return response
   }) as typeof fetch
   let now = 1e6
-  const bytes = new MediaBytes(new Session(channel), fetcher, BASE, () => now, mostKeptBytes)
-  return { bytes, sent, asked, pass: (ms: number) => (now += ms) }
+  const bytes = new MediaBytes(new Session(channel), fetcher, BASE, () => now, maxCachedBytes)
+  return { bytes, sent, requests, advance: (ms: number) => (now += ms) }
 }
 
 const probes = (answer: string) => (url: string) =>
   url.includes("/probe?") ? Response.json({ answer }) : new Response("ok")
 const cell = (name: string): MediaAddress => ({ sha256: name, url: `fusionflow/assets/${name}.png?signature=1` })
-const ofType = (sent: ToKernel[], type: string) => sent.filter((one) => one.type === type)
+const ofType = (sent: ToKernel[], type: string) => sent.filter((message) => message.type === type)
 
-describe("addresses", () => {
-  it("begin at the base URL that the page says, else at the root of its origin", () => {
+describe("URLs", () => {
+  it("start at the page's base URL, else at the origin's root", () => {
     expect(serverBaseUrl({ ...page, config: '{"baseUrl": "/user/ada/"}' })).toBe(BASE)
     expect(serverBaseUrl({ ...page, config: '{"baseUrl": "/user/ada"}' })).toBe(BASE)
     expect(serverBaseUrl({ ...page, bodyBase: "/nb/" })).toBe("https://hub.example/nb/")
@@ -70,56 +70,58 @@ describe("addresses", () => {
     expect(serverBaseUrl(page)).toBe("https://hub.example/")
   })
 
-  it("stay as they are where they are absolute", () => {
+  it("are unchanged if they are absolute", () => {
     expect(resolveUrl(BASE, "fusionflow/assets/a.png")).toBe(`${BASE}fusionflow/assets/a.png`)
-    for (const whole of ["https://bucket.example/a", "blob:x", "data:,", "//cdn.example/a"]) {
-      expect(resolveUrl(BASE, whole)).toBe(whole)
+    for (const url of ["https://bucket.example/a", "blob:x", "data:,", "//cdn.example/a"]) {
+      expect(resolveUrl(BASE, url)).toBe(url)
     }
   })
 
-  it("carry Jupyter's token from its cookie", () => {
+  it("get the XSRF token from Jupyter's cookie", () => {
     expect(xsrfToken("a=1; _xsrf=2%7Cabc; b=2")).toBe("2|abc")
     expect(xsrfToken("my_xsrf=1")).toBeNull()
   })
 })
 
 describe("bytes", () => {
-  it("come from the server where it answers the probe as the kernel expects, after one probe", async () => {
-    const { bytes, asked, sent } = bench(() => null, probes("yes"))
+  it("come from the server after one successful probe", async () => {
+    const { bytes, requests, sent } = createBytes(() => null, probes("yes"))
     expect(await bytes.resolveUrl(cell("a"), "asset")).toBe(`${BASE}fusionflow/assets/a.png?signature=1`)
     await bytes.resolveUrl(cell("b"), "asset")
-    expect(asked.filter((url) => url.includes("probe"))).toEqual([`${BASE}fusionflow/probe?nonce=${"ab".repeat(16)}`])
+    expect(requests.filter((url) => url.includes("probe"))).toEqual([
+      `${BASE}fusionflow/probe?nonce=${"ab".repeat(16)}`,
+    ])
     expect(ofType(sent, "media")).toEqual([])
   })
 
   for (const [what, server] of [
     ["another answer", probes("no")],
     ["404", () => new Response("", { status: 404 })],
-    ["a page that is no JSON", () => new Response("<html>")],
-    ["nobody", () => null],
+    ["a page without JSON", () => new Response("<html>")],
+    ["no server", () => null],
   ] as const) {
-    it(`come from the kernel where the probe meets ${what}, each only once`, async () => {
-      const { bytes, sent } = bench(
+    it(`come from the kernel, once each, if the probe gets ${what}`, async () => {
+      const { bytes, sent } = createBytes(
         (message) =>
           message.type === "media" ? { more: { media_type: "image/png" }, buffer: new Uint8Array([1, 2, 3]) } : null,
         server,
       )
-      const [url, again] = await Promise.all([
+      const [url, second] = await Promise.all([
         bytes.resolveUrl(cell("a"), "preview"),
         bytes.resolveUrl(cell("a"), "preview"),
       ])
       expect(url).toMatch(/^blob:/)
-      expect(again).toBe(url)
+      expect(second).toBe(url)
       expect(ofType(sent, "media")).toHaveLength(1)
       bytes.close()
     })
   }
 
-  it("that fail are signed again once, many by one message, and are given up when that fails too", async () => {
-    const { bytes, sent, pass } = bench((message) => {
-      if (message.type === "media") return { more: { error: { code: "lost", message: "They are gone." } } }
+  it("are signed again once after a failure, in one message", async () => {
+    const { bytes, sent, advance } = createBytes((message) => {
+      if (message.type === "media") return { more: { error: { code: "lost", message: "The asset is lost." } } }
       if (message.type !== "sign") return null
-      const signed = message.sha256.map((one) => [one, { url: `fusionflow/assets/${one}.png?signature=2` }])
+      const signed = message.sha256.map((digest) => [digest, { url: `fusionflow/assets/${digest}.png?signature=2` }])
       return { more: { urls: Object.fromEntries(signed) } }
     }, probes("yes"))
     const old = await Promise.all([bytes.resolveUrl(cell("a"), "asset"), bytes.resolveUrl(cell("b"), "asset")])
@@ -127,35 +129,37 @@ describe("bytes", () => {
       bytes.refreshUrl(cell("a"), "asset", old[0]),
       bytes.refreshUrl(cell("b"), "asset", old[1]),
     ])
-    expect(fresh).toEqual(["a", "b"].map((one) => `${BASE}fusionflow/assets/${one}.png?signature=2`))
+    expect(fresh).toEqual(["a", "b"].map((digest) => `${BASE}fusionflow/assets/${digest}.png?signature=2`))
     expect(ofType(sent, "sign")).toMatchObject([{ sha256: ["a", "b"] }])
-    // Another view of the same bytes that still has the old address takes the new one without asking.
+    // Another view with the old URL gets the new one without a request.
     expect(await bytes.refreshUrl(cell("a"), "asset", old[0])).toBe(fresh[0])
     const dead: MediaAddress = { sha256: "a" }
-    await expect(bytes.refreshUrl(dead, "asset", fresh[0] as string)).rejects.toThrow("They are gone.")
+    await expect(bytes.refreshUrl(dead, "asset", fresh[0] as string)).rejects.toThrow("The asset is lost.")
     expect(ofType(sent, "sign")).toHaveLength(1)
-    pass(120_000)
+    advance(120_000)
     await bytes.refreshUrl(dead, "asset", fresh[0] as string).catch(() => undefined)
     expect(ofType(sent, "sign")).toHaveLength(2)
   })
 
-  it("are signed although another of the same message is lost", async () => {
-    const { bytes } = bench((message) => {
-      if (message.type === "media") return { more: { error: { code: "lost", message: "They are gone." } } }
+  it("are signed even if another asset of the batch is lost", async () => {
+    const { bytes } = createBytes((message) => {
+      if (message.type === "media") return { more: { error: { code: "lost", message: "The asset is lost." } } }
       if (message.type !== "sign") return null
-      if (message.sha256.includes("gone")) return { more: { error: { code: "lost", message: "They are gone." } } }
-      return { more: { urls: Object.fromEntries(message.sha256.map((one) => [one, { url: `fusionflow/${one}` }])) } }
+      if (message.sha256.includes("gone")) return { more: { error: { code: "lost", message: "The asset is lost." } } }
+      return {
+        more: { urls: Object.fromEntries(message.sha256.map((digest) => [digest, { url: `fusionflow/${digest}` }])) },
+      }
     }, probes("yes"))
-    const found = await Promise.allSettled(["a", "gone", "b"].map((one) => bytes.resolveUrl({ sha256: one }, "asset")))
-    expect(found.map((one) => (one.status === "fulfilled" ? one.value : "lost"))).toEqual([
+    const results = await Promise.allSettled(["a", "gone", "b"].map((sha256) => bytes.resolveUrl({ sha256 }, "asset")))
+    expect(results.map((result) => (result.status === "fulfilled" ? result.value : "lost"))).toEqual([
       `${BASE}fusionflow/a`,
       "lost",
       `${BASE}fusionflow/b`,
     ])
   })
 
-  it("are signed at their first use where only their digest is known", async () => {
-    const { bytes } = bench(
+  it("are signed on first use if only the digest is known", async () => {
+    const { bytes } = createBytes(
       (message) => (message.type === "sign" ? { more: { urls: { a: { preview_url: "fusionflow/p" } } } } : null),
       probes("yes"),
     )
@@ -163,12 +167,12 @@ describe("bytes", () => {
     await expect(bytes.resolveUrl({}, "asset")).rejects.toThrow(BytesNotFoundError)
   })
 
-  it("of the kernel that nobody shows are let go, the oldest first, and those that are shown are kept", async () => {
+  it("revoke unused object URLs, oldest first, and no used ones", async () => {
     const revoked: string[] = []
     const revoke = URL.revokeObjectURL
     URL.revokeObjectURL = (url) => void revoked.push(url)
     try {
-      const { bytes } = bench(
+      const { bytes } = createBytes(
         (message) => (message.type === "media" ? { buffer: new Uint8Array(100) } : null),
         () => null,
         250,
@@ -189,8 +193,8 @@ describe("bytes", () => {
     }
   })
 
-  it("are read whole, with a new address where the old one has expired", async () => {
-    const { bytes } = bench(
+  it("are read through a new URL if the old one has expired", async () => {
+    const { bytes } = createBytes(
       (message) =>
         message.type === "sign" ? { more: { urls: { a: { url: "fusionflow/assets/a.png?signature=2" } } } } : null,
       (url) => (url.endsWith("signature=1") ? new Response("", { status: 403 }) : probes("yes")(url)),

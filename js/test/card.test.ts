@@ -2,7 +2,7 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { textDiff } from "../src/state/card"
 
-describe("what changed, in a line", () => {
+describe("a text diff", () => {
   it("shows only the words that differ", () => {
     expect(textDiff("neon city at midnight, stars", "neon city at dawn, stars")).toEqual(["… midnight, …", "… dawn, …"])
     expect(textDiff("dawn", "dusk")).toEqual(["dawn", "dusk"])
@@ -10,12 +10,12 @@ describe("what changed, in a line", () => {
     expect(textDiff(3, 5)).toEqual(["3", "5"])
   })
 
-  it("never says the same of texts that differ in their words", () => {
-    const words = fc.array(fc.constantFrom("a", "b", "c"), { maxLength: 6 }).map((all) => all.join(" "))
+  it("never shows equal parts for different texts", () => {
+    const words = fc.array(fc.constantFrom("a", "b", "c"), { maxLength: 6 }).map((letters) => letters.join(" "))
     fc.assert(
-      fc.property(words, words, (old, now) => {
-        fc.pre(old !== now)
-        const [before, after] = textDiff(old, now)
+      fc.property(words, words, (old, current) => {
+        fc.pre(old !== current)
+        const [before, after] = textDiff(old, current)
         expect(before).not.toBe(after)
       }),
     )

@@ -1,7 +1,7 @@
-/** The kernel's own catalog, as `scripts/make_fixtures.py` wrote it. */
+/** The kernel's catalog, recorded by `scripts/make_fixtures.py`. */
 
-import written from "../dev/catalog.json"
+import recorded from "../dev/catalog.json"
 import type { Model, NodeType } from "../src/wire/catalog"
 
-export const catalog = new Map((written.node_types as unknown as NodeType[]).map((one) => [one.name, one]))
-export const models = new Map((written.models as unknown as Model[]).map((one) => [one.id, one]))
+export const catalog = new Map((recorded.node_types as unknown as NodeType[]).map((type) => [type.name, type]))
+export const models = new Map((recorded.models as unknown as Model[]).map((model) => [model.id, model]))

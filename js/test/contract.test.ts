@@ -23,7 +23,7 @@ const empty = (id: string): Document =>
 
 describe("edits recorded from the kernel", () => {
   for (const { id, walk } of walks) {
-    it(`lead to the same document, are refused alike, and their inverses bring it back: ${id}`, () => {
+    it(`give the same document, refusals and inverses: ${id}`, () => {
       let document = empty(id)
       for (const step of walk) {
         const before = toWire(document)
@@ -32,19 +32,19 @@ describe("edits recorded from the kernel", () => {
           expect(toWire(document)).toEqual(before)
           continue
         }
-        const done = applyEdit(document, step.edit)
-        const after = toWire(done.document)
+        const result = applyEdit(document, step.edit)
+        const after = toWire(result.document)
         expect(after.graph, JSON.stringify(step.edit)).toEqual(step.graph)
         expect([after.variables, after.name]).toEqual([step.variables, step.name])
-        // The order of nodes and parameters is part of the promise, and toEqual does not see it.
+        // Key order is part of the contract, and toEqual ignores it.
         expect(JSON.stringify(after.graph.nodes)).toBe(JSON.stringify(toWire(fromWire(after)).graph.nodes))
         expect(after.graph.nodes.map((node) => Object.keys(node.data.params ?? {}))).toEqual(
           step.graph.nodes.map((node) => Object.keys(node.data.params ?? {})),
         )
-        for (const inverse of [done.inverse, step.inverse as Edit]) {
-          expect(toWire(applyEdit(done.document, inverse).document)).toEqual(before)
+        for (const inverse of [result.inverse, step.inverse as Edit]) {
+          expect(toWire(applyEdit(result.document, inverse).document)).toEqual(before)
         }
-        document = done.document
+        document = result.document
       }
     })
   }

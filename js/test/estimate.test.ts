@@ -7,7 +7,7 @@ import { Previews } from "../src/state/previews"
 import { emptyRuns, reduceRunEvents } from "../src/state/runs"
 import type { RunEvent } from "../src/wire/run"
 
-const shared: { elapsed_s: number; typical_s: number; fraction: number }[] = JSON.parse(
+const recordedEstimates: { elapsed_s: number; typical_s: number; fraction: number }[] = JSON.parse(
   readFileSync(new URL("./fixtures/estimates.json", import.meta.url), "utf8"),
 )
 const running = (more: Partial<RunEvent>): RunEvent => ({
@@ -21,12 +21,12 @@ const expected = { since_us: 5_000_000, typical_s: 10 }
 const jobs = (...events: RunEvent[]) => [...(reduceRunEvents(emptyRuns, events).nodes.get("a")?.jobs.values() ?? [])]
 
 describe("estimates", () => {
-  it("are the kernel's", () => {
-    for (const { elapsed_s, typical_s, fraction } of shared)
+  it("equal the kernel's estimates", () => {
+    for (const { elapsed_s, typical_s, fraction } of recordedEstimates)
       expect(estimateProgress({ since_us: 5_000_000, typical_s }, (5 + elapsed_s) * 1000)).toBeCloseTo(fraction, 12)
   })
 
-  it("never say that it is done", () => {
+  it("never reach 100 %", () => {
     fc.assert(
       fc.property(fc.double({ min: 0.001, max: 1e6, noNaN: true }), fc.nat(), (typical_s, nowMs) => {
         expect(estimateProgress({ since_us: 0, typical_s }, nowMs)).toBeLessThanOrEqual(0.99)
@@ -34,7 +34,7 @@ describe("estimates", () => {
     )
   })
 
-  it("are marked, where what a service says is not", () => {
+  it("are marked with ~; reported progress is not", () => {
     expect(progressText(jobs(running({ expected })), 9_500)).toBe("~40 %")
     expect(progressText(jobs(running({ progress: 0.4 })), 9_500)).toBe("40 %")
     expect(progressText(jobs(running({ expected }), running({ progress: 0.3 })), 9_500)).toBe("30 %")
@@ -45,21 +45,21 @@ describe("estimates", () => {
     expect(progressText(two, 9_500)).toBe("~30 %")
   })
 
-  it("wait for the end of a queue", () => {
+  it("start after the queue", () => {
     expect(progressText(jobs(running({ expected, queue_position: 2 })), 9_500)).toBe("0 %")
   })
 
-  it("make a chip of its own, which says why it is one", () => {
+  it("have their own chip that explains the estimate", () => {
     const run = reduceRunEvents(emptyRuns, [running({ expected })]).nodes.get("a")
     const facts = { node: {} as never, type: undefined, plan: undefined, run, results: undefined, isRequested: false }
     const [chip] = statusChips(facts)
     expect(chip).toMatchObject({ isEstimated: true })
-    expect(chip?.title).toContain("does not say")
+    expect(chip?.title).toContain("reports no progress")
   })
 })
 
-describe("pictures in the making", () => {
-  it("take each other's place, and go with their job", () => {
+describe("preview images", () => {
+  it("replace each other and are revoked at the end of the job", () => {
     const revoked = vi.spyOn(URL, "revokeObjectURL")
     const previews = new Previews()
     const buffer = new DataView(new ArrayBuffer(4))
@@ -71,7 +71,7 @@ describe("pictures in the making", () => {
     revoked.mockRestore()
   })
 
-  it("leave events without one as they are", () => {
+  it("leave events without a preview unchanged", () => {
     const event = running({ progress: 0.5 })
     expect(new Previews().withPreviewUrls([event], [])[0]).toBe(event)
   })

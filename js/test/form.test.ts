@@ -12,10 +12,10 @@ const typeOf = (name: string) => {
 }
 const node = (type: string, params: JsonObject = {}) => nodeFrom({ id: "n", type, params })
 const control = (type: string, name: string) =>
-  fieldsOf(typeOf(type), node(type), null).find((one) => one.name === name)?.control
+  fieldsOf(typeOf(type), node(type), null).find((field) => field.name === name)?.control
 
 describe("a form", () => {
-  it("draws each parameter of the kernel's catalog by its schema", () => {
+  it("chooses the control of a parameter from its schema", () => {
     expect(control("grade", "exposure")).toBe("slider")
     expect(control("resize", "fit")).toBe("choice")
     expect(control("resize", "upscale")).toBe("toggle")
@@ -29,38 +29,38 @@ describe("a form", () => {
 
   it("has a field for every parameter of every node type", () => {
     for (const type of catalog.values()) {
-      const names = fieldsOf(type, node(type.name), null).map((one) => one.name)
+      const names = fieldsOf(type, node(type.name), null).map((field) => field.name)
       expect(names).toEqual(Object.keys(type.params_schema.properties ?? {}))
     }
   })
 
-  it("leaves out what the chosen model does not take, unless it was set, and adds what only it takes", () => {
+  it("shows set fields and those the model supports", () => {
     const model = models.get("local/landscape") ?? null
     const names = (params: JsonObject) =>
-      fieldsOf(typeOf("generate_image"), node("generate_image", params), model).map((one) => one.name)
+      fieldsOf(typeOf("generate_image"), node("generate_image", params), model).map((field) => field.name)
     expect(model && "guidance" in model.parameters).toBe(false)
     expect(names({})).not.toContain("guidance")
     expect(names({ guidance: 2 })).toContain("guidance")
     for (const name of Object.keys(model?.parameters ?? {})) expect(names({})).toContain(name)
   })
 
-  it("shows on the node what is required or was set, and no field that an edge feeds", () => {
+  it("puts required and set fields without an edge on the card", () => {
     const set = node("generate_image", { prompt: "x", guidance: 3, model: "m" })
     const fields = fieldsOf(typeOf("generate_image"), set, null)
-    expect(fieldsOnCard(fields, set, new Set()).map((one) => one.name)).toEqual(["prompt", "model", "guidance"])
-    expect(fieldsOnCard(fields, set, new Set(["prompt"])).map((one) => one.name)).toEqual(["model", "guidance"])
+    expect(fieldsOnCard(fields, set, new Set()).map((field) => field.name)).toEqual(["prompt", "model", "guidance"])
+    expect(fieldsOnCard(fields, set, new Set(["prompt"])).map((field) => field.name)).toEqual(["model", "guidance"])
   })
 
-  it("says what is wrong with a value, and leaves variables to the kernel", () => {
-    const field = fieldsOf(typeOf("grade"), node("grade"), null).find((one) => one.name === "exposure")
+  it("validates values, but not variables", () => {
+    const field = fieldsOf(typeOf("grade"), node("grade"), null).find((candidate) => candidate.name === "exposure")
     if (!field) throw new Error("no field")
     expect(validateField(field, 9)).toBe("At most 4.")
     expect(validateField(field, 1)).toBeNull()
     expect(validateField(field, "{{stops}}")).toBeNull()
-    expect(validateField(field, "dark")).toBe("A number is needed here.")
+    expect(validateField(field, "dark")).toBe("Enter a number.")
   })
 
-  it("asks a model for the task that the connected ports make", () => {
+  it("derives the task from the connected ports", () => {
     const type = typeOf("generate_video")
     expect(taskOf(type, new Set())).toBe("text-to-video")
     expect(taskOf(type, new Set(["image"]))).toBe("image-to-video")
@@ -68,13 +68,13 @@ describe("a form", () => {
   })
 })
 
-describe("a box", () => {
-  it("keeps all sections in order without gaps, and every port inside, for every node type", () => {
+describe("a node layout", () => {
+  it("has no gaps between sections and all ports inside", () => {
     for (const type of catalog.values()) {
-      const one = node(type.name)
-      const fields = fieldsOnCard(fieldsOf(type, one, null), one, new Set())
+      const example = node(type.name)
+      const fields = fieldsOnCard(fieldsOf(type, example, null), example, new Set())
       const facts = {
-        node: one,
+        node: example,
         type,
         look: undefined,
         plan: undefined,

@@ -8,29 +8,29 @@ interface Fixture {
 }
 const fixture: Fixture = JSON.parse(readFileSync(new URL("./fixtures/grade.json", import.meta.url), "utf8"))
 
-describe("the table of a grade", () => {
+describe("a grade table", () => {
   for (const { settings, table } of fixture.cases) {
-    it(`is the kernel's within rounding: ${JSON.stringify(settings)}`, () => {
-      const made = gradeTable({ ...NEUTRAL_GRADE, ...settings })
+    it(`equals the kernel's within rounding: ${JSON.stringify(settings)}`, () => {
+      const computed = gradeTable({ ...NEUTRAL_GRADE, ...settings })
       if (Object.keys(settings).length === 0) {
-        expect(made).toBeNull()
+        expect(computed).toBeNull()
         return
       }
-      expect(made).toHaveLength(TABLE_SIZE ** 3 * 3)
-      const worst = Math.max(
-        ...table.map((value, at) => Math.abs(value - (made?.[at * fixture.table_stride] ?? Number.NaN))),
+      expect(computed).toHaveLength(TABLE_SIZE ** 3 * 3)
+      const maxError = Math.max(
+        ...table.map((value, index) => Math.abs(value - (computed?.[index * fixture.table_stride] ?? Number.NaN))),
       )
-      expect(worst).toBeLessThan(1e-6)
+      expect(maxError).toBeLessThan(1e-6)
     })
   }
 })
 
-describe("the settings of a grade", () => {
-  it("are neutral where nothing is said", () => {
+describe("grade settings", () => {
+  it("default to neutral", () => {
     expect(parseGrade({})).toEqual(NEUTRAL_GRADE)
     expect(parseGrade({ exposure: null, gain: 2 })).toEqual({ ...NEUTRAL_GRADE, gain: 2 })
   })
-  it("are none where the kernel would refuse one", () => {
+  it("are null if the kernel would refuse one of them", () => {
     expect(parseGrade({ contrast: 1.01 })).toBeNull()
     expect(parseGrade({ gamma: "{{g}}" })).toBeNull()
     expect(parseGrade({ gamma: Number.NaN })).toBeNull()

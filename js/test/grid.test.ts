@@ -6,8 +6,8 @@ const axis = (name: string, count: number) => ({ name, labels: Array.from({ leng
 const cells = (...axes: ReturnType<typeof axis>[]): CellView[] =>
   axes
     .reduce<[string, string][][]>(
-      (all, { name, labels }) =>
-        all.flatMap((one) => labels.map((label) => [...one, [name, label] as [string, string]])),
+      (coordinates, { name, labels }) =>
+        coordinates.flatMap((coordinate) => labels.map((label) => [...coordinate, [name, label] as [string, string]])),
       [[]],
     )
     .map((coordinate) => ({
@@ -25,39 +25,39 @@ const cells = (...axes: ReturnType<typeof axis>[]): CellView[] =>
 const facts = { isStrip: false, isSound: false, width: 280, aspect: 1 }
 
 describe("the cells of a batch", () => {
-  it("make a table where there are two axes: rows by the first, columns by the last", () => {
+  it("form a table for two axes: first as rows, last as columns", () => {
     const axes = [axis("prompt", 2), axis("seed", 3)]
-    const all = cells(...axes)
-    const grid = layoutGrid({ ...facts, axes, cells: all })
+    const views = cells(...axes)
+    const grid = layoutGrid({ ...facts, axes, cells: views })
     expect(grid).toMatchObject({ kind: "table", columns: 3, rows: 2, axis: "seed", more: 0 })
     expect(grid.headers).toEqual(["seed0", "seed1", "seed2"])
     expect(grid.sides).toEqual(["prompt0", "prompt1"])
-    expect(visibleCells(grid, all)).toEqual(all)
+    expect(visibleCells(grid, views)).toEqual(views)
   })
 
-  it("leave a hole in a table where one was not made", () => {
+  it("leave missing table cells empty", () => {
     const axes = [axis("prompt", 2), axis("seed", 2)]
-    const all = cells(...axes).filter((one) => one.key !== "prompt,prompt0,seed,seed1")
-    const shown = visibleCells(layoutGrid({ ...facts, axes, cells: all }), all)
-    expect(shown.map((one) => one?.label ?? null)).toEqual(["seed0", null, "seed0", "seed1"])
+    const views = cells(...axes).filter((view) => view.key !== "prompt,prompt0,seed,seed1")
+    const shown = visibleCells(layoutGrid({ ...facts, axes, cells: views }), views)
+    expect(shown.map((view) => view?.label ?? null)).toEqual(["seed0", null, "seed0", "seed1"])
   })
 
-  it("say how many found no place", () => {
+  it("count the cells that are not shown", () => {
     const axes = [axis("prompt", 6), axis("seed", 7)]
     expect(layoutGrid({ ...facts, axes, cells: cells(...axes) }).more).toBe(42 - 20)
-    const one = [axis("seed", 21)]
-    expect(layoutGrid({ ...facts, axes: one, cells: cells(...one) }).more).toBe(5)
+    const seeds = [axis("seed", 21)]
+    expect(layoutGrid({ ...facts, axes: seeds, cells: cells(...seeds) }).more).toBe(5)
   })
 
-  it("all stand in a strip, however many", () => {
+  it("are all shown in a strip", () => {
     const axes = [axis("prompt", 6), axis("seed", 7)]
-    const all = cells(...axes)
-    const grid = layoutGrid({ ...facts, axes, cells: all, isStrip: true })
-    expect(visibleCells(grid, all)).toHaveLength(42)
+    const views = cells(...axes)
+    const grid = layoutGrid({ ...facts, axes, cells: views, isStrip: true })
+    expect(visibleCells(grid, views)).toHaveLength(42)
     expect(grid.more).toBe(0)
   })
 
-  it("are known to a pick node by the labels of all axes", () => {
+  it("are labeled for pick nodes by all axes", () => {
     const [first] = cells(axis("prompt", 1), axis("seed", 1))
     expect(first && pickLabel(first)).toBe("prompt0 / seed0")
   })

@@ -32,10 +32,10 @@ const SETUP: Edit[] = [
 
 function stateAfter(edits: Edit[], pictures: number): CanvasState {
   const state = createCanvasStore().getState()
-  const jobs = Array.from({ length: pictures }, (_, at) => ({
-    coordinate: [["seed", String(at)]] as [string, string][],
+  const jobs = Array.from({ length: pictures }, (_, index) => ({
+    coordinate: [["seed", String(index)]] as [string, string][],
     state: "succeeded" as const,
-    cells: [{ port: "image", coordinate: [["seed", String(at)]] as [string, string][], sha256: `p${at}` }],
+    cells: [{ port: "image", coordinate: [["seed", String(index)]] as [string, string][], sha256: `p${index}` }],
   }))
   return {
     ...state,
@@ -46,7 +46,7 @@ function stateAfter(edits: Edit[], pictures: number): CanvasState {
 }
 
 describe("a mask", () => {
-  it("begins over the node's own picture: the first of a batch, and nothing where there is none", () => {
+  it("starts from the first image of the node's input", () => {
     expect(maskBasis(stateAfter(SETUP, 2), "edit", "mask")).toMatchObject({
       picture: { sha256: "p0" },
       pictures: 2,
@@ -55,20 +55,23 @@ describe("a mask", () => {
     expect(maskBasis(stateAfter(SETUP, 0), "edit", "mask")).toMatchObject({ picture: null, picturePort: "image" })
   })
 
-  it("is wired into its port by one step, and painted again it goes into the same node", () => {
+  it("is connected in one step and reuses its node afterwards", () => {
     const first = maskEdits(stateAfter(SETUP, 1), "edit", "mask", ASSET, { x: 0, y: 0 })
     const after = stateAfter([...SETUP, ...first], 1)
     expect(after.shared.document.edges).toContainEqual(
       expect.objectContaining({ target: "edit", targetHandle: "mask" }),
     )
     expect(maskBasis(after, "edit", "mask").mask).toMatchObject({ sha256: ASSET.sha256 })
-    const again = applyEdits(after.shared.document, maskEdits(after, "edit", "mask", OTHER, { x: 0, y: 0 })).document
-    expect(again.nodes.size).toBe(after.shared.document.nodes.size)
-    expect([...again.nodes.values()].at(-1)?.params).toMatchObject({ name: "mask", asset: OTHER })
+    const repainted = applyEdits(
+      after.shared.document,
+      maskEdits(after, "edit", "mask", OTHER, { x: 0, y: 0 }),
+    ).document
+    expect(repainted.nodes.size).toBe(after.shared.document.nodes.size)
+    expect([...repainted.nodes.values()].at(-1)?.params).toMatchObject({ name: "mask", asset: OTHER })
   })
 
-  it("never changes a picture of the person's own, nor a mask that another node uses too", () => {
-    const wire = (target: string): Edit => ({
+  it("never overwrites the user's images or shared masks", () => {
+    const connect = (target: string): Edit => ({
       kind: "add_edge",
       edge: { source: "own", sourceHandle: "image", target, targetHandle: "mask" },
     })
@@ -78,17 +81,17 @@ describe("a mask", () => {
     })
     const second: Edit = { kind: "add_node", node: { id: "second", type: "apply_mask" } }
     for (const setup of [
-      [...SETUP, holder("holiday.png"), wire("edit")],
-      [...SETUP, second, holder("mask"), wire("edit"), wire("second")],
+      [...SETUP, holder("holiday.png"), connect("edit")],
+      [...SETUP, second, holder("mask"), connect("edit"), connect("second")],
     ]) {
       const state = stateAfter(setup, 1)
-      const done = applyEdits(state.shared.document, maskEdits(state, "edit", "mask", OTHER, { x: 0, y: 0 })).document
-      expect(done.nodes.get("own")?.params.asset).toEqual(ASSET)
-      expect(done.edges.filter((one) => one.target === "edit" && one.targetHandle === "mask")).toHaveLength(1)
+      const result = applyEdits(state.shared.document, maskEdits(state, "edit", "mask", OTHER, { x: 0, y: 0 })).document
+      expect(result.nodes.get("own")?.params.asset).toEqual(ASSET)
+      expect(result.edges.filter((edge) => edge.target === "edit" && edge.targetHandle === "mask")).toHaveLength(1)
     }
   })
 
-  it("is placed where it covers nothing", () => {
+  it("is placed where it covers no other node", () => {
     const rects = [
       { id: "a", x: 0, y: 0, width: 280, height: 300 },
       { id: "b", x: 100, y: 350, width: 280, height: 300 },
@@ -98,7 +101,7 @@ describe("a mask", () => {
     expect(freeBelow(rects, { x: 2000, y: 0 })).toEqual({ x: 2000, y: 0 })
   })
 
-  it("is a PNG of one grey byte a pixel that others can read", async () => {
+  it("is encoded as a grayscale PNG", async () => {
     const grey = Uint8Array.from([0, 128, 255, 7, 8, 9])
     const bytes = Buffer.from(await (await greyPng(grey, 3, 2)).arrayBuffer())
     expect(bytes.subarray(0, 8).toString("latin1")).toBe("\x89PNG\r\n\x1a\n")
@@ -109,8 +112,8 @@ describe("a mask", () => {
   })
 })
 
-describe("marks", () => {
-  it("are taken back and come again, and a new one ends what could come again", () => {
+describe("mask steps", () => {
+  it("can be undone and redone until a new step is added", () => {
     const two = addStep(addStep(emptyHistory, { kind: "invert" }), { kind: "clear" })
     expect(activeSteps(undoStep(two))).toEqual([{ kind: "invert" }])
     expect(activeSteps(redoStep(undoStep(two)))).toEqual(activeSteps(two))
@@ -119,9 +122,9 @@ describe("marks", () => {
     expect(undoStep(emptyHistory)).toEqual(emptyHistory)
   })
 
-  it("have an outline as wide as the brush, thinner where a pen is pressed less", () => {
+  it("have outlines as wide as the brush and pen pressure", () => {
     const heightOf = (hasPressure: boolean, pressure: number) => {
-      const spots = Array.from({ length: 30 }, (_, at): [number, number, number] => [at * 10, 0, pressure])
+      const spots = Array.from({ length: 30 }, (_, index): [number, number, number] => [index * 10, 0, pressure])
       const ys = strokeOutline({ kind: "stroke", spots, size: 40, feather: 0, isEraser: false, hasPressure })
         .filter(([x]) => x > 100 && x < 200)
         .map(([, y]) => y)
@@ -131,14 +134,14 @@ describe("marks", () => {
     expect(heightOf(true, 0.1)).toBeLessThan(heightOf(true, 0.9))
   })
 
-  it("grow and shrink in steps, within bounds", () => {
+  it("use brush sizes within the limits", () => {
     expect(resizeBrush(100, 1)).toBe(120)
     expect(resizeBrush(MIN_BRUSH_PX, -1)).toBe(MIN_BRUSH_PX)
     expect(resizeBrush(MAX_BRUSH_PX, 1)).toBe(MAX_BRUSH_PX)
     expect(resizeBrush(3, 1)).toBe(4)
   })
 
-  it("are read from pictures by brightness, seen over black", () => {
+  it("start from the brightness of an image over black", () => {
     expect(brightness(255, 255, 255, 255)).toBe(255)
     expect(brightness(255, 255, 255, 0)).toBe(0)
     expect(brightness(0, 255, 0, 255)).toBe(150)
@@ -146,7 +149,7 @@ describe("marks", () => {
 })
 
 describe("the painter's view", () => {
-  it("shows all of a picture, and keeps what is under the pointer there", () => {
+  it("fits the image and zooms around the pointer", () => {
     const view = fitView({ width: 1000, height: 500 }, { width: 4000, height: 1000 })
     expect(toPicturePoint(view, { x: 500, y: 250 })).toEqual({ x: 2000, y: 500 })
     const at = { x: 120, y: 300 }

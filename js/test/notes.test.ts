@@ -11,7 +11,7 @@ const note = (kind: "group" | "comment", x = 0, y = 0) =>
 const rect = (id: string, x: number, y: number, width = 100, height = 60) => ({ id, x, y, width, height })
 
 describe("groups and comments", () => {
-  it("are stored in the layout, under ids of their own, and undone exactly", () => {
+  it("are stored in the layout and can be undone", () => {
     const { edits, ids } = addNoteEdits(emptyDocument, [note("group"), note("comment"), note("group")])
     const { document, inverse } = applyEdits(emptyDocument, edits)
     expect(ids).toEqual(["group/group_1", "group/group_2", "comment/comment_1"])
@@ -21,7 +21,7 @@ describe("groups and comments", () => {
     expect(notesOf(back, "group")).toEqual([])
   })
 
-  it("keep fields of a newer version when they are changed", () => {
+  it("keep fields of newer versions on changes", () => {
     const stored = { id: "a", title: "one", x: 0, y: 0, width: 300, height: 200, later: [1] }
     const before = applyEdits(emptyDocument, [{ kind: "set_flow", field: "groups", value: [stored] }]).document
     const after = applyEdits(before, noteEdits(before, new Map([["group/a", { text: "two", x: 5 }]]))).document
@@ -30,16 +30,16 @@ describe("groups and comments", () => {
     expect(findNote(gone, "group/a")).toBeNull()
   })
 
-  it("can be read whatever is stored: a colour that is none, a size that is missing", () => {
+  it("are valid even if the stored color or size is not", () => {
     const value = [{ color: "url(x)", width: "wide" }]
     const { document } = applyEdits(emptyDocument, [{ kind: "set_flow", field: "comments", value }])
-    const [one] = notesOf(document, "comment")
-    expect(one).toMatchObject({ id: "comment/0", text: "", x: 0 })
-    expect(one?.color).toMatch(/^#[0-9a-f]{6}$/)
-    expect(one?.width).toBeGreaterThan(0)
+    const [comment] = notesOf(document, "comment")
+    expect(comment).toMatchObject({ id: "comment/0", text: "", x: 0 })
+    expect(comment?.color).toMatch(/^#[0-9a-f]{6}$/)
+    expect(comment?.width).toBeGreaterThan(0)
   })
 
-  it("take along what stands in them, once, and nothing else", () => {
+  it("move their members exactly once", () => {
     const { edits } = addNoteEdits(emptyDocument, [note("group")])
     const { document } = applyEdits(emptyDocument, edits)
     const rects = [rect("in", 50, 50), rect("half", 370, 50), rect("out", 600, 0), rect("wide", -100, 0, 900, 100)]
@@ -52,43 +52,44 @@ describe("groups and comments", () => {
     ])
   })
 
-  it("frame what they are drawn around, so that it is inside", () => {
+  it("enclose the nodes they are created around", () => {
     const rects = [rect("a", 0, 0), rect("b", 300, 200)]
     const frame = frameAround(rects)
     expect(frame && groupMembers({ id: "", ...frame }, rects)).toEqual(["a", "b"])
     expect(frameAround([])).toBeNull()
   })
 
-  it("stay apart when the flow is laid out", () => {
+  it("do not overlap after auto-layout", () => {
     const ids = ["a", "b", "c", "d"]
     const rects = ids.map((id, index) => rect(id, index * 7, 0))
     const edges = [
       { source: "a", sourceHandle: "x", target: "b", targetHandle: "x" },
       { source: "c", sourceHandle: "x", target: "d", targetHandle: "x" },
     ]
-    const places = new Map(rects.map((one) => [one.id, one]))
+    const positions = new Map(rects.map((item) => [item.id, item]))
     const groups = [
       ["a", "c"],
       ["b", "d"],
     ]
     for (const edit of tidyEdits(dagreLayout, { ...emptyDocument, edges }, rects, groups)) {
-      if (edit.kind === "set_layout") places.set(edit.node_id, { ...rect(edit.node_id, 0, 0), ...edit.fields } as never)
+      if (edit.kind === "set_layout")
+        positions.set(edit.node_id, { ...rect(edit.node_id, 0, 0), ...edit.fields } as never)
     }
-    const frames = groups.map((members) => frameAround(members.flatMap((id) => places.get(id) ?? [])))
+    const frames = groups.map((members) => frameAround(members.flatMap((id) => positions.get(id) ?? [])))
     const [left, right] = frames
     if (!left || !right) throw new Error("no frames")
     expect(left.x + left.width <= right.x || left.y + left.height <= right.y).toBe(true)
   })
 })
 
-describe("lining up", () => {
-  it("shifts to the nearest edge or middle, and says along which lines", () => {
-    const found = snapToGuides(rect("", 103, 300), [rect("a", 100, 0), rect("b", 106, 900)], 6)
-    expect(found.dx).toBe(-3)
-    expect(found.guides).toEqual([{ axis: "x", at: 100, from: 0, to: 360 }])
+describe("alignment guides", () => {
+  it("snap to the nearest edge or center", () => {
+    const snapped = snapToGuides(rect("", 103, 300), [rect("a", 100, 0), rect("b", 106, 900)], 6)
+    expect(snapped.dx).toBe(-3)
+    expect(snapped.guides).toEqual([{ axis: "x", at: 100, from: 0, to: 360 }])
   })
 
-  it("leaves alone what is too far away", () => {
+  it("do not snap beyond the distance", () => {
     expect(snapToGuides(rect("", 120, 300), [rect("a", 100, 0)], 6)).toEqual({ dx: 0, dy: 0, guides: [] })
   })
 })

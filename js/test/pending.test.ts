@@ -17,7 +17,7 @@ import { anyEdit } from "./arbitrary"
 
 const history = { can_undo: false, can_redo: false }
 
-/** A kernel and two views, joined by ordered pipes that may lose what the kernel says. */
+/** A kernel and two views, connected by ordered channels. Broadcasts of the kernel may be lost. */
 class World {
   document: Document = emptyDocument
   rev = 0
@@ -27,7 +27,7 @@ class World {
     shared: { ...emptySharedDocument, rev: 0 } as SharedDocument,
     up: [] as ({ id: string; edits: Edit[] } | { ask: string })[],
     down: [] as FromKernel[],
-    asked: null as string | null,
+    snapshotId: null as string | null,
     sentSince: new Set<string>(),
   }))
 
@@ -40,11 +40,11 @@ class World {
       if (error instanceof EditError) return
       throw error
     }
-    if (view.asked) view.sentSince.add(id)
+    if (view.snapshotId) view.sentSince.add(id)
     view.up.push({ id, edits })
   }
 
-  kernelHears(index: number): void {
+  deliverToKernel(index: number): void {
     const view = this.view(index)
     const message = view.up.shift()
     if (!message) return
@@ -55,8 +55,8 @@ class World {
     try {
       this.document = applyEdits(this.document, message.edits).document
       this.rev += 1
-      for (const one of this.views) {
-        one.down.push({ type: "edits", rev: this.rev, origin: view.name, ...message, history })
+      for (const receiver of this.views) {
+        receiver.down.push({ type: "edits", rev: this.rev, origin: view.name, ...message, history })
       }
     } catch (error) {
       if (!(error instanceof EditError)) throw error
@@ -64,45 +64,45 @@ class World {
     }
   }
 
-  viewHears(index: number, isLost: boolean): void {
+  deliverToView(index: number, isLost: boolean): void {
     const view = this.view(index)
     const message = view.down[0]
     if (!message) return
     view.down.shift()
-    // Replies and snapshots are asked again for by a timer; here they arrive. Broadcasts may be lost.
+    // The session requests lost snapshots again; here they always arrive. Broadcasts may be lost.
     if (isLost && message.type === "edits") return
     if (message.type === "reply") view.shared = dropRefusedEdits(view.shared, message.id)
     if (message.type === "snapshot") {
       view.shared = resetToSnapshot(view.shared, message, view.sentSince)
-      view.asked = null
+      view.snapshotId = null
     }
-    if (message.type === "edits" && !view.asked) {
+    if (message.type === "edits" && !view.snapshotId) {
       const after = confirmEdits(view.shared, message)
-      if (after === "gap") this.ask(index)
+      if (after === "gap") this.requestSnapshot(index)
       else view.shared = after
     }
   }
 
-  ask(index: number): void {
+  requestSnapshot(index: number): void {
     const view = this.view(index)
-    view.asked = `ask${this.count++}`
+    view.snapshotId = `ask${this.count++}`
     view.sentSince = new Set()
-    view.up.push({ ask: view.asked })
+    view.up.push({ ask: view.snapshotId })
   }
 
   drain(): void {
-    for (const index of [0, 1]) this.ask(index)
+    for (const index of [0, 1]) this.requestSnapshot(index)
     while (this.views.some((view) => view.up.length + view.down.length > 0)) {
       for (const index of [0, 1]) {
-        this.kernelHears(index)
-        this.viewHears(index, false)
+        this.deliverToKernel(index)
+        this.deliverToView(index, false)
       }
     }
   }
 
   view(index: number) {
     const view = this.views[index]
-    if (!view) throw new Error("no such view")
+    if (!view) throw new Error("unknown view")
     return view
   }
 }
@@ -117,31 +117,31 @@ const step = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("kernel" as const), view: fc.nat(1) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("hear" as const), view: fc.nat(1), isLost: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("deliver" as const), view: fc.nat(1), isLost: fc.boolean() }) },
 )
 
-function play(steps: unknown[], isLossy: boolean): World {
+function play(actions: unknown[], isLossy: boolean): World {
   const world = new World()
-  for (const one of steps as { do: string; view: number; edits: Edit[]; isLost: boolean }[]) {
-    if (one.do === "edit") world.edit(one.view, one.edits)
-    if (one.do === "kernel") world.kernelHears(one.view)
-    if (one.do === "hear") world.viewHears(one.view, one.isLost && isLossy)
+  for (const action of actions as { do: string; view: number; edits: Edit[]; isLost: boolean }[]) {
+    if (action.do === "edit") world.edit(action.view, action.edits)
+    if (action.do === "kernel") world.deliverToKernel(action.view)
+    if (action.do === "deliver") world.deliverToView(action.view, action.isLost && isLossy)
   }
   return world
 }
 
 describe("two views and a kernel", () => {
-  it("show the kernel's document once all is heard, whatever the order", () => {
+  it("show the same document after all messages, in any order", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const world = play(steps, false)
         for (let round = 0; round < 200; round++)
           for (const index of [0, 1]) {
-            world.kernelHears(index)
-            world.viewHears(index, false)
+            world.deliverToKernel(index)
+            world.deliverToView(index, false)
           }
         for (const view of world.views) {
-          expect(view.asked).toBeNull()
+          expect(view.snapshotId).toBeNull()
           expect(view.shared.pending).toEqual([])
           expect(toWire(view.shared.document)).toEqual(toWire(world.document))
         }
@@ -150,7 +150,7 @@ describe("two views and a kernel", () => {
     )
   })
 
-  it("come to the kernel's document again through a snapshot when broadcasts are lost", () => {
+  it("recover from lost broadcasts with a snapshot", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const world = play(steps, true)
@@ -164,7 +164,7 @@ describe("two views and a kernel", () => {
     )
   })
 
-  it("keep what is shown as it is when their own edit is confirmed", () => {
+  it("keep the shown document when their own edit is confirmed", () => {
     const edits: Edit[] = [{ kind: "add_node", node: { id: "a", type: "text" } }]
     const before = addPendingEdits({ ...emptySharedDocument, rev: 0 }, { id: "m", edits })
     const after = confirmEdits(before, { type: "edits", rev: 1, origin: "me", id: "m", edits, history })

@@ -6,19 +6,19 @@ import type { RunEvent } from "../src/wire/run"
 import { anyEvent } from "./arbitrary"
 
 describe("run events", () => {
-  it("give the same state however they are batched", () => {
+  it("give the same state for any batching", () => {
     fc.assert(
       fc.property(fc.array(anyEvent, { maxLength: 40 }), fc.array(fc.nat(40), { maxLength: 6 }), (events, cuts) => {
-        const places = [0, ...cuts.map((cut) => Math.min(cut, events.length)).sort((a, b) => a - b), events.length]
+        const bounds = [0, ...cuts.map((cut) => Math.min(cut, events.length)).sort((a, b) => a - b), events.length]
         let batched = emptyRuns
-        for (let i = 1; i < places.length; i++)
-          batched = reduceRunEvents(batched, events.slice(places[i - 1], places[i]))
+        for (let i = 1; i < bounds.length; i++)
+          batched = reduceRunEvents(batched, events.slice(bounds[i - 1], bounds[i]))
         expect(batched).toEqual(reduceRunEvents(emptyRuns, events))
       }),
     )
   })
 
-  it("leave nodes that they do not name the same objects as before", () => {
+  it("keep the objects of other nodes", () => {
     const before = reduceRunEvents(emptyRuns, [
       { kind: "job-start", run_id: "r", node_id: "a" },
       { kind: "job-start", run_id: "r", node_id: "b" },
@@ -28,7 +28,7 @@ describe("run events", () => {
     expect(after.nodes.get("b")).not.toBe(before.nodes.get("b"))
   })
 
-  it("never show progress running backwards within a job", () => {
+  it("never decrease the progress of a job", () => {
     const at = (progress: number): RunEvent => ({
       kind: "job-progress",
       run_id: "r",
@@ -40,22 +40,22 @@ describe("run events", () => {
     expect(after.nodes.get("a")?.jobs.get("")?.progress).toBe(0.7)
   })
 
-  it("take the place of the view's own word, and an error takes it back", () => {
-    const asked = markRequested(emptyRuns, ["a", "b"], "m1")
-    expect([...reduceRunEvents(asked, [{ kind: "run-start", run_id: "r", scope: ["a"] }]).requested.keys()]).toEqual([
-      "b",
-    ])
-    expect(clearRequested(asked, "m1").requested.size).toBe(0)
-    expect(clearRequested(asked, "m2")).toBe(asked)
+  it("replace the requested mark; an error clears it", () => {
+    const requested = markRequested(emptyRuns, ["a", "b"], "m1")
+    expect([
+      ...reduceRunEvents(requested, [{ kind: "run-start", run_id: "r", scope: ["a"] }]).requested.keys(),
+    ]).toEqual(["b"])
+    expect(clearRequested(requested, "m1").requested.size).toBe(0)
+    expect(clearRequested(requested, "m2")).toBe(requested)
   })
 })
 
 describe("sequence numbers", () => {
-  it("tell the next message from an old one and from a gap", () => {
+  it("distinguish the next message, an old one and a gap", () => {
     expect([checkSequence(4, 5), checkSequence(4, 4), checkSequence(4, 6)]).toEqual(["next", "old", "gap"])
   })
 
-  it("let many messages between two frames cost one drawing, in their order", () => {
+  it("batch messages between frames in order", () => {
     const drawn: number[][] = []
     const frames: (() => void)[] = []
     const queue = new FrameQueue<number>(

@@ -11,7 +11,7 @@ import type { Channel, FromKernel } from "../src/wire/messages"
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-const opened = (scene = "city") => {
+const openSession = (scene = "city") => {
   const kernel = new FakeKernel(worldOf(scene))
   const session = new Session(kernel, (run) => void setTimeout(run, 16))
   vi.advanceTimersByTime(100)
@@ -21,8 +21,8 @@ const opened = (scene = "city") => {
 }
 
 describe("a session", () => {
-  it("shows an edit at once, and has nothing pending when the kernel has confirmed it", () => {
-    const { kernel, session, state } = opened()
+  it("applies edits immediately and waits for confirmation", () => {
+    const { kernel, session, state } = openSession()
     session.edit([{ kind: "set_param", node_id: "hero", name: "guidance", value: 5 }])
     expect(state().shared.document.nodes.get("hero")?.params.guidance).toBe(5)
     expect(state().shared.pending).toHaveLength(1)
@@ -31,15 +31,15 @@ describe("a session", () => {
     expect(toWire(state().shared.document)).toEqual(toWire(kernel.document))
   })
 
-  it("keeps two views of one kernel in step, and undo is theirs together", () => {
-    const { kernel, session, state, editing } = opened()
+  it("synchronizes two views with a common undo history", () => {
+    const { kernel, session, state, editing } = openSession()
     const other = new Session(kernel, (run) => void setTimeout(run, 16))
     vi.advanceTimersByTime(100)
     session.edit([{ kind: "remove_node", node_id: "hero" }])
     other.edit([{ kind: "set_param", node_id: "hero", name: "guidance", value: 5 }])
     vi.advanceTimersByTime(100)
-    for (const one of [session, other])
-      expect(toWire(one.store.getState().shared.document)).toEqual(toWire(kernel.document))
+    for (const view of [session, other])
+      expect(toWire(view.store.getState().shared.document)).toEqual(toWire(kernel.document))
     expect(other.store.getState().notice?.tone).toBe("bad")
     editing.undo()
     vi.advanceTimersByTime(100)
@@ -47,8 +47,8 @@ describe("a session", () => {
     expect(other.store.getState().shared.document.nodes.has("hero")).toBe(true)
   })
 
-  it("says so in the frame of the click, follows the run, and ends with what the kernel gave", () => {
-    const { state, editing } = opened()
+  it("marks a requested run, follows it and shows its result", () => {
+    const { state, editing } = openSession()
     editing.run(["film"])
     expect(state().runs.requested.has("film")).toBe(true)
     vi.advanceTimersByTime(600)
@@ -59,8 +59,8 @@ describe("a session", () => {
     expect(state().runs.live.size).toBe(0)
   })
 
-  it("cancels a run, and what was finished stays", () => {
-    const { state, editing } = opened()
+  it("cancels a run and keeps finished results", () => {
+    const { state, editing } = openSession()
     editing.runAgain(["film"])
     vi.advanceTimersByTime(300)
     editing.cancel()
@@ -69,27 +69,27 @@ describe("a session", () => {
     expect(state().plan.nodes.hero?.state).toBe("fresh")
   })
 
-  it("asks for one snapshot when an events message is missing, and shows the run as it stands", () => {
-    const { kernel, editing, state } = opened()
-    const asked = () => kernel.sent.filter((one) => one.type === "ask").length
+  it("requests a snapshot after a missing events message", () => {
+    const { kernel, editing, state } = openSession()
+    const requestCount = () => kernel.sent.filter((message) => message.type === "ask").length
     editing.run(["film"])
     vi.advanceTimersByTime(200)
-    kernel.seq += 1 // one was lost on the way
+    kernel.seq += 1 // a message is lost
     vi.advanceTimersByTime(400)
-    expect(asked()).toBe(2)
+    expect(requestCount()).toBe(2)
     expect(state().runs.nodes.get("film")?.jobs.size).toBe(1)
     vi.advanceTimersByTime(6000)
     expect(state().plan.nodes.film?.state).toBe("fresh")
   })
 
-  it("says that the kernel is away, keeps the picture, and goes on when it answers again", () => {
-    const { kernel, state, editing } = opened()
+  it("shows a lost connection and recovers from it", () => {
+    const { kernel, state, editing } = openSession()
     kernel.isSilent = true
     kernel.seq += 5
     kernel.edit([{ kind: "set_variable", name: "time", value: "dawn" }])
     editing.run(["film"])
     kernel.rev += 1
-    kernel.edit([{ kind: "set_variable", name: "time", value: "noon" }]) // a gap: the view asks, nobody answers
+    kernel.edit([{ kind: "set_variable", name: "time", value: "noon" }]) // a gap: the view's request gets no reply
     vi.advanceTimersByTime(6000)
     expect(state().isDisconnected).toBe(true)
     expect(state().shared.document.nodes.size).toBe(7)
@@ -99,26 +99,26 @@ describe("a session", () => {
     expect(state().shared.document.variables.time).toBe("noon")
   })
 
-  it("asks again what was lost on the way, and sends nothing twice that does something", async () => {
-    const { kernel, session } = opened()
+  it("retries idempotent requests only", async () => {
+    const { kernel, session } = openSession()
     kernel.isSilent = true
-    const answer = session.request({ type: "ask", what: "tape", of: "all" })
+    const response = session.request({ type: "ask", what: "tape", of: "all" })
     session.requestOrNotify({ type: "run", targets: ["film"] })
-    const sent = (type: string) => kernel.sent.filter((one) => one.type === type && "id" in one).length
+    const sent = (type: string) => kernel.sent.filter((message) => message.type === type && "id" in message).length
     const before = sent("ask")
     vi.advanceTimersByTime(4900)
     expect(sent("ask")).toBe(before)
     kernel.isSilent = false
     vi.advanceTimersByTime(200)
-    await expect(answer).resolves.toMatchObject({ reply: { type: "reply" } })
+    await expect(response).resolves.toMatchObject({ reply: { type: "reply" } })
     expect(sent("ask")).toBe(before + 1)
     vi.advanceTimersByTime(30_000)
     expect(sent("ask")).toBe(before + 1)
     expect(sent("run")).toBe(1)
   })
 
-  it("says that the kernel is away when nobody confirms an edit", () => {
-    const { kernel, session, state } = opened()
+  it("shows a lost connection if an edit is not confirmed", () => {
+    const { kernel, session, state } = openSession()
     kernel.isSilent = true
     session.edit([{ kind: "set_variable", name: "time", value: "dawn" }])
     vi.advanceTimersByTime(4000)
@@ -127,7 +127,7 @@ describe("a session", () => {
     expect(state().isDisconnected).toBe(true)
   })
 
-  it("leaves no listener and no timer behind", () => {
+  it("removes all listeners and timers on close", () => {
     const listeners = new Set<unknown>()
     const channel: Channel = {
       send: () => undefined,
@@ -144,7 +144,7 @@ describe("a session", () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it("says what goes on by itself, and takes new caps, as the kernel tells them", () => {
+  it("shows news and budgets from facts messages", () => {
     const listeners = new Set<(message: FromKernel, buffers: DataView[]) => void>()
     const session = new Session({
       send: () => undefined,
@@ -153,18 +153,18 @@ describe("a session", () => {
         return () => listeners.delete(listener)
       },
     })
-    const tell = (message: FromKernel) => listeners.forEach((listener) => void listener(message, []))
-    tell({ type: "facts", news: "Resuming 1 call of “City” (film.ipynb)." })
+    const deliver = (message: FromKernel) => listeners.forEach((listener) => void listener(message, []))
+    deliver({ type: "facts", news: "Resuming 1 call of “City” (film.ipynb)." })
     expect(session.store.getState().notice).toEqual({ text: "Resuming 1 call of “City” (film.ipynb).", tone: "plain" })
-    tell({ type: "facts", budgets: [{ label: "today", spent_micro_usd: 1, cap_micro_usd: 2 }] })
+    deliver({ type: "facts", budgets: [{ label: "today", spent_micro_usd: 1, cap_micro_usd: 2 }] })
     expect(session.store.getState().budgets).toHaveLength(1)
     session.close()
   })
 })
 
 describe("editing", () => {
-  it("places a node at a loose edge, connected, with the model for the task and a seed drawn once", () => {
-    const { editing, state } = opened()
+  it("connects a new node and sets its model and seed", () => {
+    const { editing, state } = openSession()
     const type = state().catalog.get("generate_video")
     if (!type) throw new Error("no type")
     const id = editing.place(type, { x: 0, y: 0 }, { nodeId: "hero", port: "image", side: "source", type: "image" })
@@ -173,25 +173,25 @@ describe("editing", () => {
     expect(node?.params.seed).toBe(2 ** 30)
     expect(
       state().shared.document.edges.some(
-        (one) => one.source === "hero" && one.target === id && one.targetHandle === "image",
+        (edge) => edge.source === "hero" && edge.target === id && edge.targetHandle === "image",
       ),
     ).toBe(true)
   })
 
-  it("asks for a run where the plan does not know the newest edit yet, and says so where there is nothing to run", () => {
-    const { kernel, editing, state } = opened()
-    const runs = () => kernel.sent.filter((one) => one.type === "run").length
+  it("requests a run if the plan is outdated or has work", () => {
+    const { kernel, editing, state } = openSession()
+    const runs = () => kernel.sent.filter((message) => message.type === "run").length
     editing.run(["prompt"])
     expect(state().notice?.text).toContain("nothing to run")
     expect(runs()).toBe(0)
     const field = { name: "text", isSetting: false } as Parameters<typeof editing.set>[1]
     editing.set("prompt", field, "another prompt")
-    editing.run(["prompt"]) // in the same breath: a person typed and pressed Ctrl+Enter
+    editing.run(["prompt"]) // before the plan is updated
     expect(runs()).toBe(1)
   })
 
-  it("takes a model that can do what is asked, where an edge asks for something else", () => {
-    const { editing, state } = opened()
+  it("switches the model if an edge changes the task", () => {
+    const { editing, state } = openSession()
     const type = state().catalog.get("generate_video")
     if (!type) throw new Error("no type")
     const id = editing.place(type, { x: 0, y: 0 }) ?? ""
@@ -201,22 +201,22 @@ describe("editing", () => {
     expect(tasks()).toContain("image-to-video")
   })
 
-  it("copies nodes as text that another flow can paste, edges among them included", () => {
-    const one = opened()
-    const two = opened("empty")
-    one.editing.select(["prompt", "hero"])
-    const text = one.editing.copy() ?? ""
-    expect(two.editing.paste(text, { x: 50, y: 60 })).toBe(true)
+  it("copies nodes and their edges to another flow", () => {
+    const source = openSession()
+    const target = openSession("empty")
+    source.editing.select(["prompt", "hero"])
+    const text = source.editing.copy() ?? ""
+    expect(target.editing.paste(text, { x: 50, y: 60 })).toBe(true)
     vi.advanceTimersByTime(50)
-    const { nodes, edges, looks } = two.state().shared.document
+    const { nodes, edges, looks } = target.state().shared.document
     expect([...nodes.keys()]).toEqual(["text_1", "generate_image_1"])
     expect(edges).toHaveLength(1)
     expect(looks.get("text_1")).toMatchObject({ x: 50, y: 60 })
-    expect(two.editing.paste("something else", { x: 0, y: 0 })).toBe(false)
+    expect(target.editing.paste("something else", { x: 0, y: 0 })).toBe(false)
   })
 
-  it("redraws an unlocked seed with another take, and keeps a locked one", () => {
-    const { editing, session, state } = opened()
+  it("draws a new seed for a new take unless it is locked", () => {
+    const { editing, session, state } = openSession()
     session.edit([{ kind: "set_param", node_id: "hero", name: "seed", value: 7 }])
     editing.setSeedLocked("hero", true)
     editing.runAgain(["hero"])
@@ -226,8 +226,8 @@ describe("editing", () => {
     expect(state().shared.document.nodes.get("hero")).toMatchObject({ take: 2, params: { seed: 2 ** 30 } })
   })
 
-  it("tidies so that every edge goes from left to right and no nodes overlap", async () => {
-    const { editing, state } = opened()
+  it("lays out edges from left to right without overlap", async () => {
+    const { editing, state } = openSession()
     editing.session.store.setState({ layering: dagreLayout })
     await editing.tidy()
     const rects = editing.rects(state().shared.document.nodes.keys())

@@ -31,19 +31,19 @@ const { document } = applyEdits(emptyDocument, [
 const HERE = { x: 1.4, y: 2 }
 
 describe("the digest of a file", () => {
-  it("is that of node's crypto, for files of no, one and several slices, and tells how far it is", async () => {
+  it("equals node's crypto for any number of slices", async () => {
     for (const size of [0, 3, (4 << 20) + 1, 9 << 20]) {
-      const bytes = new Uint8Array(size).map((_, at) => (at * 31) & 255)
-      const heard: number[] = []
-      const found = await digest(new Blob([bytes]), (fraction) => heard.push(fraction))
-      expect(found).toBe(createHash("sha256").update(bytes).digest("hex"))
-      if (size > 0) expect(heard.at(-1)).toBe(1)
+      const bytes = new Uint8Array(size).map((_, index) => (index * 31) & 255)
+      const progress: number[] = []
+      const sha256 = await digest(new Blob([bytes]), (fraction) => progress.push(fraction))
+      expect(sha256).toBe(createHash("sha256").update(bytes).digest("hex"))
+      if (size > 0) expect(progress.at(-1)).toBe(1)
     }
   })
 })
 
 describe("a file", () => {
-  it("is known by its type, else by its extension", () => {
+  it("is identified by its type, else by its extension", () => {
     expect(fileKind(mediaTypeOf("a.bin", "image/PNG"))).toBe("image")
     expect(fileKind(mediaTypeOf("a.MOV", ""))).toBe("video")
     expect(fileKind(mediaTypeOf("a.flac", ""))).toBe("audio")
@@ -51,7 +51,7 @@ describe("a file", () => {
     expect(fileKind(mediaTypeOf("notes.txt", "text/plain"))).toBeNull()
   })
 
-  it("goes where it fits, and is refused with the reason where it does not", () => {
+  it("is refused with a reason if it does not fit", () => {
     const fits = (kind: "image" | "video" | "audio", nodeId: string, port: string) =>
       fileMismatch(document, catalog, kind, { kind: "port", nodeId, port, at: HERE })
     expect(fits("image", "edit", "mask")).toBeNull()
@@ -59,20 +59,22 @@ describe("a file", () => {
     expect(fileMismatch(document, catalog, "image", { kind: "replace", nodeId: "film" })).toBe(
       "film holds a video, this is an image.",
     )
-    expect(fileMismatch(document, catalog, "image", { kind: "replace", nodeId: "gone" })).toBe("The node is gone.")
+    expect(fileMismatch(document, catalog, "image", { kind: "replace", nodeId: "gone" })).toBe(
+      "The node no longer exists.",
+    )
   })
 
-  it("that falls on a node goes into its best free port, or replaces the file that it holds", () => {
-    const on = (id: string, kind: "image" | "video") => {
-      const found = document.nodes.get(id)
-      return found ? fileTargetOnNode(document, catalog, kind, found, HERE) : null
+  it("dropped on a node goes to a free port or replaces its file", () => {
+    const targetOn = (id: string, kind: "image" | "video") => {
+      const dropped = document.nodes.get(id)
+      return dropped ? fileTargetOnNode(document, catalog, kind, dropped, HERE) : null
     }
-    expect(on("film", "video")).toEqual({ kind: "replace", nodeId: "film" })
-    expect(on("edit", "image")).toMatchObject({ kind: "port", port: expect.not.stringMatching(/^image$/) })
-    expect(on("edit", "video")).toBeNull()
+    expect(targetOn("film", "video")).toEqual({ kind: "replace", nodeId: "film" })
+    expect(targetOn("edit", "image")).toMatchObject({ kind: "port", port: expect.not.stringMatching(/^image$/) })
+    expect(targetOn("edit", "video")).toBeNull()
   })
 
-  it("becomes one edit: a node, and the edge that takes the place of the one before", () => {
+  it("is placed and connected in one step", () => {
     const file = { kind: "image" as const, asset: ASSET, name: "a.png" }
     const { edits, id } = fileEdits(document, catalog, file, { kind: "port", nodeId: "edit", port: "image", at: HERE })
     const after = applyEdits(document, edits)
@@ -94,26 +96,26 @@ describe("an upload", () => {
     progress: null,
     error: null,
   }
-  const from: Uploads = new Map([["u", upload]])
+  const initial: Uploads = new Map([["u", upload]])
 
-  it("goes from phase to phase in order, can fail and be tried again, and late steps change nothing", () => {
-    let now = reduceUploads(from, "u", { kind: "begin" })
-    now = reduceUploads(now, "u", { kind: "progress", fraction: 0.424 })
-    expect(phaseText(now.get("u") as Upload)).toBe("reading 42 %")
-    expect(reduceUploads(now, "u", { kind: "progress", fraction: 0.4241 })).toBe(now)
-    now = reduceUploads(now, "u", { kind: "send" })
-    expect(now.get("u")?.progress).toBeNull()
-    now = reduceUploads(now, "u", { kind: "fail", problem: "No." })
-    expect(reduceUploads(now, "u", { kind: "progress", fraction: 1 })).toBe(now)
-    expect(reduceUploads(now, "u", { kind: "store" })).toBe(now)
-    now = reduceUploads(now, "u", { kind: "retry" })
-    expect(now.get("u")).toEqual(upload)
-    now = reduceUploads(now, "u", { kind: "end" })
-    expect(now.size).toBe(0)
-    expect(reduceUploads(now, "u", { kind: "begin" })).toBe(now)
+  it("goes through its phases and ignores late steps", () => {
+    let current = reduceUploads(initial, "u", { kind: "begin" })
+    current = reduceUploads(current, "u", { kind: "progress", fraction: 0.424 })
+    expect(phaseText(current.get("u") as Upload)).toBe("reading 42 %")
+    expect(reduceUploads(current, "u", { kind: "progress", fraction: 0.4241 })).toBe(current)
+    current = reduceUploads(current, "u", { kind: "send" })
+    expect(current.get("u")?.progress).toBeNull()
+    current = reduceUploads(current, "u", { kind: "fail", problem: "No." })
+    expect(reduceUploads(current, "u", { kind: "progress", fraction: 1 })).toBe(current)
+    expect(reduceUploads(current, "u", { kind: "store" })).toBe(current)
+    current = reduceUploads(current, "u", { kind: "retry" })
+    expect(current.get("u")).toEqual(upload)
+    current = reduceUploads(current, "u", { kind: "end" })
+    expect(current.size).toBe(0)
+    expect(reduceUploads(current, "u", { kind: "begin" })).toBe(current)
   })
 
-  it("says why it was refused: in the server's words, else by the status", () => {
+  it("reports the server's error message, else one by status", () => {
     expect(serverError(400, { error: { code: "wrong_length", message: "Short.", hint: "Again." } })).toMatchObject({
       code: "wrong_length",
       message: "Short. Again.",
@@ -126,22 +128,22 @@ describe("an upload", () => {
     expect(bucketError(503).message).toMatch(/503/)
   })
 
-  /** A session with its uploader, over a kernel and a server that answer as told. */
-  async function bench(how: { hasServer: boolean; bucket?: boolean; put?: UploadDependencies["put"] }) {
+  /** A session and its uploader with a scripted kernel and server. */
+  async function createUploader(options: { hasServer: boolean; bucket?: boolean; put?: UploadDependencies["put"] }) {
     const sent: ToKernel[] = []
     const buffers: number[] = []
-    let tell: (message: FromKernel, buffers: DataView[]) => void = () => undefined
+    let deliver: (message: FromKernel, buffers: DataView[]) => void = () => undefined
     const channel: Channel = {
       listen(listener) {
-        tell = listener
+        deliver = listener
         return () => undefined
       },
-      send(message, with_ = []) {
+      send(message, attached = []) {
         sent.push(message)
-        for (const one of with_) buffers.push(one.byteLength)
+        for (const buffer of attached) buffers.push(buffer.byteLength)
         const fields =
           message.type === "place_upload"
-            ? how.bucket && !message.via
+            ? options.bucket && !message.via
               ? { url: BUCKET_URL, headers: PINNED, media_type: "image/webp" }
               : { url: "fusionflow/uploads/x", headers: null, media_type: message.media_type }
             : message.type === "confirm_upload"
@@ -149,36 +151,36 @@ describe("an upload", () => {
               : message.type === "upload"
                 ? { asset: ASSET }
                 : null
-        if (fields) queueMicrotask(() => tell({ type: "reply", id: message.id, ...fields }, []))
+        if (fields) queueMicrotask(() => deliver({ type: "reply", id: message.id, ...fields }, []))
       },
     }
     const session = new Session(channel)
     session.store.setState({
       catalog,
       shared: { ...session.store.getState().shared, document: document },
-      bytes: { nonce: "n", answer: "yes", has_bucket: how.bucket ?? false },
+      bytes: { nonce: "n", answer: "yes", has_bucket: options.bucket ?? false },
     })
-    const fetcher = (async () => Response.json({ answer: how.hasServer ? "yes" : "no" })) as unknown as typeof fetch
+    const fetcher = (async () => Response.json({ answer: options.hasServer ? "yes" : "no" })) as unknown as typeof fetch
     const puts: string[] = []
     const ways: UploadDependencies = {
       digest: (file, onProgress) => digest(file, onProgress),
-      put: (...asked) => {
-        puts.push(`${asked[0]} ${asked[2]["Content-Type"]}`)
-        return how.put ? how.put(...asked) : Promise.resolve()
+      put: (...args) => {
+        puts.push(`${args[0]} ${args[2]["Content-Type"]}`)
+        return options.put ? options.put(...args) : Promise.resolve()
       },
       inspect: () => Promise.resolve({ facts: { width: 9, height: 6, duration_s: null }, preview: new ArrayBuffer(5) }),
     }
     const bytes = new MediaBytes(session, fetcher, "https://hub.example/")
     const uploader = new Uploader(session, new Editing(session, new DerivedState()), bytes, ways)
-    const until = (is: (uploads: Uploads) => boolean) =>
-      new Promise<void>((done) => {
-        const look = () => {
-          if (!is(session.store.getState().uploads)) return
+    const until = (isReached: (uploads: Uploads) => boolean) =>
+      new Promise<void>((resolve) => {
+        const check = () => {
+          if (!isReached(session.store.getState().uploads)) return
           stop()
-          done()
+          resolve()
         }
-        const stop = session.store.subscribe(look)
-        look()
+        const stop = session.store.subscribe(check)
+        check()
       })
     return { session, uploader, sent, puts, buffers, until }
   }
@@ -186,8 +188,8 @@ describe("an upload", () => {
   const place = () => ({ kind: "place", at: HERE }) as const
   const edits = (sent: ToKernel[]) => sent.filter((one) => one.type === "edits")
 
-  it("asks where to put the bytes by their digest, puts them with their type, and places a node", async () => {
-    const { uploader, sent, puts, until } = await bench({ hasServer: true })
+  it("uploads the bytes and places a node", async () => {
+    const { uploader, sent, puts, until } = await createUploader({ hasServer: true })
     uploader.add([file("a.png", 3)], place)
     await until((uploads) => uploads.size === 0)
     const sha256 = createHash("sha256").update(new Uint8Array(3)).digest("hex")
@@ -196,17 +198,17 @@ describe("an upload", () => {
     expect(edits(sent)).toMatchObject([{ edits: [{ kind: "add_node", node: { type: "load_image" } }] }])
   })
 
-  it("goes straight to a bucket with what its signature pins, and tells what the page saw of it", async () => {
+  it("goes to a bucket with the signed headers", async () => {
     for (const hasServer of [true, false]) {
-      const seen: Parameters<UploadDependencies["put"]>[] = []
-      const put: UploadDependencies["put"] = (...asked) => {
-        seen.push(asked)
+      const calls: Parameters<UploadDependencies["put"]>[] = []
+      const put: UploadDependencies["put"] = (...args) => {
+        calls.push(args)
         return Promise.resolve()
       }
-      const { uploader, sent, buffers, until } = await bench({ hasServer, bucket: true, put })
+      const { uploader, sent, buffers, until } = await createUploader({ hasServer, bucket: true, put })
       uploader.add([file("a.png", 9000)], place)
       await until((uploads) => uploads.size === 0)
-      expect(seen.map((asked) => [asked[0], asked[2]])).toEqual([[BUCKET_URL, PINNED]])
+      expect(calls.map((args) => [args[0], args[2]])).toEqual([[BUCKET_URL, PINNED]])
       expect(sent).toContainEqual(
         expect.objectContaining({
           type: "confirm_upload",
@@ -216,27 +218,27 @@ describe("an upload", () => {
           height: 6,
         }),
       )
-      expect(buffers).toEqual([4096, 5]) // what tells the type, and the small picture: no more goes through the kernel
+      expect(buffers).toEqual([4096, 5]) // only the leading bytes and the preview
       expect(edits(sent)).toHaveLength(1)
     }
   })
 
-  it("goes through Jupyter, else the kernel, where the bucket takes nothing from this page", async () => {
+  it("falls back to Jupyter, then the kernel, without CORS", async () => {
     const closed: UploadDependencies["put"] = (url) =>
-      url === BUCKET_URL ? Promise.reject(new UploadRefusedError("offline", "No answer.")) : Promise.resolve()
-    const there = await bench({ hasServer: true, bucket: true, put: closed })
-    there.uploader.add([file("a.png", 3)], place)
-    await there.until((uploads) => uploads.size === 0)
-    expect(there.puts).toEqual([`${BUCKET_URL} image/webp`, "https://hub.example/fusionflow/uploads/x image/png"])
-    expect(there.session.store.getState().notice?.text).toMatch(/doctor --r2/)
-    const alone = await bench({ hasServer: false, bucket: true, put: closed })
-    alone.uploader.add([file("a.png", 3)], place)
-    await alone.until((uploads) => uploads.size === 0)
-    expect(alone.sent.at(-2)?.type).toBe("upload")
+      url === BUCKET_URL ? Promise.reject(new UploadRefusedError("offline", "No response.")) : Promise.resolve()
+    const viaServer = await createUploader({ hasServer: true, bucket: true, put: closed })
+    viaServer.uploader.add([file("a.png", 3)], place)
+    await viaServer.until((uploads) => uploads.size === 0)
+    expect(viaServer.puts).toEqual([`${BUCKET_URL} image/webp`, "https://hub.example/fusionflow/uploads/x image/png"])
+    expect(viaServer.session.store.getState().notice?.text).toMatch(/doctor --r2/)
+    const viaKernel = await createUploader({ hasServer: false, bucket: true, put: closed })
+    viaKernel.uploader.add([file("a.png", 3)], place)
+    await viaKernel.until((uploads) => uploads.size === 0)
+    expect(viaKernel.sent.at(-2)?.type).toBe("upload")
   })
 
-  it("goes to the kernel as one buffer where no server answers, but never one that would cut the connection", async () => {
-    const { uploader, sent, buffers, puts, until } = await bench({ hasServer: false })
+  it("goes to the kernel in one buffer, up to a size limit", async () => {
+    const { uploader, sent, buffers, puts, until } = await createUploader({ hasServer: false })
     uploader.add([file("a.png", 3)], place)
     await until((uploads) => uploads.size === 0)
     expect(buffers).toEqual([3])
@@ -247,36 +249,36 @@ describe("an upload", () => {
     expect(puts).toEqual([])
   })
 
-  it("is placed again once where its address has expired, and fails in words where that fails too", async () => {
-    const expired = () => Promise.reject(new UploadRefusedError("expired_link", "This address has expired."))
-    const { session, uploader, puts, sent, until } = await bench({ hasServer: true, put: expired })
+  it("retries once with a new URL after expiry", async () => {
+    const expired = () => Promise.reject(new UploadRefusedError("expired_link", "This URL has expired."))
+    const { session, uploader, puts, sent, until } = await createUploader({ hasServer: true, put: expired })
     const [id] = uploader.add([file("a.png", 3)], place)
     await until((uploads) => [...uploads.values()][0]?.phase === "failed")
     expect(puts).toHaveLength(2)
-    expect(session.store.getState().uploads.get(id ?? "")?.error).toBe("This address has expired.")
+    expect(session.store.getState().uploads.get(id ?? "")?.error).toBe("This URL has expired.")
     expect(edits(sent)).toEqual([])
     uploader.cancel(id ?? "")
     expect(session.store.getState().uploads.size).toBe(0)
   })
 
-  it("that was cancelled places nothing, whatever the server answers then", async () => {
-    let answer: () => void = () => undefined
+  it("places nothing after it was cancelled", async () => {
+    let finish: () => void = () => undefined
     const put = () =>
       new Promise<void>((resolve) => {
-        answer = resolve
+        finish = resolve
       })
-    const { uploader, sent, until } = await bench({ hasServer: true, put })
+    const { uploader, sent, until } = await createUploader({ hasServer: true, put })
     const [id] = uploader.add([file("a.png", 3)], place)
     await until((uploads) => uploads.get(id ?? "")?.phase === "sending")
-    await new Promise((done) => setTimeout(done))
+    await new Promise((resolve) => setTimeout(resolve))
     uploader.cancel(id ?? "")
-    answer()
-    await new Promise((done) => setTimeout(done))
+    finish()
+    await new Promise((resolve) => setTimeout(resolve))
     expect(edits(sent)).toEqual([])
   })
 
-  it("of what is no medium, or empty, is refused before anything is read", async () => {
-    const { session, uploader } = await bench({ hasServer: true })
+  it("refuses empty files and other types before reading", async () => {
+    const { session, uploader } = await createUploader({ hasServer: true })
     expect(uploader.add([file("notes.txt", 3, "text/plain"), file("a.png", 0)], place)).toEqual([])
     expect(session.store.getState().notice?.text).toBe("a.png is empty.")
   })

@@ -19,49 +19,49 @@ import { moveDivider } from "../src/viewer/compare-overlay"
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-async function opened(scene: string) {
+async function openScene(scene: string) {
   const kernel = new FakeKernel(worldOf(scene))
   const session = new Session(kernel, (run) => void setTimeout(run, 16))
   const derived = new DerivedState()
   await vi.advanceTimersByTimeAsync(100)
   const state = () => session.store.getState()
-  return { kernel, session, derived, state, looking: new ViewerCommands(session, derived) }
+  return { kernel, session, derived, state, viewer: new ViewerCommands(session, derived) }
 }
 
-describe("what is looked at", () => {
-  it("is every result of a node but its holes, with its labels and its generation", async () => {
-    const { state, derived } = await opened("city")
+describe("a viewed result", () => {
+  it("can be any result of a node, with label and generation", async () => {
+    const { state, derived } = await openScene("city")
     const refs = nodeResults(state(), derived, "still")
     const shown = refs.map((ref) => resolveResult(state(), derived, ref))
-    expect(shown.map((one) => one?.label)).toEqual(["seed 7", "seed 21", "seed 42"])
-    expect(new Set(shown.map((one) => one?.generationId)).size).toBe(3)
+    expect(shown.map((result) => result?.label)).toEqual(["seed 7", "seed 21", "seed 42"])
+    expect(new Set(shown.map((result) => result?.generationId)).size).toBe(3)
     expect(shown[0]?.title).toBe("Variations")
   })
 
-  it("is gone when its node is", async () => {
-    const { session, state, derived, looking } = await opened("city")
-    looking.openNode("hero")
+  it("is null after its node was removed", async () => {
+    const { session, state, derived, viewer } = await openScene("city")
+    viewer.openNode("hero")
     const [ref] = state().viewing?.refs ?? []
     session.edit([{ kind: "remove_node", node_id: "hero" }])
     expect(ref && resolveResult(state(), derived, ref)).toBeNull()
   })
 
-  it("goes round: after the last result comes the first", async () => {
-    const { state, looking } = await opened("city")
-    looking.openNode("still")
+  it("wraps around after the last result", async () => {
+    const { state, viewer } = await openScene("city")
+    viewer.openNode("still")
     const first = state().viewing?.refs[0] as ResultRef
     for (let i = 0; i < 3; i++) {
-      const shown = looking.shown(state().viewing?.refs[0] as ResultRef)
-      if (shown) looking.step(shown, 1)
+      const shown = viewer.shown(state().viewing?.refs[0] as ResultRef)
+      if (shown) viewer.step(shown, 1)
     }
     expect(refId(state().viewing?.refs[0] as ResultRef)).toBe(refId(first))
   })
 
-  it("crosses to the tape and goes through its frames, also from one the strip no longer holds", async () => {
-    const { state, derived, looking } = await opened("city")
-    looking.openNode("hero")
-    const shown = looking.shown(state().viewing?.refs[0] as ResultRef)
-    if (shown) looking.switchRow(shown)
+  it("switches to the tape and steps through its frames", async () => {
+    const { state, derived, viewer } = await openScene("city")
+    viewer.openNode("hero")
+    const shown = viewer.shown(state().viewing?.refs[0] as ResultRef)
+    if (shown) viewer.switchRow(shown)
     const [ref] = state().viewing?.refs ?? []
     expect(ref?.kind).toBe("tape")
     const old = { ...state().tape.frames[0], generation_id: "long ago" } as never
@@ -69,38 +69,38 @@ describe("what is looked at", () => {
   })
 })
 
-describe("what is compared", () => {
-  it("is chosen one by one; the fifth pushes out the first", () => {
+describe("a comparison", () => {
+  it("drops the oldest mark when a fifth is added", () => {
     const ref = (key: string): ResultRef => ({ kind: "node", nodeId: "n", key })
     let marked: readonly ResultRef[] = []
     for (const key of ["a", "b", "c", "d", "e"]) marked = toggleMarked(marked, ref(key))
     expect(marked).toHaveLength(MAX_COMPARED)
-    expect(marked.map((one) => (one as { key: string }).key)).toEqual(["b", "c", "d", "e"])
+    expect(marked.map((mark) => (mark as { key: string }).key)).toEqual(["b", "c", "d", "e"])
     expect(toggleMarked(marked, ref("c"))).toHaveLength(MAX_COMPARED - 1)
   })
 
-  it("is two pictures at least, and nothing but pictures", async () => {
-    const { state, looking } = await opened("city")
-    looking.compareNode("hero")
+  it("needs at least two images", async () => {
+    const { state, viewer } = await openScene("city")
+    viewer.compareNode("hero")
     expect(state().viewing).toBeNull()
-    looking.toggleMark({ kind: "node", nodeId: "film", key: "" })
+    viewer.toggleMark({ kind: "node", nodeId: "film", key: "" })
     expect(state().marked).toEqual([])
-    expect(state().notice?.text).toBe("Only pictures can be compared.")
-    looking.compareNode("still")
+    expect(state().notice?.text).toBe("Only images can be compared.")
+    viewer.compareNode("still")
     expect(state().viewing).toMatchObject({ isComparing: true })
     expect(state().viewing?.refs).toHaveLength(3)
   })
 
-  it("has dividers that never pass each other", () => {
+  it("has dividers that do not cross", () => {
     expect(moveDivider([0.3, 0.6], 0, 0.9)).toEqual([0.6, 0.6])
     expect(moveDivider([0.3, 0.6], 1, 0.1)).toEqual([0.3, 0.3])
     expect(moveDivider([0.3], 0, -4)).toEqual([0])
   })
 })
 
-describe("a grade that the kernel has not made yet", () => {
-  it("is settled until a slider moves, and again when it is moved back", async () => {
-    const { session, state, derived } = await opened("grade")
+describe("a live grade", () => {
+  it("is settled while its settings are those of the result", async () => {
+    const { session, state, derived } = await openScene("grade")
     const input = () => gradeInput(state(), derived, "grade")
     const before = input()
     expect(before?.isSettled).toBe(true)
@@ -114,8 +114,8 @@ describe("a grade that the kernel has not made yet", () => {
     expect(before && gradeFingerprint(before)).toBe(gradeFingerprint(input() as never))
   })
 
-  it("is none where a port feeds a setting, and where a result is kept", async () => {
-    const { session, state, derived } = await opened("grade")
+  it("is null for locked nodes and connected settings", async () => {
+    const { session, state, derived } = await openScene("grade")
     session.edit([{ kind: "set_node", node_id: "grade", field: "locked", value: "g1" }])
     expect(gradeInput(state(), derived, "grade")).toBeNull()
     session.edit([{ kind: "set_node", node_id: "grade", field: "locked", value: null }])

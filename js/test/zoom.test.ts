@@ -7,30 +7,30 @@ const size = fc.record({ width: side, height: side })
 const cell = fc.record({ width: fc.integer({ min: 100, max: 3000 }), height: fc.integer({ min: 100, max: 3000 }) })
 
 describe("zooming", () => {
-  it("shows the whole picture in the middle of its cell", () => {
+  it("fits the whole image, centered in its cell", () => {
     fc.assert(
-      fc.property(size, cell, (picture, room) => {
-        const { x, y, scale } = fitPicture(picture, room)
-        expect(picture.width * scale).toBeLessThan(room.width)
-        expect(picture.height * scale).toBeLessThan(room.height)
-        expect(x * 2 + picture.width * scale).toBeCloseTo(room.width)
-        expect(y * 2 + picture.height * scale).toBeCloseTo(room.height)
+      fc.property(size, cell, (picture, available) => {
+        const { x, y, scale } = fitPicture(picture, available)
+        expect(picture.width * scale).toBeLessThan(available.width)
+        expect(picture.height * scale).toBeLessThan(available.height)
+        expect(x * 2 + picture.width * scale).toBeCloseTo(available.width)
+        expect(y * 2 + picture.height * scale).toBeCloseTo(available.height)
       }),
     )
   })
 
-  it("keeps what is under the pointer there", () => {
+  it("keeps the point under the pointer fixed", () => {
     const picture = { width: 800, height: 600 }
-    const room = { width: 1000, height: 700 }
-    const before = fitPicture(picture, room)
+    const available = { width: 1000, height: 700 }
+    const before = fitPicture(picture, available)
     const at = { x: 420, y: 300 }
-    const after = zoomAround(before, 2.5, at, picture, room)
+    const after = zoomAround(before, 2.5, at, picture, available)
     const under = (placed: PictureTransform) => [(at.x - placed.x) / placed.scale, (at.y - placed.y) / placed.scale]
     expect(after.scale).toBeCloseTo(before.scale * 2.5)
     under(after).forEach((value, index) => void expect(value).toBeCloseTo(under(before)[index] ?? Number.NaN))
   })
 
-  it("never loses the picture, however far it is pulled", () => {
+  it("keeps a part of the image visible", () => {
     const far = fc.integer({ min: -20_000, max: 20_000 })
     fc.assert(
       fc.property(
@@ -39,19 +39,19 @@ describe("zooming", () => {
         far,
         far,
         fc.double({ min: 0.1, max: 20, noNaN: true }),
-        (picture, room, x, y, factor) => {
-          const start = zoomAround(fitPicture(picture, room), factor, { x: 5, y: 5 }, picture, room)
-          const { x: left, y: top, scale } = panBy(start, x, y, picture, room)
+        (picture, available, x, y, factor) => {
+          const start = zoomAround(fitPicture(picture, available), factor, { x: 5, y: 5 }, picture, available)
+          const { x: left, y: top, scale } = panBy(start, x, y, picture, available)
           expect(left + picture.width * scale).toBeGreaterThan(0)
           expect(top + picture.height * scale).toBeGreaterThan(0)
-          expect(left).toBeLessThan(room.width)
-          expect(top).toBeLessThan(room.height)
+          expect(left).toBeLessThan(available.width)
+          expect(top).toBeLessThan(available.height)
         },
       ),
     )
   })
 
-  it("lays a picture of another shape into the frame of the first", () => {
+  it("fits an image of another shape into the first frame", () => {
     expect(within({ width: 100, height: 100 }, { width: 400, height: 200 })).toEqual({
       x: 100,
       y: 0,
@@ -60,7 +60,7 @@ describe("zooming", () => {
     })
   })
 
-  it("has a cell for every picture", () => {
+  it("has a cell for every image", () => {
     for (const count of [1, 2, 3, 4]) expect(compareGrid(count)[0] * compareGrid(count)[1]).toBe(count)
   })
 })
