@@ -148,11 +148,11 @@ class CanvasPage:
         self.root.locator(".ff-button.is-primary").first.click()
 
     def watch_partial_pictures(self) -> None:
-        """Remember from now on which pictures in the making were drawn."""
+        """Record which preview images are drawn from now on."""
         self.root.evaluate(_WATCH_PARTIAL)
 
     def partial_pictures_seen(self) -> list[str]:
-        """Where they came from."""
+        """Return the URLs of the recorded preview images."""
         return list(self.page.evaluate("() => [...window.partialSeen]"))
 
     def watch_progress(self) -> None:
