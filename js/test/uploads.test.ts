@@ -186,7 +186,7 @@ describe("an upload", () => {
   }
   const file = (name: string, size: number, type = "image/png") => new File([new Uint8Array(size)], name, { type })
   const place = () => ({ kind: "place", at: HERE }) as const
-  const edits = (sent: ToKernel[]) => sent.filter((one) => one.type === "edits")
+  const edits = (sent: ToKernel[]) => sent.filter((message) => message.type === "edits")
 
   it("uploads the bytes and places a node", async () => {
     const { uploader, sent, puts, until } = await createUploader({ hasServer: true })
