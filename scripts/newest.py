@@ -85,8 +85,9 @@ def install(requirements: Path) -> None:
         subprocess.run([*_UV, "venv", "--python", sys.executable, str(VENV)], check=True)
     into = (*_UV, "pip", "install", "--python", str(PYTHON))
     subprocess.run([*_UV, "pip", "sync", "--python", str(PYTHON), str(requirements)], check=True)
+    # No resolver: what the first line installed stays, a newer build backend included.
     subprocess.run([*into, "--no-deps", "--requirement", str(FOLDER / "no-deps.txt")], check=True)
-    subprocess.run([*into, "--no-deps", "editables"], check=True)
+    subprocess.run([*into, "--no-deps", "editables", "pip"], check=True)
     subprocess.run([*into, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], check=True)
 
 

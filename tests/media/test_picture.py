@@ -67,9 +67,10 @@ def bomb_gif() -> bytes:
 
 
 def bomb_webp() -> bytes:
-    side = (16382).to_bytes(3, "little")
-    body = b"WEBP" + b"VP8X" + struct.pack("<I", 10) + b"\0\0\0\0" + side + side
-    return b"RIFF" + struct.pack("<I", len(body)) + body
+    data = bytearray(saved(Image.new("RGB", (8, 8)), "WEBP", lossless=True))
+    at = data.index(b"VP8L") + 9  # after the chunk's length and signature: 14 bits of width - 1, 14 of height - 1
+    data[at : at + 4] = struct.pack("<I", 16383 | 16383 << 14)
+    return bytes(data)
 
 
 def bomb_bmp() -> bytes:
