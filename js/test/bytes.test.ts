@@ -193,7 +193,7 @@ describe("bytes", () => {
     }
   })
 
-  it("are read through a new URL if the old one has expired", async () => {
+  it("are read through a new URL after expiry", async () => {
     const { bytes } = createBytes(
       (message) =>
         message.type === "sign" ? { more: { urls: { a: { url: "fusionflow/assets/a.png?signature=2" } } } } : null,

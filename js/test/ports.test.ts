@@ -50,8 +50,8 @@ describe("a connection", () => {
   })
 
   it("replaces the edge of a single port only", () => {
-    const known = edge("c", "image", "d", "image")
-    expect(replacedEdge(document(nodes, [known]), catalog, edge("b", "image", "d", "image"))).toEqual(known)
+    const existing = edge("c", "image", "d", "image")
+    expect(replacedEdge(document(nodes, [existing]), catalog, edge("b", "image", "d", "image"))).toEqual(existing)
     const sheet = { ...nodes, s: "contact_sheet" }
     const collecting = document(sheet, [edge("c", "image", "s", "images")])
     expect(replacedEdge(collecting, catalog, edge("b", "image", "s", "images"))).toBeNull()

@@ -51,7 +51,7 @@ describe("run events", () => {
 })
 
 describe("sequence numbers", () => {
-  it("distinguish the next message, an old one and a gap", () => {
+  it("distinguish next, old and missing messages", () => {
     expect([checkSequence(4, 5), checkSequence(4, 4), checkSequence(4, 6)]).toEqual(["next", "old", "gap"])
   })
 

@@ -116,8 +116,8 @@ export class MediaBytes {
    * Rejects with `BytesNotFoundError` if no source has the bytes.
    */
   async resolveUrl(cell: MediaAddress, use: MediaUse): Promise<string> {
-    const known = this.cachedUrl(cell, use)
-    if (known !== null) return known
+    const cached = this.cachedUrl(cell, use)
+    if (cached !== null) return cached
     if (!cell.sha256) throw new BytesNotFoundError("This result has no bytes.")
     if ((await this.source()) === "server") {
       const url = this.cachedUrl(cell, use) ?? (await this.#signedUrl(cell.sha256, use))
@@ -190,8 +190,8 @@ export class MediaBytes {
   }
 
   #cacheAddress(key: string, offered: string | undefined): string {
-    const known = this.#addresses.get(key)
-    if (known !== undefined) return known
+    const current = this.#addresses.get(key)
+    if (current !== undefined) return current
     const address = offered ?? ""
     this.#addresses.set(key, address)
     if (this.#addresses.size > MAX_ADDRESSES) {

@@ -107,7 +107,7 @@ export class Renderer {
     this.#table = null
     this.#gl.deleteProgram(this.#program)
     this.#program = null
-    // Browsers limit the number of contexts and drop the oldest: release this one immediately.
+    // Browsers limit the number of contexts and drop the oldest: release it immediately.
     this.#gl.getExtension("WEBGL_lose_context")?.loseContext()
   }
 

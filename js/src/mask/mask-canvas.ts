@@ -100,7 +100,7 @@ export class MaskCanvas {
     context.save()
     context.globalCompositeOperation = stroke.isEraser ? "destination-out" : "source-over"
     const blur = stroke.feather * stroke.size
-    // Half of a soft edge lies inside the brush outline, so that the visible size matches the ring.
+    // Half of a soft edge is inside the brush outline, so that the visible size matches the ring.
     const offset = blur >= 1 ? SHADOW_OFFSET : 0
     if (offset > 0) {
       context.shadowColor = this.color

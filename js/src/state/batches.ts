@@ -13,7 +13,7 @@ export function pickNodeType(state: CanvasState, nodeId: string): string | null 
   return name && state.catalog.has(name) ? name : null
 }
 
-/** Adds a node after this one that passes on only this cell. One undo step. */
+/** Adds a node that passes on only this cell. One undo step. */
 export function addPickNode(editing: Editing, nodeId: string, view: CellView): void {
   const state = editing.session.store.getState()
   const type = state.catalog.get(pickNodeType(state, nodeId) ?? "")

@@ -112,11 +112,11 @@ export class DerivedState {
       ends.from.get(id) ?? "",
       readsVariables(node) ? document.variables : null,
     ]
-    const known = this.#cards.get(id)
-    if (known?.sources.every((source, index) => source === sources[index])) return known.card
+    const cached = this.#cards.get(id)
+    if (cached?.sources.every((source, index) => source === sources[index])) return cached.card
     const card = buildCard(sources)
     // Reuse an equal layout object, so that React Flow's nodes do not change.
-    if (known && JSON.stringify(known.card.layout) === JSON.stringify(card.layout)) card.layout = known.card.layout
+    if (cached && JSON.stringify(cached.card.layout) === JSON.stringify(card.layout)) card.layout = cached.card.layout
     this.#cards.set(id, { sources, card })
     return card
   }
@@ -183,9 +183,9 @@ export class DerivedState {
     const boxes = this.layouts(state)
     const { layering } = state
     const { looks, edges } = document
-    const known = this.#unplaced
-    const isSame = known?.layouts === boxes && known.looks === looks && known.edges === edges
-    if (isSame && known.layering === layering) return known.points
+    const cached = this.#unplaced
+    const isSame = cached?.layouts === boxes && cached.looks === looks && cached.edges === edges
+    if (isSame && cached.layering === layering) return cached.points
     const rects = [...document.nodes.keys()].filter((id) => !document.looks.has(id))
     const positions = new Map<string, Point>()
     let below = 0
@@ -210,9 +210,9 @@ export class DerivedState {
     if (this.#ends?.edges === document.edges) return this.#ends.ends
     const ends: Ends = { into: new Map(), from: new Map() }
     const addPort = (map: Map<string, string>, id: string, port: string) => {
-      const known = map.get(id)
-      if (known === undefined) map.set(id, port)
-      else if (!known.split(" ").includes(port)) map.set(id, `${known} ${port}`)
+      const ports = map.get(id)
+      if (ports === undefined) map.set(id, port)
+      else if (!ports.split(" ").includes(port)) map.set(id, `${ports} ${port}`)
     }
     for (const edge of document.edges) {
       addPort(ends.into, edge.target, edge.targetHandle)
@@ -273,9 +273,9 @@ function variablesOn(node: FlowNode, fields: readonly Field[], variables: Readon
     const value = node.params[field.name]
     if (typeof value === "string") for (const match of value.matchAll(VARIABLE)) names.add(match[1] as string)
   }
-  const known = [...names].flatMap((name): [string, Json][] => {
+  const entries = [...names].flatMap((name): [string, Json][] => {
     const value = variables[name]
     return value === undefined ? [] : [[name, value]]
   })
-  return known.slice(0, MAX_VARIABLES)
+  return entries.slice(0, MAX_VARIABLES)
 }

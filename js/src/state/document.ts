@@ -148,8 +148,8 @@ export function reachable(document: Document, from: Iterable<string>, direction:
   const next = new Map<string, string[]>()
   for (const edge of document.edges) {
     const [key, value] = direction === "up" ? [edge.target, edge.source] : [edge.source, edge.target]
-    const known = next.get(key)
-    if (known) known.push(value)
+    const values = next.get(key)
+    if (values) values.push(value)
     else next.set(key, [value])
   }
   const ids = new Set(from)

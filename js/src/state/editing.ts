@@ -66,7 +66,7 @@ export class Editing {
 
   drawSeed = (): number => Math.floor(this.chance() * 2 ** 31)
 
-  /** Adds an edge and replaces the one in the same input port. Notifies the user if the connection is invalid. */
+  /** Adds an edge and replaces the edge in the same input port. Notifies the user if the connection is invalid. */
   connect(edge: FlowEdge): boolean {
     const why = connectionError(this.document, this.state.catalog, edge)
     if (why) {

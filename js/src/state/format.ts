@@ -58,7 +58,7 @@ export interface BudgetStatus extends Budget {
   isPassed: boolean
 }
 
-/** Status of every cap for a run of at most `high` micro-USD. Most urgent first: the bar shows only that one. */
+/** Status of every cap for a run of at most `high` micro-USD. Most urgent first: the bar shows only the first. */
 export function budgetStatuses(budgets: readonly Budget[], high: number): BudgetStatus[] {
   const statuses = budgets.map((budget) => {
     const { spent_micro_usd: spent, cap_micro_usd: cap } = budget

@@ -225,10 +225,10 @@ function stackedInputs({ type, connected, fields }: NodeLayoutInput): InputPort[
 }
 
 function outputsOf({ type, leaving }: NodeLayoutInput): { name: string; type: PortType; is_series: boolean }[] {
-  const known = type?.outputs ?? []
-  const others = leaving.filter((name) => known.every((output) => output.name !== name))
+  const declared = type?.outputs ?? []
+  const others = leaving.filter((name) => declared.every((output) => output.name !== name))
   const rest = others.map((name) => ({ name, type: type?.extra_outputs ?? ("json" as const), is_series: false }))
-  return [...known, ...rest]
+  return [...declared, ...rest]
 }
 
 const MAX_STACKED = 12
@@ -244,10 +244,10 @@ const unknownPort = (name: string): InputPort => ({
 
 /** Aspect ratio of a cell, width by height: of the result, else of the `width` and `height` parameters. */
 function aspectOf({ cells, node, type }: NodeLayoutInput, count: number): number {
-  const known = cells.find(({ cell }) => cell?.width && cell.height)?.cell
+  const sized = cells.find(({ cell }) => cell?.width && cell.height)?.cell
   const { width, height } = node.params
   const requested = typeof width === "number" && typeof height === "number" && height > 0 ? width / height : null
   const fallback = type?.outputs[0]?.type === "video" ? 16 / 9 : 1.5
-  const aspect = known?.width && known.height ? known.width / known.height : (requested ?? fallback)
+  const aspect = sized?.width && sized.height ? sized.width / sized.height : (requested ?? fallback)
   return count > 1 ? Math.min(2, Math.max(0.66, aspect)) : Math.min(2.4, Math.max(0.8, aspect))
 }

@@ -2,8 +2,8 @@
 
 export type SequenceCheck = "next" | "old" | "gap"
 
-export const checkSequence = (known: number, seq: number): SequenceCheck =>
-  seq <= known ? "old" : seq === known + 1 ? "next" : "gap"
+export const checkSequence = (last: number, seq: number): SequenceCheck =>
+  seq <= last ? "old" : seq === last + 1 ? "next" : "gap"
 
 /** Batches messages between frames, so that many of them cause one render. */
 export class FrameQueue<T> {

@@ -102,7 +102,7 @@ export function siblingResults(state: CanvasState, derived: DerivedState, ref: R
   return row.some((item) => isSameRef(item, ref)) ? row : [ref, ...row]
 }
 
-/** The same result in the other list, else the first one there; null if the other list is empty. */
+/** The same result in the other list, else its first result; null if the other list is empty. */
 export function counterpartResult(state: CanvasState, derived: DerivedState, shown: ViewedResult): ResultRef | null {
   const { ref, generationId } = shown
   if (ref.kind === "node") {
