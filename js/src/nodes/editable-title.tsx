@@ -1,4 +1,4 @@
-/** A node's title; double click or F2 turns it into a field. */
+/** Title of a node or note. Double-click or F2 starts editing it. */
 
 import { useBridge, useCanvas } from "../bridge/context"
 
@@ -20,7 +20,7 @@ export function EditableTitle({ id, title }: { id: string; title: string }) {
       </span>
     )
   }
-  const take = (text: string) => {
+  const commit = (text: string) => {
     if (store.getState().renaming !== id) return
     store.setState({ renaming: null })
     if (text !== title) editing.rename(id, text)
@@ -31,10 +31,10 @@ export function EditableTitle({ id, title }: { id: string; title: string }) {
       aria-label="Title"
       defaultValue={title}
       ref={(field) => field?.select()}
-      onBlur={(event) => take(event.currentTarget.value)}
+      onBlur={(event) => commit(event.currentTarget.value)}
       onKeyDown={(event) => {
         event.stopPropagation()
-        if (event.key === "Enter") take(event.currentTarget.value)
+        if (event.key === "Enter") commit(event.currentTarget.value)
         if (event.key === "Escape") store.setState({ renaming: null })
       }}
     />

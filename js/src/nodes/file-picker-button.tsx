@@ -1,4 +1,4 @@
-/** The button that gives a file node its file. */
+/** Button that opens the file picker of a file node. */
 
 import { useRef } from "react"
 import { useBridge } from "../bridge/context"
@@ -22,7 +22,7 @@ export function FilePickerButton({ id, card, text }: { id: string; card: CardDat
         aria-label={`File of ${card.title}`}
         onChange={(event) => {
           const files = [...(event.currentTarget.files ?? [])]
-          // The same file may be chosen again after it has changed.
+          // Reset, so that choosing the same file again fires a change event.
           event.currentTarget.value = ""
           uploader.add(files, () => ({ kind: "replace", nodeId: id }))
         }}

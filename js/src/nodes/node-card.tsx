@@ -1,4 +1,4 @@
-/** A node, drawn from the catalog and from what the kernel says; every type looks the same way, none has its own. */
+/** Node card, rendered from the catalog and the kernel's state. All node types share this component. */
 
 import { type NodeProps, useStore as useFlowStore } from "@xyflow/react"
 import { memo } from "react"
@@ -20,7 +20,7 @@ import { WidthHandle } from "./width-handle"
 
 export type DetailLevel = "full" | "less" | "least"
 
-/** How much a node shows, by the canvas's zoom. */
+/** Level of detail at a zoom level. */
 export const detailLevel = (zoom: number): DetailLevel => (zoom < 0.25 ? "least" : zoom < 0.4 ? "less" : "full")
 
 const detailOf = (state: { transform: [number, number, number] }): DetailLevel => detailLevel(state.transform[2])
@@ -73,7 +73,7 @@ function Chips({ card }: { card: CardData }) {
   )
 }
 
-/** About how far a node is; said to nobody who listens, ten times a second: they hear that it goes on. */
+/** Estimated progress. It changes ten times a second, so screen readers get the static label instead. */
 function EstimatedProgress({ card, label }: { card: CardData; label: string }) {
   const now = useNow()
   return (
@@ -84,7 +84,7 @@ function EstimatedProgress({ card, label }: { card: CardData; label: string }) {
   )
 }
 
-/** The time since a job began; with the estimate beside it all that draws ten times a second. */
+/** Time since the job started. Only this and the estimate re-render ten times a second. */
 function Elapsed({ since }: { since: number }) {
   const now = useNow()
   return (
@@ -100,7 +100,7 @@ function CardSection({ id, card, section }: { id: string; card: CardData; sectio
     case "media":
       return <ResultGrid id={id} card={card} style={place} />
     case "ports":
-      return null // the ports draw themselves, with their names
+      return null // rendered by `Ports`
     case "error":
       return (
         <div className="ff-part ff-error" style={place} role="alert">
@@ -127,7 +127,7 @@ function CardSection({ id, card, section }: { id: string; card: CardData; sectio
         </div>
       )
     case "field": {
-      const field = card.fields.find((one) => one.name === section.name)
+      const field = card.fields.find((candidate) => candidate.name === section.name)
       if (!field) return null
       const isBare = isMainField({ type: card.facts.type, fields: card.fields }, field)
       return (
@@ -185,7 +185,7 @@ function Variable({ id, name, style }: { id: string; name: string; style: React.
   )
 }
 
-/** What a value node says when it is too small to be read in full. */
+/** Value of a node as one line, shown when the card is too small for its fields. */
 function gist(card: CardData): string {
   const field = card.fields[0]
   const value = field && displayValue(card.facts.node, field)

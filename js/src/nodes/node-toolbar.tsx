@@ -1,4 +1,4 @@
-/** What can be done with the one node that is selected, beside it. */
+/** Toolbar above the selected node. */
 
 import { useBridge, useCanvas } from "../bridge/context"
 import { setStripLayout } from "../state/batches"
@@ -20,14 +20,18 @@ export function NodeToolbar({ id, card }: { id: string; card: CardData }) {
   const isStructural = facts.type?.kind === "structural"
   const masks = facts.type?.inputs.filter((port) => port.type === "mask") ?? []
   return (
-    <div className="ff-actions nodrag" role="toolbar" aria-label={`What to do with ${card.title}`}>
+    <div className="ff-actions nodrag" role="toolbar" aria-label={`Actions for ${card.title}`}>
       {isRunning(facts) ? (
         <>
           <button type="button" onClick={() => editing.cancel(id)} title="Cancel this node (.)">
             ■ Cancel
           </button>
-          <button type="button" onClick={() => editing.cancel(id, true)} title="Cancel this and everything below it">
-            and below
+          <button
+            type="button"
+            onClick={() => editing.cancel(id, true)}
+            title="Cancel this node and all nodes downstream"
+          >
+            Cancel downstream
           </button>
         </>
       ) : (
@@ -37,16 +41,16 @@ export function NodeToolbar({ id, card }: { id: string; card: CardData }) {
               type="button"
               disabled={price === ""}
               onClick={() => editing.run([id])}
-              title="Run this and what it needs"
+              title="Run this node and its inputs"
             >
               ▶ Run <span className="ff-mono">{price}</span>
             </button>
             <button
               type="button"
               onClick={() => editing.runAgain([id])}
-              title="Another take, with another seed unless it is locked"
+              title="Run again: new take, with a new seed unless the seed is locked (R)"
             >
-              Again
+              Run again
             </button>
           </>
         )
@@ -55,17 +59,17 @@ export function NodeToolbar({ id, card }: { id: string; card: CardData }) {
         <button
           type="button"
           aria-pressed={facts.node.locked !== null}
-          onClick={() => editing.toggleKept([id])}
-          title="Keep this result, whatever changes above (L)"
+          onClick={() => editing.toggleLocked([id])}
+          title="Lock this result: it stays when upstream nodes change (L)"
         >
-          Keep
+          Lock
         </button>
       )}
       <button
         type="button"
         aria-pressed={facts.node.isMuted}
         onClick={() => editing.toggleMuted([id])}
-        title="Leave out of runs (M)"
+        title="Skip this node and all nodes downstream in runs (M)"
       >
         Mute
       </button>
@@ -75,7 +79,7 @@ export function NodeToolbar({ id, card }: { id: string; card: CardData }) {
           key={port.name}
           type="button"
           onClick={() => store.setState({ panel: { kind: "mask", nodeId: id, port: port.name } })}
-          title={`Paint what ${humanize(port.name)} takes, over the picture`}
+          title={`Paint ${humanize(port.name)} over the picture`}
         >
           Paint {humanize(port.name)}
         </button>
@@ -85,7 +89,7 @@ export function NodeToolbar({ id, card }: { id: string; card: CardData }) {
           type="button"
           aria-pressed={isStrip}
           onClick={() => setStripLayout(editing, id, !isStrip)}
-          title="All cells in one row, to scroll along"
+          title="Show all cells in one scrolling row"
         >
           Strip
         </button>

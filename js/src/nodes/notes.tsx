@@ -1,4 +1,4 @@
-/** Groups and comments on the canvas: moved by their title or their paper, resized by a corner, coloured, renamed. */
+/** Groups and comments on the canvas. */
 
 import { type NodeProps, useStore as useFlowStore } from "@xyflow/react"
 import { memo } from "react"
@@ -11,7 +11,7 @@ import { ResizeHandle } from "./resize-handle"
 
 const useNote = (id: string) => useCanvas((state) => findNote(state.shared.document, id))
 
-/** A frame around nodes; what stands in it moves along. */
+/** Frame around nodes. Nodes inside it move with it. */
 export const GroupNode = memo(function Region({ id, selected }: NodeProps) {
   const note = useNote(id)
   const detail = useFlowStore((state) => detailLevel(state.transform[2]))
@@ -32,14 +32,14 @@ export const GroupNode = memo(function Region({ id, selected }: NodeProps) {
   )
 })
 
-/** A few words beside the nodes. */
+/** Text note on the canvas. */
 export const CommentNode = memo(function Comment({ id, selected }: NodeProps) {
   const { store, editing } = useBridge()
   const note = useNote(id)
   const isWriting = useCanvas((state) => state.renaming === id)
   const isOnly = useCanvas((state) => state.selection.size === 1)
   if (!note) return null
-  const take = (text: string) => {
+  const commit = (text: string) => {
     if (store.getState().renaming !== id) return
     store.setState({ renaming: null })
     if (text !== note.text) editing.setNote(id, { text })
@@ -61,16 +61,16 @@ export const CommentNode = memo(function Comment({ id, selected }: NodeProps) {
           defaultValue={note.text}
           placeholder="Write a comment…"
           ref={(field) => field?.focus()}
-          onBlur={(event) => take(event.currentTarget.value)}
+          onBlur={(event) => commit(event.currentTarget.value)}
           onKeyDown={(event) => {
             event.stopPropagation()
             if (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey))) {
-              take(event.currentTarget.value)
+              commit(event.currentTarget.value)
             }
           }}
         />
       ) : (
-        <p>{note.text || <span className="ff-muted">Double click, or F2, to write.</span>}</p>
+        <p>{note.text || <span className="ff-muted">Double-click or press F2 to edit</span>}</p>
       )}
       {selected && isOnly && <NoteActions note={note} />}
       {selected && isOnly && <ResizeHandle note={note} />}
@@ -87,7 +87,7 @@ function NoteActions({ note }: { note: Note }) {
     return nodes.length > 0 ? formatUsdRange(low, high) : ""
   })
   return (
-    <div className="ff-actions nodrag" role="toolbar" aria-label={`What to do with this ${note.kind}`}>
+    <div className="ff-actions nodrag" role="toolbar" aria-label={`Actions for this ${note.kind}`}>
       {isGroup && (
         <button type="button" disabled={price === ""} onClick={() => editing.run(editing.selectedNodes())}>
           ▶ Run <span className="ff-mono">{price}</span>
@@ -105,7 +105,11 @@ function NoteActions({ note }: { note: Note }) {
           onClick={() => editing.setNote(note.id, { color })}
         />
       ))}
-      <button type="button" onClick={() => editing.removeSelected()} title="Remove (Del); what is in a group stays">
+      <button
+        type="button"
+        onClick={() => editing.removeSelected()}
+        title={isGroup ? "Remove the group and keep its nodes (Del)" : "Remove (Del)"}
+      >
         Remove
       </button>
     </div>

@@ -1,4 +1,4 @@
-/** The ports of a node: round for one value, square for a batch, coloured by type, named when it helps. */
+/** Ports of a node: round for a single value, square for a batch, colored by type. */
 
 import { Handle, Position } from "@xyflow/react"
 import { memo } from "react"
@@ -16,7 +16,7 @@ export const Ports = memo(function Ports({ id, card }: { id: string; card: CardD
   return (
     <>
       {card.layout.ports.map((port) => (
-        <OnePort
+        <PortHandle
           key={port.side + port.name}
           nodeId={id}
           port={port}
@@ -31,15 +31,15 @@ export const Ports = memo(function Ports({ id, card }: { id: string; card: CardD
 interface Props {
   nodeId: string
   port: Port
-  /** The node has room for its name. */
+  /** Show the name inside the node. */
   isNamedInside: boolean
-  /** It needs an edge and has none. */
+  /** Required, but not connected. */
   isOpen: boolean
 }
 
-function OnePort({ port, isNamedInside, isOpen }: Props) {
+function PortHandle({ port, isNamedInside, isOpen }: Props) {
   const isLeft = port.side === "left"
-  const said = `${humanize(port.name)}: ${port.isSquare ? "batch of " : ""}${port.type}${isOpen ? ", needed" : ""}`
+  const label = `${humanize(port.name)}: ${port.isSquare ? "batch of " : ""}${port.type}${isOpen ? ", required" : ""}`
   return (
     <>
       <Handle
@@ -49,8 +49,8 @@ function OnePort({ port, isNamedInside, isOpen }: Props) {
         className={`ff-port ff-type-${port.type}${port.isSquare ? " is-square" : ""}${isOpen ? " is-open" : ""}${port.isQuiet ? " is-quiet" : ""}`}
         style={{ top: port.y }}
         role="img"
-        aria-label={said}
-        title={said}
+        aria-label={label}
+        title={label}
       />
       <span
         className={`ff-port-name ${isNamedInside ? "is-inside" : isLeft ? "is-left" : "is-right"}`}

@@ -1,4 +1,4 @@
-/** The corner by which a group or comment is resized; arrow keys do it too. */
+/** Corner handle that resizes a group or comment; also works with the arrow keys. */
 
 import { useReactFlow } from "@xyflow/react"
 import { useRef } from "react"
@@ -11,7 +11,7 @@ export function ResizeHandle({ note }: { note: Note }) {
   const { editing } = useBridge()
   const { getZoom } = useReactFlow()
   const start = useRef<{ x: number; y: number; note: Note } | null>(null)
-  // All steps of one pull, or of one row of key presses, are undone together.
+  // All steps of one drag, or of consecutive key presses, are one undo step.
   const resize = (width: number, height: number) =>
     editing.setNote(
       note.id,
@@ -28,7 +28,7 @@ export function ResizeHandle({ note }: { note: Note }) {
     <button
       type="button"
       className="ff-corner nodrag nopan"
-      aria-label={`Size: ${note.width} by ${note.height}. Arrow keys change it.`}
+      aria-label={`Size: ${note.width} by ${note.height}. Use the arrow keys to resize.`}
       onPointerDown={(event) => {
         event.stopPropagation()
         event.currentTarget.setPointerCapture(event.pointerId)

@@ -1,15 +1,15 @@
-/** A result on a node that can be looked at: by double click, Enter or Space; Shift and click, or C, marks it to compare. */
+/** Result on a node. Double-click, Enter or Space opens the viewer; Shift+click or C marks it for comparison. */
 
 import { useBridge, useCanvas } from "../bridge/context"
 import { isSameRef, type ResultRef } from "../state/viewer-state"
 
 interface Props {
   nodeId: string
-  /** Key of the cell. */
+  /** Key of the result cell. */
   cellKey: string
-  /** What it is called. */
+  /** Accessible name. */
   name: string
-  /** There is nothing to see yet: a hole, or a job that goes on. */
+  /** No result to open: the cell is empty or its job is still running. */
   isDisabled?: boolean
   children: React.ReactNode
 }
@@ -17,36 +17,36 @@ interface Props {
 export function ResultButton({ nodeId, cellKey, name, isDisabled = false, children }: Props) {
   const { viewer } = useBridge()
   const ref: ResultRef = { kind: "node", nodeId, key: cellKey }
-  const mark = useCanvas((state) => state.marked.findIndex((one) => isSameRef(one, ref)))
+  const mark = useCanvas((state) => state.marked.findIndex((marked) => isSameRef(marked, ref)))
   if (isDisabled) return children
-  const done = (event: React.SyntheticEvent) => {
+  const consume = (event: React.SyntheticEvent) => {
     event.preventDefault()
     event.stopPropagation()
   }
-  const keys = (event: React.KeyboardEvent) => {
+  const onKeyDown = (event: React.KeyboardEvent) => {
     if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return
     if (event.key === "Enter" || event.key === " ") viewer.open(ref)
     else if (event.key.toLowerCase() === "c") viewer.toggleMark(ref)
     else return
-    done(event)
+    consume(event)
   }
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a field set of form controls it is not
+    // biome-ignore lint/a11y/useSemanticElements: not a group of form controls
     <div
       className={`ff-look${mark >= 0 ? " is-marked" : ""}`}
       role="group"
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: what it holds may be a player with buttons of its own
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: the content may be a player with its own buttons
       tabIndex={0}
-      aria-label={`${name}: Enter looks at it, C marks it to compare`}
-      onKeyDown={keys}
+      aria-label={`${name}: Enter to view, C to mark for comparison`}
+      onKeyDown={onKeyDown}
       onDoubleClick={(event) => {
         viewer.open(ref)
-        done(event)
+        consume(event)
       }}
       onClick={(event) => {
         if (!event.shiftKey) return
         viewer.toggleMark(ref)
-        done(event)
+        consume(event)
       }}
     >
       {children}

@@ -1,4 +1,4 @@
-/** The media of a node: one result, a table labelled by its axes, a grid, or a strip to scroll along. */
+/** Results of a node: a single result, a table labeled by its axes, a grid, or a scrolling strip. */
 
 import { memo } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
@@ -15,8 +15,8 @@ import type { ResultCell } from "../wire/run"
 import { FilePickerButton } from "./file-picker-button"
 import { ResultButton } from "./result-button"
 
-/** Of pictures that are graded live before there is any result. */
-const MOST_LIVE = 16
+/** Maximum number of pictures graded live before the node has results. */
+const MAX_LIVE_CELLS = 16
 
 export function ResultGrid({ id, card, style }: { id: string; card: CardData; style: React.CSSProperties }) {
   const { facts, cells, layout } = card
@@ -28,17 +28,17 @@ export function ResultGrid({ id, card, style }: { id: string; card: CardData; st
   const shown = visibleCells(grid, cells)
   const live = useGrade(id)
   const ungraded = new Map(live?.cells.map(({ key, cell }) => [key, cell]))
-  const graded = (cell: ResultCell | undefined) =>
+  const renderGraded = (cell: ResultCell | undefined) =>
     live &&
     cell && (
       <div className={`ff-cell${isRunningNow ? " is-running" : ""}`}>
         <GradedImage cell={cell} grade={live.grade} name={card.title} />
       </div>
     )
-  const slot = (view: CellView | null, index: number) =>
+  const renderSlot = (view: CellView | null, index: number) =>
     view === null ? (
-      <div key={`none ${index}`} className="ff-cell ff-hole" role="img" aria-label="not made">
-        <span>not made</span>
+      <div key={`none ${index}`} className="ff-cell ff-hole" role="img" aria-label="empty">
+        <span>empty</span>
       </div>
     ) : (
       <Slot key={view.key} id={id} view={view} canPick={canPick && view.cell !== null}>
@@ -48,12 +48,12 @@ export function ResultGrid({ id, card, style }: { id: string; card: CardData; st
           name={[card.title, view.row, view.label].filter(Boolean).join(" ")}
           isDisabled={!isViewable(view) && !ungraded.has(view.key)}
         >
-          {graded(ungraded.get(view.key)) ?? (
-            <MediaCell view={view} type={type} isAlone={cells.length === 1} isStale={isStale} isFirst={false} />
+          {renderGraded(ungraded.get(view.key)) ?? (
+            <MediaCell view={view} type={type} isSingle={cells.length === 1} isStale={isStale} isFirst={false} />
           )}
         </ResultButton>
         {grid.more > 0 && index === shown.length - 1 && (
-          <span className="ff-more" title={`${grid.more} more: the strip shows all`}>
+          <span className="ff-more" title={`${grid.more} more. Use the strip layout to see all.`}>
             +{grid.more}
           </span>
         )}
@@ -67,14 +67,14 @@ export function ResultGrid({ id, card, style }: { id: string; card: CardData; st
       {shown.length === 0 && fileKindOf(facts.type) !== null && (
         <div className="ff-cell ff-nothing">
           <FilePickerButton id={id} card={card} text="Choose file" />
-          <span>or drop one here</span>
+          <span>or drop a file here</span>
         </div>
       )}
       {shown.length === 0 &&
-        live?.cells.slice(0, MOST_LIVE).map(({ key, cell }) => (
+        live?.cells.slice(0, MAX_LIVE_CELLS).map(({ key, cell }) => (
           <div key={key} className="ff-slot">
             <ResultButton nodeId={id} cellKey={key} name={card.title}>
-              {graded(cell)}
+              {renderGraded(cell)}
             </ResultButton>
           </div>
         ))}
@@ -97,9 +97,9 @@ export function ResultGrid({ id, card, style }: { id: string; card: CardData; st
             </span>,
             ...shown
               .slice(row * grid.columns, (row + 1) * grid.columns)
-              .map((view, at) => slot(view, row * grid.columns + at)),
+              .map((view, at) => renderSlot(view, row * grid.columns + at)),
           ])
-        : shown.map(slot)}
+        : shown.map(renderSlot)}
     </div>
   )
 }
@@ -142,8 +142,8 @@ function Slot({ id, view, canPick, children }: SlotProps) {
         <button
           type="button"
           className="ff-pick nodrag"
-          title={`Pass this one on: ${pickLabel(view)}`}
-          aria-label={`Pass on ${pickLabel(view)}`}
+          title={`Pick this result: ${pickLabel(view)}`}
+          aria-label={`Pick ${pickLabel(view)}`}
           onClick={() => addPickNode(editing, id, view)}
         >
           <svg viewBox="0 0 16 16" aria-hidden="true">

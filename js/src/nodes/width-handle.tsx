@@ -1,4 +1,4 @@
-/** The edge by which a node is made wider; arrow keys do it too. */
+/** Handle on the right edge that changes the width of a node; also works with the arrow keys. */
 
 import { useReactFlow } from "@xyflow/react"
 import { useRef, useState } from "react"
@@ -11,12 +11,12 @@ export function WidthHandle({ id, width }: { id: string; width: number }) {
   const { editing } = useBridge()
   const { getZoom } = useReactFlow()
   const start = useRef<{ x: number; width: number } | null>(null)
-  const [wanted, setWanted] = useState<number | null>(null)
-  const bounded = (value: number) => Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, value))
+  const [pendingWidth, setPendingWidth] = useState<number | null>(null)
+  const clamp = (value: number) => Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, value))
   const end = () => {
-    if (wanted !== null && wanted !== width) editing.setWidth(id, wanted)
+    if (pendingWidth !== null && pendingWidth !== width) editing.setWidth(id, pendingWidth)
     start.current = null
-    setWanted(null)
+    setPendingWidth(null)
   }
   return (
     <div
@@ -27,14 +27,14 @@ export function WidthHandle({ id, width }: { id: string; width: number }) {
       aria-valuenow={width}
       aria-valuemin={MIN_WIDTH}
       aria-valuemax={MAX_WIDTH}
-      style={{ left: wanted ?? width }}
+      style={{ left: pendingWidth ?? width }}
       onPointerDown={(event) => {
         event.stopPropagation()
         event.currentTarget.setPointerCapture(event.pointerId)
         start.current = { x: event.clientX, width }
       }}
       onPointerMove={(event) => {
-        if (start.current) setWanted(bounded(start.current.width + (event.clientX - start.current.x) / getZoom()))
+        if (start.current) setPendingWidth(clamp(start.current.width + (event.clientX - start.current.x) / getZoom()))
       }}
       onPointerUp={end}
       onPointerCancel={end}
@@ -43,7 +43,7 @@ export function WidthHandle({ id, width }: { id: string; width: number }) {
         if (by === 0) return
         event.preventDefault()
         event.stopPropagation()
-        editing.setWidth(id, bounded(width + by))
+        editing.setWidth(id, clamp(width + by))
       }}
     />
   )

@@ -1,4 +1,4 @@
-/** A colour: picked, or written as CSS has it (`white`, `#0af`, `transparent`). */
+/** Color field: a color picker and a text field that takes any CSS color (`white`, `#0af`, `transparent`). */
 
 interface Props {
   id: string
@@ -12,7 +12,7 @@ export function ColorControl({ id, label, value, onChange }: Props) {
     <span className="ff-box ff-color">
       <input
         type="color"
-        aria-label={`${label}, picked`}
+        aria-label={`${label} (picker)`}
         value={hexOf(String(value ?? ""))}
         onChange={(event) => onChange(event.currentTarget.value)}
       />
@@ -26,14 +26,14 @@ export function ColorControl({ id, label, value, onChange }: Props) {
   )
 }
 
-const UNKNOWN = "#808080"
-let brush: CanvasRenderingContext2D | null = null
+const FALLBACK = "#808080"
+let context: CanvasRenderingContext2D | null = null
 
-/** What the browser's picker takes: `#rrggbb`. The browser itself knows what names and short forms stand for. */
+/** CSS color as `#rrggbb`, the format of the browser's color picker. The canvas context parses it. */
 function hexOf(css: string): string {
-  brush ??= document.createElement("canvas").getContext("2d")
-  if (!brush) return UNKNOWN
-  brush.fillStyle = UNKNOWN
-  brush.fillStyle = css // left as it was where this is no colour
-  return /^#[0-9a-f]{6}$/.test(brush.fillStyle) ? brush.fillStyle : UNKNOWN
+  context ??= document.createElement("canvas").getContext("2d")
+  if (!context) return FALLBACK
+  context.fillStyle = FALLBACK
+  context.fillStyle = css // ignored if it is not a color
+  return /^#[0-9a-f]{6}$/.test(context.fillStyle) ? context.fillStyle : FALLBACK
 }

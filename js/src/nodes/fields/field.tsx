@@ -1,4 +1,4 @@
-/** The control of a field, drawn from its schema; the same on a node and in the inspector. */
+/** Form control of a field, rendered from its schema. Shared by node, inspector and viewer. */
 
 import { memo } from "react"
 import { useBridge } from "../../bridge/context"
@@ -13,9 +13,9 @@ interface Props {
   nodeId: string
   field: Field
   value: Json
-  /** The title of the node says what it is. */
+  /** Render without a label. */
   isBare?: boolean
-  /** Where it stands, so that two views of one field have different ids. */
+  /** Part of the element id, so that two views of the same field have different ids. */
   place: "card" | "inspector" | "viewer"
 }
 
@@ -29,7 +29,7 @@ export interface ControlProps {
 
 export const FieldRow = memo(function FieldRow({ nodeId, field, value, isBare = false, place }: Props) {
   const { editing, session } = useBridge()
-  // Two views on one page: a label must find the field of its own.
+  // The client id keeps ids unique when the page shows two canvases.
   const id = `ff-${place}-${nodeId}-${field.name}-${session.clientId}`
   const problem = validateField(field, value)
   const control = { id, field, value, problem, onChange: (next: Json) => editing.set(nodeId, field, next) }
@@ -38,7 +38,7 @@ export const FieldRow = memo(function FieldRow({ nodeId, field, value, isBare = 
       {!isBare && (
         <label htmlFor={id}>
           <span>{field.label}</span>
-          <span className="ff-hint">{problem ?? <Beside field={field} value={value} />}</span>
+          <span className="ff-hint">{problem ?? <Hint field={field} value={value} />}</span>
         </label>
       )}
       <Control nodeId={nodeId} {...control} label={isBare ? field.label : undefined} />
@@ -46,7 +46,7 @@ export const FieldRow = memo(function FieldRow({ nodeId, field, value, isBare = 
   )
 })
 
-function Beside({ field, value }: { field: Field; value: Json }) {
+function Hint({ field, value }: { field: Field; value: Json }) {
   const { store } = useBridge()
   if (field.control === "model") {
     const model = typeof value === "string" ? store.getState().models.get(value) : undefined

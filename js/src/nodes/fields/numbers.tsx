@@ -1,4 +1,4 @@
-/** Numbers: typed, dragged, drawn. */
+/** Number field, slider and seed field. */
 
 import { useEffect, useState } from "react"
 import { useBridge, useCanvas } from "../../bridge/context"
@@ -6,9 +6,9 @@ import type { ControlProps } from "./field"
 
 export function NumberControl({ id, field, value, onChange, problem }: ControlProps) {
   const [draft, setDraft] = useState<string | null>(null)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what comes from elsewhere goes before an old draft
+  // biome-ignore lint/correctness/useExhaustiveDependencies: an external change discards the draft
   useEffect(() => setDraft(null), [value])
-  const take = (text: string) => {
+  const commit = (text: string) => {
     setDraft(text)
     const clean = text.trim()
     if (clean === "") onChange(null)
@@ -24,7 +24,7 @@ export function NumberControl({ id, field, value, onChange, problem }: ControlPr
       aria-invalid={problem !== null}
       value={draft ?? (value === null ? "" : String(value))}
       placeholder={field.default === null ? "default" : String(field.default)}
-      onChange={(event) => take(event.currentTarget.value)}
+      onChange={(event) => commit(event.currentTarget.value)}
       onBlur={() => setDraft(null)}
       onKeyDown={(event) => {
         const step = (event.key === "ArrowUp" ? 1 : event.key === "ArrowDown" ? -1 : 0) * (field.step ?? 1)
@@ -38,8 +38,8 @@ export function NumberControl({ id, field, value, onChange, problem }: ControlPr
 
 export function SliderControl({ id, field, value, onChange }: ControlProps) {
   const { min = 0, max = 1, step = 0.01 } = field
-  const shown = typeof value === "number" ? value : typeof field.default === "number" ? field.default : min
-  const filled = `${((shown - min) / (max - min || 1)) * 100}%`
+  const current = typeof value === "number" ? value : typeof field.default === "number" ? field.default : min
+  const filled = `${((current - min) / (max - min || 1)) * 100}%`
   return (
     <span className="ff-box ff-slider">
       <input
@@ -49,7 +49,7 @@ export function SliderControl({ id, field, value, onChange }: ControlProps) {
         min={min}
         max={max}
         step={step}
-        value={shown}
+        value={current}
         style={{ "--filled": filled } as React.CSSProperties}
         onChange={(event) => onChange(Number(event.currentTarget.value))}
         onDoubleClick={() => onChange(null)}
@@ -58,7 +58,7 @@ export function SliderControl({ id, field, value, onChange }: ControlProps) {
   )
 }
 
-/** A seed: dice draw another; locked, it stays the same when the node runs again. */
+/** Seed field. The dice button draws a new seed; a locked seed stays the same when the node runs again. */
 export function SeedControl({ nodeId, ...props }: ControlProps & { nodeId: string }) {
   const { editing } = useBridge()
   const isLocked = useCanvas((state) => state.shared.document.looks.get(nodeId)?.is_seed_locked === true)
@@ -68,8 +68,8 @@ export function SeedControl({ nodeId, ...props }: ControlProps & { nodeId: strin
       <button
         type="button"
         className="ff-icon"
-        title="Draw another seed"
-        aria-label="Draw another seed"
+        title="New random seed"
+        aria-label="New random seed"
         onClick={() => props.onChange(editing.drawSeed())}
       >
         <svg viewBox="0 0 16 16" aria-hidden="true">
@@ -83,8 +83,8 @@ export function SeedControl({ nodeId, ...props }: ControlProps & { nodeId: strin
         type="button"
         className="ff-icon"
         aria-pressed={isLocked}
-        title={isLocked ? "Locked: running again keeps this seed" : "Unlocked: running again draws another seed"}
-        aria-label="Keep this seed when running again"
+        title={isLocked ? "Seed locked: running again keeps it" : "Seed unlocked: running again draws a new one"}
+        aria-label="Lock seed"
         onClick={() => editing.setSeedLocked(nodeId, !isLocked)}
       >
         <svg viewBox="0 0 16 16" aria-hidden="true">

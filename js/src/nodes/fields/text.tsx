@@ -1,4 +1,4 @@
-/** Texts that grow with what is written, flow variables picked out; lists and JSON as text. */
+/** Text field that grows with its content and highlights flow variables; list and JSON field. */
 
 import { useEffect, useState } from "react"
 import { valueToText } from "../../state/node-layout"
@@ -16,7 +16,7 @@ export function TextControl({ id, value, onChange, label }: Props) {
     <span className={`ff-box ff-area${hasVariables ? " has-variables" : ""}`}>
       {hasVariables && (
         <span className="ff-behind" aria-hidden="true">
-          <Picked text={text} />
+          <HighlightedText text={text} />
         </span>
       )}
       <textarea
@@ -26,19 +26,19 @@ export function TextControl({ id, value, onChange, label }: Props) {
         rows={1}
         spellCheck={false}
         value={text}
-        placeholder={label ? `Write a ${label}…` : undefined}
+        placeholder={label ? `Enter ${label}…` : undefined}
         onChange={(event) => onChange(event.currentTarget.value)}
       />
     </span>
   )
 }
 
-/** A text with its `{{variables}}` picked out. */
-function Picked({ text }: { text: string }) {
+/** Text with its `{{variables}}` highlighted. */
+function HighlightedText({ text }: { text: string }) {
   return (
     <>
       {text.split(/(\{\{\s*\w+\s*\}\})/).map((part, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: parts have no other name
+        // biome-ignore lint/suspicious/noArrayIndexKey: parts have no other key
         <span key={index} className={index % 2 === 1 ? "ff-variable" : ""}>
           {part}
         </span>
@@ -47,40 +47,40 @@ function Picked({ text }: { text: string }) {
   )
 }
 
-/** A list or JSON, kept as it is typed until it can be read. */
+/** List or JSON field. Keeps the draft as typed until it parses. */
 export function ListControl({ id, value, onChange, field, label }: Props) {
   const [draft, setDraft] = useState<string | null>(null)
-  const [isWrong, setWrong] = useState(false)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what comes from elsewhere goes before an old draft
+  const [isInvalid, setInvalid] = useState(false)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: an external change discards the draft
   useEffect(() => setDraft(null), [value])
-  const take = () => {
+  const commit = () => {
     if (draft === null) return
-    const read = readValue(draft, field.control === "list", value)
-    setWrong(read === undefined)
-    if (read === undefined) return
+    const parsed = parseValue(draft, field.control === "list", value)
+    setInvalid(parsed === undefined)
+    if (parsed === undefined) return
     setDraft(null)
-    onChange(read)
+    onChange(parsed)
   }
   return (
-    <span className={`ff-box ff-area ff-mono${isWrong ? " is-wrong" : ""}`}>
+    <span className={`ff-box ff-area ff-mono${isInvalid ? " is-wrong" : ""}`}>
       <textarea
         id={id}
         className="nowheel"
         aria-label={label}
-        aria-invalid={isWrong}
+        aria-invalid={isInvalid}
         rows={1}
         spellCheck={false}
         value={draft ?? valueToText(value)}
         placeholder={field.control === "list" ? "one per line" : "JSON"}
         onChange={(event) => setDraft(event.currentTarget.value)}
-        onBlur={take}
+        onBlur={commit}
       />
     </span>
   )
 }
 
-/** Numbers apart by commas, texts by lines, anything else as JSON; undefined where it cannot be read. */
-function readValue(text: string, isList: boolean, before: Json): Json | undefined {
+/** Parse comma-separated numbers, lines of text, or JSON; undefined if the text does not parse. */
+function parseValue(text: string, isList: boolean, before: Json): Json | undefined {
   const clean = text.trim()
   if (clean === "") return null
   try {
@@ -90,7 +90,7 @@ function readValue(text: string, isList: boolean, before: Json): Json | undefine
     throw error
   }
   const parts = clean.split(/[,\n]/).map((part) => part.trim())
-  const isNumeric = Array.isArray(before) ? before.every((one) => typeof one === "number") : true
+  const isNumeric = Array.isArray(before) ? before.every((item) => typeof item === "number") : true
   if (isNumeric && parts.every((part) => part !== "" && Number.isFinite(Number(part)))) return parts.map(Number)
   return clean.split("\n")
 }
