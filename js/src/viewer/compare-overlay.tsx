@@ -1,4 +1,4 @@
-/** What stands over pictures that are compared: their names, and the dividers of the wipe. */
+/** Overlay of compared pictures: labels and wipe dividers. */
 
 import { useRef } from "react"
 import type { ViewedResult } from "../state/viewer-state"
@@ -9,42 +9,42 @@ import { useGeneration } from "./use-generation"
 const STEP = 0.02
 
 export function CompareLabels({
-  shown,
+  results,
   mode,
   compareSettings,
 }: {
-  shown: readonly ViewedResult[]
+  results: readonly ViewedResult[]
   mode: CompareSettings["mode"]
   compareSettings: CompareSettings
 }) {
   if (mode === "difference" || mode === "onion") {
     return (
       <p className="ff-against">
-        {shown.map((one, index) => (
-          <span key={one.id} style={{ opacity: mode === "onion" ? weightOf(index, compareSettings.onion) : 1 }}>
+        {results.map((result, index) => (
+          <span key={result.id} style={{ opacity: mode === "onion" ? labelOpacity(index, compareSettings.onion) : 1 }}>
             {index > 0 && <i>{mode === "onion" ? "→" : "−"}</i>}
-            <Name shown={one} at={index} />
+            <Name results={result} at={index} />
           </span>
         ))}
       </p>
     )
   }
-  const [columns, rows] = mode === "beside" ? compareGrid(shown.length) : [1, 1]
-  const ends = [0, ...compareSettings.dividers.slice(0, shown.length - 1), 1]
+  const [columns, rows] = mode === "beside" ? compareGrid(results.length) : [1, 1]
+  const ends = [0, ...compareSettings.dividers.slice(0, results.length - 1), 1]
   return (
     <>
-      {shown.map((one, index) => {
+      {results.map((result, index) => {
         const isWipe = mode === "wipe"
         const left = isWipe ? (ends[index] ?? 0) : (index % columns) / columns
         const width = isWipe ? Math.max(0, (ends[index + 1] ?? 1) - left) : 1 / columns
         const top = isWipe ? 0 : Math.floor(index / columns) / rows
         return (
           <p
-            key={one.id}
+            key={result.id}
             className="ff-against is-own"
             style={{ left: `${left * 100}%`, width: `${width * 100}%`, top: `${top * 100}%` }}
           >
-            <Name shown={one} at={index} />
+            <Name results={result} at={index} />
           </p>
         )
       })}
@@ -52,17 +52,17 @@ export function CompareLabels({
   )
 }
 
-/** How much of a picture the onion skin shows; even the one that shows nothing can be read. */
-const weightOf = (index: number, onion: number): number => Math.max(0.45, 1 - Math.abs(index - onion))
+/** Opacity of a label in onion skin mode; at least 0.45, so that it stays legible. */
+const labelOpacity = (index: number, onion: number): number => Math.max(0.45, 1 - Math.abs(index - onion))
 
-function Name({ shown, at }: { shown: ViewedResult; at: number }) {
-  const generation = useGeneration(shown.generationId)
+function Name({ results, at }: { results: ViewedResult; at: number }) {
+  const generation = useGeneration(results.generationId)
   const seed = generation.facts?.seed
-  const isSaid = seed == null || shown.label.includes(`seed ${seed}`)
-  const words = [shown.title, shown.label, isSaid ? "" : `seed ${seed}`].filter(Boolean)
+  const hasSeed = seed == null || results.label.includes(`seed ${seed}`)
+  const parts = [results.title, results.label, hasSeed ? "" : `seed ${seed}`].filter(Boolean)
   return (
     <span className="ff-tag">
-      <b>{at + 1}</b> {words.join(" · ")}
+      <b>{at + 1}</b> {parts.join(" · ")}
     </span>
   )
 }
@@ -74,12 +74,12 @@ interface DividersProps {
 }
 
 export function WipeDividers({ at, width, onMove }: DividersProps) {
-  const pulled = useRef<{ x: number; at: number } | null>(null)
+  const dragStart = useRef<{ x: number; at: number } | null>(null)
   return (
     <>
       {at.map((place, index) => (
         <div
-          // biome-ignore lint/suspicious/noArrayIndexKey: a divider is its place
+          // biome-ignore lint/suspicious/noArrayIndexKey: dividers have no other key
           key={index}
           className="ff-divider"
           role="slider"
@@ -91,17 +91,17 @@ export function WipeDividers({ at, width, onMove }: DividersProps) {
           style={{ left: `${place * 100}%` }}
           onPointerDown={(event) => {
             event.currentTarget.setPointerCapture(event.pointerId)
-            pulled.current = { x: event.clientX, at: place }
+            dragStart.current = { x: event.clientX, at: place }
           }}
           onPointerMove={(event) => {
-            const from = pulled.current
+            const from = dragStart.current
             if (from) onMove(index, from.at + (event.clientX - from.x) / width)
           }}
           onPointerUp={() => {
-            pulled.current = null
+            dragStart.current = null
           }}
           onPointerCancel={() => {
-            pulled.current = null
+            dragStart.current = null
           }}
           onKeyDown={(event) => {
             const step = event.key === "ArrowRight" ? STEP : event.key === "ArrowLeft" ? -STEP : 0
@@ -117,9 +117,9 @@ export function WipeDividers({ at, width, onMove }: DividersProps) {
   )
 }
 
-/** Dividers after one was moved: they never pass each other. */
+/** Positions of the dividers after a move; a divider stops at its neighbors. */
 export function moveDivider(dividers: readonly number[], index: number, at: number): readonly number[] {
   const low = dividers[index - 1] ?? 0
   const high = dividers[index + 1] ?? 1
-  return dividers.map((one, place) => (place === index ? Math.min(high, Math.max(low, at)) : one))
+  return dividers.map((position, place) => (place === index ? Math.min(high, Math.max(low, at)) : position))
 }

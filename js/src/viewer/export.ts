@@ -1,4 +1,4 @@
-/** Take a result along: to the clipboard, as a file, or onto the canvas. */
+/** Export a result: copy it, download it, or place it on the canvas. */
 
 import type { Bridge } from "../bridge/context"
 import { assetOf, fileEdits } from "../state/files"
@@ -6,7 +6,7 @@ import { KernelError } from "../state/session"
 import type { Point } from "../state/store"
 import type { ViewedResult } from "../state/viewer-state"
 
-/** Do something that may fail for reasons outside of the canvas; the person is told. */
+/** Run an action and show its failure as a notice. */
 async function withErrorNotice(bridge: Bridge, what: string, act: () => Promise<void>): Promise<void> {
   try {
     await act()
@@ -16,17 +16,17 @@ async function withErrorNotice(bridge: Bridge, what: string, act: () => Promise<
   }
 }
 
-/** The picture itself, as PNG: what every program takes. A value goes as text. */
+/** Copy a picture as PNG, or a value as text. PNG is the format that every browser can copy. */
 export const copyResult = (bridge: Bridge, { cell, kind }: ViewedResult): Promise<void> =>
   withErrorNotice(bridge, "This was not copied.", async () => {
     if (kind === "value") {
       const text = typeof cell.value === "string" ? cell.value : JSON.stringify(cell.value, null, 1)
       await navigator.clipboard.writeText(text)
     } else if (kind === "image") {
-      // The promise goes in, not what it gives: Safari takes it only in the very click.
+      // Pass the promise, not its result: Safari requires the write within the click.
       const item = new ClipboardItem({ "image/png": bridge.bytes.read(cell).then(asPng) })
       await navigator.clipboard.write([item])
-    } else throw new Error("Only pictures and text go to the clipboard; download it instead.")
+    } else throw new Error("Only pictures and text can be copied; download the file instead.")
     bridge.session.notify(kind === "value" ? "Copied the text." : "Copied the picture.")
   })
 
@@ -39,7 +39,7 @@ async function asPng(blob: Blob): Promise<Blob> {
   canvas.getContext("2d")?.drawImage(bitmap, 0, 0)
   bitmap.close()
   const png = await new Promise<Blob | null>((done) => canvas.toBlob(done, "image/png"))
-  if (!png) throw new Error("The browser could not write it as PNG.")
+  if (!png) throw new Error("The browser could not encode the picture as PNG.")
   return png
 }
 
@@ -49,10 +49,10 @@ export const copyText = (bridge: Bridge, text: string, notice: string): Promise<
     bridge.session.notify(notice)
   })
 
-/** As a file with its recipe inside, named by the kernel. */
+/** Download the file with its recipe embedded. The kernel chooses the name. */
 export const downloadResult = (bridge: Bridge, { cell, nodeId }: ViewedResult): Promise<void> =>
   withErrorNotice(bridge, "", async () => {
-    if (!cell.sha256) throw new KernelError({ code: "no_bytes", message: "This result is no file." })
+    if (!cell.sha256) throw new KernelError({ code: "no_bytes", message: "This result has no file." })
     const { reply, buffers } = await bridge.session.request({
       type: "download",
       sha256: cell.sha256,
@@ -62,7 +62,7 @@ export const downloadResult = (bridge: Bridge, { cell, nodeId }: ViewedResult): 
     const [buffer] = buffers
     if (!buffer) {
       const url = typeof reply.url === "string" ? bridge.bytes.cachedUrl({ url: reply.url }, "asset") : null
-      if (url === null) throw new KernelError({ code: "no_bytes", message: "The kernel gave no file." })
+      if (url === null) throw new KernelError({ code: "no_bytes", message: "The kernel sent no file." })
       save(url, name)
       return
     }
@@ -70,7 +70,7 @@ export const downloadResult = (bridge: Bridge, { cell, nodeId }: ViewedResult): 
       new Blob([buffer as DataView<ArrayBuffer>], { type: String(reply.media_type ?? "") }),
     )
     save(url, name)
-    setTimeout(() => URL.revokeObjectURL(url), 60_000) // the browser may still be reading from it
+    setTimeout(() => URL.revokeObjectURL(url), 60_000) // the browser may still read from it
   })
 
 function save(url: string, name: string): void {
@@ -80,7 +80,7 @@ function save(url: string, name: string): void {
   link.click()
 }
 
-/** As a file node, where a person looks; its bytes are in the store already. False where it is no file. */
+/** Add a file node at a point; the bytes are already in the store. Returns false if the result has no file. */
 export function placeResult(
   { session, editing }: Bridge,
   { cell, kind, title, label }: ViewedResult,

@@ -1,18 +1,26 @@
-/** The focus stays in the viewer while it is open, and goes back where it was. */
+/** Focus trap of the viewer; restores the focus on close. */
 
 import { useLayoutEffect } from "react"
 
-const REACHED =
+const FOCUSABLE =
   "button:not(:disabled), input:not(:disabled), select, textarea, a[href], video, audio, [tabindex]:not([tabindex='-1'])"
 
-/** Tab, at the ends: on to the other end. */
-export function trapTabFocus(event: React.KeyboardEvent, within: HTMLElement | null): void {
-  const all = [...(within?.querySelectorAll<HTMLElement>(REACHED) ?? [])].filter((one) => one.offsetParent !== null)
-  const first = all[0]
-  const last = all[all.length - 1]
-  const here = document.activeElement
-  const isOut = here === within || !within?.contains(here)
-  const next = event.shiftKey ? (here === first || isOut ? last : null) : here === last || isOut ? first : null
+/** Wrap the focus around at the first and last element on Tab. */
+export function trapTabFocus(event: React.KeyboardEvent, container: HTMLElement | null): void {
+  const focusable = [...(container?.querySelectorAll<HTMLElement>(FOCUSABLE) ?? [])].filter(
+    (element) => element.offsetParent !== null,
+  )
+  const first = focusable[0]
+  const last = focusable[focusable.length - 1]
+  const current = document.activeElement
+  const isOutside = current === container || !container?.contains(current)
+  const next = event.shiftKey
+    ? current === first || isOutside
+      ? last
+      : null
+    : current === last || isOutside
+      ? first
+      : null
   if (!next) return
   event.preventDefault()
   next.focus()
@@ -20,11 +28,12 @@ export function trapTabFocus(event: React.KeyboardEvent, within: HTMLElement | n
 
 export function useRestoreFocus(element: { current: HTMLElement | null }, root: { current: HTMLElement | null }): void {
   useLayoutEffect(() => {
-    const before = document.activeElement
+    const previousFocus = document.activeElement
     element.current?.focus({ preventScroll: true })
     return () => {
-      const isThere = before instanceof HTMLElement && before.isConnected && root.current?.contains(before)
-      ;(isThere ? before : root.current)?.focus({ preventScroll: true })
+      const isConnected =
+        previousFocus instanceof HTMLElement && previousFocus.isConnected && root.current?.contains(previousFocus)
+      ;(isConnected ? previousFocus : root.current)?.focus({ preventScroll: true })
     }
   }, [element, root])
 }

@@ -1,4 +1,4 @@
-/** What is known of a result: how it was made, from what, and what it cost. */
+/** Details of a result: prompt, settings, inputs, time and cost of its generation. */
 
 import { useBridge, useCard } from "../bridge/context"
 import { PreviewImage } from "../media/preview-image"
@@ -12,27 +12,27 @@ import type { GenerationFacts, ResultCell } from "../wire/run"
 import { copyText } from "./export"
 import { useGeneration } from "./use-generation"
 
-export function GenerationDetails({ shown }: { shown: ViewedResult }) {
-  const generation = useGeneration(shown.generationId)
+export function GenerationDetails({ result }: { result: ViewedResult }) {
+  const generation = useGeneration(result.generationId)
   const { facts } = generation
   return (
-    <aside className="ff-about" aria-label="How it was made">
-      {shown.nodeId !== null && <Sliders nodeId={shown.nodeId} />}
+    <aside className="ff-about" aria-label="Details">
+      {result.nodeId !== null && <GradeFields nodeId={result.nodeId} />}
       {facts?.prompt && <Prompt text={facts.prompt} />}
       <dl className="ff-facts">
-        <Size cell={shown.cell} />
+        <Size cell={result.cell} />
         {facts && <GenerationRows facts={facts} />}
       </dl>
       {facts && facts.inputs.length > 0 && <Inputs facts={facts} />}
-      {generation.isLoading && <p className="ff-muted">asking how it was made…</p>}
+      {generation.isLoading && <p className="ff-muted">Loading details…</p>}
       {generation.problem && <p className="ff-warn">{generation.problem}</p>}
-      {shown.generationId === null && <p className="ff-muted">It is no generation: nothing was recorded of it.</p>}
+      {result.generationId === null && <p className="ff-muted">No generation is recorded for this result.</p>}
     </aside>
   )
 }
 
-/** A grade is set while it is looked at. */
-function Sliders({ nodeId }: { nodeId: string }) {
+/** Settings of a grade node, editable while its result is shown. */
+function GradeFields({ nodeId }: { nodeId: string }) {
   const card = useCard(nodeId)
   if (card?.facts.type?.name !== "grade") return null
   return (
@@ -80,14 +80,14 @@ function Size({ cell }: { cell: ResultCell }) {
 }
 
 function GenerationRows({ facts }: { facts: GenerationFacts }) {
-  const { started_at_us: began, finished_at_us: ended, queued_at_us: asked } = facts
+  const { started_at_us: startedAtUs, finished_at_us: finishedAtUs, queued_at_us: queuedAtUs } = facts
   return (
     <>
       {facts.model && <FactRow label="model">{facts.model}</FactRow>}
-      {!facts.model && facts.provider && <FactRow label="made by">{facts.provider}</FactRow>}
+      {!facts.model && facts.provider && <FactRow label="provider">{facts.provider}</FactRow>}
       {facts.seed !== null && <FactRow label="seed">{facts.seed}</FactRow>}
       {facts.take > 0 && <FactRow label="take">{facts.take}</FactRow>}
-      {facts.coordinate.filter(isNews(facts)).map(([axis, label]) => (
+      {facts.coordinate.filter(isNewLabel(facts)).map(([axis, label]) => (
         <FactRow key={axis} label={axis}>
           {label}
         </FactRow>
@@ -100,10 +100,12 @@ function GenerationRows({ facts }: { facts: GenerationFacts }) {
       {facts.cost_micro_usd !== null && (
         <FactRow label="cost">{`${facts.cost_is_exact ? "" : "about "}${formatUsd(facts.cost_micro_usd)}`}</FactRow>
       )}
-      {ended !== null && <FactRow label="made">{moment(ended)}</FactRow>}
-      {ended !== null && began !== null && <FactRow label="took">{formatSeconds((ended - began) / 1e6)}</FactRow>}
-      {began !== null && asked !== null && began - asked >= 1e5 && (
-        <FactRow label="waited">{formatSeconds((began - asked) / 1e6)}</FactRow>
+      {finishedAtUs !== null && <FactRow label="finished">{formatTime(finishedAtUs)}</FactRow>}
+      {finishedAtUs !== null && startedAtUs !== null && (
+        <FactRow label="duration">{formatSeconds((finishedAtUs - startedAtUs) / 1e6)}</FactRow>
+      )}
+      {startedAtUs !== null && queuedAtUs !== null && startedAtUs - queuedAtUs >= 1e5 && (
+        <FactRow label="queued for">{formatSeconds((startedAtUs - queuedAtUs) / 1e6)}</FactRow>
       )}
       {facts.flow_name && <FactRow label="flow">{facts.flow_name}</FactRow>}
       {facts.error && <FactRow label="error">{facts.error.message}</FactRow>}
@@ -111,8 +113,8 @@ function GenerationRows({ facts }: { facts: GenerationFacts }) {
   )
 }
 
-/** A label that neither the seed nor the prompt says already. */
-const isNews =
+/** Leaves out labels that repeat the seed or the prompt. */
+const isNewLabel =
   ({ seed, prompt }: GenerationFacts) =>
   ([, label]: [string, string]): boolean =>
     label !== String(seed) && label !== prompt
@@ -129,11 +131,11 @@ function FactRow({ label, children }: { label: string; children: React.ReactNode
 function Inputs({ facts }: { facts: GenerationFacts }) {
   return (
     <div className="ff-inputs">
-      <h2>Made from</h2>
-      {facts.inputs.map((one) => (
-        <figure key={`${one.port} ${one.index}`}>
-          <span className="ff-cell">{one.cell && <PreviewImage cell={one.cell} name={one.port} />}</span>
-          <figcaption>{humanize(one.port)}</figcaption>
+      <h2>Inputs</h2>
+      {facts.inputs.map((input) => (
+        <figure key={`${input.port} ${input.index}`}>
+          <span className="ff-cell">{input.cell && <PreviewImage cell={input.cell} name={input.port} />}</span>
+          <figcaption>{humanize(input.port)}</figcaption>
         </figure>
       ))}
     </div>
@@ -142,5 +144,5 @@ function Inputs({ facts }: { facts: GenerationFacts }) {
 
 const valueText = (value: Json): string => (typeof value === "string" ? value : JSON.stringify(value))
 
-const moment = (us: number): string =>
+const formatTime = (us: number): string =>
   new Date(us / 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short", hour12: false })

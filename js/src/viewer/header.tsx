@@ -1,4 +1,4 @@
-/** The viewer's head: what is shown, and everything that can be done with it. */
+/** Header of the viewer: title, navigation, compare controls, zoom and actions. */
 
 import type { ViewedResult } from "../state/viewer-state"
 import type { CompareSettings } from "./picture-view"
@@ -6,12 +6,12 @@ import type { ZoomControl } from "./use-zoom"
 import { COMPARE_MODES, type ViewerActions } from "./viewer-actions"
 
 interface Props {
-  shown: readonly ViewedResult[]
-  only: ViewedResult | null
-  /** Its place among its neighbours, and how many they are. */
+  results: readonly ViewedResult[]
+  single: ViewedResult | null
+  /** Position among the sibling results; -1 if unknown. */
   index: number
   count: number
-  /** Null: nothing to zoom. */
+  /** Zoom; null if the result cannot be zoomed. */
   percent: number | null
   zoom: { current: ZoomControl | null }
   compareSettings: CompareSettings
@@ -22,13 +22,13 @@ interface Props {
 }
 
 export function Header(props: Props) {
-  const { only, commands } = props
+  const { single, commands } = props
   return (
     <header className="ff-viewer-head">
-      {only ? <ResultTitle {...props} only={only} /> : <CompareControls {...props} />}
+      {single ? <ResultTitle {...props} single={single} /> : <CompareControls {...props} />}
       <span className="ff-spacer" />
       <ZoomControls {...props} />
-      {only && <ResultActions {...props} only={only} />}
+      {single && <ResultActions {...props} single={single} />}
       <button type="button" className="ff-button" aria-label="Close" title="Close (Escape)" onClick={commands.close}>
         ✕
       </button>
@@ -36,13 +36,13 @@ export function Header(props: Props) {
   )
 }
 
-function ResultTitle({ only, index, count, commands }: Props & { only: ViewedResult }) {
-  const isTape = only.ref.kind === "tape"
+function ResultTitle({ single, index, count, commands }: Props & { single: ViewedResult }) {
+  const isTape = single.ref.kind === "tape"
   return (
     <>
       <h2>
-        {only.title}
-        {only.label && <span>{only.label}</span>}
+        {single.title}
+        {single.label && <span>{single.label}</span>}
       </h2>
       {count > 1 && (
         <span className="ff-steps">
@@ -62,7 +62,7 @@ function ResultTitle({ only, index, count, commands }: Props & { only: ViewedRes
         </span>
       )}
       <fieldset className="ff-choice">
-        <legend className="ff-unseen">Go through</legend>
+        <legend className="ff-unseen">Browse</legend>
         {(["This node", "Tape"] as const).map((label) => (
           <button
             key={label}
@@ -71,7 +71,7 @@ function ResultTitle({ only, index, count, commands }: Props & { only: ViewedRes
             onClick={() => {
               if ((label === "Tape") !== isTape) commands.switchRow()
             }}
-            title={`Go through ${label === "Tape" ? "the tape" : "the results of this node"} (T)`}
+            title={`Browse ${label === "Tape" ? "the tape" : "the results of this node"} (T)`}
           >
             {label}
           </button>
@@ -81,34 +81,34 @@ function ResultTitle({ only, index, count, commands }: Props & { only: ViewedRes
   )
 }
 
-function CompareControls({ shown, compareSettings, changeSettings, isFlat }: Props) {
+function CompareControls({ results, compareSettings, changeSettings, isFlat }: Props) {
   const { mode, onion, strength } = compareSettings
   return (
     <>
       <h2>
-        Compare<span>{shown.length} pictures</span>
+        Compare<span>{results.length} pictures</span>
       </h2>
       <fieldset className="ff-choice">
-        <legend className="ff-unseen">How</legend>
-        {COMPARE_MODES.map(([one, label, key]) => (
+        <legend className="ff-unseen">Compare mode</legend>
+        {COMPARE_MODES.map(([option, label, key]) => (
           <button
-            key={one}
+            key={option}
             type="button"
-            disabled={isFlat && one !== "beside"}
-            aria-pressed={(isFlat ? "beside" : mode) === one}
+            disabled={isFlat && option !== "beside"}
+            aria-pressed={(isFlat ? "beside" : mode) === option}
             title={`${label} (${key.toUpperCase()})`}
-            onClick={() => changeSettings({ mode: one })}
+            onClick={() => changeSettings({ mode: option })}
           >
             {label}
           </button>
         ))}
       </fieldset>
-      {isFlat && <p className="ff-warn">This browser offers no WebGL2: only side by side can be shown.</p>}
+      {isFlat && <p className="ff-warn">WebGL2 is unavailable in this browser: only side by side works.</p>}
       {!isFlat && mode === "onion" && (
         <Slider
           label="Blend"
           value={onion}
-          max={shown.length - 1}
+          max={results.length - 1}
           step={0.01}
           onChange={(next) => changeSettings({ onion: next })}
         />
@@ -179,27 +179,22 @@ function ZoomControls({ percent, zoom }: Props) {
       >
         +
       </button>
-      <button type="button" className="ff-button" title="The whole picture (0)" onClick={() => zoom.current?.fit()}>
+      <button type="button" className="ff-button" title="Fit to view (0)" onClick={() => zoom.current?.fit()}>
         Fit
       </button>
-      <button
-        type="button"
-        className="ff-button"
-        title="Pixel for pixel (1)"
-        onClick={() => zoom.current?.actualSize()}
-      >
+      <button type="button" className="ff-button" title="Actual size (1)" onClick={() => zoom.current?.actualSize()}>
         1:1
       </button>
     </span>
   )
 }
 
-function ResultActions({ only, commands, isDetailsOpen }: Props & { only: ViewedResult }) {
-  const isFile = only.cell.sha256 !== undefined
+function ResultActions({ single, commands, isDetailsOpen }: Props & { single: ViewedResult }) {
+  const isFile = single.cell.sha256 !== undefined
   return (
     <span className="ff-steps">
-      {(only.kind === "image" || only.kind === "value") && (
-        <button type="button" className="ff-button" title="Copy (Ctrl C)" onClick={commands.copy}>
+      {(single.kind === "image" || single.kind === "value") && (
+        <button type="button" className="ff-button" title="Copy (Ctrl+C)" onClick={commands.copy}>
           Copy
         </button>
       )}
@@ -207,14 +202,19 @@ function ResultActions({ only, commands, isDetailsOpen }: Props & { only: Viewed
         <button
           type="button"
           className="ff-button"
-          title="As a file with its recipe inside (Ctrl S)"
+          title="Download the file with its recipe embedded (Ctrl+S)"
           onClick={commands.download}
         >
           Download
         </button>
       )}
-      {only.generationId !== null && (
-        <button type="button" className="ff-button" title="Place again how it was made (R)" onClick={commands.restore}>
+      {single.generationId !== null && (
+        <button
+          type="button"
+          className="ff-button"
+          title="Restore the nodes that generated this result (R)"
+          onClick={commands.restore}
+        >
           Restore
         </button>
       )}
@@ -222,7 +222,7 @@ function ResultActions({ only, commands, isDetailsOpen }: Props & { only: Viewed
         <button
           type="button"
           className="ff-button"
-          title="Place it on the canvas as a file (P)"
+          title="Place on the canvas as a file node (P)"
           onClick={commands.place}
         >
           Place
@@ -232,10 +232,10 @@ function ResultActions({ only, commands, isDetailsOpen }: Props & { only: Viewed
         type="button"
         className="ff-button"
         aria-pressed={isDetailsOpen}
-        title="How it was made (I)"
+        title="Details (I)"
         onClick={commands.toggleDetails}
       >
-        Facts
+        Details
       </button>
     </span>
   )

@@ -1,4 +1,4 @@
-/** One picture, or two to four set against each other: zoomed and panned by wheel, pointer and keys. */
+/** Picture view: one picture, or two to four compared, with zoom and pan. */
 
 import { useEffect, useRef, useState } from "react"
 import type { CompareMode, Picture } from "../gl/renderer"
@@ -18,105 +18,107 @@ export interface CompareSettings {
 }
 
 interface Props {
-  shown: readonly ViewedResult[]
+  results: readonly ViewedResult[]
   compareSettings: CompareSettings
   onDivide: (index: number, at: number) => void
-  /** What the keys of the viewer move. */
+  /** Set to the zoom control, for the viewer's keyboard shortcuts. */
   zoom: { current: ZoomControl | null }
   onPercent: (percent: number) => void
   isFlat: boolean
   onFlat: () => void
 }
 
-export function PictureView({ shown, compareSettings, onDivide, zoom: held, onPercent, isFlat, onFlat }: Props) {
+export function PictureView({ results, compareSettings, onDivide, zoom: zoomRef, onPercent, isFlat, onFlat }: Props) {
   const element = useRef<HTMLDivElement>(null)
   const size = useElementSize(element)
-  const graded = useGradePreview(shown)
-  const coming = usePictures(graded ? [graded.cell] : shown.map((one) => one.cell))
-  const mode = isFlat || shown.length === 1 ? "beside" : compareSettings.mode
-  const [columns, rows] = mode === "beside" ? compareGrid(shown.length) : [1, 1]
+  const gradePreview = useGradePreview(results)
+  const pictureStates = usePictures(gradePreview ? [gradePreview.cell] : results.map((result) => result.cell))
+  const mode = isFlat || results.length === 1 ? "beside" : compareSettings.mode
+  const [columns, rows] = mode === "beside" ? compareGrid(results.length) : [1, 1]
   const cell = { width: size.width / columns, height: size.height / rows }
-  const pictures = coming.filter((one): one is Picture => one !== null && one !== "lost")
+  const pictures = pictureStates.filter((picture): picture is Picture => picture !== null && picture !== "lost")
   const first = pictures[0]
   const frame = { width: first?.naturalWidth ?? 1024, height: first?.naturalHeight ?? 1024 }
   const zoom = useZoom(frame, cell)
-  held.current = zoom
+  zoomRef.current = zoom
   useEffect(() => onPercent(zoom.percent), [onPercent, zoom.percent])
-  useWheel(element, held, cell)
-  const [isHeld, setHeld] = useState(false)
-  const label = shown.map((one) => [one.title, one.label].filter(Boolean).join(", ")).join(" against ")
-  const isAll = pictures.length === coming.length
-  const drawn = { pictures, frame, zoom, label }
+  useWheel(element, zoomRef, cell)
+  const [isPanning, setPanning] = useState(false)
+  const label = results.map((result) => [result.title, result.label].filter(Boolean).join(", ")).join(" compared with ")
+  const isLoaded = pictures.length === pictureStates.length
+  const stageProps = { pictures, frame, zoom, label }
   const { dividers } = compareSettings
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the viewer's keys do the same
+    // biome-ignore lint/a11y/noStaticElementInteractions: the viewer handles the same actions by keyboard
     <div
       ref={element}
-      className={`ff-stage${isHeld ? " is-held" : ""}`}
+      className={`ff-stage${isPanning ? " is-held" : ""}`}
       onPointerDown={(event) => {
         if (event.button !== 0 || (event.target as HTMLElement).closest("[role=slider]")) return
         event.currentTarget.setPointerCapture(event.pointerId)
-        setHeld(true)
+        setPanning(true)
       }}
       onPointerMove={(event) => {
-        if (isHeld) zoom.pan(event.movementX, event.movementY)
+        if (isPanning) zoom.pan(event.movementX, event.movementY)
       }}
-      onPointerUp={() => setHeld(false)}
-      onPointerCancel={() => setHeld(false)}
+      onPointerUp={() => setPanning(false)}
+      onPointerCancel={() => setPanning(false)}
       onDoubleClick={() => (zoom.isFit ? zoom.actualSize() : zoom.fit())}
     >
-      {isAll &&
+      {isLoaded &&
         (isFlat ? (
-          <FallbackStage {...drawn} />
+          <FallbackStage {...stageProps} />
         ) : (
           <Stage
-            {...drawn}
+            {...stageProps}
             {...compareSettings}
             mode={mode}
             size={size}
-            table={graded?.table ?? null}
+            table={gradePreview?.table ?? null}
             onUnsupported={onFlat}
           />
         ))}
-      {!isAll && (
+      {!isLoaded && (
         <p className="ff-wait" role="status">
-          {coming.includes("lost") ? "The bytes of this picture are not to be had." : "loading…"}
+          {pictureStates.includes("lost") ? "The file of this picture is unavailable." : "Loading…"}
         </p>
       )}
-      {graded && isAll && (
+      {gradePreview && isLoaded && (
         <p className="ff-against">
-          <span className="ff-tag is-plain">live: the kernel has not made it yet</span>
+          <span className="ff-tag is-plain">Live preview</span>
         </p>
       )}
-      {shown.length > 1 && isAll && <CompareLabels shown={shown} mode={mode} compareSettings={compareSettings} />}
-      {shown.length > 1 && isAll && mode === "wipe" && (
-        <WipeDividers at={dividers.slice(0, shown.length - 1)} width={size.width} onMove={onDivide} />
+      {results.length > 1 && isLoaded && (
+        <CompareLabels results={results} mode={mode} compareSettings={compareSettings} />
+      )}
+      {results.length > 1 && isLoaded && mode === "wipe" && (
+        <WipeDividers at={dividers.slice(0, results.length - 1)} width={size.width} onMove={onDivide} />
       )}
     </div>
   )
 }
 
-/** The wheel zooms about the pointer; React's own listener could not keep the page from scrolling. */
+/** Wheel zoom around the pointer. Not a React listener: those are passive and cannot stop the page from scrolling. */
 function useWheel(
   element: { current: HTMLElement | null },
   zoom: { current: ZoomControl | null },
   cell: { width: number; height: number },
 ): void {
-  const known = useRef(cell)
-  known.current = cell
+  const cellRef = useRef(cell)
+  cellRef.current = cell
   useEffect(() => {
     const stage = element.current
     if (!stage) return
-    const turn = (event: WheelEvent) => {
+    const onWheel = (event: WheelEvent) => {
       event.preventDefault()
       const frame = stage.getBoundingClientRect()
-      const { width, height } = known.current
+      const { width, height } = cellRef.current
       const at = { x: (event.clientX - frame.left) % width, y: (event.clientY - frame.top) % height }
-      // Lines instead of pixels in some browsers; a pinch comes as a wheel with Ctrl, in small steps.
+      // Some browsers report lines instead of pixels. A pinch arrives as a wheel event with Ctrl, in small steps.
       const pixels = event.deltaY * (event.deltaMode === 1 ? 18 : 1) * (event.ctrlKey ? 6 : 1)
       zoom.current?.zoomBy(2 ** (-pixels / 300), at)
     }
-    stage.addEventListener("wheel", turn, { passive: false })
-    return () => stage.removeEventListener("wheel", turn)
+    stage.addEventListener("wheel", onWheel, { passive: false })
+    return () => stage.removeEventListener("wheel", onWheel)
   }, [element, zoom])
 }

@@ -1,10 +1,10 @@
-/** A result that is no picture: a video or a sound with the browser's own controls, or a text to read. */
+/** Result other than a picture: video or audio with the browser's controls, or text. */
 
 import { useBytes } from "../bridge/use-bytes"
 import type { ViewedResult } from "../state/viewer-state"
 
-export function Player({ shown }: { shown: ViewedResult }) {
-  const { cell, kind, title, label } = shown
+export function Player({ result }: { result: ViewedResult }) {
+  const { cell, kind, title, label } = result
   const asset = useBytes(kind === "value" ? null : cell, "asset")
   const poster = useBytes(kind === "video" ? cell : null, "preview")
   const name = [title, label].filter(Boolean).join(", ")
@@ -18,14 +18,14 @@ export function Player({ shown }: { shown: ViewedResult }) {
   if (asset.isMissing || (!asset.url && !cell.sha256)) {
     return (
       <p className="ff-wait" role="status">
-        The bytes of this result are not to be had.
+        The file of this result is unavailable.
       </p>
     )
   }
-  const facts = { key: shown.id, src: asset.url, controls: true, "aria-label": name, onError: asset.onError }
+  const mediaProps = { key: result.id, src: asset.url, controls: true, "aria-label": name, onError: asset.onError }
   return kind === "video" ? (
-    <video {...facts} className="ff-playing" poster={poster.url} crossOrigin="anonymous" playsInline loop />
+    <video {...mediaProps} className="ff-playing" poster={poster.url} crossOrigin="anonymous" playsInline loop />
   ) : (
-    <audio {...facts} className="ff-playing" crossOrigin="anonymous" />
+    <audio {...mediaProps} className="ff-playing" crossOrigin="anonymous" />
   )
 }

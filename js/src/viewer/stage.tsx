@@ -1,4 +1,4 @@
-/** Where pictures are drawn: with WebGL2, and where there is none, as plain elements side by side. */
+/** Drawing surface of the picture view: WebGL2, or plain elements side by side as a fallback. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "react"
 import { type CompareMode, type Picture, Renderer, WebGLUnavailableError } from "../gl/renderer"
@@ -8,7 +8,7 @@ import type { ZoomControl } from "./use-zoom"
 export interface StageProps {
   pictures: readonly Picture[]
   frame: Size
-  /** Of the whole stage, in pixels of the page. */
+  /** Size of the stage in CSS pixels. */
   size: Size
   zoom: ZoomControl
   mode: CompareMode
@@ -17,54 +17,54 @@ export interface StageProps {
   strength: number
   table: Float32Array | null
   label: string
-  /** There is no WebGL2 after all. */
+  /** Called if WebGL2 is unavailable. */
   onUnsupported: () => void
 }
 
-const CHECKER = 10
+const CHECKER_SIZE = 10
 
 export function Stage(props: StageProps) {
   const canvas = useRef<HTMLCanvasElement>(null)
-  const drawing = useRef<Renderer | null>(null)
-  const [drawings, setDrawings] = useState(0)
+  const renderer = useRef<Renderer | null>(null)
+  const [drawCount, setDrawCount] = useState(0)
   const { onUnsupported } = props
   useEffect(() => {
     if (!canvas.current) return
     try {
-      drawing.current = new Renderer(canvas.current, () => setDrawings((count) => count + 1))
-      setDrawings((count) => count + 1)
+      renderer.current = new Renderer(canvas.current, () => setDrawCount((count) => count + 1))
+      setDrawCount((count) => count + 1)
     } catch (error) {
       if (!(error instanceof WebGLUnavailableError)) throw error
       onUnsupported()
     }
     return () => {
-      drawing.current?.close()
-      drawing.current = null
+      renderer.current?.close()
+      renderer.current = null
     }
   }, [onUnsupported])
   const ratio = devicePixelRatio || 1
   const width = Math.round(props.size.width * ratio)
   const height = Math.round(props.size.height * ratio)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a context that came back is drawn on again
+  // biome-ignore lint/correctness/useExhaustiveDependencies: draw again after a lost context is restored
   useLayoutEffect(() => {
     const { pictures, frame, zoom, mode, dividers, onion, strength, table } = props
-    drawing.current?.draw({
+    renderer.current?.draw({
       pictures,
-      places: pictures.map((one) => within({ width: one.naturalWidth, height: one.naturalHeight }, frame)),
+      places: pictures.map((picture) => within({ width: picture.naturalWidth, height: picture.naturalHeight }, frame)),
       view: { x: zoom.transform.x * ratio, y: zoom.transform.y * ratio, scale: zoom.transform.scale * ratio },
       mode,
       grid: mode === "beside" ? compareGrid(pictures.length) : [1, 1],
       dividers,
       onion,
       strength,
-      checker: CHECKER * ratio,
+      checker: CHECKER_SIZE * ratio,
       table,
     })
-  }, [props, width, height, drawings])
+  }, [props, width, height, drawCount])
   return <canvas ref={canvas} width={width} height={height} role="img" aria-label={props.label} />
 }
 
-/** Without WebGL2: each picture in its cell, moved by the style sheet. */
+/** Fallback without WebGL2: one image element per picture, positioned by CSS. */
 export function FallbackStage({
   pictures,
   frame,
@@ -83,7 +83,7 @@ export function FallbackStage({
       {pictures.map((picture, index) => {
         const place = within({ width: picture.naturalWidth, height: picture.naturalHeight }, frame)
         return (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a picture is its place
+          // biome-ignore lint/suspicious/noArrayIndexKey: pictures have no other key
           <div key={index}>
             <img
               src={picture.src}

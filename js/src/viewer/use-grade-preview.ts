@@ -1,4 +1,4 @@
-/** The grade of what is looked at, where the kernel has not made it yet: its input, and the table to draw it through. */
+/** Live preview of a grade that the kernel has not rendered yet: the input and the lookup table to draw it with. */
 
 import { useMemo } from "react"
 import { gradeTable } from "../gl/grade-table"
@@ -12,14 +12,14 @@ export interface GradePreview {
   table: Float32Array | null
 }
 
-/** Null: the results are shown as they are. */
-export function useGradePreview(shown: readonly ViewedResult[]): GradePreview | null {
-  const [only] = shown
-  const live = useGrade(shown.length === 1 ? (only?.nodeId ?? "") : "")
+/** Null if the stored results are up to date. */
+export function useGradePreview(results: readonly ViewedResult[]): GradePreview | null {
+  const [only] = results
+  const live = useGrade(results.length === 1 ? (only?.nodeId ?? "") : "")
   const grade = live?.grade
   const table = useMemo(() => (grade ? gradeTable(grade) : null), [grade])
   if (!live || !only) return null
   const key = coordinateKey(only.cell.coordinate)
-  const input = live.cells.find((one) => one.key === key) ?? live.cells[0]
+  const input = live.cells.find((candidate) => candidate.key === key) ?? live.cells[0]
   return input ? { cell: input.cell, table } : null
 }

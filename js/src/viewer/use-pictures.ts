@@ -1,4 +1,4 @@
-/** The pictures of several results, decoded for drawing; each comes when it comes. */
+/** Decoded pictures of several results; each loads independently. */
 
 import { useEffect, useState } from "react"
 import { type Bridge, useBridge } from "../bridge/context"
@@ -6,7 +6,7 @@ import { loadPicture } from "../gl/picture"
 import type { Picture } from "../gl/renderer"
 import type { ResultCell } from "../wire/run"
 
-/** Null: on its way. `lost`: nobody gives its bytes, or they are no picture. */
+/** Null while loading; `lost` if the bytes are unavailable or not a picture. */
 export type PictureState = Picture | "lost" | null
 
 const keyOf = (cell: ResultCell): string => cell.sha256 ?? cell.url ?? cell.preview_url ?? ""
@@ -14,40 +14,46 @@ const keyOf = (cell: ResultCell): string => cell.sha256 ?? cell.url ?? cell.prev
 export function usePictures(cells: readonly ResultCell[]): readonly PictureState[] {
   const bridge = useBridge()
   const keys = cells.map(keyOf)
-  const said = keys.join(" ")
+  const cellKeys = keys.join(" ")
   const [loaded, setLoaded] = useState<ReadonlyMap<string, PictureState>>(new Map())
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `said` is all of the cells that matters
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `cellKeys` identifies the cells
   useEffect(() => {
-    let isOn = true
-    const letGo: (() => void)[] = []
+    let isMounted = true
+    const releases: (() => void)[] = []
     for (const cell of cells) {
       const key = keyOf(cell)
-      const tell = (picture: PictureState) =>
-        isOn && setLoaded((known) => new Map([...keepOnly(known, keys), [key, picture]]))
-      loadCurrent(bridge, cell, (release) => (isOn ? letGo.push(release) : release())).then(tell, () => tell("lost"))
+      const setPicture = (picture: PictureState) =>
+        isMounted && setLoaded((previous) => new Map([...keepOnly(previous, keys), [key, picture]]))
+      loadWithRetry(bridge, cell, (release) => (isMounted ? releases.push(release) : release())).then(setPicture, () =>
+        setPicture("lost"),
+      )
     }
     return () => {
-      isOn = false
-      for (const release of letGo) release()
+      isMounted = false
+      for (const release of releases) release()
     }
-  }, [bridge, said])
+  }, [bridge, cellKeys])
   return keys.map((key) => loaded.get(key) ?? null)
 }
 
-/** Only what is shown now is remembered: pictures are large. */
-const keepOnly = (known: ReadonlyMap<string, PictureState>, keys: readonly string[]) =>
-  [...known].filter(([key]) => keys.includes(key))
+/** Drop pictures that are no longer shown, because they are large. */
+const keepOnly = (previous: ReadonlyMap<string, PictureState>, keys: readonly string[]) =>
+  [...previous].filter(([key]) => keys.includes(key))
 
-/** An address may have expired: then another is asked for, once. */
-async function loadCurrent({ bytes }: Bridge, cell: ResultCell, hold: (release: () => void) => void): Promise<Picture> {
+/** Load a picture; if its URL has expired, request a new URL and retry once. */
+async function loadWithRetry(
+  { bytes }: Bridge,
+  cell: ResultCell,
+  onRetain: (release: () => void) => void,
+): Promise<Picture> {
   const url = await bytes.resolveUrl(cell, "asset")
-  hold(bytes.retain(url))
+  onRetain(bytes.retain(url))
   try {
     return await loadPicture(url)
   } catch (error) {
     if (!(error instanceof DOMException)) throw error
-    const other = await bytes.refreshUrl(cell, "asset", url)
-    hold(bytes.retain(other))
-    return loadPicture(other)
+    const freshUrl = await bytes.refreshUrl(cell, "asset", url)
+    onRetain(bytes.retain(freshUrl))
+    return loadPicture(freshUrl)
   }
 }

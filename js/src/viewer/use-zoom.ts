@@ -1,4 +1,4 @@
-/** Zoom and pan of what is looked at; until a person moves it, the whole picture is shown. */
+/** Zoom and pan of a picture; fits the whole picture until the user zooms or pans. */
 
 import { useCallback, useLayoutEffect, useState } from "react"
 import type { Point } from "../state/store"
@@ -6,47 +6,47 @@ import { centerPicture, fitPicture, type PictureTransform, panBy, type Size, zoo
 
 export interface ZoomControl {
   transform: PictureTransform
-  /** In hundredths of a device pixel for each of the picture's. */
+  /** Device pixels per picture pixel, in percent. */
   percent: number
   isFit: boolean
-  /** About a point of the cell; its middle where none is given. */
+  /** Zoom around a point of the cell; its center by default. */
   zoomBy: (factor: number, at?: Point) => void
   pan: (x: number, y: number) => void
   fit: () => void
-  /** One pixel of the picture is one of the screen. */
+  /** Zoom to one picture pixel per device pixel. */
   actualSize: () => void
 }
 
 export function useZoom(picture: Size, cell: Size): ZoomControl {
-  const [own, setOwn] = useState<{ placed: PictureTransform; of: string } | null>(null)
-  const of = `${picture.width} ${picture.height} ${cell.width} ${cell.height}`
-  // The next picture of the same size stays where this one was moved to, so that details can be told apart.
-  const isFit = own?.of !== of
-  const placed = isFit || !own ? fitPicture(picture, cell) : own.placed
-  const take = useCallback((next: PictureTransform) => setOwn({ placed: next, of }), [of])
+  const [moved, setMoved] = useState<{ transform: PictureTransform; sizeKey: string } | null>(null)
+  const sizeKey = `${picture.width} ${picture.height} ${cell.width} ${cell.height}`
+  // The next picture of the same size keeps this transform, so that details can be compared.
+  const isFit = moved?.sizeKey !== sizeKey
+  const transform = isFit || !moved ? fitPicture(picture, cell) : moved.transform
+  const move = useCallback((next: PictureTransform) => setMoved({ transform: next, sizeKey }), [sizeKey])
   const ratio = devicePixelRatio || 1
   return {
-    transform: placed,
-    percent: Math.round(placed.scale * ratio * 100),
+    transform,
+    percent: Math.round(transform.scale * ratio * 100),
     isFit,
     zoomBy: (factor, at = { x: cell.width / 2, y: cell.height / 2 }) =>
-      take(zoomAround(placed, factor, at, picture, cell)),
-    pan: (x, y) => take(panBy(placed, x, y, picture, cell)),
-    fit: () => setOwn(null),
-    actualSize: () => take(centerPicture(picture, cell, 1 / ratio)),
+      move(zoomAround(transform, factor, at, picture, cell)),
+    pan: (x, y) => move(panBy(transform, x, y, picture, cell)),
+    fit: () => setMoved(null),
+    actualSize: () => move(centerPicture(picture, cell, 1 / ratio)),
   }
 }
 
-/** How large an element is, in pixels of the page. */
+/** Size of an element in CSS pixels, at least 1 × 1. */
 export function useElementSize(element: { current: HTMLElement | null }): Size {
   const [size, setSize] = useState<Size>({ width: 1, height: 1 })
   useLayoutEffect(() => {
-    const watched = element.current
-    if (!watched) return
-    const tell = () => setSize({ width: Math.max(1, watched.clientWidth), height: Math.max(1, watched.clientHeight) })
-    tell()
-    const observer = new ResizeObserver(tell)
-    observer.observe(watched)
+    const target = element.current
+    if (!target) return
+    const update = () => setSize({ width: Math.max(1, target.clientWidth), height: Math.max(1, target.clientHeight) })
+    update()
+    const observer = new ResizeObserver(update)
+    observer.observe(target)
     return () => observer.disconnect()
   }, [element])
   return size

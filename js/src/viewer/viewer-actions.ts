@@ -1,4 +1,4 @@
-/** What the viewer does, each by a key and by a button. */
+/** Actions of the viewer, used by its buttons and keyboard shortcuts. */
 
 import type { Bridge } from "../bridge/context"
 import type { CompareMode } from "../gl/renderer"
@@ -12,7 +12,7 @@ import type { ZoomControl } from "./use-zoom"
 export interface ViewerActions {
   previous: () => void
   next: () => void
-  /** To the tape, or back to the node. */
+  /** Switch between the tape and the node's results. */
   switchRow: () => void
   toggleDetails: () => void
   copy: () => void
@@ -26,7 +26,7 @@ export interface ViewerActions {
 
 interface ViewerActionsInput {
   bridge: Bridge
-  only: ViewedResult | null
+  single: ViewedResult | null
   zoom: { current: ZoomControl | null }
   compareSettings: CompareSettings
   changeSettings: (more: Partial<CompareSettings>) => void
@@ -42,13 +42,13 @@ export const COMPARE_MODES: readonly (readonly [mode: CompareMode, label: string
   ["onion", "Onion skin", "o"],
 ]
 
-const PAN = 60
-const DIVIDE = 0.02
-const ONION = 0.05
+const PAN_STEP = 60
+const DIVIDER_STEP = 0.02
+const ONION_STEP = 0.05
 
 export function createViewerActions({
   bridge,
-  only,
+  single,
   zoom,
   compareSettings,
   changeSettings,
@@ -57,43 +57,43 @@ export function createViewerActions({
   isFlat,
 }: ViewerActionsInput): ViewerActions {
   const { session, viewer } = bridge
-  const withOne = (run: (shown: ViewedResult) => void) => () => {
-    if (only) run(only)
+  const withSingle = (run: (result: ViewedResult) => void) => () => {
+    if (single) run(single)
   }
   const commands = {
-    previous: withOne((one) => viewer.step(one, -1)),
-    next: withOne((one) => viewer.step(one, 1)),
-    switchRow: withOne((one) => viewer.switchRow(one)),
+    previous: withSingle((result) => viewer.step(result, -1)),
+    next: withSingle((result) => viewer.step(result, 1)),
+    switchRow: withSingle((result) => viewer.switchRow(result)),
     toggleDetails: () => setDetailsOpen((is) => !is),
-    copy: withOne((one) => void copyResult(bridge, one)),
-    download: withOne((one) => void downloadResult(bridge, one)),
-    restore: withOne(({ generationId }) => {
+    copy: withSingle((result) => void copyResult(bridge, result)),
+    download: withSingle((result) => void downloadResult(bridge, result)),
+    restore: withSingle(({ generationId }) => {
       if (generationId === null) {
-        session.notify("It is no generation: there is nothing to restore.")
+        session.notify("No generation is recorded for this result, so it cannot be restored.")
         return
       }
       session.send({ type: "restore", generation_id: generationId, position: rounded(viewCenter()) })
       viewer.close()
     }),
-    place: withOne((one) => {
-      if (placeResult(bridge, one, viewCenter())) viewer.close()
-      else session.notify("This result is no file: there is nothing to place.")
+    place: withSingle((result) => {
+      if (placeResult(bridge, result, viewCenter())) viewer.close()
+      else session.notify("This result has no file to place.")
     }),
-    mark: withOne((one) => {
-      viewer.toggleMark(one.ref)
-      session.notify(viewer.isMarked(one.ref) ? "Marked to compare." : "No longer marked.")
+    mark: withSingle((result) => {
+      viewer.toggleMark(result.ref)
+      session.notify(viewer.isMarked(result.ref) ? "Marked for comparison." : "Mark removed.")
     }),
     close: () => viewer.close(),
   }
-  /** A step to the left or right: to the next result, or of what the comparison turns on. */
+  /** Step to the previous or next result, or move the divider or blend of a comparison. */
   const step = (by: number) => {
-    if (only) viewer.step(only, by)
+    if (single) viewer.step(single, by)
     else if (compareSettings.mode === "wipe") {
-      const at = (compareSettings.dividers[0] ?? 0.5) + by * DIVIDE
+      const at = (compareSettings.dividers[0] ?? 0.5) + by * DIVIDER_STEP
       changeSettings({ dividers: moveDivider(compareSettings.dividers, 0, at) })
     } else if (compareSettings.mode === "onion") {
       changeSettings({
-        onion: Math.min(compareSettings.dividers.length, Math.max(0, compareSettings.onion + by * ONION)),
+        onion: Math.min(compareSettings.dividers.length, Math.max(0, compareSettings.onion + by * ONION_STEP)),
       })
     }
   }
@@ -101,16 +101,16 @@ export function createViewerActions({
     Escape: commands.close,
     ArrowLeft: () => step(-1),
     ArrowRight: () => step(1),
-    "Shift+ArrowLeft": () => zoom.current?.pan(PAN, 0),
-    "Shift+ArrowRight": () => zoom.current?.pan(-PAN, 0),
-    "Shift+ArrowUp": () => zoom.current?.pan(0, PAN),
-    "Shift+ArrowDown": () => zoom.current?.pan(0, -PAN),
+    "Shift+ArrowLeft": () => zoom.current?.pan(PAN_STEP, 0),
+    "Shift+ArrowRight": () => zoom.current?.pan(-PAN_STEP, 0),
+    "Shift+ArrowUp": () => zoom.current?.pan(0, PAN_STEP),
+    "Shift+ArrowDown": () => zoom.current?.pan(0, -PAN_STEP),
     "+": () => zoom.current?.zoomBy(1.25),
     "=": () => zoom.current?.zoomBy(1.25),
     "-": () => zoom.current?.zoomBy(0.8),
     "0": () => zoom.current?.fit(),
     "1": () => zoom.current?.actualSize(),
-    ...(only && {
+    ...(single && {
       t: commands.switchRow,
       i: commands.toggleDetails,
       r: commands.restore,
@@ -120,23 +120,23 @@ export function createViewerActions({
       "Mod+c": commands.copy,
       "Mod+s": commands.download,
     }),
-    ...(!only &&
+    ...(!single &&
       !isFlat &&
       Object.fromEntries(COMPARE_MODES.map(([mode, , key]) => [key, () => changeSettings({ mode })]))),
   }
-  const press = (event: React.KeyboardEvent) => {
+  const onKeyDown = (event: React.KeyboardEvent) => {
     const target = event.target as HTMLElement
     const isField = target.matches("input, textarea, select, video, audio")
     if (isField && event.key !== "Escape") return
     const isShifted = event.shiftKey && event.key.length > 1
     const mod = event.ctrlKey || event.metaKey ? "Mod+" : ""
     const run = keys[mod + (isShifted ? "Shift+" : "") + event.key]
-    // What a person has marked in the text is what they want to copy.
+    // Leave Ctrl+C to the browser if text is selected.
     if (!run || event.altKey || (mod && event.key === "c" && String(getSelection()) !== "")) return
     event.preventDefault()
     run()
   }
-  return { ...commands, onKeyDown: press }
+  return { ...commands, onKeyDown }
 }
 
 const rounded = ({ x, y }: Point): Point => ({ x: Math.round(x), y: Math.round(y) })

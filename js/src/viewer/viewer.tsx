@@ -1,4 +1,4 @@
-/** The viewer: one result over the whole canvas, or two to four set against each other. */
+/** Viewer: one result over the whole canvas, or two to four compared. */
 
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
@@ -13,19 +13,19 @@ import { Player } from "./player"
 import type { ZoomControl } from "./use-zoom"
 import { createViewerActions } from "./viewer-actions"
 
-/** `viewCenter`: where on the canvas a result is put. */
+/** `viewCenter`: position for placed results, in flow coordinates. */
 export function Viewer({ viewCenter }: { viewCenter: () => Point }) {
   const viewing = useCanvas((state) => state.viewing)
   return viewing ? <ViewerDialog viewCenter={viewCenter} /> : null
 }
 
-const even = (count: number): number[] => Array.from({ length: count - 1 }, (_, index) => (index + 1) / count)
+const evenDividers = (count: number): number[] => Array.from({ length: count - 1 }, (_, index) => (index + 1) / count)
 
 function ViewerDialog({ viewCenter }: { viewCenter: () => Point }) {
   const bridge = useBridge()
   const { derived, viewer, store } = bridge
   const viewing = useCanvas((state) => state.viewing)
-  // Drawn again whenever anything changes that could be shown: the viewer is alone on the screen.
+  // Re-render on any change of these slices; the viewer covers the canvas, so the cost is low.
   useCanvas((state) => state.runs)
   useCanvas((state) => state.shared)
   useCanvas((state) => state.plan)
@@ -34,37 +34,38 @@ function ViewerDialog({ viewCenter }: { viewCenter: () => Point }) {
   const zoom = useRef<ZoomControl | null>(null)
   const [percent, setPercent] = useState<number | null>(null)
   const [isFlat, setFlat] = useState(false)
-  const flatten = useCallback(() => setFlat(true), [])
+  const setUnsupported = useCallback(() => setFlat(true), [])
   const [isDetailsOpen, setDetailsOpen] = useState(true)
   const [compareSettings, setCompareSettings] = useState<CompareSettings>({
     mode: "wipe",
-    dividers: even(viewing?.refs.length ?? 2),
+    dividers: evenDividers(viewing?.refs.length ?? 2),
     onion: ((viewing?.refs.length ?? 2) - 1) / 2,
     strength: 1,
   })
   const state = store.getState()
-  const shown = (viewing?.refs ?? []).flatMap((ref) => resolveResult(state, derived, ref) ?? [])
-  const only: ViewedResult | null = viewing?.isComparing ? null : (shown[0] ?? null)
-  const isGone = shown.length < (viewing?.refs.length ?? 0)
+  const results = (viewing?.refs ?? []).flatMap((ref) => resolveResult(state, derived, ref) ?? [])
+  const single: ViewedResult | null = viewing?.isComparing ? null : (results[0] ?? null)
+  const isGone = results.length < (viewing?.refs.length ?? 0)
   useRestoreFocus(element, bridge.root)
   useEffect(() => {
     if (!isGone) return
     viewer.close()
-    bridge.session.notify("What was looked at is gone.")
+    bridge.session.notify("The viewed result no longer exists.")
   }, [isGone, viewer, bridge])
   const first = viewing?.refs[0]
   const firstId = first ? refId(first) : ""
-  // Keys go to the viewer again when a player, a divider or a button that had them is gone.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: whenever something else is shown
+  // Take the focus back when the focused player, divider or button was removed.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: run when another result or mode is shown
   useLayoutEffect(() => {
     if (!element.current?.contains(document.activeElement)) element.current?.focus({ preventScroll: true })
   }, [firstId, compareSettings.mode])
-  if (!viewing || shown.length === 0 || isGone) return null
-  const row = only ? siblingResults({ ...state, tape }, derived, only.ref).map(refId) : []
-  const changeSettings = (more: Partial<CompareSettings>) => setCompareSettings((known) => ({ ...known, ...more }))
+  if (!viewing || results.length === 0 || isGone) return null
+  const siblings = single ? siblingResults({ ...state, tape }, derived, single.ref).map(refId) : []
+  const changeSettings = (more: Partial<CompareSettings>) =>
+    setCompareSettings((previous) => ({ ...previous, ...more }))
   const commands = createViewerActions({
     bridge,
-    only,
+    single,
     zoom,
     compareSettings,
     changeSettings,
@@ -72,30 +73,32 @@ function ViewerDialog({ viewCenter }: { viewCenter: () => Point }) {
     viewCenter,
     isFlat,
   })
-  const keys = (event: React.KeyboardEvent) => {
-    event.stopPropagation() // neither the canvas nor the notebook hears
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    event.stopPropagation() // keep key presses from the canvas and the notebook
     if (event.defaultPrevented) return
     if (event.key === "Tab") trapTabFocus(event, element.current)
     else commands.onKeyDown(event)
   }
-  const isPicture = shown.every((one) => one.kind === "image")
+  const isPicture = results.every((result) => result.kind === "image")
   return (
     <div
       ref={element}
       className="ff-viewer"
       role="dialog"
       aria-modal="true"
-      aria-label={only ? [only.title, only.label].filter(Boolean).join(", ") : `Compare ${shown.length} pictures`}
+      aria-label={
+        single ? [single.title, single.label].filter(Boolean).join(", ") : `Compare ${results.length} pictures`
+      }
       tabIndex={-1}
-      onKeyDown={keys}
+      onKeyDown={onKeyDown}
       onKeyUp={(event) => event.stopPropagation()}
       onPaste={(event) => event.stopPropagation()}
     >
       <Header
-        shown={shown}
-        only={only}
-        index={only ? row.indexOf(only.id) : 0}
-        count={row.length}
+        results={results}
+        single={single}
+        index={single ? siblings.indexOf(single.id) : 0}
+        count={siblings.length}
         percent={isPicture ? percent : null}
         zoom={zoom}
         compareSettings={compareSettings}
@@ -107,18 +110,18 @@ function ViewerDialog({ viewCenter }: { viewCenter: () => Point }) {
       <div className="ff-view">
         {isPicture ? (
           <PictureView
-            shown={shown}
+            results={results}
             compareSettings={compareSettings}
             onDivide={(index, at) => changeSettings({ dividers: moveDivider(compareSettings.dividers, index, at) })}
             zoom={zoom}
             onPercent={setPercent}
             isFlat={isFlat}
-            onFlat={flatten}
+            onFlat={setUnsupported}
           />
         ) : (
-          only && <Player shown={only} />
+          single && <Player result={single} />
         )}
-        {only && isDetailsOpen && <GenerationDetails key={only.id} shown={only} />}
+        {single && isDetailsOpen && <GenerationDetails key={single.id} result={single} />}
       </div>
     </div>
   )
