@@ -1,47 +1,49 @@
-"""Every error of the package, drawn as one tree.
+"""What can go wrong? Every exception of the package, as one tree.
 
 FusionFlowError
-├── FlowError                 the document cannot be used as it stands
-│   ├── FlowFileError         a flow file is unreadable, corrupt or from a newer version
-│   │   └── FileChangedError  somebody else changed it since; it was not written over
-│   ├── EditError             an edit does not fit the document (taken id, no name ...)
-│   │   └── GoneError         what it is about is not there (any more)
-│   ├── CycleError            edges form a circle; names its nodes
-│   ├── PortError             a port is unknown, missing, or given the wrong type
-│   ├── UnknownNodeTypeError  no declaration for this node type
-│   ├── ParameterError        a parameter is unknown, of the wrong type or out of range
-│   └── AxisError             two batches cannot be combined
-├── MediaError                bytes are not the media they should be (truncated, hostile, unknown)
-├── ModelError                the model catalogue cannot serve the request
-│   ├── UnknownModelError     no such model; lists the nearest names
-│   ├── RetiredModelError     the service ended it; names the successor
-│   ├── CapabilityError       the model cannot do this task
-│   └── SettingError          the model has no such setting; lists what it has
-├── JobError                  one job did not succeed; others are not touched
-│   ├── NodeFailedError       a Python or transform node raised
-│   ├── ProviderError         the service answered with a failure
-│   ├── RefusedError          the service refuses this content; never retried
-│   ├── NoFundsError          the account has no money left; never retried
-│   ├── JobTimeoutError       a job took longer than it was allowed
-│   ├── JobCancelledError     a person cancelled the job
-│   ├── UnknownOutcomeError   nobody knows whether the service took the job; never resent blindly
-│   └── UpstreamError         skipped, because an input did not arrive
-├── OverBudgetError           the next submit would pass a cap, or an unpriced model has no allowance
-│   └── UnconfirmedError      a large run that nobody has confirmed yet
-├── StoreError                bytes could not be stored or found
-│   ├── DiskFullError
-│   ├── UnwritableError
-│   ├── LostAssetError        no store holds these bytes any more
-│   ├── CorruptAssetError     stored bytes do not match their name
-│   └── BucketError           a bucket does not do what it should; its kinds stand in assets/s3_faults.py
-├── JournalError              the durable log could not be used
-│   ├── JournalBusyError      another process held it for too long
-│   └── JournalUnwritableError  the place is at fault: disk full, read-only, damaged
-├── TapeError                 a query is wrong, or is not a read
-├── SecretError               a key is missing or could not be stored
-├── MissingExtraError         an optional package is needed
-├── CanvasNotBuiltError       this copy of the package came without the built canvas
-└── RunFailedError            a run ended with failed jobs; carries the run
+├── FlowError                        the document cannot be used
+│   ├── FlowFileError                a flow file is unreadable, corrupt or from a newer version
+│   │   └── FileChangedError         another process changed the file; it was not overwritten
+│   ├── EditError                    an edit does not fit the document (id in use, empty name ...)
+│   │   └── GoneError                the node that an edit names does not exist
+│   ├── CycleError                   edges form a cycle; names its nodes
+│   ├── PortError                    a port is unknown, missing or has the wrong type
+│   ├── UnknownNodeTypeError         the catalog has no such node type
+│   ├── ParameterError               a parameter is unknown, of the wrong type or out of range
+│   └── AxisError                    two batches cannot be combined
+├── MediaError                       bytes are not the expected media (truncated, hostile, unknown)
+├── ModelError                       the model catalogue cannot serve the request
+│   ├── UnknownModelError            no such model; lists the nearest names
+│   ├── RetiredModelError            the service ended the model; names the successor
+│   ├── CapabilityError              the model cannot do this task
+│   └── SettingError                 the model has no such setting; lists its settings
+├── JobError                         one job failed; other jobs are not affected
+│   ├── NodeFailedError              a Python or transform node raised
+│   ├── ProviderError                the service answered with a failure
+│   │   └── OutageError              the service accepted nothing within all tries; fallbacks apply
+│   ├── RefusedError                 the service refuses this content; never retried
+│   ├── NoFundsError                 the account has no credit left; never retried
+│   ├── JobTimeoutError              a job exceeded its timeout
+│   ├── JobCancelledError            the user cancelled the job
+│   ├── UnknownOutcomeError          it is unknown whether the service accepted the job; never resent
+│   └── UpstreamError                skipped, because an input is missing
+├── OverBudgetError                  the next submit would exceed a cap, or an unpriced model has no allowance
+│   └── UnconfirmedError             a large run that the user has not confirmed yet
+├── OpenWorkError                    the action is not possible for this open job
+├── StoreError                       bytes could not be stored or found
+│   ├── DiskFullError                the disk is full
+│   ├── UnwritableError              the folder cannot be written
+│   ├── LostAssetError               no store holds these bytes any more
+│   ├── CorruptAssetError            stored bytes do not match their digest
+│   └── BucketError                  the bucket failed; its subclasses are in assets/s3/errors.py
+├── JournalError                     the journal could not be used
+│   ├── JournalBusyError             another process held the journal for too long
+│   └── JournalUnwritableError       the disk is full, or the journal is read-only or damaged
+├── TapeError                        a query is wrong, or is not a read
+├── SecretError                      a key is missing or could not be stored
+├── MissingExtraError                an optional package is needed
+├── CanvasNotBuiltError              this copy of the package does not contain the built canvas
+└── RunFailedError                   a run ended with failed jobs; carries the run
 """
 
 from __future__ import annotations
@@ -50,15 +52,15 @@ from typing import Any, ClassVar
 
 
 class FusionFlowError(Exception):
-    """What happened, where, and what to do next.
+    """Base class: what happened, where, and what to do next.
 
     Args:
         what: one sentence that says what is wrong.
         node_id: the node it concerns, if any.
         provider: the service it concerns, if any.
         status: the HTTP status the service answered with, if any.
-        hint: the next step for the reader, one sentence.
-        is_retryable: whether doing the same again may succeed.
+        hint: what the user can do next, one sentence.
+        is_retryable: whether the same call may succeed later.
 
     >>> str(FusionFlowError("The picture is truncated.", node_id="resize_1", hint="Export it again."))
     'resize_1: The picture is truncated. Export it again.'
@@ -91,21 +93,21 @@ class FusionFlowError(Exception):
         return f"{text}{status} {self.hint}" if self.hint else f"{text}{status}"
 
     def at(self, node_id: str) -> FusionFlowError:
-        """The same error, placed at a node unless it already names one."""
+        """Set the node of the error unless it already names one; returns the error itself."""
         self.node_id = self.node_id or node_id
         return self
 
     def to_payload(self) -> dict[str, Any]:
-        """The error as the wire and the tape carry it."""
+        """The error as JSON for the wire and the tape: `{code, node_id, message}`."""
         return {"code": self.code, "node_id": self.node_id, "message": str(self)}
 
     def _render_traceback_(self) -> list[str]:
-        """Show the sentence alone in a notebook: a user's mistake is no reason to print our stack."""
+        """Show only the message in a notebook: a stack trace does not help with a user error."""
         return [f"{type(self).__name__}: {self}"]
 
 
 class FlowError(FusionFlowError):
-    """The document cannot be used as it stands."""
+    """The document cannot be used."""
 
     code = "flow"
 
@@ -117,7 +119,7 @@ class FlowFileError(FlowError):
 
 
 class FileChangedError(FlowFileError):
-    """Somebody else changed a flow file since it was read or written; it was not written over."""
+    """Another process changed a flow file since it was read or written; it was not overwritten."""
 
     code = "file_changed"
 
@@ -129,34 +131,34 @@ class EditError(FlowError):
 
 
 class GoneError(EditError):
-    """An edit is about a node that is not there (any more): somebody else may have removed it."""
+    """An edit names a node that does not exist; another view may have removed it."""
 
     code = "gone"
 
 
 class CycleError(FlowError):
-    """Edges form a circle.
+    """Edges form a cycle.
 
     Args:
-        nodes: ids along the circle, in edge direction; the first is not repeated at the end.
+        nodes: ids along the cycle, in edge direction; the first is not repeated at the end.
     """
 
     code = "cycle"
 
     def __init__(self, nodes: list[str]) -> None:
-        circle = " -> ".join([*nodes, nodes[0]])
-        super().__init__(f"These nodes feed each other in a circle: {circle}.", hint="Remove one of these edges.")
+        cycle = " -> ".join([*nodes, nodes[0]])
+        super().__init__(f"These nodes form a cycle: {cycle}.", hint="Remove one of these edges.")
         self.nodes = nodes
 
 
 class PortError(FlowError):
-    """A port is unknown, missing, or given the wrong type."""
+    """A port is unknown, missing or has the wrong type."""
 
     code = "port"
 
 
 class UnknownNodeTypeError(FlowError):
-    """No declaration for this node type."""
+    """The catalog has no such node type."""
 
     code = "unknown_node_type"
 
@@ -174,7 +176,7 @@ class AxisError(FlowError):
 
 
 class MediaError(FusionFlowError):
-    """Bytes are not the media they should be."""
+    """Bytes are not the expected media."""
 
     code = "media"
 
@@ -204,13 +206,13 @@ class CapabilityError(ModelError):
 
 
 class SettingError(ModelError):
-    """The model has no such setting, or not with this value; lists what it has."""
+    """The model has no such setting, or does not accept the value; lists its settings."""
 
     code = "setting"
 
 
 class JobError(FusionFlowError):
-    """One job did not succeed; others are not touched."""
+    """One job failed; other jobs are not affected."""
 
     code = "job"
 
@@ -225,8 +227,8 @@ class ProviderError(JobError):
     """The service answered with a failure.
 
     Args:
-        what: as for every error, with the rest of its fields.
-        retry_after_s: how long the service asks us to wait before the next try, where it says so.
+        what: as for every error; `fields` are the other arguments of the base class.
+        retry_after_s: seconds that the service asks to wait before the next try; None if it sends no such value.
     """
 
     code = "provider"
@@ -237,7 +239,7 @@ class ProviderError(JobError):
 
 
 class OutageError(ProviderError):
-    """The service took nothing, however often it was asked: it is out, or overrun. Fallbacks are for this."""
+    """The service accepted nothing within all tries: it is down or overloaded. Fallbacks apply."""
 
     code = "outage"
 
@@ -249,57 +251,57 @@ class RefusedError(JobError):
 
 
 class NoFundsError(JobError):
-    """The account at the service has no money left; never retried."""
+    """The account at the service has no credit left; never retried."""
 
     code = "no_funds"
 
 
 class JobTimeoutError(JobError):
-    """A job took longer than it was allowed."""
+    """A job exceeded its timeout."""
 
     code = "timeout"
 
 
 class JobCancelledError(JobError):
-    """A person cancelled the job."""
+    """The user cancelled the job."""
 
     code = "cancelled"
 
 
 class UnknownOutcomeError(JobError):
-    """Nobody knows whether the service took the job; it is never resent blindly."""
+    """It is unknown whether the service accepted the job; it is never resent automatically."""
 
     code = "unknown"
 
 
 class UpstreamError(JobError):
-    """Skipped, because an input did not arrive. `root_code` is the code of the error it began with."""
+    """Skipped, because an input is missing. `root_code` is the code of the first error upstream."""
 
     code = "skipped"
     root_code = "skipped"
 
     @classmethod
     def below(cls, node_id: str, above: str, cause: FusionFlowError | None) -> UpstreamError:
-        """The error of a node that cannot run because of one above it."""
+        """The error of a node that cannot run because a node upstream gave no result."""
         error = cls(f"Skipped, because {above} gave no result.", node_id=node_id)
         error.root_code = getattr(cause, "root_code", cause.code) if cause is not None else "skipped"
         return error
 
 
 class OverBudgetError(FusionFlowError):
-    """The next submit would pass a cap, or an unpriced model has no allowance."""
+    """The next submit would exceed a cap, or an unpriced model has no allowance."""
 
     code = "over_budget"
 
 
 class UnconfirmedError(OverBudgetError):
-    """A large run that nobody has confirmed yet; nothing was started."""
+    """A large run that the user has not confirmed yet; nothing was started."""
 
     code = "unconfirmed"
 
 
 class OpenWorkError(FusionFlowError):
-    """What was asked cannot be done with this paid call that has not ended."""
+    """The action is not possible for this open job."""
 
     code = "open_work"
 
@@ -329,19 +331,19 @@ class LostAssetError(StoreError):
 
 
 class CorruptAssetError(StoreError):
-    """Stored bytes do not match their name."""
+    """Stored bytes do not match their digest."""
 
     code = "corrupt"
 
 
 class BucketError(StoreError):
-    """A bucket cannot be used, or not now. The bytes themselves are safe in the local folder."""
+    """The bucket failed. The bytes are safe in the local folder."""
 
     code = "bucket"
 
 
 class JournalError(FusionFlowError):
-    """The durable log could not be used."""
+    """The journal could not be used."""
 
     code = "journal"
 
@@ -353,7 +355,7 @@ class JournalBusyError(JournalError):
 
 
 class JournalUnwritableError(JournalError):
-    """The place, not the request, is at fault: the disk is full, the file read-only or damaged."""
+    """The disk is full, or the journal is read-only or damaged."""
 
     code = "journal_unwritable"
 
@@ -388,29 +390,29 @@ class MissingExtraError(FusionFlowError):
 
 
 class CanvasNotBuiltError(FusionFlowError):
-    """This copy of the package came without the built canvas."""
+    """This copy of the package does not contain the built canvas."""
 
     code = "not_built"
 
     def __init__(self, folder: object) -> None:
         super().__init__(
-            f"The canvas is not built: {folder} holds no canvas.js.",
-            hint="In a checkout, run `make js` (it needs Node.js), then restart the kernel; wheels bring it along.",
+            f"The canvas is not built: {folder} contains no canvas.js.",
+            hint="In a checkout, run `make js` (it needs Node.js), then restart the kernel. Wheels contain it.",
         )
 
 
 class RunFailedError(FusionFlowError):
-    """A run ended with jobs that failed; `run` holds every result there is.
+    """A run ended with failed jobs; `run` holds all finished results.
 
     Args:
         what: a sentence that counts and names the failed nodes.
-        run: the run itself, so that finished results stay in reach.
+        run: the run, for its finished results.
         causes: the error of each failed job.
     """
 
     code = "run_failed"
 
-    def __init__(self, what: str, *, run: Any, causes: list[FusionFlowError]) -> None:  # noqa: ANN401 - engine's Run lies above
+    def __init__(self, what: str, *, run: Any, causes: list[FusionFlowError]) -> None:  # noqa: ANN401 - the engine is a layer above
         super().__init__(what, hint="Finished results are kept: run.outputs shows them; run again to retry the rest.")
         self.run = run
         self.causes = causes
