@@ -71,7 +71,7 @@ class AdapterContract(Stage):
             pytest.skip("its answer is the result")
         kind = type(service)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", f"{__package__}.elsewhere", kind.__module__, kind.__qualname__),
+            *(sys.executable, "-m", f"{__package__}.subprocess_resume", kind.__module__, kind.__qualname__),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
