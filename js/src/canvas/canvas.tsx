@@ -1,4 +1,4 @@
-/** The canvas itself: React Flow with our nodes and edges, and the panels around it. */
+/** Root component: React Flow with the node and edge types, and the panels around it. */
 
 import {
   Background,
@@ -35,11 +35,11 @@ import { fittedViewport, fitView, MAX_ZOOM, MIN_ZOOM } from "./viewport"
 const EMPTY: never[] = []
 const nodeTypes = { card: NodeCard, group: GroupNode, comment: CommentNode }
 const edgeTypes = { flow: FlowEdge }
-/** React Flow computes the map from these. */
-const MAP = { width: 176, height: 108 }
-const SNAP: [number, number] = [8, 8]
-const mapClass = (node: { type?: string }) => `is-${node.type}`
-/** A map of more would cost more than it shows. */
+/** Pixels; React Flow computes the minimap from them. */
+const MINIMAP_SIZE = { width: 176, height: 108 }
+const SNAP_GRID: [number, number] = [8, 8]
+const minimapNodeClass = (node: { type?: string }) => `is-${node.type}`
+/** Above this count the minimap is too slow and too dense to be useful. */
 const MAX_MINIMAP_NODES = 1500
 
 export function Canvas() {
@@ -56,11 +56,11 @@ export function Canvas() {
   const isTapeOpen = useCanvas((state) => state.isTapeOpen)
   const dragging = useNodeDrag()
   useClipboard()
-  const first = useFirstView()
+  const initialViewport = useInitialViewport()
   const [isStarted, setStarted] = useState(false)
-  const zoomed = useFlowStore((state) => state.transform[2] < OVERVIEW_ZOOM)
+  const isZoomedOut = useFlowStore((state) => state.transform[2] < OVERVIEW_ZOOM)
   const isMany = useCanvas((state) => state.shared.document.nodes.size > OVERVIEW_MIN_NODES)
-  const isFar = isMany && (isStarted ? zoomed : (first?.zoom ?? 1) < OVERVIEW_ZOOM)
+  const isOverview = isMany && (isStarted ? isZoomedOut : (initialViewport?.zoom ?? 1) < OVERVIEW_ZOOM)
   useFocusTarget()
   useFitAfterFirstNodes(bridge)
 
@@ -94,20 +94,20 @@ export function Canvas() {
     [store],
   )
 
-  const keys = (event: React.KeyboardEvent) => {
-    event.stopPropagation() // nothing leaks into the notebook
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    event.stopPropagation() // keep key presses from the notebook
     if (event.defaultPrevented || isTyping(event.target)) return
     if ((event.target as HTMLElement).closest("[role=dialog], .ff-pop")) return
-    const name = keyCombination(event.nativeEvent)
-    const key = KEY_BINDINGS.find((one) => one.keys === name)
-    if (!key?.run) return
-    // Tab walks through what can be focused; only on the canvas itself it adds a node.
-    if (name === "Tab" && event.target !== bridge.root.current) return
+    const combination = keyCombination(event.nativeEvent)
+    const shortcut = KEY_BINDINGS.find((binding) => binding.keys === combination)
+    if (!shortcut?.run) return
+    // Tab adds a node only if the canvas itself has the focus; elsewhere it moves the focus.
+    if (combination === "Tab" && event.target !== bridge.root.current) return
     event.preventDefault()
-    key.run(bridge, flow)
+    shortcut.run(bridge, flow)
   }
 
-  const openAt = (event: React.MouseEvent, nodeId: string | null) => {
+  const openContextMenu = (event: React.MouseEvent, nodeId: string | null) => {
     event.preventDefault()
     const frame = bridge.root.current?.getBoundingClientRect()
     if (nodeId && !store.getState().selection.has(nodeId)) editing.select([nodeId])
@@ -135,12 +135,12 @@ export function Canvas() {
         bridge.root.current = element
       }}
       className={`ff-root${isTapeOpen ? " has-tape" : ""}`}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: keys need a place to go to
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: receives the keyboard shortcuts
       tabIndex={0}
       role="application"
-      aria-label="Flow canvas. Press ? for all keys."
+      aria-label="Flow canvas. Press ? for keyboard shortcuts."
       data-lm-suppress-shortcuts="true"
-      onKeyDown={keys}
+      onKeyDown={onKeyDown}
       onKeyUp={(event) => event.stopPropagation()}
       onDoubleClick={onDoubleClick}
       onDragOver={files.over}
@@ -148,10 +148,10 @@ export function Canvas() {
       onPointerMoveCapture={dragging.onPointerMove}
       onDrop={onDrop}
     >
-      {first && (
+      {initialViewport && (
         <ReactFlow
-          nodes={isFar ? EMPTY : nodes}
-          edges={isFar ? EMPTY : edges}
+          nodes={isOverview ? EMPTY : nodes}
+          edges={isOverview ? EMPTY : edges}
           nodeTypes={nodeTypes}
           edgeTypes={edgeTypes}
           onInit={(instance) => {
@@ -171,14 +171,14 @@ export function Canvas() {
             store.setState({ panel: null })
             bridge.root.current?.focus({ preventScroll: true })
           }}
-          onPaneContextMenu={(event) => openAt(event as React.MouseEvent, null)}
-          onNodeContextMenu={(event, node) => openAt(event, node.id)}
+          onPaneContextMenu={(event) => openContextMenu(event as React.MouseEvent, null)}
+          onNodeContextMenu={(event, node) => openContextMenu(event, node.id)}
           onlyRenderVisibleElements
-          defaultViewport={first}
+          defaultViewport={initialViewport}
           minZoom={MIN_ZOOM}
           maxZoom={MAX_ZOOM}
           snapToGrid={!dragging.isFree}
-          snapGrid={SNAP}
+          snapGrid={SNAP_GRID}
           zoomOnDoubleClick={false}
           deleteKeyCode={null}
           selectionKeyCode="Shift"
@@ -191,21 +191,21 @@ export function Canvas() {
           <Background gap={22} size={1.4} />
           <UploadPlaceholders />
           <AlignmentGuides />
-          {isMapOpen && !isFar && (
+          {isMapOpen && !isOverview && (
             <MiniMap
-              style={MAP}
+              style={MINIMAP_SIZE}
               pannable
               zoomable
               nodeBorderRadius={14}
               maskStrokeWidth={2}
-              ariaLabel="Map of the flow"
-              nodeClassName={mapClass}
+              ariaLabel="Minimap"
+              nodeClassName={minimapNodeClass}
               position="bottom-right"
             />
           )}
         </ReactFlow>
       )}
-      {isFar && <Overview />}
+      {isOverview && <Overview />}
       <ConnectionHint />
       <DropHint />
       <Panels viewCenter={() => viewportCenter(bridge, flow)} keys={KEY_BINDINGS} />
@@ -216,20 +216,20 @@ export function Canvas() {
   )
 }
 
-/** Where the view stands when the flow first comes; null until it has come and its nodes have places. */
-function useFirstView(): Viewport | null {
+/** Viewport of the first render; null until the flow has loaded and all nodes have positions. */
+function useInitialViewport(): Viewport | null {
   const bridge = useBridge()
   const isPlaced = useCanvas(({ isReady, layering, shared: { document } }) => {
     return isReady && (layering !== null || document.looks.size >= document.nodes.size)
   })
-  const [first, setFirst] = useState<Viewport | null>(null)
+  const [initialViewport, setInitialViewport] = useState<Viewport | null>(null)
   useLayoutEffect(() => {
-    if (isPlaced) setFirst((known) => known ?? fittedViewport(bridge) ?? { x: 0, y: 0, zoom: 1 })
+    if (isPlaced) setInitialViewport((viewport) => viewport ?? fittedViewport(bridge) ?? { x: 0, y: 0, zoom: 1 })
   }, [isPlaced, bridge])
-  return first
+  return initialViewport
 }
 
-/** Show all of what an empty canvas was filled with: a template, or a flow that was pasted. */
+/** Fit the view when an empty canvas gets its first nodes, from a template or a paste. */
 function useFitAfterFirstNodes(bridge: Bridge): void {
   const flow = useReactFlow()
   const isEmpty = useCanvas((state) => state.isReady && state.shared.document.nodes.size === 0)
@@ -240,7 +240,7 @@ function useFitAfterFirstNodes(bridge: Bridge): void {
   }, [isEmpty, bridge, flow])
 }
 
-/** Bring a node into view that was looked for, and put the focus on it. */
+/** Center and focus the node that a search or keyboard navigation selected. */
 function useFocusTarget(): void {
   const { store, editing, root } = useBridge()
   const flow = useReactFlow()

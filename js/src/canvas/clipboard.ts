@@ -1,4 +1,4 @@
-/** The browser's own copy, cut and paste, so that no permission is asked and other pages can be pasted from. */
+/** Copy, cut and paste through the browser's clipboard events, which need no permission and work across pages. */
 
 import { useReactFlow } from "@xyflow/react"
 import { useEffect } from "react"
@@ -12,28 +12,28 @@ export function useClipboard(): void {
   const flow = useReactFlow()
   useEffect(() => {
     const { root, editing } = bridge
-    const isOurs = (event: ClipboardEvent) =>
+    const isForCanvas = (event: ClipboardEvent) =>
       !isTyping(event.target) &&
       root.current?.contains(document.activeElement) === true &&
       String(getSelection()) === ""
-    const copy = (event: ClipboardEvent) => {
-      const text = isOurs(event) ? editing.copy() : null
+    const onCopy = (event: ClipboardEvent) => {
+      const text = isForCanvas(event) ? editing.copy() : null
       if (text === null) return
       event.clipboardData?.setData("text/plain", text)
       event.preventDefault()
       event.stopPropagation()
       if (event.type === "cut") editing.removeSelected()
     }
-    const paste = (event: ClipboardEvent) => {
-      if (!isOurs(event)) return
+    const onPaste = (event: ClipboardEvent) => {
+      if (!isForCanvas(event)) return
       const files = [...(event.clipboardData?.files ?? [])]
       if (files.length > 0) {
         event.preventDefault()
         event.stopPropagation()
         const [selected, ...others] = bridge.store.getState().selection
         const nodeId = others.length === 0 ? (selected ?? null) : null
-        const isInto = nodeId !== null && fileKindOf(typeOf(bridge, nodeId)) !== null
-        uploadFiles(bridge, files, viewportCenter(bridge, flow), { nodeId: isInto ? nodeId : null, port: null })
+        const isFileNode = nodeId !== null && fileKindOf(typeOf(bridge, nodeId)) !== null
+        uploadFiles(bridge, files, viewportCenter(bridge, flow), { nodeId: isFileNode ? nodeId : null, port: null })
         return
       }
       const text = event.clipboardData?.getData("text/plain") ?? ""
@@ -42,13 +42,13 @@ export function useClipboard(): void {
       event.preventDefault()
       event.stopPropagation()
     }
-    document.addEventListener("copy", copy)
-    document.addEventListener("cut", copy)
-    document.addEventListener("paste", paste)
+    document.addEventListener("copy", onCopy)
+    document.addEventListener("cut", onCopy)
+    document.addEventListener("paste", onPaste)
     return () => {
-      document.removeEventListener("copy", copy)
-      document.removeEventListener("cut", copy)
-      document.removeEventListener("paste", paste)
+      document.removeEventListener("copy", onCopy)
+      document.removeEventListener("cut", onCopy)
+      document.removeEventListener("paste", onPaste)
     }
   }, [bridge, flow])
 }

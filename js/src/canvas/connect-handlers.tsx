@@ -1,4 +1,4 @@
-/** Drawing an edge by hand: what fits lights up, what does not says why, and empty space offers what would. */
+/** Connecting ports by dragging, with a hint while dragging. A drop on empty space opens the palette. */
 
 import { type Connection, type FinalConnectionState, useConnection, useReactFlow } from "@xyflow/react"
 import { useCallback, useEffect } from "react"
@@ -21,16 +21,16 @@ const edgeFrom = (
   targetHandle: connection.targetHandle ?? "",
 })
 
-/** The loose end that a port holds: its type, and which side it is on. */
+/** Loose end of an edge at a port: its type and side. */
 function looseEndAt({ store }: Bridge, nodeId: string, port: string, side: "source" | "target"): LooseEnd | null {
   const state = store.getState()
   const node = state.shared.document.nodes.get(nodeId)
   const type = node && state.catalog.get(node.type)
-  const found = side === "source" ? outputOf(type, port) : inputOf(type, port)
-  return found && { nodeId, port, side, type: found.type }
+  const portFacts = side === "source" ? outputOf(type, port) : inputOf(type, port)
+  return portFacts && { nodeId, port, side, type: portFacts.type }
 }
 
-/** React Flow's callbacks for connections. */
+/** Connection callbacks of React Flow. */
 export function useConnectHandlers() {
   const bridge = useBridge()
   const { screenToFlowPosition } = useReactFlow()
@@ -65,49 +65,49 @@ export function useConnectHandlers() {
   return { isValidConnection, onConnect, onConnectEnd }
 }
 
-/** The edge from a loose end to a node: to the port that was hit, else to its best one that is free. */
-function edgeToNode({ store }: Bridge, loose: LooseEnd, nodeId: string, hit: string | null): FlowEdge {
+/** Edge from a loose end to a node: to the hit port, or to the best compatible port, free ports first. */
+function edgeToNode({ store }: Bridge, loose: LooseEnd, nodeId: string, hitPort: string | null): FlowEdge {
   const { shared, catalog } = store.getState()
   const type = catalog.get(shared.document.nodes.get(nodeId)?.type ?? "")
   const ports = type ? compatiblePorts(type, loose) : []
   const isFree = (port: string) =>
     !shared.document.edges.some((edge) => edge.target === nodeId && edge.targetHandle === port)
-  const port = hit ?? ports.find(isFree) ?? ports[0] ?? type?.inputs[0]?.name ?? ""
+  const port = hitPort ?? ports.find(isFree) ?? ports[0] ?? type?.inputs[0]?.name ?? ""
   return loose.side === "source"
     ? { source: loose.nodeId, sourceHandle: loose.port, target: nodeId, targetHandle: port }
     : { source: nodeId, sourceHandle: port, target: loose.nodeId, targetHandle: loose.port }
 }
 
-/** While an edge is drawn: ports that fit stay bright, and a port that does not says why. */
+/** While an edge is dragged: dims incompatible ports, and shows why the hovered port is incompatible. */
 export function ConnectionHint() {
   const bridge = useBridge()
   const connection = useConnection()
-  const { fromNode, fromHandle, toNode: over, toHandle, pointer, isValid } = connection
+  const { fromNode, fromHandle, toNode: hovered, toHandle, pointer, isValid } = connection
   const side = fromHandle?.type ?? null
   const loose = fromNode && fromHandle && side ? looseEndAt(bridge, fromNode.id, fromHandle.id ?? "", side) : null
-  const drawn = loose ? `${loose.side} ${loose.type}` : ""
+  const endKey = loose ? `${loose.side} ${loose.type}` : ""
   useEffect(() => {
     const root = bridge.root.current
-    if (!root || drawn === "") return
-    const [from, type] = drawn.split(" ") as [string, PortType]
-    const fits = TYPES.filter((other) =>
+    if (!root || endKey === "") return
+    const [from, type] = endKey.split(" ") as [string, PortType]
+    const compatible = TYPES.filter((other) =>
       from === "source" ? isPortCompatible(other, type) : isPortCompatible(type, other),
     )
     const classes = [
       "is-connecting",
       from === "source" ? "wants-target" : "wants-source",
-      ...fits.map((one) => `fits-${one}`),
+      ...compatible.map((portType) => `fits-${portType}`),
     ]
     root.classList.add(...classes)
     return () => root.classList.remove(...classes)
-  }, [bridge, drawn])
-  if (!loose || !over || !toHandle || isValid || !pointer) return null
+  }, [bridge, endKey])
+  if (!loose || !hovered || !toHandle || isValid || !pointer) return null
   const { shared, catalog } = bridge.store.getState()
-  const why = connectionError(shared.document, catalog, edgeToNode(bridge, loose, over.id, toHandle.id ?? null))
-  if (!why) return null
+  const reason = connectionError(shared.document, catalog, edgeToNode(bridge, loose, hovered.id, toHandle.id ?? null))
+  if (!reason) return null
   return (
     <div className="ff-refusal" role="status" style={{ left: pointer.x + 14, top: pointer.y + 14 }}>
-      {why}
+      {reason}
     </div>
   )
 }

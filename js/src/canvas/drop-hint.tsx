@@ -1,4 +1,4 @@
-/** While a file is held over the canvas: what lies under it is marked, and a sentence says what a drop would do. */
+/** While a file is dragged over the canvas: highlights the drop target and describes the effect of a drop. */
 
 import { useEffect } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
@@ -19,12 +19,12 @@ export function DropHint() {
   return (
     <p className="ff-drop-hint" role="status">
       {!card
-        ? "Drop to place it here"
+        ? "Drop to add a file node"
         : dropTarget.port !== null
-          ? `Drop to feed ${humanize(dropTarget.port)} of ${card.title}`
+          ? `Drop to connect to ${humanize(dropTarget.port)} of ${card.title}`
           : fileKindOf(card.facts.type) !== null
             ? `Drop to replace the file of ${card.title}`
-            : `Drop to use it in ${card.title}`}
+            : `Drop to use in ${card.title}`}
     </p>
   )
 }

@@ -1,4 +1,4 @@
-/** An edge: the colour of what it carries, dashed where nothing fresh has flowed yet. */
+/** Edge, colored by port type; dashed if its source or target is not fresh. */
 
 import { BaseEdge, type EdgeProps, getBezierPath } from "@xyflow/react"
 import { memo } from "react"
@@ -21,6 +21,6 @@ export const FlowEdge = memo(function FlowEdge(props: EdgeProps) {
     isRunning({ run: state.runs.nodes.get(target), isRequested: state.runs.requested.has(target) }),
   )
   const [path] = getBezierPath({ ...props, curvature: 0.32 })
-  const look = `ff-edge ff-type-${type}${isFresh ? "" : " is-dashed"}${isFlowing ? " is-flowing" : ""}${selected ? " is-selected" : ""}`
-  return <BaseEdge id={props.id} path={path} className={look} interactionWidth={18} />
+  const className = `ff-edge ff-type-${type}${isFresh ? "" : " is-dashed"}${isFlowing ? " is-flowing" : ""}${selected ? " is-selected" : ""}`
+  return <BaseEdge id={props.id} path={path} className={className} interactionWidth={18} />
 })

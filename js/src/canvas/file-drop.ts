@@ -1,4 +1,4 @@
-/** Files that are dropped on the canvas, on a node or on a port: what lies under the pointer, and where each goes. */
+/** Drops of files on the canvas, on a node or on a port. */
 
 import type { ReactFlowInstance } from "@xyflow/react"
 import type { Bridge } from "../bridge/context"
@@ -6,7 +6,7 @@ import { type FileKind, type FileTarget, fileTargetOnNode } from "../state/files
 import { DEFAULT_WIDTH } from "../state/node-layout"
 import type { Point } from "../state/store"
 
-/** Several files stand in rows of so many. */
+/** Files per row when several are dropped. */
 const COLUMNS = 4
 const STEP = { x: DEFAULT_WIDTH + 40, y: 280 }
 
@@ -17,7 +17,7 @@ export interface DropHit {
 
 export const hasFiles = (event: React.DragEvent): boolean => event.dataTransfer.types.includes("Files")
 
-/** The node and the input port under the pointer. */
+/** Node and input port under the pointer. */
 export function dropTargetOf(event: { target: EventTarget | null }): DropHit {
   const element = event.target instanceof Element ? event.target : null
   const port = element?.closest<HTMLElement>(".react-flow__handle.target")
@@ -25,7 +25,7 @@ export function dropTargetOf(event: { target: EventTarget | null }): DropHit {
   return { nodeId: node?.dataset.id ?? null, port: port?.dataset.handleid ?? null }
 }
 
-/** Take files in where they fell; the first goes into what lies there, the others beside it. */
+/** Upload dropped files. The first goes to the node or port under the pointer, the others beside it. */
 export function uploadFiles(bridge: Bridge, files: readonly File[], at: Point, hit: DropHit): void {
   const place = (index: number): FileTarget => ({
     kind: "place",
@@ -43,7 +43,7 @@ export function uploadFiles(bridge: Bridge, files: readonly File[], at: Point, h
   })
 }
 
-/** Handlers of drags for the canvas's element. */
+/** Drag event handlers for the canvas element. */
 export function fileDropHandlers(bridge: Bridge, flow: ReactFlowInstance) {
   const { store } = bridge
   return {
@@ -59,7 +59,7 @@ export function fileDropHandlers(bridge: Bridge, flow: ReactFlowInstance) {
       if (event.currentTarget.contains(event.relatedTarget as Node | null)) return
       store.setState({ dropTarget: null })
     },
-    /** Whether it was files. */
+    /** Returns whether the drop contained files. */
     drop(event: React.DragEvent): boolean {
       store.setState({ dropTarget: null })
       const files = [...event.dataTransfer.files]

@@ -1,6 +1,6 @@
 /**
- * React Flow's nodes and edges: places, sizes and ports, never what runs. A node that stays as it is stays the same
- * object; sizes and ports are declared, so that React Flow mounts nothing to measure it.
+ * Nodes and edges for React Flow: positions, sizes and ports, but no run state. An unchanged node keeps its object
+ * identity. Sizes and ports are declared, so React Flow does not mount nodes to measure them.
  */
 
 import { type Edge, type Node, type NodeHandle, Position } from "@xyflow/react"
@@ -25,9 +25,9 @@ const EMPTY = {}
 const handlesOfBox = new WeakMap<NodeLayout, NodeHandle[]>()
 
 function handlesOf(box: NodeLayout): NodeHandle[] {
-  const known = handlesOfBox.get(box)
-  if (known) return known
-  const made = box.ports.map((port): NodeHandle => {
+  const cached = handlesOfBox.get(box)
+  if (cached) return cached
+  const handles = box.ports.map((port): NodeHandle => {
     const isLeft = port.side === "left"
     return {
       id: port.name,
@@ -39,23 +39,23 @@ function handlesOf(box: NodeLayout): NodeHandle[] {
       height: PORT_SIZE,
     }
   })
-  handlesOfBox.set(box, made)
-  return made
+  handlesOfBox.set(box, handles)
+  return handles
 }
 
 const ORIGIN: Point = { x: 0, y: 0 }
 
-/** All nodes as React Flow takes them. */
+/** All nodes, groups and comments as React Flow nodes. */
 export function useFlowNodes(): Node[] {
   const { derived, store } = useBridge()
   const document = useCanvas((state) => state.shared.document)
   const layouts = useCanvas((state) => derived.layouts(state))
   const selection = useCanvas((state) => state.selection)
   const dragged = useCanvas((state) => state.dragged)
-  const cache = useRef({ known: new Map<string, CachedNode>(), nodes: [] as Node[] })
-  const { known } = cache.current
+  const cache = useRef({ byId: new Map<string, CachedNode>(), nodes: [] as Node[] })
+  const { byId } = cache.current
   const autoPositions = derived.autoPositions(store.getState())
-  const fresh = new Map<string, CachedNode>()
+  const next = new Map<string, CachedNode>()
   let isSame = true
   for (const id of document.nodes.keys()) {
     const box = layouts.get(id)
@@ -63,38 +63,38 @@ export function useFlowNodes(): Node[] {
     const at = dragged.get(id) ?? document.looks.get(id) ?? autoPositions.get(id) ?? ORIGIN
     const isSelected = selection.has(id)
     const label = document.looks.get(id)?.title ?? id
-    const old = known.get(id)
-    const isKept =
+    const old = byId.get(id)
+    const isUnchanged =
       old !== undefined &&
       old.box === box &&
       old.isSelected === isSelected &&
       old.at.x === at.x &&
       old.at.y === at.y &&
       old.label === label
-    if (isKept) fresh.set(id, old)
+    if (isUnchanged) next.set(id, old)
     else {
       isSame = false
-      fresh.set(id, { at, box, isSelected, label, node: flowNode(id, at, box, isSelected, label) })
+      next.set(id, { at, box, isSelected, label, node: flowNode(id, at, box, isSelected, label) })
     }
   }
   for (const note of [...notesOf(document, "group"), ...notesOf(document, "comment")]) {
     const at = dragged.get(note.id) ?? note
     const isSelected = selection.has(note.id)
-    const old = known.get(note.id)
-    const isKept = old?.note === note && old.isSelected === isSelected && old.at.x === at.x && old.at.y === at.y
-    isSame &&= isKept
-    fresh.set(note.id, isKept ? old : knownNote(note, at, isSelected))
+    const old = byId.get(note.id)
+    const isUnchanged = old?.note === note && old.isSelected === isSelected && old.at.x === at.x && old.at.y === at.y
+    isSame &&= isUnchanged
+    next.set(note.id, isUnchanged ? old : cachedNote(note, at, isSelected))
   }
-  if (!isSame || fresh.size !== known.size) {
-    cache.current = { known: fresh, nodes: [...fresh.values()].map((one) => one.node) }
+  if (!isSame || next.size !== byId.size) {
+    cache.current = { byId: next, nodes: [...next.values()].map((entry) => entry.node) }
   }
   return cache.current.nodes
 }
 
-/** Behind edges and nodes, also while it is selected: React Flow lifts what is selected by a thousand. */
-const BEHIND = -1001
+/** Keeps groups behind edges and nodes: React Flow adds 1000 to the z-index of selected nodes. */
+const GROUP_Z_INDEX = -1001
 
-function knownNote(note: Note, at: Point, selected: boolean): CachedNode {
+function cachedNote(note: Note, at: Point, selected: boolean): CachedNode {
   const { id, kind, width, height, text } = note
   const isGroup = kind === "group"
   const node: Node = {
@@ -109,8 +109,8 @@ function knownNote(note: Note, at: Point, selected: boolean): CachedNode {
     connectable: false,
     dragHandle: isGroup ? ".ff-region-head" : ".ff-comment",
     ariaLabel: `${isGroup ? "Group" : "Comment"}: ${text}`,
-    // Inside a group the canvas is as it is outside: it pans, selects, and is right clicked.
-    ...(isGroup && { zIndex: BEHIND, style: { pointerEvents: "none" as const } }),
+    // The inside of a group behaves like the pane: it pans, selects and opens the context menu.
+    ...(isGroup && { zIndex: GROUP_Z_INDEX, style: { pointerEvents: "none" as const } }),
   }
   return { at, box: null, isSelected: selected, label: text, node, note }
 }
@@ -132,25 +132,25 @@ function flowNode(id: string, at: Point, box: NodeLayout, selected: boolean, lab
   }
 }
 
-/** All edges as React Flow takes them; colour and dashes are the edge's own business. */
+/** All edges as React Flow edges. `FlowEdge` reads color and dashes from the store. */
 export function useFlowEdges(): Edge[] {
   const edges = useCanvas((state) => state.shared.document.edges)
   const selection = useCanvas((state) => state.edgeSelection)
-  const cache = useRef({ edges, selection, made: null as Edge[] | null, byEdge: new WeakMap<FlowEdge, Edge>() })
-  const known = cache.current
-  if (known.made === null || known.edges !== edges || known.selection !== selection) {
-    known.made = edges.map((edge) => {
-      const old = known.byEdge.get(edge)
+  const cache = useRef({ edges, selection, flowEdges: null as Edge[] | null, byEdge: new WeakMap<FlowEdge, Edge>() })
+  const cached = cache.current
+  if (cached.flowEdges === null || cached.edges !== edges || cached.selection !== selection) {
+    cached.flowEdges = edges.map((edge) => {
+      const old = cached.byEdge.get(edge)
       const id = old?.id ?? edgeKey(edge)
       const selected = selection.has(id)
       if (old?.selected === selected) return old
       const { source, sourceHandle, target, targetHandle } = edge
-      const made: Edge = { id, source, sourceHandle, target, targetHandle, type: "flow", selected, ariaLabel: id }
-      known.byEdge.set(edge, made)
-      return made
+      const flowEdge: Edge = { id, source, sourceHandle, target, targetHandle, type: "flow", selected, ariaLabel: id }
+      cached.byEdge.set(edge, flowEdge)
+      return flowEdge
     })
-    known.edges = edges
-    known.selection = selection
+    cached.edges = edges
+    cached.selection = selection
   }
-  return known.made
+  return cached.flowEdges
 }

@@ -1,29 +1,29 @@
-/** From node to node by keyboard: the nearest one in a direction. */
+/** Keyboard navigation between nodes. */
 
 import type { Bridge } from "../bridge/context"
 import type { Point } from "../state/store"
 
-/** The nearest node in a direction, from the selected one, or from a point where none is. */
+/** Nearest node in a direction, from the selected node or, without a selection, from a point. */
 export function nearestNode({ editing, store }: Bridge, from: Point, towards: Point): string | null {
   const state = store.getState()
   const rects = editing.rects(state.shared.document.nodes.keys())
-  const here = rects.find((rect) => state.selection.has(rect.id))
+  const current = rects.find((rect) => state.selection.has(rect.id))
   const center = (rect: { x: number; y: number; width: number; height: number }) => ({
     x: rect.x + rect.width / 2,
     y: rect.y + rect.height / 2,
   })
-  const start = here ? center(here) : from
+  const start = current ? center(current) : from
   let best: string | null = null
-  let least = Number.POSITIVE_INFINITY
+  let shortest = Number.POSITIVE_INFINITY
   for (const rect of rects) {
-    if (rect === here) continue
+    if (rect === current) continue
     const { x, y } = center(rect)
     const along = (x - start.x) * towards.x + (y - start.y) * towards.y
     const across = Math.abs((x - start.x) * towards.y) + Math.abs((y - start.y) * towards.x)
-    if (here && along <= 0) continue
+    if (current && along <= 0) continue
     const distance = Math.abs(along) + 2 * across
-    if (distance < least) {
-      least = distance
+    if (distance < shortest) {
+      shortest = distance
       best = rect.id
     }
   }

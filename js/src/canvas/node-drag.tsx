@@ -1,4 +1,4 @@
-/** Dragging nodes, groups and comments: local until it ends, lined up with what is near; Alt lets go of that. */
+/** Dragging nodes, groups and comments, with alignment guides. Positions stay local until the drag ends. */
 
 import { type NodeChange, useReactFlow, ViewportPortal } from "@xyflow/react"
 import { useCallback, useRef, useState } from "react"
@@ -7,12 +7,12 @@ import type { Rect } from "../state/arrange"
 import { snapToGuides } from "../state/guides"
 import type { Point } from "../state/store"
 
-/** Pixels of the screen within which things line up. */
+/** Snap distance in screen pixels. */
 const SNAP_PX = 6
-/** Among more than these, looking for lines would cost a frame. */
+/** Above this count, searching for guides takes longer than a frame. */
 const MAX_SNAP_CANDIDATES = 2000
 
-/** React Flow's callbacks for dragging; `isFree`: Alt is held, so nothing snaps. */
+/** Drag callbacks of React Flow. `isFree`: Alt is held, snapping is off. */
 export function useNodeDrag() {
   const { store, editing } = useBridge()
   const flow = useReactFlow()
@@ -20,28 +20,33 @@ export function useNodeDrag() {
   const others = useRef<Rect[] | null>(null)
   const [isFree, setFree] = useState(false)
 
-  /** Positions that React Flow gives: while dragging kept local, from arrow keys an edit. */
+  /** Handle positions from React Flow: local while dragging, an edit when moved with the arrow keys. */
   const onMoved = useCallback(
     (changes: NodeChange[]) => {
       let moved: ReadonlyMap<string, Point> = new Map(
-        changes.flatMap((one) => (one.type === "position" && one.position ? [[one.id, one.position]] : [])),
+        changes.flatMap((change) =>
+          change.type === "position" && change.position ? [[change.id, change.position]] : [],
+        ),
       )
       if (moved.size === 0) return
       if (!isDragging.current) {
         editing.move(moved, "move")
         return
       }
-      const all = editing.withMembers(moved)
-      const everything = editing.allRects()
-      others.current ??= everything.length > MAX_SNAP_CANDIDATES ? [] : everything.filter((one) => !all.has(one.id))
-      const rect = bounds(everything, moved)
-      const found =
-        rect && !isFree ? snapToGuides(rect, others.current, SNAP_PX / flow.getZoom()) : { dx: 0, dy: 0, guides: [] }
-      if (found.dx !== 0 || found.dy !== 0) {
-        moved = new Map([...moved].map(([id, { x, y }]) => [id, { x: x + found.dx, y: y + found.dy }]))
+      const draggedIds = editing.withMembers(moved)
+      const allRects = editing.allRects()
+      others.current ??=
+        allRects.length > MAX_SNAP_CANDIDATES ? [] : allRects.filter((other) => !draggedIds.has(other.id))
+      const bounding = bounds(allRects, moved)
+      const snap =
+        bounding && !isFree
+          ? snapToGuides(bounding, others.current, SNAP_PX / flow.getZoom())
+          : { dx: 0, dy: 0, guides: [] }
+      if (snap.dx !== 0 || snap.dy !== 0) {
+        moved = new Map([...moved].map(([id, { x, y }]) => [id, { x: x + snap.dx, y: y + snap.dy }]))
       }
       const dragged = new Map([...store.getState().dragged, ...editing.withMembers(moved)])
-      store.setState({ dragged, guides: found.guides })
+      store.setState({ dragged, guides: snap.guides })
     },
     [store, editing, flow, isFree],
   )
@@ -64,21 +69,21 @@ export function useNodeDrag() {
   return { isFree, onMoved, begin, end, onPointerMove }
 }
 
-/** The rectangle around what is moved, at its new place. */
-function bounds(everything: readonly Rect[], moved: ReadonlyMap<string, Point>): Rect | null {
-  const rects = everything.flatMap((one) => {
-    const at = moved.get(one.id)
-    return at ? [{ ...one, ...at }] : []
+/** Bounding rectangle of the moved nodes at their new positions. */
+function bounds(allRects: readonly Rect[], moved: ReadonlyMap<string, Point>): Rect | null {
+  const rects = allRects.flatMap((item) => {
+    const at = moved.get(item.id)
+    return at ? [{ ...item, ...at }] : []
   })
   if (rects.length === 0) return null
-  const x = Math.min(...rects.map((one) => one.x))
-  const y = Math.min(...rects.map((one) => one.y))
-  const width = Math.max(...rects.map((one) => one.x + one.width)) - x
-  const height = Math.max(...rects.map((one) => one.y + one.height)) - y
+  const x = Math.min(...rects.map((rect) => rect.x))
+  const y = Math.min(...rects.map((rect) => rect.y))
+  const width = Math.max(...rects.map((rect) => rect.x + rect.width)) - x
+  const height = Math.max(...rects.map((rect) => rect.y + rect.height)) - y
   return { id: "", x, y, width, height }
 }
 
-/** The lines that say what it lines up with. */
+/** Alignment guides of the current drag. */
 export function AlignmentGuides() {
   const guides = useCanvas((state) => state.guides)
   if (guides.length === 0) return null

@@ -1,4 +1,4 @@
-/** The overview's picture: edges, blocks in the colour of their type, thumbnails, states. */
+/** Painting of the overview: edges, blocks in the color of their type, thumbnails and states. */
 
 import { bytesKey, type MediaBytes, offeredUrl } from "../bridge/bytes"
 import type { Bridge } from "../bridge/context"
@@ -12,9 +12,9 @@ export type ThumbnailLoader = (cell: ResultCell) => HTMLImageElement | null
 
 const MAX_THUMBNAILS = 2000
 
-/** Small pictures of results, loaded when first asked for; `onLoad` tells that there is more to draw. */
+/** Load thumbnails on first use; calls `onLoad` after each one. */
 export function createThumbnailLoader(bytes: MediaBytes, onLoad: () => void): ThumbnailLoader {
-  const known = new Map<string, HTMLImageElement>()
+  const thumbnails = new Map<string, HTMLImageElement>()
   const load = (cell: ResultCell): HTMLImageElement => {
     const image = new Image()
     image.crossOrigin = "anonymous"
@@ -22,22 +22,22 @@ export function createThumbnailLoader(bytes: MediaBytes, onLoad: () => void): Th
     const show = (url: string) => {
       image.src = url
     }
-    // A thumbnail that cannot be had is a block of colour, as before it came.
-    const leave = () => undefined
+    // Without a thumbnail the node stays a block of color.
+    const ignore = () => undefined
     image.onerror = () => {
       image.onerror = null
-      bytes.refreshUrl(cell, "preview", image.src).then(show, leave)
+      bytes.refreshUrl(cell, "preview", image.src).then(show, ignore)
     }
-    bytes.resolveUrl(cell, "preview").then(show, leave)
+    bytes.resolveUrl(cell, "preview").then(show, ignore)
     return image
   }
   return (cell) => {
     const key = bytesKey(cell, "preview")
-    let image = known.get(key)
+    let image = thumbnails.get(key)
     if (!image) {
-      if (known.size >= MAX_THUMBNAILS) known.clear()
+      if (thumbnails.size >= MAX_THUMBNAILS) thumbnails.clear()
       image = load(cell)
-      known.set(key, image)
+      thumbnails.set(key, image)
     }
     return image.complete && image.naturalWidth > 0 ? image : null
   }
@@ -51,7 +51,7 @@ interface View {
 
 export function paintOverview(canvas: HTMLCanvasElement, bridge: Bridge, view: View, images: ThumbnailLoader): void {
   const { clientWidth: width, clientHeight: height } = canvas
-  if (width === 0 || height === 0) return // out of sight for a moment, as while JupyterLab changes its theme
+  if (width === 0 || height === 0) return // hidden, for example while JupyterLab switches its theme
   const ratio = Math.min(2, devicePixelRatio)
   if (canvas.width !== width * ratio || canvas.height !== height * ratio) {
     canvas.width = width * ratio
@@ -63,16 +63,16 @@ export function paintOverview(canvas: HTMLCanvasElement, bridge: Bridge, view: V
   const color = (name: string) => style.getPropertyValue(`--ff-${name}`)
   const state = bridge.store.getState()
   const layouts = bridge.derived.layouts(state)
-  const places = placesOf(bridge, state, layouts)
+  const positions = nodePositions(bridge, state, layouts)
   context.setTransform(ratio, 0, 0, ratio, 0, 0)
   context.clearRect(0, 0, width, height)
-  const seen = (x: number, y: number, w: number, h: number) => x + w > 0 && y + h > 0 && x < width && y < height
+  const isVisible = (x: number, y: number, w: number, h: number) => x + w > 0 && y + h > 0 && x < width && y < height
 
   for (const group of notesOf(state.shared.document, "group")) {
     const at = state.dragged.get(group.id) ?? group
     const [x, y] = [at.x * view.zoom + view.x, at.y * view.zoom + view.y]
     const [w, h] = [group.width * view.zoom, group.height * view.zoom]
-    if (!seen(x, y, w, h)) continue
+    if (!isVisible(x, y, w, h)) continue
     context.fillStyle = `${group.color}2e`
     context.fillRect(x, y, w, h)
     if (w < 60) continue
@@ -85,15 +85,14 @@ export function paintOverview(canvas: HTMLCanvasElement, bridge: Bridge, view: V
   context.strokeStyle = color("line2")
   context.beginPath()
   for (const edge of state.shared.document.edges) {
-    const [from, to] = [places.get(edge.source), places.get(edge.target)]
+    const [from, to] = [positions.get(edge.source), positions.get(edge.target)]
     const fromBox = layouts.get(edge.source)
     if (!from || !to || !fromBox) continue
-    const [x1, y1] = [from.x + fromBox.width, from.y + 56].map((one, i) => one * view.zoom + (i ? view.y : view.x)) as [
-      number,
-      number,
-    ]
+    const [x1, y1] = [from.x + fromBox.width, from.y + 56].map(
+      (coordinate, i) => coordinate * view.zoom + (i ? view.y : view.x),
+    ) as [number, number]
     const [x2, y2] = [to.x * view.zoom + view.x, (to.y + 56) * view.zoom + view.y]
-    if (!seen(Math.min(x1, x2), Math.min(y1, y2), Math.abs(x2 - x1) + 1, Math.abs(y2 - y1) + 1)) continue
+    if (!isVisible(Math.min(x1, x2), Math.min(y1, y2), Math.abs(x2 - x1) + 1, Math.abs(y2 - y1) + 1)) continue
     context.moveTo(x1, y1)
     context.lineTo(x2, y2)
   }
@@ -101,11 +100,11 @@ export function paintOverview(canvas: HTMLCanvasElement, bridge: Bridge, view: V
 
   const colors = new Map<string, string>()
   for (const [id, box] of layouts) {
-    const at = places.get(id)
+    const at = positions.get(id)
     if (!at) continue
     const [x, y] = [at.x * view.zoom + view.x, at.y * view.zoom + view.y]
     const [w, h] = [box.width * view.zoom, box.height * view.zoom]
-    if (!seen(x, y, w, h)) continue
+    if (!isVisible(x, y, w, h)) continue
     const card = bridge.derived.card(state, id)
     const type = card?.facts.type?.outputs[0]?.type ?? "json"
     if (!colors.has(type)) colors.set(type, color(type))
@@ -113,19 +112,19 @@ export function paintOverview(canvas: HTMLCanvasElement, bridge: Bridge, view: V
     context.fillStyle = colors.get(type) ?? ""
     context.fillRect(x, y, w, h)
     context.globalAlpha = 1
-    const still = card?.cells[0]?.cell
-    const image = still && h > 8 && offeredUrl(still, "preview") ? images(still) : null
-    if (image) drawCovering(context, image, x + 1, y + 1, w - 2, h - 2)
-    const isOn = card && isRunning(card.facts)
-    if (isOn || state.selection.has(id)) {
+    const resultCell = card?.cells[0]?.cell
+    const image = resultCell && h > 8 && offeredUrl(resultCell, "preview") ? images(resultCell) : null
+    if (image) drawCover(context, image, x + 1, y + 1, w - 2, h - 2)
+    const isActive = card && isRunning(card.facts)
+    if (isActive || state.selection.has(id)) {
       context.lineWidth = 2
-      context.strokeStyle = color(isOn ? "run" : "accent")
+      context.strokeStyle = color(isActive ? "run" : "accent")
       context.strokeRect(x - 1, y - 1, w + 2, h + 2)
     }
   }
 }
 
-function drawCovering(
+function drawCover(
   context: CanvasRenderingContext2D,
   image: HTMLImageElement,
   x: number,
@@ -138,13 +137,13 @@ function drawCovering(
   context.drawImage(image, (image.naturalWidth - sw) / 2, (image.naturalHeight - sh) / 2, sw, sh, x, y, w, h)
 }
 
-function placesOf(bridge: Bridge, state: CanvasState, layouts: ReadonlyMap<string, NodeLayout>) {
+function nodePositions(bridge: Bridge, state: CanvasState, layouts: ReadonlyMap<string, NodeLayout>) {
   const { looks } = state.shared.document
   const autoPositions = bridge.derived.autoPositions(state)
-  const found = new Map<string, { x: number; y: number }>()
+  const positions = new Map<string, { x: number; y: number }>()
   for (const id of layouts.keys()) {
     const at = state.dragged.get(id) ?? looks.get(id) ?? autoPositions.get(id)
-    if (at) found.set(id, at)
+    if (at) positions.set(id, at)
   }
-  return found
+  return positions
 }

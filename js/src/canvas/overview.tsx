@@ -1,6 +1,6 @@
 /**
- * Many nodes from afar: blocks of colour and thumbnails on one canvas element, while React Flow holds none of them.
- * A click selects, a drag moves, a double click goes there.
+ * Zoomed-out view of large flows: blocks of color and thumbnails on one canvas element, without React Flow nodes.
+ * A click selects a node, a drag moves it, a double click zooms to it.
  */
 
 import { useStore as useFlowStore, useReactFlow } from "@xyflow/react"
@@ -13,11 +13,11 @@ import type { CanvasState, Point } from "../state/store"
 import { createThumbnailLoader, paintOverview, type ThumbnailLoader } from "./overview-painter"
 import { fitView } from "./viewport"
 
-/** Below this zoom nothing on a node can be read. */
+/** Below this zoom, text on nodes is illegible. */
 export const OVERVIEW_ZOOM = 0.25
-/** So few nodes need no overview. */
+/** Flows up to this size are always rendered as nodes. */
 export const OVERVIEW_MIN_NODES = 120
-/** Runs say something in every frame; from afar one sees of it which nodes run and what they gave, and that can wait. */
+/** Throttle of repaints caused by runs, which change state in every frame. */
 const RUN_REPAINT_MS = 100
 
 export function Overview() {
@@ -26,123 +26,124 @@ export function Overview() {
   const canvas = useRef<HTMLCanvasElement>(null)
   const [x, y, zoom] = useFlowStore((state) => state.transform)
   const size = useFlowStore((state) => `${state.width} ${state.height}`)
-  const images = useRef<ThumbnailLoader | null>(null)
-  const drawing = useRef({ x, y, zoom })
-  drawing.current = { x, y, zoom }
+  const thumbnails = useRef<ThumbnailLoader | null>(null)
+  const viewport = useRef({ x, y, zoom })
+  viewport.current = { x, y, zoom }
 
   useEffect(() => {
     let frame = 0
-    const draw = () => {
+    const paint = () => {
       frame = 0
-      if (canvas.current && images.current) paintOverview(canvas.current, bridge, drawing.current, images.current)
+      if (canvas.current && thumbnails.current)
+        paintOverview(canvas.current, bridge, viewport.current, thumbnails.current)
     }
-    const plan = () => {
-      frame ||= requestAnimationFrame(draw)
+    const schedulePaint = () => {
+      frame ||= requestAnimationFrame(paint)
     }
     let timer: ReturnType<typeof setTimeout> | undefined
-    let seen = runSnapshot(bridge.store.getState())
-    const later = () => {
+    let lastSnapshot = runSnapshot(bridge.store.getState())
+    const scheduleRunPaint = () => {
       timer ??= setTimeout(() => {
         timer = undefined
-        const before = seen
-        seen = runSnapshot(bridge.store.getState())
-        if (seen.some((one, index) => one !== before[index])) plan()
+        const before = lastSnapshot
+        lastSnapshot = runSnapshot(bridge.store.getState())
+        if (lastSnapshot.some((value, index) => value !== before[index])) schedulePaint()
       }, RUN_REPAINT_MS)
     }
-    images.current ??= createThumbnailLoader(bridge.bytes, plan)
-    plan()
-    const stop = bridge.store.subscribe((now, before) => {
+    thumbnails.current ??= createThumbnailLoader(bridge.bytes, schedulePaint)
+    schedulePaint()
+    const unsubscribe = bridge.store.subscribe((now, before) => {
       const { shared, selection, dragged } = now
-      // What a hand does is seen in its own frame.
-      if (shared !== before.shared || selection !== before.selection || dragged !== before.dragged) plan()
-      else later()
+      // User input is painted in the next frame; run progress is throttled.
+      if (shared !== before.shared || selection !== before.selection || dragged !== before.dragged) schedulePaint()
+      else scheduleRunPaint()
     })
-    // Its own size and its colours are nobody else's to tell.
-    const sizes = new ResizeObserver(plan)
-    if (canvas.current) sizes.observe(canvas.current)
-    const unwatch = watchTheme(plan)
+    // Changes of size and theme are not in the store.
+    const resizeObserver = new ResizeObserver(schedulePaint)
+    if (canvas.current) resizeObserver.observe(canvas.current)
+    const unwatch = watchTheme(schedulePaint)
     return () => {
-      stop()
-      sizes.disconnect()
+      unsubscribe()
+      resizeObserver.disconnect()
       unwatch()
       clearTimeout(timer)
       cancelAnimationFrame(frame)
     }
   }, [bridge])
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what is seen has changed
+  // biome-ignore lint/correctness/useExhaustiveDependencies: repaint when viewport or size change
   useEffect(() => {
-    if (canvas.current && images.current) paintOverview(canvas.current, bridge, { x, y, zoom }, images.current)
+    if (canvas.current && thumbnails.current) paintOverview(canvas.current, bridge, { x, y, zoom }, thumbnails.current)
   }, [bridge, x, y, zoom, size])
 
   useEffect(() => {
     const pane = bridge.root.current?.querySelector<HTMLElement>(".react-flow")
     if (!pane) return
-    const hit = (event: MouseEvent): Rect | undefined => {
+    const rectAt = (event: MouseEvent): Rect | undefined => {
       if (!(event.target as HTMLElement).closest(".react-flow__pane")) return undefined
       const at = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY }, { snapToGrid: false })
       const rects = bridge.editing.rects(bridge.store.getState().shared.document.nodes.keys())
       return rects.findLast(
-        (one) => at.x >= one.x && at.x <= one.x + one.width && at.y >= one.y && at.y <= one.y + one.height,
+        (rect) => at.x >= rect.x && at.x <= rect.x + rect.width && at.y >= rect.y && at.y <= rect.y + rect.height,
       )
     }
-    const press = (event: PointerEvent) => {
-      const rect = event.button === 0 && !event.shiftKey ? hit(event) : undefined
+    const onPointerDown = (event: PointerEvent) => {
+      const rect = event.button === 0 && !event.shiftKey ? rectAt(event) : undefined
       if (!rect) return
       event.stopPropagation()
       const { selection } = bridge.store.getState()
       if (event.ctrlKey || event.metaKey) bridge.editing.select([...selection, rect.id])
       else if (!selection.has(rect.id)) bridge.editing.select([rect.id])
-      drag(event)
+      startDrag(event)
     }
-    const drag = (start: PointerEvent) => {
+    const startDrag = (start: PointerEvent) => {
       const rects = bridge.editing.rects(bridge.store.getState().selection)
-      const places = new Map<string, Point>()
-      const move = (event: PointerEvent) => {
+      const positions = new Map<string, Point>()
+      const onPointerMove = (event: PointerEvent) => {
         const by = {
           x: (event.clientX - start.clientX) / flow.getZoom(),
           y: (event.clientY - start.clientY) / flow.getZoom(),
         }
-        if (places.size === 0 && Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY) < 4) return
-        for (const one of rects) places.set(one.id, { x: Math.round(one.x + by.x), y: Math.round(one.y + by.y) })
-        bridge.store.setState({ dragged: new Map(places) })
+        if (positions.size === 0 && Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY) < 4) return
+        for (const rect of rects) positions.set(rect.id, { x: Math.round(rect.x + by.x), y: Math.round(rect.y + by.y) })
+        bridge.store.setState({ dragged: new Map(positions) })
       }
-      const end = () => {
-        removeEventListener("pointermove", move)
-        removeEventListener("pointerup", end)
+      const onPointerUp = () => {
+        removeEventListener("pointermove", onPointerMove)
+        removeEventListener("pointerup", onPointerUp)
         bridge.store.setState({ dragged: new Map() })
-        if (places.size > 0) bridge.editing.move(places)
+        if (positions.size > 0) bridge.editing.move(positions)
       }
-      addEventListener("pointermove", move)
-      addEventListener("pointerup", end)
+      addEventListener("pointermove", onPointerMove)
+      addEventListener("pointerup", onPointerUp)
     }
-    // React Flow pans on mousedown and deselects on click: what was meant for a node is kept from it.
-    const keep = (event: MouseEvent) => {
-      if (event.button === 0 && !event.shiftKey && hit(event)) event.stopPropagation()
+    // React Flow pans on mousedown and deselects on click: stop both over a node.
+    const stopOnNode = (event: MouseEvent) => {
+      if (event.button === 0 && !event.shiftKey && rectAt(event)) event.stopPropagation()
     }
-    const enter = (event: MouseEvent) => {
-      const rect = hit(event)
+    const zoomToNode = (event: MouseEvent) => {
+      const rect = rectAt(event)
       if (!rect) return
       event.stopPropagation()
       fitView(bridge, flow, [rect.id])
     }
-    pane.addEventListener("pointerdown", press, true)
-    pane.addEventListener("mousedown", keep, true)
-    pane.addEventListener("click", keep, true)
-    pane.addEventListener("dblclick", enter, true)
+    pane.addEventListener("pointerdown", onPointerDown, true)
+    pane.addEventListener("mousedown", stopOnNode, true)
+    pane.addEventListener("click", stopOnNode, true)
+    pane.addEventListener("dblclick", zoomToNode, true)
     return () => {
-      pane.removeEventListener("pointerdown", press, true)
-      pane.removeEventListener("mousedown", keep, true)
-      pane.removeEventListener("click", keep, true)
-      pane.removeEventListener("dblclick", enter, true)
+      pane.removeEventListener("pointerdown", onPointerDown, true)
+      pane.removeEventListener("mousedown", stopOnNode, true)
+      pane.removeEventListener("click", stopOnNode, true)
+      pane.removeEventListener("dblclick", zoomToNode, true)
     }
   }, [bridge, flow])
 
-  return <canvas ref={canvas} className="ff-overview" role="img" aria-label="All nodes from afar" />
+  return <canvas ref={canvas} className="ff-overview" role="img" aria-label="Overview of all nodes" />
 }
 
-/** What the overview shows of runs and plans: the same values as long as it need not be painted again. */
-function runSnapshot({ runs, plan, catalog }: CanvasState): readonly unknown[] {
+/** Run and plan state that the overview shows; equal values mean no repaint. */
+function runSnapshot({ runs, plan: schedulePaint, catalog }: CanvasState): readonly unknown[] {
   const running = [...runs.nodes].filter(([, run]) => isRunning({ run, isRequested: false })).map(([id]) => id)
-  return [running.join(" "), runs.requested, runs.results, plan, catalog]
+  return [running.join(" "), runs.requested, runs.results, schedulePaint, catalog]
 }

@@ -1,4 +1,4 @@
-/** Files on their way: a card where each will stand, with its picture, how far it is, and a way out. */
+/** Placeholder cards of running uploads, with preview, progress and a cancel button. */
 
 import { ViewportPortal } from "@xyflow/react"
 import { useEffect, useState } from "react"
@@ -14,18 +14,18 @@ export function UploadPlaceholders() {
   return (
     <ViewportPortal>
       {[...uploads.values()].map((upload) => (
-        <OnItsWay key={upload.id} upload={upload} />
+        <UploadCard key={upload.id} upload={upload} />
       ))}
     </ViewportPortal>
   )
 }
 
-function OnItsWay({ upload }: { upload: Upload }) {
+function UploadCard({ upload }: { upload: Upload }) {
   const { uploader, editing } = useBridge()
-  const still = useStill(upload)
+  const preview = useFilePreview(upload)
   const { target, phase, progress } = upload
   const [rect] = target.kind === "replace" ? editing.rects([target.nodeId]) : []
-  const leave = phase === "failed" ? "Leave out" : "Cancel"
+  const cancelLabel = phase === "failed" ? "Discard" : "Cancel"
   const at: Point = rect ?? ("at" in target ? target.at : { x: 0, y: 0 })
   return (
     <article
@@ -38,22 +38,22 @@ function OnItsWay({ upload }: { upload: Upload }) {
         <b title={upload.name}>{upload.name}</b>
         <span className="ff-mono ff-muted">{formatMegabytes(upload.sizeBytes)}</span>
       </header>
-      {still && <img src={still} alt="" draggable={false} />}
+      {preview && <img src={preview} alt="" draggable={false} />}
       {upload.error && <p role="alert">{upload.error}</p>}
       <footer>
         <span aria-live="polite">{phaseText(upload)}</span>
         {phase === "failed" && (
           <button type="button" className="ff-button" onClick={() => uploader.retry(upload.id)}>
-            Try again
+            Retry
           </button>
         )}
         <button
           type="button"
           className="ff-button"
-          aria-label={`${leave} ${upload.name}`}
+          aria-label={`${cancelLabel} ${upload.name}`}
           onClick={() => uploader.cancel(upload.id)}
         >
-          {leave}
+          {cancelLabel}
         </button>
       </footer>
       {phase !== "failed" && (
@@ -72,16 +72,16 @@ function OnItsWay({ upload }: { upload: Upload }) {
   )
 }
 
-/** The picture itself, straight from the file. */
-function useStill({ id, kind }: Upload): string | null {
+/** Object URL of the local picture file; null for other files. */
+function useFilePreview({ id, kind }: Upload): string | null {
   const { uploader } = useBridge()
   const [url, setUrl] = useState<string | null>(null)
   useEffect(() => {
     const file = kind === "image" ? uploader.fileOf(id) : null
     if (!file) return
-    const made = URL.createObjectURL(file)
-    setUrl(made)
-    return () => URL.revokeObjectURL(made)
+    const objectUrl = URL.createObjectURL(file)
+    setUrl(objectUrl)
+    return () => URL.revokeObjectURL(objectUrl)
   }, [uploader, id, kind])
   return url
 }

@@ -1,4 +1,4 @@
-/** Where the view stands: all of the flow, a node; always by declared sizes, so that nothing must be mounted for it. */
+/** Fitting the viewport to nodes. Uses declared sizes, so no node has to be mounted. */
 
 import { getViewportForBounds, type ReactFlowInstance, type Viewport } from "@xyflow/react"
 import type { Bridge } from "../bridge/context"
@@ -7,7 +7,7 @@ const PADDING = { top: "88px", bottom: "128px", left: "32px", right: "32px" } as
 export const MIN_ZOOM = 0.02
 export const MAX_ZOOM = 3
 
-/** The viewport that shows these nodes (all by default), not larger than life; null where there are none. */
+/** Viewport that shows these nodes (all by default), at most at zoom 1; null if there are none. */
 export function fittedViewport({ editing, root }: Bridge, ids?: Iterable<string>): Viewport | null {
   const rects = ids ? editing.rects(ids) : editing.allRects()
   const frame = root.current?.getBoundingClientRect()

@@ -1,4 +1,4 @@
-/** All keys, from the same table that handles them. */
+/** List of keyboard shortcuts, generated from the table that handles them. */
 
 import { Dialog } from "./dialog"
 import type { ShortcutLine } from "./panels"
@@ -14,24 +14,24 @@ const SYMBOLS: Record<string, string> = {
 
 export function CheatSheet({ keys }: { keys: readonly ShortcutLine[] }) {
   const isMac = navigator.platform.startsWith("Mac")
-  const groups = [...new Set(keys.map((one) => one.group))]
-  const shown = (part: string) => (part === "Mod" ? (isMac ? "⌘" : "Ctrl") : (SYMBOLS[part] ?? part))
+  const groups = [...new Set(keys.map((shortcut) => shortcut.group))]
+  const keyLabel = (part: string) => (part === "Mod" ? (isMac ? "⌘" : "Ctrl") : (SYMBOLS[part] ?? part))
   return (
-    <Dialog label="All keys" className="ff-keys is-centered">
+    <Dialog label="Keyboard shortcuts" className="ff-keys is-centered">
       {groups.map((group) => (
         <section key={group}>
           <h2>{group}</h2>
           <dl>
             {keys
-              .filter((one) => one.group === group)
-              .map((one) => (
-                <div key={one.keys}>
+              .filter((shortcut) => shortcut.group === group)
+              .map((shortcut) => (
+                <div key={shortcut.keys}>
                   <dt>
-                    {(one.keys === "+" ? ["+"] : one.keys.split("+")).map((part) => (
-                      <kbd key={part}>{shown(part)}</kbd>
+                    {(shortcut.keys === "+" ? ["+"] : shortcut.keys.split("+")).map((part) => (
+                      <kbd key={part}>{keyLabel(part)}</kbd>
                     ))}
                   </dt>
-                  <dd>{one.label}</dd>
+                  <dd>{shortcut.label}</dd>
                 </div>
               ))}
           </dl>

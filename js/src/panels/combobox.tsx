@@ -1,10 +1,10 @@
-/** A field to search with and a list to choose from, worked by keys alone: the palette's and the finder's common part. */
+/** Search field with a list of options, usable by keyboard. Shared by the palette, the finder and the connect panel. */
 
 import { type ReactNode, useEffect, useId, useRef, useState } from "react"
 
 export interface ComboboxOption {
   key: string
-  /** Under which heading it stands. */
+  /** Heading above the option; empty for none. */
   group: string
   content: ReactNode
 }
@@ -14,8 +14,8 @@ interface Props {
   placeholder: string
   find: (query: string) => ComboboxOption[]
   onChoose: (key: string) => void
-  /** Rows can be dragged away: fill in what they carry. */
-  onDrag?: (key: string, carried: DataTransfer) => void
+  /** Makes rows draggable: fills the transfer data of a dragged row. */
+  onDrag?: (key: string, data: DataTransfer) => void
   emptyText: string
 }
 
@@ -24,16 +24,16 @@ export function Combobox({ label, placeholder, find, onChoose, onDrag, emptyText
   const [query, setQuery] = useState("")
   const [active, setActive] = useState(0)
   const list = useRef<HTMLDivElement>(null)
-  const found = find(query)
-  const at = Math.min(active, found.length - 1)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the row that is active now
+  const options = find(query)
+  const activeIndex = Math.min(active, options.length - 1)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: scroll when the active row changes
   useEffect(() => {
     list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" })
-  }, [at])
-  const keys = (event: React.KeyboardEvent) => {
-    const chosen = found[at]
-    if (event.key === "ArrowDown") setActive(Math.min(found.length - 1, at + 1))
-    else if (event.key === "ArrowUp") setActive(Math.max(0, at - 1))
+  }, [activeIndex])
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    const chosen = options[activeIndex]
+    if (event.key === "ArrowDown") setActive(Math.min(options.length - 1, activeIndex + 1))
+    else if (event.key === "ArrowUp") setActive(Math.max(0, activeIndex - 1))
     else if (event.key === "Enter" && chosen) onChoose(chosen.key)
     else return
     event.preventDefault()
@@ -45,48 +45,48 @@ export function Combobox({ label, placeholder, find, onChoose, onDrag, emptyText
         role="combobox"
         aria-expanded="true"
         aria-controls={id}
-        aria-activedescendant={found[at] && `${id}-${at}`}
+        aria-activedescendant={options[activeIndex] && `${id}-${activeIndex}`}
         aria-label={label}
         placeholder={placeholder}
         value={query}
         spellCheck={false}
-        onKeyDown={keys}
+        onKeyDown={onKeyDown}
         onChange={(event) => {
           setQuery(event.currentTarget.value)
           setActive(0)
         }}
       />
       <div ref={list} id={id} role="listbox" aria-label={label} className="ff-list">
-        {found.map((choice, index) => (
+        {options.map((option, index) => (
           <OptionRow
-            key={choice.key}
+            key={option.key}
             id={`${id}-${index}`}
-            heading={choice.group !== found[index - 1]?.group ? choice.group : ""}
-            isActive={index === at}
-            onChoose={() => onChoose(choice.key)}
+            heading={option.group !== options[index - 1]?.group ? option.group : ""}
+            isActive={index === activeIndex}
+            onChoose={() => onChoose(option.key)}
             onHover={() => setActive(index)}
-            onDrag={onDrag && ((carried) => onDrag(choice.key, carried))}
+            onDrag={onDrag && ((data) => onDrag(option.key, data))}
           >
-            {choice.content}
+            {option.content}
           </OptionRow>
         ))}
       </div>
-      {found.length === 0 && <p className="ff-none">{emptyText}</p>}
+      {options.length === 0 && <p className="ff-none">{emptyText}</p>}
     </>
   )
 }
 
-interface LineProps {
+interface OptionRowProps {
   id: string
   heading: string
   isActive: boolean
   onChoose: () => void
   onHover: () => void
-  onDrag?: (carried: DataTransfer) => void
+  onDrag?: (data: DataTransfer) => void
   children: ReactNode
 }
 
-function OptionRow({ id, heading, isActive, onChoose, onHover, onDrag, children }: LineProps) {
+function OptionRow({ id, heading, isActive, onChoose, onHover, onDrag, children }: OptionRowProps) {
   return (
     <>
       {heading && (
@@ -94,7 +94,7 @@ function OptionRow({ id, heading, isActive, onChoose, onHover, onDrag, children 
           {heading}
         </span>
       )}
-      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the combobox holds the keys */}
+      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the combobox handles the keys */}
       <div
         id={id}
         role="option"

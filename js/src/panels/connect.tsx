@@ -1,4 +1,4 @@
-/** Draw an edge without a pointer: every connection this node could have, found by a few letters. */
+/** Connect a node by keyboard: a searchable list of its possible connections. */
 
 import { useBridge } from "../bridge/context"
 import type { FlowEdge } from "../state/document"
@@ -9,7 +9,7 @@ import { fuzzyScore } from "../state/search"
 import { Combobox } from "./combobox"
 import { Dialog } from "./dialog"
 
-const MOST = 80
+const MAX_OPTIONS = 80
 
 export function ConnectPanel({ nodeId }: { nodeId: string }) {
   const { store, editing, derived } = useBridge()
@@ -25,20 +25,20 @@ export function ConnectPanel({ nodeId }: { nodeId: string }) {
     [...edges]
       .map(([key, edge]) => {
         const isOut = edge.source === nodeId
-        const there = isOut ? edge.target : edge.source
-        const text = `${titleOf(there)} ${humanize(isOut ? edge.targetHandle : edge.sourceHandle)} ${there}`
-        return { key, edge, isOut, there, rank: fuzzyScore(query, text) }
+        const otherId = isOut ? edge.target : edge.source
+        const text = `${titleOf(otherId)} ${humanize(isOut ? edge.targetHandle : edge.sourceHandle)} ${otherId}`
+        return { key, edge, isOut, otherId, rank: fuzzyScore(query, text) }
       })
-      .filter((one) => one.rank > 0)
+      .filter((candidate) => candidate.rank > 0)
       .sort((a, b) => Number(b.isOut) - Number(a.isOut) || b.rank - a.rank)
-      .slice(0, MOST)
-      .map(({ key, edge, isOut, there }) => ({
+      .slice(0, MAX_OPTIONS)
+      .map(({ key, edge, isOut, otherId }) => ({
         key,
         group: isOut ? "To" : "From",
         content: (
           <span className={`ff-offer ff-type-${typeOf(edge)}`}>
             <i className="ff-dot" aria-hidden="true" />
-            <b>{titleOf(there)}</b>
+            <b>{titleOf(otherId)}</b>
             <span className="ff-muted">{humanize(isOut ? edge.targetHandle : edge.sourceHandle)}</span>
             <small>
               {humanize(edge.sourceHandle)} → {humanize(edge.targetHandle)}
@@ -56,7 +56,7 @@ export function ConnectPanel({ nodeId }: { nodeId: string }) {
       <Combobox
         label="Connections"
         placeholder={`Connect ${titleOf(nodeId)} to…`}
-        emptyText="Nothing here fits."
+        emptyText="No matching connections"
         find={find}
         onChoose={choose}
       />

@@ -1,4 +1,4 @@
-/** A panel over the canvas: Escape and a click outside close it, and the focus goes back where it was. */
+/** Panel over the canvas. Escape or a click outside closes it and restores the focus. */
 
 import { useLayoutEffect, useRef } from "react"
 import { useBridge } from "../bridge/context"
@@ -16,16 +16,18 @@ export function Dialog({ label, className = "", style, children, onKeyDown }: Pr
   const element = useRef<HTMLDivElement>(null)
   const close = () => store.setState({ panel: null })
   useLayoutEffect(() => {
-    const before = document.activeElement
-    const first = element.current?.querySelector<HTMLElement>("input, [role=menuitem]:not(:disabled), button")
-    ;(first ?? element.current)?.focus({ preventScroll: true })
+    const previousFocus = document.activeElement
+    const firstField = element.current?.querySelector<HTMLElement>("input, [role=menuitem]:not(:disabled), button")
+    ;(firstField ?? element.current)?.focus({ preventScroll: true })
     return () => {
-      const back =
-        before instanceof HTMLElement && before.isConnected && root.current?.contains(before) ? before : root.current
-      back?.focus({ preventScroll: true })
+      const target =
+        previousFocus instanceof HTMLElement && previousFocus.isConnected && root.current?.contains(previousFocus)
+          ? previousFocus
+          : root.current
+      target?.focus({ preventScroll: true })
     }
   }, [root])
-  const keys = (event: React.KeyboardEvent) => {
+  const handleKeyDown = (event: React.KeyboardEvent) => {
     event.stopPropagation()
     if (event.key === "Escape") close()
     else onKeyDown?.(event)
@@ -40,7 +42,7 @@ export function Dialog({ label, className = "", style, children, onKeyDown }: Pr
         tabIndex={-1}
         className={`ff-pop ${className}`}
         style={style}
-        onKeyDown={keys}
+        onKeyDown={handleKeyDown}
       >
         {children}
       </div>

@@ -1,4 +1,4 @@
-/** A frame of the tape that falls onto the canvas: its file, where it has one, else how it was made. */
+/** Drop of a tape frame on the canvas: adds its file or, without a file, restores the nodes that generated it. */
 
 import type { Bridge } from "../bridge/context"
 import type { Point } from "../state/store"
@@ -6,9 +6,9 @@ import { placeFrame } from "../state/tape"
 import type { TapeFrame } from "../wire/run"
 import { FRAME_MIME_TYPE } from "./tape-strip"
 
-/** False where something else was dropped. */
-export function dropFrame({ session, editing }: Bridge, dropped: DataTransfer, at: Point): boolean {
-  const text = dropped.getData(FRAME_MIME_TYPE)
+/** Returns false if the drop is not a tape frame. */
+export function dropFrame({ session, editing }: Bridge, data: DataTransfer, at: Point): boolean {
+  const text = data.getData(FRAME_MIME_TYPE)
   if (!text) return false
   const frame = JSON.parse(text) as TapeFrame
   const position = { x: Math.round(at.x), y: Math.round(at.y) }

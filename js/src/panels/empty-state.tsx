@@ -1,4 +1,4 @@
-/** The empty canvas: how to begin, and flows that run without a key. */
+/** Empty state of the canvas: first steps, and templates that run without an API key. */
 
 import { useBridge, useCanvas } from "../bridge/context"
 import { fromWire, nodeTo } from "../state/document"
@@ -10,22 +10,23 @@ import type { Edit, WireGraph } from "../wire/flow"
 export function EmptyState({ viewCenter }: { viewCenter: () => Point }) {
   const { store, session } = useBridge()
   const templates = useCanvas((state) => state.templates)
-  const open = ({ graph, title, cell }: Template) => {
+  const openTemplate = ({ graph, title, cell }: Template) => {
     if (!session.edit(editsOf(graph as unknown as WireGraph, title)) || !cell) return
-    const says = "It runs as it is. Put this into a cell to make the function your own: placed nodes follow it."
-    store.setState({ panel: { kind: "source", title: "The function behind the node", text: says, source: cell } })
+    const text =
+      "The node runs as is. To change the function, paste this into a cell and edit it: existing nodes update."
+    store.setState({ panel: { kind: "source", title: "Function of this node", text, source: cell } })
   }
   return (
-    <section className="ff-start" aria-label="How to begin">
+    <section className="ff-start" aria-label="Getting started">
       <h2>An empty canvas</h2>
       <p>
-        Double click, or press <kbd>Tab</kbd>, to add a node. Drag from a port to connect, paste what you copied in
-        another notebook, or press <kbd>?</kbd> for all keys.
+        Double-click or press <kbd>Tab</kbd> to add a node. Drag from a port to connect nodes, paste nodes from another
+        notebook, or press <kbd>?</kbd> for keyboard shortcuts.
       </p>
-      <p>Or begin with one of these, which run without an API key:</p>
+      <p>Or start from a template. All of them run without an API key:</p>
       <div className="ff-templates">
         {templates.map((template) => (
-          <button key={template.id} type="button" onClick={() => open(template)}>
+          <button key={template.id} type="button" onClick={() => openTemplate(template)}>
             <Picture template={template} />
             <b>{template.title}</b>
             <span>{template.summary}</span>
@@ -37,13 +38,13 @@ export function EmptyState({ viewCenter }: { viewCenter: () => Point }) {
         className="ff-button"
         onClick={() => store.setState({ panel: { kind: "palette", at: viewCenter(), loose: null } })}
       >
-        + Add a node
+        + Add node
       </button>
     </section>
   )
 }
 
-/** The template's own graph, drawn small. */
+/** Thumbnail of the template's graph. */
 function Picture({ template }: { template: Template }) {
   const catalog = useCanvas((state) => state.catalog)
   const { width, height, blocks, curves } = flowThumbnail(template.graph as unknown as WireGraph, catalog)
@@ -71,7 +72,7 @@ function Picture({ template }: { template: Template }) {
   )
 }
 
-/** A template as one step of edits, so that undo takes it away again. */
+/** Edits that insert a template as one undo step. */
 function editsOf(graph: WireGraph, name: string): Edit[] {
   const { nodes, looks, edges } = fromWire({ id: "", name, variables: {}, graph })
   return [

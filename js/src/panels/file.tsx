@@ -1,4 +1,4 @@
-/** The flow and its file: when it was saved, what to do where somebody else wrote it, and how large it is seen. */
+/** File of the flow: save state, file menu and conflicts. Also toggles full height and full screen. */
 
 import { type Bridge, useBridge, useCanvas } from "../bridge/context"
 import type { FileFacts } from "../wire/messages"
@@ -23,14 +23,14 @@ export function FileButton() {
         .join("\n")}
       onClick={() => store.setState({ panel: { kind: "file" } })}
     >
-      {isPending ? "saving…" : said(file)} <span aria-hidden="true">▾</span>
+      {isPending ? "saving…" : saveStatus(file)} <span aria-hidden="true">▾</span>
     </button>
   )
 }
 
-function said({ saved_at_us: savedAtUs, path, is_conflicting: isConflicting, error }: FileFacts): string {
+function saveStatus({ saved_at_us: savedAtUs, path, is_conflicting: isConflicting, error }: FileFacts): string {
   if (isConflicting) return "changed on disk"
-  if (error) return "cannot be saved"
+  if (error) return "save failed"
   if (savedAtUs === null) return path === null ? "no file yet" : "not saved yet"
   const time = new Date(savedAtUs / 1000)
   return `saved ${time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}`
@@ -38,7 +38,7 @@ function said({ saved_at_us: savedAtUs, path, is_conflicting: isConflicting, err
 
 const fileOf = (bridge: Bridge) => bridge.store.getState().file
 
-/** Write the file now. */
+/** Save the flow to its file. */
 export const saveFlow = ({ session }: Bridge, how: "save" | "reload" | "keep_mine" | "copy" = "save") =>
   void session.requestOrNotify({ type: "save", how })
 
@@ -47,20 +47,20 @@ export function FileMenu() {
   const hasFile = fileOf(bridge).path !== null
   const holder = holderOf(bridge)
   return (
-    <Dialog label="The flow and its view" className="ff-menu ff-file-menu">
+    <Dialog label="Flow and view" className="ff-menu ff-file-menu">
       <MenuRows
         rows={[
-          { label: hasFile ? "Save now" : "Save beside the notebook", keys: "Ctrl S", run: () => saveFlow(bridge) },
-          { label: "Save a copy beside it", isDisabled: !hasFile, run: () => saveFlow(bridge, "copy") },
-          { label: "This flow as Python", keys: "P", run: () => void showPython(bridge) },
+          { label: hasFile ? "Save" : "Save next to the notebook", keys: "Ctrl S", run: () => saveFlow(bridge) },
+          { label: "Save a copy", isDisabled: !hasFile, run: () => saveFlow(bridge, "copy") },
+          { label: "Show as Python", keys: "P", run: () => void showPython(bridge) },
           null,
           {
-            label: holder?.dataset.tall === undefined ? "Full height" : "Usual height",
+            label: holder?.dataset.tall === undefined ? "Full height" : "Default height",
             keys: "H",
             run: () => toggleFullHeight(bridge),
           },
           {
-            label: isFull(bridge) ? "Leave full screen" : "Full screen",
+            label: isFull(bridge) ? "Exit full screen" : "Full screen",
             keys: "⇧F",
             run: () => toggleFullScreen(bridge),
           },
@@ -70,7 +70,7 @@ export function FileMenu() {
   )
 }
 
-/** Somebody else wrote the file: nothing is saved until a person has chosen. */
+/** Another process changed the file: saving is paused until the user chooses a version. */
 export function FileConflict() {
   const bridge = useBridge()
   const file = useCanvas((state) => state.file)
@@ -79,7 +79,7 @@ export function FileConflict() {
   return (
     <div className="ff-notice is-warn ff-conflict" role="alert">
       <span>
-        <b>{name}</b> was changed on disk. Nothing is saved until you choose.
+        <b>{name}</b> was changed on disk. Saving is paused until you choose a version.
       </span>
       <button type="button" className="ff-button is-plain" onClick={() => saveFlow(bridge, "reload")}>
         Reload
@@ -96,7 +96,7 @@ export function FileConflict() {
 
 const holderOf = ({ root }: Bridge): HTMLElement | null => root.current?.closest<HTMLElement>(".ff-holder") ?? null
 
-/** As high as the window, or as it was. */
+/** Toggle between the height of the window and the default height. */
 export function toggleFullHeight(bridge: Bridge): void {
   const holder = holderOf(bridge)
   if (!holder) return
@@ -111,7 +111,7 @@ const isFull = (bridge: Bridge): boolean => {
   return holder !== null && (document.fullscreenElement === holder || holder.dataset.full !== undefined)
 }
 
-/** The whole screen; where the browser refuses that, the whole window. */
+/** Toggle full screen; if the browser refuses it, fill the window instead. */
 export function toggleFullScreen(bridge: Bridge): void {
   const holder = holderOf(bridge)
   if (!holder) return

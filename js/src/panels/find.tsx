@@ -1,11 +1,11 @@
-/** Find a node in the flow by its title, its id, its type or its words. */
+/** Find a node in the flow by title, id, type or text. */
 
 import { useBridge, useCanvas } from "../bridge/context"
 import { searchNodes } from "../state/search"
 import { Combobox } from "./combobox"
 import { Dialog } from "./dialog"
 
-const MOST = 60
+const MAX_OPTIONS = 60
 
 export function FindPanel() {
   const { store, editing, derived } = useBridge()
@@ -13,7 +13,7 @@ export function FindPanel() {
   const card = (id: string) => derived.card(store.getState(), id)
   const find = (query: string) =>
     searchNodes(document, query, (id) => card(id)?.title ?? id)
-      .slice(0, MOST)
+      .slice(0, MAX_OPTIONS)
       .map((id) => ({
         key: id,
         group: "",
@@ -31,11 +31,11 @@ export function FindPanel() {
     store.setState({ panel: null, focusTarget: id })
   }
   return (
-    <Dialog label="Find a node" className="ff-palette is-centered">
+    <Dialog label="Find node" className="ff-palette is-centered">
       <Combobox
         label="Nodes"
         placeholder="Find in this flow"
-        emptyText="Nothing of that name."
+        emptyText="No matching nodes"
         find={find}
         onChoose={choose}
       />

@@ -1,4 +1,4 @@
-/** All settings of the selected node, and what is known of it. */
+/** Inspector: all settings of the selected node, its state and its cost. */
 
 import { useBridge, useCanvas, useCard } from "../bridge/context"
 import { FieldRow } from "../nodes/fields/field"
@@ -33,12 +33,12 @@ function Sheet({ id }: { id: string }) {
           ✕
         </button>
       </header>
-      <p className="ff-muted">{facts.type?.summary ?? "The notebook has not defined this node type."}</p>
+      <p className="ff-muted">{facts.type?.summary ?? "Unknown node type: run the cell that defines it."}</p>
       <div className="ff-sheet">
         {allFields.map((field) =>
           connected.has(field.name) ? (
             <p key={field.name} className="ff-fed">
-              <span>{field.label}</span> comes through its port
+              <span>{field.label}</span> connected
             </p>
           ) : (
             <FieldRow
@@ -74,7 +74,7 @@ function Sheet({ id }: { id: string }) {
             <dd>{plan.state}</dd>
             {plan.state !== "fresh" && (
               <>
-                <dt>would cost</dt>
+                <dt>run cost</dt>
                 <dd className="ff-mono">{formatUsdRange(plan.low_micro_usd ?? 0, plan.high_micro_usd ?? 0)}</dd>
               </>
             )}

@@ -1,10 +1,10 @@
-/** The rows of a menu: arrow keys walk, a row says its key and what it would cost. */
+/** Rows of a menu with shortcut and price; the arrow keys move the focus. */
 
 import { useBridge } from "../bridge/context"
 
 export type MenuRow = {
   label: string
-  /** At its right, in figures. */
+  /** Right-aligned text, for example a price. */
   detail?: string
   keys?: string
   isDisabled?: boolean
@@ -13,19 +13,19 @@ export type MenuRow = {
 
 export function MenuRows({ rows }: { rows: readonly MenuRow[] }) {
   const { store } = useBridge()
-  const walk = (event: React.KeyboardEvent) => {
+  const moveFocus = (event: React.KeyboardEvent) => {
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0
     if (step === 0) return
     event.preventDefault()
-    const all = [...event.currentTarget.querySelectorAll<HTMLElement>("[role=menuitem]:not(:disabled)")]
-    const here = all.indexOf(document.activeElement as HTMLElement)
-    all[(here + step + all.length) % all.length]?.focus()
+    const items = [...event.currentTarget.querySelectorAll<HTMLElement>("[role=menuitem]:not(:disabled)")]
+    const current = items.indexOf(document.activeElement as HTMLElement)
+    items[(current + step + items.length) % items.length]?.focus()
   }
   return (
-    <div role="menu" tabIndex={-1} onKeyDown={walk}>
+    <div role="menu" tabIndex={-1} onKeyDown={moveFocus}>
       {rows.map((row, index) =>
         row === null ? (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a line is its place
+          // biome-ignore lint/suspicious/noArrayIndexKey: separators have no other key
           <hr key={index} />
         ) : (
           <button

@@ -1,4 +1,4 @@
-/** Sentences to the person: what was refused and why, and that the kernel is away. */
+/** Notices: refused actions, file conflicts and a disconnected kernel. */
 
 import { useBridge, useCanvas } from "../bridge/context"
 import { FileConflict } from "./file"
@@ -12,9 +12,7 @@ export function Notices() {
     <div className="ff-notices" aria-live="polite">
       {isDisconnected && (
         <p className="ff-notice is-warn">
-          {isReady
-            ? "The kernel is away. Run this cell to reconnect; what you see is kept."
-            : "Waiting for the kernel…"}
+          {isReady ? "Kernel disconnected. Run this cell to reconnect; your work is kept." : "Waiting for the kernel…"}
         </p>
       )}
       <FileConflict />

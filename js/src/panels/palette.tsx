@@ -1,4 +1,4 @@
-/** The palette: all node types, found by a few letters; for a loose edge only those that fit. */
+/** Palette: searchable list of node types; for a loose edge, only the compatible types. */
 
 import { useReactFlow } from "@xyflow/react"
 import { type Bridge, useBridge, useCanvas } from "../bridge/context"
@@ -8,12 +8,12 @@ import type { LooseEnd, Point } from "../state/store"
 import { Combobox } from "./combobox"
 import { Dialog } from "./dialog"
 
-/** What a dragged row is known by; its value is the node type's name. */
-const TYPE_TYPE = "application/x-fusionflow-node-type"
+/** MIME type of a dragged row; the data is the name of the node type. */
+const NODE_TYPE_MIME_TYPE = "application/x-fusionflow-node-type"
 const WIDTH = 340
 const HEIGHT = 420
-/** What the bar and the tape cover. */
-const COVERED = { top: 72, bottom: 120 }
+/** Heights that the toolbar and the tape cover. */
+const COVERED_HEIGHT = { top: 72, bottom: 120 }
 
 export function NodePalette({ at, loose }: { at: Point; loose: LooseEnd | null }) {
   const { store, editing, root } = useBridge()
@@ -50,42 +50,44 @@ export function NodePalette({ at, loose }: { at: Point; loose: LooseEnd | null }
     const id = editing.place(type, loose ? start : editing.freePlace(start), loose)
     if (id) reveal(id)
   }
-  /** Bring a new node into sight where it stands under a bar or beyond the edge. */
+  /** Scroll a new node into view if it is covered or off-screen. */
   const reveal = (id: string) => {
     const [rect] = editing.rects([id])
     if (!rect) return
     const [zoom, corner] = [flow.getZoom(), flow.flowToScreenPosition(rect)]
     const isSeen =
       corner.x >= frame.left &&
-      corner.y >= frame.top + COVERED.top &&
+      corner.y >= frame.top + COVERED_HEIGHT.top &&
       corner.x + rect.width * zoom <= frame.right &&
-      corner.y + rect.height * zoom <= frame.bottom - COVERED.bottom
+      corner.y + rect.height * zoom <= frame.bottom - COVERED_HEIGHT.bottom
     if (!isSeen) void flow.setCenter(rect.x + rect.width / 2, rect.y + rect.height / 2, { zoom, duration: 160 })
   }
   return (
-    <Dialog label="Add a node" className="ff-palette" style={{ left, top, width: WIDTH, maxHeight: HEIGHT }}>
+    <Dialog label="Add node" className="ff-palette" style={{ left, top, width: WIDTH, maxHeight: HEIGHT }}>
       <Combobox
         label="Node types"
-        placeholder={loose ? `What ${loose.side === "source" ? "takes" : "gives"} ${loose.type}?` : "Add a node"}
+        placeholder={
+          loose ? `Find a node that ${loose.side === "source" ? "takes" : "outputs"} ${loose.type}` : "Add node"
+        }
         emptyText={
           loose
-            ? `Nothing of that name ${loose.side === "source" ? "takes" : "gives"} ${loose.type}.`
-            : "No node of that name."
+            ? `No matching node ${loose.side === "source" ? "takes" : "outputs"} ${loose.type}`
+            : "No matching nodes"
         }
         find={find}
         onChoose={choose}
-        onDrag={(name, carried) => {
-          carried.setData(TYPE_TYPE, name)
-          carried.effectAllowed = "copy"
+        onDrag={(name, data) => {
+          data.setData(NODE_TYPE_MIME_TYPE, name)
+          data.effectAllowed = "copy"
         }}
       />
     </Dialog>
   )
 }
 
-/** A row of the palette that falls onto the canvas. False where something else was dropped. */
-export function dropNodeType({ editing, store }: Bridge, dropped: DataTransfer, at: Point): boolean {
-  const type = store.getState().catalog.get(dropped.getData(TYPE_TYPE))
+/** Place a palette row dropped on the canvas. Returns false if the drop is not a palette row. */
+export function dropNodeType({ editing, store }: Bridge, data: DataTransfer, at: Point): boolean {
+  const type = store.getState().catalog.get(data.getData(NODE_TYPE_MIME_TYPE))
   if (!type) return false
   store.setState({ panel: null })
   editing.place(type, at)

@@ -1,4 +1,4 @@
-/** What stands around the canvas; one panel at a time is open over it. */
+/** Panels around and over the canvas. Only one dialog is open at a time. */
 
 import { useCanvas } from "../bridge/context"
 import type { Point } from "../state/store"
@@ -41,7 +41,7 @@ export function Panels({ viewCenter, keys }: { viewCenter: () => Point; keys: re
   )
 }
 
-/** A key as the cheat sheet lists it. */
+/** One line of the cheat sheet. */
 export interface ShortcutLine {
   keys: string
   label: string

@@ -1,4 +1,4 @@
-/** The run itself: its button with its price, everything that can be run, and the yes to a large one. */
+/** Run button with price, run menu, and the confirmation of large runs. */
 
 import { useBridge, useCanvas } from "../bridge/context"
 import { estimatePrice, formatUsdRange } from "../state/format"
@@ -16,8 +16,8 @@ export function RunControls() {
   const price = estimatePrice(document, plan, null)
   const stale = price.nodes.length
   const isUnfinished = [...document.nodes.keys()].some((id) => plan.nodes[id]?.state === "invalid")
-  const fresh = plan.rev < 0 ? "planning…" : isUnfinished ? "unfinished" : "all fresh"
-  const standing = stale > 0 ? `${stale} to run` : fresh
+  const idleStatus = plan.rev < 0 ? "planning…" : isUnfinished ? "incomplete" : "all fresh"
+  const status = stale > 0 ? `${stale} to run` : idleStatus
   return (
     <div className="ff-group">
       {isLive ? (
@@ -30,7 +30,7 @@ export function RunControls() {
           ■ Cancel
         </button>
       ) : (
-        <span className="ff-button is-quiet">{standing}</span>
+        <span className="ff-button is-quiet">{status}</span>
       )}
       <span className="ff-split">
         <button
@@ -44,10 +44,10 @@ export function RunControls() {
         <button
           type="button"
           className="ff-button is-more"
-          aria-label="What to run"
+          aria-label="Run options"
           aria-haspopup="menu"
           aria-expanded={isOpen}
-          title="What to run (Shift+Space)"
+          title="Run options (Shift+Space)"
           onClick={() => store.setState({ panel: { kind: "run" } })}
         >
           ▾
@@ -61,38 +61,44 @@ export function RunMenu() {
   const { editing, store } = useBridge()
   const state = store.getState()
   const isLive = useCanvas(({ runs }) => runs.live.size > 0 || runs.requested.size > 0)
-  const offered = runChoices(state, editing).map((one) => ({
-    label: one.label,
-    detail: one.disabledReason ?? (one.price ? formatUsdRange(one.price.low, one.price.high) : ""),
-    keys: one.keys,
-    isDisabled: one.disabledReason !== null,
-    run: one.run,
+  const choices = runChoices(state, editing).map((choice) => ({
+    label: choice.label,
+    detail: choice.disabledReason ?? (choice.price ? formatUsdRange(choice.price.low, choice.price.high) : ""),
+    keys: choice.keys,
+    isDisabled: choice.disabledReason !== null,
+    run: choice.run,
   }))
   const ids = editing.selectedNodes()
   const cancels = [
-    { label: "Cancel the selected", detail: "", keys: ".", isDisabled: ids.length === 0, run: () => each(ids, false) },
     {
-      label: "Cancel them and all below",
+      label: "Cancel selected nodes",
+      detail: "",
+      keys: ".",
+      isDisabled: ids.length === 0,
+      run: () => cancelNodes(ids, false),
+    },
+    {
+      label: "Cancel selected nodes and downstream",
       detail: "",
       keys: "",
       isDisabled: ids.length === 0,
-      run: () => each(ids, true),
+      run: () => cancelNodes(ids, true),
     },
     { label: "Cancel everything", detail: "", keys: "Ctrl .", isDisabled: false, run: () => editing.cancel() },
   ]
-  const each = (nodes: string[], branch: boolean) => nodes.forEach((id) => void editing.cancel(id, branch))
+  const cancelNodes = (nodes: string[], branch: boolean) => nodes.forEach((id) => void editing.cancel(id, branch))
   return (
-    <Dialog label="What to run" className="ff-menu ff-run-menu">
-      <MenuRows rows={isLive ? [...offered, null, ...cancels] : offered} />
+    <Dialog label="Run options" className="ff-menu ff-run-menu">
+      <MenuRows rows={isLive ? [...choices, null, ...cancels] : choices} />
     </Dialog>
   )
 }
 
 export function ConfirmRun({ panel }: { panel: Extract<Panel, { kind: "confirm" }> }) {
   const { store, session } = useBridge()
-  const bill = estimateCost(store.getState(), panel.nodes)
+  const cost = estimateCost(store.getState(), panel.nodes)
   const close = () => store.setState({ panel: null })
-  const names = bill.unpriced.map((id) => store.getState().models.get(id)?.title ?? id)
+  const names = cost.unpriced.map((id) => store.getState().models.get(id)?.title ?? id)
   return (
     <Dialog label="Run anyway?" className="ff-confirm is-centered">
       <h2>Run anyway?</h2>
@@ -100,22 +106,22 @@ export function ConfirmRun({ panel }: { panel: Extract<Panel, { kind: "confirm" 
       {panel.why.hint && <p className="ff-muted">{panel.why.hint}</p>}
       <dl className="ff-facts">
         <dt>price</dt>
-        <dd className="ff-mono">{bill.high > 0 ? formatUsdRange(bill.low, bill.high) : "not known"}</dd>
+        <dd className="ff-mono">{cost.high > 0 ? formatUsdRange(cost.low, cost.high) : "unknown"}</dd>
         <dt>paid calls</dt>
-        <dd className="ff-mono">{bill.calls ?? "not known yet: a batch grows while it runs"}</dd>
+        <dd className="ff-mono">{cost.calls ?? "unknown: the batch size depends on the run"}</dd>
         {names.length > 0 && (
           <>
-            <dt>no price known</dt>
+            <dt>price unknown</dt>
             <dd>
-              {names.join(", ")}: the service bills what it bills. A cap for each call is set in Python, by{" "}
-              <code>ff.budget(unpriced=…)</code>.
+              {names.join(", ")}: only the service knows the cost. To set a limit for each call, use{" "}
+              <code>ff.budget(unpriced=…)</code> in Python.
             </dd>
           </>
         )}
       </dl>
       <div className="ff-buttons">
         <button type="button" className="ff-button is-plain" onClick={close}>
-          Do not run
+          Cancel
         </button>
         <button
           type="button"
@@ -125,7 +131,7 @@ export function ConfirmRun({ panel }: { panel: Extract<Panel, { kind: "confirm" 
             session.run(panel.targets, panel.nodes, true)
           }}
         >
-          Run anyway {bill.high > 0 && <span className="ff-mono">{formatUsdRange(bill.low, bill.high)}</span>}
+          Run anyway {cost.high > 0 && <span className="ff-mono">{formatUsdRange(cost.low, cost.high)}</span>}
         </button>
       </div>
     </Dialog>

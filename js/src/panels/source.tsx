@@ -1,4 +1,4 @@
-/** Python or SQL to take into the notebook: shown, and copied by one key. */
+/** Panel that shows Python or SQL source to copy into the notebook. */
 
 import { useState } from "react"
 import type { Bridge } from "../bridge/context"
@@ -17,7 +17,7 @@ export function SourcePanel({ panel }: { panel: Extract<Panel, { kind: "source" 
     <Dialog label={panel.title} className="ff-source is-centered">
       <h2>{panel.title}</h2>
       <p className="ff-muted">{panel.text}</p>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a long one is scrolled by keys */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable with the keyboard */}
       <pre tabIndex={0} className="nowheel">
         {panel.source}
       </pre>
@@ -33,18 +33,18 @@ export function SourcePanel({ panel }: { panel: Extract<Panel, { kind: "source" 
   )
 }
 
-/** The flow as Python that rebuilds it. */
+/** Show Python code that rebuilds the flow. */
 export async function showPython({ session, store }: Bridge): Promise<void> {
   const reply = await session.requestOrNotify({ type: "ask", what: "python" })
   if (typeof reply?.python !== "string") return
-  const text = "Paste this into a cell: it builds this flow again, without the canvas."
-  store.setState({ panel: { kind: "source", title: "This flow as Python", text, source: reply.python } })
+  const text = "Paste this into a cell to rebuild this flow without the canvas."
+  store.setState({ panel: { kind: "source", title: "Flow as Python", text, source: reply.python } })
 }
 
-/** A cell that asks the tape about this flow. */
+/** Show a SQL cell that queries the tape for this flow. */
 export async function showSql({ session, store }: Bridge): Promise<void> {
   const reply = await session.requestOrNotify({ type: "ask_in_sql" })
   if (typeof reply?.source !== "string") return
-  const text = "Paste this into a cell and run it: everything that was ever made is on the tape."
-  store.setState({ panel: { kind: "source", title: "Ask the tape in SQL", text, source: reply.source } })
+  const text = "Paste this into a cell and run it. The tape holds every generation of all flows."
+  store.setState({ panel: { kind: "source", title: "Query the tape in SQL", text, source: reply.source } })
 }

@@ -1,4 +1,4 @@
-/** The frames that the strip shows: of this flow as the kernel sends them, or of all; older ones when asked for. */
+/** Frames of the tape strip: of this flow or of all flows. Loads older frames on request. */
 
 import { useCallback, useEffect, useRef, useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
@@ -9,7 +9,7 @@ export type TapeScope = "flow" | "all"
 
 interface Loaded {
   of: TapeScope
-  /** Of all: the newest; of this flow the kernel sends them by itself. */
+  /** Newest frames of all flows; null for this flow, whose frames the kernel pushes. */
   newest: Tape | null
   older: readonly TapeFrame[]
   isAtEnd: boolean
@@ -17,40 +17,42 @@ interface Loaded {
 
 export function useTapeFrames() {
   const { session } = useBridge()
-  const own = useCanvas((state) => state.tape)
+  const flowTape = useCanvas((state) => state.tape)
   const [loaded, setLoaded] = useState<Loaded>({ of: "flow", newest: null, older: [], isAtEnd: false })
-  const isAsking = useRef(false)
+  const isRequesting = useRef(false)
   const { of, newest, older, isAtEnd } = loaded
-  const tape = (of === "all" && newest) || own
+  const tape = (of === "all" && newest) || flowTape
   const frames = mergeFrames(tape.frames, older)
 
-  const show = useCallback((wanted: TapeScope) => {
-    setLoaded({ of: wanted, newest: null, older: [], isAtEnd: false })
+  const show = useCallback((scope: TapeScope) => {
+    setLoaded({ of: scope, newest: null, older: [], isAtEnd: false })
   }, [])
 
-  // Something was made here: it is the newest of all, too.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new tape of this flow is the occasion
+  // A new generation of this flow is also the newest of all flows.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: reload when the tape of this flow changes
   useEffect(() => {
     if (of !== "all") return
-    let isGone = false
+    let isDisposed = false
     void session.requestOrNotify({ type: "ask", what: "tape", of }).then((reply) => {
       const tape = reply?.tape as Tape | undefined
-      if (tape && !isGone) setLoaded((before) => (before.of === "all" ? { ...before, newest: tape } : before))
+      if (tape && !isDisposed) setLoaded((before) => (before.of === "all" ? { ...before, newest: tape } : before))
     })
     return () => {
-      isGone = true
+      isDisposed = true
     }
-  }, [session, of, own])
+  }, [session, of, flowTape])
 
   const last = frames[frames.length - 1]?.generation_id
   const loadOlder = useCallback(async () => {
-    if (isAsking.current || isAtEnd || last === undefined) return
-    isAsking.current = true
+    if (isRequesting.current || isAtEnd || last === undefined) return
+    isRequesting.current = true
     const reply = await session.requestOrNotify({ type: "ask", what: "tape", of, before: last })
-    isAsking.current = false
-    const found = (reply?.tape as Tape | undefined)?.frames ?? []
+    isRequesting.current = false
+    const olderFrames = (reply?.tape as Tape | undefined)?.frames ?? []
     setLoaded((before) =>
-      before.of === of ? { ...before, older: mergeFrames(before.older, found), isAtEnd: found.length === 0 } : before,
+      before.of === of
+        ? { ...before, older: mergeFrames(before.older, olderFrames), isAtEnd: olderFrames.length === 0 }
+        : before,
     )
   }, [session, of, last, isAtEnd])
 

@@ -1,6 +1,6 @@
 /**
- * The tape along the bottom: what was made lately, here or anywhere. Drag a frame onto the canvas to use it; double
- * click restores how it was made.
+ * Tape strip along the bottom: recent generations of this flow or of all flows. Drag a frame onto the canvas to use its
+ * file; double-click restores the nodes that generated it.
  */
 
 import { memo, useCallback, useEffect, useRef } from "react"
@@ -16,14 +16,14 @@ import type { TapeFrame } from "../wire/run"
 import { showSql } from "./source"
 import { type TapeScope, useTapeFrames } from "./tape-frames"
 
-/** What a dragged frame is known by; its value is the frame. */
+/** MIME type of a dragged frame; the data is the frame as JSON. */
 export const FRAME_MIME_TYPE = "application/x-fusionflow-frame"
 const SCOPES: [TapeScope, string][] = [
   ["flow", "This flow"],
   ["all", "All"],
 ]
-/** So near to the end, older frames are asked for. */
-const NEAR_END = 200
+/** Distance to the end, in pixels, at which older frames are loaded. */
+const LOAD_MORE_PX = 200
 
 export function TapeStrip({ viewCenter }: { viewCenter: () => Point }) {
   const bridge = useBridge()
@@ -33,17 +33,17 @@ export function TapeStrip({ viewCenter }: { viewCenter: () => Point }) {
   const isReady = useCanvas((state) => state.isReady)
   const toggle = () => store.setState({ isTapeOpen: !isOpen })
   const strip = useRef<HTMLDivElement>(null)
-  const lookFurther = useCallback(() => {
+  const loadMoreNearEnd = useCallback(() => {
     if (!strip.current) return
     const { scrollLeft, clientWidth, scrollWidth } = strip.current
-    if (scrollLeft + clientWidth > scrollWidth - NEAR_END) void loadOlder()
+    if (scrollLeft + clientWidth > scrollWidth - LOAD_MORE_PX) void loadOlder()
   }, [loadOlder])
-  // biome-ignore lint/correctness/useExhaustiveDependencies: where few frames leave room, there is nothing to scroll
-  useEffect(lookFurther, [lookFurther, frames.length, isOpen])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: load more if the frames do not fill the strip
+  useEffect(loadMoreNearEnd, [loadMoreNearEnd, frames.length, isOpen])
   if (!isReady) return null
   if (!isOpen) {
     return (
-      <button type="button" className="ff-tape-tab" aria-expanded="false" onClick={toggle} title="Show the tape (T)">
+      <button type="button" className="ff-tape-tab" aria-expanded="false" onClick={toggle} title="Show tape (T)">
         Tape <span className="ff-muted">{tape.generations.toLocaleString("en")} takes</span>
       </button>
     )
@@ -55,24 +55,18 @@ export function TapeStrip({ viewCenter }: { viewCenter: () => Point }) {
   }
   const use = (frame: TapeFrame) => {
     const at = viewCenter()
-    if (!placeFrame(editing, frame, editing.freePlace(at))) session.notify("This frame holds no file to place.")
+    if (!placeFrame(editing, frame, editing.freePlace(at))) session.notify("This frame has no file to place.")
   }
   return (
     <section className="ff-tape" aria-label="Tape">
       <div className="ff-tape-side">
-        <button
-          type="button"
-          className="ff-tape-label"
-          aria-expanded="true"
-          onClick={toggle}
-          title="Fold the tape away (T)"
-        >
+        <button type="button" className="ff-tape-label" aria-expanded="true" onClick={toggle} title="Hide tape (T)">
           <b>Tape</b>
           <span>{tape.generations.toLocaleString("en")} takes</span>
-          <span>{formatUsd(tape.cost_micro_usd)} in all</span>
+          <span>{formatUsd(tape.cost_micro_usd)} total</span>
         </button>
         <fieldset className="ff-scopes">
-          <legend className="ff-unseen">Of</legend>
+          <legend className="ff-unseen">Show</legend>
           {SCOPES.map(([scope, label]) => (
             <button key={scope} type="button" aria-pressed={of === scope} onClick={() => show(scope)}>
               {label}
@@ -80,22 +74,28 @@ export function TapeStrip({ viewCenter }: { viewCenter: () => Point }) {
           ))}
         </fieldset>
       </div>
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: it hears the keys of the frames within */}
-      <div ref={strip} className="ff-frames nowheel" onWheel={scrollSideways} onScroll={lookFurther} onKeyDown={walk}>
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: handles the arrow keys of the frames inside */}
+      <div
+        ref={strip}
+        className="ff-frames nowheel"
+        onWheel={scrollSideways}
+        onScroll={loadMoreNearEnd}
+        onKeyDown={moveFocus}
+      >
         {frames.map((frame) => (
           <Frame key={frame.generation_id} frame={frame} onRestore={restore} onUse={use} />
         ))}
         {frames.length === 0 && (
-          <p className="ff-none">Nothing was made yet. What you run is kept here, with its recipe and its price.</p>
+          <p className="ff-none">No generations yet. Results of your runs appear here, with recipe and price.</p>
         )}
       </div>
       <button
         type="button"
         className="ff-button"
         onClick={() => void showSql(bridge)}
-        title="A cell that asks the tape about this flow"
+        title="SQL cell that queries the tape for this flow"
       >
-        Ask in SQL
+        Query in SQL
       </button>
     </section>
   )
@@ -105,8 +105,8 @@ const scrollSideways = (event: React.WheelEvent<HTMLElement>) => {
   if (Math.abs(event.deltaY) > Math.abs(event.deltaX)) event.currentTarget.scrollLeft += event.deltaY
 }
 
-/** Arrow keys walk from frame to frame. */
-const walk = (event: React.KeyboardEvent<HTMLElement>) => {
+/** Arrow keys move the focus between frames. */
+const moveFocus = (event: React.KeyboardEvent<HTMLElement>) => {
   const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0
   const frames = [...event.currentTarget.querySelectorAll<HTMLElement>(".ff-frame")]
   const next = frames[frames.indexOf(document.activeElement as HTMLElement) + step]
@@ -128,17 +128,17 @@ const Frame = memo(function Frame({ frame, onRestore, onUse }: FrameProps) {
   const cost = frame.is_cached
     ? "cached"
     : `${length}${frame.cost_is_exact === false ? "~" : ""}${formatUsd(frame.cost_micro_usd)}`
-  const still = useBytes(cell, "preview", cell !== null && offeredUrl(cell, "preview") !== undefined)
+  const preview = useBytes(cell, "preview", cell !== null && offeredUrl(cell, "preview") !== undefined)
   const { viewer } = useBridge()
   const ref: ResultRef = { kind: "tape", frame }
-  const mark = useCanvas((state) => state.marked.findIndex((one) => isSameRef(one, ref)))
+  const mark = useCanvas((state) => state.marked.findIndex((marked) => isSameRef(marked, ref)))
   return (
     <span className={`ff-frame-slot${mark >= 0 ? " is-marked" : ""}`}>
       <button
         type="button"
         className="ff-frame"
         draggable
-        title={`${frame.title}: drag it onto the canvas (Shift+Enter), double click to restore how it was made (Enter), look at it (Space), mark it to compare (C)`}
+        title={`${frame.title}: drag to the canvas to place (Shift+Enter), double-click to restore (Enter), view (Space), mark for comparison (C)`}
         aria-label={`${frame.title}, ${cost}`}
         onDragStart={(event) => {
           event.dataTransfer.setData(FRAME_MIME_TYPE, JSON.stringify(frame))
@@ -158,8 +158,8 @@ const Frame = memo(function Frame({ frame, onRestore, onUse }: FrameProps) {
           event.stopPropagation()
         }}
       >
-        {still.url !== undefined ? (
-          <img src={still.url} alt="" draggable={false} loading="lazy" decoding="async" onError={still.onError} />
+        {preview.url !== undefined ? (
+          <img src={preview.url} alt="" draggable={false} loading="lazy" decoding="async" onError={preview.onError} />
         ) : (
           <span className="ff-gist">{cell?.value !== undefined ? String(cell.value) : frame.state}</span>
         )}
@@ -170,8 +170,8 @@ const Frame = memo(function Frame({ frame, onRestore, onUse }: FrameProps) {
         <button
           type="button"
           className="ff-peek"
-          aria-label={`Look at ${frame.title}`}
-          title="Look at it (Space)"
+          aria-label={`View ${frame.title}`}
+          title="View (Space)"
           onClick={() => viewer.open(ref)}
         >
           <svg viewBox="0 0 16 16" aria-hidden="true">

@@ -1,4 +1,4 @@
-/** The bar on top: name and when it was saved, editing, budgets, what a run would cost, the run itself. */
+/** Toolbar: flow name and save state, editing, budgets and run controls. */
 
 import { useState } from "react"
 import { useBridge, useCanvas } from "../bridge/context"
@@ -45,7 +45,7 @@ export function Toolbar({ viewCenter }: { viewCenter: () => Point }) {
         <button
           type="button"
           className="ff-button"
-          title="Lay out all, or what is selected (Shift+T)"
+          title="Tidy selected nodes, or all (Shift+T)"
           onClick={() => void editing.tidy()}
         >
           Tidy
@@ -54,7 +54,7 @@ export function Toolbar({ viewCenter }: { viewCenter: () => Point }) {
           type="button"
           className="ff-button"
           aria-label="Full screen"
-          title="Full screen (Shift+F); H: full height"
+          title="Full screen (Shift+F), full height (H)"
           onClick={() => toggleFullScreen(bridge)}
         >
           <svg viewBox="0 0 16 16" aria-hidden="true">
@@ -69,8 +69,8 @@ export function Toolbar({ viewCenter }: { viewCenter: () => Point }) {
         <button
           type="button"
           className="ff-button"
-          aria-label="All keys"
-          title="All keys (?)"
+          aria-label="Keyboard shortcuts"
+          title="Keyboard shortcuts (?)"
           onClick={() => store.setState({ panel: { kind: "keys" } })}
         >
           ?
@@ -87,7 +87,7 @@ function Name() {
   const { session } = useBridge()
   const name = useCanvas((state) => state.shared.document.name)
   const [draft, setDraft] = useState<string | null>(null)
-  const take = () => {
+  const commit = () => {
     if (draft !== null && draft.trim() !== "" && draft !== name)
       session.edit([{ kind: "set_flow", field: "name", value: draft.trim() }])
     setDraft(null)
@@ -96,11 +96,11 @@ function Name() {
     <div className="ff-group is-name">
       <input
         className="ff-name"
-        aria-label="Name of the flow"
+        aria-label="Flow name"
         value={draft ?? name}
         size={Math.max(6, (draft ?? name).length)}
         onChange={(event) => setDraft(event.currentTarget.value)}
-        onBlur={take}
+        onBlur={commit}
         onKeyDown={(event) => {
           if (event.key === "Enter") event.currentTarget.blur()
           if (event.key === "Escape") setDraft(null)
@@ -111,29 +111,29 @@ function Name() {
   )
 }
 
-/** The cap that matters most; all of them for who points at it. */
+/** The tightest budget; the tooltip lists all of them. */
 function Budgets() {
   const budgets = useCanvas((state) => state.budgets)
   const high = useCanvas((state) => estimatePrice(state.shared.document, state.plan, null).high)
-  const all = budgetStatuses(budgets, high)
-  const [one] = all
-  if (!one) return null
+  const statuses = budgetStatuses(budgets, high)
+  const [budget] = statuses
+  if (!budget) return null
   return (
-    <div className="ff-group is-padded ff-budgets" title={budgetTooltip(all, high)}>
+    <div className="ff-group is-padded ff-budgets" title={budgetTooltip(statuses, high)}>
       <span className="ff-budget">
-        <span className="ff-muted">{one.label}</span>
+        <span className="ff-muted">{budget.label}</span>
         <meter
-          className={`ff-meter ${one.tone}`}
-          aria-label={`Spent ${one.label}`}
+          className={`ff-meter ${budget.tone}`}
+          aria-label={`Spent ${budget.label}`}
           min={0}
-          max={one.cap_micro_usd}
-          value={Math.min(one.spent_micro_usd, one.cap_micro_usd)}
-          style={{ "--filled": `${one.share * 100}%` } as React.CSSProperties}
+          max={budget.cap_micro_usd}
+          value={Math.min(budget.spent_micro_usd, budget.cap_micro_usd)}
+          style={{ "--filled": `${budget.share * 100}%` } as React.CSSProperties}
         />
         <span className="ff-mono">
-          {formatUsd(one.spent_micro_usd)} / {formatUsd(one.cap_micro_usd)}
+          {formatUsd(budget.spent_micro_usd)} / {formatUsd(budget.cap_micro_usd)}
         </span>
-        {one.isPassed && <span className="ff-mono ff-passed">needs {formatUsd(high)}</span>}
+        {budget.isPassed && <span className="ff-mono ff-passed">needs {formatUsd(high)}</span>}
       </span>
     </div>
   )
