@@ -2,12 +2,13 @@ import { describe, expect, it } from "vitest"
 import { BytesNotFoundError, type MediaAddress, MediaBytes } from "../src/bridge/bytes"
 import { resolveUrl, serverBaseUrl, xsrfToken } from "../src/bridge/server"
 import { Session } from "../src/state/session"
-import type { Channel, FromKernel, Snapshot, ToKernel } from "../src/wire/messages"
+import { type Channel, type FromKernel, type Snapshot, type ToKernel, WIRE_VERSION } from "../src/wire/messages"
 
 const BASE = "https://hub.example/user/ada/"
 const page = { config: null, bodyBase: null, href: "https://hub.example/user/ada/lab/tree/x.ipynb" }
 const SNAPSHOT: Snapshot = {
   type: "snapshot",
+  wire: WIRE_VERSION,
   rev: 0,
   seq: 0,
   flow: { id: "f", name: "f", variables: {}, graph: { nodes: [], edges: [], layout: {} } },

@@ -9,6 +9,7 @@ import {
   type RunEventsBroadcast,
   type Snapshot,
   type ToKernel,
+  WIRE_VERSION,
 } from "../wire/messages"
 import type { ErrorFacts } from "../wire/run"
 import { EditError } from "./json-values"
@@ -33,10 +34,20 @@ export interface KernelReply {
   buffers: DataView[]
 }
 
+const errorText = ({ message, hint }: ErrorFacts): string => [message, hint].filter(Boolean).join(" ")
+
+/** What to do if the kernel's protocol version differs from the view's; null if they are equal. */
+export function wireMismatch(kernel: number | undefined): string | null {
+  if (kernel === WIRE_VERSION) return null
+  return (kernel ?? 0) > WIRE_VERSION
+    ? "This page is older than the kernel. Save your work, then reload the page."
+    : "The kernel is older than this page. Restart the kernel, then run this cell again."
+}
+
 /** Error reply of the kernel to a request, or a timeout. */
 export class KernelError extends Error {
   constructor(readonly facts: ErrorFacts) {
-    super([facts.message, facts.hint].filter(Boolean).join(" "))
+    super(errorText(facts))
   }
 }
 
@@ -54,6 +65,8 @@ export class Session {
   readonly #sent = new Set<string>()
   readonly #requests = new Map<string, (response: KernelReply) => void>()
   #noticeTimer: ReturnType<typeof setTimeout> | undefined
+  /** The kernel speaks another version of the protocol. Its broadcasts are ignored. */
+  #isIncompatible = false
 
   constructor(
     private readonly channel: Channel,
@@ -201,8 +214,8 @@ export class Session {
     }
   }
 
-  #notifyError({ code, message, hint }: ErrorFacts): void {
-    if (code !== "closed") this.notify([message, hint].filter(Boolean).join(" "), "bad")
+  #notifyError(facts: ErrorFacts): void {
+    if (facts.code !== "closed") this.notify(errorText(facts), "bad")
   }
 
   /** Shows a notice for a few seconds. */
@@ -214,6 +227,7 @@ export class Session {
 
   #handleMessage(message: FromKernel, buffers: DataView[]): void {
     if (this.store.getState().isDisconnected) this.store.setState({ isDisconnected: false })
+    if (this.#isIncompatible && message.type !== "snapshot" && message.type !== "reply") return
     switch (message.type) {
       case "snapshot":
         this.#loadSnapshot(message)
@@ -249,7 +263,7 @@ export class Session {
         break
       case "facts": {
         const { catalog, models, tape, budgets, file, notice, news } = message
-        if (notice) this.notify([notice.message, notice.hint].filter(Boolean).join(" "), "bad")
+        if (notice) this.notify(errorText(notice), "bad")
         if (news) this.notify(news)
         this.store.setState({
           ...(catalog && { catalog: new Map(catalog.map((type) => [type.name, type])) }),
@@ -264,19 +278,28 @@ export class Session {
         const settle = this.#requests.get(message.id)
         if (settle) settle({ reply: message, buffers })
         // The snapshot request failed. It is retried after a delay; show the error meanwhile.
-        if (message.error && message.id === this.#pendingSnapshot?.id) this.#notifyError(message.error)
+        if (message.error && message.id === this.#pendingSnapshot?.id) {
+          if (message.error.code === "wire_version") this.#notifyMismatch(errorText(message.error))
+          else this.#notifyError(message.error)
+        }
         if (!this.#sent.delete(message.id) || !message.error) break
         this.store.setState(({ shared, runs }) => ({
           shared: dropRefusedEdits(shared, message.id),
           runs: clearRequested(runs, message.id),
         }))
-        this.notify([message.error.message, message.error.hint].filter(Boolean).join(" "), "bad")
+        this.notify(errorText(message.error), "bad")
       }
     }
   }
 
   #loadSnapshot(snapshot: Snapshot): void {
     if (snapshot.id !== undefined && snapshot.id !== this.#pendingSnapshot?.id) return // for another view, or outdated
+    const mismatch = wireMismatch(snapshot.wire)
+    if (mismatch) {
+      this.#notifyMismatch(mismatch)
+      return
+    }
+    this.#isIncompatible = false
     const sentSince = this.#pendingSnapshot?.sentSince ?? new Set<string>()
     if (this.#pendingSnapshot) clearTimeout(this.#pendingSnapshot.timer)
     this.#pendingSnapshot = null
@@ -309,6 +332,14 @@ export class Session {
       this.#requestSnapshot()
     }, TIMEOUT_MS)
     this.#pendingSnapshot = { id, sentSince, timer }
-    this.#transmit({ type: "ask", id, what: "snapshot" })
+    this.#transmit({ type: "ask", id, what: "snapshot", wire: WIRE_VERSION })
+  }
+
+  /** Shows a mismatch of versions until a compatible kernel connects. Stops retrying, because retries cannot help. */
+  #notifyMismatch(text: string): void {
+    if (this.#pendingSnapshot) clearTimeout(this.#pendingSnapshot.timer)
+    clearTimeout(this.#noticeTimer)
+    this.#isIncompatible = true
+    this.store.setState({ isDisconnected: false, notice: { text, tone: "bad" } })
   }
 }

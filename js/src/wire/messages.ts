@@ -15,11 +15,16 @@
 
 import type { Model, NodeType, Template } from "./catalog"
 import type { Edit, JsonObject, WireFlow } from "./flow"
-import type { Budget, Coordinate, ErrorFacts, JobResult, Plan, RunEvent, Tape } from "./run"
+import type { Budget, Coordinate, ErrorFacts, GenerationFacts, JobResult, Plan, RunEvent, Tape } from "./run"
+
+/** Version of the protocol, equal to `WIRE_VERSION` in canvas/wire.py. Increase both with each incompatible change. */
+export const WIRE_VERSION = 1
 
 /** The full state that a view needs to start or restart. */
 export interface Snapshot {
   type: "snapshot"
+  /** The kernel's `WIRE_VERSION`. */
+  wire: number
   /** Id of the `ask` message. The snapshot includes all edits that the view sent before it, except refused ones. */
   id?: string
   rev: number
@@ -110,6 +115,28 @@ export interface Facts {
   news?: string
 }
 
+/** Fields of a successful reply, by type of the request (of an `ask`: by `what`). */
+export interface ReplyFields {
+  undo: Record<string, never>
+  redo: Record<string, never>
+  cancel: Record<string, never>
+  run: { run_id: string }
+  tape: { tape: Tape }
+  generation: { generation: GenerationFacts }
+  layering: Record<string, never>
+  python: { python: string }
+  sign: { urls: Record<string, { url: string; preview_url?: string }> }
+  media: { media_type: string }
+  place_upload: { url: string; headers: Record<string, string> | null; media_type: string }
+  confirm_upload: { asset: JsonObject }
+  upload: { asset: JsonObject }
+  download: { name: string; media_type: string; url?: string; preview_url?: string }
+  save: { file: FileFacts }
+  restore: { node_id: string }
+  ask_in_sql: { source: string }
+}
+
+/** A reply, with the `ReplyFields` of its request unless it has an `error`. */
 export interface Reply {
   type: "reply"
   id: string
@@ -137,7 +164,8 @@ export type ToKernel =
   | { type: "run"; id: string; targets: string[]; is_confirmed?: boolean }
   /** Cancels all jobs, those of a node, or (`branch`) those of a node and all nodes downstream. */
   | { type: "cancel"; id: string; node_id?: string; branch?: boolean }
-  | { type: "ask"; id: string; what: "snapshot" }
+  /** `wire`: the view's `WIRE_VERSION`. If it differs from the kernel's, the reply is the error `wire_version`. */
+  | { type: "ask"; id: string; what: "snapshot"; wire: number }
   /** The tape of this flow or of all flows: `{tape}`. `before`: frames older than this generation. */
   | { type: "ask"; id: string; what: "tape"; of: "flow" | "all"; before?: string }
   /** The recorded inputs and settings of a generation: `{generation}`. */
