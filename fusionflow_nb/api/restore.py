@@ -67,8 +67,8 @@ def edits_for(document: FlowDocument, part: Part, position: tuple[float, float] 
     ids: dict[str, str] = {}
     for node in part.document.nodes.values():
         new = node.id if node.id not in document.nodes else edits.new_node_id(document, node.type)
-        document.index.numbers(document.nodes)
-        document.index.note(new)
+        document.index.id_counter(document.nodes)
+        document.index.record_id(new)
         ids[node.id] = new
     theirs, ours = part.document.variables, document.variables
     changed = {name for name, value in theirs.items() if name in ours and ours[name] != value}

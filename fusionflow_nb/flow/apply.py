@@ -25,7 +25,6 @@ from fusionflow_nb.flow.edit_types import (
     SetParam,
     SetVariable,
 )
-from fusionflow_nb.flow.index import edge_key
 from fusionflow_nb.flow.json_values import to_json_value
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def _add_node(document: FlowDocument, edit: AddNode) -> Edit:
     node.__pydantic_extra__ = to_json_value(edit.node.model_extra or {}, node_id=node_id)
     look = None if edit.layout is None else _look(edit.layout.model_dump(), node_id)
     _insert(document.nodes, node_id, node, edit.index)
-    document.index.note(node_id)
+    document.index.record_id(node_id)
     if look is not None:
         _insert(document.layout.nodes, node_id, look, edit.layout_index)
     return RemoveNode(node_id=node_id)
@@ -59,7 +58,7 @@ def _remove_node(document: FlowDocument, edit: RemoveNode) -> Edit:
     node_id = edit.node_id
     node = _node(document, node_id)
     # Numbers are counted before the node goes, so that its own is not given again.
-    document.index.numbers(document.nodes)
+    document.index.id_counter(document.nodes)
     back: list[Edit] = [
         AddNode(
             node=node,
@@ -73,7 +72,7 @@ def _remove_node(document: FlowDocument, edit: RemoveNode) -> Edit:
     back += [AddEdge(edge=edge, index=at) for at, edge in ends]
     if ends:
         document.edges[:] = [edge for edge in document.edges if node_id not in (edge.source, edge.target)]
-        document.index.forget_edges()
+        document.index.reset_edge_keys()
     del document.nodes[node_id]
     document.layout.nodes.pop(node_id, None)
     return EditGroup(edits=back) if ends else back[0]
@@ -86,7 +85,7 @@ def _rename_node(document: FlowDocument, edit: RenameNode) -> Edit:
         raise errors.EditError(f"There is a node {new!r} already.", hint="Choose another name.")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", new):
         raise errors.EditError(f"{new!r} is no name for a node.", hint="Use letters, digits and _, a letter first.")
-    document.index.numbers(document.nodes)
+    document.index.id_counter(document.nodes)
     renamed = {(new if name == old else name): node for name, node in document.nodes.items()}
     renamed[new].id = new
     _replace(document.nodes, renamed)
@@ -95,8 +94,8 @@ def _rename_node(document: FlowDocument, edit: RenameNode) -> Edit:
     for edge in document.edges:
         edge.source = new if edge.source == old else edge.source
         edge.target = new if edge.target == old else edge.target
-    document.index.note(new)
-    document.index.forget_edges()
+    document.index.record_id(new)
+    document.index.reset_edge_keys()
     return RenameNode(old=new, new=old)
 
 
@@ -164,23 +163,23 @@ def _add_edge(document: FlowDocument, edit: AddEdge) -> Edit:
     edge = edit.edge
     _node(document, edge.source)
     _node(document, edge.target)
-    known = document.index.edges(document.edges)
-    if edge_key(edge) in known:
+    known = document.index.edge_keys(document.edges)
+    if edge.key in known:
         raise errors.EditError(f"The edge {edge.id} is there already.", node_id=edge.target)
     # Validated anew: a copy, and sure to be JSON.
     placed = Edge.model_validate(to_json_value(edge.model_dump(by_alias=True), node_id=edge.target))
     document.edges.insert(len(document.edges) if edit.index is None else edit.index, placed)
-    known.add(edge_key(placed))
+    known.add(placed.key)
     return RemoveEdge(edge=edge)
 
 
 def _remove_edge(document: FlowDocument, edit: RemoveEdge) -> Edit:
-    key, target = edge_key(edit.edge), edit.edge.target
+    key, target = edit.edge.key, edit.edge.target
     _node(document, edit.edge.source)
     _node(document, target)
     for at, edge in enumerate(document.edges):
-        if edge.target == target and edge_key(edge) == key:
-            document.index.edges(document.edges).discard(key)
+        if edge.target == target and edge.key == key:
+            document.index.edge_keys(document.edges).discard(key)
             del document.edges[at]
             return AddEdge(edge=edge, index=at)
     raise errors.EditError(f"There is no edge {edit.edge.id}.", hint="It may have been removed meanwhile.")

@@ -20,7 +20,6 @@ from fusionflow_nb.flow.edit_types import (
     SetParam,
     SetVariable,
 )
-from fusionflow_nb.flow.index import edge_key
 from fusionflow_nb.media.values import canonical_json
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def _is_same(one: Any, other: Any) -> bool:  # noqa: ANN401 - JSON
 
 def _edge_text(edge: Edge) -> str:
     """Two edges with one text are one: same ends, same unknown fields."""
-    return canonical_json([edge_key(edge), edge.model_extra or {}])
+    return canonical_json([edge.key, edge.model_extra or {}])
 
 
 def _in_order(now: Sequence[str], places: Mapping[str, int]) -> set[str]:

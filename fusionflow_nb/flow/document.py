@@ -7,14 +7,20 @@ Edges point from an output port to an input port. Their order matters where seve
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from fusionflow_nb.flow.index import Index
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FILE_VERSION = 1
+
+EdgeKey: TypeAlias = tuple[str, str, str, str]
+
+_NUMBERED_ID = re.compile(r"(.+)_([0-9]{1,15})", re.ASCII | re.DOTALL)
 
 
 class Node(BaseModel):
@@ -60,6 +66,11 @@ class Edge(BaseModel):
         """The name of the edge on the canvas and in sentences."""
         return f"{self.source}.{self.source_port}->{self.target}.{self.target_port}"
 
+    @property
+    def key(self) -> EdgeKey:
+        """The two ends, which identify the edge within a document."""
+        return self.source, self.source_port, self.target, self.target_port
+
 
 class NodeLayout(BaseModel):
     """How a node looks on the canvas, in canvas pixels."""
@@ -85,6 +96,69 @@ class Layout(BaseModel):
     viewport: dict[str, float] = Field(default_factory=dict)
 
 
+class NodeIdCounter:
+    """The highest number used in a node id, per node type."""
+
+    def __init__(self, ids: Iterable[str] = ()) -> None:
+        self._highest: dict[str, int] = {}
+        for node_id in ids:
+            self.record(node_id)
+
+    def record(self, node_id: str) -> None:
+        """Count an id as used."""
+        match = _NUMBERED_ID.fullmatch(node_id)
+        if match is not None:
+            stem, number = match[1], int(match[2])
+            self._highest[stem] = max(number, self._highest.get(stem, 0))
+
+    def next_id(self, node_type: str) -> str:
+        """Return `<type>_<n>`, where n is the highest recorded number plus one.
+
+        >>> NodeIdCounter(["text_2", "cut_9"]).next_id("text")
+        'text_3'
+        """
+        stem = re.sub(r"\W", "_", node_type, flags=re.ASCII)
+        stem = stem if stem and not stem[0].isdigit() else f"_{stem}"
+        return f"{stem}_{self._highest.get(stem, 0) + 1}"
+
+
+class EditIndex:
+    """The id counter and the edge keys of one document, built on first use and updated by edits.
+
+    It is derived data: never saved, and ignored when two documents are compared.
+    """
+
+    def __init__(self) -> None:
+        self._id_counter: NodeIdCounter | None = None
+        self._edge_keys: set[EdgeKey] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EditIndex)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def id_counter(self, ids: Iterable[str]) -> NodeIdCounter:
+        """The counter of a document with these node ids; ids removed since the first call stay counted."""
+        if self._id_counter is None:
+            self._id_counter = NodeIdCounter(ids)
+        return self._id_counter
+
+    def record_id(self, node_id: str) -> None:
+        """Count the id of a node that was just added."""
+        if self._id_counter is not None:
+            self._id_counter.record(node_id)
+
+    def edge_keys(self, edges: list[Edge]) -> set[EdgeKey]:
+        """The keys of a document's edges; the caller adds and discards keys as it edits."""
+        if self._edge_keys is None or len(self._edge_keys) != len(edges):
+            self._edge_keys = {edge.key for edge in edges}
+        return self._edge_keys
+
+    def reset_edge_keys(self) -> None:
+        """Drop the edge keys after an edit that changed many edges; the next call builds them again."""
+        self._edge_keys = None
+
+
 class FlowDocument(BaseModel):
     """A flow as data. Change it through `flow.edits`, so that canvas, Python and undo share one way."""
 
@@ -97,9 +171,9 @@ class FlowDocument(BaseModel):
     variables: dict[str, Any] = Field(default_factory=dict)
     layout: Layout = Field(default_factory=Layout)
 
-    _index: Index = PrivateAttr(default_factory=Index)
+    _index: EditIndex = PrivateAttr(default_factory=EditIndex)
 
     @property
-    def index(self) -> Index:
-        """What edits keep beside the document so that they need not walk it."""
+    def index(self) -> EditIndex:
+        """Lookup tables that edits keep up to date, so that an edit does not scan the document."""
         return self._index

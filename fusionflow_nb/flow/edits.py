@@ -112,7 +112,7 @@ def new_node_id(document: FlowDocument, node_type: str) -> str:
     >>> new_node_id(FlowDocument(), "text")
     'text_1'
     """
-    numbers = document.index.numbers(document.nodes)
-    while (node_id := numbers.next(node_type)) in document.nodes:
-        numbers.count(node_id)
+    counter = document.index.id_counter(document.nodes)
+    while (node_id := counter.next_id(node_type)) in document.nodes:
+        counter.record(node_id)
     return node_id

@@ -12,7 +12,7 @@ import keyword
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fusionflow_nb.flow.index import Numbers
+from fusionflow_nb.flow.document import NodeIdCounter
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -89,19 +89,19 @@ class _Writer:
         if document.variables:
             header.append(f"variables={_literal(document.variables)}")
         lines = ["import fusionflow_nb as ff", "", _call("flow = ff.Flow", header)]
-        numbers = Numbers()
+        counter = NodeIdCounter()
         placed: set[str] = set()
         later: list[Edge] = []
         for node in _forward(document):
-            lines.append(self._placed(node, numbers, placed, later))
-            numbers.count(node.id)
+            lines.append(self._placed(node, counter, placed, later))
+            counter.record(node.id)
             placed.add(node.id)
         lines += [_connected(edge) for edge in later]
         if is_with_layout:
             lines += self._layout()
         return "\n".join(lines) + "\n"
 
-    def _placed(self, node: Node, numbers: Numbers, placed: set[str], later: list[Edge]) -> str:
+    def _placed(self, node: Node, counter: NodeIdCounter, placed: set[str], later: list[Edge]) -> str:
         """The call that places a node; edges that it cannot say are added to `later`."""
         form = self._forms.get(node.type)
         ports = self._ports.get(node.id, {})
@@ -126,7 +126,7 @@ class _Writer:
         if verbatim or not is_kept:
             arguments.append(f"params={_literal(verbatim)}")
         arguments += self._fields(node)
-        if node.id != numbers.next(node.type):
+        if node.id != counter.next_id(node.type):
             arguments.append(f'name="{node.id}"')
         return self._line(node, arguments)
 

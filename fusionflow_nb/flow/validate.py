@@ -9,7 +9,6 @@ from pydantic import BaseModel, ValidationError
 
 from fusionflow_nb import errors
 from fusionflow_nb.flow.document import Edge, FlowDocument, Layout, Node
-from fusionflow_nb.flow.index import edge_key
 from fusionflow_nb.flow.json_values import to_json_value
 
 _Form = TypeVar("_Form", bound=BaseModel)
@@ -67,7 +66,7 @@ def _check_edges(edges: list[Edge], nodes: dict[str, Node], where: str) -> None:
                 raise errors.FlowFileError(
                     f"{where}: the edge {edge.id} ends at {end!r}, which is not there.", hint="Remove the edge."
                 )
-    for key, count in Counter(map(edge_key, edges)).items():
+    for key, count in Counter(edge.key for edge in edges).items():
         if count > 1:
             raise errors.FlowFileError(
                 f"{where}: the edge {key[0]}.{key[1]}->{key[2]}.{key[3]} is there {count} times.",
