@@ -1,9 +1,9 @@
-/** What the dev kernel says of bytes: where to put and get them at the dev server, or the bytes themselves. */
+/** Replies of the dev kernel to byte requests: URLs on the dev server, or the bytes as buffers. */
 
 import type { JsonObject } from "../src/wire/flow"
 import type { ToKernel } from "../src/wire/messages"
 
-export interface Said {
+export interface FakeReply {
   fields: JsonObject
   buffers?: DataView[]
 }
@@ -11,8 +11,8 @@ export interface Said {
 export class FakeBytes {
   readonly #stored = new Map<string, { type: string; bytes: ArrayBuffer }>()
 
-  /** Null: the message is about something else. */
-  async answer(message: ToKernel, buffers: ArrayBuffer[]): Promise<Said | null> {
+  /** Returns null for messages that are not byte requests. */
+  async answer(message: ToKernel, buffers: ArrayBuffer[]): Promise<FakeReply | null> {
     switch (message.type) {
       case "place_upload": {
         const { sha256, media_type, size_bytes } = message
@@ -24,11 +24,11 @@ export class FakeBytes {
         return { fields: { asset } }
       }
       case "sign": {
-        const urls = message.sha256.map((one): [string, JsonObject] => [
-          one,
+        const urls = message.sha256.map((sha256): [string, JsonObject] => [
+          sha256,
           {
-            url: `fusionflow/assets/${one}?signature=dev`,
-            preview_url: `fusionflow/previews/${one}?signature=dev`,
+            url: `fusionflow/assets/${sha256}?signature=dev`,
+            preview_url: `fusionflow/previews/${sha256}?signature=dev`,
           },
         ])
         return { fields: { urls: Object.fromEntries(urls) } }
@@ -43,7 +43,7 @@ export class FakeBytes {
       }
       case "media": {
         const stored = this.#stored.get(message.sha256)
-        if (!stored) return { fields: { error: { code: "lost", message: "There is no such asset." } } }
+        if (!stored) return { fields: { error: { code: "lost", message: "Asset not found." } } }
         return { fields: { media_type: stored.type }, buffers: [new DataView(stored.bytes)] }
       }
       case "ask": {
@@ -57,13 +57,13 @@ export class FakeBytes {
   }
 }
 
-/** A rising tone as a WAV file, for a node that plays one. */
+/** Rising tone as a WAV file. */
 export function tone(seconds: number): Blob {
   const rate = 8000
   const count = seconds * rate
   const view = new DataView(new ArrayBuffer(44 + count * 2))
   const write = (at: number, text: string) =>
-    [...text].forEach((one, i) => void view.setUint8(at + i, one.charCodeAt(0)))
+    [...text].forEach((character, i) => void view.setUint8(at + i, character.charCodeAt(0)))
   write(0, "RIFF")
   view.setUint32(4, 36 + count * 2, true)
   write(8, "WAVEfmt ")

@@ -1,4 +1,4 @@
-/** A small planner for the dev page: enough of the kernel's to make nodes fresh, stale, pending and priced. */
+/** Small planner of the dev page: computes fresh, stale, pending and invalid states, and prices. */
 
 import type { Document, FlowEdge, FlowNode } from "../src/state/document"
 import type { Catalog } from "../src/state/ports"
@@ -10,28 +10,33 @@ export interface Axis {
   labels: string[]
 }
 
-export interface Made {
+export interface NodeResults {
   ingredients: JsonObject
   jobs: JobResult[]
 }
 
-export interface Planned {
+export interface FakePlan {
   plan: Plan
   order: string[]
   ingredients: Map<string, JsonObject>
-  /** Where each node's jobs stand. */
+  /** Coordinates of each node's jobs. */
   coordinates: Map<string, Coordinate[]>
 }
 
-/** Made-up prices of the dev page, in micro-dollars a job. */
+/** Fake prices, in micro-dollars per job. */
 export const PRICES: Record<string, number> = {
   "fal/flux-pro": 40_000,
   "runway/gen4_turbo": 420_000,
   "acme/retiring": 25_000,
 }
 
-export function planned(document: Document, catalog: Catalog, rev: number, made: ReadonlyMap<string, Made>): Planned {
-  const order = sorted(document)
+export function planFlow(
+  document: Document,
+  catalog: Catalog,
+  rev: number,
+  results: ReadonlyMap<string, NodeResults>,
+): FakePlan {
+  const order = topologicalOrder(document)
   const axes = new Map<string, Axis[]>()
   const ingredients = new Map<string, JsonObject>()
   const coordinates = new Map<string, Coordinate[]>()
@@ -45,11 +50,11 @@ export function planned(document: Document, catalog: Catalog, rev: number, made:
     const mapped = into.filter(
       (edge) => type?.inputs.find((port) => port.name === edge.targetHandle)?.collects === "no",
     )
-    const inherited = united(mapped.map((edge) => axes.get(edge.source) ?? []))
+    const inherited = mergeAxes(mapped.map((edge) => axes.get(edge.source) ?? []))
     const own = ownAxis(node)
     axes.set(id, own ? [...inherited, own] : inherited)
-    coordinates.set(id, crossed(inherited))
-    const params = resolved(node.params, document.variables)
+    coordinates.set(id, crossProduct(inherited))
+    const params = substituteVariables(node.params, document.variables)
     const inputs = Object.fromEntries(
       into.map((edge) => [edge.targetHandle, digest(ingredients.get(edge.source) ?? {})]),
     )
@@ -65,17 +70,17 @@ export function planned(document: Document, catalog: Catalog, rev: number, made:
     if (missing)
       nodes[id] = { state: "invalid", reasons: [{ text: `${missing.name} needs an input` }], axes: axes.get(id) }
     else if (type?.kind !== "structural") {
-      const old = made.get(id)
+      const old = results.get(id)
       const isFresh =
         node.locked !== null ||
         (old !== undefined && digest(old.ingredients) === digest(ingredients.get(id) as JsonObject))
       if (!isFresh) {
-        const above = into.filter((_, index) => sources[index]?.state !== "fresh")
-        const isPending = above.length > 0
+        const unfinished = into.filter((_, index) => sources[index]?.state !== "fresh")
+        const isPending = unfinished.length > 0
         const count = coordinates.get(id)?.length ?? 1
         const price = (PRICES[String(node.params.model)] ?? 0) * count
         const reasons = old ? differences(ingredients.get(id) as JsonObject, old.ingredients) : [{ text: "never ran" }]
-        if (isPending) reasons.push({ text: `waits for ${above.map((edge) => edge.source).join(", ")}` })
+        if (isPending) reasons.push({ text: `waits for ${unfinished.map((edge) => edge.source).join(", ")}` })
         nodes[id] = {
           state: isPending ? "pending" : "stale",
           reasons,
@@ -90,23 +95,23 @@ export function planned(document: Document, catalog: Catalog, rev: number, made:
   return { plan: { rev, nodes, unpriced: [] }, order, ingredients, coordinates }
 }
 
-/** Nodes in the order of their edges. */
-function sorted(document: Document): string[] {
-  const waiting = new Map([...document.nodes.keys()].map((id) => [id, 0]))
+/** Node ids in topological order. */
+function topologicalOrder(document: Document): string[] {
+  const inputCounts = new Map([...document.nodes.keys()].map((id) => [id, 0]))
   const below = new Map<string, string[]>()
   for (const { source, target } of document.edges) {
-    waiting.set(target, (waiting.get(target) ?? 0) + 1)
+    inputCounts.set(target, (inputCounts.get(target) ?? 0) + 1)
     below.set(source, [...(below.get(source) ?? []), target])
   }
-  const free = [...waiting].filter(([, count]) => count === 0).map(([id]) => id)
-  for (const id of free) {
+  const ready = [...inputCounts].filter(([, count]) => count === 0).map(([id]) => id)
+  for (const id of ready) {
     for (const target of below.get(id) ?? []) {
-      const left = (waiting.get(target) ?? 0) - 1
-      waiting.set(target, left)
-      if (left === 0) free.push(target)
+      const remaining = (inputCounts.get(target) ?? 0) - 1
+      inputCounts.set(target, remaining)
+      if (remaining === 0) ready.push(target)
     }
   }
-  return free
+  return ready
 }
 
 function ownAxis(node: FlowNode): Axis | null {
@@ -115,24 +120,24 @@ function ownAxis(node: FlowNode): Axis | null {
   return { name: node.type === "seeds" ? "seed" : "prompt", labels: values.map(String) }
 }
 
-function united(all: Axis[][]): Axis[] {
-  const found = new Map<string, Axis>()
-  for (const axis of all.flat()) found.set(axis.name, axis)
-  return [...found.values()]
+function mergeAxes(all: Axis[][]): Axis[] {
+  const byName = new Map<string, Axis>()
+  for (const axis of all.flat()) byName.set(axis.name, axis)
+  return [...byName.values()]
 }
 
-const crossed = (axes: Axis[]): Coordinate[] =>
+const crossProduct = (axes: Axis[]): Coordinate[] =>
   axes.reduce<Coordinate[]>(
     (places, axis) => places.flatMap((place) => axis.labels.map((label): Coordinate => [...place, [axis.name, label]])),
     [[]],
   )
 
-function resolved(params: Readonly<JsonObject>, variables: Readonly<JsonObject>): JsonObject {
-  const one = (value: Json): Json =>
+function substituteVariables(params: Readonly<JsonObject>, variables: Readonly<JsonObject>): JsonObject {
+  const substitute = (value: Json): Json =>
     typeof value === "string"
       ? value.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => String(variables[name] ?? ""))
       : value
-  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, one(value)]))
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, substitute(value)]))
 }
 
 export function digest(value: JsonObject): string {
@@ -144,7 +149,7 @@ export function digest(value: JsonObject): string {
 function differences(now: JsonObject, before: JsonObject): Reason[] {
   const [params, old] = [now.params as JsonObject, (before.params ?? {}) as JsonObject]
   const names = [...new Set([...Object.keys(params), ...Object.keys(old)])]
-  const found: Reason[] = names
+  const reasons: Reason[] = names
     .filter((name) => JSON.stringify(params[name]) !== JSON.stringify(old[name]))
     .map((name) => ({
       text: `${name}: ${old[name]} → ${params[name]}`,
@@ -152,6 +157,6 @@ function differences(now: JsonObject, before: JsonObject): Reason[] {
       old: old[name] ?? null,
       new: params[name] ?? null,
     }))
-  if (now.take !== before.take) found.push({ text: "another take", field: "take", old: before.take, new: now.take })
-  return found.length > 0 ? found : [{ text: "an input changed" }]
+  if (now.take !== before.take) reasons.push({ text: "another take", field: "take", old: before.take, new: now.take })
+  return reasons.length > 0 ? reasons : [{ text: "an input changed" }]
 }

@@ -1,21 +1,21 @@
-/** What the dev kernel knows of how results were made, and results as files. */
+/** Generation facts and downloads of the dev kernel. */
 
 import type { JsonObject } from "../src/wire/flow"
 import type { ToKernel } from "../src/wire/messages"
 import type { GenerationFacts, ResultCell } from "../src/wire/run"
-import type { Said } from "./fake-bytes"
+import type { FakeReply } from "./fake-bytes"
 import type { World } from "./fake-kernel"
 
-/** Null: the message is about something else. */
-export async function answerOf(world: World, message: ToKernel): Promise<Said | null> {
+/** Returns null for other messages. */
+export async function replyTo(world: World, message: ToKernel): Promise<FakeReply | null> {
   if (message.type === "ask" && message.what === "generation") {
     const facts = recipe(world, message.generation_id)
-    const error = { code: "gone", message: "The tape knows no such generation." }
+    const error = { code: "gone", message: "Generation not found." }
     return { fields: (facts ? { generation: facts } : { error }) as unknown as JsonObject }
   }
   if (message.type === "download") {
-    const cell = cells(world).find((one) => one.sha256 === message.sha256)
-    if (!cell?.url) return { fields: { error: { code: "lost", message: "There is no such asset." } } }
+    const cell = cells(world).find((candidate) => candidate.sha256 === message.sha256)
+    if (!cell?.url) return { fields: { error: { code: "lost", message: "Asset not found." } } }
     const bytes = await (await fetch(cell.url)).arrayBuffer()
     const name = `${message.node_id ?? "take"}-${message.sha256.slice(0, 6)}.webp`
     return { fields: { name, media_type: cell.media_type ?? "" }, buffers: [new DataView(bytes)] }
@@ -24,12 +24,12 @@ export async function answerOf(world: World, message: ToKernel): Promise<Said | 
 }
 
 const cells = (world: World): ResultCell[] => [
-  ...[...world.made.values()].flatMap((made) => made.jobs.flatMap((job) => job.cells)),
+  ...[...world.results.values()].flatMap((nodeResults) => nodeResults.jobs.flatMap((job) => job.cells)),
   ...world.tape.frames.flatMap((frame) => frame.cell ?? []),
 ]
 
 function recipe(world: World, id: string): GenerationFacts | null {
-  const frame = world.tape.frames.find((one) => one.generation_id === id)
+  const frame = world.tape.frames.find((candidate) => candidate.generation_id === id)
   const base = {
     generation_id: id,
     status: "succeeded",
@@ -55,12 +55,14 @@ function recipe(world: World, id: string): GenerationFacts | null {
       cells: [frame.cell],
     }
   }
-  for (const [nodeId, made] of world.made) {
-    const job = made.jobs.find((one) => one.generation_id === id)
+  for (const [nodeId, nodeResults] of world.results) {
+    const job = nodeResults.jobs.find((candidate) => candidate.generation_id === id)
     if (!job) continue
-    const node = world.flow.graph.nodes.find((one) => one.id === nodeId)
-    const source = world.flow.graph.edges.find((one) => one.target === nodeId && one.targetHandle === "image")
-    const [input] = source ? (world.made.get(source.source)?.jobs[0]?.cells ?? []) : []
+    const node = world.flow.graph.nodes.find((candidate) => candidate.id === nodeId)
+    const source = world.flow.graph.edges.find(
+      (candidate) => candidate.target === nodeId && candidate.targetHandle === "image",
+    )
+    const [input] = source ? (world.results.get(source.source)?.jobs[0]?.cells ?? []) : []
     const axis = job.coordinate.find(([name]) => name === "seed")?.[1]
     return {
       ...base,

@@ -1,4 +1,4 @@
-/** The dev page: `?scene=city&theme=dark`; everything can be seen and tested without Jupyter. */
+/** Dev page: `?scene=city&theme=dark`. Shows and tests the canvas without Jupyter. */
 
 import type { ReactFlowInstance } from "@xyflow/react"
 import { type Grade, gradeTable, NEUTRAL_GRADE } from "../src/gl/grade-table"
@@ -18,11 +18,11 @@ const world = worldOf(query.get("scene") ?? "city")
 if (query.get("bytes") === "kernel") world.bytes = "kernel"
 const kernel = new FakeKernel(world)
 const bridge = createBridgeOver(kernel)
-// The kernel here is JavaScript too: what it takes to make up its words is not the canvas's time.
+// Start measuring here, because the fake kernel also runs in this page.
 kernel.listen((message) => message.type === "snapshot" && performance.mark("begin"))
 const stop = mountCanvas(document.body, bridge, "100vh")
 
-/** For journeys and measurements. */
+/** API of the dev page for browser tests and measurements. */
 export interface Dev {
   kernel: FakeKernel
   bridge: typeof bridge
@@ -30,42 +30,42 @@ export interface Dev {
   draw: typeof mountCanvas
   flow: () => ReactFlowInstance | null
   reduce: (events: RunEvent[]) => void
-  /** The widget as anywidget has it: a module from a blob. */
+  /** Import the widget module from a blob URL, as anywidget does. */
   load: (url: string) => Promise<{ default: typeof widget }>
-  /** Drop pictures of the dev page's where a pointer would, with what a browser tells then. */
+  /** Simulate a drop or paste of pictures at a point. */
   drop: (names: string[], at: { x: number; y: number }, kind?: "drop" | "paste") => Promise<void>
-  /** Mark a result of a node to compare: the one at a place in its order. */
+  /** Mark the result at an index of a node for comparison. */
   mark: (nodeId: string, at: number) => void
-  /** The pixels of a picture drawn as it is, through the table of a grade: red, green, blue, row by row. */
+  /** Pixels of a picture after grading, as red, green, blue, row by row. */
   graded: (url: string, settings: Partial<Grade>) => Promise<number[]>
 }
 
 async function drop(names: string[], at: { x: number; y: number }, kind: "drop" | "paste" = "drop"): Promise<void> {
-  const held = new DataTransfer()
+  const data = new DataTransfer()
   for (const name of names) {
     const bytes = await (await fetch(`pictures/${name}.webp`)).blob()
-    held.items.add(new File([bytes], `${name}.webp`, { type: "image/webp" }))
+    data.items.add(new File([bytes], `${name}.webp`, { type: "image/webp" }))
   }
-  const about = { bubbles: true, cancelable: true, clientX: at.x, clientY: at.y, dataTransfer: held }
+  const init = { bubbles: true, cancelable: true, clientX: at.x, clientY: at.y, dataTransfer: data }
   const element = document.elementFromPoint(at.x, at.y)
   if (kind === "paste") {
-    document.dispatchEvent(new ClipboardEvent("paste", { bubbles: true, cancelable: true, clipboardData: held }))
+    document.dispatchEvent(new ClipboardEvent("paste", { bubbles: true, cancelable: true, clipboardData: data }))
     return
   }
-  element?.dispatchEvent(new DragEvent("dragover", about))
-  element?.dispatchEvent(new DragEvent("drop", about))
+  element?.dispatchEvent(new DragEvent("dragover", init))
+  element?.dispatchEvent(new DragEvent("drop", init))
 }
 
 async function graded(url: string, settings: Partial<Grade>): Promise<number[]> {
   const picture = await loadPicture(url)
-  const letGo = acquireGrader(() => undefined)
+  const release = acquireGrader(() => undefined)
   const canvas = document.createElement("canvas")
   canvas.width = picture.naturalWidth
   canvas.height = picture.naturalHeight
-  if (!letGo || !drawGraded(canvas, picture, gradeTable({ ...NEUTRAL_GRADE, ...settings })))
+  if (!release || !drawGraded(canvas, picture, gradeTable({ ...NEUTRAL_GRADE, ...settings })))
     throw new Error("no WebGL2")
   const { data } = (canvas.getContext("2d") as CanvasRenderingContext2D).getImageData(0, 0, canvas.width, canvas.height)
-  letGo()
+  release()
   return [...data].filter((_, at) => at % 4 !== 3)
 }
 

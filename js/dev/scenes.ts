@@ -1,4 +1,4 @@
-/** What the dev page shows: flows with made-up results, in procedural pictures. */
+/** Scenes of the dev page: flows with fake results in procedural pictures. */
 
 import { fromWire } from "../src/state/document"
 import type { Model, NodeType, Template } from "../src/wire/catalog"
@@ -7,7 +7,7 @@ import type { Coordinate, JobResult, ResultCell, TapeFrame } from "../src/wire/r
 import catalog from "./catalog.json"
 import { tone } from "./fake-bytes"
 import type { World } from "./fake-kernel"
-import { digest, type Made, planned } from "./fake-plan"
+import { digest, type NodeResults, planFlow } from "./fake-plan"
 
 const PICTURES: Record<string, [width: number, height: number]> = {
   city: [1536, 1024],
@@ -24,7 +24,7 @@ const PICTURES: Record<string, [width: number, height: number]> = {
 }
 const NAMES = Object.keys(PICTURES).filter((name) => name !== "sheet")
 const BY_LABEL: Record<string, string> = { "7": "neon", "21": "aurora", "42": "still-life" }
-// Whole addresses: cells have digests too, and nobody is to be asked for these bytes. Pure tests have no page.
+// Absolute URLs, so that no bytes are requested by digest. Tests without a page use a placeholder host.
 const HERE = globalThis.location?.href ?? "http://dev/"
 const url = (name: string) => new URL(`pictures/${name}.webp`, HERE).href
 
@@ -69,12 +69,12 @@ function result(
   }
   if (node.type === "generate_audio") {
     const peaks = Array.from({ length: 64 }, (_, at) => Math.abs(Math.sin(at * 0.7) * Math.sin(at * 0.13)))
-    const heard = URL.createObjectURL(tone(8))
-    const cell = { port: "audio", coordinate, media_type: "audio/wav", url: heard, duration_s: 8, peaks }
+    const audioUrl = URL.createObjectURL(tone(8))
+    const cell = { port: "audio", coordinate, media_type: "audio/wav", url: audioUrl, duration_s: 8, peaks }
     return { ...base, state: "succeeded", cells: [cell], provider: "local" }
   }
   const isVideo = ["generate_video", "ken_burns", "trim"].includes(node.type)
-  const known: Record<string, string> = {
+  const byType: Record<string, string> = {
     contact_sheet: "sheet",
     text_overlay: "dunes",
     generate_image: "dunes",
@@ -84,7 +84,7 @@ function result(
   const name =
     ofCity ??
     BY_LABEL[label] ??
-    known[node.type] ??
+    byType[node.type] ??
     NAMES[Number.parseInt(digest({ i: node.id, label }), 16) % NAMES.length] ??
     "neon"
   const cell = picture(name, coordinate, isVideo ? "video" : node.type.startsWith("mask") ? "mask" : "image")
@@ -128,7 +128,7 @@ function hosted(id: string, title: string, tasks: string[], price: string, more:
   }
 }
 
-const at = (id: string, type: string, x: number, y: number, params: JsonObject = {}, title?: string): WireNode => ({
+const node = (id: string, type: string, x: number, y: number, params: JsonObject = {}, title?: string): WireNode => ({
   id,
   type,
   position: { x, y },
@@ -153,13 +153,13 @@ const city = () =>
   flow(
     "Neon city",
     [
-      at("prompt", "text", 0, 0, { text: "neon city at {{time}}, wet streets, long lens" }),
-      at("hero", "generate_image", 336, 0, { model: "fal/flux-pro", guidance: 3.5 }, "Hero"),
-      at("large", "upscale", 696, 0, { model: "local/upscale-x4" }, "Upscale ×4"),
-      at("film", "generate_video", 1056, 0, { model: "runway/gen4_turbo", duration_s: 5 }, "Image to video"),
-      at("seeds", "seeds", 0, 400, { values: [7, 21, 42, 99] }),
-      at("still", "generate_image", 336, 400, { model: "fal/flux-pro" }, "Variations"),
-      at("sheet", "contact_sheet", 696, 400, { title: "Four seeds" }),
+      node("prompt", "text", 0, 0, { text: "neon city at {{time}}, wet streets, long lens" }),
+      node("hero", "generate_image", 336, 0, { model: "fal/flux-pro", guidance: 3.5 }, "Hero"),
+      node("large", "upscale", 696, 0, { model: "local/upscale-x4" }, "Upscale ×4"),
+      node("film", "generate_video", 1056, 0, { model: "runway/gen4_turbo", duration_s: 5 }, "Image to video"),
+      node("seeds", "seeds", 0, 400, { values: [7, 21, 42, 99] }),
+      node("still", "generate_image", 336, 400, { model: "fal/flux-pro" }, "Variations"),
+      node("sheet", "contact_sheet", 696, 400, { title: "Four seeds" }),
     ],
     [
       edge("prompt.text", "hero.prompt"),
@@ -172,10 +172,10 @@ const city = () =>
     { time: "midnight" },
   )
 
-/** The city with groups and comments. */
-function noted(): WireFlow {
-  const noted = city()
-  noted.graph.layout = {
+/** The city scene with groups and comments. */
+function cityWithNotes(): WireFlow {
+  const document = city()
+  document.graph.layout = {
     groups: [
       { id: "g1", title: "Hero shot", color: "#5b86e5", x: 316, y: -56, width: 1080, height: 430 },
       { id: "g2", title: "Variations", color: "#2f9e75", x: -20, y: 404, width: 1020, height: 560 },
@@ -192,18 +192,18 @@ function noted(): WireFlow {
       },
     ],
   }
-  for (const node of noted.graph.nodes) if (["seeds", "still", "sheet"].includes(node.id)) node.position.y += 60
-  return noted
+  for (const node of document.graph.nodes) if (["seeds", "still", "sheet"].includes(node.id)) node.position.y += 60
+  return document
 }
 
-/** A world of a scene: `city`, `running`, `silent`, `empty`, `batch`, `error`, `media`, `grade`, `wide` (five hundred nodes) or a number of nodes. */
+/** World of a scene: `city`, `running`, `silent`, `empty`, `batch`, `error`, `media`, `grade`, `wide` (five hundred nodes) or a number of nodes. */
 export function worldOf(scene: string): World {
   const world: World = {
     flow: flow("Untitled", [], []),
     node_types: [...(catalog.node_types as unknown as NodeType[]), ...PICKS],
     models: MODELS,
     templates: TEMPLATES,
-    made: new Map(),
+    results: new Map(),
     tape: { frames: TAPE, generations: 1284, cost_micro_usd: 38_100_000 },
     budgets: [{ label: "today", spent_micro_usd: 1_200_000, cap_micro_usd: 5_000_000 }],
     result,
@@ -212,14 +212,14 @@ export function worldOf(scene: string): World {
   }
   if (scene === "city" || scene === "running" || scene === "silent") {
     world.flow = city()
-    make(world, ["still", "hero", "large", "film", "sheet"])
-    const film = world.made.get("film") as Made
+    addResults(world, ["still", "hero", "large", "film", "sheet"])
+    const film = world.results.get("film") as NodeResults
     film.ingredients = { ...film.ingredients, params: { ...(film.ingredients.params as JsonObject), duration_s: 3 } }
-    const large = world.made.get("large") as Made
+    const large = world.results.get("large") as NodeResults
     large.jobs = large.jobs.map((job) => ({ ...job, state: "cached", cost_micro_usd: 0 }))
     if (scene !== "city") {
       world.isSilent = scene === "silent"
-      world.made.delete("still")
+      world.results.delete("still")
       world.speed = 0
     }
   }
@@ -227,91 +227,91 @@ export function worldOf(scene: string): World {
     world.flow = flow(
       "Three prompts, three seeds",
       [
-        at("prompts", "prompts", 0, 0, {
+        node("prompts", "prompts", 0, 0, {
           values: ["aurora over a pine forest", "desert dunes at sunset", "misty mountains at dawn"],
         }),
-        at("seeds", "seeds", 0, 240, { values: [7, 21, 42] }),
-        at("sweep", "generate_image", 344, 0, { model: "local/landscape" }),
-        at("music", "generate_audio", 0, 420, { model: "local/ambient", prompt: "slow pads" }),
+        node("seeds", "seeds", 0, 240, { values: [7, 21, 42] }),
+        node("sweep", "generate_image", 344, 0, { model: "local/landscape" }),
+        node("music", "generate_audio", 0, 420, { model: "local/ambient", prompt: "slow pads" }),
       ],
       [edge("prompts.text", "sweep.prompt"), edge("seeds.seed", "sweep.seed")],
     )
-    make(world, ["sweep", "music"])
+    addResults(world, ["sweep", "music"])
   }
   if (scene === "notes") {
-    world.flow = noted()
-    make(world, ["still", "hero", "large", "sheet"])
+    world.flow = cityWithNotes()
+    addResults(world, ["still", "hero", "large", "sheet"])
   }
   if (scene === "large") {
     world.flow = city()
-    world.asksFirst = true
+    world.needsConfirmation = true
   }
   if (scene === "many") {
     const values = Array.from({ length: 7 }, (_, i) => i + 1)
     world.flow = flow(
       "Seven seeds, six moods",
       [
-        at("moods", "prompts", 0, 0, { values: ["dawn", "noon", "dusk", "midnight", "storm", "snow"] }),
-        at("seeds", "seeds", 0, 240, { values }),
-        at("sweep", "generate_image", 344, 0, { model: "local/landscape" }),
-        at("strip", "generate_image", 700, 0, { model: "local/landscape" }),
+        node("moods", "prompts", 0, 0, { values: ["dawn", "noon", "dusk", "midnight", "storm", "snow"] }),
+        node("seeds", "seeds", 0, 240, { values }),
+        node("sweep", "generate_image", 344, 0, { model: "local/landscape" }),
+        node("strip", "generate_image", 700, 0, { model: "local/landscape" }),
       ],
       [edge("moods.text", "sweep.prompt"), edge("seeds.seed", "sweep.seed"), edge("seeds.seed", "strip.seed")],
     )
     const strip = world.flow.graph.nodes[3]
     if (strip) Object.assign(strip, { look: { is_strip: true }, data: { params: { prompt: "harbour" } } })
-    make(world, ["sweep", "strip"])
+    addResults(world, ["sweep", "strip"])
   }
   if (scene === "error") {
     world.flow = flow(
       "Something went wrong",
       [
-        at("still", "generate_image", 0, 0, { model: "fal/flux-pro", prompt: "a lighthouse in fog" }),
-        at("broken", "generate_video", 380, 0, { model: "runway/gen4_turbo", prompt: "waves" }),
-        at("loose", "blend", 760, 0, { mode: "screen" }),
+        node("still", "generate_image", 0, 0, { model: "fal/flux-pro", prompt: "a lighthouse in fog" }),
+        node("broken", "generate_video", 380, 0, { model: "runway/gen4_turbo", prompt: "waves" }),
+        node("loose", "blend", 760, 0, { mode: "screen" }),
       ],
       [edge("still.image", "broken.image"), edge("still.image", "loose.base")],
     )
-    make(world, ["still", "broken"])
-    const broken = world.made.get("broken") as Made
+    addResults(world, ["still", "broken"])
+    const broken = world.results.get("broken") as NodeResults
     broken.ingredients = {}
   }
   if (scene === "media") {
     world.flow = flow(
       "Media in and out",
       [
-        at("still", "generate_image", 0, 0, { model: "fal/flux-pro", prompt: "a lighthouse in fog" }, "Still"),
-        at("edit", "edit_image", 360, 0, { model: "local/landscape", prompt: "a red boat in the water" }),
-        at("film", "generate_video", 720, 0, { model: "runway/gen4_turbo", prompt: "waves" }),
-        at("music", "generate_audio", 720, 400, { model: "local/ambient", prompt: "slow pads" }),
-        at("file", "load_image", 0, 400),
-        at("bigger", "upscale", 360, 480, { model: "local/upscale-x4" }),
+        node("still", "generate_image", 0, 0, { model: "fal/flux-pro", prompt: "a lighthouse in fog" }, "Still"),
+        node("edit", "edit_image", 360, 0, { model: "local/landscape", prompt: "a red boat in the water" }),
+        node("film", "generate_video", 720, 0, { model: "runway/gen4_turbo", prompt: "waves" }),
+        node("music", "generate_audio", 720, 400, { model: "local/ambient", prompt: "slow pads" }),
+        node("file", "load_image", 0, 400),
+        node("bigger", "upscale", 360, 480, { model: "local/upscale-x4" }),
       ],
       [edge("still.image", "edit.image")],
     )
-    make(world, ["still", "edit", "film", "music"])
+    addResults(world, ["still", "edit", "film", "music"])
   }
   if (scene === "grade") {
     world.flow = flow(
       "Light and colour",
       [
-        at("still", "generate_image", 0, 0, { model: "local/landscape", prompt: "desert dunes at sunset" }),
-        at("grade", "grade", 360, 0, { exposure: 0, temperature: 0, hue: 0, contrast: 0 }),
+        node("still", "generate_image", 0, 0, { model: "local/landscape", prompt: "desert dunes at sunset" }),
+        node("grade", "grade", 360, 0, { exposure: 0, temperature: 0, hue: 0, contrast: 0 }),
       ],
       [edge("still.image", "grade.image")],
     )
-    make(world, ["still", "grade"])
+    addResults(world, ["still", "grade"])
   }
   const count = scene === "wide" ? 500 : Number(scene)
-  if (count > 0) many(world, count)
+  if (count > 0) fillGrid(world, count)
   return world
 }
 
-function many(world: World, count: number): void {
+function fillGrid(world: World, count: number): void {
   const rows = Math.ceil(Math.sqrt(count / 2))
   const types = ["generate_image", "upscale", "grade", "text_overlay", "generate_video"]
   const nodes = Array.from({ length: count }, (_, i) =>
-    at(
+    node(
       `n_${i}`,
       types[i % types.length] ?? "grade",
       Math.floor(i / rows) * 360,
@@ -328,23 +328,23 @@ function many(world: World, count: number): void {
   world.flow = flow(
     `${count} nodes`,
     nodes,
-    edges.filter((one) => one.sourceHandle === "image"),
+    edges.filter((candidate) => candidate.sourceHandle === "image"),
   )
   for (const node of nodes) {
     if (Number(node.id.slice(2)) % 11 === 0) continue
-    world.made.set(node.id, { ingredients: {}, jobs: [result({ id: node.id, type: node.type, params: {} }, [])] })
+    world.results.set(node.id, { ingredients: {}, jobs: [result({ id: node.id, type: node.type, params: {} }, [])] })
   }
   refresh(world)
 }
 
-/** Give nodes results that are fresh. */
-function make(world: World, ids: string[]): void {
+/** Add fresh results to nodes. */
+function addResults(world: World, ids: string[]): void {
   const { coordinates } = plan(world)
   for (const id of ids) {
-    const node = world.flow.graph.nodes.find((one) => one.id === id)
+    const node = world.flow.graph.nodes.find((candidate) => candidate.id === id)
     if (!node) continue
     const places = coordinates.get(id) ?? [[]]
-    world.made.set(id, {
+    world.results.set(id, {
       ingredients: {},
       jobs: places.map((place) => result({ id, type: node.type, params: node.data.params ?? {} }, place)),
     })
@@ -353,16 +353,21 @@ function make(world: World, ids: string[]): void {
 }
 
 const plan = (world: World) =>
-  planned(fromWire(world.flow), new Map(world.node_types.map((one) => [one.name, one])), 0, world.made)
+  planFlow(
+    fromWire(world.flow),
+    new Map(world.node_types.map((nodeType) => [nodeType.name, nodeType])),
+    0,
+    world.results,
+  )
 
 function refresh(world: World): void {
   const { ingredients } = plan(world)
-  for (const [id, made] of world.made) made.ingredients = ingredients.get(id) ?? {}
+  for (const [id, nodeResults] of world.results) nodeResults.ingredients = ingredients.get(id) ?? {}
 }
 
-/** Until the catalog of the kernel holds them. */
+/** Pick nodes, unless the catalog has them. */
 const PICKS = ["image", "video", "audio", "text"]
-  .filter((medium) => !catalog.node_types.some((one) => one.name === `pick_${medium}`))
+  .filter((medium) => !catalog.node_types.some((nodeType) => nodeType.name === `pick_${medium}`))
   .map(
     (medium) =>
       ({
@@ -406,8 +411,8 @@ const TEMPLATES: Template[] = [
     summary: "A prompt and a picture from it.",
     graph: graph(
       [
-        at("prompt", "text", 0, 0, { text: "dunes under a full moon" }),
-        at("still", "generate_image", 340, 0, { model: "local/landscape", seed: 7 }),
+        node("prompt", "text", 0, 0, { text: "dunes under a full moon" }),
+        node("still", "generate_image", 340, 0, { model: "local/landscape", seed: 7 }),
       ],
       [edge("prompt.text", "still.prompt")],
     ),
@@ -418,10 +423,10 @@ const TEMPLATES: Template[] = [
     summary: "Two prompts by three seeds: six pictures, one sheet.",
     graph: graph(
       [
-        at("prompts", "prompts", 0, 0, { values: ["aurora", "dunes"] }),
-        at("seeds", "seeds", 0, 220, { values: [7, 21, 42] }),
-        at("sweep", "generate_image", 340, 0, { model: "local/landscape" }),
-        at("sheet", "contact_sheet", 700, 0, { title: "Sweep" }),
+        node("prompts", "prompts", 0, 0, { values: ["aurora", "dunes"] }),
+        node("seeds", "seeds", 0, 220, { values: [7, 21, 42] }),
+        node("sweep", "generate_image", 340, 0, { model: "local/landscape" }),
+        node("sheet", "contact_sheet", 700, 0, { title: "Sweep" }),
       ],
       [edge("prompts.text", "sweep.prompt"), edge("seeds.seed", "sweep.seed"), edge("sweep.image", "sheet.images")],
     ),
@@ -432,8 +437,8 @@ const TEMPLATES: Template[] = [
     summary: "A still that begins to move.",
     graph: graph(
       [
-        at("still", "generate_image", 0, 0, { model: "local/landscape", prompt: "misty mountains at dawn", seed: 9 }),
-        at("film", "generate_video", 360, 0, { model: "local/ken-burns", duration_s: 3 }),
+        node("still", "generate_image", 0, 0, { model: "local/landscape", prompt: "misty mountains at dawn", seed: 9 }),
+        node("film", "generate_video", 360, 0, { model: "local/ken-burns", duration_s: 3 }),
       ],
       [edge("still.image", "film.image")],
     ),
@@ -444,9 +449,9 @@ const TEMPLATES: Template[] = [
     summary: "A picture, graded live and titled.",
     graph: graph(
       [
-        at("still", "generate_image", 0, 0, { model: "local/landscape", prompt: "neon city", seed: 3 }),
-        at("grade", "grade", 360, 0, { exposure: 0.3, saturation: 0.2 }),
-        at("title", "text_overlay", 720, 0, { text: "Dawn" }),
+        node("still", "generate_image", 0, 0, { model: "local/landscape", prompt: "neon city", seed: 3 }),
+        node("grade", "grade", 360, 0, { exposure: 0.3, saturation: 0.2 }),
+        node("title", "text_overlay", 720, 0, { text: "Dawn" }),
       ],
       [edge("still.image", "grade.image"), edge("grade.image", "title.image")],
     ),

@@ -1,4 +1,4 @@
-/** The dev page, built and served on a free port, for screenshots and journeys. */
+/** Build the dev page and serve it on a free port, for screenshots and browser tests. */
 import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { createServer } from "node:http"
@@ -15,7 +15,7 @@ export const FLAGS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  // WebGL2 without a graphics card.
+  // Software rendering, for WebGL2 without a GPU.
   "--use-gl=angle",
   "--use-angle=swiftshader",
   "--enable-unsafe-swiftshader",
@@ -29,8 +29,8 @@ const TYPES = {
   ".webm": "video/webm",
 }
 const folder = fileURLToPath(new URL(".", import.meta.url))
-/** What the dev kernel expects as the answer to its probe. */
-const ANSWER = "dev"
+/** Reply to the probe that the dev kernel expects. */
+const PROBE_ANSWER = "dev"
 const TOKEN = "dev-token"
 
 /** Build the dev page and serve it; `url` ends in a slash, `stop` ends the server. */
@@ -41,13 +41,13 @@ export async function served() {
   return await listening(0)
 }
 
-/** Serve what is built, and take and give bytes as the server extension does. */
+/** Serve the built files, and store and serve bytes like the server extension. */
 export async function listening(port) {
   const stored = new Map()
   const server = createServer((request, response) => {
     const url = new URL(request.url, "http://x")
-    const own = /^\/fusionflow\/(\w+)(?:\/([0-9a-f]{64}))?/.exec(url.pathname)
-    if (own) return void answer(stored, own[1], own[2], { url, request, response })
+    const match = /^\/fusionflow\/(\w+)(?:\/([0-9a-f]{64}))?/.exec(url.pathname)
+    if (match) return void answer(stored, match[1], match[2], { url, request, response })
     void file(url.pathname, request, response)
   })
   await new Promise((done) => server.listen(port, "127.0.0.1", done))
@@ -66,53 +66,56 @@ async function file(path, request, response) {
     if (!name.startsWith(folder)) throw new Error("outside")
     const bytes = await readFile(name)
     const type = TYPES[extname(name)] ?? "application/octet-stream"
-    pour(bytes, { "content-type": type, "set-cookie": `_xsrf=${TOKEN}` }, request, response)
+    sendBytes(bytes, { "content-type": type, "set-cookie": `_xsrf=${TOKEN}` }, request, response)
   } catch {
     response.writeHead(404).end()
   }
 }
 
-/** All of the bytes, or the range that was asked for: players seek by ranges. */
-function pour(bytes, facts, request, response) {
+/** Send all bytes or the requested range; media players seek with range requests. */
+function sendBytes(bytes, facts, request, response) {
   const range = /bytes=(\d+)-(\d*)/.exec(request.headers.range ?? "")
   const head = { ...facts, "accept-ranges": "bytes" }
   if (!range) return response.writeHead(200, { ...head, "content-length": bytes.length }).end(bytes)
   const [start, last] = [Number(range[1]), range[2] === "" ? bytes.length - 1 : Number(range[2])]
   const part = bytes.subarray(start, last + 1)
-  const said = `bytes ${start}-${start + part.length - 1}/${bytes.length}`
-  response.writeHead(206, { ...head, "content-length": part.length, "content-range": said }).end(part)
+  const contentRange = `bytes ${start}-${start + part.length - 1}/${bytes.length}`
+  response.writeHead(206, { ...head, "content-length": part.length, "content-range": contentRange }).end(part)
 }
 
-const say = (response, status, said) =>
-  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(said))
-const refuse = (response, status, code, message) => say(response, status, { error: { code, node_id: null, message } })
+const sendJson = (response, status, body) =>
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
+const sendError = (response, status, code, message) =>
+  sendJson(response, status, { error: { code, node_id: null, message } })
 
 async function answer(stored, use, sha256, { url, request, response }) {
-  if (use === "probe") return say(response, 200, { answer: ANSWER })
-  if (use === "uploads" && request.method === "PUT") return take(stored, sha256, { url, request, response })
+  if (use === "probe") return sendJson(response, 200, { answer: PROBE_ANSWER })
+  if (use === "uploads" && request.method === "PUT") return storeUpload(stored, sha256, { url, request, response })
   const asset = stored.get(sha256)
-  if (!asset) return refuse(response, 404, "lost", "There is no such asset.")
-  if (url.searchParams.get("signature") !== "dev") return refuse(response, 403, "expired_link", "This has expired.")
-  pour(asset.bytes, { "content-type": asset.type }, request, response)
+  if (!asset) return sendError(response, 404, "lost", "Asset not found.")
+  if (url.searchParams.get("signature") !== "dev")
+    return sendError(response, 403, "expired_link", "The link has expired.")
+  sendBytes(asset.bytes, { "content-type": asset.type }, request, response)
 }
 
-/** Bytes are taken only as the server extension takes them: announced, with Jupyter's token, and with that digest. */
-async function take(stored, sha256, { url, request, response }) {
+/** Store an upload after the checks of the server extension: Jupyter's token, media type, length and digest. */
+async function storeUpload(stored, sha256, { url, request, response }) {
   const parts = []
   for await (const part of request) parts.push(part)
   const bytes = Buffer.concat(parts)
-  if (request.headers["x-xsrftoken"] !== TOKEN) return refuse(response, 403, "not_allowed", "The token is missing.")
+  if (request.headers["x-xsrftoken"] !== TOKEN) return sendError(response, 403, "not_allowed", "The token is missing.")
   const type = request.headers["content-type"]
-  if (type !== url.searchParams.get("media_type")) return refuse(response, 415, "wrong_type", `This is ${type}.`)
+  if (type !== url.searchParams.get("media_type"))
+    return sendError(response, 415, "wrong_type", `Unexpected media type ${type}.`)
   if (bytes.length !== Number(url.searchParams.get("size_bytes")))
-    return refuse(response, 400, "wrong_length", "It has another length.")
+    return sendError(response, 400, "wrong_length", "The length does not match.")
   if (createHash("sha256").update(bytes).digest("hex") !== sha256)
-    return refuse(response, 422, "wrong_digest", "The bytes are others than announced.")
+    return sendError(response, 422, "wrong_digest", "The digest does not match.")
   stored.set(sha256, { bytes, type })
-  say(response, 200, { sha256, media_type: type, size_bytes: bytes.length, ...sizeOf(bytes) })
+  sendJson(response, 200, { sha256, media_type: type, size_bytes: bytes.length, ...sizeOf(bytes) })
 }
 
-/** Of a PNG its size, as the store says it; of anything else nothing. */
+/** Size of a PNG; nulls for other files. */
 function sizeOf(bytes) {
   const isPng = bytes.subarray(1, 4).toString() === "PNG"
   const [width, height] = isPng ? [bytes.readUInt32BE(16), bytes.readUInt32BE(20)] : [null, null]

@@ -6,9 +6,9 @@ import { mkdirSync } from "node:fs"
 import { chromium } from "playwright-core"
 import { FLAGS, served } from "./served.mjs"
 
-const [folder = "shots", ...wanted] = process.argv.slice(2)
+const [folder = "shots", ...selected] = process.argv.slice(2)
 const press = (key) => (page) => page.keyboard.press(key)
-const look = async (page, id) => {
+const openViewer = async (page, id) => {
   await page.evaluate((id) => dev.bridge.viewer.openNode(id), id)
   await page.waitForSelector(".ff-viewer")
 }
@@ -86,7 +86,7 @@ const SCENES = {
   uploading: [
     "media",
     async (page) => {
-      let isFirst = true // goes on for ever; the second is refused
+      let isFirst = true // never finishes; the second upload is refused
       await page.route("**/uploads/**", (route) => {
         if (!isFirst) return route.fulfill({ status: 413, body: "" })
         isFirst = false
@@ -127,7 +127,7 @@ const SCENES = {
     "city",
     async (page) => {
       await page.evaluate(() => dev.bridge.editing.select(["still"]))
-      await page.getByRole("button", { name: "What to run" }).click()
+      await page.getByRole("button", { name: "Run options" }).click()
     },
   ],
   confirm: ["large", (page) => page.locator(".ff-button.is-primary").first().click()],
@@ -157,11 +157,11 @@ const SCENES = {
       await page.waitForFunction(() => document.querySelector(".ff-passed"))
     },
   ],
-  viewer: ["city", (page) => look(page, "hero")],
+  viewer: ["city", (page) => openViewer(page, "hero")],
   "viewer-batch": [
     "batch",
     async (page) => {
-      await look(page, "sweep")
+      await openViewer(page, "sweep")
       await page.keyboard.press("ArrowRight")
       await page.keyboard.press("1")
     },
@@ -188,10 +188,10 @@ const SCENES = {
     "grade",
     async (page) => {
       await grade(page)
-      await look(page, "grade")
+      await openViewer(page, "grade")
     },
   ],
-  "viewer-film": ["city", (page) => look(page, "film")],
+  "viewer-film": ["city", (page) => openViewer(page, "film")],
   wide: ["wide", press("f")],
   least: [
     "wide",
@@ -208,7 +208,7 @@ const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? 
 let isBroken = false
 try {
   for (const [name, [scene, act]] of Object.entries(SCENES)) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue
+    if (selected.length > 0 && !selected.includes(name)) continue
     for (const theme of ["dark", "light"]) {
       const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
       page.on("pageerror", (error) => {

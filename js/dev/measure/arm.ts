@@ -1,18 +1,18 @@
-/** What both arms of the measurement share: the flow, what runs say, and how one tells that something is on the screen. */
+/** Shared by all arms of the benchmark: the flow, run events, and checks of what is on the screen. */
 
 import type { Channel, FromKernel } from "../../src/wire/messages"
 import type { RunEvent } from "../../src/wire/run"
 import { FakeKernel, type World } from "../fake-kernel"
 import { worldOf } from "../scenes"
 
-/** One arm: how it draws the flow, and how it hears of progress. */
+/** One arm: how it renders the flow and receives progress. */
 export interface Arm {
-  /** Draw everything; called once. */
+  /** Render everything; called once. */
   begin: (place: HTMLElement) => void
-  /** Whether all that should be seen is in the page. */
+  /** Whether everything visible is in the page. */
   isDrawn: () => boolean
-  /** Take what runs say, in the bundles of the wire. */
-  hear: (events: RunEvent[]) => void
+  /** Receive a batch of run events. */
+  update: (events: RunEvent[]) => void
   moveTo: (viewport: Viewport) => void
   fit: () => void
 }
@@ -24,58 +24,59 @@ export interface Viewport {
 }
 
 export interface Measured {
-  /** Milliseconds from having the data to having painted it. */
-  first: () => Promise<number>
+  /** Milliseconds from having the data to the first paint. */
+  firstRender: () => Promise<number>
   moveTo: (viewport: Viewport) => Promise<void>
   fit: () => Promise<void>
-  /** Let a hundred nodes say progress, those near the origin among them; returns how to stop, which says how often they did. */
-  say: (perSecond: number) => () => number
-  /** Frames a second that the page reaches in that time; counting them keeps the page drawing. */
+  /** Send progress of a hundred nodes, including those near the origin. The returned function stops it and returns the count. */
+  sendProgress: (perSecond: number) => () => number
+  /** Frames per second over a period; counting them keeps the page painting. */
   frames: (ms: number) => Promise<number>
-  /** What the page shows of the progress of nodes in view: that updates arrive is seen, not assumed. */
+  /** Texts of the nodes in view, to verify that updates arrive. */
   shown: () => string[]
 }
 
-/** As the coalescer of the kernel has it. */
-const BUNDLE_MS = 33
-/** Nodes at work at a time. */
+/** Interval of the kernel's event batches. */
+const BATCH_MS = 33
+/** Nodes that run at a time. */
 const RUNNING = 100
 
 export const query = new URLSearchParams(location.search)
 export const count = Number(query.get("count") ?? 5000)
 export const world: World = worldOf(String(count))
 
-/** A channel that answers with everything a view begins with, made up before the clock starts; `say` is the kernel's. */
-export function fed() {
+/** Channel that replies with a prepared snapshot; `sendEvents` sends run events as the kernel would. */
+export function createFakeChannel() {
   const kernel = new FakeKernel(world)
-  const made = structuredClone(kernel.snapshot())
+  const snapshot = structuredClone(kernel.snapshot())
   kernel.close()
-  let seq = made.seq
-  let tell = (_message: FromKernel): void => {}
+  let seq = snapshot.seq
+  let notify = (_message: FromKernel): void => {}
   const channel: Channel = {
     send(message) {
-      if (message.type === "ask" && message.what === "snapshot") queueMicrotask(() => tell({ ...made, id: message.id }))
+      if (message.type === "ask" && message.what === "snapshot")
+        queueMicrotask(() => notify({ ...snapshot, id: message.id }))
     },
     listen(listener) {
-      tell = (message) => listener(message, [])
+      notify = (message) => listener(message, [])
       return () => {}
     },
   }
-  const say = (events: RunEvent[]) => {
+  const sendEvents = (events: RunEvent[]) => {
     seq += 1
-    tell({ type: "events", seq, events: structuredClone(events) })
+    notify({ type: "events", seq, events: structuredClone(events) })
   }
-  return { made, channel, say }
+  return { snapshot, channel, sendEvents }
 }
 
 const frame = () => new Promise<number>((done) => requestAnimationFrame(done))
-/** After the frame that is being made has been painted. */
-const painted = () => frame().then(() => new Promise<void>((done) => setTimeout(done, 0)))
+/** Resolves after the current frame is painted. */
+const afterPaint = () => frame().then(() => new Promise<void>((done) => setTimeout(done, 0)))
 
-/** Nodes whose place is in a view of 1280 × 800 at zoom 1 from the origin. */
+/** Nodes in a view of 1280 × 800 at zoom 1 from the origin. */
 const near = world.flow.graph.nodes.filter((node) => node.position.x < 1280 && node.position.y < 800)
 
-/** Hand an arm to whoever measures. */
+/** Expose an arm to the benchmark script. */
 export function measure(arm: Arm): void {
   const ids = world.flow.graph.nodes.map((node) => node.id)
   const close = near.map((node) => node.id)
@@ -83,49 +84,49 @@ export function measure(arm: Arm): void {
   const step = Math.max(1, Math.floor(far.length / (RUNNING - close.length)))
   const running = [...close, ...far.filter((_, at) => at % step === 0)].slice(0, RUNNING)
   const measured: Measured = {
-    async first() {
+    async firstRender() {
       const place = document.querySelector<HTMLElement>("#place")
-      if (!place) throw new Error("no place")
-      await painted()
-      const began = performance.now()
+      if (!place) throw new Error("#place is missing")
+      await afterPaint()
+      const startedAt = performance.now()
       arm.begin(place)
       while (!arm.isDrawn()) await frame()
-      await painted()
-      return performance.now() - began
+      await afterPaint()
+      return performance.now() - startedAt
     },
     async moveTo(viewport) {
       arm.moveTo(viewport)
-      await painted()
+      await afterPaint()
     },
     async fit() {
       arm.fit()
-      await painted()
+      await afterPaint()
     },
-    say(perSecond) {
-      const began = performance.now()
-      let said = 0
+    sendProgress(perSecond) {
+      const startedAt = performance.now()
+      let sentCount = 0
       const timer = setInterval(() => {
-        const due = Math.floor(((performance.now() - began) / 1000) * perSecond)
+        const due = Math.floor(((performance.now() - startedAt) / 1000) * perSecond)
         const events: RunEvent[] = []
-        for (; said < due; said++) {
-          const node_id = running[said % running.length]
-          const progress = (Math.floor(said / running.length) % 100) / 100
+        for (; sentCount < due; sentCount++) {
+          const node_id = running[sentCount % running.length]
+          const progress = (Math.floor(sentCount / running.length) % 100) / 100
           events.push({ kind: "job-progress", run_id: "m", node_id, state: "running", progress })
         }
-        if (events.length > 0) arm.hear(events)
-      }, BUNDLE_MS)
+        if (events.length > 0) arm.update(events)
+      }, BATCH_MS)
       return () => {
         clearInterval(timer)
-        return said
+        return sentCount
       }
     },
     async frames(ms) {
-      const began = await frame()
+      const startedAt = await frame()
       let frames = 0
       for (;;) {
         const now = await frame()
         frames += 1
-        if (now - began >= ms) return frames / ((now - began) / 1000)
+        if (now - startedAt >= ms) return frames / ((now - startedAt) / 1000)
       }
     },
     shown: () => close.map((id) => document.querySelector(`[data-id="${id}"]`)?.textContent ?? ""),

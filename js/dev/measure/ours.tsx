@@ -1,9 +1,9 @@
-/** Our canvas over a channel that says what a kernel would. */
+/** Arm `ours`: this canvas over a fake channel. */
 
 import { createBridgeOver, mountCanvas } from "../../src/index"
-import { fed, measure } from "./arm"
+import { createFakeChannel, measure } from "./arm"
 
-const { channel, say } = fed()
+const { channel, sendEvents } = createFakeChannel()
 let bridge: ReturnType<typeof createBridgeOver> | null = null
 const flow = () => bridge?.flow.current
 
@@ -13,7 +13,7 @@ measure({
     mountCanvas(place, bridge, "100vh")
   },
   isDrawn: () => document.querySelector(".ff-overview, .ff-card") !== null,
-  hear: say,
+  update: sendEvents,
   moveTo: (viewport) => void flow()?.setViewport(viewport),
   fit() {
     const key = new KeyboardEvent("keydown", { key: "f", bubbles: true })
