@@ -1,4 +1,4 @@
-/** Groups, comments, lining up. */
+/** Browser tests of groups, comments, alignment and layout. */
 
 import { describe, expect, it } from "vitest"
 import type { Dev } from "../../dev/page"
@@ -9,7 +9,7 @@ declare const dev: Dev
 describe.skipIf(!hasBrowser)("arranging", () => {
   const { open, drag, center } = journeys()
 
-  it("groups what is selected by one key, names it, and undoes both", async () => {
+  it("groups the selection, names the group, and undoes both", async () => {
     const page = await open("city")
     await page.evaluate(() => dev.bridge.editing.select(["hero", "large"]))
     await page.keyboard.press("g")
@@ -17,7 +17,9 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     await page.keyboard.type("Shots")
     await page.keyboard.press("Enter")
     const titles = () =>
-      page.evaluate(() => ((dev.kernel.document.layout.groups ?? []) as { title: string }[]).map((one) => one.title))
+      page.evaluate(() =>
+        ((dev.kernel.document.layout.groups ?? []) as { title: string }[]).map((group) => group.title),
+      )
     await page.waitForFunction(
       () => ((dev.kernel.document.layout.groups ?? []) as { title: string }[])[0]?.title === "Shots",
     )
@@ -28,7 +30,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     await expect.poll(titles).toEqual([])
   })
 
-  it("moves a group with what stands in it, as one edit", async () => {
+  it("moves a group with its members as one edit", async () => {
     const page = await open("notes")
     await drag(await center(page.locator('[data-id="group/g2"] .ff-title')), { x: 0, y: 64 })
     await page.mouse.up()
@@ -37,7 +39,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
       const group = (dev.kernel.document.layout.groups as { x: number; y: number }[])[1]
       const sheet = dev.kernel.document.looks.get("sheet")
       return [
-        dev.kernel.sent.filter((one) => one.type === "edits").length,
+        dev.kernel.sent.filter((message) => message.type === "edits").length,
         [(group?.x ?? 0) + 20, (group?.y ?? 0) - 404, (sheet?.x ?? 0) - 696, (sheet?.y ?? 0) - 460],
         dev.kernel.document.looks.get("hero")?.y,
       ]
@@ -47,7 +49,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     expect([by[2], by[3]]).toEqual([by[0], by[1]])
   })
 
-  it("resizes and colours a group from the keyboard, and removes it without its nodes", async () => {
+  it("resizes, colors and removes a group, keeping its nodes", async () => {
     const page = await open("notes")
     await page.evaluate(() => dev.bridge.editing.select(["group/g2"]))
     await page.locator(".ff-corner").focus()
@@ -61,7 +63,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     await expect.poll(() => page.evaluate(() => dev.kernel.document.nodes.size)).toBe(7)
   })
 
-  it("writes a comment from the keyboard", async () => {
+  it("adds a comment from the keyboard", async () => {
     const page = await open("city")
     await page.keyboard.press("Shift+C")
     await page.waitForSelector(".ff-comment textarea:focus")
@@ -73,7 +75,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     await expect.poll(() => page.locator(".ff-comment p").textContent()).toBe("Ask Mira.")
   })
 
-  it("lines up what is dragged with what is near, and lets go of that while Alt is held", async () => {
+  it("snaps a dragged node to guides, except while Alt is held", async () => {
     const page = await open("city")
     const from = await center(page.locator("[data-id=seeds] .ff-title"))
     const zoom = await page.evaluate(() => dev.flow()?.getZoom() ?? 1)
@@ -89,11 +91,11 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     await page.keyboard.up("Alt")
     await page.waitForFunction(() => (dev.kernel.document.looks.get("seeds")?.x ?? 0) !== 0)
     const x = await page.evaluate(() => dev.kernel.document.looks.get("seeds")?.x ?? 0)
-    expect(x).toBeGreaterThan(1) // neither the line at 0 nor the grid's 8
+    expect(x).toBeGreaterThan(1) // neither the guide at 0 nor the 8 px grid
     expect(x).toBeLessThan(5)
   })
 
-  it("copies groups and comments along", async () => {
+  it("copies and pastes groups and comments", async () => {
     const page = await open("notes")
     await page.evaluate(() => dev.bridge.editing.select(["group/g1", "comment/c1"]))
     await page.keyboard.press("Control+c")
@@ -106,7 +108,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     expect(counts).toEqual([2, 10])
   })
 
-  it("places a node where its row of the palette is dropped, and picks its colours", async () => {
+  it("drops a palette row on the canvas and picks a color", async () => {
     const page = await open("city")
     await page.keyboard.press("Tab")
     await page.keyboard.type("text overlay")
@@ -115,13 +117,13 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     await page.waitForFunction(() => dev.kernel.document.nodes.has("text_overlay_1"))
     await expect.poll(() => page.locator(".ff-palette").count()).toBe(0)
     await page.evaluate(() => dev.bridge.store.setState({ isInspectorOpen: true }))
-    const fill = page.getByLabel("fill, picked", { exact: true }).last()
-    await expect.poll(() => fill.inputValue()).toBe("#ffffff") // `white`, as the browser has it
+    const fill = page.getByLabel("fill (picker)", { exact: true }).last()
+    await expect.poll(() => fill.inputValue()).toBe("#ffffff") // `white` as hex
     await fill.fill("#00aaff")
     await page.waitForFunction(() => dev.kernel.document.nodes.get("text_overlay_1")?.params.fill === "#00aaff")
   })
 
-  it("fetches the layered layout for nodes that nobody has placed, and for tidying", async () => {
+  it("lays out nodes without positions, and tidies all nodes", async () => {
     const page = await open("empty")
     await page.evaluate(() => {
       const edges = ["a", "b"].map((target) => ({
@@ -139,7 +141,7 @@ describe.skipIf(!hasBrowser)("arranging", () => {
     const lefts = () =>
       page.evaluate(() => {
         const rects = dev.bridge.editing.allRects()
-        return ["seed", "a", "b"].map((id) => rects.find((one) => one.id === id)?.x)
+        return ["seed", "a", "b"].map((id) => rects.find((rect) => rect.id === id)?.x)
       })
     await expect.poll(async () => new Set(await lefts()).size).toBe(2)
     const [first, second, third] = await lefts()

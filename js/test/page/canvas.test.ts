@@ -1,4 +1,4 @@
-/** Journeys on the dev page, by mouse and keyboard, in a real browser. Skipped where there is none. */
+/** Browser tests of the canvas on the dev page, by mouse and keyboard. Skipped without a browser. */
 
 import type { Page } from "playwright-core"
 import { describe, expect, it } from "vitest"
@@ -17,7 +17,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     page.evaluate(() => ({
       nodes: [...dev.kernel.document.nodes.keys()],
       edges: dev.kernel.document.edges.map(
-        (one) => `${one.source}.${one.sourceHandle}->${one.target}.${one.targetHandle}`,
+        (edge) => `${edge.source}.${edge.sourceHandle}->${edge.target}.${edge.targetHandle}`,
       ),
     }))
   const focusCanvas = () => page.evaluate(() => dev.bridge.root.current?.focus())
@@ -35,7 +35,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     return { x: box.x + box.width / 2, y: box.y + box.height / 2 }
   }
 
-  it("adds a node from the palette by keyboard alone, renames it, and undoes both", async () => {
+  it("adds and renames a node by keyboard, and undoes both", async () => {
     await open("empty")
     await focusCanvas()
     await page.keyboard.press("Tab")
@@ -53,7 +53,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     await page.waitForFunction(() => dev.kernel.document.nodes.size === 0)
   })
 
-  it("connects two nodes by keyboard alone", async () => {
+  it("connects two nodes by keyboard", async () => {
     await open("city")
     await page.evaluate(() => dev.bridge.editing.select(["hero"]))
     await focusCanvas()
@@ -64,42 +64,46 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     expect((await kernel()).edges).toContain("hero.image->sheet.images")
   })
 
-  it("connects ports by mouse, and refuses with the reason what does not fit", async () => {
+  it("connects ports by mouse, and explains a refused connection", async () => {
     await open("city")
     await drag(await center(handle("hero", "image", "source")), await center(handle("sheet", "images", "target")))
     await page.mouse.up()
     await page.waitForFunction(() => dev.kernel.document.edges.length === 7)
     await drag(await center(handle("prompt", "text", "source")), await center(handle("large", "image", "target")))
-    await expect.poll(() => page.locator(".ff-refusal").textContent()).toBe("image takes image, this gives text.")
+    await expect.poll(() => page.locator(".ff-refusal").textContent()).toBe("image takes image, this is text.")
     await page.mouse.up()
     expect((await kernel()).edges).toHaveLength(7)
   })
 
-  it("offers only what fits where an edge is dropped on empty space, and connects what is chosen", async () => {
+  it("offers compatible nodes for an edge dropped on empty space", async () => {
     await open("city")
     await drag(await center(handle("film", "video", "source")), { x: 1100, y: 600 })
     await page.mouse.up()
     await page.waitForSelector("[role=dialog]")
-    const offered = () => page.locator("[role=option] b").allTextContents()
-    await expect.poll(offered).toContain("Trim")
-    await expect.poll(offered).not.toContain("Upscale")
+    const labels = () => page.locator("[role=option] b").allTextContents()
+    await expect.poll(labels).toContain("Trim")
+    await expect.poll(labels).not.toContain("Upscale")
     await page.keyboard.type("trim")
     await page.keyboard.press("Enter")
     await page.waitForFunction(() => dev.kernel.document.nodes.has("trim_1"))
     expect((await kernel()).edges).toContain("film.video->trim_1.video")
   })
 
-  it("saves a drag once, when it ends", async () => {
+  it("sends one edit at the end of a drag", async () => {
     await open("city")
     const from = await center(page.locator("[data-id=seeds] .ff-title"))
     await drag(from, { x: from.x + 90, y: from.y + 60 })
-    await expect.poll(() => page.evaluate(() => dev.kernel.sent.filter((one) => one.type === "edits").length)).toBe(0)
+    await expect
+      .poll(() => page.evaluate(() => dev.kernel.sent.filter((message) => message.type === "edits").length))
+      .toBe(0)
     await page.mouse.up()
     await page.waitForFunction(() => (dev.kernel.document.looks.get("seeds")?.x ?? 0) > 0)
-    await expect.poll(() => page.evaluate(() => dev.kernel.sent.filter((one) => one.type === "edits").length)).toBe(1)
+    await expect
+      .poll(() => page.evaluate(() => dev.kernel.sent.filter((message) => message.type === "edits").length))
+      .toBe(1)
   })
 
-  it("edits a parameter, shows why the node is stale and what a run would cost, runs, and is fresh", async () => {
+  it("edits a parameter, shows the price, runs, and is fresh", async () => {
     await open("city")
     await page.locator("[id^=ff-variable-prompt-time-]").fill("dawn")
     await page.waitForFunction(() => dev.kernel.document.variables.time === "dawn")
@@ -110,7 +114,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     await page.waitForFunction(() => document.querySelector(".ff-button.is-quiet")?.textContent === "all fresh")
   })
 
-  it("cancels everything by one key while it runs", async () => {
+  it("cancels a run with a shortcut", async () => {
     await open("city")
     await focusCanvas()
     await page.keyboard.press("Control+Enter")
@@ -120,7 +124,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     await expect.poll(() => page.locator("[data-id=film] .ff-chip").first().textContent()).toBe("cancelled")
   })
 
-  it("copies and pastes by the browser's own clipboard", async () => {
+  it("copies and pastes through the browser's clipboard", async () => {
     await open("city")
     await page.evaluate(() => dev.bridge.editing.select(["prompt", "hero"]))
     await focusCanvas()
@@ -130,7 +134,7 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     expect((await kernel()).edges).toHaveLength(7)
   })
 
-  it("lets no key press out to the notebook", async () => {
+  it("keeps key presses from the notebook", async () => {
     await open("city")
     await page.evaluate(() => {
       Object.assign(globalThis, { leaked: [] as string[] })
@@ -145,42 +149,42 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     await expect.poll(() => page.locator("[data-lm-suppress-shortcuts=true]").count()).toBe(1)
   })
 
-  it("stands where it was declared to stand: nothing need be measured", async () => {
+  it("renders nodes at their declared sizes and port positions", async () => {
     await open("city")
     await page.evaluate(() => dev.bridge.store.setState({ isTapeOpen: true }))
-    const off = await page.evaluate(() => {
+    const differences = await page.evaluate(() => {
       const zoom = Number(
         /scale\(([\d.]+)\)/.exec(
           document.querySelector<HTMLElement>(".react-flow__viewport")?.style.transform ?? "",
         )?.[1] ?? 1,
       )
       const boxes = dev.bridge.derived.layouts(dev.bridge.store.getState())
-      const found: string[] = []
+      const problems: string[] = []
       for (const [id, box] of boxes) {
         const element = document.querySelector<HTMLElement>(`[data-id="${id}"]`)
         const frame = element?.getBoundingClientRect()
         if (!element || !frame) continue
         if (Math.abs(frame.height / zoom - box.height) > 1 || Math.abs(frame.width / zoom - box.width) > 1)
-          found.push(`${id}: size`)
+          problems.push(`${id}: size`)
         for (const port of box.ports) {
           const at = element
             .querySelector(`.ff-port[data-handleid="${port.name}"].${port.side === "left" ? "target" : "source"}`)
             ?.getBoundingClientRect()
-          if (!at) found.push(`${id}.${port.name}: no port`)
+          if (!at) problems.push(`${id}.${port.name}: no port`)
           else if (Math.abs((at.top + at.height / 2 - frame.top) / zoom - port.y) > 1)
-            found.push(`${id}.${port.name}: y`)
+            problems.push(`${id}.${port.name}: y`)
         }
         for (const part of element.querySelectorAll<HTMLElement>(".ff-part")) {
           if (part.scrollHeight > part.clientHeight + 1)
-            found.push(`${id}: ${part.className} overflows by ${part.scrollHeight - part.clientHeight}`)
+            problems.push(`${id}: ${part.className} overflows by ${part.scrollHeight - part.clientHeight}`)
         }
       }
-      return found
+      return problems
     })
-    expect(off).toEqual([])
+    expect(differences).toEqual([])
   })
 
-  it("shows 5,000 nodes from afar as one picture, mounts only what is seen up close, and moves nodes in both", async () => {
+  it("shows 5,000 nodes as an overview and mounts only visible ones", async () => {
     await open("5000")
     await page.waitForSelector(".ff-overview")
     await expect.poll(() => page.locator(".ff-card").count()).toBe(0)
@@ -202,47 +206,47 @@ describe.skipIf(!hasBrowser)("the canvas in a browser", () => {
     await expect.poll(() => page.locator(".ff-card").count()).toBeLessThan(40)
   }, 60_000)
 
-  it("works as anywidget loads it: one module from a blob, a session per view, and nothing left when they are taken away", async () => {
+  it("renders several views from a blob module and cleans up", async () => {
     await open("empty")
-    const kept = await page.evaluate(async () => {
+    const result = await page.evaluate(async () => {
       const text = await (await fetch("built/canvas.js")).text()
       const module = await dev.load(URL.createObjectURL(new Blob([text], { type: "text/javascript" })))
-      const heard = new Set<unknown>()
+      const listeners = new Set<unknown>()
       const sent: { type: string }[] = []
       const model = {
         get: (name: string) => ({ height: "480px", snapshot_id: "ff-snapshot-test" })[name],
         send: (message: { type: string }) => sent.push(message),
-        on: (_: string, callback: unknown) => heard.add(callback),
-        off: (_: string, callback: unknown) => heard.delete(callback),
+        on: (_: string, callback: unknown) => listeners.add(callback),
+        off: (_: string, callback: unknown) => listeners.delete(callback),
       }
       const widget = module.default
       const elements = [document.createElement("div"), document.createElement("div")]
       document.body.append(...elements)
       const removes = elements.map((el) => widget.render({ model, el }))
-      const isThere = () => document.querySelectorAll(".ff-holder").length === 3 && sent.length === 2
-      while (!isThere()) await new Promise((done) => requestAnimationFrame(done))
-      const begun = {
+      const isMounted = () => document.querySelectorAll(".ff-holder").length === 3 && sent.length === 2
+      while (!isMounted()) await new Promise((done) => requestAnimationFrame(done))
+      const mounted = {
         views: document.querySelectorAll(".ff-holder").length,
-        listeners: heard.size,
-        asked: sent.map((one) => one.type),
+        listeners: listeners.size,
+        requested: sent.map((message) => message.type),
       }
       for (const remove of removes) remove()
       return {
-        begun,
+        mounted,
         views: document.querySelectorAll(".ff-holder").length,
-        listeners: heard.size,
-        left: elements.map((el) => el.childElementCount),
+        listeners: listeners.size,
+        remaining: elements.map((el) => el.childElementCount),
       }
     })
-    expect(kept).toEqual({
-      begun: { views: 3, listeners: 4, asked: ["ask", "ask"] },
+    expect(result).toEqual({
+      mounted: { views: 3, listeners: 4, requested: ["ask", "ask"] },
       views: 1,
       listeners: 0,
-      left: [0, 0],
+      remaining: [0, 0],
     })
   })
 
-  it("takes everything away again", async () => {
+  it("removes the view and its listeners", async () => {
     await open("city")
     await page.evaluate(() => {
       dev.stop()

@@ -1,4 +1,4 @@
-/** The dev page is built and served once for all journeys: files of them run side by side. */
+/** Build and serve the dev page once for all browser tests, because test files run in parallel. */
 
 import type { TestProject } from "vitest/node"
 import { served } from "../../dev/served.mjs"

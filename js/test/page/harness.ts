@@ -1,4 +1,4 @@
-/** The dev page in a real browser, for journeys; they are skipped where there is none. */
+/** Harness for tests of the dev page in a browser; they are skipped without one. */
 
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -17,23 +17,23 @@ interface Axe {
   }>
 }
 
-const LOOKS = 150
+const MAX_READS = 150
 
-/** A value that has come to rest: the same three times, with a while in between. What is drawn comes bit by bit. */
-export async function settled<T>(read: () => Promise<T>, fits: (value: T) => boolean = () => true): Promise<T> {
+/** Read a value until it is accepted and equal three times in a row; rendering is incremental. */
+export async function settled<T>(read: () => Promise<T>, isAccepted: (value: T) => boolean = () => true): Promise<T> {
   let [last, times] = ["", 0]
-  for (let look = 0; look < LOOKS; look++) {
+  for (let attempt = 0; attempt < MAX_READS; attempt++) {
     const value = await read()
     const now = JSON.stringify(value)
-    times = now === last && fits(value) ? times + 1 : 0
+    times = now === last && isAccepted(value) ? times + 1 : 0
     if (times === 2) return value
     last = now
     await new Promise((done) => setTimeout(done, 100))
   }
-  throw new Error(`It never came to rest: ${last}`)
+  throw new Error(`The value did not settle: ${last}`)
 }
 
-/** One browser for a file of journeys, a fresh page for each; an error on the page fails the journey. */
+/** One browser per test file and a new page per test. An error on the page fails the test. */
 export function journeys() {
   let browser: Browser
   const problems: string[] = []
@@ -51,7 +51,7 @@ export function journeys() {
   })
 
   return {
-    /** `before`: runs in the page before anything else does. */
+    /** `before` runs in the page before any other script. */
     open: async (scene: string, theme = "dark", query = "", before?: () => void): Promise<Page> => {
       at.page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
       at.page.on("pageerror", (error) => problems.push(error.message))
@@ -73,20 +73,25 @@ export function journeys() {
       if (!box) throw new Error("not on the page")
       return { x: box.x + box.width / 2, y: box.y + box.height / 2 }
     },
-    /** What axe finds serious on the canvas, or on a part of it. */
+    /** Serious accessibility violations that axe reports for an element. */
     violations: async (root = ".ff-holder"): Promise<string[]> => {
-      // What rises must have risen: colours that fade in have no contrast yet. What turns for ever is not waited for.
+      // Wait for finite animations: colors that fade in have too little contrast. Infinite ones are ignored.
       await at.page.evaluate(() => {
-        const ends = document.getAnimations().filter((one) => Number.isFinite(one.effect?.getComputedTiming().endTime))
-        return Promise.allSettled(ends.map((one) => one.finished)).then(() => undefined)
+        const ends = document
+          .getAnimations()
+          .filter((animation) => Number.isFinite(animation.effect?.getComputedTiming().endTime))
+        return Promise.allSettled(ends.map((animation) => animation.finished)).then(() => undefined)
       })
       await at.page.addScriptTag({ path: createRequire(import.meta.url).resolve("axe-core/axe.min.js") })
       return at.page.evaluate(async (root) => {
         const { axe } = globalThis as unknown as { axe: Axe }
         const { violations } = await axe.run(document.querySelector(root))
         return violations
-          .filter((one) => one.impact === "serious" || one.impact === "critical")
-          .map((one) => `${one.id}: ${one.nodes.map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`)
+          .filter((violation) => violation.impact === "serious" || violation.impact === "critical")
+          .map(
+            (violation) =>
+              `${violation.id}: ${violation.nodes.map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`,
+          )
       }, root)
     },
   }

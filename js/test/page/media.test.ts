@@ -1,4 +1,4 @@
-/** Journeys of media into and out of the page: files, masks, players; with a server that gives bytes and without. */
+/** Browser tests of uploads, masks and players, with and without a server for bytes. */
 
 import { fileURLToPath } from "node:url"
 import type { Page } from "playwright-core"
@@ -34,13 +34,13 @@ describe.skipIf(!hasBrowser)("media in a browser", () => {
   const EMPTY = { x: 30, y: 300 }
 
   for (const bytes of ["server", "kernel"]) {
-    it(`takes several files that are dropped, through the ${bytes}, shows them, and undoes each`, async () => {
+    it(`uploads dropped files through the ${bytes}, and undoes each`, async () => {
       await open(`&bytes=${bytes}`)
       await drop(["coral", "opal"], EMPTY)
       await has("load_image_2")
       await isSeen("load_image_1")
-      const sent = await page.evaluate(() => dev.kernel.sent.map((one) => one.type))
-      expect(sent.filter((one) => one === (bytes === "server" ? "place_upload" : "upload"))).toHaveLength(2)
+      const sent = await page.evaluate(() => dev.kernel.sent.map((message) => message.type))
+      expect(sent.filter((type) => type === (bytes === "server" ? "place_upload" : "upload"))).toHaveLength(2)
       expect(sent).not.toContain(bytes === "server" ? "upload" : "place_upload")
       await page.evaluate(() => dev.bridge.editing.undo())
       await page.evaluate(() => dev.bridge.editing.undo())
@@ -48,13 +48,13 @@ describe.skipIf(!hasBrowser)("media in a browser", () => {
     })
   }
 
-  it("puts a file into the file node and the port that it falls on, and one that is pasted into the middle", async () => {
+  it("drops a file on a node or a port, and pastes one", async () => {
     await open()
     await drop(["dunes"], await center("[data-id=file] .ff-card"))
     await page.waitForFunction(() => dev.kernel.document.nodes.get("file")?.params.name === "dunes.webp")
     await isSeen("file")
     await drop(["mist"], await center("[data-id=bigger] .ff-port.target"))
-    await page.waitForFunction(() => dev.kernel.document.edges.some((one) => one.target === "bigger"))
+    await page.waitForFunction(() => dev.kernel.document.edges.some((edge) => edge.target === "bigger"))
     await page.evaluate(() => {
       dev.bridge.editing.select([])
       dev.bridge.root.current?.focus()
@@ -63,7 +63,7 @@ describe.skipIf(!hasBrowser)("media in a browser", () => {
     await has("load_image_2")
   })
 
-  it("chooses a file by the button of a file node", async () => {
+  it("chooses a file with the button of a file node", async () => {
     await open()
     await page
       .locator("[data-id=file] input[type=file]")
@@ -71,13 +71,13 @@ describe.skipIf(!hasBrowser)("media in a browser", () => {
     await page.waitForFunction(() => dev.kernel.document.nodes.get("file")?.params.name === "opal.webp")
   })
 
-  it("says why an upload failed, tries again, and gives up when told to", async () => {
+  it("explains a failed upload, retries it, and cancels one", async () => {
     await open()
     await page.route("**/uploads/**", (route) => route.abort())
     await drop(["coral"], EMPTY)
     await page.getByText("Check the connection").waitFor()
     await page.unroute("**/uploads/**")
-    await page.getByRole("button", { name: "Try again" }).click()
+    await page.getByRole("button", { name: "Retry" }).click()
     await has("load_image_1")
     await page.route("**/uploads/**", () => undefined)
     await drop(["opal"], { x: 1190, y: 300 })
@@ -86,14 +86,14 @@ describe.skipIf(!hasBrowser)("media in a browser", () => {
     await expect.poll(() => page.evaluate(() => dev.kernel.document.nodes.has("load_image_2"))).toBe(false)
   })
 
-  it("refuses in words what is no medium and what does not fit", async () => {
+  it("explains why a file is refused", async () => {
     await open()
     const box = await center("[data-id=music] .ff-port.target")
     await drop(["coral"], box)
     await page.getByText("takes text, this is an image").waitFor()
   })
 
-  it("hashes where workers are refused", async () => {
+  it("hashes without workers", async () => {
     await open()
     await page.evaluate(() => {
       Object.assign(globalThis, {
@@ -108,10 +108,10 @@ describe.skipIf(!hasBrowser)("media in a browser", () => {
     await has("load_image_1")
   })
 
-  it("asks for a video's bytes only when it is looked at, and shows the moment under the pointer", async () => {
+  it("loads a video on hover and seeks to the pointer", async () => {
     await open()
-    const asked: string[] = []
-    page.on("request", (request) => asked.push(request.url()))
+    const requested: string[] = []
+    page.on("request", (request) => requested.push(request.url()))
     await expect.poll(() => page.locator("[data-id=film] video").count()).toBe(0)
     const at = await page.locator("[data-id=film] .ff-film").boundingBox()
     if (!at) throw new Error("no film")
@@ -124,12 +124,12 @@ describe.skipIf(!hasBrowser)("media in a browser", () => {
       const video = document.querySelector<HTMLVideoElement>("[data-id=film] video")
       return video && !video.seeking && Math.abs(video.currentTime / video.duration - 0.75) < 0.05
     })
-    expect(asked.some((url) => url.endsWith("drift.webm"))).toBe(true)
+    expect(requested.some((url) => url.endsWith("drift.webm"))).toBe(true)
     await page.mouse.move(10, 400)
     await expect.poll(() => page.locator("[data-id=film] video.is-shown").count()).toBe(0)
   })
 
-  it("goes to the place in a sound that is clicked, and by arrow keys", async () => {
+  it("seeks in audio by click and arrow keys", async () => {
     await open()
     const wave = page.locator("[data-id=music] .ff-wave")
     const at = await wave.boundingBox()
@@ -146,8 +146,8 @@ describe.skipIf(!hasBrowser)("media in a browser", () => {
     await page.getByRole("button", { name: "Paint mask" }).click()
     await page.waitForSelector(".ff-stage canvas")
   }
-  /** How much is painted, 0..1. */
-  const painted = () =>
+  /** Painted share of the mask, 0 to 1. */
+  const paintedShare = () =>
     page.evaluate(() => {
       const canvas = document.querySelector<HTMLCanvasElement>(".ff-stage canvas")
       const data = canvas?.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height).data ?? []
@@ -156,7 +156,7 @@ describe.skipIf(!hasBrowser)("media in a browser", () => {
       return sum / 255 / (data.length / 4)
     })
 
-  it("paints a mask by mouse and keys, wires it into the port by one step, and goes on from it", async () => {
+  it("paints a mask, connects it in one step, and edits it again", async () => {
     await open()
     await paint()
     const at = await center(".ff-stage")
@@ -164,7 +164,7 @@ describe.skipIf(!hasBrowser)("media in a browser", () => {
     await page.mouse.down()
     await page.mouse.move(at.x + 150, at.y, { steps: 8 })
     await page.mouse.up()
-    const line = await settled(painted)
+    const line = await settled(paintedShare)
     expect(line).toBeGreaterThan(0.01)
     await page.keyboard.press("x")
     await page.keyboard.press("]")
@@ -172,53 +172,55 @@ describe.skipIf(!hasBrowser)("media in a browser", () => {
     await page.mouse.down()
     await page.mouse.move(at.x, at.y + 80, { steps: 8 })
     await page.mouse.up()
-    const cut = await settled(painted)
+    const cut = await settled(paintedShare)
     expect(cut).toBeLessThan(line)
     await page.keyboard.press("Control+z")
-    await expect.poll(painted).toBeCloseTo(line, 6)
+    await expect.poll(paintedShare).toBeCloseTo(line, 6)
     await page.keyboard.press("Control+Shift+z")
-    await expect.poll(painted).toBeCloseTo(cut, 6)
+    await expect.poll(paintedShare).toBeCloseTo(cut, 6)
     await page.keyboard.press("i")
-    await expect.poll(painted).toBeCloseTo(1 - cut, 3)
+    await expect.poll(paintedShare).toBeCloseTo(1 - cut, 3)
     await page.keyboard.press("i")
     await page.keyboard.press("Control+Enter")
     await has("load_image_1")
-    const edges = await page.evaluate(() => dev.kernel.document.edges.map((one) => `${one.source}>${one.targetHandle}`))
+    const edges = await page.evaluate(() =>
+      dev.kernel.document.edges.map((edge) => `${edge.source}>${edge.targetHandle}`),
+    )
     expect(edges).toContain("load_image_1>mask")
     await expect
       .poll(() => page.evaluate(() => dev.kernel.document.nodes.get("load_image_1")?.params.name))
       .toBe("mask")
     await paint()
-    await expect.poll(painted).toBeCloseTo(cut, 3)
+    await expect.poll(paintedShare).toBeCloseTo(cut, 3)
     await page.keyboard.press("Escape")
     await page.waitForFunction(() => !document.querySelector(".ff-mask"))
     await page.evaluate(() => dev.bridge.editing.undo())
     await page.waitForFunction(() => dev.kernel.document.nodes.size === 6)
   })
 
-  it("paints by keyboard alone, and asks before strokes are thrown away", async () => {
+  it("paints by keyboard, and asks before discarding strokes", async () => {
     await open()
     await paint()
     await page.keyboard.press("Enter")
     for (let i = 0; i < 4; i++) await page.keyboard.press("Shift+ArrowRight")
-    await expect.poll(painted).toBeGreaterThan(0)
+    await expect.poll(paintedShare).toBeGreaterThan(0)
     await page.keyboard.press("Escape")
-    await page.getByText("Throw the strokes away?").waitFor()
-    await page.getByRole("button", { name: "Go on" }).click()
+    await page.getByText("Discard the strokes?").waitFor()
+    await page.getByRole("button", { name: "Continue painting" }).click()
     await expect.poll(() => page.locator(".ff-mask").count()).toBe(1)
     await page.locator(".ff-stage").focus()
     await page.keyboard.press("Delete")
-    await expect.poll(painted).toBe(0)
+    await expect.poll(paintedShare).toBe(0)
   })
 
-  it("says what is missing where there is no picture to paint over", async () => {
+  it("explains that a picture is missing", async () => {
     await open()
     await page.evaluate(() => {
       dev.kernel.edit([{ kind: "add_node", node: { id: "cut", type: "apply_mask" } }])
     })
     await page.waitForSelector("[data-id=cut]", { state: "attached" })
     await page.evaluate(() => dev.bridge.store.setState({ panel: { kind: "mask", nodeId: "cut", port: "mask" } }))
-    await page.getByText("There is no picture yet: connect one to image").waitFor()
+    await page.getByText("There is no image yet: connect one to image").waitFor()
   })
 
   for (const theme of ["dark", "light"]) {

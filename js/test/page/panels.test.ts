@@ -1,4 +1,4 @@
-/** The tape, the file, the size of the view, the empty canvas; and that all of it can be used by everybody. */
+/** Browser tests of the panels: tape, file, view size, empty state and accessibility. */
 
 import { describe, expect, it } from "vitest"
 import type { Dev } from "../../dev/page"
@@ -6,10 +6,10 @@ import { hasBrowser, journeys } from "./harness"
 
 declare const dev: Dev
 
-describe.skipIf(!hasBrowser)("living with the canvas", () => {
+describe.skipIf(!hasBrowser)("the panels in a browser", () => {
   const { open, drag, center, violations } = journeys()
 
-  it("places a frame of the tape as a file by dragging, and by keyboard", async () => {
+  it("places a tape frame as a file by dragging and by keyboard", async () => {
     const page = await open("city")
     await drag(await center(page.locator(".ff-frame").nth(2)), { x: 500, y: -160 })
     await page.mouse.up()
@@ -22,16 +22,16 @@ describe.skipIf(!hasBrowser)("living with the canvas", () => {
     await page.waitForFunction(() => dev.kernel.document.nodes.has("load_image_2"))
   })
 
-  it("restores how a frame was made by a double click, where one looks", async () => {
+  it("restores a frame on double-click", async () => {
     const page = await open("city")
     await page.locator(".ff-frame").nth(1).dblclick()
-    await page.waitForFunction(() => dev.kernel.sent.some((one) => one.type === "restore"))
-    const sent = await page.evaluate(() => dev.kernel.sent.find((one) => one.type === "restore"))
+    await page.waitForFunction(() => dev.kernel.sent.some((message) => message.type === "restore"))
+    const sent = await page.evaluate(() => dev.kernel.sent.find((message) => message.type === "restore"))
     expect(sent).toMatchObject({ generation_id: "g1" })
-    await page.waitForSelector(".ff-notice.is-bad") // the dev page restores nothing, and says so
+    await page.waitForSelector(".ff-notice.is-bad") // the dev page refuses to restore
   })
 
-  it("shows the tape of all flows, and loads what is older when one scrolls there", async () => {
+  it("shows the tape of all flows and loads older frames", async () => {
     const page = await open("city")
     await page.getByRole("button", { name: "All", exact: true }).click()
     await page.waitForFunction(() => document.querySelector(".ff-tape-label")?.textContent?.includes("9,210"))
@@ -39,9 +39,9 @@ describe.skipIf(!hasBrowser)("living with the canvas", () => {
     await page.waitForFunction(() => document.querySelectorAll(".ff-frame").length === 20)
   })
 
-  it("gives SQL and Python to take into the notebook", async () => {
+  it("shows SQL and Python source", async () => {
     const page = await open("city")
-    await page.getByRole("button", { name: "Ask in SQL" }).click()
+    await page.getByRole("button", { name: "Query in SQL" }).click()
     await expect.poll(() => page.locator(".ff-source pre").textContent()).toContain("%%tape")
     await page.keyboard.press("Escape")
     await page.evaluate(() => dev.bridge.root.current?.focus())
@@ -49,20 +49,22 @@ describe.skipIf(!hasBrowser)("living with the canvas", () => {
     await page.waitForFunction(() => document.querySelector(".ff-source pre")?.textContent?.includes("ff.Flow"))
   })
 
-  it("says that the file was changed on disk, and saves nothing until somebody has chosen", async () => {
+  it("pauses saving on a file conflict until the user chooses", async () => {
     const page = await open("city")
     await page.evaluate(() => dev.kernel.conflict())
     await page.waitForSelector(".ff-conflict")
     await expect.poll(() => page.locator(".ff-saved").textContent()).toContain("changed on disk")
     await page.getByRole("button", { name: "Keep mine" }).click()
     await page.waitForSelector(".ff-conflict", { state: "detached" })
-    const how = await page.evaluate(() => dev.kernel.sent.flatMap((one) => (one.type === "save" ? [one.how] : [])))
+    const how = await page.evaluate(() =>
+      dev.kernel.sent.flatMap((message) => (message.type === "save" ? [message.how] : [])),
+    )
     expect(how).toEqual(["keep_mine"])
   })
 
-  it("fills the height and the screen, and goes back", async () => {
+  it("toggles full height and full screen", async () => {
     const page = await open("city")
-    const height = () => page.locator(".ff-holder").evaluate((one) => one.getBoundingClientRect().height)
+    const height = () => page.locator(".ff-holder").evaluate((holder) => holder.getBoundingClientRect().height)
     const before = await height()
     await page.keyboard.press("h")
     await expect.poll(height).toBe(before - 110)
@@ -75,7 +77,7 @@ describe.skipIf(!hasBrowser)("living with the canvas", () => {
     await page.waitForFunction(`!(${isFull})()`)
   })
 
-  it("begins with a template, drawn from its own graph, and undoes it in one step", async () => {
+  it("inserts a template and undoes it in one step", async () => {
     const page = await open("empty")
     await expect.poll(() => page.locator(".ff-sketch").count()).toBe(4)
     await expect.poll(() => page.locator(".ff-sketch").nth(1).locator("g").count()).toBe(4)
@@ -91,7 +93,7 @@ describe.skipIf(!hasBrowser)("living with the canvas", () => {
     ["the run menu", "city", () => dev.bridge.store.setState({ panel: { kind: "run" } })],
     ["the file menu and a conflict", "city", () => dev.kernel.conflict()],
     ["the model picker", "city", () => document.querySelector<HTMLElement>("[data-id=still] .ff-select")?.click()],
-    ["the yes to a run", "large", () => document.querySelector<HTMLElement>(".ff-button.is-primary")?.click()],
+    ["the run confirmation", "large", () => document.querySelector<HTMLElement>(".ff-button.is-primary")?.click()],
     ["a large batch", "many", () => undefined],
   ]
   for (const [name, scene, act] of panels) {

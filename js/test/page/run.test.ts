@@ -1,4 +1,4 @@
-/** What can be run, the yes to a large run, and batches. */
+/** Browser tests of the run menu, the confirmation of large runs, and batches. */
 
 import { describe, expect, it } from "vitest"
 import type { Dev } from "../../dev/page"
@@ -9,9 +9,11 @@ declare const dev: Dev
 describe.skipIf(!hasBrowser)("running", () => {
   const { open } = journeys()
   const runs = () =>
-    dev.kernel.sent.flatMap((one) => (one.type === "run" ? [{ targets: one.targets, yes: one.is_confirmed }] : []))
+    dev.kernel.sent.flatMap((message) =>
+      message.type === "run" ? [{ targets: message.targets, yes: message.is_confirmed }] : [],
+    )
 
-  it("offers what can be run with its price, by keyboard alone", async () => {
+  it("runs a choice of the run menu by keyboard", async () => {
     const page = await open("city")
     await page.keyboard.press("Shift+Space")
     const rows = page.locator("[role=menuitem]")
@@ -23,7 +25,7 @@ describe.skipIf(!hasBrowser)("running", () => {
     await expect.poll(() => page.evaluate(runs)).toEqual([{ targets: ["film"], yes: undefined }])
   })
 
-  it("asks before a large run, says its price and its calls, and runs after the yes", async () => {
+  it("confirms a large run with its price and call count", async () => {
     const page = await open("large")
     await page.locator(".ff-button.is-primary").click()
     const dialog = page.getByRole("dialog", { name: "Run anyway?" })
@@ -33,40 +35,40 @@ describe.skipIf(!hasBrowser)("running", () => {
     await expect.poll(() => page.locator(".ff-chip.is-run").count()).toBe(0)
     await dialog.getByRole("button", { name: /^Run anyway/ }).click()
     await page.waitForSelector(".ff-button.is-cancel")
-    expect((await page.evaluate(runs)).map((one) => one.yes)).toEqual([undefined, true])
+    expect((await page.evaluate(runs)).map((run) => run.yes)).toEqual([undefined, true])
   })
 
-  it("does not run where the answer is no", async () => {
+  it("does not run if the confirmation is cancelled", async () => {
     const page = await open("large")
     await page.locator(".ff-button.is-primary").click()
-    await page.getByRole("button", { name: "Do not run" }).click()
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click()
     await expect.poll(() => page.locator(".ff-chip.is-run").count()).toBe(0)
     await expect.poll(() => page.evaluate(runs)).toHaveLength(1)
   })
 
-  it("tries again from the node that failed", async () => {
+  it("retries the failed node", async () => {
     const page = await open("error")
     await page.locator("[data-id=broken]").getByRole("button", { name: "Retry" }).click()
     await page.waitForSelector("[data-id=broken] .ff-chip.is-run")
     await expect.poll(() => page.evaluate(runs)).toEqual([{ targets: ["broken"], yes: undefined }])
   })
 
-  it("labels a batch by its axes, and passes one cell on by a node that undo takes away again", async () => {
+  it("labels a batch by its axes, and picks a cell with a node", async () => {
     const page = await open("batch")
     await expect
       .poll(() => page.locator("[data-id=sweep] .ff-header").allTextContents())
       .toEqual(["seed 7", " 21", " 42"])
     await expect.poll(() => page.locator("[data-id=sweep] .ff-side").count()).toBe(3)
-    await page.getByRole("button", { name: "Pass on desert dunes at sunset / 21" }).focus()
+    await page.getByRole("button", { name: "Pick desert dunes at sunset / 21" }).focus()
     await page.keyboard.press("Enter")
     await page.waitForFunction(() => dev.kernel.document.nodes.has("pick_image_1"))
-    const made = await page.evaluate(() => [
+    const picked = await page.evaluate(() => [
       dev.kernel.document.nodes.get("pick_image_1")?.params.label,
       dev.kernel.document.edges.some(
-        (one) => one.source === "sweep" && one.target === "pick_image_1" && one.targetHandle === "items",
+        (edge) => edge.source === "sweep" && edge.target === "pick_image_1" && edge.targetHandle === "items",
       ),
     ])
-    expect(made).toEqual(["desert dunes at sunset / 21", true])
+    expect(picked).toEqual(["desert dunes at sunset / 21", true])
     await page.evaluate(() => dev.bridge.root.current?.focus())
     await page.keyboard.press("Control+z")
     await page.waitForFunction(() => !dev.kernel.document.nodes.has("pick_image_1"))

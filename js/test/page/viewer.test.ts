@@ -1,4 +1,4 @@
-/** Journeys through the viewer: looking, comparing, taking along, and grades that are drawn before they are made. */
+/** Browser tests of the viewer: navigation, comparison, export and live grades. */
 
 import { readFileSync } from "node:fs"
 import type { Page } from "playwright-core"
@@ -9,7 +9,7 @@ import { hasBrowser, journeys, settled } from "./harness"
 
 declare const dev: Dev
 
-/** What of 255 the kernel's result and ours may differ by. */
+/** Maximum difference from the kernel's result, of 255. */
 const MOST_OFF = 2
 
 describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
@@ -18,9 +18,9 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
   const open = async (scene: string, theme = "dark") => {
     page = await opened(scene, theme)
   }
-  const drawn = () => page.waitForSelector(".ff-stage canvas")
-  /** The colour on the screen at a place of the stage, in fractions of its sides. */
-  const colour = async (x: number, y: number) => {
+  const waitForStage = () => page.waitForSelector(".ff-stage canvas")
+  /** Color on the screen at a point of the stage, given as fractions of its sides. */
+  const pixelAt = async (x: number, y: number) => {
     const box = await page.locator(".ff-stage").boundingBox()
     if (!box) throw new Error("no stage")
     const clip = { x: Math.round(box.x + box.width * x), y: Math.round(box.y + box.height * y), width: 1, height: 1 }
@@ -35,19 +35,19 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
       return [...onto.getImageData(0, 0, 1, 1).data.slice(0, 3)]
     }, png)
   }
-  /** The same once nothing changes it any more, and there is something. */
-  const lit = (x: number, y: number) =>
+  /** Settled color at a point, once it is not black. */
+  const settledPixel = (x: number, y: number) =>
     settled(
-      () => colour(x, y),
+      () => pixelAt(x, y),
       (seen) => seen.some((value) => value > 20),
     )
   const title = () => page.locator(".ff-viewer h2").textContent()
 
-  it("opens by double click, goes through the results by key, tells how they were made, and closes to where one was", async () => {
+  it("opens by double-click, browses results, and shows details", async () => {
     await open("city")
     await page.locator("[data-id=still] .ff-look").first().dblclick()
     await page.waitForSelector(".ff-viewer")
-    await drawn()
+    await waitForStage()
     await expect.poll(title).toBe("Variationsseed 7")
     await page.keyboard.press("ArrowRight")
     await page.waitForFunction(() => document.querySelector(".ff-viewer h2")?.textContent === "Variationsseed 21")
@@ -61,7 +61,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
     await page.waitForSelector(".ff-viewer", { state: "detached" })
   })
 
-  it("opens by Enter and Space on what has the focus, keeps it while open, and gives it back", async () => {
+  it("opens by Enter and Space, traps the focus, and restores it", async () => {
     await open("city")
     const cell = page.locator("[data-id=hero] .ff-look")
     await cell.focus()
@@ -82,10 +82,10 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
     await expect.poll(title).toBe("aurora")
   })
 
-  it("zooms by wheel and keys, pixel for pixel and back to the whole", async () => {
+  it("zooms by wheel and keys", async () => {
     await open("city")
     await page.evaluate(() => dev.bridge.viewer.openNode("hero"))
-    await drawn()
+    await waitForStage()
     const whole = await settled(() => page.locator(".ff-percent").textContent())
     await page.locator(".ff-stage").hover()
     await page.mouse.wheel(0, -300)
@@ -96,7 +96,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
     await page.waitForFunction((whole) => document.querySelector(".ff-percent")?.textContent === whole, whole)
   })
 
-  it("compares what was marked by click and by key, in every way, by mouse and keyboard", async () => {
+  it("compares marked results in all modes", async () => {
     await open("city")
     const cells = page.locator("[data-id=still] .ff-look")
     await cells.nth(0).click({ modifiers: ["Shift"] })
@@ -105,34 +105,34 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
     await expect.poll(() => page.locator(".ff-marks > span").textContent()).toBe("2 pictures marked")
     await expect.poll(() => page.evaluate(() => dev.bridge.store.getState().selection.size)).toBe(0)
     await page.locator(".ff-marks .is-primary").click()
-    await drawn()
+    await waitForStage()
     await page.waitForFunction(() => document.querySelectorAll(".ff-tag").length === 2)
-    // In the middle third of the stage, so that both pictures are under both places.
-    const wide = await lit(0.42, 0.3)
+    // In the middle third of the stage, where both pictures overlap.
+    const firstPixel = await settledPixel(0.42, 0.3)
     const divider = page.locator(".ff-divider")
     await expect.poll(() => divider.getAttribute("aria-valuenow")).toBe("50")
     await divider.focus()
     for (let i = 0; i < 10; i++) await page.keyboard.press("ArrowLeft")
     await expect.poll(() => divider.getAttribute("aria-valuenow")).toBe("30")
-    await expect.poll(() => colour(0.42, 0.3)).not.toEqual(wide)
-    const other = await lit(0.42, 0.3)
-    /** How far the stage is from what it should draw of the two, in 255ths. */
-    const off = async (of: (one: number, two: number) => number) => {
-      const drawn = await colour(0.42, 0.3)
-      return Math.max(...drawn.map((value, at) => Math.abs(value - of(wide[at] ?? 0, other[at] ?? 0))))
+    await expect.poll(() => pixelAt(0.42, 0.3)).not.toEqual(firstPixel)
+    const secondPixel = await settledPixel(0.42, 0.3)
+    /** Difference between the stage and the expected blend of both pictures, of 255. */
+    const off = async (of: (left: number, right: number) => number) => {
+      const pixel = await pixelAt(0.42, 0.3)
+      return Math.max(...pixel.map((value, at) => Math.abs(value - of(firstPixel[at] ?? 0, secondPixel[at] ?? 0))))
     }
     await page.keyboard.press("d")
     await page.waitForFunction(() => document.querySelector(".ff-turned > span")?.textContent === "Strength ×1")
-    await expect.poll(() => off((one, two) => Math.abs(one - two))).toBeLessThanOrEqual(MOST_OFF)
+    await expect.poll(() => off((left, right) => Math.abs(left - right))).toBeLessThanOrEqual(MOST_OFF)
     await page.keyboard.press("o")
     await page.waitForFunction(() => document.querySelector(".ff-turned > span")?.textContent === "Blend")
-    await expect.poll(() => off((one, two) => (one + two) / 2)).toBeLessThanOrEqual(MOST_OFF)
+    await expect.poll(() => off((left, right) => (left + right) / 2)).toBeLessThanOrEqual(MOST_OFF)
     await page.keyboard.press("s")
     await page.waitForSelector(".ff-turned", { state: "detached" })
     await expect.poll(() => page.locator(".ff-against.is-own").count()).toBe(2)
   })
 
-  it("says what it lacks without WebGL2, and shows pictures side by side all the same", async () => {
+  it("falls back to side by side without WebGL2", async () => {
     page = await opened("city", "dark", "", () => {
       const real = HTMLCanvasElement.prototype.getContext
       HTMLCanvasElement.prototype.getContext = function (this: HTMLCanvasElement, kind: string, ...more: unknown[]) {
@@ -142,33 +142,33 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
     await page.evaluate(() => dev.bridge.viewer.compareNode("still"))
     await page.waitForSelector(".ff-flat img")
     await expect.poll(() => page.locator(".ff-flat img").count()).toBe(3)
-    await expect.poll(() => page.locator(".ff-viewer-head .ff-warn").textContent()).toContain("no WebGL2")
+    await expect.poll(() => page.locator(".ff-viewer-head .ff-warn").textContent()).toContain("WebGL2 is unavailable")
     await expect.poll(() => page.locator(".ff-choice button:disabled").count()).toBe(3)
   })
 
-  it("comes back when the graphics card takes its context away", async () => {
+  it("recovers from a lost WebGL context", async () => {
     await open("city")
     await page.evaluate(() => dev.bridge.viewer.openNode("hero"))
-    await drawn()
-    const before = await lit(0.5, 0.5)
+    await waitForStage()
+    const before = await settledPixel(0.5, 0.5)
     await page.evaluate(async () => {
       const canvas = document.querySelector<HTMLCanvasElement>(".ff-stage canvas")
       const lose = canvas?.getContext("webgl2")?.getExtension("WEBGL_lose_context")
-      const said = (name: string) => new Promise((done) => canvas?.addEventListener(name, done, { once: true }))
-      const lost = said("webglcontextlost")
+      const waitForEvent = (name: string) => new Promise((done) => canvas?.addEventListener(name, done, { once: true }))
+      const lost = waitForEvent("webglcontextlost")
       lose?.loseContext()
       await lost
-      const back = said("webglcontextrestored")
+      const restored = waitForEvent("webglcontextrestored")
       setTimeout(() => lose?.restoreContext())
-      await back
+      await restored
     })
-    await expect.poll(() => colour(0.5, 0.5)).toEqual(before)
+    await expect.poll(() => pixelAt(0.5, 0.5)).toEqual(before)
   })
 
-  it("downloads, places and restores what is looked at", async () => {
+  it("downloads, places and restores a result", async () => {
     await open("city")
     await page.evaluate(() => dev.bridge.viewer.openNode("hero"))
-    await drawn()
+    await waitForStage()
     const [file] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("Control+s")])
     expect(file.suggestedFilename()).toMatch(/^hero-\w+\.webp$/)
     await page.keyboard.press("p")
@@ -182,17 +182,17 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
     await page.evaluate(() => dev.bridge.viewer.openNode("hero"))
     await page.waitForSelector(".ff-viewer")
     await page.keyboard.press("r")
-    await page.waitForFunction(() => dev.kernel.sent.some((one) => one.type === "restore"))
+    await page.waitForFunction(() => dev.kernel.sent.some((message) => message.type === "restore"))
   })
 
-  it("plays a video with the browser's own controls", async () => {
+  it("plays a video with the browser's controls", async () => {
     await open("city")
     await page.evaluate(() => dev.bridge.viewer.openNode("film"))
     await page.waitForFunction(() => (document.querySelector<HTMLVideoElement>(".ff-playing")?.duration ?? 0) > 1)
     await expect.poll(() => page.locator(".ff-playing").getAttribute("controls")).not.toBeNull()
   })
 
-  it("draws a grade while a slider moves, on the node and in the viewer, until the kernel's result is there", async () => {
+  it("previews a grade until the kernel's result arrives", async () => {
     await open("grade")
     const slider = page.locator("[id^=ff-card-grade-exposure-]")
     await expect.poll(() => page.locator(".ff-graded").count()).toBe(0)
@@ -210,19 +210,19 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
     await slider.fill("1")
     await expect.poll(light).toBeGreaterThan(dark * 1.3)
     await page.locator("[data-id=grade] .ff-look").dblclick()
-    await drawn()
+    await waitForStage()
     await page.waitForSelector(".ff-tag.is-plain")
-    const before = await lit(0.5, 0.5)
+    const before = await settledPixel(0.5, 0.5)
     await page.locator("[id^=ff-viewer-grade-exposure-]").fill("-1")
     const sum = (of: number[]) => of.reduce((total, value) => total + value)
-    await expect.poll(async () => sum(await colour(0.5, 0.5))).toBeLessThan(sum(before))
+    await expect.poll(async () => sum(await pixelAt(0.5, 0.5))).toBeLessThan(sum(before))
     await page.keyboard.press("Escape")
     await page.evaluate(() => dev.bridge.editing.run(null))
     await page.waitForSelector(".ff-graded", { state: "detached", timeout: 20_000 })
     await expect.poll(() => page.locator("[data-id=grade] .ff-cell img").count()).toBe(1)
   })
 
-  it("grades as the kernel does, within two of 255", async () => {
+  it("grades like the kernel, within 2 of 255", async () => {
     await open("grade")
     const fixture: { pixel_stride: number; cases: { settings: Partial<Grade>; pixels: number[] }[] } = JSON.parse(
       readFileSync(new URL("../fixtures/grade.json", import.meta.url), "utf8"),
@@ -240,7 +240,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
     }
     expect(off).toHaveLength(fixture.cases.length)
     for (const worst of off) expect(worst, `${off}`).toBeLessThanOrEqual(MOST_OFF)
-    console.log(`a grade in the browser is at most ${off.join(", ")} of 255 off the kernel's`)
+    console.log(`maximum difference from the kernel's grade, of 255: ${off.join(", ")}`)
   })
 
   for (const theme of ["dark", "light"]) {
@@ -251,7 +251,7 @@ describe.skipIf(!hasBrowser)("the viewer in a browser", () => {
           if (which === "one") dev.bridge.viewer.openNode("hero")
           else dev.bridge.viewer.compareNode("still")
         }, which)
-        await drawn()
+        await waitForStage()
         expect(await violations(".ff-viewer")).toEqual([])
       }
     })
