@@ -161,10 +161,10 @@ export const KEY_BINDINGS: KeyBinding[] = [
       if (nodeId) bridge.viewer.openNode(nodeId)
     },
   },
-  { keys: "Enter", label: "View focused result (C marks it for comparison)", group: "View", isListed: true },
+  { keys: "Enter", label: "View focused result (C: mark to compare)", group: "View", isListed: true },
   {
     keys: "K",
-    label: "Compare marked results, or those of the selected node",
+    label: "Compare marked or selected results",
     group: "View",
     run: ({ store, viewer }) => {
       const { marked, selection } = store.getState()
