@@ -109,7 +109,7 @@ def _error(
     name: str, too: list[str], reads: InputLimits, entry: ModelEntry, node_id: str, *, hint: str
 ) -> errors.MediaError:
     return errors.MediaError(
-        f"{name} {' and '.join(too)}; {entry.id} reads {reads.says()} at most.", node_id=node_id, hint=hint
+        f"{name} {' and '.join(too)}; {entry.id} reads {reads.describe()} at most.", node_id=node_id, hint=hint
     )
 
 
@@ -127,7 +127,7 @@ def _reduced(asset: Asset, reads: InputLimits, store: AssetStore, node_id: str) 
             return store.put(encoded)
         scale *= _MARGIN * min(1.0, (reads.size_bytes / len(encoded)) ** 0.5)
     raise errors.MediaError(
-        f"No picture that can be made of this one keeps within {reads.says()}.",
+        f"No picture that can be made of this one keeps within {reads.describe()}.",
         node_id=node_id,
         hint="Connect another.",
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from fusionflow_nb import errors
 from fusionflow_nb.engine.resume import call_for
 from fusionflow_nb.journal.protocol import Inherited, Stored, Unknown
-from fusionflow_nb.providers.protocol import Lost, Operation
+from fusionflow_nb.providers.protocol import LostSubmit, Operation
 
 if TYPE_CHECKING:
     from fusionflow_nb.engine.context import Services
@@ -123,14 +123,14 @@ async def reconcile(job: OpenJob, services: Services) -> Outcome:
             hint="ff.operations().resume() brings it home.",
         )
     call = call_for(job, services)
-    if not call.provider.finds_lost:
+    if not call.provider.reconciles_by:
         raise errors.OpenWorkError(
             f"{call.provider.name} has no way to find work whose submit was not answered.",
             node_id=job.draft.node_id,
             hint=f"Look at your account there, then write it off with what it shows: {_forget(job)}.",
         )
     sent_at_us = job.draft.started_at_us or job.draft.queued_at_us or 0
-    found = await call.provider.find(Lost(call.request_again(), job.job_id, sent_at_us))
+    found = await call.provider.find_candidates(LostSubmit(call.request_again(), job.job_id, sent_at_us))
     ours = [one for one in found if not await services.journal.is_known(one.name)]
     if len(ours) > 1:
         names = ", ".join(one.name for one in ours)

@@ -97,7 +97,7 @@ def prepare(
     if "settings" in connected:
         return Prepared(params, entry, {}, "", is_settled=False, retired=retired, fallbacks=fallbacks)
     given = {name: value for name, value in params.items() if name not in COMMON}
-    left_out = entry.left_out({**given, **(params.get("settings") or {})})
+    left_out = entry.ignored_settings({**given, **(params.get("settings") or {})})
     said = [f"{name} is left out: {entry.id} has no such setting." for name in left_out]
     if entry.retires_on is not None and retired is None:
         follows = f", then {entry.successor}" if entry.successor else ""
@@ -237,7 +237,7 @@ def settle_settings(
     Raises:
         SettingError: the model lacks the setting or does not take the value.
     """
-    raw = entry.in_our_words(dict(params.pop("settings", None) or {}), node_id=node_id)
+    raw = entry.to_common_settings(dict(params.pop("settings", None) or {}), node_id=node_id)
     if raw.get("count") is not None and params.get("count") == 1:
         params.pop("count")  # the form's own default is nobody's wish
     named = {name: value for name, value in params.items() if name not in COMMON}

@@ -83,7 +83,7 @@ def _estimated(entry: ModelEntry, settings: dict[str, Any], pictures: Sequence[i
     # What is left out costs what the model's default costs.
     prompt = settings.get("prompt")
     return entry.estimate(
-        {**defaults_of(entry), **settings}, prompt=prompt if isinstance(prompt, str) else None, pictures=pictures
+        {**defaults_of(entry), **settings}, prompt=prompt if isinstance(prompt, str) else None, image_pixels=pictures
     )
 
 

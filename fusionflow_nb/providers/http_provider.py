@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.providers.http import Answer, Endpoint
     from fusionflow_nb.providers.model import ModelEntry
-    from fusionflow_nb.providers.protocol import Found, Lost, Reference, Request
+    from fusionflow_nb.providers.protocol import LostSubmit, Reference, Request, SubmitCandidate
 
 UNAUTHORISED, NO_FUNDS, TOO_MANY, BUSY = 401, 402, 429, 503
 
@@ -33,7 +33,7 @@ class HttpProvider:
     max_concurrency = 16
     poll_interval_s = 1.0
     limits = NO_LIMITS
-    finds_lost: Literal["", "id", "listing"] = ""
+    reconciles_by: Literal["", "id", "listing"] = ""
     takes_references: Literal["bytes", "bytes_or_url", "url"] = "bytes_or_url"
 
     def __init__(self, site: Endpoint) -> None:
@@ -42,13 +42,13 @@ class HttpProvider:
     @cached_property
     def models(self) -> Sequence[ModelEntry]:
         """The catalogue's entries of this service."""
-        return catalogue.of(self.name)
+        return catalogue.entries_of(self.name)
 
     async def cancel(self, operation: Operation) -> CancelAnswer:  # noqa: ARG002 - what most services offer
         """There is no way to stop it."""
         return CancelAnswer.UNSUPPORTED
 
-    async def find(self, lost: Lost) -> Sequence[Found]:  # noqa: ARG002 - what most services offer
+    async def find_candidates(self, lost: LostSubmit) -> Sequence[SubmitCandidate]:  # noqa: ARG002 - what most services offer
         """There is no way to ask. Raises ProviderError."""
         raise errors.ProviderError(
             "The service has no way to find work whose submit was not answered.", provider=self.name
@@ -60,16 +60,16 @@ class HttpProvider:
 
     def operation(self, request: Request, **data: Any) -> Operation:  # noqa: ANN401 - JSON
         """The handle of accepted work, with what a fresh process needs to bring it home and to say what it cost."""
-        pictures = [
+        image_pixels = [
             each.asset.width * each.asset.height if each.asset.width and each.asset.height else None
             for found in request.references.values()
             for each in found
             if each.asset.media_type.startswith("image/")
         ]
-        estimate = request.model.estimate(dict(request.settings), prompt=request.prompt, pictures=pictures)
-        return Operation({**data, "port": port_of(request.task), "estimate_micro_usd": estimate.high_micro_usd})
+        estimate = request.model.estimate(dict(request.settings), prompt=request.prompt, image_pixels=image_pixels)
+        return Operation({**data, "port": output_port(request.task), "estimate_micro_usd": estimate.high_micro_usd})
 
-    async def brought_home(
+    async def fetch_outputs(
         self, operation: Operation, addresses: Sequence[str], cost: Cost | None = None, seed: object = None
     ) -> Done | Failed:
         """The end of work that succeeded. An output that cannot be had any more was paid for all the same.
@@ -78,7 +78,7 @@ class HttpProvider:
             ProviderError: it may be had later (`is_retryable`).
         """
         try:
-            outputs = await self.fetched(operation.data["port"], addresses)
+            outputs = await self.download_outputs(operation.data["port"], addresses)
         except errors.ProviderError as error:
             if error.is_retryable:
                 raise
@@ -86,13 +86,13 @@ class HttpProvider:
             return Failed("output_lost", error.what, cost=cost or estimate)
         return Done(outputs, cost, seed if isinstance(seed, int) else None)
 
-    async def fetched(self, port: str, addresses: Sequence[str]) -> tuple[Output, ...]:
+    async def download_outputs(self, port: str, addresses: Sequence[str]) -> tuple[Output, ...]:
         """Outputs, brought home at once: some live ten minutes only.
 
         Raises:
             ProviderError: one of them cannot be had; the others are removed again.
         """
-        found = await asyncio.gather(*(self._fetched(port, each) for each in addresses), return_exceptions=True)
+        found = await asyncio.gather(*(self._download_output(port, each) for each in addresses), return_exceptions=True)
         broken = [each for each in found if isinstance(each, BaseException)]
         if broken:
             for each in found:
@@ -101,19 +101,19 @@ class HttpProvider:
             raise broken[0]
         return tuple(each for each in found if isinstance(each, Output))
 
-    async def _fetched(self, port: str, address: str) -> Output:
+    async def _download_output(self, port: str, address: str) -> Output:
         if address.startswith("data:"):
-            return decoded(port, address.partition(",")[2], provider=self.name)
-        found = await self.http.fetch(address)
+            return decode_output(port, address.partition(",")[2], provider=self.name)
+        found = await self.http.download(address)
         return Output(port, found.path, found.media_type)
 
 
-def port_of(task: str) -> str:
+def output_port(task: str) -> str:
     """The port that a task's result leaves by."""
     return "video" if task.endswith("video") else "audio" if task == "text-to-audio" else "image"
 
 
-def body_of(request: Request, addresses: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def request_body(request: Request, addresses: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """What is sent, by the model's mapping table. Raises SettingError."""
     wire = request.model.wire
     assert wire is not None  # noqa: S101 - an entry of a service has its table, which the catalogue's test holds
@@ -130,7 +130,7 @@ async def data_uri(reference: Reference) -> str:
     return f"data:{reference.asset.media_type};base64,{await as_base64(reference)}"
 
 
-def decoded(port: str, text: str, *, provider: str) -> Output:
+def decode_output(port: str, text: str, *, provider: str) -> Output:
     """An output that came as base64 in the answer.
 
     Raises:

@@ -24,10 +24,10 @@ class InputLimits(BaseModel):
     media_types: tuple[str, ...] = ()
     source: str = ""
 
-    def says(self) -> str:
+    def describe(self) -> str:
         """The limits in words.
 
-        >>> Reads(size_bytes=50_000_000, media_types=("image/png", "image/jpeg")).says()
+        >>> Reads(size_bytes=50_000_000, media_types=("image/png", "image/jpeg")).describe()
         'png or jpeg, 50 MB'
         """
         types = " or ".join(one.partition("/")[2] for one in self.media_types)

@@ -22,7 +22,7 @@ from fusionflow_nb.providers.price import (
     PerSecond,
     PerToken,
     PriceRule,
-    bounds,
+    cost_bounds,
 )
 from fusionflow_nb.providers.request_mapping import RAW, RequestMapping
 
@@ -91,15 +91,15 @@ class Parameter(Entry):
             if is_whole and (low is None or number >= low) and (high is None or number <= high):
                 return number if self.kind == "integer" else float(number)
         raise errors.SettingError(
-            f"{model} takes {name} as {self.says()}, not {value!r}.", node_id=node_id, hint="Change the setting."
+            f"{model} takes {name} as {self.describe()}, not {value!r}.", node_id=node_id, hint="Change the setting."
         )
 
-    def says(self) -> str:
+    def describe(self) -> str:
         """What is allowed, in words.
 
-        >>> Parameter(kind="integer", minimum=1, maximum=4).says()
+        >>> Parameter(kind="integer", minimum=1, maximum=4).describe()
         'a whole number from 1 to 4'
-        >>> Parameter(kind="integer", minimum=0, maximum=2147483647).says()
+        >>> Parameter(kind="integer", minimum=0, maximum=2147483647).describe()
         'a whole number from 0 to 2147483647'
         """
         if self.kind == "choice":
@@ -161,22 +161,22 @@ class ModelEntry(Entry):
         """Whether another entry's id is known to mean the same model."""
         return other == self.id or any(one.id == other for one in self.equivalents)
 
-    def wire_references(self) -> frozenset[str]:
+    def reference_ports(self) -> frozenset[str]:
         """The media ports that the service reads for this model."""
         return frozenset(self.wire.references) if self.wire is not None else frozenset()
 
-    def in_our_words(self, settings: dict[str, Any], *, node_id: str | None = None) -> dict[str, Any]:
+    def to_common_settings(self, settings: dict[str, Any], *, node_id: str | None = None) -> dict[str, Any]:
         """Settings that name fields of the service, by our names wherever we have one. Raises SettingError."""
         if self.wire is None:
             return settings
         return to_common_settings(settings, self.wire, self.parameters, model=self.id, node_id=node_id)
 
-    def left_out(self, settings: dict[str, Any]) -> list[str]:
+    def ignored_settings(self, settings: dict[str, Any]) -> list[str]:
         """Names that the model lacks, which `strict=False` leaves out."""
         if settings.get(STRICT, True):
             return []
         own = {STRICT, *self.parameters, *((RAW, *self.wire.own_fields) if self.wire is not None else ())}
-        said = self.in_our_words(settings)
+        said = self.to_common_settings(settings)
         return [name for name, value in said.items() if value is not None and name not in own]
 
     def check_settings(self, settings: dict[str, Any], *, node_id: str | None = None) -> dict[str, Any]:
@@ -186,7 +186,7 @@ class ModelEntry(Entry):
             SettingError: a setting the model lacks (the message lists what it has), or a value it does not take.
         """
         checked: dict[str, Any] = {}
-        settings = self.in_our_words(settings, node_id=node_id)
+        settings = self.to_common_settings(settings, node_id=node_id)
         own = self.wire.own_fields if self.wire is not None else ()
         is_strict = settings.get(STRICT, True)
         for name, value in settings.items():
@@ -198,7 +198,7 @@ class ModelEntry(Entry):
             elif name in own or (name == RAW and self.wire is not None and isinstance(value, dict)):
                 checked[name] = value
             else:
-                lacking = self._lacks(name, node_id)
+                lacking = self._unknown_setting(name, node_id)
                 if is_strict:
                     raise lacking
                 warnings.warn(f"{lacking} It is left out.", UserWarning, stacklevel=2)
@@ -206,7 +206,7 @@ class ModelEntry(Entry):
             self.wire.check(checked, model=self.id, node_id=node_id)
         return checked
 
-    def _lacks(self, name: str, node_id: str | None) -> errors.SettingError:
+    def _unknown_setting(self, name: str, node_id: str | None) -> errors.SettingError:
         has = ", ".join(sorted(self.parameters)) or "none"
         own = self.wire.own_fields if self.wire is not None else ()
         near = difflib.get_close_matches(name, [*self.parameters, *own], n=1, cutoff=0.6)
@@ -218,14 +218,14 @@ class ModelEntry(Entry):
         return errors.SettingError(f"{self.id} has no setting {name!r}.", node_id=node_id, hint=hint)
 
     def estimate(
-        self, settings: dict[str, Any], *, prompt: str | None = None, pictures: Sequence[int | None] = ()
+        self, settings: dict[str, Any], *, prompt: str | None = None, image_pixels: Sequence[int | None] = ()
     ) -> Estimate:
         """The price of one call. Uncertain prices, and what goes in, count in the high figure only.
 
         Args:
             settings: by common names.
             prompt: where its length counts.
-            pictures: pixels of each picture that goes in; None where it is not made yet.
+            image_pixels: pixels of each picture that goes in; None where it is not made yet.
 
         >>> price = PerImage(usd=0.04)
         >>> entry = ModelEntry(provider="x", provider_model_id="y", tasks=("text-to-image",), title="Y", price=price)
@@ -240,9 +240,9 @@ class ModelEntry(Entry):
         longest = length.maximum if length is not None else None
         usual = {name: each.default for name, each in self.parameters.items() if each.default is not None}
         settings = {**usual, **{name: value for name, value in settings.items() if value is not None}}
-        low, _ = bounds(self.price, settings, prompt or "", pictures)
+        low, _ = cost_bounds(self.price, settings, prompt or "", image_pixels)
         # A length that is left to the service may be the longest there is.
-        _, high = bounds(self.price, {"duration_s": longest, **settings}, prompt or "", pictures)
+        _, high = cost_bounds(self.price, {"duration_s": longest, **settings}, prompt or "", image_pixels)
         return Estimate(
             low_micro_usd=0 if self.is_price_uncertain else round(low * MICRO), high_micro_usd=round(high * MICRO)
         )

@@ -44,17 +44,17 @@ def to_common_settings(
     for name in [name for name in found if name not in parameters and found[name] is not None]:
         if name in wire.own_fields:
             continue
-        said = _said(name, found[name], wire)
+        said = _to_common(name, found[name], wire)
         if said is None and wire.size is not None and name == wire.size.field:
             kept[name] = found.pop(name)  # a size that we have no word for
         elif said is not None:
-            _add(given, said, found.pop(name), name, found, model=model, node_id=node_id)
+            _merge(given, said, found.pop(name), name, found, model=model, node_id=node_id)
         else:
-            _refuse_media(name, wire, model=model, node_id=node_id)
+            _reject_media_field(name, wire, model=model, node_id=node_id)
     for name, value in raw.items() if isinstance(raw, dict) else ():
-        said = _said(name, value, wire)
-        if said is not None and _is_taken_as_is(said, parameters):
-            _add(given, said, value, name, found, model=model, node_id=node_id)
+        said = _to_common(name, value, wire)
+        if said is not None and _is_lossless(said, parameters):
+            _merge(given, said, value, name, found, model=model, node_id=node_id)
         else:
             kept[name] = value
     found.update(given)
@@ -63,12 +63,12 @@ def to_common_settings(
     return found
 
 
-def _said(field: str, value: Any, wire: RequestMapping) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
+def _to_common(field: str, value: Any, wire: RequestMapping) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
     """What a field of the service says in our words; None where we have none."""
     if field in PIXELS and wire.size is not None and wire.size.form in {"pixels", "custom"}:
         return {field: value}  # one word for both
     if wire.size is not None and field == wire.size.field:
-        return _size(value, wire.size)
+        return _parse_size(value, wire.size)
     for name, spelled in wire.fields.items():
         if spelled == field:
             if field in wire.as_text and isinstance(value, str):
@@ -78,7 +78,7 @@ def _said(field: str, value: Any, wire: RequestMapping) -> dict[str, Any] | None
     return None
 
 
-def _size(value: Any, size: Size) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
+def _parse_size(value: Any, size: Size) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
     if isinstance(value, dict):
         return dict(value) if value.keys() == {"width", "height"} and size.form == "object" else None
     pixels = _PIXELS.fullmatch(value) if isinstance(value, str) and size.form == "text" else None
@@ -88,7 +88,7 @@ def _size(value: Any, size: Size) -> dict[str, Any] | None:  # noqa: ANN401 - JS
     return dict(zip(("aspect_ratio", "resolution"), known[0].split(), strict=False)) if known else None
 
 
-def _is_taken_as_is(said: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> bool:
+def _is_lossless(said: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> bool:
     """Whether our words for it send exactly what was written: what goes in `fields` is changed by nobody."""
     try:
         return all(parameters[name].check(name, value, model="") == value for name, value in said.items())
@@ -96,7 +96,7 @@ def _is_taken_as_is(said: Mapping[str, Any], parameters: Mapping[str, Parameter]
         return False
 
 
-def _add(
+def _merge(
     given: dict[str, Any],
     said: Mapping[str, Any],
     value: Any,  # noqa: ANN401 - JSON
@@ -116,7 +116,7 @@ def _add(
     given.update(said)
 
 
-def _refuse_media(field: str, wire: RequestMapping, *, model: str, node_id: str | None) -> None:
+def _reject_media_field(field: str, wire: RequestMapping, *, model: str, node_id: str | None) -> None:
     """A field that we fill ourselves: written by hand it would be lost under what the node is given."""
     ports = [port for port, spelled in wire.references.items() if spelled.rstrip("[]#") == field]
     if field != wire.prompt and not ports:

@@ -110,8 +110,8 @@ class Estimate(Entry):
         )
 
 
-def bounds(
-    price: PriceRule, settings: Mapping[str, Any], prompt: str, pictures: Sequence[int | None]
+def cost_bounds(
+    price: PriceRule, settings: Mapping[str, Any], prompt: str, image_pixels: Sequence[int | None]
 ) -> tuple[float, float]:
     """The least and the most that a call costs, in dollars.
 
@@ -119,18 +119,18 @@ def bounds(
         price: the rule.
         settings: by common names; what is left out is taken as the service's own choice.
         prompt: the prompt.
-        pictures: pixels of each picture that goes in; None where it is not made yet.
+        image_pixels: pixels of each picture that goes in; None where it is not made yet.
 
     >>> bounds(PerImage(usd=0.04), {"count": 2}, "", ())
     (0.08, 0.08)
     """
     count = int(settings.get("count") or 1)
-    pixels_in = [UNKNOWN_PIXELS if each is None else each for each in pictures]
-    low, high = _of_outputs(price, settings, prompt, count, pixels_in)
-    return low, high + _of_inputs(price, prompt, pixels_in)
+    pixels_in = [UNKNOWN_PIXELS if each is None else each for each in image_pixels]
+    low, high = _output_cost(price, settings, prompt, count, pixels_in)
+    return low, high + _max_input_cost(price, prompt, pixels_in)
 
 
-def _of_outputs(
+def _output_cost(
     price: PriceRule, settings: Mapping[str, Any], prompt: str, count: int, pixels_in: Sequence[int]
 ) -> tuple[float, float]:
     match price:
@@ -145,7 +145,7 @@ def _of_outputs(
             pixels = _pixels(settings, 1024)
             # Left to the service, the result of an edit may be as large as what goes in.
             most = max([pixels, *([] if settings.get("width") else pixels_in)])
-            return count * _by_pixels(price, pixels), count * _by_pixels(price, most)
+            return count * _pixel_cost(price, pixels), count * _pixel_cost(price, most)
         case PerCharacter():
             return price.usd * len(prompt), price.usd * len(prompt)
         case PerToken():
@@ -158,7 +158,7 @@ def _of_outputs(
             return price.usd * count, price.usd * count
 
 
-def _of_inputs(price: PriceRule, prompt: str, pixels_in: Sequence[int]) -> float:
+def _max_input_cost(price: PriceRule, prompt: str, pixels_in: Sequence[int]) -> float:
     """The most that what goes in adds.
 
     A token of text holds a byte at least. How many a picture counts is documented nowhere: as many as one of its size
@@ -180,7 +180,7 @@ def _pixels(settings: Mapping[str, Any], usual_width: int) -> int:
     return int(settings.get("width") or usual_width) * int(settings.get("height") or 1024)
 
 
-def _by_pixels(price: PerMegapixel, pixels: int) -> float:
+def _pixel_cost(price: PerMegapixel, pixels: int) -> float:
     if price.further_usd is None:
         return price.usd * pixels / 1e6
     return price.usd + max(0, -(-pixels // MEGAPIXEL) - 1) * price.further_usd

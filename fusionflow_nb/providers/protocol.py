@@ -38,7 +38,7 @@ class Request:
     """Parameters of the model by their common names (`width`, `height`, `seed`, `duration_s` ...); no None."""
     references: Mapping[str, Sequence[Reference]] = field(default_factory=dict)
     """Media by port: `image`, `mask`, `video`, `audio`, `depth` ..."""
-    tell: Callable[[Pending], None] | None = field(default=None, compare=False, repr=False)
+    on_progress: Callable[[Pending], None] | None = field(default=None, compare=False, repr=False)
     """Hears news while `submit` itself still waits for the result (partial pictures of a synchronous service)."""
 
     def reference(self, port: str) -> Reference | None:
@@ -157,7 +157,7 @@ NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostSubmit:
     """A submit whose answer never came, as far as its service might know it again."""
 
     request: Request
@@ -167,7 +167,7 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SubmitCandidate:
     """Work of the service that may be the lost one."""
 
     name: str
@@ -189,10 +189,10 @@ class Provider(Protocol):
     takes_references: Literal["bytes", "bytes_or_url", "url"]
     """Whether a reference's `url` is of use, and whether one must be there."""
     models: Sequence[ModelEntry]
-    finds_lost: Literal["", "id", "listing"]
+    reconciles_by: Literal["", "id", "listing"]
     """How work can be found again whose submit was never answered: by the id we chose, in a listing, or not at all."""
 
-    async def find(self, lost: Lost) -> Sequence[Found]:
+    async def find_candidates(self, lost: LostSubmit) -> Sequence[SubmitCandidate]:
         """Everything of the service that may be the lost work; nothing only where it surely did not arrive.
 
         Raises:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GROUP = "fusionflow_nb.providers"
 
-ABSENT = {"midjourney": ("flux-2-flex", "nano-banana-2", "ideogram-v3", "recraft-v3", "seedream-5-lite")}
+WITHOUT_API = {"midjourney": ("flux-2-flex", "nano-banana-2", "ideogram-v3", "recraft-v3", "seedream-5-lite")}
 """Services that people ask for and that have no public API, with models of a similar look."""
 
 _DEFAULTS: dict[str, tuple[str, ...]] = {
@@ -45,7 +45,7 @@ class Registry:
     def __init__(
         self, providers: Iterable[Provider] | None = None, *, today: Callable[[], dt.date] | None = None
     ) -> None:
-        self._given = None if providers is None else list(providers)
+        self._injected = None if providers is None else list(providers)
         self._today = today or (lambda: dt.datetime.now(dt.UTC).date())
         self._providers: dict[str, Provider] | None = None
         self._entries: dict[str, ModelEntry] = {}
@@ -92,8 +92,8 @@ class Registry:
         self._load()
         entry = self._entries.get(self._aliases.get(name, name))
         if entry is None:
-            if ABSENT.keys() & set(re.split(r"[^a-z]+", name.lower())):
-                raise self._absent(name, node_id)
+            if WITHOUT_API.keys() & set(re.split(r"[^a-z]+", name.lower())):
+                raise self._without_api(name, node_id)
             known = [*self._aliases, *(entry.id for entry in self.entries())]
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
             hint = f"Did you mean {', '.join(near)}?" if near else "ff.models() lists those there are."
@@ -116,9 +116,9 @@ class Registry:
             f"No model is installed for {task}.", hint="Name one with model=; ff.models() lists them."
         )
 
-    def _absent(self, name: str, node_id: str | None) -> errors.UnknownModelError:
-        [service] = ABSENT.keys() & set(re.split(r"[^a-z]+", name.lower()))
-        near = [alias for alias in ABSENT[service] if alias in self._aliases]
+    def _without_api(self, name: str, node_id: str | None) -> errors.UnknownModelError:
+        [service] = WITHOUT_API.keys() & set(re.split(r"[^a-z]+", name.lower()))
+        near = [alias for alias in WITHOUT_API[service] if alias in self._aliases]
         hint = f"Closest in look: {', '.join(near)}." if near else "ff.models() lists what there is."
         what = f"{service.capitalize()} has no public API, so it cannot be called from here."
         return errors.UnknownModelError(what, node_id=node_id, hint=hint)
@@ -135,12 +135,14 @@ class Registry:
 
     def _load(self) -> dict[str, Provider]:
         if self._providers is None:
-            if self._given is not None:
-                found = self._given
+            if self._injected is not None:
+                found = self._injected
             else:
                 points = importlib.metadata.entry_points(group=GROUP)
                 found = [
-                    made for point in sorted(points, key=lambda point: point.name) if (made := _made(point)) is not None
+                    made
+                    for point in sorted(points, key=lambda point: point.name)
+                    if (made := _load_provider(point)) is not None
                 ]
             # What computes here needs no key, so it is shown first wherever models are listed.
             found = sorted(found, key=lambda provider: provider.is_remote)
@@ -152,7 +154,7 @@ class Registry:
         return self._providers
 
 
-def _made(point: importlib.metadata.EntryPoint) -> Provider | None:
+def _load_provider(point: importlib.metadata.EntryPoint) -> Provider | None:
     """The provider of an entry point. A stranger's broken package must not take the others along."""
     try:
         made: Provider = point.load()()

@@ -33,34 +33,34 @@ class Size(BaseModel):
     usual: str = ""
     """Ratio and class where one of them is not asked for: the service has one word for both."""
 
-    def spelled(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def encode(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The fields that say the size; nothing where none was asked for.
 
-        >>> Size(form="text", field="size").spelled({"width": 64, "height": 32})
+        >>> Size(form="text", field="size").encode({"width": 64, "height": 32})
         {'size': '64x32'}
-        >>> Size(form="object", field="image_size", presets={"16:9": "wide"}).spelled({"aspect_ratio": "16:9"})
+        >>> Size(form="object", field="image_size", presets={"16:9": "wide"}).encode({"aspect_ratio": "16:9"})
         {'image_size': 'wide'}
         >>> both = Size(form="ratio", field="ratio", presets={"16:9 1080p": "1920:1080"}, usual="16:9 720p")
-        >>> both.spelled({"resolution": "1080p"})
+        >>> both.encode({"resolution": "1080p"})
         {'ratio': '1920:1080'}
         """
         ratio = settings.get("aspect_ratio")
         if self.usual:
-            return self._by_class(ratio, settings.get("resolution"))
+            return self._encode_preset(ratio, settings.get("resolution"))
         width, height = settings.get("width"), settings.get("height")
         if ratio is not None and self.form == "pixels":
             width, height = map(int, self.presets[ratio].split("x"))
         elif ratio is not None:
             return {self.field: self.presets.get(ratio, ratio)}
-        return {} if width is None or height is None else self._by_pixels(width, height)
+        return {} if width is None or height is None else self._encode_pixels(width, height)
 
-    def _by_class(self, ratio: str | None, resolution: str | None) -> dict[str, Any]:
+    def _encode_preset(self, ratio: str | None, resolution: str | None) -> dict[str, Any]:
         if ratio is None and resolution is None:
             return {}
         usual_ratio, _, usual_class = self.usual.partition(" ")
         return {self.field: self.presets[f"{ratio or usual_ratio} {resolution or usual_class}"]}
 
-    def _by_pixels(self, width: int, height: int) -> dict[str, Any]:
+    def _encode_pixels(self, width: int, height: int) -> dict[str, Any]:
         match self.form:
             case "object":
                 return {self.field: {"width": width, "height": height}}
@@ -143,18 +143,18 @@ class RequestMapping(BaseModel):
         if self.prompt is not None and prompt is not None:
             body[self.prompt] = prompt
         if self.size is not None:
-            body.update(self.size.spelled(settings))
+            body.update(self.size.encode(settings))
         body.update({field: settings[name] for name, field in self.fields.items() if name in settings})
         body.update({name: settings[name] for name in self.own_fields if name in settings})
         for port, found in references.items():
-            self._refer(body, port, found)
+            self._add_references(body, port, found)
         for field in self.in_ms & body.keys():
             body[field] = round(body[field] * 1000)
         for field in self.as_text & body.keys():
             body[field] = f"{body[field]:g}" if isinstance(body[field], float) else str(body[field])
         return {**self.fixed, **body, **settings.get(RAW, {})}
 
-    def _refer(self, body: dict[str, Any], port: str, found: Sequence[Any]) -> None:
+    def _add_references(self, body: dict[str, Any], port: str, found: Sequence[Any]) -> None:
         field = self.references.get(port)
         if not found:
             return

@@ -137,7 +137,7 @@ class FalSide:
         return web.json_response({"prices": prices, "next_cursor": None, "has_more": False})
 
     def _unit_price(self, endpoint: str) -> float:
-        found = next((entry.price for entry in catalogue.of("fal") if entry.provider_model_id == endpoint), None)
+        found = next((entry.price for entry in catalogue.entries_of("fal") if entry.provider_model_id == endpoint), None)
         return UNIT_USD if found is None else round(found.usd * SHARE, 6)
 
     def _job(self, request: web.Request) -> Job:

@@ -77,7 +77,7 @@ class Simulator:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=BODY_BYTES, middlewares=[self._written_down])
         for service, side in self._sides.items():
-            tasks: dict[str, str] = {entry.provider_model_id: entry.tasks[0] for entry in catalogue.of(service)}
+            tasks: dict[str, str] = {entry.provider_model_id: entry.tasks[0] for entry in catalogue.entries_of(service)}
             app.add_routes(side(self.world, tasks).routes())
         app.add_routes([web.get("/{service}/cdn/files/{name}", self._file)])
         self._runner = web.AppRunner(app, access_log=None)

@@ -26,7 +26,6 @@ from fusionflow_nb.providers.protocol import (
     Cost,
     Done,
     Failed,
-    Found,
     NoFunds,
     Operation,
     Output,
@@ -34,12 +33,13 @@ from fusionflow_nb.providers.protocol import (
     Refused,
     Request,
     SubmitAmbiguousError,
+    SubmitCandidate,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusionflow_nb.providers.protocol import Lost, Status
+    from fusionflow_nb.providers.protocol import LostSubmit, Status
 
 FOLDER_VARIABLE = "FUSIONFLOW_FAKE_FOLDER"
 SIDE_PX = 32
@@ -100,7 +100,7 @@ class FakeProvider:
     takes_references: Literal["bytes", "bytes_or_url", "url"] = "bytes"
     models: Sequence[ModelEntry] = MODELS
     limits = NO_LIMITS
-    finds_lost: Literal["", "id", "listing"] = "id"
+    reconciles_by: Literal["", "id", "listing"] = "id"
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
@@ -174,10 +174,10 @@ class FakeProvider:
         self.cancelled.append(operation.data["id"])
         return CancelAnswer.CONFIRMED
 
-    async def find(self, lost: Lost) -> list[Found]:
+    async def find_candidates(self, lost: LostSubmit) -> list[SubmitCandidate]:
         """The job that was begun under an idempotency key, if it arrived."""
         job_id = _job_id(lost.idempotency_key)
-        return [] if self._job(job_id) is None else [Found(job_id, Operation({"id": job_id}))]
+        return [] if self._job(job_id) is None else [SubmitCandidate(job_id, Operation({"id": job_id}))]
 
     async def aclose(self) -> None:
         """Nothing is held."""

@@ -109,7 +109,7 @@ def test_the_command_line_resumes(shared: Shared) -> None:
     shared.let_end()
     done = CliRunner().invoke(main, ["operations", "resume"])
     assert done.exit_code == 0, done.output
-    assert "1 came home ($0.04)" in done.stdout
+    assert "1 result ($0.04)" in done.stdout
     assert len(shared.service.log()) == 1
     assert CliRunner().invoke(main, ["operations"]).stdout.startswith("Nothing is open")
 
@@ -240,7 +240,7 @@ def test_where_the_service_cannot_say_a_person_looks(
     flow: Flow, fake: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No id of ours and no listing: the error says what to do, and the job stays as it was."""
-    monkeypatch.setattr(fake, "finds_lost", "")
+    monkeypatch.setattr(fake, "reconciles_by", "")
     call = lose(flow, fake, "taken")
     with pytest.raises(errors.OpenWorkError, match=r"no way to find"):
         ff.operations().reconcile(call)

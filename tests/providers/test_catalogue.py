@@ -11,8 +11,8 @@ import pytest
 from fusionflow_nb import errors
 from fusionflow_nb.providers import catalogue
 from fusionflow_nb.providers.catalogue import build
-from fusionflow_nb.providers.catalogue.equivalents import SAME
-from fusionflow_nb.providers.catalogue.mappings import BESIDE_THE_SHEET
+from fusionflow_nb.providers.catalogue.equivalents import EQUIVALENT_PAIRS
+from fusionflow_nb.providers.catalogue.mappings import EXTRA_MODELS
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.providers.request_mapping import RequestMapping
 from fusionflow_nb.settings.environment import home_folder
@@ -33,14 +33,14 @@ def entry(identity: str) -> ModelEntry:
 
 def test_the_facts_are_what_the_sheet_says() -> None:
     """`facts.json` is made of `models.csv`, never edited."""
-    assert json.loads(build.FACTS.read_text()) == build.facts(build.SHEET.read_text())
+    assert json.loads(build.FACTS.read_text()) == build.facts(build.MODELS_CSV.read_text())
 
 
 def test_every_row_is_an_entry_with_a_name_of_its_own() -> None:
     """No alias means two models."""
     aliases = [alias for each in catalogue.built_in() for alias in each.aliases]
-    rows = len(build.SHEET.read_text().splitlines()) - 1
-    assert len(aliases) == len(set(aliases)) == rows + len(BESIDE_THE_SHEET)
+    rows = len(build.MODELS_CSV.read_text().splitlines()) - 1
+    assert len(aliases) == len(set(aliases)) == rows + len(EXTRA_MODELS)
 
 
 def test_a_price_nobody_can_read_stops_the_sheet() -> None:
@@ -130,7 +130,7 @@ def test_what_goes_in_counts_in_the_high_estimate(  # noqa: PLR0917 - a table
     identity: str, settings: dict[str, object], prompt: str, pictures: list[int | None], low: int, high: int
 ) -> None:
     """Tokens of prompt and references, megapixels and pictures that a service charges for; the low one is sure."""
-    found = entry(identity).estimate(settings, prompt=prompt, pictures=pictures)
+    found = entry(identity).estimate(settings, prompt=prompt, image_pixels=pictures)
     assert (found.low_micro_usd, found.high_micro_usd) == (low, high)
 
 
@@ -143,12 +143,12 @@ def test_what_has_no_price_stays_without(identity: str) -> None:
 def test_the_same_model_is_known_both_ways_by_a_source() -> None:
     """Each pair names two entries there are, and who says that they are one."""
     known = {each.id: each for each in catalogue.built_in()}
-    assert SAME
-    for pair in SAME:
+    assert EQUIVALENT_PAIRS
+    for pair in EQUIVALENT_PAIRS:
         assert pair.source
         assert pair.source_date
-        assert known[pair.one].is_same_as(pair.other)
-        assert known[pair.other].is_same_as(pair.one)
+        assert known[pair.first].is_same_as(pair.second)
+        assert known[pair.second].is_same_as(pair.first)
     assert not entry("bfl/flux-pro-1.1").is_same_as(FLUX_PRO)  # nobody says so
 
 
@@ -332,7 +332,7 @@ def test_a_person_adds_models_by_a_file() -> None:
     mine = entry(FLUX_PRO).model_copy(update={"title": "Mine"})
     new = mine.model_copy(update={"provider_model_id": "me/new", "aliases": ("mine",)})
     (own_models() / "mine.json").write_text(json.dumps([each.model_dump(mode="json") for each in (mine, new)]))
-    found = {each.id: each.title for each in catalogue.of("fal")}
+    found = {each.id: each.title for each in catalogue.entries_of("fal")}
     assert (found[FLUX_PRO], found["fal/me/new"]) == ("Mine", "Mine")
     assert len(found) == len([each for each in catalogue.built_in() if each.provider == "fal"]) + 1
 
@@ -342,4 +342,4 @@ def test_a_bad_file_is_named_and_takes_nothing_along(text: str, says: str) -> No
     """The built-in models stay, and the warning says which field is bad."""
     (own_models() / "bad.json").write_text(text)
     with pytest.warns(UserWarning, match=f"bad.json.*{says}"):
-        assert len(catalogue.of("fal")) > 1
+        assert len(catalogue.entries_of("fal")) > 1

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fusionflow_nb.providers.services.fal.IN_PARTS_BYTES", 1000)
+    monkeypatch.setattr("fusionflow_nb.providers.services.fal.MULTIPART_BYTES", 1000)
     monkeypatch.setattr("fusionflow_nb.providers.services.fal.PART_BYTES", 1000)
 
 

@@ -367,7 +367,9 @@ def test_a_cost_is_exact_where_every_token_has_a_price(text_in_usd: float, exact
 async def test_too_many_without_a_time_is_a_days_quota(service: Google) -> None:
     """It is not asked again within the run."""
     said = b'{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota per day."}}'
-    assert google_responses.not_done(Answer("google", 429, {}, said)) == Failed("RESOURCE_EXHAUSTED", "Quota per day.")
+    assert google_responses.error_status(Answer("google", 429, {}, said)) == Failed(
+        "RESOURCE_EXHAUSTED", "Quota per day."
+    )
 
 
 def at(tape: Replay, version: str = "v1") -> Google:

@@ -64,7 +64,7 @@ async def test_a_submit_is_sent_once_whatever_comes_back() -> None:
     for told in (None, half, answer(500), answer(502, b"<html>"), answer(503), answer(504)):
         async with wire(told) as server, http(server.base) as made:
             with pytest.raises(SubmitAmbiguousError):
-                await made.submit(f"{server.base}/queue/a", {"prompt": "x"})
+                await made.post_once(f"{server.base}/queue/a", {"prompt": "x"})
             assert len(server.asked) == 1
 
 
@@ -72,7 +72,7 @@ async def test_only_a_server_that_says_when_has_surely_begun_nothing() -> None:
     """503 with Retry-After, and every 4xx, are answers; the adapter reads them."""
     told = (answer(503, retry_after="2"), answer(429, retry_after="1"), answer(422))
     async with wire(*told) as server, http(server.base) as made:
-        found = [await made.submit(f"{server.base}/queue/a", {}) for _ in range(3)]
+        found = [await made.post_once(f"{server.base}/queue/a", {}) for _ in range(3)]
     assert [(each.status, each.retry_after_s()) for each in found] == [(503, 2.0), (429, 1.0), (422, None)]
 
 
@@ -84,7 +84,7 @@ async def test_a_submit_that_never_left_is_a_plain_failure() -> None:
     for place, says in ((base, "No connection to 127.0.0.1"), ("http://name.invalid", "name.invalid has no address")):
         async with http(place) as made:
             with pytest.raises(errors.ProviderError, match=says) as caught:
-                await made.submit(f"{place}/queue/a", {})
+                await made.post_once(f"{place}/queue/a", {})
             assert caught.value.is_retryable
 
 
@@ -94,7 +94,7 @@ async def test_an_untrusted_certificate_is_said_and_not_tried_again(tmp_path: Pa
     base = f"https://localhost:{server.sockets[0].getsockname()[1]}"
     async with http(base) as made:
         with pytest.raises(errors.ProviderError, match="certificate of localhost is not valid") as caught:
-            await made.submit(f"{base}/queue/a", {})
+            await made.post_once(f"{base}/queue/a", {})
     server.close()
     assert not caught.value.is_retryable
 
@@ -103,10 +103,10 @@ async def test_a_connection_is_not_used_again_after_two_idle_seconds(monkeypatch
     """A fresh one is: a server may just be closing the old one, and then nobody knows what arrived."""
     async with wire(answer()) as server, http(server.base) as made:
         for _ in range(2):
-            await made.submit(f"{server.base}/queue/a", {})
+            await made.post_once(f"{server.base}/queue/a", {})
         real = aiohttp.connector.monotonic
         monkeypatch.setattr(aiohttp.connector, "monotonic", lambda: real() + pool.IDLE_S + 0.1)
-        await made.submit(f"{server.base}/queue/a", {})
+        await made.post_once(f"{server.base}/queue/a", {})
     assert [each.connection for each in server.asked] == [1, 1, 2]
 
 
@@ -115,8 +115,8 @@ async def test_questions_are_asked_again_as_the_service_wishes() -> None:
     slept = Slept()
     told = (answer(429, retry_after="7"), answer(503), None, None, answer(200, b'{"ok": 1}'))
     async with wire(*told) as server, http(server.base, sleep=slept) as made:
-        found = await made.ask("GET", f"{server.base}/queue/a", tries=4)
-    assert found.fields() == {"ok": 1}
+        found = await made.request("GET", f"{server.base}/queue/a", tries=4)
+    assert found.json_object() == {"ok": 1}
     assert slept.seconds[0] == 7.0
     assert 0.5 <= slept.seconds[1] <= 1.0
     assert 1.0 <= slept.seconds[2] <= 2.0
@@ -126,7 +126,7 @@ async def test_a_question_gives_up_in_time() -> None:
     """The last error is raised once the tries are used up, or at once where the service asks for an hour."""
     async with wire(answer(429, retry_after="3600")) as server, http(server.base) as made:
         with pytest.raises(errors.ProviderError, match="busy") as caught:
-            await made.ask("GET", f"{server.base}/queue/a", tries=4)
+            await made.request("GET", f"{server.base}/queue/a", tries=4)
         assert (len(server.asked), caught.value.retry_after_s) == (1, 3600.0)
 
 
@@ -138,11 +138,11 @@ async def test_a_key_goes_to_its_own_service_only() -> None:
         http(server.base) as made,
     ):
         with pytest.raises(errors.ProviderError, match="no key is sent there"):
-            await made.ask("GET", f"{other.base}/queue/a")
+            await made.request("GET", f"{other.base}/queue/a")
         with pytest.raises(errors.ProviderError, match="elsewhere"):
-            await made.ask("GET", f"{server.base}/queue/a")
+            await made.request("GET", f"{server.base}/queue/a")
         with pytest.raises(errors.ProviderError, match="elsewhere"):
-            await made.submit(f"{server.base}/queue/a", {})
+            await made.post_once(f"{server.base}/queue/a", {})
     assert server.asked[0].headers["authorization"] == f"Key {KEY}"
     assert other.asked == []
 
@@ -152,12 +152,12 @@ async def test_a_key_is_in_no_error_log_or_repr(caplog: pytest.LogCaptureFixture
     caplog.set_level(logging.DEBUG)
     told = (answer(400, f'{{"error": "bad key {KEY}"}}'.encode()), answer(401), None)
     async with wire(*told) as server, http(server.base) as made:
-        bad = await made.submit(f"{server.base}/queue/a", {})
+        bad = await made.post_once(f"{server.base}/queue/a", {})
         with pytest.raises(errors.SecretError) as locked:
-            await made.ask("GET", f"{server.base}/queue/a")
+            await made.request("GET", f"{server.base}/queue/a")
         with pytest.raises(SubmitAmbiguousError) as lost:
-            await made.submit(f"{server.base}/queue/a", {})
-        shown = [repr(bad), bad.text(), repr(locked.value), str(lost.value), repr(made.site), repr(vars(made))]
+            await made.post_once(f"{server.base}/queue/a", {})
+        shown = [repr(bad), bad.text(), repr(locked.value), str(lost.value), repr(made.endpoint), repr(vars(made))]
     assert all(KEY not in text for text in [*shown, caplog.text])
     assert "<key>" in bad.text()
 
@@ -168,7 +168,7 @@ async def test_no_key_no_request() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("FAL_KEY")
             with pytest.raises(errors.SecretError, match="stores one"):
-                await made.submit(f"{server.base}/queue/a", {})
+                await made.post_once(f"{server.base}/queue/a", {})
         assert server.asked == []
 
 
@@ -176,7 +176,7 @@ async def test_a_large_error_page_is_read_to_its_beginning_only() -> None:
     """10 MB of HTML make one short line."""
     page = answer(403, b"<html>" + b"x" * 10_000_000, kind="text/html")
     async with wire(page) as server, http(server.base) as made:
-        found = await made.submit(f"{server.base}/queue/a", {})
+        found = await made.post_once(f"{server.base}/queue/a", {})
     assert len(found.body) <= 64_000
     assert len(found.text()) <= 300
 
@@ -184,25 +184,25 @@ async def test_a_large_error_page_is_read_to_its_beginning_only() -> None:
 async def test_an_answer_that_is_no_json_says_what_it_is() -> None:
     """A captive portal's page is not taken for a result."""
     async with wire(answer(200, b"<html>Sign in</html>", kind="text/html")) as server, http(server.base) as made:
-        found = await made.ask("GET", f"{server.base}/queue/a")
+        found = await made.request("GET", f"{server.base}/queue/a")
         with pytest.raises(errors.ProviderError, match="text/html where JSON belongs"):
-            found.fields()
+            found.json_object()
 
 
 async def test_an_answer_without_end_is_not_read_to_it() -> None:
     """Too long a poll is an error; too long an answer to a submit leaves its outcome unknown."""
     async with wire(answer(200, b" " * 17_000_000)) as server, http(server.base) as made:
         with pytest.raises(errors.ProviderError, match="longer than 16 MB"):
-            await made.ask("GET", f"{server.base}/queue/a")
+            await made.request("GET", f"{server.base}/queue/a")
         with pytest.raises(SubmitAmbiguousError):
-            await made.submit(f"{server.base}/queue/a", {})
+            await made.post_once(f"{server.base}/queue/a", {})
 
 
 async def test_no_more_requests_at_once_than_allowed() -> None:
     """The rest waits in front of the pool."""
-    async with wire(answer()) as server, http(server.base, at_once=2) as made:
-        async with made.sent("GET", f"{server.base}/queue/1"), made.sent("GET", f"{server.base}/queue/2"):
-            third = asyncio.create_task(made.ask("GET", f"{server.base}/queue/3"))
+    async with wire(answer()) as server, http(server.base, max_concurrent=2) as made:
+        async with made.stream("GET", f"{server.base}/queue/1"), made.stream("GET", f"{server.base}/queue/2"):
+            third = asyncio.create_task(made.request("GET", f"{server.base}/queue/3"))
             await asyncio.sleep(0)
             assert [each.path for each in server.asked] == ["/queue/1", "/queue/2"]
         await third
@@ -222,7 +222,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 async def test_an_output_is_hashed_and_named_after_its_bytes(temporary: Path) -> None:
     """The header may call a PNG what it likes."""
     async with wire(answer(200, PNG, kind="video/mp4")) as server, http(server.base) as made:
-        found = await made.fetch(f"{server.base}/queue/out.mp4")
+        found = await made.download(f"{server.base}/queue/out.mp4")
     assert (found.media_type, found.sha256) == ("image/png", hashlib.sha256(PNG).hexdigest())
     assert await asyncio.to_thread(found.path.read_bytes) == PNG
     assert server.asked[0].headers["accept-encoding"] == "identity"
@@ -246,13 +246,13 @@ async def test_an_output_that_cannot_be_had_leaves_nothing(temporary: Path, told
     """Half a file, a page, an expired or a private address: a sentence each, and no file left behind."""
     async with wire(told) as server, http(server.base) as made:
         with pytest.raises(errors.ProviderError, match=says):
-            await made.fetch(f"{server.base}/queue/out", most_bytes=1000)
+            await made.download(f"{server.base}/queue/out", max_bytes=1000)
     assert os.listdir(temporary) == []  # noqa: PTH208 - a look, in a test
 
 
 async def test_a_name_that_leads_into_this_machine_is_not_asked() -> None:
     """A public name with a private address is what an attacker would put into an answer."""
-    resolver = pool.OutsideResolver()
+    resolver = pool.PublicResolver()
     with pytest.raises(OSError, match="private network"):
         await resolver.resolve("localhost", 443)
     await resolver.close()

@@ -14,7 +14,7 @@ import pytest
 from fusionflow_nb import errors
 from fusionflow_nb.providers.http import Answer
 from fusionflow_nb.providers.protocol import Done, Failed, NoFunds, Operation, Reference, Refused
-from fusionflow_nb.providers.services.kling import Kling, _error, signed
+from fusionflow_nb.providers.services.kling import Kling, _error, sign_token
 from fusionflow_nb.simulator.scenario import File
 from fusionflow_nb.testing.contract.requests import asked, ended, picture, taken
 
@@ -42,7 +42,7 @@ def sent(simulator: Simulator) -> dict[str, Any]:
 
 def test_a_key_is_signed_as_the_service_reads_it() -> None:
     """Three parts in the alphabet of addresses: how, who and until when, and the seal over both."""
-    head, claims, seal = signed("who", "secret", 1000.7).split(".")
+    head, claims, seal = sign_token("who", "secret", 1000.7).split(".")
     assert json.loads(base64.urlsafe_b64decode(head + "==")) == {"alg": "HS256", "typ": "JWT"}
     assert json.loads(base64.urlsafe_b64decode(claims + "==")) == {"iss": "who", "exp": 2800, "nbf": 995}
     wanted = hmac.new(b"secret", f"{head}.{claims}".encode(), hashlib.sha256).digest()

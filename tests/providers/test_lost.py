@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.protocol import Done, Lost, Pending, Request, SubmitAmbiguousError
+from fusionflow_nb.providers.protocol import Done, LostSubmit, Pending, Request, SubmitAmbiguousError
 from fusionflow_nb.providers.services.replicate import Replicate
 from fusionflow_nb.simulator.scenario import Scenario
 
@@ -47,7 +47,7 @@ async def test_a_listing_finds_the_one_that_was_taken(replicate: Replicate, simu
         await replicate.submit(lost, idempotency_key="lost")
     for index in range(25):
         await replicate.submit(asked(replicate, f"after {index}"), idempotency_key=f"after {index}")
-    [found] = await replicate.find(Lost(lost, "lost", now_us()))
+    [found] = await replicate.find_candidates(LostSubmit(lost, "lost", now_us()))
     assert found.name in str(found.operation.data)
     status = await replicate.poll(found.operation)
     while isinstance(status, Pending):
@@ -59,15 +59,17 @@ async def test_what_is_not_listed_is_not_found(replicate: Replicate) -> None:
     """Another seed, another prompt or another time is other work."""
     await replicate.submit(asked(replicate, "dawn", seed=2), idempotency_key="a")
     await replicate.submit(asked(replicate, "dusk"), idempotency_key="b")
-    assert await replicate.find(Lost(asked(replicate, "dawn"), "c", now_us())) == []
-    assert await replicate.find(Lost(asked(replicate, "dusk"), "c", now_us() - 2 * 3_600_000_000)) == []
+    assert await replicate.find_candidates(LostSubmit(asked(replicate, "dawn"), "c", now_us())) == []
+    assert (
+        await replicate.find_candidates(LostSubmit(asked(replicate, "dusk"), "c", now_us() - 2 * 3_600_000_000)) == []
+    )
 
 
 async def test_two_alike_are_both_told(replicate: Replicate) -> None:
     """Which of two equal calls is the lost one is not for the adapter to guess."""
     for key in "ab":
         await replicate.submit(asked(replicate, "dawn"), idempotency_key=key)
-    assert len(await replicate.find(Lost(asked(replicate, "dawn"), "c", now_us()))) == 2
+    assert len(await replicate.find_candidates(LostSubmit(asked(replicate, "dawn"), "c", now_us()))) == 2
 
 
 async def test_a_listing_without_inputs_says_nothing(replicate: Replicate, simulator: Simulator) -> None:
@@ -76,4 +78,4 @@ async def test_a_listing_without_inputs_says_nothing(replicate: Replicate, simul
     [job] = simulator.world.jobs.values()
     job.body = None  # type: ignore[assignment] # as a listing that leaves inputs out
     with pytest.raises(errors.ProviderError, match="does not show the input"):
-        await replicate.find(Lost(asked(replicate, "dawn"), "c", now_us()))
+        await replicate.find_candidates(LostSubmit(asked(replicate, "dawn"), "c", now_us()))

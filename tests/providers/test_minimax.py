@@ -75,7 +75,7 @@ async def test_pictures_have_roles(service: MiniMax, simulator: Simulator, tmp_p
     spent = round((4 * 0.13 + 2 * 0.04) * 1e6)
     assert begun.data["cost_micro_usd"] == spent
     pixels = [given.asset.width * given.asset.height] * 2
-    assert request.model.estimate(dict(request.settings), pictures=pixels).high_micro_usd == spent
+    assert request.model.estimate(dict(request.settings), image_pixels=pixels).high_micro_usd == spent
 
 
 async def test_keyframes_and_references_exclude_each_other(

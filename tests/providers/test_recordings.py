@@ -70,7 +70,7 @@ def service_at(kind: type[HttpProvider], base: str, roots: dict[str, str] | None
     known = {"openai": {"api": f"{base}/v1"}, "replicate": {"api": base}, "bfl": {"api": base}}
     roots = roots or known.get(made.name)
     roots = roots or {name: f"{base}/{name}" for name in ("queue", "rest", "cdn", "api")}
-    made.http.site = dataclasses.replace(made.http.site, roots={**roots, "output": base})
+    made.http.endpoint = dataclasses.replace(made.http.endpoint, roots={**roots, "output": base})
     return made
 
 
@@ -179,13 +179,13 @@ async def test_fal_upload_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("fusionflow_nb.providers.services.fal.PART_BYTES", 40)
     async with replayed("fal-upload-multipart") as tape:
         fal = service_at(Fal, tape.base)
-        fal.http.site = dataclasses.replace(fal.http.site, roots={"cdn": f"{tape.base}/cdnbase"})
+        fal.http.endpoint = dataclasses.replace(fal.http.endpoint, roots={"cdn": f"{tape.base}/cdnbase"})
         given = tmp_path / "big.png"
         given.write_bytes(PNG)
         headers = {"authorization": "Bearer <CDN_TOKEN>", "content-type": "image/png"}
         named = {**headers, "x-fal-file-name": "big.bin"}
         reference = Reference(Asset("0" * 64, "image/png", len(PNG)), given)
-        address = await fal._in_parts(reference, f"{tape.base}/cdnbase/files/upload/multipart", headers, named)
+        address = await fal._upload_parts(reference, f"{tape.base}/cdnbase/files/upload/multipart", headers, named)
         await fal.aclose()
         assert address == f"{tape.base}/cdnbase/files/zebra/big.bin"
         order = [each.path for each in tape.recorded]
@@ -211,7 +211,7 @@ async def test_fal_on_another_host() -> None:
     """Its client led elsewhere asks the same; a result without pictures is a failure that says so."""
     async with replayed("fal-tls-host-override") as tape:
         fal = service_at(Fal, tape.base)
-        fal.http.site = dataclasses.replace(fal.http.site, roots={"queue": tape.base})
+        fal.http.endpoint = dataclasses.replace(fal.http.endpoint, roots={"queue": tape.base})
         status = await driven(fal, request(fal, "fal-ai/flux/dev", "x"))
         assert isinstance(status, Failed)
         assert status.code == "no_output"
@@ -378,7 +378,7 @@ async def test_openai_stream() -> None:
     heard: list[Pending] = []
     async with replayed("openai-images-generate-stream") as tape:
         service = service_at(OpenAI, tape.base)
-        done = await driven(service, request(service, "gpt-image-2", "a red cube", tell=heard.append))
+        done = await driven(service, request(service, "gpt-image-2", "a red cube", on_progress=heard.append))
         assert isinstance(done, Done)
         assert [each.preview for each in heard] == [done.outputs[0].content]
         tape.recorded[0].json["partial_images"] = 2  # as many as we like to see

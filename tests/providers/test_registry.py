@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers import registry as rooms
+from fusionflow_nb.providers import registry as registry_module
 from fusionflow_nb.providers.protocol import Done, Failed, Operation, Pending, Request
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.testing.fake import MODELS, FakeProvider
@@ -66,10 +66,12 @@ def test_a_retired_model_names_its_successor() -> None:
 def test_a_strangers_broken_package_takes_nobody_along(monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry point that cannot be loaded is a warning; the other providers are there."""
     points = [
-        importlib.metadata.EntryPoint("broken", "no_such_package:provider", rooms.GROUP),
-        importlib.metadata.EntryPoint("fake", "fusionflow_nb.testing.fake:provider", rooms.GROUP),
+        importlib.metadata.EntryPoint("broken", "no_such_package:provider", registry_module.GROUP),
+        importlib.metadata.EntryPoint("fake", "fusionflow_nb.testing.fake:provider", registry_module.GROUP),
     ]
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == rooms.GROUP else [])
+    monkeypatch.setattr(
+        importlib.metadata, "entry_points", lambda group: points if group == registry_module.GROUP else []
+    )
     registry = Registry()
     with pytest.warns(RuntimeWarning, match="'broken'"):
         assert registry.resolve("fake/image").provider == "fake"

@@ -281,7 +281,7 @@ def test_sizes_are_known_in_both_words() -> None:
         for ratio in entry.parameters["aspect_ratio"].choices or ():
             for name in classes or ():
                 said = {"aspect_ratio": ratio, **({"resolution": name} if name else {})}
-                assert entry.check_settings(size.spelled(said)) == said
+                assert entry.check_settings(size.encode(said)) == said
     with pytest.raises(errors.SettingError, match="twice"):
         entries["gen4_image"].check_settings({"ratio": "1920:1080", "resolution": "1080p"})
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from fusionflow_nb.providers.catalogue.mappings import BESIDE_THE_SHEET, entry_of
+from fusionflow_nb.providers.catalogue.mappings import EXTRA_MODELS, entry_of
 from fusionflow_nb.providers.model import ModelEntry
 from fusionflow_nb.settings.environment import HOME_VARIABLE, home_folder
 
@@ -22,26 +22,26 @@ FOLDER = "models"
 _MANY = TypeAdapter(list[ModelEntry])
 
 
-def of(provider: str) -> tuple[ModelEntry, ...]:
+def entries_of(provider: str) -> tuple[ModelEntry, ...]:
     """The entries of a service: built in, then a person's own, which replace those of the same id.
 
-    >>> "fal/fal-ai/flux-pro/v1.1" in [entry.id for entry in of("fal")]
+    >>> "fal/fal-ai/flux-pro/v1.1" in [entry.id for entry in entries_of("fal")]
     True
     """
     found = {entry.id: entry for entry in built_in() if entry.provider == provider}
-    found.update({entry.id: entry for entry in own(home_folder() / FOLDER) if entry.provider == provider})
+    found.update({entry.id: entry for entry in user_entries(home_folder() / FOLDER) if entry.provider == provider})
     return tuple(found.values())
 
 
 @functools.cache
 def built_in() -> tuple[ModelEntry, ...]:
     """Every entry that the package brings, of services with and without an adapter."""
-    facts: list[dict[str, Any]] = [*json.loads(FACTS.read_text()), *BESIDE_THE_SHEET]
+    facts: list[dict[str, Any]] = [*json.loads(FACTS.read_text()), *EXTRA_MODELS]
     fields = {fact["model"]: fact.get("fields", []) for fact in facts}
     return tuple(entry_of(fact, fields) for fact in facts)
 
 
-def own(folder: Path) -> Iterator[ModelEntry]:
+def user_entries(folder: Path) -> Iterator[ModelEntry]:
     """Entries out of a folder's JSON files: each holds one, or a list. A bad file is named and left out."""
     for path in sorted(folder.glob("*.json")):
         try:

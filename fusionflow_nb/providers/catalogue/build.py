@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-SHEET, FACTS = HERE / "models.csv", HERE / "facts.json"
+MODELS_CSV, FACTS = HERE / "models.csv", HERE / "facts.json"
 
 TASKS = {
     "text-to-image": "text-to-image",
@@ -31,7 +31,7 @@ TASKS = {
     "sound-effect": "text-to-audio",
     "music": "text-to-audio",
 }
-ENDED = {
+RETIRED_TASKS = {
     # The sheet names the end of these in the column of tasks.
     "gpt-image-1": ["text-to-image", "edit-image"],
     "sora-2": ["text-to-video", "image-to-video"],
@@ -43,7 +43,7 @@ TOKENS_PER_MEGAPIXEL = {"USD/1M image output tokens": 7034, "USD/1M video output
 _RETIRED = re.compile(r"retired (?:on .*?)?(\d{4}-\d\d-\d\d)")
 _TIER = re.compile(r"(\d+(?:\.\d+)?[kKpP]) (\d+(?:\.\d+)?)")
 _BASE_TIERS = re.compile(r"\b(\d+(?:\.\d+)?[kKpP])\b")
-_EACH_IN = re.compile(r"\+(\d+\.\d+) per extra reference|input image (\d+\.\d+)")
+_INPUT_PRICE = re.compile(r"\+(\d+\.\d+) per extra reference|input image (\d+\.\d+)")
 _FURTHER = re.compile(r"\+(\d+\.\d+)(?: per further|/MP)")
 
 
@@ -55,7 +55,7 @@ def facts(text: str) -> list[dict[str, Any]]:
 def _fact(row: dict[str, str]) -> dict[str, Any]:
     retired = _RETIRED.search(row["task"])
     model = row["provider_model_id"]
-    tasks = ENDED[model] if retired else [TASKS[task] for task in row["task"].split(";")]
+    tasks = RETIRED_TASKS[model] if retired else [TASKS[task] for task in row["task"].split(";")]
     price = _price(float(row["price"]), row["price_unit"]) if row["price"] else None
     fact = {
         "alias": row["alias"],
@@ -96,7 +96,7 @@ def _price(usd: float, unit: str) -> dict[str, Any]:
             tiers = {name: float(price) for name, price in _TIER.findall(unit)}
             base = dict.fromkeys(_BASE_TIERS.findall(words), usd) if tiers else {}
             dearer = [float(found) for found in re.findall(r"\(edit (\d+\.\d+)", unit)]
-            each_in = _EACH_IN.search(unit)
+            each_in = _INPUT_PRICE.search(unit)
             return {
                 "rule": rule,
                 "usd": max([usd, *dearer]),
@@ -115,7 +115,7 @@ def _tokens(words: str) -> dict[str, Any]:
 
 def main() -> None:
     """Write `facts.json` anew."""
-    lines = [json.dumps(fact) for fact in facts(SHEET.read_text())]
+    lines = [json.dumps(fact) for fact in facts(MODELS_CSV.read_text())]
     FACTS.write_text("[\n" + ",\n".join(lines) + "\n]\n")
 
 

@@ -46,7 +46,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
         "parameters": {"duration_s": _MUSIC_LENGTH, "output_format": _FORMAT},
     },
 }
-BESIDE_THE_SHEET: list[dict[str, Any]] = [
+EXTRA_MODELS: list[dict[str, Any]] = [
     {
         "alias": model.replace("_", "-").replace("v2-5", "v2.5"),
         "provider": "elevenlabs",

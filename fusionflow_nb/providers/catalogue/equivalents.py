@@ -11,23 +11,23 @@ from typing import NamedTuple
 from fusionflow_nb.providers.model import Equivalent
 
 
-class Same(NamedTuple):
+class EquivalentPair(NamedTuple):
     """Two entries that are one model, and who says so."""
 
-    one: str
-    other: str
+    first: str
+    second: str
     source: str
     source_date: str
 
 
-SAME = (
-    Same(
+EQUIVALENT_PAIRS = (
+    EquivalentPair(
         "fal/fal-ai/flux-pro/kontext",
         "bfl/flux-kontext-pro",
         "the sheet of models, flux-kontext: same model at BFL",
         "2026-11",
     ),
-    Same(
+    EquivalentPair(
         "fal/openai/gpt-image-2",
         "openai/gpt-image-2",
         "the sheet of OpenAI, Money: gpt-image-2 as billed through fal",
@@ -39,8 +39,8 @@ SAME = (
 @functools.cache
 def _by_entry() -> dict[str, tuple[Equivalent, ...]]:
     found: dict[str, tuple[Equivalent, ...]] = {}
-    for same in SAME:
-        for one, other in ((same.one, same.other), (same.other, same.one)):
+    for same in EQUIVALENT_PAIRS:
+        for one, other in ((same.first, same.second), (same.second, same.first)):
             found[one] = (
                 *found.get(one, ()),
                 Equivalent(id=other, source=same.source, source_date=same.source_date),

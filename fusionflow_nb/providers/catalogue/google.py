@@ -14,7 +14,7 @@ _TOKENS = {"1K": 1120}
 _MOST_TOKENS = 2700
 """A picture of 4K: what its dearest seller asks (0.16 dollars), at 60 dollars for a million tokens."""
 
-_PICTURE: dict[str, Any] = {
+_IMAGE: dict[str, Any] = {
     "listed": ("mime_type",),
     "wire": {
         "prompt": "input",
@@ -34,11 +34,11 @@ _PICTURE: dict[str, Any] = {
     },
 }
 _BY_TOKEN: dict[str, Any] = {
-    **_PICTURE,
+    **_IMAGE,
     "price": {"high_tokens": _MOST_TOKENS, "high_tokens_per_megapixel": 0, "tokens": _TOKENS},
 }
 _LENGTH = Parameter(kind="integer", minimum=3, maximum=15, description="seconds")
-_FILM: dict[str, Any] = {
+_VIDEO: dict[str, Any] = {
     "listed": ("delivery",),
     "wire": {
         "prompt": "input",
@@ -54,15 +54,15 @@ _FILM: dict[str, Any] = {
     },
 }
 EXCEPTIONS: dict[str, dict[str, Any]] = {
-    "google/gemini-3-pro-image": {**_PICTURE, "price": {"token_usd": 120e-6}},
+    "google/gemini-3-pro-image": {**_IMAGE, "price": {"token_usd": 120e-6}},
     "google/gemini-3.1-flash-image": _BY_TOKEN,
     "google/gemini-3.1-flash-lite-image": _BY_TOKEN,
     "google/gemini-nano-banana-2.1": _BY_TOKEN,
-    "google/gemini-omni-1.2-flash": _FILM,
+    "google/gemini-omni-1.2-flash": _VIDEO,
     "google/gemini-omni-1.1-flash": {
-        **_FILM,
+        **_VIDEO,
         # Its price by the second is documented at 720p alone: what a larger one costs, nobody could say beforehand.
-        "parameters": {**_FILM["parameters"], "resolution": Parameter(kind="choice", choices=("360p", "720p"))},
+        "parameters": {**_VIDEO["parameters"], "resolution": Parameter(kind="choice", choices=("360p", "720p"))},
     },
     "google/lyria-3.5": {"listed": (), "wire": {"prompt": "input", "route": "interactions"}},
     "google/veo-3.1-generate-preview": {
@@ -87,7 +87,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
         "price": {"tiers": {"720p": 0.4, "1080p": 0.4, "4k": 0.6}},
     },
 }
-BESIDE_THE_SHEET: list[dict[str, Any]] = [
+EXTRA_MODELS: list[dict[str, Any]] = [
     {
         "alias": "gemini-3.1-flash-lite-image",
         "provider": "google",

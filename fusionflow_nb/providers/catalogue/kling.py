@@ -7,7 +7,7 @@ from typing import Any
 from fusionflow_nb.providers.model import Parameter
 from fusionflow_nb.providers.request_mapping import Size
 
-_FILM: dict[str, Any] = {
+_VIDEO: dict[str, Any] = {
     "listed": ("prompt", "negative_prompt"),
     "wire": {
         "size": Size(form="ratio", field="aspect_ratio"),
@@ -23,15 +23,15 @@ _FILM: dict[str, Any] = {
     },
 }
 _SHORT: dict[str, Any] = {
-    **_FILM,
+    **_VIDEO,
     "parameters": {
-        **_FILM["parameters"],
+        **_VIDEO["parameters"],
         "duration_s": Parameter(kind="choice", choices=(5, 10), description="seconds"),
     },
 }
 _OLDER = ("kling-v2-6", "kling-v2-master")
-EXCEPTIONS: dict[str, dict[str, Any]] = {"kling/kling-v3": _FILM, **{f"kling/{model}": _SHORT for model in _OLDER}}
-BESIDE_THE_SHEET: list[dict[str, Any]] = [
+EXCEPTIONS: dict[str, dict[str, Any]] = {"kling/kling-v3": _VIDEO, **{f"kling/{model}": _SHORT for model in _OLDER}}
+EXTRA_MODELS: list[dict[str, Any]] = [
     {
         "alias": model,
         "provider": "kling",

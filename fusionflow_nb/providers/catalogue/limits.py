@@ -29,7 +29,7 @@ BY_MODEL: dict[str, dict[str, InputLimits]] = {
 }
 
 
-def reads_of(provider: str, model: str) -> dict[str, InputLimits]:
+def input_limits_of(provider: str, model: str) -> dict[str, InputLimits]:
     """The limits of a model's media by kind; empty where no page states any.
 
     >>> reads_of("openai", "gpt-image-2")["image"].count

@@ -10,7 +10,7 @@ from typing import Any
 
 from fusionflow_nb.providers.catalogue import elevenlabs, google, kling, minimax, openai, runway
 from fusionflow_nb.providers.catalogue.equivalents import equivalents_of
-from fusionflow_nb.providers.catalogue.limits import reads_of
+from fusionflow_nb.providers.catalogue.limits import input_limits_of
 from fusionflow_nb.providers.model import ModelEntry, Parameter
 from fusionflow_nb.providers.request_mapping import RequestMapping, Size
 
@@ -19,7 +19,7 @@ _COUNT = Parameter(kind="integer", minimum=1, maximum=10, description="how many 
 _PIXELS = Parameter(kind="integer", minimum=16, maximum=16384, description="pixels")
 _RATIO = Parameter(kind="text", description="width to height, as 16:9")
 
-SPELLINGS: dict[str, tuple[str, Parameter]] = {
+SETTINGS_BY_FIELD: dict[str, tuple[str, Parameter]] = {
     # field of a service: our name, what it takes
     "seed": ("seed", _SEED),
     "num_images": ("count", _COUNT),
@@ -39,7 +39,7 @@ SPELLINGS: dict[str, tuple[str, Parameter]] = {
     "voice": ("voice", Parameter(kind="text")),
     "resolution": ("resolution", Parameter(kind="text", description="a class such as 1K or 720p")),
 }
-MEDIA = {
+PORTS_BY_FIELD = {
     "image_url": "image",
     "start_image_url": "image",
     "input_image": "image",
@@ -50,7 +50,7 @@ MEDIA = {
     "video_url": "video",
     "mask": "mask",
 }
-SIZES = {
+SIZES_BY_FIELD = {
     "image_size": Size(
         form="object",
         field="image_size",
@@ -92,7 +92,7 @@ def _flux(least: int, most: int, step: int, references: dict[str, str], fields: 
             "width": side,
             "height": side,
             "aspect_ratio": Parameter(kind="choice", choices=tuple(_MEGAPIXEL)),
-            **{name: SPELLINGS[name][1] for name in fields},
+            **{name: SETTINGS_BY_FIELD[name][1] for name in fields},
         },
     }
 
@@ -107,7 +107,7 @@ _FLUX_2 = {"image": "input_image#", "references": "input_image#"}
 _LUMA_RATIO = Parameter(kind="choice", choices=tuple("3:1 2:1 21:9 16:9 4:3 3:2 1:1 3:4 2:3 9:16 1:2 1:3".split()))  # noqa: SIM905
 
 
-def _film(resolutions: tuple[str, ...], lengths: tuple[int, ...], ratio: Parameter) -> dict[str, Parameter]:
+def _video(resolutions: tuple[str, ...], lengths: tuple[int, ...], ratio: Parameter) -> dict[str, Parameter]:
     """A film of a service that makes a few lengths and sizes."""
     return {
         "aspect_ratio": ratio,
@@ -116,14 +116,14 @@ def _film(resolutions: tuple[str, ...], lengths: tuple[int, ...], ratio: Paramet
     }
 
 
-TAKEN = frozenset({"model", "settings", "fallback", "reduce"})
+RESERVED_NAMES = frozenset({"model", "settings", "fallback", "reduce"})
 """Names of a node's own parameters: a service's field of such a name goes in `settings={"fields": {...}}`."""
 _VOICES = tuple("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar".split())  # noqa: SIM905
 _SPEECH = {
     "wire": {"prompt": "input", "fixed": {"voice": "alloy", "response_format": "mp3"}},
     "parameters": {"voice": Parameter(kind="choice", default="alloy", choices=_VOICES)},
 }
-BESIDE_THE_SHEET: list[dict[str, Any]] = [
+EXTRA_MODELS: list[dict[str, Any]] = [
     # Models that the sheet's table leaves out and the page of their service documents.
     {
         "alias": model,
@@ -139,7 +139,7 @@ BESIDE_THE_SHEET: list[dict[str, Any]] = [
     for model in ("gpt-4o-mini-tts", "tts-1", "tts-1-hd")
 ]
 for its_own in (elevenlabs, google, kling, openai):
-    BESIDE_THE_SHEET += its_own.BESIDE_THE_SHEET
+    EXTRA_MODELS += its_own.EXTRA_MODELS
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     "stability/stable-image/generate/ultra": {"wire": {"own_fields": ("output_format",)}, "parameters": _STABILITY},
     "stability/stable-image/generate/core": {
@@ -154,7 +154,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
             "fields": {"guidance": "cfg_scale"},
             "own_fields": ("mode", "output_format"),
         },
-        "parameters": {**_STABILITY, "guidance": SPELLINGS["cfg_scale"][1]},
+        "parameters": {**_STABILITY, "guidance": SETTINGS_BY_FIELD["cfg_scale"][1]},
     },
     "bfl/flux-2-pro": _flux(64, 4096, 16, _FLUX_2),
     "bfl/flux-2-max": _flux(64, 4096, 16, _FLUX_2),
@@ -174,7 +174,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
             "references": {"image": "start_frame", "last_image": "end_frame", "video": "source"},
             "own_fields": ("keyframes", "keyframe_indexes", "loop", "hdr", "edit", "user_id"),
         },
-        "parameters": _film(("360p", "540p", "720p", "1080p"), (5, 10), _LUMA_RATIO),
+        "parameters": _video(("360p", "540p", "720p", "1080p"), (5, 10), _LUMA_RATIO),
     },
     "luma-dream-machine/ray-2": {
         "wire": {
@@ -182,7 +182,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
             "references": {"image": "frame0", "last_image": "frame1"},
             "own_fields": ("keyframes", "loop", "concepts"),
         },
-        "parameters": _film(("540p", "720p", "1080p", "4k"), (5, 9), _RATIO),
+        "parameters": _video(("540p", "720p", "1080p", "4k"), (5, 9), _RATIO),
     },
     "luma-dream-machine/photon-1": {
         "wire": {
@@ -226,12 +226,12 @@ def entry_of(fact: dict[str, Any], fields_of: dict[str, list[str]]) -> ModelEntr
     parameters: dict[str, Parameter] = {}
     wire: dict[str, Any] = {"fields": {}, "references": {}, "own_fields": [], "size": None, "prompt": None}
     for field in listed:
-        _place(field, fact["tasks"], parameters, wire, unmapped=exception.get("unmapped", ()))
+        _map_field(field, fact["tasks"], parameters, wire, unmapped=exception.get("unmapped", ()))
     own: dict[str, Any] = exception.get("wire", {})
     wire["fields"].update(own.get("fields", {}))
     wire.update({name: value for name, value in own.items() if name != "fields"})
     mapped = {*wire["fields"].values(), wire["prompt"]}
-    wire["own_fields"] = tuple(field for field in wire["own_fields"] if field not in mapped | TAKEN)
+    wire["own_fields"] = tuple(field for field in wire["own_fields"] if field not in mapped | RESERVED_NAMES)
     price: Any = {**fact["price"], **exception.get("price", {})} if "price" in fact else None
     parameters.update(exception.get("parameters", {}))
     if price is not None and "tiers" in price and "resolution" in parameters.keys() - exception.get("parameters", {}):
@@ -253,12 +253,12 @@ def entry_of(fact: dict[str, Any], fields_of: dict[str, list[str]]) -> ModelEntr
         retires_on=fact.get("retires_on"),
         successor=fact.get("successor"),
         equivalents=equivalents_of(identity),
-        reads=reads_of(fact["provider"], fact["model"]),
+        reads=input_limits_of(fact["provider"], fact["model"]),
         wire=RequestMapping(**wire),
     )
 
 
-def _place(
+def _map_field(
     field: str, tasks: list[str], parameters: dict[str, Parameter], wire: dict[str, Any], *, unmapped: tuple[str, ...]
 ) -> None:
     """One field of the sheet: the prompt, a medium, the size, a common setting, or the service's own."""
@@ -267,28 +267,28 @@ def _place(
             wire["own_fields"].append(field)
     elif field == "prompt":
         wire["prompt"] = field
-    elif field in MEDIA and (is_media := _port(field, tasks)):
+    elif field in PORTS_BY_FIELD and (is_media := _ports_of(field, tasks)):
         for port in is_media:
             wire["references"].setdefault(
-                port, f"{field.removesuffix('[]')}[]" if MEDIA[field].endswith("[]") else field
+                port, f"{field.removesuffix('[]')}[]" if PORTS_BY_FIELD[field].endswith("[]") else field
             )
-    elif field in SIZES:
-        wire["size"] = SIZES[field]
-        presets = tuple(SIZES[field].presets)
+    elif field in SIZES_BY_FIELD:
+        wire["size"] = SIZES_BY_FIELD[field]
+        presets = tuple(SIZES_BY_FIELD[field].presets)
         parameters["aspect_ratio"] = Parameter(kind="choice", choices=presets) if presets else _RATIO
-        if SIZES[field].form != "ratio":
+        if SIZES_BY_FIELD[field].form != "ratio":
             parameters.update(width=_PIXELS, height=_PIXELS)
-    elif field in SPELLINGS:
-        name, parameter = SPELLINGS[field]
+    elif field in SETTINGS_BY_FIELD:
+        name, parameter = SETTINGS_BY_FIELD[field]
         parameters[name] = parameter
         wire["fields"][name] = field
     else:
         wire["own_fields"].append(field)
 
 
-def _port(field: str, tasks: list[str]) -> tuple[str, ...]:
+def _ports_of(field: str, tasks: list[str]) -> tuple[str, ...]:
     """Which ports a medium's field reads: a picture goes by references where none is worked on."""
-    port = MEDIA[field].removesuffix("[]")
+    port = PORTS_BY_FIELD[field].removesuffix("[]")
     if port == "image" and not {"edit-image", "image-to-video", "upscale", "remove-background"} & set(tasks):
         return ("references",) if "text-to-image" in tasks else ()
-    return ("image", "references") if MEDIA[field].endswith("[]") else (port,)
+    return ("image", "references") if PORTS_BY_FIELD[field].endswith("[]") else (port,)

@@ -8,7 +8,7 @@ from fusionflow_nb.providers.model import Parameter
 from fusionflow_nb.providers.request_mapping import Size
 
 RATIOS = ("adaptive", "21:9", "16:9", "4:3", "1:1", "3:4", "9:16")
-PICTURE_USD = 0.04
+IMAGE_USD = 0.04
 """For each picture that goes in."""
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     "minimax/MiniMax-H3": {
@@ -25,6 +25,6 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
             "duration_s": Parameter(kind="integer", minimum=4, maximum=15, description="seconds"),
             "resolution": Parameter(kind="choice", choices=("768P", "2K")),
         },
-        "price": {"picture_in_usd": PICTURE_USD},
+        "price": {"picture_in_usd": IMAGE_USD},
     }
 }

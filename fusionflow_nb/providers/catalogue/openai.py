@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-BESIDE_THE_SHEET: list[dict[str, Any]] = [
+EXTRA_MODELS: list[dict[str, Any]] = [
     # Sizes of these are a few fixed words: `size` is the service's own.
     {
         "alias": model,

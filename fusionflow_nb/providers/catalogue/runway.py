@@ -13,7 +13,7 @@ from fusionflow_nb.providers.request_mapping import Size
 
 _SEED = Parameter(kind="integer", minimum=0, maximum=2**32 - 1, description="same seed: a similar result")
 _WIDE = "1280:720"
-_STILLS = {
+_IMAGES = {
     "16:9 720p": _WIDE, "16:9 1080p": "1920:1080",
     "9:16 720p": "720:1280", "9:16 1080p": "1080:1920",
     "1:1 720p": "720:720", "1:1 1080p": "1080:1080",
@@ -21,7 +21,7 @@ _STILLS = {
     "3:4 720p": "720:960", "3:4 1080p": "1080:1440",
     "21:9 720p": "1680:720", "21:9 1080p": "2112:912",
 }  # fmt: skip
-_FILMS = {
+_VIDEOS = {
     "16:9": _WIDE, "9:16": "720:1280", "4:3": "1104:832", "3:4": "832:1104", "1:1": "960:960", "21:9": "1584:672",
 }  # fmt: skip
 _VEO = {"16:9 720p": _WIDE, "16:9 1080p": "1920:1080", "9:16 720p": "720:1280", "9:16 1080p": "1080:1920"}
@@ -82,7 +82,7 @@ def _model(
     }
 
 
-def _still(*, needs_picture: bool) -> dict[str, Any]:
+def _image(*, needs_picture: bool) -> dict[str, Any]:
     tags = Parameter(
         kind="text",
         description="what the prompt calls the references, in their order: 'cube, table' for '@cube on @table'",
@@ -90,13 +90,13 @@ def _still(*, needs_picture: bool) -> dict[str, Any]:
     references = {"references": "referenceImages[]"}
     if needs_picture:
         references = {"image": "referenceImages[]", **references}
-    return _model(_STILLS, references, {}, {"tags": tags})
+    return _model(_IMAGES, references, {}, {"tags": tags})
 
 
-def _film(least: int = 1, most: int | None = None, own: tuple[str, ...] = ()) -> dict[str, Any]:
+def _video(least: int = 1, most: int | None = None, own: tuple[str, ...] = ()) -> dict[str, Any]:
     length = Parameter(kind="integer", minimum=least, maximum=most, default=_USUAL_S, description="seconds")
     return _model(
-        _FILMS,
+        _VIDEOS,
         {"image": "first"},
         {"duration_s": "duration"},
         {"duration_s": length},
@@ -121,10 +121,10 @@ def _veo(usd: float, silent_usd: float) -> dict[str, Any]:
 
 
 EXCEPTIONS: dict[str, dict[str, Any]] = {
-    "runway/gen4.5": _film(2, 10, own=("outputFormat", "proresProfile")),
-    "runway/gen4_turbo": _film(),
-    "runway/gen4_image": _still(needs_picture=False),
-    "runway/gen4_image_turbo": _still(needs_picture=True),
+    "runway/gen4.5": _video(2, 10, own=("outputFormat", "proresProfile")),
+    "runway/gen4_turbo": _video(),
+    "runway/gen4_image": _image(needs_picture=False),
+    "runway/gen4_image_turbo": _image(needs_picture=True),
     "runway/veo3.1": _veo(0.40, 0.20),
     "runway/veo3.1_fast": _veo(0.15, 0.10),
     "runway/seedance2": _model(

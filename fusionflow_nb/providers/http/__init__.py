@@ -2,9 +2,9 @@
 
 from fusionflow_nb.providers.http.answer import Answer
 from fusionflow_nb.providers.http.client import Http
-from fusionflow_nb.providers.http.download import Fetched, no_longer_than
+from fusionflow_nb.providers.http.download import DownloadedFile, check_size
 from fusionflow_nb.providers.http.endpoint import Endpoint
-from fusionflow_nb.providers.http.multipart import Part, as_fields
-from fusionflow_nb.providers.http.upload import upload_reference
+from fusionflow_nb.providers.http.multipart import Part, form_fields
+from fusionflow_nb.providers.http.upload import upload_to_url
 
-__all__ = ["Answer", "Endpoint", "Fetched", "Http", "Part", "as_fields", "no_longer_than", "upload_reference"]
+__all__ = ["Answer", "DownloadedFile", "Endpoint", "Http", "Part", "check_size", "form_fields", "upload_to_url"]

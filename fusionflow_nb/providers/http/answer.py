@@ -26,7 +26,7 @@ class Answer:
     body: bytes
 
     @property
-    def is_good(self) -> bool:
+    def is_success(self) -> bool:
         """Whether the service says that it worked."""
         return OK <= self.status < REDIRECT
 
@@ -48,14 +48,14 @@ class Answer:
                 is_retryable=True,
             ) from None
 
-    def maybe_json(self) -> Any:  # noqa: ANN401 - JSON
+    def json_or_none(self) -> Any:  # noqa: ANN401 - JSON
         """The body as JSON; None where it is none."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
 
-    def fields(self) -> dict[str, Any]:
+    def json_object(self) -> dict[str, Any]:
         """The body as a JSON object.
 
         Raises:
@@ -78,4 +78,4 @@ class Answer:
 
     def retry_after_s(self) -> float | None:
         """How long the service asks us to wait."""
-        return retry_after_s(self.headers, self.maybe_json())
+        return retry_after_s(self.headers, self.json_or_none())

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from fusionflow_nb.providers.http.retry_after import date_of
+from fusionflow_nb.providers.http.retry_after import response_date
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FAR_OFF_S = 300.0
+MAX_SKEW_S = 300.0
 """Services take signatures that are minutes old, not hours."""
 
 
@@ -20,9 +20,9 @@ class ServiceClock:
     def __init__(self) -> None:
         self._ahead_s = 0.0
 
-    def learn(self, headers: Mapping[str, str]) -> None:
+    def update(self, headers: Mapping[str, str]) -> None:
         """Take the time out of an answer."""
-        told = date_of(headers)
+        told = response_date(headers)
         if told is not None:
             self._ahead_s = told.timestamp() - time.time()
 
@@ -31,12 +31,10 @@ class ServiceClock:
         return time.time() + self._ahead_s
 
     @property
-    def is_far_off(self) -> bool:
+    def is_skewed(self) -> bool:
         """Whether this machine's clock is so wrong that what it signs is not taken."""
-        return abs(self._ahead_s) > FAR_OFF_S
+        return abs(self._ahead_s) > MAX_SKEW_S
 
     def hint(self) -> str:
         """A sentence for errors about keys where the clock may be why; else nothing."""
-        return (
-            f" This machine's clock is {abs(self._ahead_s) / 60:,.0f} minutes off: set it." if self.is_far_off else ""
-        )
+        return f" This machine's clock is {abs(self._ahead_s) / 60:,.0f} minutes off: set it." if self.is_skewed else ""

@@ -9,7 +9,7 @@ import httpx
 
 from fusionflow_nb import errors
 
-AGAIN = "Check the network; it is tried again where that is safe."
+RETRY_HINT = "Check the network; it is tried again where that is safe."
 NOT_SENT = (
     aiohttp.ClientConnectorError,  # no address, refused, no TLS: the request was never written
     aiohttp.ConnectionTimeoutError,
@@ -36,11 +36,11 @@ def host_of(url: str) -> str:
         return "an address that is none"
 
 
-def clear(error: BaseException, provider: str, url: str) -> errors.ProviderError:
+def translate(error: BaseException, provider: str, url: str) -> errors.ProviderError:
     """A transport's error as ours: a sentence, and the next step. Its own text is not repeated."""
     cause, host = error.__cause__ or error, host_of(url)
     is_retryable = True
-    hint = AGAIN
+    hint = RETRY_HINT
     if isinstance(cause, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         what = f"The certificate of {host} is not valid, so nothing was sent."
         hint = "A proxy may stand in between, or this machine's clock or certificates are old."
@@ -64,7 +64,7 @@ def clear(error: BaseException, provider: str, url: str) -> errors.ProviderError
     return errors.ProviderError(what, provider=provider, hint=hint, is_retryable=is_retryable)
 
 
-def elsewhere(provider: str, status: int) -> errors.ProviderError:
+def redirect_error(provider: str, status: int) -> errors.ProviderError:
     """A redirect: to follow it would hand the key, or what is paid for, to whoever stands there."""
     return errors.ProviderError(
         "The service sent us elsewhere, which is not followed with a key.",

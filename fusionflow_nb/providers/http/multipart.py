@@ -20,7 +20,7 @@ class Part:
     media_type: str | None = None
 
 
-def as_fields(body: Mapping[str, Any]) -> list[Part]:
+def form_fields(body: Mapping[str, Any]) -> list[Part]:
     """The fields of a form, as text.
 
     >>> [part.content for part in as_fields({"seed": 7, "raw": True})]

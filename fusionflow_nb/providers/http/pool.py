@@ -18,13 +18,13 @@ import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
-SAID_OF_US = {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": "fusionflow-nb"}
+DEFAULT_HEADERS = {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": "fusionflow-nb"}
 """What every request says of us. Nothing of the machine, the person or the notebook."""
 IDLE_S = 2.0
 """A connection idle for longer is not used again: a submit on one that the other side has just closed is ambiguous."""
 
 
-class OutsideResolver(AbstractResolver):
+class PublicResolver(AbstractResolver):
     """Names as the system resolves them, but none that leads into this machine or its network.
 
     An address out of an answer must not make this kernel ask a machine that only it can reach.
@@ -68,16 +68,16 @@ class Pool:
         self._clients: dict[tuple[str | None, bool], httpx.AsyncClient] = {}
         self._proxies: dict[tuple[str, str], str | None] = {}
 
-    def client(self, url: httpx.URL, *, outside: bool) -> httpx.AsyncClient:
+    def client(self, url: httpx.URL, *, public_only: bool) -> httpx.AsyncClient:
         """The client for an address: through the system's proxy if it names one for it."""
         place = (url.scheme, url.host)
         if place not in self._proxies:  # the system's answer holds as long as the pool: asking it takes long
             self._proxies[place] = _proxy_for(url)
         proxy = self._proxies[place]
-        key = (proxy, outside and proxy is None)
+        key = (proxy, public_only and proxy is None)
         found = self._clients.get(key)
         if found is None:
-            found = self._clients[key] = _client(proxy, outside=key[1])
+            found = self._clients[key] = _client(proxy, public_only=key[1])
         return found
 
     async def aclose(self) -> None:
@@ -90,7 +90,7 @@ class Pool:
 _pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = weakref.WeakKeyDictionary()
 
 
-def of_this_loop(user: object) -> Pool:
+def acquire(user: object) -> Pool:
     """The running loop's pool, with one more who uses it."""
     loop = asyncio.get_running_loop()
     pool = _pools.get(loop)
@@ -100,7 +100,7 @@ def of_this_loop(user: object) -> Pool:
     return pool
 
 
-async def let_go(user: object) -> None:
+async def release(user: object) -> None:
     """One who used the running loop's pool needs it no more; the last one closes it."""
     pool = _pools.get(asyncio.get_running_loop())
     if pool is None or id(user) not in pool.users:
@@ -111,12 +111,12 @@ async def let_go(user: object) -> None:
         await pool.aclose()
 
 
-def _client(proxy: str | None, *, outside: bool) -> httpx.AsyncClient:
+def _client(proxy: str | None, *, public_only: bool) -> httpx.AsyncClient:
     context = httpx.create_ssl_context()
 
     def session() -> aiohttp.ClientSession:
         connector: Any = aiohttp.TCPConnector(
-            limit=0, keepalive_timeout=IDLE_S, ssl=context, resolver=OutsideResolver() if outside else None
+            limit=0, keepalive_timeout=IDLE_S, ssl=context, resolver=PublicResolver() if public_only else None
         )
         # A type that nobody named would be sent with empty bodies, which no client of a service does.
         quiet = ["content-type"]

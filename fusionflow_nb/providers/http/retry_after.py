@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LONGEST_S = 120.0
+MAX_RETRY_AFTER_S = 120.0
 """A service that asks for more has, for this run, said no."""
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*s\s*")
@@ -42,7 +42,7 @@ def retry_after_s(headers: Mapping[str, str], body: Any = None, *, now: dt.datet
     if found is None:
         found = _number(headers.get("retry-after"))
     if found is None:
-        found = _until(headers.get("retry-after"), date_of(headers) or now or dt.datetime.now(dt.UTC))
+        found = _until(headers.get("retry-after"), response_date(headers) or now or dt.datetime.now(dt.UTC))
     return found if found is not None else _delay(body)
 
 
@@ -54,7 +54,7 @@ def _number(text: str | None, *, per: int = 1) -> float | None:
     return max(0.0, number) if math.isfinite(number) else None
 
 
-def date_of(headers: Mapping[str, str]) -> dt.datetime | None:
+def response_date(headers: Mapping[str, str]) -> dt.datetime | None:
     """The service's own time, where the answer says it."""
     return _date(headers.get("date"))
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-Watch: TypeAlias = Callable[[dict[str, Any]], None]
+EventCallback: TypeAlias = Callable[[dict[str, Any]], None]
 _GAP = 4
 """The longest mark between two events (`\\r\\n\\r\\n`): one may lie across two chunks."""
 
@@ -16,14 +16,14 @@ class Events:
 
     >>> heard = []
     >>> events = Events(heard.append)
-    >>> events.take(b'event: a\ndata: {"n": 1}\n\ndata: {"n"')
-    >>> heard, events.last, events.size
+    >>> events.feed(b'event: a\ndata: {"n": 1}\n\ndata: {"n"')
+    >>> heard, events.last_event, events.size
     ([{'n': 1}], b'{"n": 1}', 10)
     """
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
-        self.last = b""
+    def __init__(self, on_event: EventCallback) -> None:
+        self.on_event = on_event
+        self.last_event = b""
         self._rest = bytearray()
 
     @property
@@ -31,7 +31,7 @@ class Events:
         """Bytes of the event that is not whole yet."""
         return len(self._rest)
 
-    def take(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
         """Tell the events that are whole now. A picture is one event of megabytes: only what is new is searched."""
         before = max(0, len(self._rest) - _GAP)
         self._rest += chunk
@@ -40,13 +40,13 @@ class Events:
         *whole, rest = bytes(self._rest).replace(b"\r\n", b"\n").split(b"\n\n")
         self._rest = bytearray(rest)
         for event in whole:
-            self._tell([line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:")])
+            self._dispatch([line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:")])
 
-    def _tell(self, lines: list[bytes]) -> None:
+    def _dispatch(self, lines: list[bytes]) -> None:
         try:
             said = json.loads(b"\n".join(lines))
         except (ValueError, RecursionError):
             return  # a comment, or the word that some services end with
         if isinstance(said, dict):
-            self.last = b"\n".join(lines)
-            self.watch(said)
+            self.last_event = b"\n".join(lines)
+            self.on_event(said)

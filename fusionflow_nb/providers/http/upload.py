@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.http import errors as errors_module
-from fusionflow_nb.providers.http.download import check_outside
+from fusionflow_nb.providers.http import errors as transport_errors
+from fusionflow_nb.providers.http.download import check_public
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.http.multipart import Part
 
 
-async def upload_reference(
+async def upload_to_url(
     http: Http, url: str, content: bytes | Sequence[Part], *, headers: Mapping[str, str] | None = None
 ) -> None:
     """PUT the bytes, or POST the form; done twice they are merely there twice.
@@ -31,24 +31,24 @@ async def upload_reference(
     Raises:
         ProviderError: they were not taken (`is_retryable` where they may be later), or the address is not asked.
     """
-    provider = http.site.provider
+    provider = http.endpoint.provider
     try:
         address = httpx.URL(url)
-        is_own = http.site.is_own(address)
+        is_own = http.endpoint.is_own(address)
         if not is_own:
-            check_outside(address, provider, "A file is to go to")
+            check_public(address, provider, "A file is to go to")
         sending = (
-            http.sent("PUT", address, headers=headers, content=content, outside=not is_own, with_key=False)
+            http.stream("PUT", address, headers=headers, content=content, public_only=not is_own, with_key=False)
             if isinstance(content, bytes)
-            else http.sent("POST", address, parts=content, headers=headers, outside=not is_own, with_key=False)
+            else http.stream("POST", address, parts=content, headers=headers, public_only=not is_own, with_key=False)
         )
         async with sending as response:
             answer = await http.read(response)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise errors_module.clear(error, provider, url) from error
-    if not answer.is_good:
+        raise transport_errors.translate(error, provider, url) from error
+    if not answer.is_success:
         raise errors.ProviderError(
-            f"{errors_module.host_of(url)} does not take the file.",
+            f"{transport_errors.host_of(url)} does not take the file.",
             provider=provider,
             status=answer.status,
             hint="Nothing was submitted: run again.",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusionflow_nb.providers.model import ModelEntry
-    from fusionflow_nb.providers.protocol import Found, Lost, Status
+    from fusionflow_nb.providers.protocol import LostSubmit, Status, SubmitCandidate
 
 THREADS = max(1, min(4, os.cpu_count() or 2))
 NEWS_S = 0.05
@@ -86,7 +86,7 @@ class LocalProvider:
     max_concurrency = THREADS
     poll_interval_s = 0.0
     limits = NO_LIMITS
-    finds_lost: Literal["", "id", "listing"] = ""
+    reconciles_by: Literal["", "id", "listing"] = ""
     takes_references: Literal["bytes", "bytes_or_url", "url"] = "bytes"
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class LocalProvider:
         work.stop()
         return CancelAnswer.CONFIRMED
 
-    async def find(self, lost: Lost) -> Sequence[Found]:  # noqa: ARG002 - the protocol's
+    async def find_candidates(self, lost: LostSubmit) -> Sequence[SubmitCandidate]:  # noqa: ARG002 - the protocol's
         """Nothing leaves this kernel, so nothing is ever lost on the way."""
         return []
 

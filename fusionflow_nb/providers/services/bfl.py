@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
 from fusionflow_nb.providers.http import Endpoint
-from fusionflow_nb.providers.http_provider import HttpProvider, as_base64, body_of, rejection, unknown_state
+from fusionflow_nb.providers.http_provider import HttpProvider, as_base64, rejection, request_body, unknown_state
 from fusionflow_nb.providers.protocol import Cost, Failed, Limits, Operation, Pending, Refused, SubmitAmbiguousError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ REGIONS = re.compile(r"api\.[a-z0-9-]+\.bfl\.ai")
 """Where polling addresses lead: the region that took the job."""
 REFERENCES = 8
 MICRO_PER_CREDIT = 10_000
-ELSEWHERE_S = 30.0
+REGION_LAG_S = 30.0
 """So long after a submit another region may not know the job yet."""
 JSON = {"accept": "application/json"}
 FORBIDDEN = 403
@@ -49,12 +49,14 @@ class BlackForestLabs(HttpProvider):
         if given > REFERENCES:
             raise errors.MediaError(f"FLUX takes {REFERENCES} pictures, not {given}.", hint="Connect fewer.")
         pictures = {port: [await _picture(each) for each in found] for port, found in request.references.items()}
-        answer = await self.http.submit(
-            f"{self.http.site.root()}/v1/{request.model.provider_model_id}", body_of(request, pictures), headers=JSON
+        answer = await self.http.post_once(
+            f"{self.http.endpoint.root()}/v1/{request.model.provider_model_id}",
+            request_body(request, pictures),
+            headers=JSON,
         )
-        if not answer.is_good:
+        if not answer.is_success:
             return _error(answer)
-        said = answer.maybe_json()
+        said = answer.json_or_none()
         if not isinstance(said, dict) or not isinstance(said.get("polling_url"), str):
             raise SubmitAmbiguousError("The service took it, and its answer does not say where to look.")
         cost = said.get("cost")
@@ -65,10 +67,10 @@ class BlackForestLabs(HttpProvider):
 
     async def poll(self, operation: Operation) -> Status:  # noqa: PLR0911 - a state, an answer
         """How the job stands."""
-        answer = await self.http.ask("GET", operation.data["polling_url"], headers=JSON)
-        said = answer.maybe_json()
+        answer = await self.http.request("GET", operation.data["polling_url"], headers=JSON)
+        said = answer.json_or_none()
         if not isinstance(said, dict) or "status" not in said:
-            if answer.is_good:
+            if answer.is_success:
                 raise unknown_state(said, provider="bfl")
             return Failed("not_found", f"The service does not know the job any more: {answer.text()}")
         match said["status"]:
@@ -82,7 +84,7 @@ class BlackForestLabs(HttpProvider):
             case "Error":
                 return Failed("failed", f"It failed{_reasons(said) or ' without saying why'}.")
             case "Task not found":
-                if abs(time.time() - operation.data.get("begun_at_s", 0)) < ELSEWHERE_S:
+                if abs(time.time() - operation.data.get("begun_at_s", 0)) < REGION_LAG_S:
                     return Pending()
                 return Failed("not_found", "The service does not know the job, or not any more.")
         raise unknown_state(said["status"], provider="bfl")
@@ -93,7 +95,7 @@ class BlackForestLabs(HttpProvider):
         cost = Cost(billed, is_exact=True) if billed is not None else None
         if not isinstance(result, dict) or not isinstance(result.get("sample"), str):
             return Failed("no_output", "The job is done, and its result holds no picture.", cost=cost)
-        return await self.brought_home(operation, [result["sample"]], cost, result.get("seed"))
+        return await self.fetch_outputs(operation, [result["sample"]], cost, result.get("seed"))
 
 
 async def _picture(reference: Reference) -> str:
@@ -112,7 +114,7 @@ def _reasons(said: dict[str, Any]) -> str:
 
 
 def _error(answer: Answer) -> Status:
-    said = answer.maybe_json()
+    said = answer.json_or_none()
     said = said if isinstance(said, dict) else {}
     details = said.get("detail")
     if isinstance(details, list):

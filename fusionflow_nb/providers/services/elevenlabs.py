@@ -9,7 +9,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.providers.catalogue.elevenlabs import VOICE
 from fusionflow_nb.providers.http import Endpoint
-from fusionflow_nb.providers.http_provider import HttpProvider, body_of, rejection
+from fusionflow_nb.providers.http_provider import HttpProvider, rejection, request_body
 from fusionflow_nb.providers.model import PerCharacter
 from fusionflow_nb.providers.protocol import Cost, Done, Failed, Limits, NoFunds, Output, Refused, SubmitAmbiguousError
 from fusionflow_nb.settings.credentials import Key
@@ -25,11 +25,11 @@ READ_S = 240.0
 ANSWER_BYTES = 400_000_000
 CHARACTERS = {"eleven_multilingual_v2": 10_000, "eleven_flash_v2_5": 40_000}
 """The longest text, where it is documented."""
-NAMED_BY_ADDRESS = "sound-generation"
+MODEL_IN_PATH = "sound-generation"
 """The model that is an endpoint: it goes under no name."""
 CODECS = frozenset({"mp3", "wav", "opus", "auto"})
 """Formats whose bytes say what they are. `pcm` and the codecs of telephones are bare samples: nothing can play them."""
-CHARGED = ("character-cost", "x-character-count")
+CHARGED_HEADERS = ("character-cost", "x-character-count")
 """Headers with the characters charged: which of them is sent is not documented for sure, so either is read."""
 
 
@@ -51,11 +51,11 @@ class ElevenLabs(HttpProvider):
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
         """Ask, and wait for the sound."""
         model = request.model.provider_model_id
-        named = {} if model == NAMED_BY_ADDRESS else {"model_id": model}
-        answer = await self.http.submit(
-            self._address(request), {**body_of(request, {}), **named}, read_s=READ_S, most_bytes=ANSWER_BYTES
+        named = {} if model == MODEL_IN_PATH else {"model_id": model}
+        answer = await self.http.post_once(
+            self._address(request), {**request_body(request, {}), **named}, read_s=READ_S, max_bytes=ANSWER_BYTES
         )
-        if not answer.is_good:
+        if not answer.is_success:
             return _error(answer)
         media_type = sniff(answer.body)
         if media_type is None:
@@ -87,13 +87,13 @@ class ElevenLabs(HttpProvider):
             )
         path = f"{route}/{quote(str(settings.get('voice') or VOICE), safe='')}" if route == "text-to-speech" else route
         query = f"?{urlencode({'output_format': file_format})}" if file_format is not None else ""
-        return f"{self.http.site.root()}/v1/{path}{query}"
+        return f"{self.http.endpoint.root()}/v1/{path}{query}"
 
 
 def _cost(answer: Answer, request: Request) -> Cost | None:
     """The characters that the answer says were charged, at the table's price; None where one of them is not known."""
     price = request.model.price
-    charged = next((answer.headers[name] for name in CHARGED if name in answer.headers), "")
+    charged = next((answer.headers[name] for name in CHARGED_HEADERS if name in answer.headers), "")
     if not isinstance(price, PerCharacter) or not charged.isdigit():
         return None
     return Cost(round(int(charged) * price.usd * 1e6), is_exact=not request.model.is_price_uncertain)
@@ -101,7 +101,7 @@ def _cost(answer: Answer, request: Request) -> Cost | None:
 
 def _error(answer: Answer) -> Status:
     """The service's own word in `detail.status`; a list there says which fields are wrong."""
-    said = answer.maybe_json()
+    said = answer.json_or_none()
     detail: Any = said.get("detail") if isinstance(said, dict) else None
     if isinstance(detail, list):
         wrong = [f"{_place(each)}: {each.get('msg')}" for each in detail if isinstance(each, dict)]

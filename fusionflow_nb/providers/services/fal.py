@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors
 from fusionflow_nb.media.media_types import extension
 from fusionflow_nb.providers.http import Endpoint
-from fusionflow_nb.providers.http_provider import HttpProvider, body_of, rejection, unknown_state
+from fusionflow_nb.providers.http_provider import HttpProvider, rejection, request_body, unknown_state
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cost,
@@ -33,7 +33,7 @@ ROOTS = {
     "cdn": "https://v3.fal.media",
     "api": "https://api.fal.ai",
 }
-IN_PARTS_BYTES, PART_BYTES, PARTS_AT_ONCE = 100 * 2**20, 10 * 2**20, 4
+MULTIPART_BYTES, PART_BYTES, CONCURRENT_PARTS = 100 * 2**20, 10 * 2**20, 4
 """Longer files go in parts, of which a few are in memory at a time."""
 OUTPUTS = ("images", "image", "video", "audio", "audio_file")
 """Fields of a result that hold files."""
@@ -57,10 +57,12 @@ class Fal(HttpProvider):
         """Put it in the queue."""
         addresses = {port: [await self._address(each) for each in found] for port, found in request.references.items()}
         endpoint = request.model.provider_model_id
-        answer = await self.http.submit(f"{self.http.site.root('queue')}/{endpoint}", body_of(request, addresses))
-        if not answer.is_good:
+        answer = await self.http.post_once(
+            f"{self.http.endpoint.root('queue')}/{endpoint}", request_body(request, addresses)
+        )
+        if not answer.is_success:
             return _error(answer) if answer.status != _FORBIDDEN else _forbidden(answer)
-        said = answer.maybe_json()
+        said = answer.json_or_none()
         names = ("request_id", "status_url", "response_url", "cancel_url")
         if not isinstance(said, dict) or not all(isinstance(said.get(name), str) for name in names):
             raise SubmitAmbiguousError("The service took it, and its answer does not say under which name.")
@@ -69,10 +71,10 @@ class Fal(HttpProvider):
     async def poll(self, operation: Operation) -> Status:
         """Its place in the queue; once it has ended, what it made or why it did not."""
         data = operation.data
-        answer = await self.http.ask("GET", f"{data['status_url']}?logs=false")
-        if not answer.is_good:
+        answer = await self.http.request("GET", f"{data['status_url']}?logs=false")
+        if not answer.is_success:
             return Failed("not_found", f"The service does not know the request any more: {answer.text()}")
-        said = answer.fields()
+        said = answer.json_object()
         match said.get("status"):
             case "IN_QUEUE":
                 position = said.get("queue_position")
@@ -85,8 +87,8 @@ class Fal(HttpProvider):
 
     async def cancel(self, operation: Operation) -> CancelAnswer:
         """Ask it to stop; what already runs may be billed."""
-        answer = await self.http.ask("PUT", operation.data["cancel_url"], content=b"", is_checked=False)
-        said = answer.maybe_json()
+        answer = await self.http.request("PUT", operation.data["cancel_url"], content=b"", is_checked=False)
+        said = answer.json_or_none()
         status = said.get("status") if isinstance(said, dict) else None
         if status == "OK":
             return CancelAnswer.CONFIRMED
@@ -94,9 +96,9 @@ class Fal(HttpProvider):
 
     async def _ended(self, operation: Operation) -> Status:
         data = operation.data
-        answer = await self.http.ask("GET", data["response_url"], is_checked=False)
-        if not answer.is_good:
-            said = answer.maybe_json()
+        answer = await self.http.request("GET", data["response_url"], is_checked=False)
+        if not answer.is_success:
+            said = answer.json_or_none()
             if answer.status >= _SERVER_ERROR and not (isinstance(said, dict) and "detail" in said):
                 raise errors.ProviderError(
                     "The result cannot be had just now.",
@@ -106,7 +108,7 @@ class Fal(HttpProvider):
                     is_retryable=True,
                 )
             return _error(answer, is_end=True)
-        said = answer.fields()
+        said = answer.json_object()
         addresses = [
             file["url"]
             for name in OUTPUTS
@@ -116,7 +118,7 @@ class Fal(HttpProvider):
         if not addresses:
             return Failed("no_output", f"The result holds no file; its fields: {', '.join(said) or 'none'}.")
         cost = await self._cost(data["endpoint"], answer)
-        return await self.brought_home(operation, addresses, cost, said.get("seed"))
+        return await self.fetch_outputs(operation, addresses, cost, said.get("seed"))
 
     async def _cost(self, endpoint: str, answer: Answer) -> Cost | None:
         """Units of the result times the account's own price of a unit; None where one of them is not said."""
@@ -130,8 +132,8 @@ class Fal(HttpProvider):
 
     async def _unit_price(self, endpoint: str) -> float:
         """What a unit costs this account, asked once for each endpoint."""
-        address = f"{self.http.site.root('api')}/v1/models/pricing?endpoint_id={endpoint}"
-        prices = (await self.http.ask("GET", address, tries=2)).fields()["prices"]
+        address = f"{self.http.endpoint.root('api')}/v1/models/pricing?endpoint_id={endpoint}"
+        prices = (await self.http.request("GET", address, tries=2)).json_object()["prices"]
         [price] = [each for each in prices if each["endpoint_id"] == endpoint and each["currency"] == "USD"]
         return float(price["unit_price"])
 
@@ -139,36 +141,38 @@ class Fal(HttpProvider):
         """Where fal finds a medium: its own address, or one on the CDN, where it is put first."""
         if reference.url is not None:
             return reference.url
-        root = self.http.site.root("rest")
-        answer = await self.http.ask("POST", f"{root}/storage/auth/token?storage_type=fal-cdn-v3", {}, tries=3)
-        token = answer.fields()
+        root = self.http.endpoint.root("rest")
+        answer = await self.http.request("POST", f"{root}/storage/auth/token?storage_type=fal-cdn-v3", {}, tries=3)
+        token = answer.json_object()
         asset = reference.asset
         headers = {
             "authorization": Key(f"{token.get('token_type')} {token.get('token')}"),
             "content-type": asset.media_type,
         }
         named = {**headers, "x-fal-file-name": f"reference.{extension(asset.media_type)}"}
-        if asset.size_bytes > IN_PARTS_BYTES:
-            return await self._in_parts(reference, f"{token.get('base_url')}/files/upload/multipart", headers, named)
+        if asset.size_bytes > MULTIPART_BYTES:
+            return await self._upload_parts(
+                reference, f"{token.get('base_url')}/files/upload/multipart", headers, named
+            )
         content = await asyncio.to_thread(reference.file.read_bytes)
-        address = f"{self.http.site.root('cdn')}/files/upload"
-        answer = await self.http.ask("POST", address, headers=named, content=content, tries=3)
-        return _text(answer, "access_url")
+        address = f"{self.http.endpoint.root('cdn')}/files/upload"
+        answer = await self.http.request("POST", address, headers=named, content=content, tries=3)
+        return _required_text(answer, "access_url")
 
-    async def _in_parts(
+    async def _upload_parts(
         self, reference: Reference, address: str, headers: Mapping[str, str], named: Mapping[str, str]
     ) -> str:
         """A long file on the CDN: begun, sent in parts, a few of them in memory at a time, and put together there."""
-        begun = await self.http.ask("POST", address, headers={**named, "accept": "application/json"}, content=b"")
-        access_url = _text(begun, "access_url")
-        place = f"{access_url}/multipart/{_text(begun, 'uploadId')}"
-        free = asyncio.Semaphore(PARTS_AT_ONCE)
+        begun = await self.http.request("POST", address, headers={**named, "accept": "application/json"}, content=b"")
+        access_url = _required_text(begun, "access_url")
+        place = f"{access_url}/multipart/{_required_text(begun, 'uploadId')}"
+        free = asyncio.Semaphore(CONCURRENT_PARTS)
 
         async def part(number: int) -> dict[str, Any]:
             async with free:
-                content = await asyncio.to_thread(_piece, reference.file, (number - 1) * PART_BYTES)
+                content = await asyncio.to_thread(_read_part, reference.file, (number - 1) * PART_BYTES)
                 sent = {**headers, "accept-encoding": "identity"}
-                answer = await self.http.ask("PUT", f"{place}/{number}", headers=sent, content=content, tries=3)
+                answer = await self.http.request("PUT", f"{place}/{number}", headers=sent, content=content, tries=3)
             return {"partNumber": number, "etag": answer.headers.get("etag", "")}
 
         count = -(-reference.asset.size_bytes // PART_BYTES)
@@ -179,19 +183,19 @@ class Fal(HttpProvider):
             raise broken.exceptions[0] from None  # one of them says it for all
         whole = {"parts": [each.result() for each in parts]}
         allowed = {"authorization": headers["authorization"]}
-        await self.http.ask("POST", f"{place}/complete", whole, headers=allowed, tries=3)
+        await self.http.request("POST", f"{place}/complete", whole, headers=allowed, tries=3)
         return access_url
 
 
-def _piece(file: Path, at: int) -> bytes:
+def _read_part(file: Path, at: int) -> bytes:
     with file.open("rb") as stream:
         stream.seek(at)
         return stream.read(PART_BYTES)
 
 
-def _text(answer: Answer, name: str) -> str:
+def _required_text(answer: Answer, name: str) -> str:
     """A field that an upload cannot do without. Raises ProviderError."""
-    found = answer.fields().get(name)
+    found = answer.json_object().get(name)
     if not isinstance(found, str):
         raise errors.ProviderError(
             f"The file could not be uploaded: {answer.text()}", provider="fal", hint="Nothing was submitted: run again."
@@ -201,7 +205,7 @@ def _text(answer: Answer, name: str) -> str:
 
 def _error(answer: Answer, *, is_end: bool = False) -> Status:
     """A model's error (a list of details with types) or the platform's (`error_type`)."""
-    said = answer.maybe_json()
+    said = answer.json_or_none()
     detail = said.get("detail") if isinstance(said, dict) else None
     if isinstance(detail, list):
         types = [each.get("type") for each in detail if isinstance(each, dict)]

@@ -10,8 +10,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.http import Endpoint, no_longer_than
-from fusionflow_nb.providers.http_provider import HttpProvider, as_base64, body_of, decoded, port_of, unknown_state
+from fusionflow_nb.providers.http import Endpoint, check_size
+from fusionflow_nb.providers.http_provider import (
+    HttpProvider,
+    as_base64,
+    decode_output,
+    output_port,
+    request_body,
+    unknown_state,
+)
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cancelled,
@@ -24,8 +31,8 @@ from fusionflow_nb.providers.protocol import (
     SubmitAmbiguousError,
 )
 from fusionflow_nb.providers.request_mapping import RAW
-from fusionflow_nb.providers.services import google_responses as says
-from fusionflow_nb.providers.services.google_files import uploaded
+from fusionflow_nb.providers.services import google_responses as responses
+from fusionflow_nb.providers.services.google_files import upload_file
 from fusionflow_nb.settings.credentials import Key
 
 if TYPE_CHECKING:
@@ -39,8 +46,8 @@ READ_S = 600.0
 ANSWER_BYTES = 400_000_000
 INLINE_BYTES = 4_000_000
 """More than this is uploaded first: an interaction repeats its input at each look at it."""
-FILM_REFERENCES = 6
-JSON_WANTED = {"accept": "application/json", "content-type": "application/json"}
+VIDEO_REFERENCES = 6
+ACCEPT_JSON = {"accept": "application/json", "content-type": "application/json"}
 _WAITS = "The service waits for an action that nothing here can give."
 _ENDS = {
     "failed": "The interaction failed.",
@@ -73,21 +80,23 @@ class Google(HttpProvider):
         media = _media(request)
         wire = request.model.wire
         if wire is not None and wire.route == "predictLongRunning":
-            return await self._run_long(request, media)
-        if port_of(request.task) == "image" and request.settings.get("background") is False:
-            return await self._generated(request, media)
+            return await self._predict_long_running(request, media)
+        if output_port(request.task) == "image" and request.settings.get("background") is False:
+            return await self._generate_content(request, media)
         return await self._interaction(request, media)
 
     async def poll(self, operation: Operation) -> Status:
         """How the interaction, or the operation, stands."""
         data = operation.data
         if "operation" in data:
-            return await self._looked_at(operation)
-        answer = await self.http.ask("GET", f"{self._interactions()}/{data['id']}?stream=false", headers=JSON_WANTED)
+            return await self._poll_operation(operation)
+        answer = await self.http.request(
+            "GET", f"{self._interactions()}/{data['id']}?stream=false", headers=ACCEPT_JSON
+        )
         if answer.status == _NOT_FOUND:
             return Failed("not_found", f"The service does not know the interaction any more: {answer.text()}")
-        said = answer.fields()
-        cost = says.cost(said.get("usage"), data)
+        said = answer.json_object()
+        cost = responses.cost(said.get("usage"), data)
         match said.get("status"):
             case "queued" | "in_progress":
                 return Pending()
@@ -96,7 +105,7 @@ class Google(HttpProvider):
             case "cancelled":
                 return Cancelled(cost)
             case str(ended) if ended in _ENDS:
-                return Failed(ended, says.trouble(said) or _ENDS[ended], cost=cost)
+                return Failed(ended, responses.error_text(said) or _ENDS[ended], cost=cost)
         raise unknown_state(said.get("status"), provider="google")
 
     async def cancel(self, operation: Operation) -> CancelAnswer:
@@ -104,18 +113,18 @@ class Google(HttpProvider):
         if "operation" in operation.data:
             return CancelAnswer.UNSUPPORTED
         address = f"{self._interactions()}/{operation.data['id']}/cancel"
-        answer = await self.http.ask("POST", address, content=b"", headers=JSON_WANTED, tries=2)
-        said = answer.maybe_json()
+        answer = await self.http.request("POST", address, content=b"", headers=ACCEPT_JSON, tries=2)
+        said = answer.json_or_none()
         is_cancelled = isinstance(said, dict) and said.get("status") == "cancelled"
-        return CancelAnswer.CONFIRMED if answer.is_good and is_cancelled else CancelAnswer.UNSUPPORTED
+        return CancelAnswer.CONFIRMED if answer.is_success and is_cancelled else CancelAnswer.UNSUPPORTED
 
     # --- interactions ----------------------------------------------------------------------------------------------
 
     def _interactions(self) -> str:
-        return f"{self.http.site.root()}/{self.version}/interactions"
+        return f"{self.http.endpoint.root()}/{self.version}/interactions"
 
     async def _interaction(self, request: Request, media: Sequence[Reference]) -> Operation | Status:
-        form = {name: value for name, value in body_of(_without_raw(request), {}).items() if name != "input"}
+        form = {name: value for name, value in request_body(_without_raw(request), {}).items() if name != "input"}
         if "duration" in form:
             form["duration"] = f"{form['duration']}s"
         content = [{"text": request.prompt or "", "type": "text"}, *await self._content(media)]
@@ -126,25 +135,25 @@ class Google(HttpProvider):
             "store": True,
         }
         if form:
-            body["response_format"] = {"type": port_of(request.task), **form}
+            body["response_format"] = {"type": output_port(request.task), **form}
         body.update(request.settings.get(RAW, {}))
-        answer = await self.http.submit(self._interactions(), body, headers=JSON_WANTED)
-        if not answer.is_good:
-            return says.not_done(answer)
-        said = answer.maybe_json()
+        answer = await self.http.post_once(self._interactions(), body, headers=ACCEPT_JSON)
+        if not answer.is_success:
+            return responses.error_status(answer)
+        said = answer.json_or_none()
         if not isinstance(said, dict) or not isinstance(said.get("id"), str):
             raise SubmitAmbiguousError("The service took it, and its answer does not say under which name.")
-        return self.operation(request, id=said["id"], **says.prices(request.model))
+        return self.operation(request, id=said["id"], **responses.prices(request.model))
 
     async def _completed(self, operation: Operation, said: dict[str, Any], cost: Cost | None) -> Status:
         port = operation.data["port"]
-        found = [each for each in says.content_of(said) if each.get("type") == port]
+        found = [each for each in responses.content_of(said) if each.get("type") == port]
         addresses = [each["uri"] for each in found if isinstance(each.get("uri"), str)]
         texts = [each["data"] for each in found if isinstance(each.get("data"), str)]
         if not addresses and not texts:  # as the service refuses: with success, and nothing in it
-            return Refused(says.words(said) or "The service answered without a result.", cost)
+            return Refused(responses.text_of(said) or "The service answered without a result.", cost)
         if addresses:
-            return await self.brought_home(operation, addresses, cost)
+            return await self.fetch_outputs(operation, addresses, cost)
         return _done(port, texts, cost)
 
     async def _content(self, media: Sequence[Reference]) -> list[dict[str, Any]]:
@@ -154,7 +163,7 @@ class Google(HttpProvider):
             place = (
                 {"data": await as_base64(each)}
                 if _is_small(media)
-                else {"uri": await uploaded(self.http, self.version, each)}
+                else {"uri": await upload_file(self.http, self.version, each)}
             )
             kind = each.asset.media_type.partition("/")[0]
             content.append({**place, "mime_type": each.asset.media_type, "type": kind})
@@ -162,7 +171,7 @@ class Google(HttpProvider):
 
     # --- one held answer -------------------------------------------------------------------------------------------
 
-    async def _generated(self, request: Request, media: Sequence[Reference]) -> Status:
+    async def _generate_content(self, request: Request, media: Sequence[Reference]) -> Status:
         settings = request.settings
         shape = {"aspectRatio": settings.get("aspect_ratio"), "imageSize": settings.get("resolution")}
         shape = {name: value for name, value in shape.items() if value is not None}
@@ -172,76 +181,76 @@ class Google(HttpProvider):
             if _is_small(media):
                 parts.append({"inlineData": {"data": await as_base64(each), **about}})
             else:
-                parts.append({"fileData": {"fileUri": await uploaded(self.http, self.version, each), **about}})
+                parts.append({"fileData": {"fileUri": await upload_file(self.http, self.version, each), **about}})
         config = {"responseModalities": ["IMAGE"], **({"imageConfig": shape} if shape else {})}
         body: dict[str, Any] = {"contents": [{"parts": parts, "role": "user"}], "generationConfig": config}
         body.update(settings.get(RAW, {}))
-        address = f"{self.http.site.root()}/{self.version}/models/{request.model.provider_model_id}:generateContent"
-        answer = await self.http.submit(address, body, read_s=READ_S, most_bytes=ANSWER_BYTES)
-        if not answer.is_good:
-            return says.not_done(answer)
-        said = answer.maybe_json()
+        address = f"{self.http.endpoint.root()}/{self.version}/models/{request.model.provider_model_id}:generateContent"
+        answer = await self.http.post_once(address, body, read_s=READ_S, max_bytes=ANSWER_BYTES)
+        if not answer.is_success:
+            return responses.error_status(answer)
+        said = answer.json_or_none()
         if not isinstance(said, dict) or not {"candidates", "promptFeedback"} & said.keys():
             raise SubmitAmbiguousError("The service took it, and its answer holds neither a result nor a reason.")
-        cost = says.cost(said.get("usageMetadata"), says.prices(request.model))
-        pictures = says.pictures_of(said)
+        cost = responses.cost(said.get("usageMetadata"), responses.prices(request.model))
+        pictures = responses.images_of(said)
         if not pictures:
-            return Refused(f"The service refuses it: {says.reason(said)}.", cost)
+            return Refused(f"The service refuses it: {responses.reason(said)}.", cost)
         return _done("image", pictures, cost)
 
     # --- operations that run long ----------------------------------------------------------------------------------
 
-    async def _run_long(self, request: Request, media: Sequence[Reference]) -> Operation | Status:
-        parameters = body_of(_without_raw(request), {})
+    async def _predict_long_running(self, request: Request, media: Sequence[Reference]) -> Operation | Status:
+        parameters = request_body(_without_raw(request), {})
         instance: dict[str, Any] = {"prompt": parameters.pop("prompt", "")}
         for each in media[:1]:
-            no_longer_than(each.asset.size_bytes, 4 * INLINE_BYTES, "The picture", provider="google")
+            check_size(each.asset.size_bytes, 4 * INLINE_BYTES, "The picture", provider="google")
             instance["image"] = {"bytesBase64Encoded": await as_base64(each), "mimeType": each.asset.media_type}
         body = {
             "instances": [instance],
             "parameters": {"sampleCount": 1, **parameters},
             **request.settings.get(RAW, {}),
         }
-        address = f"{self.http.site.root()}/v1beta/models/{request.model.provider_model_id}:predictLongRunning"
-        answer = await self.http.submit(address, body)
-        if not answer.is_good:
-            return says.not_done(answer)
-        said = answer.maybe_json()
+        address = f"{self.http.endpoint.root()}/v1beta/models/{request.model.provider_model_id}:predictLongRunning"
+        answer = await self.http.post_once(address, body)
+        if not answer.is_success:
+            return responses.error_status(answer)
+        said = answer.json_or_none()
         if not isinstance(said, dict) or not isinstance(said.get("name"), str):
             raise SubmitAmbiguousError("The service took it, and its answer does not say under which name.")
         return self.operation(request, operation=said["name"])
 
-    async def _looked_at(self, operation: Operation) -> Status:
-        address = f"{self.http.site.root()}/v1beta/{operation.data['operation']}"
-        answer = await self.http.ask("GET", address, headers={"content-type": "application/json"})
+    async def _poll_operation(self, operation: Operation) -> Status:
+        address = f"{self.http.endpoint.root()}/v1beta/{operation.data['operation']}"
+        answer = await self.http.request("GET", address, headers={"content-type": "application/json"})
         if answer.status == _NOT_FOUND:
             return Failed("not_found", f"The service does not know the operation any more: {answer.text()}")
-        said = answer.fields()
+        said = answer.json_object()
         if not said.get("done"):
             return Pending()
         if isinstance(said.get("error"), dict):
             return Failed(str(said["error"].get("code")), str(said["error"].get("message")))
-        addresses, reasons = says.films_of(said)
+        addresses, reasons = responses.videos_of(said)
         if not addresses:
             return Refused("; ".join(reasons) or "The service answered without a result.")
-        return await self.brought_home(operation, addresses)
+        return await self.fetch_outputs(operation, addresses)
 
 
 def _media(request: Request) -> list[Reference]:
     """What goes along, in order. Raises SettingError for what the model does not read, or not together."""
     model: ModelEntry = request.model
     given = {port: found for port, found in request.references.items() if found}
-    for port in given.keys() - model.wire_references():
-        takes = ", ".join(sorted(model.wire_references())) or "none"
+    for port in given.keys() - model.reference_ports():
+        takes = ", ".join(sorted(model.reference_ports())) or "none"
         raise errors.SettingError(f"{model.id} reads no {port!r}.", hint=f"It reads: {takes}.")
-    if port_of(request.task) == "video":
+    if output_port(request.task) == "video":
         if {"image", "references"} <= given.keys():
             raise errors.SettingError(
                 f"{model.id} is not told which picture is the first and which are to go by.",
                 hint="Connect the first picture or the references.",
             )
-        if len(given.get("references", ())) > FILM_REFERENCES:
-            raise errors.SettingError(f"{model.id} takes {FILM_REFERENCES} references.", hint="Leave some out.")
+        if len(given.get("references", ())) > VIDEO_REFERENCES:
+            raise errors.SettingError(f"{model.id} takes {VIDEO_REFERENCES} references.", hint="Leave some out.")
     order = ("image", "video", "references")
     return [each for port in order for each in given.get(port, ())]
 
@@ -257,7 +266,7 @@ def _without_raw(request: Request) -> Request:
 
 def _done(port: str, texts: Sequence[str], cost: Cost | None) -> Status:
     try:
-        outputs: tuple[Output, ...] = tuple(decoded(port, text, provider="google") for text in texts)
+        outputs: tuple[Output, ...] = tuple(decode_output(port, text, provider="google") for text in texts)
     except errors.ProviderError as error:  # here, and billed
         return Failed("no_output", error.what, cost=cost)
     return Done(outputs, cost)

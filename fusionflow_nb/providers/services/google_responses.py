@@ -30,17 +30,17 @@ def content_of(interaction: dict[str, Any]) -> list[dict[str, Any]]:
     return [item for step in steps for item in _lists(step, "content")]
 
 
-def words(interaction: dict[str, Any]) -> str:
+def text_of(interaction: dict[str, Any]) -> str:
     """What a model said beside, or in place of, a result."""
     return " ".join(str(each.get("text")) for each in content_of(interaction) if each.get("type") == "text")
 
 
-def trouble(interaction: dict[str, Any]) -> str:
+def error_text(interaction: dict[str, Any]) -> str:
     """What went wrong, in the service's words."""
     return "; ".join(str(each["message"]) for each in _lists(interaction, "errors") if each.get("message"))
 
 
-def pictures_of(said: dict[str, Any]) -> list[str]:
+def images_of(said: dict[str, Any]) -> list[str]:
     """The pictures of a held answer, as base64 in the alphabet that the rest of us uses."""
     parts = [part for each in _lists(said, "candidates") for part in _lists(each, "content", "parts")]
     data = [part["inlineData"].get("data") for part in parts if isinstance(part.get("inlineData"), dict)]
@@ -55,7 +55,7 @@ def reason(said: dict[str, Any]) -> str:
     return str(blocked or next(iter(ended), None) or "no reason given")
 
 
-def films_of(said: dict[str, Any]) -> tuple[list[str], list[str]]:
+def videos_of(said: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Addresses of films in an operation that has ended, and why some are not there."""
     made = said.get("response")
     made = made.get("generateVideoResponse") if isinstance(made, dict) else None
@@ -108,13 +108,13 @@ def _count(said: dict[str, Any], *names: str) -> int:
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
-def not_done(answer: Answer) -> Failed | NoFunds:
+def error_status(answer: Answer) -> Failed | NoFunds:
     """An error with a code of its own. Too many is asked again only where the answer says when: a day's quota does not.
 
     Raises:
         SecretError: the key is not taken.
     """
-    said = answer.maybe_json()
+    said = answer.json_or_none()
     error = said.get("error") if isinstance(said, dict) else None
     fields: dict[str, Any] = error if isinstance(error, dict) else {}
     message = fields.get("message") if isinstance(fields.get("message"), str) else None

@@ -14,8 +14,8 @@ from fusionflow_nb.providers.http_provider import (
     UNAUTHORISED,
     HttpProvider,
     as_base64,
-    body_of,
     rejection,
+    request_body,
     unknown_state,
 )
 from fusionflow_nb.providers.protocol import Failed, NoFunds, Pending, Refused, SubmitAmbiguousError
@@ -39,16 +39,16 @@ REFUSED, TOO_FAST, TOO_MANY_TASKS = 1301, 1302, 1303
 _FORBIDDEN = 403
 
 
-def signed(access_key: str, secret_key: str, now_s: float) -> str:
+def sign_token(access_key: str, secret_key: str, now_s: float) -> str:
     """The token of one request: who asks, and for how long it holds (a JWT, HS256)."""
     head = {"alg": "HS256", "typ": "JWT"}
     claims = {"iss": access_key, "exp": int(now_s) + SIGNED_FOR_S, "nbf": int(now_s) - SIGNED_BEFORE_S}
-    text = b".".join(_encoded(json.dumps(each, separators=(",", ":")).encode()) for each in (head, claims))
+    text = b".".join(_base64url(json.dumps(each, separators=(",", ":")).encode()) for each in (head, claims))
     seal = hmac.new(secret_key.encode(), text, hashlib.sha256).digest()
-    return b".".join((text, _encoded(seal))).decode()
+    return b".".join((text, _base64url(seal))).decode()
 
 
-def _encoded(content: bytes) -> bytes:
+def _base64url(content: bytes) -> bytes:
     return base64.urlsafe_b64encode(content).rstrip(b"=")
 
 
@@ -70,14 +70,14 @@ class Kling(HttpProvider):
                 f"{request.model.id} needs a first picture beside the last one.", hint="Connect it."
             )
         named = {"model_name": request.model.provider_model_id}
-        body = {**named, **body_of(request, media), "external_task_id": idempotency_key}
-        answer = await self.http.submit(f"{self.http.site.root()}{path}", body)
+        body = {**named, **request_body(request, media), "external_task_id": idempotency_key}
+        answer = await self.http.post_once(f"{self.http.endpoint.root()}{path}", body)
         if (
-            answer.status == UNAUTHORISED and self.http.clock.is_far_off
+            answer.status == UNAUTHORISED and self.http.clock.is_skewed
         ):  # nothing was begun; signed by the right time now
-            answer = await self.http.submit(f"{self.http.site.root()}{path}", body)
-        said = answer.maybe_json()
-        if not answer.is_good or (isinstance(said, dict) and said.get("code") not in {0, None}):
+            answer = await self.http.post_once(f"{self.http.endpoint.root()}{path}", body)
+        said = answer.json_or_none()
+        if not answer.is_success or (isinstance(said, dict) and said.get("code") not in {0, None}):
             return _error(answer, said)
         data = said.get("data") if isinstance(said, dict) else None
         if not isinstance(data, dict) or not isinstance(data.get("task_id"), str):
@@ -86,16 +86,16 @@ class Kling(HttpProvider):
 
     async def poll(self, operation: Operation) -> Status:
         """How the task stands; nothing tells how far it is."""
-        address = f"{self.http.site.root()}{operation.data['path']}/{operation.data['id']}"
+        address = f"{self.http.endpoint.root()}{operation.data['path']}/{operation.data['id']}"
         try:
-            answer = await self.http.ask("GET", address)
+            answer = await self.http.request("GET", address)
         except errors.SecretError:
-            if not self.http.clock.is_far_off:
+            if not self.http.clock.is_skewed:
                 raise
-            answer = await self.http.ask("GET", address)
-        if not answer.is_good:
+            answer = await self.http.request("GET", address)
+        if not answer.is_success:
             return Failed("not_found", f"The service does not know the task any more: {answer.text()}")
-        said = answer.fields()
+        said = answer.json_object()
         data = said.get("data")
         task: dict[str, Any] = data if isinstance(data, dict) else {}
         match task.get("task_status"):
@@ -113,10 +113,10 @@ class Kling(HttpProvider):
         addresses = [each["url"] for each in made if isinstance(each, dict) and isinstance(each.get("url"), str)]
         if not addresses:
             return Failed("no_output", "The task succeeded, and there is no result in it.")
-        return await self.brought_home(operation, addresses)
+        return await self.fetch_outputs(operation, addresses)
 
     def _authorise(self, keys: Mapping[str, Key]) -> Mapping[str, Key]:
-        token = signed(keys["KLING_ACCESS_KEY"], keys["KLING_SECRET_KEY"], self.http.clock.now())
+        token = sign_token(keys["KLING_ACCESS_KEY"], keys["KLING_SECRET_KEY"], self.http.clock.now())
         return {"authorization": Key(f"Bearer {token}")}
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.catalogue.minimax import PICTURE_USD
+from fusionflow_nb.providers.catalogue.minimax import IMAGE_USD
 from fusionflow_nb.providers.http import Endpoint
-from fusionflow_nb.providers.http_provider import HttpProvider, body_of, data_uri, rejection, unknown_state
+from fusionflow_nb.providers.http_provider import HttpProvider, data_uri, rejection, request_body, unknown_state
 from fusionflow_nb.providers.model import PerSecond
 from fusionflow_nb.providers.protocol import Cancelled, Cost, Failed, NoFunds, Pending, Refused, SubmitAmbiguousError
 from fusionflow_nb.settings.credentials import Key
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.protocol import Operation, Reference, Request, Status
 
 ROOTS = {"api": "https://api.minimax.io"}
-WORDS_ALONE_RATIO = "16:9"
+TEXT_ONLY_RATIO = "16:9"
 """From words alone the service wants a ratio named."""
 KEYFRAMES = frozenset({"image", "last_image"})
 BAD_KEY, NO_BALANCE = 1004, 1008
@@ -44,17 +44,17 @@ class MiniMax(HttpProvider):
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
         """Create the task."""
-        body = {"model": request.model.provider_model_id, **body_of(request, {})}
+        body = {"model": request.model.provider_model_id, **request_body(request, {})}
         if not any(request.references.values()):
-            body.setdefault("ratio", WORDS_ALONE_RATIO)
+            body.setdefault("ratio", TEXT_ONLY_RATIO)
         body["content"] = await _content(request)
-        answer = await self.http.submit(f"{self.http.site.root()}/v2/video_generation", body)
+        answer = await self.http.post_once(f"{self.http.endpoint.root()}/v2/video_generation", body)
         code, message = _code(answer)
         if code in TROUBLE:
             raise SubmitAmbiguousError(f"The service answered with an error of its own ({code}): {message}")
-        if not answer.is_good or code:
+        if not answer.is_success or code:
             return _error(answer, code, message)
-        said = answer.maybe_json()
+        said = answer.json_or_none()
         task = said.get("task") if isinstance(said, dict) else None
         name = task.get("id") if isinstance(task, dict) else said.get("task_id") if isinstance(said, dict) else None
         if not isinstance(name, str) or not name:
@@ -63,8 +63,8 @@ class MiniMax(HttpProvider):
 
     async def poll(self, operation: Operation) -> Status:
         """How the task stands; each look gives its film a new address."""
-        address = f"{self.http.site.root()}/v2/query/video_generation/{operation.data['id']}"
-        answer = await self.http.ask("GET", address)
+        address = f"{self.http.endpoint.root()}/v2/query/video_generation/{operation.data['id']}"
+        answer = await self.http.request("GET", address)
         code, message = _code(answer)
         if code in TROUBLE | BUSY:
             raise errors.ProviderError(
@@ -76,9 +76,9 @@ class MiniMax(HttpProvider):
             )
         if code == BAD_KEY:
             raise _bad_key(message)
-        if not answer.is_good or code:
+        if not answer.is_success or code:
             return Failed(str(code or "not_found"), f"The service does not know the task any more: {message}")
-        task = answer.fields().get("task")
+        task = answer.json_object().get("task")
         said: dict[str, Any] = task if isinstance(task, dict) else {}
         match said.get("status"):
             case "queued" | "running":
@@ -98,7 +98,7 @@ class MiniMax(HttpProvider):
         cost = Cost(priced, is_exact=False) if isinstance(priced, int) else None
         if not isinstance(address, str):
             return Failed("no_output", "The task succeeded, and there is no film in it.", cost=cost)
-        return await self.brought_home(operation, [address], cost)
+        return await self.fetch_outputs(operation, [address], cost)
 
 
 async def _content(request: Request) -> list[dict[str, Any]]:
@@ -132,13 +132,13 @@ def _price(request: Request) -> int | None:
         return None
     pictures = sum(len(found) for found in request.references.values())
     rate = price.tiers.get(settings["resolution"], price.usd)
-    usd: float = rate * settings["duration_s"] + PICTURE_USD * pictures
+    usd: float = rate * settings["duration_s"] + IMAGE_USD * pictures
     return round(usd * 1e6)
 
 
 def _code(answer: Answer) -> tuple[int, str]:
     """The service's own code, 0 for none, and what it says to it."""
-    said = answer.maybe_json()
+    said = answer.json_or_none()
     base = said.get("base_resp") if isinstance(said, dict) else None
     fields: dict[str, Any] = base if isinstance(base, dict) else {}
     code, message = fields.get("status_code"), fields.get("status_msg")

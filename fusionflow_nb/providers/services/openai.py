@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.media.media_types import extension
-from fusionflow_nb.providers.http import Endpoint, Part, as_fields, no_longer_than
-from fusionflow_nb.providers.http_provider import HttpProvider, body_of, decoded, rejection
+from fusionflow_nb.providers.http import Endpoint, Part, check_size, form_fields
+from fusionflow_nb.providers.http_provider import HttpProvider, decode_output, rejection, request_body
 from fusionflow_nb.providers.model import PerToken
 from fusionflow_nb.providers.protocol import Cost, Done, Failed, NoFunds, Output, Pending, Refused, SubmitAmbiguousError
 from fusionflow_nb.settings.credentials import Key
@@ -33,7 +33,7 @@ READ_S = 600.0
 ANSWER_BYTES = 400_000_000
 IMAGES, IMAGE_BYTES, MASK_BYTES = 16, 50_000_000, 4_000_000
 PARTIAL_IMAGES = 2
-JSON_WANTED = {"accept": "application/json"}
+ACCEPT_JSON = {"accept": "application/json"}
 _REFUSALS = frozenset({"moderation_blocked", "content_policy_violation"})
 
 
@@ -54,36 +54,36 @@ class OpenAI(HttpProvider):
         """Ask, and wait for the result."""
         if request.task == "text-to-audio":
             return await self._speech(request)
-        root, model = self.http.site.root(), request.model.provider_model_id
-        watch = _watch(request)
-        extra: dict[str, Any] = {"stream": True, "partial_images": PARTIAL_IMAGES} if watch is not None else {}
+        root, model = self.http.endpoint.root(), request.model.provider_model_id
+        on_event = _watch(request)
+        extra: dict[str, Any] = {"stream": True, "partial_images": PARTIAL_IMAGES} if on_event is not None else {}
         media = {port: found for port, found in request.references.items() if found}
-        for port in media.keys() - request.model.wire_references():
+        for port in media.keys() - request.model.reference_ports():
             raise errors.SettingError(f"{request.model.id} reads no {port!r}.", hint="Disconnect it.")
-        body = {"model": model, **body_of(request, {}), **extra}
+        body = {"model": model, **request_body(request, {}), **extra}
         sent: dict[str, Any] = {"json": body}
         if media:
             sent = {"parts": await _parts(body, media)}
         address = f"{root}/images/{'edits' if media else 'generations'}"
-        answer = await self.http.submit(
-            address, **sent, headers=JSON_WANTED, read_s=READ_S, most_bytes=ANSWER_BYTES, watch=watch
+        answer = await self.http.post_once(
+            address, **sent, headers=ACCEPT_JSON, read_s=READ_S, max_bytes=ANSWER_BYTES, on_event=on_event
         )
-        return _error(answer) if not answer.is_good else _done(answer, request)
+        return _error(answer) if not answer.is_success else _done(answer, request)
 
     async def poll(self, operation: Operation) -> Status:  # noqa: ARG002 - there are no operations
         """Nothing can be polled."""
         raise errors.ProviderError("This service has no operations to poll.", provider="openai")
 
     async def _speech(self, request: Request) -> Status:
-        body = {"model": request.model.provider_model_id, **body_of(request, {})}
-        answer = await self.http.submit(
-            f"{self.http.site.root()}/audio/speech",
+        body = {"model": request.model.provider_model_id, **request_body(request, {})}
+        answer = await self.http.post_once(
+            f"{self.http.endpoint.root()}/audio/speech",
             body,
             headers={"accept": "application/octet-stream"},
             read_s=READ_S,
-            most_bytes=ANSWER_BYTES,
+            max_bytes=ANSWER_BYTES,
         )
-        if not answer.is_good:
+        if not answer.is_success:
             return _error(answer)
         media_type = sniff(answer.body)
         if media_type is None:
@@ -93,20 +93,20 @@ class OpenAI(HttpProvider):
 
 def _watch(request: Request) -> Any:  # noqa: ANN401 - a function, or None where nobody looks
     """Shows partial pictures as they come. Several pictures at once are not streamed."""
-    tell = request.tell
-    if tell is None or int(request.settings.get("count") or 1) > 1:
+    on_progress = request.on_progress
+    if on_progress is None or int(request.settings.get("count") or 1) > 1:
         return None
 
-    def watch(event: dict[str, Any]) -> None:
+    def on_event(event: dict[str, Any]) -> None:
         if str(event.get("type", "")).endswith(".partial_image") and isinstance(event.get("b64_json"), str):
             with contextlib.suppress(ValueError):  # a preview that is none is not worth a paid picture
-                tell(Pending(preview=base64.b64decode(event["b64_json"])))
+                on_progress(Pending(preview=base64.b64decode(event["b64_json"])))
 
-    return watch
+    return on_event
 
 
 def _done(answer: Answer, request: Request) -> Status:
-    said = answer.maybe_json()
+    said = answer.json_or_none()
     if isinstance(said, dict) and isinstance(said.get("error"), dict):  # an error after the stream had begun
         return _error(answer)
     found = said.get("data", [said]) if isinstance(said, dict) else []
@@ -115,7 +115,7 @@ def _done(answer: Answer, request: Request) -> Status:
         raise SubmitAmbiguousError("The service took it, and its answer ends before the picture.")
     cost = _cost(said.get("usage"), request)
     try:
-        return Done(tuple(decoded("image", picture, provider="openai") for picture in pictures), cost)
+        return Done(tuple(decode_output("image", picture, provider="openai") for picture in pictures), cost)
     except errors.ProviderError as error:  # here, and billed
         return Failed("no_output", error.what, cost=cost)
 
@@ -138,7 +138,7 @@ def _cost(usage: Any, request: Request) -> Cost | None:  # noqa: ANN401 - JSON
 
 
 def _error(answer: Answer) -> Status:
-    said = answer.maybe_json()
+    said = answer.json_or_none()
     error = said.get("error") if isinstance(said, dict) else None
     code, message = (
         (error.get("code") or error.get("type"), error.get("message")) if isinstance(error, dict) else (None,) * 2
@@ -148,7 +148,7 @@ def _error(answer: Answer) -> Status:
         return Refused(says or "Refused.")
     if code == "insufficient_quota":  # which comes as 429, as if waiting helped
         return NoFunds(says or "The account is empty.")
-    if answer.is_good:
+    if answer.is_success:
         return Failed(str(code or "failed"), says or answer.text())
     return rejection(answer, code=code if isinstance(code, str) else None, message=says)
 
@@ -158,15 +158,15 @@ async def _parts(body: dict[str, Any], media: Mapping[str, Any]) -> list[Part]:
     pictures = [*media.get("image", ()), *media.get("references", ())]
     if len(pictures) > IMAGES:
         raise errors.MediaError(f"OpenAI takes {IMAGES} pictures, not {len(pictures)}.", hint="Connect fewer.")
-    parts = as_fields(body)
+    parts = form_fields(body)
     name = "image" if len(pictures) == 1 else "image[]"
     for number, reference in enumerate(pictures):
         asset = reference.asset
-        no_longer_than(asset.size_bytes, IMAGE_BYTES, "The picture", provider="openai")
+        check_size(asset.size_bytes, IMAGE_BYTES, "The picture", provider="openai")
         parts.append(Part(name, reference.file, f"image_{number}.{extension(asset.media_type)}", asset.media_type))
     for reference in media.get("mask", ())[:1]:
         mask = await asyncio.to_thread(_with_alpha, reference.file)
-        no_longer_than(len(mask), MASK_BYTES, "The mask", provider="openai")
+        check_size(len(mask), MASK_BYTES, "The mask", provider="openai")
         parts.append(Part("mask", mask, "mask.png", "image/png"))
     return parts
 

@@ -9,18 +9,18 @@ from urllib.parse import quote
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.media_types import extension
-from fusionflow_nb.providers.http import Endpoint, Part, no_longer_than
-from fusionflow_nb.providers.http_provider import HttpProvider, body_of, data_uri, rejection, unknown_state
+from fusionflow_nb.providers.http import Endpoint, Part, check_size
+from fusionflow_nb.providers.http_provider import HttpProvider, data_uri, rejection, request_body, unknown_state
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cancelled,
     Cost,
     Failed,
-    Found,
     Limits,
     Operation,
     Pending,
     SubmitAmbiguousError,
+    SubmitCandidate,
 )
 from fusionflow_nb.settings.credentials import Key
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
     from fusionflow_nb.providers.http import Answer
-    from fusionflow_nb.providers.protocol import Lost, Reference, Request, Status
+    from fusionflow_nb.providers.protocol import LostSubmit, Reference, Request, Status
 
 ROOTS = {"api": "https://api.replicate.com"}
 IN_BODY_BYTES = 700_000
@@ -48,7 +48,7 @@ class Replicate(HttpProvider):
     """See the module."""
 
     name = "replicate"
-    finds_lost = "listing"
+    reconciles_by = "listing"
     limits = Limits(per_minute=600)
 
     def __init__(self, base: str | None = None) -> None:
@@ -57,17 +57,17 @@ class Replicate(HttpProvider):
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
         """Create the prediction."""
         addresses = {port: [await self._address(each) for each in found] for port, found in request.references.items()}
-        model, body = request.model.provider_model_id, {"input": body_of(request, addresses)}
+        model, body = request.model.provider_model_id, {"input": request_body(request, addresses)}
         version = _VERSION.fullmatch(model)
         where = "predictions" if version else f"models/{quote(model)}/predictions"
-        answer = await self.http.submit(
-            f"{self.http.site.root()}/v1/{where}", {**body, "version": version[1]} if version else body
+        answer = await self.http.post_once(
+            f"{self.http.endpoint.root()}/v1/{where}", {**body, "version": version[1]} if version else body
         )
-        if not answer.is_good:
-            said = answer.maybe_json()
+        if not answer.is_success:
+            said = answer.json_or_none()
             detail = said.get("detail") if isinstance(said, dict) else None
             return rejection(answer, message=detail.strip() if isinstance(detail, str) else None)
-        said = answer.maybe_json()
+        said = answer.json_or_none()
         urls = said.get("urls") if isinstance(said, dict) else None
         if not isinstance(urls, dict) or not isinstance(urls.get("get"), str):
             raise SubmitAmbiguousError("The service took it, and its answer does not say under which name.")
@@ -75,10 +75,10 @@ class Replicate(HttpProvider):
 
     async def poll(self, operation: Operation) -> Status:  # noqa: PLR0911 - a state, an answer
         """How the prediction stands."""
-        answer = await self.http.ask("GET", operation.data["urls"]["get"])
-        if not answer.is_good:
+        answer = await self.http.request("GET", operation.data["urls"]["get"])
+        if not answer.is_success:
             return Failed("not_found", f"The service does not know the prediction any more: {answer.text()}")
-        said = answer.fields()
+        said = answer.json_object()
         match said.get("status"):
             case "starting":
                 return Pending()
@@ -100,22 +100,24 @@ class Replicate(HttpProvider):
         address = operation.data["urls"].get("cancel")
         if not isinstance(address, str):
             return CancelAnswer.UNSUPPORTED
-        answer = await self.http.ask("POST", address, content=b"", tries=2)
-        said = answer.maybe_json()
+        answer = await self.http.request("POST", address, content=b"", tries=2)
+        said = answer.json_or_none()
         is_cancelled = isinstance(said, dict) and said.get("status") == "canceled"
-        return CancelAnswer.REQUESTED if answer.is_good and is_cancelled else CancelAnswer.UNSUPPORTED
+        return CancelAnswer.REQUESTED if answer.is_success and is_cancelled else CancelAnswer.UNSUPPORTED
 
-    async def find(self, lost: Lost) -> list[Found]:
+    async def find_candidates(self, lost: LostSubmit) -> list[SubmitCandidate]:
         """Predictions of the same model and input, created about then: there is no id of our own to ask for.
 
         Raises:
             ProviderError: one of them does not show its input, so nobody can say whether it is ours.
         """
         request = lost.request
-        wanted = {name: value for name, value in body_of(request, {}).items() if not isinstance(value, list | dict)}
+        wanted = {
+            name: value for name, value in request_body(request, {}).items() if not isinstance(value, list | dict)
+        }
         earliest, latest = lost.sent_at_us / 1e6 - LOOK_BACK_S, lost.sent_at_us / 1e6 + LOOK_AHEAD_S
-        found: list[Found] = []
-        async for said in self._listed(earliest):
+        found: list[SubmitCandidate] = []
+        async for said in self._list_predictions(earliest):
             if _seconds(said.get("created_at")) > latest or said.get("model") != request.model.provider_model_id:
                 continue
             given, urls = said.get("input"), said.get("urls")
@@ -125,14 +127,16 @@ class Replicate(HttpProvider):
                     provider="replicate",
                 )
             if all(given.get(name) == value for name, value in wanted.items()):
-                found.append(Found(str(said.get("id")), self.operation(request, id=said.get("id"), urls=urls)))
+                found.append(
+                    SubmitCandidate(str(said.get("id")), self.operation(request, id=said.get("id"), urls=urls))
+                )
         return found
 
-    async def _listed(self, earliest: float) -> AsyncIterator[dict[str, Any]]:
+    async def _list_predictions(self, earliest: float) -> AsyncIterator[dict[str, Any]]:
         """Predictions, the newest first, back to a time (seconds since 1970)."""
-        address: Any = f"{self.http.site.root()}/v1/predictions"
+        address: Any = f"{self.http.endpoint.root()}/v1/predictions"
         while isinstance(address, str):
-            page = (await self.http.ask("GET", address, tries=3)).fields()
+            page = (await self.http.request("GET", address, tries=3)).json_object()
             for said in page.get("results") or ():
                 if _seconds(said.get("created_at")) < earliest:
                     return
@@ -146,7 +150,7 @@ class Replicate(HttpProvider):
             return Failed("output_lost", "The service has removed the result, as it does after an hour.", cost=cost)
         if not addresses:
             return Failed("no_output", "The prediction succeeded, and its output holds no file.")
-        return await self.brought_home(operation, addresses)
+        return await self.fetch_outputs(operation, addresses)
 
     async def _address(self, reference: Reference) -> str:
         """Where Replicate finds a medium: its own address, in the body itself, or uploaded."""
@@ -155,12 +159,12 @@ class Replicate(HttpProvider):
             return reference.url
         if asset.size_bytes <= IN_BODY_BYTES:
             return await data_uri(reference)
-        no_longer_than(asset.size_bytes, UPLOAD_BYTES, "The file", provider="replicate")
+        check_size(asset.size_bytes, UPLOAD_BYTES, "The file", provider="replicate")
         name = f"reference.{extension(asset.media_type)}"
         answer: Answer = await self.http.upload(
-            f"{self.http.site.root()}/v1/files", [Part("content", reference.file, name, asset.media_type)]
+            f"{self.http.endpoint.root()}/v1/files", [Part("content", reference.file, name, asset.media_type)]
         )
-        urls = answer.fields().get("urls")
+        urls = answer.json_object().get("urls")
         address = urls.get("get") if isinstance(urls, dict) else None
         if not isinstance(address, str):
             raise errors.ProviderError(f"The file could not be uploaded: {answer.text()}", provider="replicate")

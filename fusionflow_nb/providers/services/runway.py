@@ -14,8 +14,8 @@ import httpx
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.media_types import extension
-from fusionflow_nb.providers.http import Endpoint, Part, as_fields, no_longer_than, upload_reference
-from fusionflow_nb.providers.http_provider import HttpProvider, body_of, data_uri, rejection, unknown_state
+from fusionflow_nb.providers.http import Endpoint, Part, check_size, form_fields, upload_to_url
+from fusionflow_nb.providers.http_provider import HttpProvider, data_uri, rejection, request_body, unknown_state
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
     Cancelled,
@@ -71,26 +71,26 @@ class Runway(HttpProvider):
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
         """Create the task."""
-        _check_size(request, body_of(request, {}))  # before anything is uploaded
+        _check_size(request, request_body(request, {}))  # before anything is uploaded
         tags = _tags(request)
         media = {port: [await self._media(each) for each in found] for port, found in request.references.items()}
-        body = {"model": request.model.provider_model_id, **_shaped(body_of(request, media), tags)}
+        body = {"model": request.model.provider_model_id, **_shape_body(request_body(request, media), tags)}
         wire = request.model.wire
         route = wire.route if wire is not None and wire.route else ROUTES[request.task]
-        answer = await self.http.submit(f"{self.http.site.root()}/v1/{route}", body, headers=JSON)
-        if not answer.is_good:
-            return rejection(answer, message=_said_by(answer))
-        said = answer.maybe_json()
+        answer = await self.http.post_once(f"{self.http.endpoint.root()}/v1/{route}", body, headers=JSON)
+        if not answer.is_success:
+            return rejection(answer, message=_error_message(answer))
+        said = answer.json_or_none()
         if not isinstance(said, dict) or not isinstance(said.get("id"), str):
             raise SubmitAmbiguousError("The service took it, and its answer does not say under which name.")
         return self.operation(request, id=said["id"])
 
     async def poll(self, operation: Operation) -> Status:
         """How the task stands."""
-        answer = await self.http.ask("GET", self._task(operation), headers=JSON)
-        if not answer.is_good:
-            return Failed("not_found", f"The service does not know the task, or not any more: {_said_by(answer)}")
-        said = answer.fields()
+        answer = await self.http.request("GET", self._task(operation), headers=JSON)
+        if not answer.is_success:
+            return Failed("not_found", f"The service does not know the task, or not any more: {_error_message(answer)}")
+        said = answer.json_object()
         match said.get("status"):
             case "PENDING" | "THROTTLED":  # the second waits for a place; it is accepted all the same
                 return Pending()
@@ -98,7 +98,7 @@ class Runway(HttpProvider):
                 progress = said.get("progress")
                 return Pending(progress=min(1.0, max(0.0, progress)) if isinstance(progress, int | float) else None)
             case "SUCCEEDED":
-                return await self._made(operation, said)
+                return await self._succeeded(operation, said)
             case "FAILED":
                 return _failed(said)
             case "CANCELLED":
@@ -107,41 +107,43 @@ class Runway(HttpProvider):
 
     async def cancel(self, operation: Operation) -> CancelAnswer:
         """Delete the task, and look whether it costs nothing: only then it is confirmed."""
-        answer = await self.http.ask("DELETE", self._task(operation), headers={"accept": "*/*"}, tries=3)
-        if not answer.is_good:
+        answer = await self.http.request("DELETE", self._task(operation), headers={"accept": "*/*"}, tries=3)
+        if not answer.is_success:
             return CancelAnswer.UNSUPPORTED
         said: Any = None
         with contextlib.suppress(errors.FusionFlowError):
-            said = (await self.http.ask("GET", self._task(operation), headers=JSON)).maybe_json()
+            said = (await self.http.request("GET", self._task(operation), headers=JSON)).json_or_none()
         is_free = isinstance(said, dict) and said.get("status") == "CANCELLED" and _cost(said) == Cost(0, is_exact=True)
         return CancelAnswer.CONFIRMED if is_free else CancelAnswer.REQUESTED
 
-    async def _made(self, operation: Operation, said: dict[str, Any]) -> Status:
+    async def _succeeded(self, operation: Operation, said: dict[str, Any]) -> Status:
         made = said.get("output")
         addresses = [each for each in (made if isinstance(made, list) else ()) if isinstance(each, str)]
         if not addresses:
             return Failed("no_output", "The task is done, and there is no result in it.", cost=_cost(said))
-        return await self.brought_home(operation, addresses, _cost(said))
+        return await self.fetch_outputs(operation, addresses, _cost(said))
 
     def _task(self, operation: Operation) -> str:
-        return f"{self.http.site.root()}/v1/tasks/{operation.data['id']}"
+        return f"{self.http.endpoint.root()}/v1/tasks/{operation.data['id']}"
 
     async def _media(self, reference: Reference) -> str:
         """A medium as the service takes it: an address, text, or the name of an upload."""
-        if reference.url is not None and _is_askable(reference.url, reference):
+        if reference.url is not None and _is_fetchable(reference.url, reference):
             return reference.url
         if reference.asset.size_bytes <= IN_BODY_BYTES:
             return await data_uri(reference)
-        return await self._uploaded(reference)
+        return await self._upload(reference)
 
-    async def _uploaded(self, reference: Reference) -> str:
+    async def _upload(self, reference: Reference) -> str:
         """Put a file there for a day; its name. Raises MediaError, ProviderError."""
         asset = reference.asset
-        no_longer_than(asset.size_bytes, UPLOAD_BYTES, "The file", provider=self.name)
+        check_size(asset.size_bytes, UPLOAD_BYTES, "The file", provider=self.name)
         name = f"ref.{extension(asset.media_type)}"
         about = {"filename": name, "type": "ephemeral"}
-        answer = await self.http.ask("POST", f"{self.http.site.root()}/v1/uploads", about, headers=JSON, tries=3)
-        said = answer.fields()
+        answer = await self.http.request(
+            "POST", f"{self.http.endpoint.root()}/v1/uploads", about, headers=JSON, tries=3
+        )
+        said = answer.json_object()
         fields, where, known_as = said.get("fields"), said.get("uploadUrl"), said.get("runwayUri")
         if not isinstance(fields, dict) or not isinstance(where, str) or not isinstance(known_as, str):
             raise errors.ProviderError(
@@ -150,19 +152,19 @@ class Runway(HttpProvider):
                 hint="Nothing was submitted: run again.",
             )
         file = Part("file", reference.file, name, asset.media_type)
-        await upload_reference(self.http, where, [*as_fields(fields), file])
+        await upload_to_url(self.http, where, [*form_fields(fields), file])
         return known_as
 
 
-def _is_askable(url: str, reference: Reference) -> bool:
+def _is_fetchable(url: str, reference: Reference) -> bool:
     """Whether Runway can fetch from there: a domain, no long address, none signed for GET alone, nothing too large."""
     if len(url) > ADDRESS_CHARACTERS or "x-amz-signature=" in url.lower() or not url.startswith("https://"):
         return False
     kind = reference.asset.media_type.partition("/")[0]
-    return reference.asset.size_bytes <= AT_ADDRESS_BYTES.get(kind, 0) and not _is_number(httpx.URL(url).host)
+    return reference.asset.size_bytes <= AT_ADDRESS_BYTES.get(kind, 0) and not _is_ip_address(httpx.URL(url).host)
 
 
-def _is_number(host: str) -> bool:
+def _is_ip_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -183,7 +185,7 @@ def _tags(request: Request) -> list[str]:
     return tags
 
 
-def _shaped(body: dict[str, Any], tags: list[str]) -> dict[str, Any]:
+def _shape_body(body: dict[str, Any], tags: list[str]) -> dict[str, Any]:
     """Pictures of a film with their positions, references with their names."""
     frames = {name: body.pop(name) for name in POSITIONS if name in body}
     if "last" in frames:
@@ -208,9 +210,9 @@ def _check_size(request: Request, body: dict[str, Any]) -> None:
         )
 
 
-def _said_by(answer: Answer) -> str | None:
+def _error_message(answer: Answer) -> str | None:
     """What an error says: `error`, and what is wrong where."""
-    said = answer.maybe_json()
+    said = answer.json_or_none()
     if not isinstance(said, dict) or not isinstance(said.get("error"), str):
         return None
     issues = said.get("issues")

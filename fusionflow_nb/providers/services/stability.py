@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from fusionflow_nb import errors
 from fusionflow_nb.assets.sniff import sniff
 from fusionflow_nb.media.media_types import extension
-from fusionflow_nb.providers.http import Endpoint, Part, as_fields, no_longer_than
-from fusionflow_nb.providers.http_provider import HttpProvider, body_of, rejection
+from fusionflow_nb.providers.http import Endpoint, Part, check_size, form_fields
+from fusionflow_nb.providers.http_provider import HttpProvider, rejection, request_body
 from fusionflow_nb.providers.protocol import Done, Limits, Output, Refused, SubmitAmbiguousError
 from fusionflow_nb.settings.credentials import Key
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOTS = {"api": "https://api.stability.ai"}
 READ_S = 300.0
 ANSWER_BYTES = 100_000_000
-PICTURE_BYTES = 10_000_000
+IMAGE_BYTES = 10_000_000
 """An assumption: no page states a limit, and the service answers 413 to what is too large for it."""
 PICTURES = {"accept": "image/*"}
 FILTERED = "CONTENT_FILTERED"
@@ -51,17 +51,17 @@ class Stability(HttpProvider):
         wire = request.model.wire
         route = wire.route if wire is not None and wire.route else request.model.provider_model_id
         files = _files(request)
-        body = body_of(request, {})
+        body = request_body(request, {})
         if wire is not None and "mode" in wire.own_fields:
             body.setdefault("mode", "image-to-image" if files else "text-to-image")
-        answer = await self.http.submit(
-            f"{self.http.site.root()}/v2beta/{route}",
-            parts=[*as_fields(body), *files],
+        answer = await self.http.post_once(
+            f"{self.http.endpoint.root()}/v2beta/{route}",
+            parts=[*form_fields(body), *files],
             headers=PICTURES,
             read_s=READ_S,
-            most_bytes=ANSWER_BYTES,
+            max_bytes=ANSWER_BYTES,
         )
-        return _done(answer) if answer.is_good else _error(answer)
+        return _done(answer) if answer.is_success else _error(answer)
 
     async def poll(self, operation: Operation) -> Status:  # noqa: ARG002 - there are no operations
         """Nothing can be polled."""
@@ -77,7 +77,7 @@ def _files(request: Request) -> list[Part]:
             raise errors.SettingError(f"{request.model.id} reads no {port!r}.", hint="Disconnect it.")
         for reference in found[:1]:
             asset = reference.asset
-            no_longer_than(asset.size_bytes, PICTURE_BYTES, "The picture", provider="stability")
+            check_size(asset.size_bytes, IMAGE_BYTES, "The picture", provider="stability")
             name = f"{fields[port]}.{extension(asset.media_type)}"
             parts.append(Part(fields[port], reference.file, name, asset.media_type))
     return parts
@@ -95,7 +95,7 @@ def _done(answer: Answer) -> Status:
 
 
 def _error(answer: Answer) -> Status:
-    said = answer.maybe_json()
+    said = answer.json_or_none()
     said = said if isinstance(said, dict) else {}
     says = said.get("errors") or said.get("message")
     message = "; ".join(map(str, says)) if isinstance(says, list) else says

@@ -203,7 +203,7 @@ class FailureContract(Stage):
                 await service.poll(begun)
             assert heard == []
             # That it lies on this machine is what a public address would not do.
-            monkeypatch.setattr(download, "check_outside", lambda *_: None)
+            monkeypatch.setattr(download, "check_public", lambda *_: None)
             simulator.world.fault = Fault(raw(302, b"", location=f"{other}/x"), _is_file)
             _is_home(await ended(service, begun))
         assert heard

@@ -129,7 +129,7 @@ class AdapterContract(Stage):
         heard: list[Pending] = []
         simulator.world.moods.append(Scenario(looks=4))
         model, task = adapter.first()
-        request = asked_for(service, model, task, tmp_path, tell=heard.append)
+        request = asked_for(service, model, task, tmp_path, on_progress=heard.append)
         done = await ended(service, await service.submit(request, idempotency_key="k"), heard.append)
         assert isinstance(done, Done)
         for output in done.outputs:

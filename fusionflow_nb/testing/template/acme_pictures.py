@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from fusionflow_nb.providers.http import Endpoint
-from fusionflow_nb.providers.http_provider import HttpProvider, body_of, rejection, unknown_state
+from fusionflow_nb.providers.http_provider import HttpProvider, rejection, request_body, unknown_state
 from fusionflow_nb.providers.model import ModelEntry, Parameter, PerImage
 from fusionflow_nb.providers.protocol import Failed, Operation, Pending, Refused, Request, Status, SubmitAmbiguousError
 from fusionflow_nb.providers.request_mapping import RequestMapping, Size
@@ -45,26 +45,28 @@ class Acme(HttpProvider):
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:
         """Hand it over: sent once, whatever comes back."""
-        address = f"{self.http.site.root()}/{request.model.provider_model_id}"
-        answer = await self.http.submit(address, body_of(request, {}), headers={"x-idempotency-key": idempotency_key})
-        if not answer.is_good:
+        address = f"{self.http.endpoint.root()}/{request.model.provider_model_id}"
+        answer = await self.http.post_once(
+            address, request_body(request, {}), headers={"x-idempotency-key": idempotency_key}
+        )
+        if not answer.is_success:
             return rejection(answer)
-        said = answer.maybe_json()
+        said = answer.json_or_none()
         if not isinstance(said, dict) or not isinstance(said.get("job"), str):
             raise SubmitAmbiguousError("Acme took it, and its answer does not say under which name.")
         return self.operation(request, job=said["job"])
 
     async def poll(self, operation: Operation) -> Status:
         """How it stands, from the Operation alone."""
-        answer = await self.http.ask("GET", f"{self.http.site.root()}/jobs/{operation.data['job']}")
-        if not answer.is_good:
+        answer = await self.http.request("GET", f"{self.http.endpoint.root()}/jobs/{operation.data['job']}")
+        if not answer.is_success:
             return Failed("not_found", f"Acme does not know the job any more: {answer.text()}")
-        said = answer.fields()
+        said = answer.json_object()
         match said.get("state"):
             case "working":
                 return Pending(progress=said.get("fraction"))
             case "done" if isinstance(said.get("picture"), str):
-                return await self.brought_home(operation, [said["picture"]], seed=said.get("seed"))
+                return await self.fetch_outputs(operation, [said["picture"]], seed=said.get("seed"))
             case "refused":
                 return Refused(str(said.get("reason")))
             case "failed":
