@@ -43,6 +43,7 @@ FusionFlowError
 ├── SecretError                      a key is missing or could not be stored
 ├── MissingExtraError                an optional package is needed
 ├── CanvasNotBuiltError              this copy of the package does not contain the built canvas
+├── WireVersionError                 canvas and kernel have different versions of the protocol
 └── RunFailedError                   a run ended with failed jobs; carries the run
 """
 
@@ -399,6 +400,12 @@ class CanvasNotBuiltError(FusionFlowError):
             f"The canvas is not built: {folder} contains no canvas.js.",
             hint="In a checkout, run `make js` (it needs Node.js), then restart the kernel. Wheels contain it.",
         )
+
+
+class WireVersionError(FusionFlowError):
+    """Canvas and kernel have different versions of the protocol."""
+
+    code = "wire_version"
 
 
 class RunFailedError(FusionFlowError):

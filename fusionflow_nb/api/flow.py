@@ -247,7 +247,7 @@ class Flow(FlowBuilder):
     def stale(self) -> dict[str, list[str]]:
         """Why each node that is not fresh would run: what changed, old → new."""
         plan = self.plan()
-        reasons = stale_reasons(plan, current_session().shown(self.id))
+        reasons = stale_reasons(plan, current_session().last_ingredients(self.id))
         return {node_id: list(map(str, said)) for node_id, said in reasons.items()}
 
     def why(self, node: Output | str) -> list[str]:
@@ -268,7 +268,7 @@ class Flow(FlowBuilder):
         if planned.is_muted:
             return ["muted: it does not run"]
         if node_id in plan.unfresh:
-            return list(map(str, reasons_of(planned, plan, current_session().shown(self.id))))
+            return list(map(str, reasons_of(planned, plan, current_session().last_ingredients(self.id))))
         made = [job.generation_id for job in planned.jobs.values() if job.generation_id]
         if planned.is_locked:
             return [f"locked: it keeps the generation {planned.locked}, whatever its settings are"]

@@ -1,4 +1,4 @@
-"""Where the browser finds bytes: signed addresses of the Jupyter server, relative to its base URL, used for a while."""
+"""Signed URLs of assets on the Jupyter server, relative to its base URL and cached for some hours."""
 
 from __future__ import annotations
 
@@ -16,69 +16,71 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.media.values import Asset
 
-LASTS_S = 12 * 3600
-"""How long an address opens what it names. A view asks anew (`sign`) where one has ended."""
-REUSED_S = 6 * 3600
-"""A browser's cache goes by the address: the same one is given out again until half its time is over."""
-MOST = 50_000
+EXPIRES_S = 12 * 3600
+"""Lifetime of a URL. A view requests a new URL (`sign`) after expiry."""
+CACHED_S = 6 * 3600
+"""The browser caches by URL, so the same URL is returned for the first half of its lifetime."""
+MAX_CACHED = 50_000
 
 
 class AssetUrls:
-    """Signs for one home folder. Safe to call from any thread.
+    """Signs URLs with the secret of one home folder. Thread-safe.
 
     Args:
-        home: whose secret signs, and whose store is served.
-        clock: tells seconds since 1970.
-        away: the address of bytes that are not on this machine, for so many seconds; None of those that are.
+        home: the home folder whose store the server serves.
+        clock: returns seconds since 1970.
+        remote_url: returns a URL, valid for so many seconds, of bytes that are only in the bucket; None if they are
+            on this machine.
     """
 
     def __init__(
         self,
         home: Path,
         clock: Callable[[], float] = time.time,
-        away: Callable[[Asset, int], str | None] = lambda _asset, _lasts_s: None,
+        remote_url: Callable[[Asset, int], str | None] = lambda _asset, _expires_s: None,
     ) -> None:
-        self._away = away
+        self._remote_url = remote_url
         self._secret = make_secret(home)
         self._clock = clock
-        self._known: dict[str, tuple[float, dict[str, str]]] = {}
+        self._cache: dict[str, tuple[float, dict[str, str]]] = {}
+        """Digest -> (time until which the URLs are reused, URLs)."""
         self._lock = threading.Lock()
 
     def of(self, asset: Asset) -> dict[str, str]:
-        """`{url, preview_url}` of stored bytes; a preview only where there can be one.
+        """Return `{url, preview_url}` of stored bytes; `preview_url` only for images, videos and audio.
 
         Raises:
-            MediaError: bytes of a type that no store of ours holds.
+            MediaError: no store holds bytes of this type.
         """
         now = self._clock()
         with self._lock:
-            known = self._known.get(asset.sha256)
-        if known is not None and now < known[0]:
-            return known[1]
-        away = self._away(asset, LASTS_S)
-        urls = {"url": away or asset_url(self._secret, asset, expires_s=LASTS_S, clock=self._clock)}
+            entry = self._cache.get(asset.sha256)
+        if entry is not None and now < entry[0]:
+            return entry[1]
+        remote = self._remote_url(asset, EXPIRES_S)
+        urls = {"url": remote or asset_url(self._secret, asset, expires_s=EXPIRES_S, clock=self._clock)}
         if asset.media_type.partition("/")[0] in {"image", "video", "audio"}:
-            urls["preview_url"] = preview_url(self._secret, asset.sha256, expires_s=LASTS_S, clock=self._clock)
+            urls["preview_url"] = preview_url(self._secret, asset.sha256, expires_s=EXPIRES_S, clock=self._clock)
         with self._lock:
-            if len(self._known) >= MOST:
-                self._known.clear()
-            self._known[asset.sha256] = (now + REUSED_S, urls)
+            if len(self._cache) >= MAX_CACHED:
+                self._cache.clear()
+            self._cache[asset.sha256] = (now + CACHED_S, urls)
         return urls
 
-    def forget(self, sha256: str) -> None:
-        """Sign anew next time: a view says that its address opens nothing any more."""
+    def invalidate(self, sha256: str) -> None:
+        """Sign again at the next call, because a view reported that the URL no longer works."""
         with self._lock:
-            self._known.pop(sha256, None)
+            self._cache.pop(sha256, None)
 
     def upload(self, sha256: str, *, media_type: str, size_bytes: int) -> str:
-        """Where the browser may PUT these very bytes.
+        """Return the URL to PUT exactly these bytes to.
 
         Raises:
-            MediaError: no media type, or a length that cannot be uploaded.
+            MediaError: not a media type, or a size that cannot be uploaded.
         """
         return upload_url(self._secret, sha256, media_type=media_type, size_bytes=size_bytes, clock=self._clock)
 
     def probe(self) -> dict[str, str]:
-        """`{nonce, answer}`: the server that reads the same secret answers just this."""
+        """Return `{nonce, answer}`: only a server that reads the same secret can compute the answer."""
         nonce = secrets.token_hex(16)
         return {"nonce": nonce, "answer": probe_answer(self._secret, nonce)}

@@ -1,18 +1,19 @@
-"""What the kernel says of node types and models, in the words of js/src/wire/catalog.ts."""
+"""Node types and models in wire form."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fusionflow_nb.api.models import price_text
 
 if TYPE_CHECKING:
+    from fusionflow_nb.canvas import wire
     from fusionflow_nb.catalog.node_type import NodeType
-    from fusionflow_nb.providers.model import ModelEntry
+    from fusionflow_nb.providers.model import ModelEntry, Parameter
 
 
-def node_type_facts(node_type: NodeType) -> dict[str, Any]:
-    """A node type, so that a view can draw node and form without knowing any."""
+def node_type_facts(node_type: NodeType) -> wire.NodeType:
+    """A node type, complete enough that a view can draw any node and its form."""
     return {
         "name": node_type.name,
         "title": node_type.title,
@@ -41,8 +42,8 @@ def node_type_facts(node_type: NodeType) -> dict[str, Any]:
     }
 
 
-def model_facts(entry: ModelEntry, *, has_key: bool) -> dict[str, Any]:
-    """A model, as the picker shows it; `has_key` says whether its service can be called."""
+def model_facts(entry: ModelEntry, *, has_key: bool) -> wire.Model:
+    """A model for the picker; `has_key`: whether its service can be called."""
     return {
         "id": entry.id,
         "provider": entry.provider,
@@ -50,10 +51,14 @@ def model_facts(entry: ModelEntry, *, has_key: bool) -> dict[str, Any]:
         "tasks": list(entry.tasks),
         "method": entry.method,
         "says_how": entry.says_how,
-        "parameters": {name: one.model_dump(mode="json") for name, one in entry.parameters.items()},
+        "parameters": {name: _parameter(parameter) for name, parameter in entry.parameters.items()},
         "is_free": entry.is_free,
         "price_text": price_text(entry),
         "retires_on": None if entry.retires_on is None else entry.retires_on.isoformat(),
         "successor": entry.successor,
         "has_key": has_key,
     }
+
+
+def _parameter(parameter: Parameter) -> wire.ModelParameter:
+    return parameter.model_dump(mode="json")  # type: ignore[return-value] # the same keys

@@ -1,8 +1,8 @@
-"""What views show around the flow: node types, models, templates, the tape's last frames, today's budget."""
+"""What surrounds a flow on the canvas: node types, models, templates, the filmstrip, budgets."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fusionflow_nb.api.budget import caps_now
 from fusionflow_nb.canvas import catalog_payload
@@ -14,28 +14,29 @@ from fusionflow_nb.settings.credentials import has_key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fusionflow_nb.canvas import wire
     from fusionflow_nb.media.values import Asset
 
 FRAMES = 60
-"""Of the filmstrip, at a time."""
+"""Frames of the filmstrip per message."""
 _LABELS = {"run": "a run", "day": "today", "month": "this month"}
 
 
 class Environment:
-    """Facts that change now and then; read from the session.
+    """Reads the current state from the session, in wire form.
 
     Args:
-        project_id: of the flow.
-        address: where the browser finds bytes.
+        project_id: id of the flow.
+        urls: returns `{url, preview_url}` of an asset.
     """
 
-    def __init__(self, project_id: str, address: Callable[[Asset], dict[str, str]]) -> None:
+    def __init__(self, project_id: str, urls: Callable[[Asset], dict[str, str]]) -> None:
         self._project_id = project_id
-        self._address = address
+        self._urls = urls
         declare_examples(current_session().catalog)
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything, for a view that begins."""
+    def snapshot(self) -> wire.Surroundings:
+        """All of it, for a view that starts."""
         return {
             "catalog": self.catalog(),
             "models": self.models(),
@@ -44,37 +45,37 @@ class Environment:
             "budgets": self.budgets(),
         }
 
-    def catalog(self) -> list[dict[str, Any]]:
+    def catalog(self) -> list[wire.NodeType]:
         """Every node type."""
-        known = current_session().catalog
-        return [catalog_payload.node_type_facts(known.get(name)) for name in known]
+        catalog = current_session().catalog
+        return [catalog_payload.node_type_facts(catalog.get(name)) for name in catalog]
 
-    def models(self) -> list[dict[str, Any]]:
-        """Every model that a person may choose."""
+    def models(self) -> list[wire.Model]:
+        """Every model that the user can choose."""
         entries = current_session().registry.entries()
         return [catalog_payload.model_facts(entry, has_key=has_key(entry.provider)) for entry in entries]
 
-    def tape(self, of: str, before: str | None = None) -> dict[str, Any]:
-        """Frames of the filmstrip, newest first, and what there is in all."""
+    def tape(self, of: str, before: str | None = None) -> wire.Tape:
+        """Frames of the filmstrip, newest first, and totals."""
         return tape_facts(
             current_session().tape,
             project_id=self._project_id if of == "flow" else None,
             before=before,
             limit=FRAMES,
-            address=self._address,
+            urls=self._urls,
         )
 
-    def generation(self, generation_id: str) -> dict[str, Any]:
-        """How a generation was made."""
-        return generation_facts(current_session().tape, generation_id, self._address)
+    def generation(self, generation_id: str) -> wire.GenerationFacts:
+        """Recorded facts of a generation."""
+        return generation_facts(current_session().tape, generation_id, self._urls)
 
-    def budgets(self) -> list[dict[str, Any]]:
-        """What of each cap is gone, reservations included; the cap of a run has nothing spent yet."""
-        found = []
+    def budgets(self) -> list[wire.Budget]:
+        """Use of each budget cap, reservations included; the cap of a run has no spending yet."""
+        budgets: list[wire.Budget] = []
         for cap in caps_now(current_session(), self._project_id):
             label = _LABELS.get(cap.scope, "project" if cap.scope.endswith(f":{self._project_id}") else None)
             if label is None or cap.cap_usd is None:
                 continue
-            used = round(((cap.spent_usd or 0.0) + (cap.reserved_usd or 0.0)) * 1e6)
-            found.append({"label": label, "spent_micro_usd": used, "cap_micro_usd": round(cap.cap_usd * 1e6)})
-        return found
+            spent = round(((cap.spent_usd or 0.0) + (cap.reserved_usd or 0.0)) * 1e6)
+            budgets.append({"label": label, "spent_micro_usd": spent, "cap_micro_usd": round(cap.cap_usd * 1e6)})
+        return budgets

@@ -1,4 +1,4 @@
-"""Run events on their way to the views: what is overtaken is left out, what is left goes in one message per 33 ms."""
+"""Batches run events for the views: drops outdated progress and sends the rest in one message per 33 ms."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ PERIOD_S = 0.033
 
 
 class EventBatcher:
-    """Events as they come, taken in bundles. `add` is called on the loop thread and does next to nothing.
+    """A queue of events, drained in batches. `add` runs on the loop thread and only appends.
 
     Args:
-        wake: called when there is something to take and nobody was woken since the last `take`.
+        wake: called when there are events to take, once per batch.
 
     >>> from fusionflow_nb.engine.events import Event
-    >>> news = News(lambda: None)
-    >>> for part in (0.1, 0.2, 0.3):
-    ...     news.add(Event("job-progress", "r", "a", progress=part))
-    >>> [event.progress for event in news.take()]
+    >>> batcher = EventBatcher(lambda: None)
+    >>> for progress in (0.1, 0.2, 0.3):
+    ...     batcher.add(Event("job-progress", "r", "a", progress=progress))
+    >>> [event.progress for event in batcher.take()]
     [0.3]
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._waiting: deque[Event] = deque()
+        self._queue: deque[Event] = deque()
         self._is_woken = False
 
     def add(self, event: Event) -> None:
-        """Note an event; from any thread."""
-        self._waiting.append(event)
+        """Queue an event; safe from any thread."""
+        self._queue.append(event)
         if not self._is_woken:
             self._is_woken = True
             self._wake()
 
     def take(self) -> list[Event]:
-        """Everything noted since the last call, in order; of progress only what is newest for each job."""
-        self._is_woken = False  # before looking: who adds from now on wakes again
-        taken: list[Event] = []
-        while self._waiting:
-            taken.append(self._waiting.popleft())
-        newest = {_job(event): index for index, event in enumerate(taken)}
-        pictures = {_job(event): event.preview for event in taken if event.preview is not None}
-        told = [
-            event for index, event in enumerate(taken) if event.kind != "job-progress" or newest[_job(event)] == index
+        """Return all queued events in order, with only the newest progress event of each job."""
+        self._is_woken = False  # first: an event added from now on wakes again
+        events: list[Event] = []
+        while self._queue:
+            events.append(self._queue.popleft())
+        newest = {_job(event): index for index, event in enumerate(events)}
+        previews = {_job(event): event.preview for event in events if event.preview is not None}
+        batch = [
+            event for index, event in enumerate(events) if event.kind != "job-progress" or newest[_job(event)] == index
         ]
-        # A picture in the making is news until there is a newer one.
+        # A preview is current until a newer preview replaces it.
         return [
-            event._replace(preview=pictures[_job(event)])
-            if pictures and event.kind == "job-progress" and _job(event) in pictures
+            event._replace(preview=previews[_job(event)])
+            if previews and event.kind == "job-progress" and _job(event) in previews
             else event
-            for event in told
+            for event in batch
         ]
 
 

@@ -1,4 +1,8 @@
-"""What a view may say: the messages of `js/src/wire/messages.ts`, checked at the door."""
+"""Messages from a view to the kernel: the `ToKernel` of `js/src/wire/messages.ts`, validated on receipt.
+
+Their `type`s and keys are part of the protocol and keep their names; classes may be renamed. For the other direction
+see `wire.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,18 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from fusionflow_nb import errors
+from fusionflow_nb.canvas.wire import WIRE_VERSION
 from fusionflow_nb.flow.edit_types import Edit
 
 Coordinate: TypeAlias = tuple[tuple[str, str], ...]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MAX_EDITS = 100_000
-MAX_SIGNED = 1000
+MAX_RENEWED = 1000
 MAX_SIDE_PX = 100_000
 
 
 class ViewMessage(BaseModel):
-    """A message of a view; `id` comes back with its reply."""
+    """A message of a view; its reply has the same `id`."""
 
     id: str = Field(max_length=64)
 
@@ -33,14 +38,14 @@ class Edits(ViewMessage):
 
 
 class Undo(ViewMessage):
-    """Take the last step back, or do it again."""
+    """Undo the last step, or redo it."""
 
     type: Literal["undo", "redo"]
     client_id: str = Field(max_length=64)
 
 
 class StartRun(ViewMessage):
-    """Run targets and what they need; none means all."""
+    """Run the targets and what they need; an empty list means all nodes."""
 
     type: Literal["run"]
     targets: list[str] = []
@@ -48,7 +53,7 @@ class StartRun(ViewMessage):
 
 
 class Cancel(ViewMessage):
-    """Cancel everything, a node, or a node and all below it."""
+    """Cancel all jobs, those of a node, or those of a node and all nodes downstream."""
 
     type: Literal["cancel"]
     node_id: str | None = None
@@ -56,17 +61,19 @@ class Cancel(ViewMessage):
 
 
 class Ask(ViewMessage):
-    """Say something that only this view wants to know."""
+    """Request data for this view only."""
 
     type: Literal["ask"]
     what: Literal["snapshot", "tape", "generation", "layering", "python"]
+    wire: int = 0
+    """With `snapshot`: the view's version of the protocol; 0 before it was sent."""
     of: Literal["flow", "all"] = "flow"
     before: str | None = None
     generation_id: str = ""
 
 
 class Restore(ViewMessage):
-    """Place again how a generation was made."""
+    """Restore the nodes that produced a generation."""
 
     type: Literal["restore"]
     generation_id: str
@@ -74,20 +81,20 @@ class Restore(ViewMessage):
 
 
 class InsertSqlCell(ViewMessage):
-    """Insert a cell that asks the tape."""
+    """Return the source of a cell that queries the tape."""
 
     type: Literal["ask_in_sql"]
 
 
 class RenewUrls(ViewMessage):
-    """New addresses for bytes."""
+    """Return new URLs after expiry."""
 
     type: Literal["sign"]
-    sha256: list[Sha256] = Field(max_length=MAX_SIGNED)
+    sha256: list[Sha256] = Field(max_length=MAX_RENEWED)
 
 
 class RequestBytes(ViewMessage):
-    """Bytes as a buffer, where no server gives them."""
+    """Return bytes in a buffer, if no server can serve them."""
 
     type: Literal["media"]
     sha256: Sha256
@@ -95,7 +102,7 @@ class RequestBytes(ViewMessage):
 
 
 class PlaceUpload(ViewMessage):
-    """Where to PUT bytes; their first few thousand come in a buffer, so that the type is what they are."""
+    """Return where to PUT bytes. A buffer with the first bytes identifies the type."""
 
     type: Literal["place_upload"]
     sha256: Sha256
@@ -105,7 +112,7 @@ class PlaceUpload(ViewMessage):
 
 
 class ConfirmUpload(ViewMessage):
-    """The bytes have been PUT; what the browser knows of them, and its small picture in a buffer."""
+    """Confirm a finished PUT, with the facts that the page read and a preview in a buffer."""
 
     type: Literal["confirm_upload"]
     sha256: Sha256
@@ -117,14 +124,14 @@ class ConfirmUpload(ViewMessage):
 
 
 class Upload(ViewMessage):
-    """Bytes in a buffer, where no server takes them."""
+    """Store bytes sent in a buffer, if no server accepts them."""
 
     type: Literal["upload"]
     media_type: str
 
 
 class Download(ViewMessage):
-    """A result as a file with its recipe inside."""
+    """Return a result as a file with embedded recipe."""
 
     type: Literal["download"]
     sha256: Sha256
@@ -133,7 +140,7 @@ class Download(ViewMessage):
 
 
 class Save(ViewMessage):
-    """Write the file; on a conflict, the way out."""
+    """Write the file, or resolve a conflict with it."""
 
     type: Literal["save"]
     how: Literal["save", "reload", "keep_mine", "copy"]
@@ -159,11 +166,11 @@ Message: TypeAlias = Annotated[
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
 
 
-def read_message(content: Any) -> Message:  # noqa: ANN401 - whatever came over the wire
-    """A view's message.
+def read_message(content: Any) -> Message:  # noqa: ANN401 - unchecked JSON
+    """Validate a message of a view.
 
     Raises:
-        EditError: it is none; says what is wrong with it.
+        EditError: it does not fit the protocol.
 
     >>> read_message({"type": "cancel", "id": "a"}).node_id is None
     True
@@ -174,6 +181,22 @@ def read_message(content: Any) -> Message:  # noqa: ANN401 - whatever came over 
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise errors.EditError(
-            f"The canvas sent something unreadable ({where}: {first['msg']}).",
-            hint="Save your work, then reload the page: canvas and kernel may be of different versions.",
+            f"The canvas sent an invalid message ({where}: {first['msg']}).",
+            hint="Save your work, then reload the page: canvas and kernel may have different versions.",
         ) from error
+
+
+def check_wire_version(view: int) -> None:
+    """Compare the view's version of the protocol with the kernel's.
+
+    Raises:
+        WireVersionError: they differ; the hint names which side to restart.
+    """
+    if view < WIRE_VERSION:
+        raise errors.WireVersionError(
+            "This page is older than the kernel.", hint="Save your work, then reload the page."
+        )
+    if view > WIRE_VERSION:
+        raise errors.WireVersionError(
+            "The kernel is older than this page.", hint="Restart the kernel, then run this cell again."
+        )

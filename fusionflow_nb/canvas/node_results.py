@@ -1,9 +1,9 @@
-"""What each node shows: the result of its last run, of an earlier one, or what the plan found; as the wire has it."""
+"""Results that each node shows, in wire form: from the current run, an earlier run, or the plan's cache lookup."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.values import Asset, Series
@@ -12,42 +12,43 @@ from fusionflow_nb.plan.job import JobState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from fusionflow_nb.canvas import wire
     from fusionflow_nb.engine.status import JobStatus
-    from fusionflow_nb.journal.protocol import Shown as KeptResult
+    from fusionflow_nb.journal.protocol import Shown
     from fusionflow_nb.journal.records import Coordinate
     from fusionflow_nb.media.values import Item, Outputs
     from fusionflow_nb.plan.job import Job, NodePlan
 
 MAX_VALUE_CHARS = 20_000
-"""Longer texts are cut on the canvas; the value itself stays whole."""
+"""Longer texts are truncated on the canvas; the value itself stays complete."""
 
 
 @dataclass
 class NodeResults:
-    """Results by node and coordinate, and which nodes' have changed since the views were told.
+    """Results by node and coordinate, with the set of nodes whose results changed since they were last sent.
 
     Args:
-        address: where the browser finds bytes: `{url, preview_url}`.
-        peaks: loudness of a sound, where it is known already.
+        urls: returns `{url, preview_url}` of an asset.
+        peaks: returns the waveform peaks of a sound, or None.
     """
 
-    address: Callable[[Asset], dict[str, str]]
+    urls: Callable[[Asset], dict[str, str]]
     peaks: Callable[[Asset], list[float] | None] = lambda _: None
-    results: dict[str, dict[Coordinate, dict[str, Any]]] = field(default_factory=dict)
+    results: dict[str, dict[Coordinate, wire.JobResult]] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
 
-    def begin(self, kept: Mapping[tuple[str, Coordinate], KeptResult]) -> None:
-        """Take over what nodes showed when the flow was last open."""
-        for (node_id, coordinate), result in kept.items():
-            facts = self._facts(coordinate, "cached", result.outputs, result.generation_id)
+    def load(self, stored: Mapping[tuple[str, Coordinate], Shown]) -> None:
+        """Load the results that nodes showed when the flow was last open."""
+        for (node_id, coordinate), result in stored.items():
+            facts = self._job_result(coordinate, "cached", result.outputs, result.generation_id)
             self.results.setdefault(node_id, {})[coordinate] = facts
 
-    def ended(self, job: Job, status: JobStatus) -> dict[str, Any]:
-        """A job of a run has ended: its result as the views get it with the event."""
+    def end_job(self, job: Job, status: JobStatus) -> wire.JobResult:
+        """Record the result of a job that ended; returns its wire form."""
         elapsed_s = None
         if status.started_at_us and status.state != "cached":
             elapsed_s = max(0.0, (status.finished_at_us - status.started_at_us) / 1e6)
-        facts = self._facts(
+        result = self._job_result(
             job.coordinate,
             status.state,
             job.outputs,
@@ -60,55 +61,54 @@ class NodeResults:
             error=status.error,
         )
         if status.served_by:
-            facts["served_by"] = status.served_by
-            facts["is_same_model"] = status.is_same_model
-        known = self.results.setdefault(job.node.id, {})
+            result["served_by"] = status.served_by
+            result["is_same_model"] = status.is_same_model
+        results = self.results.setdefault(job.node.id, {})
         axes = _axes(job.coordinate)
-        for other in [other for other in known if _axes(other) != axes]:
-            del known[other]  # the batch has another shape now
-        known[job.coordinate] = facts
-        return facts
+        for other in [other for other in results if _axes(other) != axes]:
+            del results[other]  # left over from a batch with other axes
+        results[job.coordinate] = result
+        return result
 
-    def follow(self, nodes: Iterable[NodePlan]) -> None:
-        """Show what a plan knows: results that an edit or an undo has brought back, values, cells that are gone."""
+    def update(self, nodes: Iterable[NodePlan]) -> None:
+        """Apply a plan: cached results after an edit or undo, computed values, removed cells."""
         for node in nodes:
             if not node.has_cells or node.axes is None:
                 continue
-            known = self.results.get(node.id, {})
-            now = {job.coordinate: self._of(job, known.get(job.coordinate)) for job in node.jobs.values()}
-            found = {coordinate: facts for coordinate, facts in now.items() if facts is not None}
-            if not found and known:
-                continue  # stale in another shape: the old picture stays until there is a new one
-            if found != known:
-                self.results[node.id] = found
+            before = self.results.get(node.id, {})
+            planned = {job.coordinate: self._planned(job, before.get(job.coordinate)) for job in node.jobs.values()}
+            results = {coordinate: result for coordinate, result in planned.items() if result is not None}
+            if not results and before:
+                continue  # stale, and the axes changed: keep the old results until there are new results
+            if results != before:
+                self.results[node.id] = results
                 self.changed.add(node.id)
 
     def keep_only(self, node_ids: Iterable[str]) -> None:
-        """Forget nodes that are no more."""
+        """Drop the results of all other nodes."""
         for node_id in self.results.keys() - set(node_ids):
             del self.results[node_id]
 
-    def take_changed(self) -> dict[str, list[dict[str, Any]]]:
-        """Results that the views do not have yet, by node."""
+    def take_changed(self) -> dict[str, list[wire.JobResult]]:
+        """Results by node that changed since the last call."""
         changed, self.changed = self.changed, set()
         return {node_id: list(self.results[node_id].values()) for node_id in sorted(changed & self.results.keys())}
 
-    def all(self) -> dict[str, list[dict[str, Any]]]:
-        """Every node's results."""
-        return {node_id: list(found.values()) for node_id, found in self.results.items()}
+    def all(self) -> dict[str, list[wire.JobResult]]:
+        """Results of every node."""
+        return {node_id: list(results.values()) for node_id, results in self.results.items()}
 
-    def _of(self, job: Job, known: dict[str, Any] | None) -> dict[str, Any] | None:
-        """What a planned job shows: its own result if it has one, else what was there."""
+    def _planned(self, job: Job, before: wire.JobResult | None) -> wire.JobResult | None:
+        """The result of a planned job: its cached result if there is one, else what it showed before."""
         if job.state is not JobState.DONE or job.outputs is None:
-            return known
-        if known is not None and job.generation_id and known["generation_id"] == job.generation_id:
-            return known
-        is_made = job.generation_id is None
-        state = "succeeded" if is_made else "cached"
-        facts = self._facts(job.coordinate, state, job.outputs, job.generation_id, provider=_provider(job))
-        return known if known is not None and known["cells"] == facts["cells"] else facts
+            return before
+        if before is not None and job.generation_id and before["generation_id"] == job.generation_id:
+            return before
+        state = "succeeded" if job.generation_id is None else "cached"
+        result = self._job_result(job.coordinate, state, job.outputs, job.generation_id, provider=_provider(job))
+        return before if before is not None and before["cells"] == result["cells"] else result
 
-    def _facts(
+    def _job_result(
         self,
         coordinate: Coordinate,
         state: str,
@@ -121,7 +121,7 @@ class NodeResults:
         finished_at_us: int | None = None,
         provider: str | None = None,
         error: errors.FusionFlowError | None = None,
-    ) -> dict[str, Any]:
+    ) -> wire.JobResult:
         return {
             "coordinate": coordinate,
             "state": state,
@@ -135,9 +135,9 @@ class NodeResults:
             "error": None if error is None else error_facts(error),
         }
 
-    def cells(self, outputs: Outputs, coordinate: Coordinate) -> list[dict[str, Any]]:
-        """What each port gave, a series item by item."""
-        cells: list[dict[str, Any]] = []
+    def cells(self, outputs: Outputs, coordinate: Coordinate) -> list[wire.ResultCell]:
+        """Cells of all output ports; a series gives one cell per item."""
+        cells: list[wire.ResultCell] = []
         for port, value in outputs.items():
             if isinstance(value, Series):
                 cells += [
@@ -148,26 +148,41 @@ class NodeResults:
                 cells.append(self.cell(port, value, coordinate))
         return cells
 
-    def cell(self, port: str, item: Item, coordinate: Coordinate) -> dict[str, Any]:
-        """One thing that a port gave: media as addresses, values as they are."""
-        cell: dict[str, Any] = {"port": port, "coordinate": coordinate}
+    def cell(self, port: str, item: Item, coordinate: Coordinate) -> wire.ResultCell:
+        """A cell: media by URL, values inline."""
+        cell: wire.ResultCell = {"port": port, "coordinate": coordinate}
         if not isinstance(item, Asset):
             is_long = isinstance(item.data, str) and len(item.data) > MAX_VALUE_CHARS
-            return {**cell, "value": f"{item.data[:MAX_VALUE_CHARS]} …" if is_long else item.data}
-        cell.update(item.to_json())
+            cell["value"] = f"{item.data[:MAX_VALUE_CHARS]} …" if is_long else item.data
+            return cell
+        add_asset(cell, item)
         try:
-            cell.update(self.address(item))
-        except errors.FusionFlowError:  # nothing can serve it: the view says what it is, without showing it
+            add_urls(cell, self.urls(item))
+        except errors.FusionFlowError:  # no server can serve it: the view describes it without showing it
             return cell
         peaks = self.peaks(item) if item.media_type.startswith("audio/") else None
-        return cell if peaks is None else {**cell, "peaks": peaks}
+        if peaks is not None:
+            cell["peaks"] = peaks
+        return cell
 
 
-def error_facts(error: errors.FusionFlowError) -> dict[str, Any]:
-    """An error as a view shows it: what, where, and what to do next, each in its place."""
-    facts: dict[str, Any] = {"code": error.code, "message": error.what}
-    if error.status is not None:
-        facts["message"] += f" (HTTP {error.status})"
+def add_asset(cell: wire.ResultCell, asset: Asset) -> None:
+    """Add the facts of an asset to a cell."""
+    cell["sha256"], cell["media_type"], cell["size_bytes"] = asset.sha256, asset.media_type, asset.size_bytes
+    cell["width"], cell["height"], cell["duration_s"] = asset.width, asset.height, asset.duration_s
+
+
+def add_urls(cell: wire.ResultCell, urls: Mapping[str, str]) -> None:
+    """Add `{url, preview_url}` to a cell."""
+    cell["url"] = urls["url"]
+    if "preview_url" in urls:
+        cell["preview_url"] = urls["preview_url"]
+
+
+def error_facts(error: errors.FusionFlowError) -> wire.ErrorFacts:
+    """An error for the views: message, node and hint apart."""
+    status = "" if error.status is None else f" (HTTP {error.status})"
+    facts: wire.ErrorFacts = {"code": error.code, "message": f"{error.what}{status}"}
     if error.hint:
         facts["hint"] = error.hint
     if error.node_id:

@@ -1,4 +1,4 @@
-"""A plan as views show it: how each node stands, why, what it would cost; told only where it differs from before."""
+"""A plan as the views show it: state, reasons and estimated cost of each node, sent only where they changed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fusionflow_nb.plan.reasons import reasons_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from fusionflow_nb.canvas import wire
     from fusionflow_nb.plan.job import NodePlan
     from fusionflow_nb.plan.plan import Plan
     from fusionflow_nb.plan.price import Price
@@ -21,53 +22,59 @@ MAX_LABELS = 400
 
 
 class PlanView:
-    """Facts about every node of a plan, kept so that the next plan tells only of what has changed."""
+    """Wire form of the current plan, kept to compute what the next plan changes."""
 
     def __init__(self) -> None:
-        self.nodes: dict[str, dict[str, Any]] = {}
+        self.nodes: dict[str, wire.NodePlan] = {}
         self.unpriced: list[str] = []
         self._jobs: dict[str, object] = {}
-        """The jobs that a fresh node's facts were read from: as long as it holds the same, nothing has changed."""
+        """Jobs of each fresh node at the last update; the same object means that nothing has changed."""
 
-    def follow(self, plan: Plan, shown: Mapping[tuple[str, Any], dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Read a plan; returns the facts of the nodes that differ from before.
+    def update(self, plan: Plan, ingredients: Mapping[tuple[str, Any], dict[str, Any]]) -> dict[str, wire.NodePlan]:
+        """Read a plan; returns the nodes that changed.
 
         Args:
-            plan: looked up.
-            shown: ingredients of what each (node id, coordinate) last showed.
+            plan: after the cache lookup.
+            ingredients: key ingredients of the result that each (node id, coordinate) last showed.
         """
         cost = price(plan)
         self.unpriced = list(cost.unpriced)
-        changed: dict[str, dict[str, Any]] = {}
+        changed: dict[str, wire.NodePlan] = {}
         for node_id, node in plan.nodes.items():
             is_fresh = node_id not in plan.unfresh
             if is_fresh and self._jobs.get(node_id) is node.jobs:
                 continue
-            facts = _facts(node, plan, cost, shown)
+            facts = _node_plan(node, plan, cost, ingredients)
             self._jobs[node_id] = node.jobs if is_fresh else None
             if self.nodes.get(node_id) != facts:
                 self.nodes[node_id] = changed[node_id] = facts
-        for gone in self.nodes.keys() - plan.nodes.keys():
-            del self.nodes[gone]
-            self._jobs.pop(gone, None)
+        for removed in self.nodes.keys() - plan.nodes.keys():
+            del self.nodes[removed]
+            self._jobs.pop(removed, None)
         return changed
 
-    def freshen(self, node_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Nodes that a run has just made fresh, told before the next plan says so; returns what changed."""
-        changed = {}
+    def mark_fresh(self, node_ids: Iterable[str]) -> dict[str, wire.NodePlan]:
+        """Mark nodes that a run has just completed as fresh, ahead of the next plan; returns the nodes that changed."""
+        changed: dict[str, wire.NodePlan] = {}
         for node_id in node_ids:
             before = self.nodes.get(node_id)
             if before is None or before["state"] == "fresh":
                 continue
-            after = {name: value for name, value in before.items() if name in {"axes", "warnings"}}
-            self.nodes[node_id] = changed[node_id] = {"state": "fresh", **after}
+            after: wire.NodePlan = {"state": "fresh"}
+            if "axes" in before:
+                after["axes"] = before["axes"]
+            if "warnings" in before:
+                after["warnings"] = before["warnings"]
+            self.nodes[node_id] = changed[node_id] = after
         return changed
 
 
-def _facts(node: NodePlan, plan: Plan, cost: Price, shown: Mapping[tuple[str, Any], dict[str, Any]]) -> dict[str, Any]:
-    facts: dict[str, Any] = {"state": node.state}
+def _node_plan(
+    node: NodePlan, plan: Plan, cost: Price, ingredients: Mapping[tuple[str, Any], dict[str, Any]]
+) -> wire.NodePlan:
+    facts: wire.NodePlan = {"state": node.state}
     if node.id in plan.unfresh and not node.is_muted:
-        facts["reasons"] = [_reason(reason) for reason in reasons_of(node, plan, shown)[:MAX_REASONS]]
+        facts["reasons"] = [_reason(reason) for reason in reasons_of(node, plan, ingredients)[:MAX_REASONS]]
         facts["jobs"] = _open_jobs(node)
     if node.prepared is not None and node.prepared.warnings:
         facts["warnings"] = list(node.prepared.warnings)
@@ -80,13 +87,13 @@ def _facts(node: NodePlan, plan: Plan, cost: Price, shown: Mapping[tuple[str, An
 
 
 def _open_jobs(node: NodePlan) -> int | None:
-    """How many jobs would run; None while the length of a batch is not known."""
+    """The number of jobs that would run; None while the length of a batch is unknown."""
     if node.axes is None:
         return None
     return sum(job.state in (JobState.PENDING, JobState.READY) for job in node.jobs.values())
 
 
-def _reason(reason: Reason) -> dict[str, Any]:
+def _reason(reason: Reason) -> wire.Reason:
     change: Change | None = reason.change
     if change is None:
         return {"text": reason.text}
@@ -94,7 +101,7 @@ def _reason(reason: Reason) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:  # noqa: ANN401 - any ingredient
-    """A value as a small diff shows it: digests by their beginning, as people compare them."""
+    """A value for a short diff: digests are abbreviated."""
     if isinstance(value, str) and value.startswith(("asset:", "json:")):
         return value.partition(":")[2][:8]
     return value

@@ -1,31 +1,46 @@
-"""Where things stand in the still picture of a canvas: cards at their nodes' places, scaled to a notebook's width."""
+"""Layout of the static picture of a canvas: a card per node, scaled to a notebook's width."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 from fusionflow_nb.media.values import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Result = Mapping[str, Any]
+    from fusionflow_nb.canvas.wire import Coordinate, JobResult, WireGraph
+
     Point = tuple[int, int]
 
 WIDTH_PX = 920
-"""Of the column in which notebooks show outputs, about."""
+"""Approximate width of a notebook's output column."""
 LEAST_SCALE, MOST_SCALE, FAR_SCALE = 0.5, 0.8, 0.01
-MOST_NEAR = 120
-"""Of more nodes only their places are drawn."""
+MAX_DETAILED = 120
+"""Larger flows are drawn as an overview, without details of nodes."""
 _MARGIN_PX = 16
 _NODE_PX = 280
 _FAR_HEIGHT = 220
-"""Of every node from afar, where nothing on it can be seen, in canvas pixels."""
+"""Height of a node in the overview, in canvas pixels."""
 _TEXT_CHARS = 160
 _TEXT_LINES = 4
 _WELL = ("succeeded", "cached")
+
+
+class CardCell(TypedDict):
+    """A result on a card, or in its place a label and reason why it is missing."""
+
+    coordinate: Coordinate
+    sha256: NotRequired[str]
+    media_type: NotRequired[str]
+    width: NotRequired[int | None]
+    height: NotRequired[int | None]
+    duration_s: NotRequired[float | None]
+    value: NotRequired[Any]
+    label: NotRequired[str]
+    reason: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +57,18 @@ class Card:
     head_px: int
     font_px: int
     state: str
-    """Of its results; empty where there are none."""
-    words: str
+    """State of its results; empty without results."""
+    summary: str
     text: str
-    """What it says where it has no media."""
-    cells: list[dict[str, Any]]
+    """Shown if it has no media."""
+    cells: list[CardCell]
     cell_px: int
     cell_height_px: int
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An edge, from the right of one card to the left of another."""
+    """An edge, from the right side of a card to the left side of another."""
 
     source: str
     port: str
@@ -71,8 +86,8 @@ class SnapshotLayout:
     lines: list[Line]
 
 
-def lay_out(graph: Mapping[str, Any], results: Mapping[str, Sequence[Result]], *, most_cells: int) -> SnapshotLayout:
-    """Cards and lines of a graph in React Flow's shape."""
+def lay_out(graph: WireGraph, results: Mapping[str, Sequence[JobResult]], *, most_cells: int) -> SnapshotLayout:
+    """Compute the cards and lines of a graph."""
     nodes = _placed(graph["nodes"])
     if not nodes:
         return SnapshotLayout(WIDTH_PX, 80, [], [])
@@ -80,7 +95,7 @@ def lay_out(graph: Mapping[str, Any], results: Mapping[str, Sequence[Result]], *
     top = min(node["position"]["y"] for node in nodes)
     span = max(node["position"]["x"] + _width(node) for node in nodes) - left
     scale = (WIDTH_PX - 2 * _MARGIN_PX) / max(span, 1.0)
-    if len(nodes) > MOST_NEAR:
+    if len(nodes) > MAX_DETAILED:
         tall = max(node["position"]["y"] for node in nodes) - top + _FAR_HEIGHT
         scale = max(FAR_SCALE, min(scale, LEAST_SCALE * 0.9, WIDTH_PX / tall))
     else:
@@ -92,16 +107,16 @@ def lay_out(graph: Mapping[str, Any], results: Mapping[str, Sequence[Result]], *
 
 
 def _placed(nodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Nodes that nobody has placed yet stand in a row below the others."""
+    """Nodes with positions; nodes without a stored position form a row below the others."""
     below = max((node["position"]["y"] + 400 for node in nodes if not node.get("is_unplaced")), default=0)
-    found, free = [], 0
+    placed, column = [], 0
     for node in nodes:
         if node.get("is_unplaced"):
-            found.append({**node, "position": {"x": free * (_NODE_PX + 60), "y": below}})
-            free += 1
+            placed.append({**node, "position": {"x": column * (_NODE_PX + 60), "y": below}})
+            column += 1
         else:
-            found.append(dict(node))
-    return found
+            placed.append(dict(node))
+    return placed
 
 
 def _width(node: Mapping[str, Any]) -> float:
@@ -109,15 +124,16 @@ def _width(node: Mapping[str, Any]) -> float:
 
 
 def _card(
-    node: Mapping[str, Any], results: Sequence[Result], origin: tuple[float, float], scale: float, most_cells: int
+    node: Mapping[str, Any], results: Sequence[JobResult], origin: tuple[float, float], scale: float, most_cells: int
 ) -> Card:
     cells = _cells(results)
-    is_media = any("sha256" in cell or "said" in cell for cell in cells)
+    is_media = any("sha256" in cell or "label" in cell for cell in cells)
     shown = cells[:most_cells] if is_media else []
     width = max(3, round(_width(node) * scale))
-    columns = 1 if len(shown) < 2 else 2 if len(shown) in {2, 4} else 3  # noqa: PLR2004 - what looks even
+    columns = 1 if len(shown) < 2 else 2 if len(shown) in {2, 4} else 3  # noqa: PLR2004 - a balanced grid
     cell_px = max(1, (width - 14 - 3 * (columns - 1)) // columns)
-    aspects = [cell["width"] / cell["height"] for cell in shown if cell.get("width") and cell.get("height")]
+    sizes = [(cell.get("width"), cell.get("height")) for cell in shown]
+    aspects = [cell_width / cell_height for cell_width, cell_height in sizes if cell_width and cell_height]
     cell_height_px = round(cell_px / min(2.4, max(0.8, aspects[0] if aspects else 1.5)))
     font_px = max(10, round(15 * scale))
     head_px = max(20, round(38 * scale))
@@ -127,9 +143,9 @@ def _card(
     lines = min(_TEXT_LINES, sum(-(-max(len(part), 1) // per_line) for part in text.split("\n"))) if text else 0
     body = rows * (cell_height_px + 3) + 6 if shown else round(lines * font_px * 1.35) + (8 if lines else 0)
     more = len(cells) - len(shown) if is_media else 0
-    state, words = _state(results)
+    state, summary = _state(results)
     if not is_media and state in _WELL:
-        words = ""  # a text that is what it is needs no word for it
+        summary = ""  # for a plain value, success is obvious
     x, y = node["position"]["x"] - origin[0], node["position"]["y"] - origin[1]
     return Card(
         id=node["id"],
@@ -142,7 +158,7 @@ def _card(
         head_px=head_px,
         font_px=font_px,
         state=state,
-        words=f"{words} · {more} more" if more else words,
+        summary=f"{summary} · {more} more" if more else summary,
         text=text,
         cells=shown,
         cell_px=cell_px,
@@ -150,45 +166,46 @@ def _card(
     )
 
 
-def _cells(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """What is shown of a node: the first port's results, and in place of one that is missing why it is."""
-    found: list[dict[str, Any]] = []
+def _cells(results: Sequence[JobResult]) -> list[CardCell]:
+    """The results of the first port; a missing result is replaced by its state and the reason."""
+    card_cells: list[CardCell] = []
     for result in results:
         cells = result["cells"]
         if cells:
-            found += [dict(cell) for cell in cells if cell["port"] == cells[0]["port"]]
+            card_cells += [cast("CardCell", cell) for cell in cells if cell["port"] == cells[0]["port"]]
         elif result["state"] not in _WELL:
-            why = (result.get("error") or {}).get("message", "")
-            found.append({"coordinate": result["coordinate"], "said": _spoken(result["state"]), "why": why})
-    return found
+            error = result.get("error")
+            reason = error["message"] if error else ""
+            card_cells.append({"coordinate": result["coordinate"], "label": _label(result["state"]), "reason": reason})
+    return card_cells
 
 
-def _text(node: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> str:
-    """The value of a node, or what it is set to."""
+def _text(node: Mapping[str, Any], cells: Sequence[CardCell]) -> str:
+    """The value of a node, else its main parameter."""
     values = [cell["value"] for cell in cells if "value" in cell]
     if not values:
         params = node["data"].get("params", {})
         values = [value for name, value in params.items() if name in {"text", "values", "prompt", "value"}]
         values = values[0] if len(values) == 1 and isinstance(values[0], list) else values
-    said = "\n".join(value if isinstance(value, str) else canonical_json(value) for value in values[:_TEXT_LINES])
-    return said if len(said) <= _TEXT_CHARS else f"{said[: _TEXT_CHARS - 1]}…"
+    text = "\n".join(value if isinstance(value, str) else canonical_json(value) for value in values[:_TEXT_LINES])
+    return text if len(text) <= _TEXT_CHARS else f"{text[: _TEXT_CHARS - 1]}…"
 
 
-def _state(results: Sequence[Result]) -> tuple[str, str]:
-    """The state that speaks for a node, and all of them in words."""
+def _state(results: Sequence[JobResult]) -> tuple[str, str]:
+    """The state of a node (failures rank first), and a summary of all its results."""
     counts = Counter(str(result["state"]) for result in results)
     if not counts:
         return "", ""
     bad = [state for state in counts if state not in _WELL]
     state = bad[0] if bad else "succeeded" if counts["succeeded"] else "cached"
     if len(results) == 1:
-        return state, _spoken(state)
-    well = sum(counts[name] for name in _WELL)
-    rest = [f"{counts[name]} {_spoken(name)}" for name in bad]
-    return state, " · ".join([f"{well}/{len(results)}", *rest])
+        return state, _label(state)
+    succeeded = sum(counts[name] for name in _WELL)
+    rest = [f"{counts[name]} {_label(name)}" for name in bad]
+    return state, " · ".join([f"{succeeded}/{len(results)}", *rest])
 
 
-def _spoken(state: str) -> str:
+def _label(state: str) -> str:
     return state.replace("_", " ")
 
 
@@ -198,10 +215,10 @@ def _lines(edges: Sequence[Mapping[str, Any]], cards: Sequence[Card], scale: flo
     ports: dict[tuple[str, str], list[str]] = {}
 
     def at(node_id: str, side: str, port: str) -> int:
-        card, known = by_id[node_id], ports.setdefault((node_id, side), [])
-        if port not in known:
-            known.append(port)
-        below = card.head_px + step // 2 + known.index(port) * step
+        card, names = by_id[node_id], ports.setdefault((node_id, side), [])
+        if port not in names:
+            names.append(port)
+        below = card.head_px + step // 2 + names.index(port) * step
         return card.y + min(below, max(card.height - 6, card.height // 2))
 
     lines = []

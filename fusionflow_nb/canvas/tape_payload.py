@@ -1,25 +1,28 @@
-"""What the tape tells a view: frames of the filmstrip, and how one generation was made (js/src/wire/run.ts).
+"""Frames of the filmstrip and facts of one generation, read from the tape.
 
-Asking the tape costs milliseconds, and the first question fills it: call these on a worker thread.
+A query takes milliseconds, and the first query loads the tape: call these on a worker thread.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusionflow_nb import errors
+from fusionflow_nb.canvas.node_results import add_asset, add_urls
 from fusionflow_nb.media.values import Asset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from fusionflow_nb.canvas import wire
     from fusionflow_nb.tape.query import Tape
 
-    Address: TypeAlias = Callable[[Asset], Mapping[str, str]]
+    Urls: TypeAlias = Callable[[Asset], Mapping[str, str]]
     Coordinate: TypeAlias = list[list[str]]
 
-# Totals stand in every row, so that one question answers all. A frame is a generation that has ended.
+# Every row repeats the totals, so that a single query returns both. A frame is a generation that has ended.
 _FRAMES = """
 WITH ended AS (
     SELECT id, node_id, node_type, prompt_snapshot, status, outputs, coordinate,
@@ -41,28 +44,26 @@ SELECT count, cost, frames.* FROM
 ORDER BY at_us DESC, id DESC
 """
 _GENERATION = """
-SELECT made.id, node_id, node_type, status, provider, model, prompt_snapshot, settings_snapshot, seed,
+SELECT generation.id, node_id, node_type, status, provider, model, prompt_snapshot, settings_snapshot, seed,
        coalesce(take, 0) AS take, coordinate, cost_micro_usd, estimate_micro_usd, coalesce(cost_is_exact, FALSE),
        queued_at_us, started_at_us, finished_at_us, error_code, error_message, outputs, inputs,
        project.name, project.graph_state
-FROM internal.generations AS made LEFT JOIN internal.projects AS project ON project.id = made.project_id
-WHERE made.id = $id
+FROM internal.generations AS generation LEFT JOIN internal.projects AS project ON project.id = generation.project_id
+WHERE generation.id = $id
 """
 _SOURCES = "SELECT outputs FROM internal.generations WHERE list_contains($ids::VARCHAR[], id)"
 _TITLE_CHARS = 80
 
 
-def tape_facts(
-    tape: Tape, *, project_id: str | None, before: str | None, limit: int, address: Address
-) -> dict[str, Any]:
-    """Frames of the filmstrip, newest first, and count and cost of all there is.
+def tape_facts(tape: Tape, *, project_id: str | None, before: str | None, limit: int, urls: Urls) -> wire.Tape:
+    """Frames of the filmstrip, newest first, with the count and cost of all generations.
 
     Args:
-        tape: asked once.
-        project_id: of a flow; None: everything.
-        before: id of a generation: frames older than it.
-        limit: frames at most.
-        address: `{url, preview_url}` of stored bytes.
+        tape: queried once.
+        project_id: id of a flow; None: all flows.
+        before: id of a generation; only older frames are returned.
+        limit: maximum number of frames.
+        urls: returns `{url, preview_url}` of an asset.
 
     Raises:
         TapeError: the journal cannot be read.
@@ -70,14 +71,14 @@ def tape_facts(
     rows = tape.sql(_FRAMES, project_id=project_id, before=before, limit=limit).rows()
     count, cost = rows[0][:2]
     return {
-        "frames": [_frame(row[2:], address) for row in rows if row[2] is not None],
+        "frames": [_frame(row[2:], urls) for row in rows if row[2] is not None],
         "generations": count,
         "cost_micro_usd": cost,
     }
 
 
-def generation_facts(tape: Tape, generation_id: str, address: Address) -> dict[str, Any]:
-    """How a generation was made, as it was at that moment.
+def generation_facts(tape: Tape, generation_id: str, urls: Urls) -> wire.GenerationFacts:
+    """Recorded facts of a generation: settings, inputs, outputs, cost.
 
     Raises:
         TapeError: there is no such generation, or the journal cannot be read.
@@ -85,12 +86,12 @@ def generation_facts(tape: Tape, generation_id: str, address: Address) -> dict[s
     rows = tape.sql(_GENERATION, id=generation_id).rows()
     if not rows:
         raise errors.TapeError(f"There is no generation {generation_id}.", hint="Reload the filmstrip.")
-    (made, node_id, node_type, status, provider, model, prompt, settings, seed, take, coordinate, cost, estimate) = (
-        rows[0][:13]
-    )
+    node_id, node_type, status, provider, model, prompt, settings, seed, take, coordinate, cost, estimate = rows[0][
+        1:13
+    ]
     is_exact, queued, started, finished, code, message, outputs, inputs, flow_name, graph = rows[0][13:]
     return {
-        "generation_id": made,
+        "generation_id": generation_id,
         "node_id": node_id,
         "node_type": node_type,
         "status": status,
@@ -108,12 +109,12 @@ def generation_facts(tape: Tape, generation_id: str, address: Address) -> dict[s
         "finished_at_us": finished,
         "flow_name": flow_name,
         "error": {"code": code, "message": message or code, "node_id": node_id} if code else None,
-        "cells": [_cell(*one, address) for one in _items(outputs, coordinate or [])],
-        "inputs": _inputs(tape, inputs or [], graph, address),
+        "cells": [_cell(*item, urls) for item in _items(outputs, coordinate or [])],
+        "inputs": _inputs(tape, inputs or [], graph, urls),
     }
 
 
-def _frame(row: tuple[Any, ...], address: Address) -> dict[str, Any]:
+def _frame(row: tuple[Any, ...], urls: Urls) -> wire.TapeFrame:
     generation_id, node_id, node_type, prompt, status, outputs, coordinate, cost, _code, at_us, is_exact = row
     first = next(_items(outputs, coordinate or []), None)
     title = " ".join((prompt or "").split()) or node_id
@@ -123,7 +124,7 @@ def _frame(row: tuple[Any, ...], address: Address) -> dict[str, Any]:
         "node_type": node_type,
         "title": title if len(title) <= _TITLE_CHARS else f"{title[: _TITLE_CHARS - 1]}…",
         "state": status,
-        "cell": None if first is None else _cell(*first, address),
+        "cell": None if first is None else _cell(*first, urls),
         "cost_micro_usd": cost,
         "cost_is_exact": is_exact,
         "finished_at_us": at_us,
@@ -133,54 +134,55 @@ def _frame(row: tuple[Any, ...], address: Address) -> dict[str, Any]:
 def _items(
     outputs: dict[str, dict[str, Any]] | None, coordinate: Coordinate
 ) -> Iterator[tuple[str, Coordinate, dict[str, Any]]]:
-    """(port, coordinate, item) of all that a generation gave, a series item by item."""
-    for port, given in (outputs or {}).items():
-        if given["items"] is None:
-            yield port, coordinate, given
+    """(port, coordinate, item) of every output of a generation, and of every item of a series."""
+    for port, output in (outputs or {}).items():
+        if output["items"] is None:
+            yield port, coordinate, output
         else:
-            for label, item in zip(given["labels"], given["items"], strict=True):
-                yield port, [*coordinate, [given["axis"], label]], item
+            for label, item in zip(output["labels"], output["items"], strict=True):
+                yield port, [*coordinate, [output["axis"], label]], item
 
 
-def _cell(port: str, coordinate: Coordinate, item: dict[str, Any], address: Address) -> dict[str, Any]:
-    """An item as views show it: media by address, values as they are."""
-    cell: dict[str, Any] = {"port": port, "coordinate": coordinate}
+def _cell(port: str, coordinate: Coordinate, item: dict[str, Any], urls: Urls) -> wire.ResultCell:
+    """A cell: media by URL, values inline."""
+    cell: wire.ResultCell = {"port": port, "coordinate": coordinate}
     if item["asset"] is None:
-        return {**cell, "value": None if item["value"] is None else json.loads(item["value"])}
+        cell["value"] = None if item["value"] is None else json.loads(item["value"])
+        return cell
     asset = Asset.from_json(item["asset"])
-    try:
-        return {**cell, **asset.to_json(), **address(asset)}
-    except errors.FusionFlowError:  # of a kind that nothing serves: the view says what it is
-        return {**cell, **asset.to_json()}
+    add_asset(cell, asset)
+    with contextlib.suppress(errors.FusionFlowError):  # no server can serve it: the view describes it
+        add_urls(cell, urls(asset))
+    return cell
 
 
-def _inputs(tape: Tape, inputs: list[dict[str, Any]], graph: str | None, address: Address) -> list[dict[str, Any]]:
-    """What a generation was made of: media of earlier generations, else files that stand in the flow itself."""
-    media = [one for one in inputs if one["digest"].startswith("asset:")]
+def _inputs(tape: Tape, inputs: list[dict[str, Any]], graph: str | None, urls: Urls) -> list[wire.GenerationInput]:
+    """Media inputs of a generation: outputs of earlier generations, or files of the flow itself."""
+    media = [entry for entry in inputs if entry["digest"].startswith("asset:")]
     if not media:
         return []
-    sources = sorted({one["source_generation_id"] for one in media if one["source_generation_id"]})
-    known: dict[str, dict[str, Any]] = dict(_files_in(graph))
+    sources = sorted({entry["source_generation_id"] for entry in media if entry["source_generation_id"]})
+    items: dict[str, dict[str, Any]] = dict(_files_in(graph))
     for (outputs,) in tape.sql(_SOURCES, ids=sources).rows() if sources else ():
-        known.update((item["asset"]["sha256"], item) for _, _, item in _items(outputs, []) if item["asset"])
-    told = []
-    for one in media:
-        sha256 = one["digest"].removeprefix("asset:")
-        item = known.get(sha256)
-        told.append(
+        items.update((item["asset"]["sha256"], item) for _, _, item in _items(outputs, []) if item["asset"])
+    facts: list[wire.GenerationInput] = []
+    for entry in media:
+        sha256 = entry["digest"].removeprefix("asset:")
+        item = items.get(sha256)
+        facts.append(
             {
-                "port": one["port"],
-                "index": one["index"],
+                "port": entry["port"],
+                "index": entry["index"],
                 "sha256": sha256,
-                "source_generation_id": one["source_generation_id"],
-                "cell": None if item is None else _cell(one["port"], [], item, address),
+                "source_generation_id": entry["source_generation_id"],
+                "cell": None if item is None else _cell(entry["port"], [], item, urls),
             }
         )
-    return told
+    return facts
 
 
 def _files_in(graph: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Assets that nodes of a flow name in their parameters: pictures, videos and sounds that a person put there."""
+    """Assets in the parameters of a flow's nodes: files that the user placed."""
     for node in json.loads(graph or "{}").get("nodes", []):
         asset = node.get("data", {}).get("params", {}).get("asset")
         if isinstance(asset, dict) and {"sha256", "media_type", "size_bytes"} <= asset.keys():

@@ -1,4 +1,4 @@
-"""How loud a sound is along its length, for the wave on its node."""
+"""Waveform peaks of a sound, shown on its node."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from fusionflow_nb.session import current_session
 if TYPE_CHECKING:
     from fusionflow_nb.media.values import Asset
 
-LONG_S = 60.0
-"""Longer sounds show their preview: reading them would hold up what the views are told."""
+MAX_DURATION_S = 60.0
+"""Longer sounds show their preview instead: reading them would delay messages to the views."""
 BARS = 160
 
 
 def peaks_of(asset: Asset) -> list[float] | None:
-    """The peaks of a stored sound, 0..1, evenly spaced; None where it is long, or cannot be read."""
-    if asset.duration_s is None or asset.duration_s > LONG_S:
+    """Return evenly spaced peaks of a stored sound, 0 to 1; None if it is long or unreadable."""
+    if asset.duration_s is None or asset.duration_s > MAX_DURATION_S:
         return None
-    found = _peaks(asset.sha256)
-    return None if found is None else list(found)
+    peaks = _peaks(asset.sha256)
+    return None if peaks is None else list(peaks)
 
 
 @lru_cache(maxsize=4096)
 def _peaks(sha256: str) -> tuple[float, ...] | None:
-    from fusionflow_nb.media.audio import waveform  # noqa: PLC0415 - numpy only where there is sound
+    from fusionflow_nb.media.audio import waveform  # noqa: PLC0415 - numpy only if there is a sound
 
     try:
         return tuple(waveform(current_session().store.path(sha256), buckets=BARS))

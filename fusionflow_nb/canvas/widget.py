@@ -1,4 +1,4 @@
-"""`ff.Canvas`: an anywidget around a conversation, and a still picture of it for whoever opens the notebook later."""
+"""`ff.Canvas`: the anywidget, and a static picture of it for notebooks opened without a kernel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 import uuid
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
@@ -19,11 +19,14 @@ from fusionflow_nb.canvas.snapshot import snapshot_html, snapshot_text
 from fusionflow_nb.display.cell_output import CellOutput
 from fusionflow_nb.session import current_session
 
+if TYPE_CHECKING:
+    from fusionflow_nb.canvas.wire import FileFacts, KernelMessage
+
 STATIC = Path(__file__).parent / "static"
 _IS_BUILT = (STATIC / "canvas.js").is_file()
-"""Editable installs are made without Node.js and so without the canvas; importing this must not fail there."""
+"""Editable installs lack the built canvas; importing this module must not fail there."""
 _open: weakref.WeakValueDictionary[Path, Flow] = weakref.WeakValueDictionary()
-"""Flows that this kernel has open, by file: two canvases on one file show one flow."""
+"""Open flows by file: two canvases on one file show the same flow."""
 _opening = threading.Lock()
 
 
@@ -31,15 +34,15 @@ class Canvas(anywidget.AnyWidget):
     """A node canvas in a notebook cell.
 
     Args:
-        flow: a flow, or the path of a `.flow.json` (made at the first edit where there is none). None: a new flow,
-            kept beside the notebook as `untitled.flow.json`.
-        height: of the canvas in the cell, as CSS has it.
+        flow: a flow, or the path of a `.flow.json` (created at the first edit if it does not exist). None: a new
+            flow, saved next to the notebook as `untitled.flow.json`.
+        height: height of the canvas in the cell, a CSS length.
 
     Raises:
         FlowFileError: the file is unreadable, corrupt or from a newer version.
-        CanvasNotBuiltError: this copy came without the built canvas.
+        CanvasNotBuiltError: this copy of the package lacks the built canvas.
 
-    In a notebook: `ff.Canvas("city.flow.json")`, or `ff.Canvas(flow)` to see and edit a flow that Python made.
+    In a notebook: `ff.Canvas("city.flow.json")`, or `ff.Canvas(flow)` to view and edit a flow built in Python.
     """
 
     _esm = STATIC / "canvas.js" if _IS_BUILT else ""
@@ -47,35 +50,34 @@ class Canvas(anywidget.AnyWidget):
 
     height = traitlets.Unicode("640px").tag(sync=True)
     snapshot_id = traitlets.Unicode().tag(sync=True)
-    """Class of the still picture, which the living view hides."""
+    """CSS class of the static picture, which an active view hides."""
 
     def __init__(self, flow: Flow | str | Path | None = None, *, height: str = "640px") -> None:
         if not _IS_BUILT:
             raise errors.CanvasNotBuiltError(STATIC)
         super().__init__(height=height, snapshot_id=f"ff-snapshot-{uuid.uuid4().hex[:12]}")
-        _deliver_as_addressed(self.comm)
+        _use_addressed_subshell(self.comm)
         self.flow = flow if isinstance(flow, Flow) else _flow_at(None if flow is None else Path(flow))
-        self._still: CellOutput | None = None
+        self._picture: CellOutput | None = None
         file = Autosave(self.flow, self.flow.path, on_change=self._file_changed)
-        self._conversation = CanvasController(self.flow, self._say, file, on_results=self._redraw_still)
-        self.on_msg(self._heard)
+        self._controller = CanvasController(self.flow, self._send_message, file, on_results=self._redraw_picture)
+        self.on_msg(self._on_message)
 
     def save(self, path: str | Path | None = None) -> Path:
-        """Write the flow to its file (or this one) now, and keep it there from now on."""
-        return self._conversation.file.save(None if path is None else Path(path))
+        """Save the flow to its file now. A `path` replaces its file."""
+        return self._controller.file.save(None if path is None else Path(path))
 
     def close(self) -> None:
-        """Take the canvas away; the flow, its runs and its file stay."""
-        conversation = getattr(self, "_conversation", None)
-        if conversation is not None:
-            conversation.close()
+        """Close the canvas. The flow, its runs and its file remain."""
+        controller = getattr(self, "_controller", None)
+        if controller is not None:
+            controller.close()
         super().close()
 
     def snapshot(self) -> str:
-        """The canvas as a still picture: HTML without scripts, whole in a notebook without a kernel."""
-        return snapshot_html(
-            self.flow, self._conversation.results(), current_session().preview, css_class=self.snapshot_id
-        )
+        """The canvas as a static picture: HTML without scripts, complete without a kernel."""
+        results = self._controller.results()
+        return snapshot_html(self.flow, results, current_session().preview, css_class=self.snapshot_id)
 
     def _ipython_display_(self) -> None:
         from IPython.display import display  # noqa: PLC0415 - only in a notebook
@@ -84,23 +86,23 @@ class Canvas(anywidget.AnyWidget):
         if bundle is not None:
             data, metadata = bundle
             display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
-        self._still = CellOutput(self._picture())
+        self._picture = CellOutput(self._picture_bundle())
 
-    def _picture(self) -> dict[str, str]:
-        return {"text/html": self.snapshot(), "text/plain": snapshot_text(self.flow, self._conversation.results())}
+    def _picture_bundle(self) -> dict[str, str]:
+        return {"text/html": self.snapshot(), "text/plain": snapshot_text(self.flow, self._controller.results())}
 
-    def _file_changed(self, facts: dict[str, Any]) -> None:
-        self._conversation.file_changed(facts)
-        self._redraw_still()
+    def _file_changed(self, facts: FileFacts) -> None:
+        self._controller.file_changed(facts)
+        self._redraw_picture()
 
-    def _redraw_still(self) -> None:
-        if self._still is not None:
-            self._still.replace(self._picture())
+    def _redraw_picture(self) -> None:
+        if self._picture is not None:
+            self._picture.replace(self._picture_bundle())
 
-    def _heard(self, _widget: Any, content: Any, buffers: list[Any]) -> None:  # noqa: ANN401 - ipywidgets' callback
-        self._conversation.hear(content, buffers)
+    def _on_message(self, _widget: Any, content: Any, buffers: list[Any]) -> None:  # noqa: ANN401 - ipywidgets' callback
+        self._controller.handle(content, buffers)
 
-    def _say(self, message: dict[str, Any], buffers: list[bytes]) -> None:
+    def _send_message(self, message: KernelMessage, buffers: list[bytes]) -> None:
         if self.comm is not None:
             self.send(message, buffers)
 
@@ -108,40 +110,40 @@ class Canvas(anywidget.AnyWidget):
         return f"<Canvas of {self.flow!r}>"
 
 
-def _deliver_as_addressed(comm: Any) -> None:  # noqa: ANN401 - ipykernel's, or none where no kernel is
-    """Have what the browser sends go to the subshell that it names.
+def _use_addressed_subshell(comm: Any) -> None:  # noqa: ANN401 - ipykernel's comm, or None without a kernel
+    """Deliver messages of the browser to the subshell that they name.
 
-    ipykernel 7.4 sends it to the subshell of the request under which the comm last spoke instead. A canvas speaks from
-    threads, so under whichever request came last, whose subshell may be gone meanwhile (JupyterLab removes one a moment
-    after a restart): nothing that the browser says would arrive any more.
+    ipykernel 7.4 instead delivers them to the subshell of the request under which the comm last sent. A canvas sends
+    from threads, under the latest request, whose subshell may no longer exist (JupyterLab removes one shortly after a
+    restart). Then no message of the browser would arrive.
     """
     if hasattr(comm, "_reply_subshell_for"):
-        comm._reply_subshell_for = None  # noqa: SLF001 - there is no other way to say so
+        comm._reply_subshell_for = None  # noqa: SLF001 - there is no public setting
 
 
 def _flow_at(path: Path | None) -> Flow:
-    """The flow of a file: the one this kernel has open already, else as it is on disk, else a new one for it."""
+    """The flow of a file: the open flow if there is one, else the flow on disk, else a new flow."""
     with _opening:
         if path is None:
             flow = Flow()
-            flow.path = _free_path(Path.cwd())
+            flow.path = _unused_path(Path.cwd())
             _open[flow.path] = flow
             return flow
-        place = path.expanduser().absolute()
-        found = _open.get(place)
-        if found is None:
-            found = Flow.load(place) if place.exists() else Flow(_title(place))
-            found.path = path
-            _open[place] = found
-        return found
+        absolute = path.expanduser().absolute()
+        open_flow = _open.get(absolute)
+        if open_flow is None:
+            open_flow = Flow.load(absolute) if absolute.exists() else Flow(_title(absolute))
+            open_flow.path = path
+            _open[absolute] = open_flow
+        return open_flow
 
 
-def _free_path(folder: Path) -> Path:
-    taken = {other.name for other in _open}
+def _unused_path(folder: Path) -> Path:
+    used = {other.name for other in _open}
     number = 1
     while True:
         name = f"untitled{'' if number == 1 else f'-{number}'}.flow.json"
-        if name not in taken and not (folder / name).exists():
+        if name not in used and not (folder / name).exists():
             return folder / name
         number += 1
 

@@ -209,7 +209,7 @@ def _shown(running: RunHandle) -> RunHandle:
     """Wait for the end: live bars where a terminal is; where there is none, how it ended."""
     running.wait()
     if not output.is_watched():
-        rows = [(line.mark, *line[:2], line.elapsed, line.cost, line.words) for line in display.lines(running)]
+        rows = [(row.mark, *row[:2], row.elapsed, row.cost, row.details) for row in display.rows(running)]
         output.table(("", "node", "state", "time", "cost", ""), rows, numbers={3, 4})
         output.line(f"{running.name} · {running.status} · {running.elapsed_s:.1f} s · {running.cost_text}")
     elif not display.is_watched():

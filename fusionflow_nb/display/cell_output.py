@@ -1,7 +1,7 @@
-"""An output of a cell that can be replaced later, from any thread, and stays in the stored notebook as it last looked.
+"""A cell output that any thread can replace, and that the saved notebook keeps in its last state.
 
-It is no widget. A widget lives in the kernel, and leaves "model not found" behind in a notebook opened without one; an
-output that is updated under its `display_id` is there for everybody who opens the notebook.
+It is not a widget. A widget exists only with its kernel, and shows "model not found" in a notebook opened without one;
+an output updated by its `display_id` is part of the notebook.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 
 class CellOutput:
-    """One output of the cell that is being executed.
+    """One output of the running cell.
 
     Args:
-        bundle: what it shows, by media type.
+        bundle: its content, by media type.
 
     Raises:
-        NotImplementedError: there is no kernel; IPython then shows the static form.
+        NotImplementedError: there is no kernel; IPython then falls back to the static form.
     """
 
     def __init__(self, bundle: dict[str, str]) -> None:
@@ -35,10 +35,10 @@ class CellOutput:
         show_in_cell(bundle, raw=True, display_id=self._id)  # type: ignore[no-untyped-call]
 
     def replace(self, bundle: dict[str, str]) -> None:
-        """Show something else in its place."""
+        """Replace the content."""
         with self._lock:
             content = {"data": bundle, "metadata": {}, "transient": {"display_id": self._id}}
-            # A plain send on IOPub is safe off the main thread; IPython's display() is not.
+            # A plain send on IOPub is safe on other threads; IPython's display() is not.
             self._kernel.session.send(
                 self._kernel.iopub_socket,
                 "update_display_data",
@@ -49,13 +49,13 @@ class CellOutput:
 
 
 def running_kernel() -> Any:  # noqa: ANN401 - an ipykernel Kernel, or None
-    """The kernel that we run in; None in a plain Python."""
+    """The kernel of this process; None in plain Python."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
     return getattr(shell, "kernel", None)
 
 
 def _latest_request() -> Any:  # noqa: ANN401 - a message header
-    """The request the kernel is at: front ends go by the display_id, but nbclient hears its current cell alone."""
+    """Header of the current request: nbclient ignores messages of other requests; front ends match the display_id."""
     publisher = sys.modules["IPython"].get_ipython().display_pub
     return contextvars.Context().run(lambda: publisher.parent_header)

@@ -1,4 +1,4 @@
-"""File names that people can read and every file system takes."""
+"""File names that are readable and valid on every file system."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 MAX_STEM_BYTES = 180
-"""File systems take 255 bytes (or UTF-16 units); this leaves room for an extension and a counter."""
+"""File systems allow 255 bytes (or UTF-16 units); the rest is for an extension and a counter."""
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*]+')
-# Windows takes these for devices, whatever extension follows.
+# Windows reserves these names for devices, with any extension.
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_JOINER = "\N{ZERO WIDTH JOINER}"  # holds families and flags together
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_JOINER = "\N{ZERO WIDTH JOINER}"  # joins compound emoji
 
 
 def extension(media_type: str) -> str:
@@ -26,7 +26,7 @@ def extension(media_type: str) -> str:
 
 
 def file_stem(stem: str, labels: Sequence[tuple[str, str]]) -> str:
-    """A file name, without extension, for a cell.
+    """A file name without extension, from a node's name and the labels of a cell.
 
     >>> file_stem("generate_image_1", (("prompt", "a cat / a dog"), ("seed", "7")))
     'generate_image_1 prompt=a cat - a dog seed=7'
@@ -34,9 +34,9 @@ def file_stem(stem: str, labels: Sequence[tuple[str, str]]) -> str:
     ('etc-passwd', '_con')
     """
     name = unicodedata.normalize("NFC", " ".join([stem, *(f"{axis}={label}" for axis, label in labels)]))
-    seen = "".join(letter if _is_seen(letter) else " " for letter in name)
-    safe = " ".join(_FORBIDDEN.sub("-", seen).split())
-    # No option of a command, no hidden file, nothing relative; Windows drops blanks and dots at the end.
+    visible = "".join(letter if _is_visible(letter) else " " for letter in name)
+    safe = " ".join(_FORBIDDEN.sub("-", visible).split())
+    # Not a command option, a hidden file or a relative path; Windows drops trailing spaces and dots.
     trimmed = _shortened(safe.lstrip(" .-~"), MAX_STEM_BYTES).rstrip(" .")
     if not trimmed:
         return "unnamed"
@@ -44,25 +44,25 @@ def file_stem(stem: str, labels: Sequence[tuple[str, str]]) -> str:
 
 
 def distinct(names: Iterable[str]) -> Iterator[str]:
-    """The names in their order, each given once: `a`, `a (2)`. Some file systems take `A` and `a` for one.
+    """Number repeated names: `a`, `a (2)`. Case is ignored, as on some file systems.
 
     >>> list(distinct(["a", "b", "A", "a"]))
     ['a', 'b', 'A (2)', 'a (3)']
     """
-    taken: set[str] = set()
+    used: set[str] = set()
     for name in names:
-        given, count = name, 1
-        while (folded := unicodedata.normalize("NFKC", given).casefold()) in taken:
+        unique, count = name, 1
+        while (folded := unicodedata.normalize("NFKC", unique).casefold()) in used:
             count += 1
-            given = f"{name} ({count})"
-        taken.add(folded)
-        yield given
+            unique = f"{name} ({count})"
+        used.add(folded)
+        yield unique
 
 
-def _is_seen(letter: str) -> bool:
-    return letter == _JOINER or unicodedata.category(letter) not in _UNSEEN
+def _is_visible(letter: str) -> bool:
+    return letter == _JOINER or unicodedata.category(letter) not in _INVISIBLE
 
 
 def _shortened(text: str, most: int) -> str:
-    """At most so many bytes of UTF-8, cut between letters."""
+    """Truncate to at most `most` bytes of UTF-8, between characters."""
     return text.encode()[:most].decode(errors="ignore").rstrip(_JOINER)

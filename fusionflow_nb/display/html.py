@@ -1,7 +1,7 @@
-"""A run or a flow in a cell: static HTML in the colours around it, whole in a notebook stored without a kernel.
+"""A run or a flow in a cell: static HTML in the theme's colours, complete in a notebook opened without a kernel.
 
-Every style is inline: JupyterLab takes style sheets out of outputs that it does not trust, and other viewers have
-none of ours. Colour says the state (a dot) and the type of a port, nothing else; words say it too.
+Every style is inline, because JupyterLab removes style sheets from untrusted outputs and other viewers do not load
+them. Colour encodes only the state (a dot) and the type of a port, and text repeats it.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from html import escape
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fusionflow_nb import errors
-from fusionflow_nb.display.run_rows import fraction, lines, seconds
+from fusionflow_nb.display.run_rows import fraction, rows, seconds
 from fusionflow_nb.media.batch import Batch
 from fusionflow_nb.media.handles import Media, Video
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from fusionflow_nb.api.flow import Flow
-    from fusionflow_nb.api.run import RunHandle
-    from fusionflow_nb.engine.run import JobStatus
+    from fusionflow_nb.display.run_view import FlowView, RunView
+    from fusionflow_nb.engine.status import JobStatus
     from fusionflow_nb.flow.document import Node
 
-    # What is there, its labels by axis, and why nothing is there.
-    _Place: TypeAlias = tuple[Any, tuple[tuple[str, str], ...], str]
+    # The value, its labels by axis, and why it is missing.
+    _Cell: TypeAlias = tuple[Any, tuple[tuple[str, str], ...], str]
 
 MAX_SHOWN_PICTURES = 12
 MAX_SHOWN_OF_ONE_NODE = 4
@@ -49,7 +48,7 @@ _THUMBNAIL = (
     "display:block;margin:0;height:112px;width:auto;max-width:232px;border-radius:6px;background:rgba(128,128,128,.12)"
 )
 
-# Of one lightness, so that they read on white and on black.
+# Of equal lightness, so that they are readable on white and on black.
 _OK, _KNOWN, _RUN, _WARN, _BAD, _REST = "#27a06a", "#2a93b0", "#5b82f5", "#c8881c", "#e0525f", "#8a919d"
 STATE_COLORS = {
     "succeeded": _OK,
@@ -75,16 +74,16 @@ PORT_COLORS = {
 }
 
 
-def bundle(run: RunHandle) -> dict[str, str]:
-    """What a cell shows of a run as it stands now: a card, and one line where there is no HTML."""
+def bundle(run: RunView) -> dict[str, str]:
+    """The current state of a run by media type: a card, and one line of plain text."""
     return {"text/plain": repr(run), "text/html": run_html(run)}
 
 
 # --- a run -----------------------------------------------------------------------------------------------------------
 
 
-def run_html(run: RunHandle) -> str:
-    """The run as a card: a line per node, why something failed, and its pictures once it has ended."""
+def run_html(run: RunView) -> str:
+    """The run as a card: a row per node, reasons of failures, and previews of results after the end."""
     status = run.status
     facts = f"{seconds(run.elapsed_s)} · {run.cost_text}"
     head = (
@@ -93,30 +92,30 @@ def run_html(run: RunHandle) -> str:
         f'<span style="margin-left:auto">{_dot(_STATUS_COLORS.get(status, _BAD))}{escape(status)}</span>'
         f'<span style="{_MONO};{_QUIET};padding-left:8px">{facts}</span></div>'
     )
-    found = lines(run)
-    rows = []
-    for line in found:
-        color = STATE_COLORS.get(line.state, _BAD)
-        bar = _bar(_shares([line.statuses], line.jobs)) if line.is_moving else ""
+    nodes = rows(run)
+    table_rows = []
+    for row in nodes:
+        color = STATE_COLORS.get(row.state, _BAD)
+        bar = _bar(_shares([row.statuses], row.jobs)) if row.is_moving else ""
         cells = (
-            f'<td style="{_CELL}">{_dot(color)}{escape(line.node_id)}</td>',
-            f'<td style="{_CELL};{_QUIET}">{escape(line.words)}</td>',
+            f'<td style="{_CELL}">{_dot(color)}{escape(row.node_id)}</td>',
+            f'<td style="{_CELL};{_QUIET}">{escape(row.details)}</td>',
             f'<td style="{_CELL};width:40%">{bar}</td>',
-            f'<td style="{_CELL};padding-right:0">{escape(line.state)}</td>',
-            f'<td style="{_NUMBER};{_QUIET}">{line.elapsed}</td>',
-            f'<td style="{_NUMBER};{_QUIET}">{line.cost}</td>',
+            f'<td style="{_CELL};padding-right:0">{escape(row.state)}</td>',
+            f'<td style="{_NUMBER};{_QUIET}">{row.elapsed}</td>',
+            f'<td style="{_NUMBER};{_QUIET}">{row.cost}</td>',
         )
-        rows.append(_row(*cells))
-        if line.said:
-            look = "border:0;padding:0 0 4px 16px;text-align:left"
-            rows.append(_row(f'<td colspan="6" style="{look}">{_said(line.said, color)}</td>'))
-    table = f'<table style="{_TABLE};margin-top:8px">{"".join(rows)}</table>'
-    whole = _bar(_shares([line.statuses for line in found], sum(line.jobs for line in found)))
-    return f'<div style="{_CARD}">{head}{whole}{table}{_pictures(run) if run.is_done else ""}</div>'
+        table_rows.append(_table_row(*cells))
+        if row.reason:
+            style = "border:0;padding:0 0 4px 16px;text-align:left"
+            table_rows.append(_table_row(f'<td colspan="6" style="{style}">{_reason(row.reason, color)}</td>'))
+    table = f'<table style="{_TABLE};margin-top:8px">{"".join(table_rows)}</table>'
+    total = _bar(_shares([row.statuses for row in nodes], sum(row.jobs for row in nodes)))
+    return f'<div style="{_CARD}">{head}{total}{table}{_previews(run) if run.is_done else ""}</div>'
 
 
 def _shares(nodes: Iterable[Sequence[JobStatus]], total: int) -> dict[str, float]:
-    """How much of `total` jobs each colour has: what is well first, then what failed, then what is under way."""
+    """Share of `total` jobs by colour: successes first, then failures, then running jobs."""
     counts: dict[str, float] = {}
     now_us = time.time_ns() // 1000
     for statuses in nodes:
@@ -129,7 +128,7 @@ def _shares(nodes: Iterable[Sequence[JobStatus]], total: int) -> dict[str, float
 
 
 def _bar(shares: Mapping[str, float]) -> str:
-    """A continuous bar: fractions of its width by colour."""
+    """A bar, with fractions of its width by colour."""
     parts = "".join(
         f'<div style="width:{share * 100:.1f}%;background:{color}"></div>' for color, share in shares.items()
     )
@@ -146,76 +145,76 @@ def _dot(color: str) -> str:
     )
 
 
-def _said(text: str, color: str) -> str:
+def _reason(text: str, color: str) -> str:
     look = f"display:inline-block;padding:3px 9px;border-radius:6px;background:{color}24;white-space:normal"
     return f'<div style="{look}">{escape(text)}</div>'
 
 
-def _row(*cells: str) -> str:
+def _table_row(*cells: str) -> str:
     return f'<tr style="background:transparent;border:0">{"".join(cells)}</tr>'
 
 
-# --- its pictures ----------------------------------------------------------------------------------------------------
+# --- previews of results ---------------------------------------------------------------------------------------------
 
 
-def _pictures(run: RunHandle) -> str:
-    """Previews of what the nodes gave, in the flow's order; of too many, those of the last nodes. A hole says why."""
-    shown: list[str] = []
-    left = MAX_SHOWN_PICTURES
+def _previews(run: RunView) -> str:
+    """Previews of results in the order of the flow; of too many, those of the last nodes. Missing cells say why."""
+    figures: list[str] = []
+    remaining = MAX_SHOWN_PICTURES
     for node_id in reversed(list(run.node_states())):
-        given = run[node_id]
-        cells: list[_Place] = (
-            [(cell.value, cell.labels, cell.note) for cell in given.cells]
-            if isinstance(given, Batch)
-            else [(given, (), "")]
+        output = run[node_id]
+        cells: list[_Cell] = (
+            [(cell.value, cell.labels, cell.note) for cell in output.cells]
+            if isinstance(output, Batch)
+            else [(output, (), "")]
         )
         cells = [cell for cell in cells if _is_shown(cell)]
-        chosen = _chosen(cells, min(MAX_SHOWN_OF_ONE_NODE, left))
+        selected = _select(cells, min(MAX_SHOWN_OF_ONE_NODE, remaining))
         strip: list[str] = []
-        for value, labels, note in chosen:
+        for value, labels, note in selected:
             text = " · ".join(label for _, label in reversed(labels)) or node_id
             title = f"{node_id}: {text}" if labels else node_id
             if isinstance(value, Media):
                 strip.append(_figure(value, text, title))
             else:
-                strip.append(_hole(note, text, title))
-        left -= len(chosen)
-        if strip and len(chosen) < len(cells):
-            strip[-1] = _with_more(strip[-1], len(cells) - len(chosen), node_id)
-        shown = [*filter(None, strip), *shown]
-    if not shown:
+                strip.append(_missing(note, text, title))
+        remaining -= len(selected)
+        if strip and len(selected) < len(cells):
+            strip[-1] = _with_more(strip[-1], len(cells) - len(selected), node_id)
+        figures = [*filter(None, strip), *figures]
+    if not figures:
         return ""
-    return f'<div style="display:flex;flex-wrap:wrap;gap:8px;margin-top:12px">{"".join(shown)}</div>'
+    return f'<div style="display:flex;flex-wrap:wrap;gap:8px;margin-top:12px">{"".join(figures)}</div>'
 
 
-def _is_shown(cell: _Place) -> bool:
-    """Whether a place has a picture, or a hole of its own: one that was skipped only repeats the hole above."""
+def _is_shown(cell: _Cell) -> bool:
+    """Whether a cell has media or is missing; a skipped cell only repeats a missing cell upstream."""
     value, labels, note = cell
     return isinstance(value, Media) or (value is None and bool(labels) and note != "skipped")
 
 
-def _chosen(cells: list[_Place], count: int) -> list[_Place]:
-    """Some of many places, in their order: holes before all, for they want to be seen."""
-    holes_first = sorted(range(len(cells)), key=lambda index: (cells[index][0] is not None, index))
-    return [cells[index] for index in sorted(holes_first[: max(count, 0)])]
+def _select(cells: list[_Cell], count: int) -> list[_Cell]:
+    """At most `count` cells, in order, preferring missing cells."""
+    missing_first = sorted(range(len(cells)), key=lambda index: (cells[index][0] is not None, index))
+    return [cells[index] for index in sorted(missing_first[: max(count, 0)])]
 
 
-def _figure(medium: Media, text: str, title: str) -> str:
-    preview = medium.preview()
+def _figure(media: Media, text: str, title: str) -> str:
+    preview = media.preview()
     if preview is None:
         return ""
     data = base64.b64encode(preview).decode()
     image = f'<img style="{_THUMBNAIL}" alt="{escape(title, quote=True)}" src="data:image/webp;base64,{data}">'
     badge = ""
-    if isinstance(medium, Video) and medium.asset.duration_s:
+    if isinstance(media, Video) and media.asset.duration_s:
         look = (
             "position:absolute;left:6px;bottom:6px;padding:0 6px;border-radius:4px;background:rgba(0,0,0,.6);color:#fff"
         )
-        badge = f'<span style="{look};{_MONO};font-size:11px">▸ {medium.asset.duration_s:.1f} s</span>'
+        badge = f'<span style="{look};{_MONO};font-size:11px">▸ {media.asset.duration_s:.1f} s</span>'
     return _framed(f'<div style="position:relative">{image}{badge}</div>', text, title)
 
 
-def _hole(note: str, text: str, title: str) -> str:
+def _missing(note: str, text: str, title: str) -> str:
     look = (
         "box-sizing:border-box;display:flex;align-items:center;justify-content:center;width:168px;height:112px;"
         f"border:1px dashed rgba(128,128,128,.6);border-radius:6px;font-size:12px;{_QUIET}"
@@ -224,7 +223,7 @@ def _hole(note: str, text: str, title: str) -> str:
 
 
 def _with_more(last: str, count: int, node_id: str) -> str:
-    """The last of those shown, and in its corner how many there are besides."""
+    """The last figure, with the number of cells that are not shown in its corner."""
     look = "position:absolute;right:6px;top:6px;padding:0 7px;border-radius:4px;background:rgba(0,0,0,.6);color:#fff"
     title = f"{escape(node_id, quote=True)}: {count} more"
     return (
@@ -233,23 +232,23 @@ def _with_more(last: str, count: int, node_id: str) -> str:
     )
 
 
-def _framed(what: str, text: str, title: str) -> str:
-    """With its caption, which is never wider than the picture."""
+def _framed(content: str, text: str, title: str) -> str:
+    """A figure with a caption, which is never wider than the content."""
     look = (
         f"width:0;min-width:100%;font-size:11px;line-height:1.7;{_QUIET};"
         "overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
     )
     caption = f'<figcaption style="{look}">{escape(text)}</figcaption>'
-    return f'<figure style="margin:0" title="{escape(title, quote=True)}">{what}{caption}</figure>'
+    return f'<figure style="margin:0" title="{escape(title, quote=True)}">{content}{caption}</figure>'
 
 
 # --- a flow ----------------------------------------------------------------------------------------------------------
 
-_MAX_SAID = 90
+_MAX_PARAMS_CHARS = 90
 
 
-def flow_html(flow: Flow) -> str:
-    """A flow as a list of its nodes, what feeds them and what they are set to."""
+def flow_html(flow: FlowView) -> str:
+    """A flow as a list of its nodes with their inputs and parameters."""
     document = flow.document
     count = f"{len(document.nodes)} nodes · {len(document.edges)} edges"
     head = (
@@ -260,26 +259,26 @@ def flow_html(flow: Flow) -> str:
     sources: dict[str, list[str]] = {}
     for edge in document.edges:
         sources.setdefault(edge.target, []).append(f"{edge.target_port} ← {edge.source}")
-    rows = []
+    table_rows = []
     for node in document.nodes.values():
-        said = ", ".join(f"{name}={value!r}" for name, value in list(node.params.items())[:4])
-        said = said if len(said) < _MAX_SAID else said[: _MAX_SAID - 1] + "…"
+        params = ", ".join(f"{name}={value!r}" for name, value in list(node.params.items())[:4])
+        params = params if len(params) < _MAX_PARAMS_CHARS else params[: _MAX_PARAMS_CHARS - 1] + "…"
         wide = f"{_CELL};white-space:normal;overflow-wrap:anywhere"
         cells = (
             f'<td style="{_CELL}">{_dot(_type_color(flow, node))}{escape(node.id)}</td>',
             f'<td style="{_CELL};{_QUIET}">{escape(node.type)}</td>',
             f'<td style="{wide}">{escape("; ".join(sources.get(node.id, ())))}</td>',
-            f'<td style="{wide};{_QUIET}">{escape(said)}</td>',
+            f'<td style="{wide};{_QUIET}">{escape(params)}</td>',
         )
-        rows.append(_row(*cells))
-    return f'<div style="{_CARD}">{head}<table style="{_TABLE}">{"".join(rows)}</table></div>'
+        table_rows.append(_table_row(*cells))
+    return f'<div style="{_CARD}">{head}<table style="{_TABLE}">{"".join(table_rows)}</table></div>'
 
 
-def _type_color(flow: Flow, node: Node) -> str:
-    """The colour of what the node gives."""
+def _type_color(flow: FlowView, node: Node) -> str:
+    """The colour of the type of the node's first output."""
     try:
         declared = flow.node_type(node.id)
         kind = declared.output(declared.first_output).type.value if declared.first_output else ""
     except errors.FlowError:
-        return _BAD  # nothing declares it here
+        return _BAD  # not declared in this kernel
     return PORT_COLORS.get(kind, _REST)

@@ -1,4 +1,4 @@
-"""A line that tells a person what happens by itself: below the cell that runs, on a terminal's stderr, in a canvas."""
+"""Notices to the user about background work: shown below the running cell, on a terminal's stderr, on canvases."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ if TYPE_CHECKING:
 
 
 class Notices:
-    """The lines of one session. Any thread may say one."""
+    """The notices of one session. Thread-safe."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
-        """Everything so far, the newest last."""
+        self.texts: list[str] = []
+        """All texts so far, newest last."""
         self._listeners: list[Callable[[str], None]] = []
 
     def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Hear every line from now on; returns how to stop."""
+        """Call `listener` with every later text. Returns the unsubscriber."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def say(self, text: str) -> Notice:
-        """Say a line; what comes back can say how it went on, in its place."""
+    def show(self, text: str) -> Notice:
+        """Show a text; the returned notice can replace it later."""
         return Notice(self, text)
 
-    def tell(self, text: str) -> None:
-        """Keep a line, and tell it to who listens."""
-        self.said.append(text)
+    def publish(self, text: str) -> None:
+        """Record a text and send it to the subscribers."""
+        self.texts.append(text)
         for listener in tuple(self._listeners):
             listener(text)
 
 
 class Notice:
-    """One line, and what becomes of it."""
+    """One notice, whose text can be replaced."""
 
     def __init__(self, notices: Notices, text: str) -> None:
         self._notices = notices
         self._output: CellOutput | None = None
         kernel = running_kernel()
-        # Off the main thread there is no cell to show it in; canvases hear it all the same.
+        # Other threads have no cell to show it in; canvases show it anyway.
         if kernel is not None and threading.current_thread() is threading.main_thread():
             self._output = CellOutput(_bundle(text))
         elif kernel is None:
             _print(text)
-        notices.tell(text)
+        notices.publish(text)
 
     def replace(self, text: str) -> None:
-        """Say something else in its place (a terminal gets a further line)."""
+        """Replace the text (a terminal prints another line)."""
         if self._output is not None:
             self._output.replace(_bundle(text))
         elif running_kernel() is None:
             _print(text)
-        self._notices.tell(text)
+        self._notices.publish(text)
 
 
 def _bundle(text: str) -> dict[str, str]:
@@ -66,5 +66,5 @@ def _bundle(text: str) -> dict[str, str]:
 
 def _print(text: str) -> None:
     if not sys.stderr.isatty():
-        return  # a program's log, or nobody: what it runs on is not for it to read
-    print(f"fusionflow: {text}", file=sys.stderr, flush=True)  # noqa: T201 - a script's person reads stderr
+        return  # stderr is redirected, possibly to a log of another program
+    print(f"fusionflow: {text}", file=sys.stderr, flush=True)  # noqa: T201 - for the user of a script

@@ -1,4 +1,4 @@
-"""The card that follows a run in a cell: shown once, replaced while the run goes on, and left there as it ended."""
+"""The live card of a run in a cell: updated during the run, and kept in its final state."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from fusionflow_nb import display
 from fusionflow_nb.display.cell_output import CellOutput
 
 if TYPE_CHECKING:
-    from fusionflow_nb.api.run import RunHandle
+    from fusionflow_nb.display.run_view import RunView
 
 REFRESH_S = 0.1
-TICK_S = 1.0  # without news, so that the clock of a long job is seen to go on
+TICK_S = 1.0  # redraws without changes, so that the elapsed time advances
 
 
-def show(run: RunHandle) -> Card:
-    """Show a run in the cell that is being executed, and keep that output up to date until the run has ended.
+def show(run: RunView) -> Card:
+    """Show a run in the running cell, and update that output until the run has ended.
 
     Raises:
-        NotImplementedError: there is no kernel, or nothing will change any more; IPython then shows the static form.
+        NotImplementedError: there is no kernel, or the run has ended; IPython then falls back to the static form.
     """
     if run.is_done:
         raise NotImplementedError
     card = Card(run)
     run.on_change(card.changed.set, at_most_every_s=0)
-    # A thread of its own: neither the loop nor the nodes' workers wait for a preview, nor it for them.
+    # A separate thread, so that previews block neither the loop nor the workers of nodes.
     threading.Thread(target=card.follow, name="fusionflow-card", daemon=True).start()
     return card
 
@@ -38,14 +38,14 @@ class Card:
         NotImplementedError: there is no kernel.
     """
 
-    def __init__(self, run: RunHandle) -> None:
+    def __init__(self, run: RunView) -> None:
         self.changed = threading.Event()
         self._run = run
         self._output = CellOutput(display.bundle(run))
         self._lock = threading.Lock()
 
     def follow(self) -> None:
-        """Draw whatever is new, at most so often; for the last time after the end."""
+        """Redraw after changes, at most once per `REFRESH_S`, and once after the end."""
         is_over = False
         while not is_over:
             self.changed.wait(TICK_S)
@@ -55,6 +55,6 @@ class Card:
             time.sleep(REFRESH_S)
 
     def draw(self) -> None:
-        """Draw it as it stands now; from any thread."""
-        with self._lock:  # what is sent last was read last
+        """Draw the current state. Thread-safe."""
+        with self._lock:  # reading and sending together keep the states in order
             self._output.replace(display.bundle(self._run))

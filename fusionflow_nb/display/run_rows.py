@@ -1,4 +1,4 @@
-"""A run, one line per node: what terminal and cell both show."""
+"""Rows of a run, one per node: shared by terminal and cell."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusionflow_nb.api.run import RunHandle
-    from fusionflow_nb.engine.run import JobStatus
+    from fusionflow_nb.display.run_view import RunView
+    from fusionflow_nb.engine.status import JobStatus
 
 WELL = ("succeeded", "cached")
 MARKS = {
@@ -24,55 +24,55 @@ MARKS = {
 }
 FAILED_MARK = "✗"
 _WAITS_FOR = {"lease": "another kernel", "rate_limit": "the rate limit", "upload": "an upload", "slot": "a free slot"}
-# Of several states of one node, the first of these speaks for it; failures come before, what is well after.
-_LOUDEST = ("running", "waiting", "queued", "unknown", "cancelled", "skipped")
+# The state of a node with several jobs is the first of these that occurs; failures rank higher, successes lower.
+_PRECEDENCE = ("running", "waiting", "queued", "unknown", "cancelled", "skipped")
 
 
-class Line(NamedTuple):
+class Row(NamedTuple):
     """One node of a run."""
 
     node_id: str
     state: str
     done: float
-    """0..1, over all its jobs."""
-    words: str
-    """Counts and what it waits for; short."""
-    said: str
-    """Why it failed, in full; empty where it did not."""
+    """Completed share of all its jobs, 0 to 1."""
+    details: str
+    """Counts, progress and what it waits for; short."""
+    reason: str
+    """Why it failed; empty if it did not."""
     elapsed: str
     cost: str
     statuses: Sequence[JobStatus]
     jobs: int
-    """How many it has, as far as is known."""
+    """Number of jobs, as far as it is known."""
 
     @property
     def mark(self) -> str:
-        """One sign for the state."""
+        """A symbol for the state."""
         return MARKS.get(self.state, FAILED_MARK)
 
     @property
     def is_moving(self) -> bool:
-        """Whether a bar tells something: work is under way, or stopped half-way."""
+        """Whether to show a bar: work is in progress, or stopped part-way."""
         return self.state in {"running", "waiting"} or (0 < self.done < 1)
 
 
-def lines(run: RunHandle) -> list[Line]:
-    """How each node stands, in the flow's order."""
+def rows(run: RunView) -> list[Row]:
+    """One row per node, in the order of the flow."""
     now_us = time.time_ns() // 1000
-    return [_line(node_id, statuses, run.job_count(node_id), now_us) for node_id, statuses in run.node_states().items()]
+    return [_row(node_id, statuses, run.job_count(node_id), now_us) for node_id, statuses in run.node_states().items()]
 
 
-def _line(node_id: str, statuses: Sequence[JobStatus], count: int, now_us: int) -> Line:
+def _row(node_id: str, statuses: Sequence[JobStatus], count: int, now_us: int) -> Row:
     count = max(count, len(statuses), 1)
     state = _state(statuses, count)
-    well = sum(status.state in WELL for status in statuses)
+    succeeded = sum(status.state in WELL for status in statuses)
     done = sum(fraction(status, now_us) for status in statuses) / count
-    return Line(
+    return Row(
         node_id,
         state,
         min(done, 1.0),
-        " · ".join(_words(statuses, state, well, count, now_us)),
-        _said(statuses),
+        " · ".join(_details(statuses, state, succeeded, count, now_us)),
+        _reason(statuses),
         _elapsed(statuses, now_us),
         _cost(statuses),
         statuses,
@@ -84,32 +84,31 @@ def _state(statuses: Sequence[JobStatus], count: int) -> str:
     states = {status.state for status in statuses}
     if not states:
         return "queued"
-    under_way = states & {"running", "waiting"}
-    if not under_way:
-        # Between two jobs of a batch it is still under way.
+    if not states & {"running", "waiting"}:
+        # Between two jobs of a batch the node is still running.
         if "queued" in states or len(statuses) < count:
             return "queued" if states == {"queued"} else "running"
-        failed = [status.state for status in statuses if status.state not in WELL and status.state not in _LOUDEST]
+        failed = [status.state for status in statuses if status.state not in WELL and status.state not in _PRECEDENCE]
         if failed:
             return failed[0]
-    for state in _LOUDEST:
+    for state in _PRECEDENCE:
         if state in states:
             return state
     return "cached" if states == {"cached"} else "succeeded"
 
 
 def fraction(status: JobStatus, now_us: int) -> float:
-    """How far a job is, 0..1: as its service says, else about as far as such a call usually is by now."""
+    """Progress of a job, 0 to 1: as reported by the service, else estimated from the usual duration of such calls."""
     if status.state in WELL:
         return 1.0
     if status.progress is not None or not _is_estimated(status):
         return status.progress or 0.0
-    assert status.expected is not None  # noqa: S101 - or there is no estimate
+    assert status.expected is not None  # noqa: S101 - checked by `_is_estimated`
     return status.expected.fraction(now_us)
 
 
 def _is_estimated(status: JobStatus) -> bool:
-    """Whether all that is known of how far it is, is how long such a call usually takes."""
+    """Whether the progress can only be estimated from the usual duration."""
     return (
         status.state == "running"
         and status.progress is None
@@ -118,52 +117,53 @@ def _is_estimated(status: JobStatus) -> bool:
     )
 
 
-def _words(statuses: Sequence[JobStatus], state: str, well: int, count: int, now_us: int) -> list[str]:
-    found = [f"{well}/{count}"] if count > 1 else []
+def _details(statuses: Sequence[JobStatus], state: str, succeeded: int, count: int, now_us: int) -> list[str]:
+    parts = [f"{succeeded}/{count}"] if count > 1 else []
     if count > 1:
         others: dict[str, int] = {}
         for status in statuses:
             if status.state not in (*WELL, "running", "waiting", "queued"):
                 others[status.state] = others.get(status.state, 0) + 1
-        found += [f"{number} {other}" for other, number in others.items()]
+        parts += [f"{number} {other}" for other, number in others.items()]
     elif state == "running" and statuses[0].progress:
-        found.append(f"{statuses[0].progress:.0%}")
+        parts.append(f"{statuses[0].progress:.0%}")
     elif statuses and _is_estimated(statuses[0]):
-        found.append(f"~{fraction(statuses[0], now_us):.0%}")
+        parts.append(f"~{fraction(statuses[0], now_us):.0%}")
     reasons = {_WAITS_FOR.get(status.waits_for, status.waits_for) for status in statuses if status.state == "waiting"}
     if state == "waiting" and any(reasons):
-        found.append(f"for {', '.join(sorted(filter(None, reasons)))}")
-    found += [_served(status) for status in statuses[:1] if status.served_by and state in WELL]
+        parts.append(f"for {', '.join(sorted(filter(None, reasons)))}")
+    parts += [_served_by(status) for status in statuses[:1] if status.served_by and state in WELL]
     places = [status.queue_position for status in statuses if status.queue_position]
     if state in {"running", "waiting"} and places:
-        found.append(f"{min(places)} ahead in the queue")
-    return found
+        parts.append(f"{min(places)} ahead in the queue")
+    return parts
 
 
-def _said(statuses: Sequence[JobStatus]) -> str:
-    """The first reason; what was skipped only repeats another node's, and who cancelled knows why."""
-    found = dict.fromkeys(
+def _reason(statuses: Sequence[JobStatus]) -> str:
+    """The first error; skipped jobs repeat the error of another node, cancelled jobs need none."""
+    reasons = dict.fromkeys(
         status.error.what
         for status in statuses
         if status.error is not None and status.state not in {"skipped", "cancelled", *WELL}
     )
-    more = f" (and {len(found) - 1} other reason{'s' if len(found) > 2 else ''})" if len(found) > 1 else ""  # noqa: PLR2004
-    return next(iter(found)) + more if found else ""
+    count = len(reasons)
+    more = f" (and {count - 1} other reason{'s' if count > 2 else ''})" if count > 1 else ""  # noqa: PLR2004
+    return next(iter(reasons)) + more if reasons else ""
 
 
-def _served(status: JobStatus) -> str:
-    """Who stood in for the model that was asked for."""
+def _served_by(status: JobStatus) -> str:
+    """The fallback model that produced the result."""
     return f"by {status.served_by}{'' if status.is_same_model else ', another model'}"
 
 
 def _cost(statuses: Sequence[JobStatus]) -> str:
-    """What was paid; `~` in front where a service has not said what it charged."""
+    """The cost, with `~` in front if the service did not report it."""
     micro = sum(status.cost_micro_usd for status in statuses)
     return dollars(micro) if all(status.cost_is_exact for status in statuses) else f"~{dollars(micro)}"
 
 
 def dollars(micro_usd: int) -> str:
-    """Money as people read it: whole cents, and more digits only where there would be none.
+    """Format an amount in whole cents, with more digits only below a cent.
 
     >>> dollars(40_000), dollars(0), dollars(1_300)
     ('$0.04', '$0', '$0.0013')
@@ -182,7 +182,7 @@ def _elapsed(statuses: Sequence[JobStatus], now_us: int) -> str:
 
 
 def seconds(elapsed_s: float) -> str:
-    """A length of time as people read it.
+    """Format a duration.
 
     >>> seconds(2.34), seconds(75), seconds(7300)
     ('2.3 s', '1:15 min', '2:01 h')

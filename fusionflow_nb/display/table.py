@@ -1,4 +1,4 @@
-"""A small table of text that looks right in a cell, in a terminal and in a file."""
+"""A table of text for cells, terminals and files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class TextTable:
     """Columns and rows of text.
 
     Args:
-        columns: their headings.
-        numbers: which of them are set flush right.
+        columns: headings.
+        numbers: indexes of right-aligned columns.
     """
 
     def __init__(self, columns: Sequence[str], *, numbers: Sequence[int] = ()) -> None:
@@ -22,7 +22,7 @@ class TextTable:
         self.numbers = frozenset(numbers)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """One row of text each, as shown."""
+        """The texts of each row."""
         raise NotImplementedError
 
     def note(self) -> str:
@@ -43,13 +43,13 @@ class TextTable:
         return f"<table>{line(self.columns, 'th')}{body}</table>{below}"
 
     def __repr__(self) -> str:
-        every = [self.columns, *self.rows()]
-        widths = [max(len(row[at]) for row in every) for at in range(len(self.columns))]
+        all_rows = [self.columns, *self.rows()]
+        widths = [max(len(row[at]) for row in all_rows) for at in range(len(self.columns))]
         lines = [
             "  ".join(
                 cell.rjust(width) if at in self.numbers else cell.ljust(width)
                 for at, (cell, width) in enumerate(zip(row, widths, strict=True))
             ).rstrip()
-            for row in every
+            for row in all_rows
         ]
         return "\n".join([*lines, self.note()] if self.note() else lines)

@@ -1,4 +1,4 @@
-"""A run in a terminal: a bar per node while it goes on, and the same table left behind at its end."""
+"""A run in a terminal: a live table with one bar per node, which remains after the end."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb.display.run_rows import lines, seconds
+from fusionflow_nb.display.run_rows import rows, seconds
 
 if TYPE_CHECKING:
-    from fusionflow_nb.api.run import RunHandle
+    from fusionflow_nb.display.run_view import RunView
 
 REFRESH_S = 0.1
 _BAR_WIDTH, _LEAST_BAR, _LEAST_NAME = 20, 6, 24
@@ -28,50 +28,50 @@ _STYLES = {
 }
 
 
-def terminal_table(run: RunHandle) -> Any:  # noqa: ANN401 - a rich renderable
-    """The run as a rich table: a bar per node, and a line that sums up."""
-    from rich.console import Group  # noqa: PLC0415 - only where somebody looks
+def terminal_table(run: RunView) -> Any:  # noqa: ANN401 - a rich renderable
+    """The run as a rich table: one bar per node, and a total."""
+    from rich.console import Group  # noqa: PLC0415 - only with a terminal
     from rich.progress_bar import ProgressBar  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    found = lines(run)
+    nodes = rows(run)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(min_width=1, no_wrap=True)
-    longest = max((len(line.node_id) for line in found), default=1)
+    longest = max((len(row.node_id) for row in nodes), default=1)
     table.add_column(min_width=min(longest, _LEAST_NAME), no_wrap=True, overflow="ellipsis")
     table.add_column(min_width=_LEAST_BAR, no_wrap=True)
-    table.add_column(min_width=max((len(line.state) for line in found), default=1), no_wrap=True)
-    for texts in ([line.elapsed for line in found], [line.cost for line in found]):
+    table.add_column(min_width=max((len(row.state) for row in nodes), default=1), no_wrap=True)
+    for texts in ([row.elapsed for row in nodes], [row.cost for row in nodes]):
         table.add_column(min_width=max(map(len, texts), default=1), justify="right", no_wrap=True)
     table.add_column(no_wrap=True, overflow="ellipsis")
     reasons = []
-    for line in found:
-        style = _STYLES.get(line.state, "red")
-        bar = ProgressBar(total=1.0, completed=line.done, width=_BAR_WIDTH, complete_style=style, finished_style=style)
+    for row in nodes:
+        style = _STYLES.get(row.state, "red")
+        bar = ProgressBar(total=1.0, completed=row.done, width=_BAR_WIDTH, complete_style=style, finished_style=style)
         table.add_row(
-            Text(line.mark, style=style),
-            Text(harmless(line.node_id)),
+            Text(row.mark, style=style),
+            Text(harmless(row.node_id)),
             bar,
-            Text(line.state, style=style),
-            Text(line.elapsed),
-            Text(line.cost),
-            Text(harmless(line.words), style="dim"),
+            Text(row.state, style=style),
+            Text(row.elapsed),
+            Text(row.cost),
+            Text(harmless(row.details), style="dim"),
         )
-        if line.said:
-            # Below, over the whole width: a sentence in a column would squeeze all the others.
-            reasons.append(Text(harmless(f"{line.mark} {line.node_id}: {line.said}"), style=style))
+        if row.reason:
+            # Below the table in full width: a sentence in a column would squeeze the other columns.
+            reasons.append(Text(harmless(f"{row.mark} {row.node_id}: {row.reason}"), style=style))
     total = f"{run.name} · {run.status} · {seconds(run.elapsed_s)} · {run.cost_text}"
     return Group(table, *reasons, Text(harmless(total), style="italic dim"))
 
 
 def is_watched() -> bool:
-    """Whether `watch` has a terminal to show progress in."""
+    """Whether `watch` shows progress: stderr is a terminal."""
     return sys.stderr.isatty()
 
 
-def watch(run: RunHandle, timeout_s: float | None = None) -> None:
-    """Show progress in a terminal until the run has ended; elsewhere return at once (a cell shows itself)."""
+def watch(run: RunView, timeout_s: float | None = None) -> None:
+    """Show progress in a terminal until the run has ended. Returns immediately without a terminal."""
     if not is_watched():
         return
     from rich.console import Console  # noqa: PLC0415
@@ -87,7 +87,7 @@ def watch(run: RunHandle, timeout_s: float | None = None) -> None:
 
 
 def harmless(text: str) -> str:
-    r"""Text whose control codes, which could recolour or rewrite a terminal, are shown instead of obeyed.
+    r"""Escape control characters, which could recolour or overwrite a terminal.
 
     >>> harmless("a\x1b[31mb")
     'a\\x1b[31mb'
@@ -98,6 +98,6 @@ def harmless(text: str) -> str:
 
 
 def _is_control(letter: str) -> bool:
-    """C0, C1, marks that turn the direction of text, half characters; not the joiners inside emoji."""
+    """C0 and C1 controls, bidirectional controls and surrogates, but not the joiners of emoji."""
     kind = unicodedata.category(letter)
     return kind in {"Cc", "Cs"} or (kind == "Cf" and unicodedata.bidirectional(letter) != "BN")

@@ -1,8 +1,9 @@
-"""Work of dead kernels on its way home, and what a person is told of it: how much, of which flow, from where."""
+"""Recovers the calls that stopped kernels left open, and reports them to the user."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb.engine.resume import resume_jobs, waiting_jobs
@@ -16,17 +17,18 @@ if TYPE_CHECKING:
     from fusionflow_nb.engine.resume import RecoveredJob
     from fusionflow_nb.journal.protocol import OpenJob
 
+_log = logging.getLogger(__name__)
 _SHOWN_PLACES = 3
 
 
 class Recovery:
-    """What this kernel takes up of the work that nobody follows.
+    """Resumes open calls that no kernel follows. Only polls and fetches; never submits.
 
     Args:
-        services: the engine's living parts.
-        loop: where they live.
-        call: does async work there and waits for it.
-        notices: where the person is told.
+        services: the engine's dependencies and state.
+        loop: the loop thread's event loop.
+        call: runs a coroutine on that loop and waits for it.
+        notices: shows messages to the user.
     """
 
     def __init__(
@@ -40,92 +42,95 @@ class Recovery:
         self._loop = loop
         self._call = call
         self._notices = notices
-        self._under_way: Future[list[RecoveredJob]] | None = None
+        self._background: Future[list[RecoveredJob]] | None = None
         self._listeners: list[Callable[[str], None]] = []
 
-    def bring(self) -> list[RecoveredJob]:
-        """Finish what nobody follows, and wait for it, and for what this kernel took up by itself before."""
-        before = self.wait()
+    def run(self) -> list[RecoveredJob]:
+        """Recover all open calls and wait for them, including those that `start` resumed before."""
+        earlier = self.wait()
 
         async def work() -> list[RecoveredJob]:
-            return await resume_jobs(await waiting_jobs(self._services), self._services, self._came)
+            return await resume_jobs(await waiting_jobs(self._services), self._services, self._on_job)
 
-        found: list[RecoveredJob] = self._call(work())
-        return before + found
+        jobs: list[RecoveredJob] = self._call(work())
+        return earlier + jobs
 
-    def begin(self) -> None:
-        """Begin to finish what nobody follows, tell the person so, and return; how it ended is told too."""
-        if self._under_way is not None and not self._under_way.done():
+    def start(self) -> None:
+        """Start to recover open calls in the background. Shows a notice at the start and at the end."""
+        if self._background is not None and not self._background.done():
             return
         jobs = self._call(waiting_jobs(self._services))
         if not jobs:
             return
         names = self._call(self._services.journal.project_names(list({job.draft.project_id for job in jobs})))
-        notice = self._notices.say(begins(jobs, names))
+        notice = self._notices.show(start_message(jobs, names))
+        _log.debug("resuming %d calls", len(jobs))
 
         async def work() -> list[RecoveredJob]:
-            found = await resume_jobs(jobs, self._services, self._came)
-            notice.replace(ended(found, names))
-            return found
+            recovered = await resume_jobs(jobs, self._services, self._on_job)
+            _log.debug("resumed %d calls", len(recovered))
+            notice.replace(end_message(recovered, names))
+            return recovered
 
-        self._under_way = asyncio.run_coroutine_threadsafe(work(), self._loop)
+        self._background = asyncio.run_coroutine_threadsafe(work(), self._loop)
 
     def wait(self, timeout_s: float | None = None) -> list[RecoveredJob]:
-        """What this kernel had taken up by itself, when it has ended; told once.
+        """Wait for the calls that `start` resumed and return them; each is returned once.
 
         Raises:
-            TimeoutError: it goes on.
+            TimeoutError: they have not all ended; they continue.
         """
-        if self._under_way is None:
+        if self._background is None:
             return []
-        found = self._under_way.result(timeout_s)
-        self._under_way = None
-        return found
+        jobs = self._background.result(timeout_s)
+        self._background = None
+        return jobs
 
-    def listen(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Hear the project id of each call that came home, on the loop thread; returns how to stop."""
+    def subscribe(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Call `listener` with the project id of each recovered call, on the loop thread. Returns the unsubscriber."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def tell(self, project_id: str) -> None:
-        """Say that a call of a flow has ended outside of its runs."""
+    def notify(self, project_id: str) -> None:
+        """Report that a call of a flow has ended outside of a run."""
         for listener in tuple(self._listeners):
             listener(project_id)
 
-    def _came(self, one: RecoveredJob) -> None:
-        self.tell(one.job.draft.project_id)
+    def _on_job(self, recovered: RecoveredJob) -> None:
+        self.notify(recovered.job.draft.project_id)
 
 
-def begins(jobs: Sequence[OpenJob], names: Mapping[str, str]) -> str:
-    """The line at the start: what is followed now, and that nothing is sent.
+def start_message(jobs: Sequence[OpenJob], names: Mapping[str, str]) -> str:
+    """The notice at the start of a recovery.
 
     Args:
-        jobs: that nobody follows.
-        names: of the flows, by project id.
+        jobs: open calls that no kernel follows.
+        names: names of their flows, by project id.
     """
-    return f"Resuming {_calls(len(jobs))} of {_places(jobs, names)}: asked for and fetched, nothing is sent again."
+    return f"Resuming {_calls(len(jobs))} of {_places(jobs, names)}. Results are fetched; nothing is sent again."
 
 
-def ended(homecomings: Sequence[RecoveredJob], names: Mapping[str, str]) -> str:
-    """The line at the end: what came home, what it cost, what did not and why."""
-    home = [one for one in homecomings if one.answer is not None]
-    unknown = [one for one in homecomings if one.is_unknown]
-    still = [one for one in homecomings if one.is_open]
-    failed = [one for one in homecomings if one.error is not None and not one.is_open]
-    cost = sum(one.answer.cost_micro_usd for one in home if one.answer is not None)
-    of = _places([one.job for one in homecomings], names)
-    said = [f"Resumed {_calls(len(homecomings))} of {of}: {len(home)} came home (${cost / 1e6:.2f})"]
+def end_message(recovered: Sequence[RecoveredJob], names: Mapping[str, str]) -> str:
+    """The notice at the end of a recovery: numbers of results, failures and open calls, and the cost."""
+    succeeded = [entry for entry in recovered if entry.answer is not None]
+    unknown = [entry for entry in recovered if entry.is_unknown]
+    still_open = [entry for entry in recovered if entry.is_open]
+    failed = [entry for entry in recovered if entry.error is not None and not entry.is_open]
+    cost = sum(entry.answer.cost_micro_usd for entry in succeeded if entry.answer is not None)
+    places = _places([entry.job for entry in recovered], names)
+    results = f"{len(succeeded)} result{'' if len(succeeded) == 1 else 's'}"
+    parts = [f"Resumed {_calls(len(recovered))} of {places}: {results} (${cost / 1e6:.2f})"]
     if failed:
-        said.append(f"{len(failed)} had failed ({failed[0].error})")
+        parts.append(f"{len(failed)} failed ({failed[0].error})")
     if unknown:
-        at_stake = sum(one.job.reserve_micro_usd for one in unknown)
-        said.append(
-            f"{len(unknown)} may or may not have been taken (${at_stake / 1e6:.2f} at stake: see ff.operations())"
+        unconfirmed = sum(entry.job.reserve_micro_usd for entry in unknown)
+        parts.append(
+            f"{len(unknown)} of unknown outcome (unconfirmed cost ${unconfirmed / 1e6:.2f}: see ff.operations())"
         )
-    if still:
-        why = next((f": {one.error}" for one in still if one.error is not None), "")
-        said.append(f"{len(still)} still open{why}")
-    return ", ".join(said).removesuffix(".") + "."
+    if still_open:
+        why = next((f": {entry.error}" for entry in still_open if entry.error is not None), "")
+        parts.append(f"{len(still_open)} still open{why}")
+    return ", ".join(parts).removesuffix(".") + "."
 
 
 def _calls(count: int) -> str:
@@ -133,10 +138,10 @@ def _calls(count: int) -> str:
 
 
 def _places(jobs: Iterable[OpenJob], names: Mapping[str, str]) -> str:
-    """`“City” (city.ipynb)`, or the first few of many."""
-    found: dict[str, None] = {}
+    """Flows and notebooks of jobs, such as `“City” (city.ipynb)`; the first few of many."""
+    places: dict[str, None] = {}
     for job in jobs:
         flow = names.get(job.draft.project_id, job.draft.project_id)
-        found[f"“{flow}” ({job.notebook})" if job.notebook else f"“{flow}”"] = None
-    more = len(found) - _SHOWN_PLACES
-    return ", ".join(list(found)[:_SHOWN_PLACES]) + (f" and {more} more" if more > 0 else "")
+        places[f"“{flow}” ({job.notebook})" if job.notebook else f"“{flow}”"] = None
+    more = len(places) - _SHOWN_PLACES
+    return ", ".join(list(places)[:_SHOWN_PLACES]) + (f" and {more} more" if more > 0 else "")

@@ -1,7 +1,7 @@
-"""The kernel's living parts, put together: home, journal, store, providers, tape, and the loop thread they live on.
+"""The session of a kernel: home, journal, store, providers, tape, and the loop thread that runs them.
 
-One session per process. It starts at the first need, in a background thread with its own event loop: a task on the
-kernel's own loop would stand still while a cell runs.
+There is one session per process, created when it is first needed. It runs in a background thread with its own event
+loop, because tasks on the kernel's own loop do not run while a cell executes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import getpass
+import logging
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,8 @@ from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session.recovery import Recovery
-from fusionflow_nb.settings import bucket, credentials
+from fusionflow_nb.session.store import home_store, resume_uploads
+from fusionflow_nb.settings import credentials
 from fusionflow_nb.settings.environment import (
     HOME_VARIABLE,
     home_folder,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["Session", "current_session", "reopen_store", "use_session"]
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 DEFAULT_CAPS_USD = {"run": 2.0, "day": 5.0}
 ASK_ABOVE_JOBS = 100
@@ -57,14 +60,14 @@ ASK_ABOVE_MICRO_USD = 10_000_000
 
 
 class Session:
-    """Everything a kernel needs to run flows. Get it with `current()`.
+    """Everything a kernel needs to run flows. Use `current_session()` to get it.
 
     Args:
-        home: instead of the user's own folder.
-        registry: instead of the installed providers (tests).
+        home: replaces the user's folder.
+        registry: replaces the installed providers (tests).
 
     Raises:
-        UnwritableError, JournalError: the home folder cannot be used; says which setting moves it.
+        UnwritableError, JournalError: the home folder cannot be used; the hint names the setting that moves it.
     """
 
     def __init__(self, home: Path | None = None, registry: Registry | None = None) -> None:
@@ -74,7 +77,7 @@ class Session:
         self.registry = registry or Registry()
         self.catalog = Catalog()
         self.journal = Journal.open(self.home, notebook=notebook_name())
-        self.store: HomeStore = bucket.home_store(self.home, self.journal.uploads)
+        self.store: HomeStore = home_store(self.home, self.journal.uploads)
         self.notices = Notices()
         self.workers = ThreadPoolExecutor(max_workers=_threads(), thread_name_prefix="fusionflow")
         self._loop = asyncio.new_event_loop()
@@ -91,63 +94,64 @@ class Session:
             unknown_policy=unknown_policy(),
             account=credentials.account,
         )
-        self.workers.submit(bucket.go_on_uploading, self.store)
+        self.workers.submit(resume_uploads, self.store)
         self._tape: Tape | None = None
         self._runs: set[Any] = set()
         self._written: dict[str, ProjectRecord] = {}
-        self.homecomings = Recovery(self.services, self._loop, self.call, self.notices)
-        self._on_budget: list[Callable[[], None]] = []
-        self._has_announced = False
+        self.recovery = Recovery(self.services, self._loop, self.call, self.notices)
+        self._budget_listeners: list[Callable[[], None]] = []
+        self._has_announced_caps = False
+        _log.debug("session opened: %s", self.home)
 
     # --- the loop thread ---------------------------------------------------------------------------------------------
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do async work on the loop thread and wait for it; interrupting stops the waiting only."""
+        """Run a coroutine on the loop thread and wait for it. An interrupt stops only the waiting."""
         if threading.current_thread() is self._thread:
             work.close()
             raise errors.JobError(
-                "An async node waited for another run on the loop that runs it.",
-                hint="Make the node a plain function, or await inside it.",
+                "An async node blocked the event loop that it runs on.",
+                hint="Make the node a plain function, or use await.",
             )
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     # --- flows -------------------------------------------------------------------------------------------------------
 
     def look_up(self, plan: Plan) -> None:
-        """Mark everything in a plan whose result is known."""
+        """Look up the cached results of a plan's jobs."""
         self.call(look_up(plan, self.services))
 
-    def shown(self, project_id: str) -> dict[tuple[str, Any], dict[str, Any]]:
-        """Ingredients of what each node of a project last showed."""
-        found = self.call(self.journal.shown(project_id))
-        return {place: shown.ingredients for place, shown in found.items()}
+    def last_ingredients(self, project_id: str) -> dict[tuple[str, Any], dict[str, Any]]:
+        """Key ingredients of the result that each (node id, coordinate) of a project last showed."""
+        results = self.call(self.journal.shown(project_id))
+        return {place: result.ingredients for place, result in results.items()}
 
     def generations(self, generation_ids: Sequence[str]) -> dict[str, Generation]:
-        """Generations of this machine's log by id; unknown ids are absent."""
+        """Generations in the journal by id; unknown ids are absent."""
         if self.services.records:
             self.call(self.services.flush())
         return self.call(self.journal.generations(generation_ids))
 
     def projects_before(self, generation_id: str, *, most: int) -> list[ProjectRecord]:
-        """The latest states of a generation's flow that were logged before it ended, the newest first."""
+        """States of a generation's flow that were recorded before it ended, newest first."""
         return self.call(self.journal.projects_before(generation_id, most=most))
 
-    def find_lost(self, plan: Plan, scope: Iterable[str]) -> None:
-        """Mark results whose bytes a run would need and no store holds any more.
+    def check_assets(self, plan: Plan, scope: Iterable[str]) -> None:
+        """Mark results as lost if a run needs their bytes and no store has them.
 
         Raises:
-            LostAssetError: a locked node keeps such a result, and is not to make another.
+            LostAssetError: such a result belongs to a locked node, which must not be rerun.
         """
         for job in self.mark_lost(plan, scope):
             if job.node.is_locked:
                 raise errors.LostAssetError(
-                    "The bytes of the result it keeps are gone.",
+                    "The bytes of the locked result are missing.",
                     node_id=job.node.id,
-                    hint="Unlock the node to make it anew.",
+                    hint="Unlock the node to generate a new result.",
                 )
 
     def mark_lost(self, plan: Plan, scope: Iterable[str]) -> list[Job]:
-        """The same, for who only wants to know what a run would do and cost."""
+        """Mark lost results without raising, for plans and estimates; returns their jobs."""
         from fusionflow_nb.engine.missing_assets import mark_lost  # noqa: PLC0415
 
         return mark_lost(plan, scope, self.store)
@@ -163,30 +167,30 @@ class Session:
         confirmed: bool = False,
         announce: Callable[[Run], None] | None = None,
     ) -> Run:
-        """Begin a run and return at once.
+        """Start a run and return it without waiting.
 
         Args:
-            plan: looked up; the run owns it until it has ended.
-            project: the flow as it is now, for the tape; written only where it differs from what was written last.
-            targets: ids of the nodes to run to.
-            flow_hash: of the flow's logic as it is now.
-            unpriced_usd: allowance per call to a model without a known price; by default the standing one, if there is.
-            confirmed: the person has seen the price of a large run.
-            announce: called with the run before it begins, so that who listens misses nothing.
+            plan: after the cache lookup; the run owns it until it ends.
+            project: the current flow, for the tape; recorded only if it changed since it was last recorded.
+            targets: ids of the nodes to run.
+            flow_hash: hash of the flow's current logic.
+            unpriced_usd: allowance per call to a model without a known price; by default the stored allowance, if any.
+            confirmed: the user has confirmed the price of a large run.
+            announce: called with the run before it starts, so that subscribers miss no event.
 
         Raises:
             FlowError, ModelError, LostAssetError: a node in scope cannot run; nothing was started.
-            UnconfirmedError: a large run that nobody confirmed.
+            UnconfirmedError: a large run without confirmation.
         """
         scope = scope_of(plan, targets)
         for node_id in scope:
             problem = plan.nodes[node_id].problem
             if problem is not None:
                 raise problem
-        self.find_lost(plan, scope)
+        self.check_assets(plan, scope)
         cost = price(plan, scope)
         if not confirmed:
-            _ask_first(cost)
+            _require_confirmation(cost)
         if cost.paid_jobs:
             self._announce_caps()
         self._name_accounts(plan.nodes[node_id].prepared for node_id in cost.by_node)
@@ -205,42 +209,43 @@ class Session:
 
         future = asyncio.run_coroutine_threadsafe(_guarded(begin(), run), self._loop)
         self._runs.add(future)
+        _log.debug("run %s started: %d nodes", run.id, len(scope))
         future.add_done_callback(self._runs.discard)
         return run
 
-    # --- what dead kernels began -------------------------------------------------------------------------------------
+    # --- recovery ----------------------------------------------------------------------------------------------------
 
     def resume(self) -> list[str]:
-        """Finish what dead kernels began, by polling and fetching only; returns ids of generations that came home."""
-        return [one.answer.generation_id for one in self.homecomings.bring() if one.answer is not None]
+        """Recover open calls of stopped kernels by polling and fetching; returns ids of the finished generations."""
+        return [job.answer.generation_id for job in self.recovery.run() if job.answer is not None]
 
     # --- budgets -----------------------------------------------------------------------------------------------------
 
     def set_budgets(self, changes: Mapping[str, int | str | None]) -> None:
-        """Set caps for every kernel of this user, in micro-dollars by scope (see `journal.budgets`)."""
+        """Set caps for all kernels of this user, in micro-dollars by scope (see `journal.budgets`)."""
         self.call(self.journal.set_budgets(changes))
-        for listener in tuple(self._on_budget):
+        for listener in tuple(self._budget_listeners):
             listener()
 
-    def on_budget(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Hear that caps were set in this kernel; returns how to stop."""
-        self._on_budget.append(listener)
-        return lambda: self._on_budget.remove(listener)
+    def subscribe_budgets(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` whenever caps are set in this kernel. Returns the unsubscriber."""
+        self._budget_listeners.append(listener)
+        return lambda: self._budget_listeners.remove(listener)
 
     def _name_accounts(self, prepared: Iterable[Prepared | None]) -> None:
-        """Whose key each service is asked with, found out before the loop: a keyring may keep it waiting."""
-        for name in {one.entry.provider for one in prepared if one is not None and one.entry is not None}:
+        """Look up the account of each provider here, because a slow keyring would block the loop thread."""
+        for name in {call.entry.provider for call in prepared if call is not None and call.entry is not None}:
             if name not in self.services.accounts:
                 self.services.accounts[name] = credentials.account(name)
 
     def _announce_caps(self) -> None:
-        """Once, before money is spent under caps that nobody has chosen: what they are and how to choose."""
-        if self._has_announced:
+        """Show the default caps once, before the first paid run, unless the user has set caps."""
+        if self._has_announced_caps:
             return
-        self._has_announced = True
+        self._has_announced_caps = True
         if not self.call(self.journal.budgets()).keys() & DEFAULT_CAPS_USD.keys():
             run, day = DEFAULT_CAPS_USD["run"], DEFAULT_CAPS_USD["day"]
-            self.notices.say(
+            self.notices.show(
                 f"A run may spend ${run:.2f} and a day ${day:.2f}. ff.budget(run=..., day=...) sets other caps."
             )
 
@@ -248,9 +253,9 @@ class Session:
 
     @property
     def tape(self) -> Tape:
-        """The read model of everything that happened; one per kernel."""
+        """The read model of the journal; one per kernel."""
         if self._tape is None:
-            from fusionflow_nb.tape.query import Tape  # noqa: PLC0415 - DuckDB only when somebody asks
+            from fusionflow_nb.tape.query import Tape  # noqa: PLC0415 - imports DuckDB
 
             self._tape = Tape(self.journal.path, preview=self.preview)
         if self.services.records:
@@ -261,15 +266,16 @@ class Session:
         """A thumbnail of stored bytes, by digest alone."""
         return self.store.kept_preview(sha256)
 
-    # --- the end -----------------------------------------------------------------------------------------------------
+    # --- closing -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Write what is still in memory and let everything go. Running work is not waited for.
+        """Write pending records and release all resources, without waiting for running work.
 
-        What services have accepted is left to them: `resume` brings it home, in this kernel's successor.
+        Calls that services have accepted continue there; a later kernel recovers them.
         """
         if self.pid != os.getpid() or self._loop.is_closed():
             return
+        _log.debug("session closing")
         self.services.is_closing = True
         try:
             self.call(_cancel_all(self.services.sending))
@@ -288,11 +294,11 @@ class Session:
             self.journal.close()
 
     def reopen_store(self) -> None:
-        """Read anew whether there is a bucket. Work under way keeps the store that it began with."""
-        before, self.store = self.store, bucket.home_store(self.home, self.journal.uploads)
+        """Open the store again after the bucket's settings changed. Running work keeps its store."""
+        previous, self.store = self.store, home_store(self.home, self.journal.uploads)
         self.services.store = self.store
-        self.workers.submit(bucket.go_on_uploading, self.store)
-        before.close()
+        self.workers.submit(resume_uploads, self.store)
+        previous.close()
 
 
 _current: Session | None = None
@@ -300,34 +306,34 @@ _lock = threading.Lock()
 
 
 def current_session() -> Session:
-    """The session of this process; begins at the first call, anew after a fork.
+    """The session of this process, created at the first call, and again after a fork.
 
-    A new one takes up what dead kernels began, unless `FUSIONFLOW_RESUME=ask` says that a person does.
+    A new session resumes the open calls of stopped kernels, unless `FUSIONFLOW_RESUME=ask`.
     """
     global _current  # noqa: PLW0603 - one per process is the point
     with _lock:
-        found, is_new = _current, _current is None or _current.pid != os.getpid()
-        if found is None or is_new:
-            found = _current = Session()
+        session, is_new = _current, _current is None or _current.pid != os.getpid()
+        if session is None or is_new:
+            session = _current = Session()
     if is_new and resumes_by_itself():
-        found.homecomings.begin()
-    return found
+        session.recovery.start()
+    return session
 
 
 def use_session(session: Session | None) -> None:
-    """Make a session the current one, and close the one before (tests, another home)."""
+    """Replace the current session and close the previous session (tests, another home)."""
     global _current
     with _lock:
-        before, _current = _current, session
-    if before is not None and before is not session:
-        before.close()
+        previous, _current = _current, session
+    if previous is not None and previous is not session:
+        previous.close()
 
 
 def reopen_store() -> None:
-    """Let the living session, if there is one, use the bucket that was set up just now."""
-    living = _current
-    if living is not None and living.pid == os.getpid():
-        living.reopen_store()
+    """Have the current session, if any, use changed settings of the bucket."""
+    session = _current
+    if session is not None and session.pid == os.getpid():
+        session.reopen_store()
 
 
 @atexit.register
@@ -344,12 +350,12 @@ async def _guarded(work: Coroutine[Any, Any, None], run: Run) -> None:
     except errors.FusionFlowError as error:
         run.give_up(error)
     except BaseException as error:
-        run.give_up(error)  # whatever it was: nobody must wait for ever
+        run.give_up(error)  # any failure: otherwise waiting callers would block forever
         raise
 
 
 async def _cancel_all(sending: set[asyncio.Future[Any]]) -> None:
-    """Cancel every task but the submits under way: who waits for one sees it through, for a short while."""
+    """Cancel every task except running submits; their callers wait a short time for the outcome."""
     spared = {asyncio.current_task(), *sending}
     tasks = [task for task in asyncio.all_tasks() if task not in spared]
     for task in tasks:
@@ -362,7 +368,7 @@ def _threads() -> int:
 
 
 def _user() -> str:
-    """Who runs, for the tape; containers often run ids that have no name."""
+    """The user name, for the tape; in containers often an id without a name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -374,12 +380,12 @@ def _make_home(home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise errors.UnwritableError(
-            f"The folder {home} cannot be made: {error.strerror}.",
-            hint=f"Set {HOME_VARIABLE} to a folder that you can write.",
+            f"Cannot create the folder {home}: {error.strerror}.",
+            hint=f"Set {HOME_VARIABLE} to a writable folder.",
         ) from error
 
 
-def _ask_first(cost: Price) -> None:
+def _require_confirmation(cost: Price) -> None:
     if cost.paid_jobs > ASK_ABOVE_JOBS or cost.high_micro_usd > ASK_ABOVE_MICRO_USD:
         raise errors.UnconfirmedError(
             f"This run would make {cost.paid_jobs} paid calls for {cost}.",

@@ -12,27 +12,20 @@ The environment comes first, then the home folder: what is no secret in `bucket.
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import json
 import os
-import warnings
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.local import LocalFolderStore
-from fusionflow_nb.assets.s3.bucket import Bucket
 from fusionflow_nb.assets.s3.settings import AUTO_REGION, BucketSettings, r2_endpoint
-from fusionflow_nb.assets.s3.store import S3Store
 from fusionflow_nb.settings import credentials
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE, home_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from fusionflow_nb.assets.protocol import HomeStore
-    from fusionflow_nb.assets.uploads import UploadLog
 
 SERVICE = "r2"
 ACCOUNT_ID = "FUSIONFLOW_R2_ACCOUNT_ID"
@@ -164,31 +157,3 @@ def _keep(plain: dict[str, str]) -> None:
         part.write(json.dumps(plain, indent=2).encode())
         part.finish()
         part.publish(_path(), mode=0o600)
-
-
-def home_store(home: Path, uploads: Callable[[str], UploadLog]) -> HomeStore:
-    """The local folder of a home, and the bucket behind it where one is set up.
-
-    Args:
-        home: the user's folder.
-        uploads: the log of uploads to a place.
-    """
-    folder = LocalFolderStore(home / "assets")
-    try:
-        made = settings(home)
-    except errors.SecretError as error:
-        warnings.warn(f"{error} Until then results stay on this machine.", stacklevel=4)
-        return folder
-    if made is None:
-        return folder
-    is_reachable = not made.is_on_this_machine or bool(os.environ.get(SIMULATOR_VARIABLE))
-    return S3Store(folder, Bucket(made), uploads(made.place), serves_services=is_reachable)
-
-
-def go_on_uploading(store: HomeStore) -> None:
-    """Take up what dead kernels had not brought to the bucket; where the log cannot be read, the next one does."""
-    if not isinstance(store, S3Store):
-        return
-    with contextlib.suppress(errors.JournalError, errors.MissingExtraError):
-        _ = store.bucket.client  # its 0.3 s are better spent here than by the first who needs an address
-        store.uploads.resume()

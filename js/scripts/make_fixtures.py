@@ -46,12 +46,12 @@ _PICTURES = (
 def catalog() -> list[dict[str, Any]]:
     """Return the node types as the canvas receives them."""
     types = Catalog()
-    return [node_type_facts(types.get(name)) for name in types]
+    return [dict(node_type_facts(types.get(name))) for name in types]
 
 
 def models() -> list[dict[str, Any]]:
     """Return the built-in models as the model picker receives them."""
-    return [model_facts(entry, has_key=True) for entry in MODELS]
+    return [dict(model_facts(entry, has_key=True)) for entry in MODELS]
 
 
 def recorded(seed: int, steps: int) -> dict[str, Any]:

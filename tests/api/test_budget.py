@@ -222,7 +222,7 @@ def test_views_hear_of_caps(flow: Flow, living: Session) -> None:
     assert told["a run"]["cap_micro_usd"] == 2_000_000
     assert told["this month"]["cap_micro_usd"] == 50_000_000
     heard: list[bool] = []
-    living.on_budget(lambda: heard.append(True))
+    living.subscribe_budgets(lambda: heard.append(True))
     ff.budget(day=3)
     assert heard == [True]
 
@@ -253,10 +253,10 @@ def test_caps_are_announced_before_the_first_paid_run(flow: Flow, living: Sessio
     """Who has chosen none is told once which hold; free runs and people who have chosen are left alone."""
     flow.generate_image("free", model="fake/free")
     flow.run().result(PATIENCE_S)
-    assert living.notices.said == []
+    assert living.notices.texts == []
     asked(flow, 1)
     flow.generate_image("more", model="fake/image")
     flow.run().wait(PATIENCE_S)
-    [said] = living.notices.said
+    [said] = living.notices.texts
     assert "$2.00" in said
     assert "ff.budget" in said

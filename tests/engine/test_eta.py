@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.engine import PATIENCE_S, Heard, states_of
 
-from fusionflow_nb.display.run_rows import _line, lines
+from fusionflow_nb.display.run_rows import _row, rows
 from fusionflow_nb.engine.eta import Eta, median_duration_s, record_duration
 from fusionflow_nb.engine.status import JobStatus
 from fusionflow_nb.providers.protocol import Cost, Done, Operation, Pending
@@ -121,15 +121,15 @@ def test_a_cost_that_the_service_did_not_say_is_marked(
     run = flow.run().wait(PATIENCE_S)
     assert run.cost_text == says
     assert run.cost_is_exact is (cost is not None)
-    assert lines(run)[0].cost == says
+    assert rows(run)[0].cost == says
     assert living.tape.sql("SELECT cost_is_exact FROM generations").rows() == [(cost is not None,)]
 
 
 def test_a_line_marks_the_estimate(flow: Flow) -> None:
     """`~` in front; real progress stands without; a place in a queue is no work yet."""
     guessed = JobStatus("running", expected=Eta(0, 10.0))
-    assert _line("n", [guessed], 1, 5 * SECOND).words == "~45%"
-    assert _line("n", [guessed], 1, 5 * SECOND).done == 0.45
-    assert _line("n", [JobStatus("running", 0.5, expected=Eta(0, 10.0))], 1, 5 * SECOND).words == "50%"
+    assert _row("n", [guessed], 1, 5 * SECOND).details == "~45%"
+    assert _row("n", [guessed], 1, 5 * SECOND).done == 0.45
+    assert _row("n", [JobStatus("running", 0.5, expected=Eta(0, 10.0))], 1, 5 * SECOND).details == "50%"
     queued = JobStatus("running", expected=Eta(0, 10.0), queue_position=3)
-    assert _line("n", [queued], 1, 5 * SECOND).words == "3 ahead in the queue"
+    assert _row("n", [queued], 1, 5 * SECOND).details == "3 ahead in the queue"

@@ -18,7 +18,7 @@ from support.engine import PATIENCE_S, counts, state_of
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
-from fusionflow_nb.display.run_rows import lines
+from fusionflow_nb.display.run_rows import rows
 from fusionflow_nb.engine import provider_call
 from fusionflow_nb.providers.model import Equivalent, PerImage
 from fusionflow_nb.providers.registry import Registry
@@ -185,8 +185,8 @@ def test_only_a_source_makes_it_the_same_model(
     run = flow.run().wait(PATIENCE_S)
     [status] = run.jobs.values()
     assert (status.served_by, status.is_same_model) == ("spare/image", is_same)
-    [line] = lines(run)
-    assert line.words == ("by spare/image" if is_same else "by spare/image, another model")
+    [row] = rows(run)
+    assert row.details == ("by spare/image" if is_same else "by spare/image, another model")
 
 
 def test_equivalents_stand_in_by_one_word(flow: Flow, living: Session, fake: FakeProvider, spare: Spare) -> None:
@@ -226,7 +226,7 @@ import os, sys
 from pathlib import Path
 from fusionflow_nb.session import Session, use_session
 from fusionflow_nb.api.flow import Flow
-from fusionflow_nb.display.run_rows import lines
+from fusionflow_nb.display.run_rows import rows
 from fusionflow_nb.engine import provider_call
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 from fusionflow_nb.providers.registry import Registry

@@ -46,10 +46,10 @@ def test_the_estimate_is_of_exactly_what_is_stale(chain: Flow) -> None:
 
 def test_python_and_canvas_say_the_same(chain: Flow) -> None:
     """Each node's figures on the canvas are those of `flow.estimate()`."""
-    told = PlanView().follow(chain.plan(), {})
+    changes = PlanView().update(chain.plan(), {})
     assert {
         name: (facts["low_micro_usd"], facts["high_micro_usd"])
-        for name, facts in told.items()
+        for name, facts in changes.items()
         if "high_micro_usd" in facts
     } == by_node(chain)
 

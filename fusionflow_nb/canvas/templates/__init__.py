@@ -1,7 +1,7 @@
-"""The flows that an empty canvas offers: each a real `.flow.json`, each runs without a key.
+"""Flows offered on the empty canvas: each is a `.flow.json` and runs without an API key.
 
-The Python node of one of them is declared here from the package, so that it runs at the first click; its source comes
-along as a cell. Running that cell, changed or not, makes the node the notebook's own, and placed nodes follow it.
+One of them has a Python node. It is declared from the package, so that the template runs immediately, and its source is
+also available as a cell. Running that cell redefines the node in the notebook and updates placed nodes.
 """
 
 from __future__ import annotations
@@ -10,52 +10,54 @@ import inspect
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
 from fusionflow_nb.catalog.python import python_node_type
 from fusionflow_nb.flow import file
 
 if TYPE_CHECKING:
+    from fusionflow_nb.canvas.wire import Template
     from fusionflow_nb.catalog import Catalog
 
 _FOLDER = Path(__file__).parent
 _SUMMARIES = {
-    "still": "A prompt, a picture from it, and a grade that follows its sliders live.",
-    "sweep": "Two prompts by three seeds: six pictures, labelled on one contact sheet.",
-    "film": "A picture that knows its depth becomes a camera move.",
+    "still": "A prompt, an image from it, and a color grade with live sliders.",
+    "sweep": "Two prompts by three seeds: six images, labelled on one contact sheet.",
+    "film": "An image with a depth map becomes a camera move.",
     "python": "A function in a cell is a node: film grain in three lines of NumPy.",
 }
 _CELLS = {"python": "grain"}
-_NOT_FOR_A_CELL = ("  # noqa: PLC0415", "  # type: ignore[return-value]")
+_LINT_COMMENTS = ("  # noqa: PLC0415", "  # type: ignore[return-value]")
 
 
-def templates() -> list[dict[str, Any]]:
-    """`{id, title, summary, graph}` of each, the graph in React Flow's shape; `cell` where Python is shown."""
-    return json.loads(_templates_text())  # type: ignore[no-any-return] # a copy: callers may change theirs
+def templates() -> list[Template]:
+    """All templates. `graph` is in React Flow's format; `cell` is the source of the Python node, if there is one."""
+    return json.loads(_templates_text())  # type: ignore[no-any-return] # a copy, which callers may change
 
 
 def cell_source(template_id: str) -> str:
-    """The cell that makes the Python node of a template one's own.
+    """Source of a cell that defines the Python node of a template.
 
     Raises:
-        UnknownNodeTypeError: the template has none.
+        UnknownNodeTypeError: the template has no Python node.
     """
     if template_id not in _CELLS:
         raise errors.UnknownNodeTypeError(
-            f"The template {template_id!r} has no Python node.", hint=f"Those that have one: {', '.join(_CELLS)}."
+            f"The template {template_id!r} has no Python node.",
+            hint=f"Templates with a Python node: {', '.join(_CELLS)}.",
         )
-    from fusionflow_nb.canvas.templates.film_grain import grain  # noqa: PLC0415 - only when somebody wants it
+    from fusionflow_nb.canvas.templates.film_grain import grain  # noqa: PLC0415 - only if it is used
 
     source = inspect.getsource(grain)
-    for remark in _NOT_FOR_A_CELL:
-        source = source.replace(remark, "")
+    for comment in _LINT_COMMENTS:
+        source = source.replace(comment, "")
     return f"import fusionflow_nb as ff\n\n\n@ff.node\n{source}"
 
 
 def declare_examples(catalog: Catalog) -> None:
-    """Make the Python nodes of templates known, unless the notebook has declared nodes of these names itself."""
-    from fusionflow_nb.canvas.templates.film_grain import grain  # noqa: PLC0415 - only when somebody wants it
+    """Declare the Python nodes of templates, unless the notebook has declared nodes with these names."""
+    from fusionflow_nb.canvas.templates.film_grain import grain  # noqa: PLC0415 - only if it is used
 
     if catalog.find(grain.__name__) is None:
         catalog.declare(python_node_type(grain))
@@ -63,11 +65,12 @@ def declare_examples(catalog: Catalog) -> None:
 
 @cache
 def _templates_text() -> str:
-    found = []
+    entries: list[Template] = []
     for template_id, summary in _SUMMARIES.items():
         document = file.load(_FOLDER / f"{template_id}.flow.json")
-        told = {"id": template_id, "title": document.name, "summary": summary, "graph": file.to_wire(document)}
+        graph = file.to_wire(document)
+        template: Template = {"id": template_id, "title": document.name, "summary": summary, "graph": graph}
         if template_id in _CELLS:
-            told["cell"] = cell_source(template_id)
-        found.append(told)
-    return json.dumps(found)
+            template["cell"] = cell_source(template_id)
+        entries.append(template)
+    return json.dumps(entries)

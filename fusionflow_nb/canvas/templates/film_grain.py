@@ -1,10 +1,10 @@
-"""The Python node of a template, as a person would write it; `templates.cell_source` shows it as a cell."""
+"""The Python node of a template, as a user would write it; `templates.cell_source` returns it as a cell."""
 
 import fusionflow_nb as ff
 
 
 def grain(image: ff.Image, amount: float = 0.2) -> ff.Image:
-    """Film grain over a picture."""
+    """Film grain over an image."""
     import numpy as np  # noqa: PLC0415
 
     pixels = image.numpy()[..., :3].astype(float)
