@@ -1,4 +1,4 @@
-"""What every test starts from: a clean environment, a home of its own, a provider that counts."""
+"""Fixtures of all tests: a clean environment, a temporary home, a fake provider that logs its calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
-from support.engine import Heard
+from support.engine import EventRecorder
 from support.quick import (  # noqa: F401 - hooks
     pytest_addoption,
     pytest_collection_modifyitems,
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # What a script begins in the background hears no Ctrl-C, and neither does what it begins: some tests press it.
+    # Background processes of a script ignore SIGINT and pass that on to children; some tests send SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-# The same examples for everybody; `HYPOTHESIS_PROFILE=search` looks for new ones.
+# The suite is deterministic; `HYPOTHESIS_PROFILE=search` generates new examples.
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None)
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=25)
@@ -44,7 +44,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No key, no home and no session of the machine or of another test comes in."""
+    """Remove keys, home and session of the machine and of other tests."""
     for names in ENVIRONMENT.values():
         for name in names:
             monkeypatch.delenv(name, raising=False)
@@ -60,36 +60,36 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 @pytest.fixture
 def fake() -> FakeProvider:
-    """A service that does as it is told and counts how often it was asked."""
+    """A scripted provider that logs its submissions."""
     return FakeProvider()
 
 
 @pytest.fixture
-def living(fake: FakeProvider) -> Session:
-    """The current session, on a fresh home, with the fake service alone."""
+def session(fake: FakeProvider) -> Session:
+    """The current session, with a fresh home and only the fake provider."""
     from pathlib import Path
 
-    made = Session(Path(os.environ[HOME_VARIABLE]), Registry([fake]))
-    use_session(made)
-    return made
+    session = Session(Path(os.environ[HOME_VARIABLE]), Registry([fake]))
+    use_session(session)
+    return session
 
 
 @pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
-    """What runs say from their first event on."""
-    made = Heard()
+def recorder(monkeypatch: pytest.MonkeyPatch) -> EventRecorder:
+    """All events of all runs, from the first event."""
+    recorder = EventRecorder()
 
-    class HeardRun(Run):
+    class RecordedRun(Run):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
-            self.subscribe(made.hear)
+            self.subscribe(recorder.record)
 
-    monkeypatch.setattr(session_module, "Run", HeardRun)
-    return made
+    monkeypatch.setattr(session_module, "Run", RecordedRun)
+    return recorder
 
 
 @pytest.fixture
-def flow(living: Session) -> Flow:
+def flow(session: Session) -> Flow:
     """An empty flow on the current session."""
     from fusionflow_nb.api.flow import Flow
 

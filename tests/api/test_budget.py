@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from support.canvas import talk
-from support.engine import PATIENCE_S, Gated, Heard, counts
+from support.canvas import open_view
+from support.engine import PATIENCE_S, Gated, EventRecorder, counts
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
@@ -52,9 +52,11 @@ def asked(flow: Flow, count: int, **more: float) -> dict[str, int]:
     return counts(flow.run(**more).wait(PATIENCE_S))
 
 
-def test_a_cap_holds_at_once_in_a_kernel_that_was_there_before(flow: Flow, living: Session, fake: FakeProvider) -> None:
+def test_a_cap_holds_at_once_in_a_kernel_that_was_there_before(
+    flow: Flow, session: Session, fake: FakeProvider
+) -> None:
     """Another kernel sets the cap; the next claim of this one goes by it, without a restart."""
-    other = Session(living.home, Registry([fake]))
+    other = Session(session.home, Registry([fake]))
     try:
         other.set_budgets({"run": 80_000})
         assert asked(flow, 4) == {"succeeded": 2, "over_budget": 2}
@@ -118,10 +120,10 @@ def test_what_runs_when_the_cap_is_reached_comes_home(tmp_path: Path) -> None:
     flow = ff.Flow("Test")
     for index in range(3):
         flow.generate_image(f"p{index}", model="fake/image", name=f"n{index}")
-    heard = Heard()
+    recorder = EventRecorder()
     run = flow.run()
-    run._run.subscribe(heard.hear)
-    heard.until(lambda: any(job.state == "over_budget" for job in run.jobs.values()))
+    run._run.subscribe(recorder.record)
+    recorder.until(lambda: any(job.state == "over_budget" for job in run.jobs.values()))
     assert sum(job.state == "running" for job in run.jobs.values()) == 2
     fake.gate.set()
     assert counts(run.wait(PATIENCE_S)) == {"succeeded": 2, "over_budget": 1}
@@ -179,19 +181,19 @@ def test_an_unpriced_model_needs_an_allowance_which_may_stand(flow: Flow, fake: 
 
 
 @pytest.mark.parametrize("amount", [-1, float("nan"), float("inf"), "much", True])
-def test_an_amount_is_a_sum_of_dollars(living: Session, amount: object) -> None:
+def test_an_amount_is_a_sum_of_dollars(session: Session, amount: object) -> None:
     """Anything else is refused, and what held before holds."""
     with pytest.raises(errors.ParameterError, match="day takes dollars"):
         ff.budget(day=amount)
     assert ff.budget()["day"].cap_usd == 5.0
-    assert living.call(living.journal.budgets()) == {}
+    assert session.call(session.journal.budgets()) == {}
 
 
-def test_a_change_of_caps_is_in_the_log(living: Session) -> None:
+def test_a_change_of_caps_is_in_the_log(session: Session) -> None:
     """Who was allowed what from when on can be read off the journal; the tape passes over what is not for it."""
     ff.budget(day=7)
-    rows = living.call(
-        living.journal._read(
+    rows = session.call(
+        session.journal._read(
             lambda cursor: cursor.execute("SELECT payload FROM events WHERE kind = 'budget'").fetchall()
         )
     )
@@ -199,9 +201,9 @@ def test_a_change_of_caps_is_in_the_log(living: Session) -> None:
     assert ff.tape.sql("select count(*) from generations").rows() == [(0,)]
 
 
-def test_the_command_line_shows_and_sets_caps(living: Session, flow: Flow) -> None:
+def test_the_command_line_shows_and_sets_caps(session: Session, flow: Flow) -> None:
     """`fusionflow budget` says the same as Python, as a table or as JSON, and refuses what is no amount."""
-    use_session(living)
+    use_session(session)
     done = CliRunner().invoke(main, ["budget", "--day", "7.5", "--run", "none", "--of", flow.id, "--json"])
     assert done.exit_code == 0, done.output
     said = {cap["scope"]: cap for cap in json.loads(done.stdout)}
@@ -213,7 +215,7 @@ def test_the_command_line_shows_and_sets_caps(living: Session, flow: Flow) -> No
     assert CliRunner().invoke(main, ["budget", "--day", "lots"]).exit_code == 2
 
 
-def test_views_hear_of_caps(flow: Flow, living: Session) -> None:
+def test_views_hear_of_caps(flow: Flow, session: Session) -> None:
     """What the canvas shows beside the price: the caps that hold, with what is reserved or spent of them."""
     ff.budget(month=50, project=1)
     asked(flow, 1)
@@ -222,7 +224,7 @@ def test_views_hear_of_caps(flow: Flow, living: Session) -> None:
     assert told["a run"]["cap_micro_usd"] == 2_000_000
     assert told["this month"]["cap_micro_usd"] == 50_000_000
     heard: list[bool] = []
-    living.subscribe_budgets(lambda: heard.append(True))
+    session.subscribe_budgets(lambda: heard.append(True))
     ff.budget(day=3)
     assert heard == [True]
 
@@ -232,31 +234,31 @@ def test_a_canvas_follows_what_is_spent_while_its_run_goes_on(flow: Flow, fake: 
     fake.when("never", Behaviour(end="never"))
     flow.generate_image("dawn", model="fake/image", name="still")
     flow.generate_image("never", model="fake/image", name="never")
-    view = talk(flow)
-    assert view.conversation is not None
+    view = open_view(flow)
+    assert view.controller is not None
 
     def today(spent: int, cap: int = 5_000_000) -> dict[str, object]:
         return {"label": "today", "spent_micro_usd": spent, "cap_micro_usd": cap}
 
     run = flow.run()
-    view.until(lambda message: message["type"] == "facts" and today(80_000) in message.get("budgets", ()))
+    view.wait_for(lambda message: message["type"] == "facts" and today(80_000) in message.get("budgets", ()))
     assert not run.is_done
     run.cancel()
     run.wait(PATIENCE_S)
-    view.until(lambda message: message["type"] == "facts" and today(40_000) in message.get("budgets", ()))
+    view.wait_for(lambda message: message["type"] == "facts" and today(40_000) in message.get("budgets", ()))
     ff.budget(day=3)
-    view.until(lambda message: message["type"] == "facts" and today(40_000, 3_000_000) in message.get("budgets", ()))
-    view.conversation.close()
+    view.wait_for(lambda message: message["type"] == "facts" and today(40_000, 3_000_000) in message.get("budgets", ()))
+    view.close()
 
 
-def test_caps_are_announced_before_the_first_paid_run(flow: Flow, living: Session) -> None:
+def test_caps_are_announced_before_the_first_paid_run(flow: Flow, session: Session) -> None:
     """Who has chosen none is told once which hold; free runs and people who have chosen are left alone."""
     flow.generate_image("free", model="fake/free")
     flow.run().result(PATIENCE_S)
-    assert living.notices.texts == []
+    assert session.notices.texts == []
     asked(flow, 1)
     flow.generate_image("more", model="fake/image")
     flow.run().wait(PATIENCE_S)
-    [said] = living.notices.texts
+    [said] = session.notices.texts
     assert "$2.00" in said
     assert "ff.budget" in said

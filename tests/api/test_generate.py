@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.testing.fake import FakeProvider
 
 
-@pytest.mark.usefixtures("living")
+@pytest.mark.usefixtures("session")
 def test_the_same_call_twice_is_one_submission(fake: FakeProvider) -> None:
     """A missing seed is derived: the same cell gives the same picture and pays once; a take or ff.random asks anew."""
     first = ff.generate_image("dawn", model="fake/image").result(PATIENCE_S)
@@ -30,7 +30,7 @@ def test_the_same_call_twice_is_one_submission(fake: FakeProvider) -> None:
     assert len(fake.log()) == 4
 
 
-@pytest.mark.usefixtures("living")
+@pytest.mark.usefixtures("session")
 def test_every_call_has_its_kind(fake: FakeProvider, tmp_path: Path) -> None:
     """Pictures, videos and sounds come back as handles; files and handles go in alike."""
     still = ff.generate_image("dawn", model="fake/image", width=64, height=64).result(PATIENCE_S)
@@ -47,13 +47,13 @@ def test_every_call_has_its_kind(fake: FakeProvider, tmp_path: Path) -> None:
     assert len(fake.log()) == 7
 
 
-@pytest.mark.usefixtures("living", "fake")
+@pytest.mark.usefixtures("session", "fake")
 async def test_a_call_can_be_awaited() -> None:
     """`await ff.generate_image(...)` gives the picture itself."""
     assert (await ff.generate_image("dawn", model="fake/image")).width == 32
 
 
-@pytest.mark.usefixtures("living")
+@pytest.mark.usefixtures("session")
 def test_a_failure_is_raised_as_itself(fake: FakeProvider) -> None:
     """One call, one error: its own class, not a list of failures."""
     fake.enqueue(Behaviour(end="refused"))
@@ -61,7 +61,7 @@ def test_a_failure_is_raised_as_itself(fake: FakeProvider) -> None:
         ff.generate_image("dawn", model="fake/image").result(PATIENCE_S)
 
 
-@pytest.mark.usefixtures("living")
+@pytest.mark.usefixtures("session")
 def test_a_cancelled_call_says_so(fake: FakeProvider) -> None:
     """The service is asked to stop, and waiting for the call ends with an error."""
     fake.enqueue(Behaviour(end="never"))
@@ -72,7 +72,7 @@ def test_a_cancelled_call_says_so(fake: FakeProvider) -> None:
     assert len(fake.cancelled) == len(fake.log())
 
 
-@pytest.mark.usefixtures("living")
+@pytest.mark.usefixtures("session")
 def test_an_unknown_model_lists_the_nearest(fake: FakeProvider) -> None:
     """A typing mistake is answered with names that exist, and nothing is sent."""
     with pytest.raises(errors.UnknownModelError, match="fake-image"):
@@ -80,7 +80,7 @@ def test_an_unknown_model_lists_the_nearest(fake: FakeProvider) -> None:
     assert fake.log() == []
 
 
-@pytest.mark.usefixtures("living")
+@pytest.mark.usefixtures("session")
 def test_a_setting_the_model_lacks_is_refused(fake: FakeProvider) -> None:
     """Unknown settings and values out of range are said before anything is sent."""
     with pytest.raises(errors.FusionFlowError, match="sharpness"):
@@ -91,17 +91,17 @@ def test_a_setting_the_model_lacks_is_refused(fake: FakeProvider) -> None:
 
 
 @pytest.mark.usefixtures("fake")
-def test_calls_stand_on_the_tape(living: Session) -> None:
+def test_calls_stand_on_the_tape(session: Session) -> None:
     """Bare calls belong to the project `scratch`, with what they cost."""
     call = ff.generate_image("dawn", model="fake/image", seed=7)
     call.result(PATIENCE_S)
     rows = ff.tape.sql("select project_id, model, prompt_snapshot, seed, cost_computation from generations").rows()
     assert [(*row[:4], float(row[4])) for row in rows] == [("scratch", "fake/image", "dawn", 7, 0.04)]
     assert call.run.cost_usd == pytest.approx(0.04)
-    assert living.services.records == []
+    assert session.services.records == []
 
 
-@pytest.mark.usefixtures("living", "fake")
+@pytest.mark.usefixtures("session", "fake")
 def test_several_outputs_are_a_batch() -> None:
     """`count=4`: one submission, one generation, a batch with the axis `variant`."""
     pictures = ff.generate_image("dawn", model="fake/image", count=4).result(PATIENCE_S)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from support.dead_kernel import LONG, Shared
-from support.engine import PATIENCE_S, Heard, counts, state_of
+from support.engine import PATIENCE_S, EventRecorder, counts, state_of
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
@@ -52,14 +52,14 @@ def lose(flow: Flow, fake: FakeProvider, how: Any = "lost", **more: Any) -> str:
     return call.id
 
 
-def books(living: Session) -> tuple[int, int, int]:
+def books(session: Session) -> tuple[int, int, int]:
     """(spent, reserved, at stake) of today, in micro-dollars."""
-    found = living.call(living.journal.spending([day(living)]))[day(living)]
+    found = session.call(session.journal.spending([day(session)]))[day(session)]
     return found.spent_micro_usd, found.reserved_micro_usd, found.at_stake_micro_usd
 
 
-def day(living: Session) -> str:
-    return f"day:{time.strftime('%Y-%m-%d', time.gmtime(living.services.clock() / 1e6))}"
+def day(session: Session) -> str:
+    return f"day:{time.strftime('%Y-%m-%d', time.gmtime(session.services.clock() / 1e6))}"
 
 
 def test_open_stuck_and_unknown_work_is_listed_with_what_is_at_stake(
@@ -73,10 +73,10 @@ def test_open_stuck_and_unknown_work_is_listed_with_what_is_at_stake(
     monkeypatch.setattr(session_module, "_current", other)
     flow = ff.Flow("Live")
     flow.generate_image("noon", model="fake/image", name="noon")
-    heard = Heard()
+    recorder = EventRecorder()
     run = flow.run()
-    run._run.subscribe(heard.hear)
-    heard.until_state(run, "noon", "running", progress=0.00001)
+    run._run.subscribe(recorder.record)
+    recorder.until_state(run, "noon", "running", progress=0.00001)
     monkeypatch.setattr(session_module, "_current", None)
     found = ff.operations()
     assert [(call.state, call.flow, call.node_id, call.model) for call in found] == [
@@ -95,7 +95,7 @@ def test_open_stuck_and_unknown_work_is_listed_with_what_is_at_stake(
     other.close()
 
 
-def test_nothing_open_is_said_so(living: Session) -> None:
+def test_nothing_open_is_said_so(session: Session) -> None:
     """An empty list is an answer too."""
     assert len(ff.operations()) == 0
     assert ff.operations().note() == "Nothing is open: every paid call has ended."
@@ -129,14 +129,14 @@ def test_a_stuck_call_is_cancelled_at_the_service(shared: Shared) -> None:
     assert ff.tape.sql("select status, cost_computation::double from generations").rows() == [("cancelled", 0.0)]
 
 
-def test_an_own_call_is_cancelled_and_its_run_goes_on(flow: Flow, fake: FakeProvider, heard: Heard) -> None:
+def test_an_own_call_is_cancelled_and_its_run_goes_on(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
     """Cancelling one call of this kernel ends its job alone."""
     fake.when("never", Behaviour(end="never"))
     flow.generate_image("never", model="fake/image", name="never")
     flow.generate_image("dawn", model="fake/image", name="still")
     run = flow.run()
-    heard.until_state(run, "never", "running", progress=0.01)
-    heard.until_state(run, "still", "succeeded")
+    recorder.until_state(run, "never", "running", progress=0.01)
+    recorder.until_state(run, "still", "succeeded")
     [call] = ff.operations()
     assert call.state == "open"
     assert ff.operations().cancel(call.id).status == "cancelled"
@@ -145,14 +145,16 @@ def test_an_own_call_is_cancelled_and_its_run_goes_on(flow: Flow, fake: FakeProv
     assert len(fake.cancelled) == 1
 
 
-def test_what_another_kernel_follows_is_left_to_it(living: Session, fake: FakeProvider, heard: Heard) -> None:
+def test_what_another_kernel_follows_is_left_to_it(
+    session: Session, fake: FakeProvider, recorder: EventRecorder
+) -> None:
     """A living kernel's call can be neither cancelled nor forgotten from elsewhere; the error says where it is."""
     fake.when("never", Behaviour(end="never"))
     flow = ff.Flow("Here")
     flow.generate_image("never", model="fake/image", name="never")
     run = flow.run()
-    heard.until_state(run, "never", "running", progress=0.01)
-    other = Session(living.home, Registry([fake]))
+    recorder.until_state(run, "never", "running", progress=0.01)
+    other = Session(session.home, Registry([fake]))
     _current = other
     try:
         [call] = ff.operations()
@@ -161,26 +163,26 @@ def test_what_another_kernel_follows_is_left_to_it(living: Session, fake: FakePr
                 what(call.id)
         assert fake.cancelled == []
     finally:
-        _current = living
+        _current = session
         other.close()
 
 
-def test_forgetting_an_unknown_call_frees_its_node(flow: Flow, fake: FakeProvider, living: Session) -> None:
+def test_forgetting_an_unknown_call_frees_its_node(flow: Flow, fake: FakeProvider, session: Session) -> None:
     """A person's word ends it, at no cost unless they name one; the next run submits."""
     call = lose(flow, fake)
-    assert books(living) == (0, 40_000, 0)
+    assert books(session) == (0, 40_000, 0)
     outcome = ff.operations().forget(call)
     assert (outcome.status, outcome.cost_micro_usd) == ("cancelled", 0)
-    assert books(living) == (0, 0, 0)
+    assert books(session) == (0, 0, 0)
     assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
     assert len(fake.log()) == 1
 
 
-def test_what_the_account_shows_is_what_counts(flow: Flow, fake: FakeProvider, living: Session) -> None:
+def test_what_the_account_shows_is_what_counts(flow: Flow, fake: FakeProvider, session: Session) -> None:
     """A forgotten call that was billed after all counts as spent."""
     call = lose(flow, fake, "taken")
     ff.operations().forget(call, cost_usd=0.03)
-    assert books(living) == (30_000, 0, 0)
+    assert books(session) == (30_000, 0, 0)
     assert ff.tape.sql("select status, cost_computation::double, error_code from generations").rows() == [
         ("cancelled", 0.03, "forgotten")
     ]
@@ -197,12 +199,12 @@ def test_forgetting_accepted_work_counts_its_estimate(shared: Shared) -> None:
     assert books(current_session()) == (40_000, 0, 0)
 
 
-def test_a_call_that_the_service_knows_comes_home(flow: Flow, fake: FakeProvider, living: Session) -> None:
+def test_a_call_that_the_service_knows_comes_home(flow: Flow, fake: FakeProvider, session: Session) -> None:
     """Reconciled by the id we chose: found, followed, settled; sent once."""
     call = lose(flow, fake, "taken")
     outcome = ff.operations().reconcile(call)
     assert (outcome.status, outcome.cost_micro_usd) == ("succeeded", 40_000)
-    assert books(living) == (40_000, 0, 0)
+    assert books(session) == (40_000, 0, 0)
     assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 1}
     assert len(fake.log()) == 1
 
@@ -218,12 +220,12 @@ def test_a_dead_kernels_unknown_call_is_reconciled_too(shared: Shared) -> None:
 
 
 @pytest.mark.usefixtures("sure")
-def test_a_call_that_never_arrived_frees_its_node(flow: Flow, fake: FakeProvider, living: Session) -> None:
+def test_a_call_that_never_arrived_frees_its_node(flow: Flow, fake: FakeProvider, session: Session) -> None:
     """The service surely does not know it: nothing was spent, and the next run submits."""
     call = lose(flow, fake, "lost")
     outcome = ff.operations().reconcile(call)
     assert (outcome.status, outcome.cost_micro_usd) == ("failed", 0)
-    assert books(living) == (0, 0, 0)
+    assert books(session) == (0, 0, 0)
     assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
     assert len(fake.log()) == 1
 
@@ -261,7 +263,7 @@ def test_where_the_service_cannot_say_a_person_looks(
     ],
     ids=["ask", "reconcile, taken", "reconcile, lost", "resend", "no policy"],
 )
-@pytest.mark.usefixtures("living")
+@pytest.mark.usefixtures("session")
 def test_only_a_stated_policy_sends_again(
     fake: FakeProvider, monkeypatch: pytest.MonkeyPatch, policy: str, how: str, ends: Any
 ) -> None:

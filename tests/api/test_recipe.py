@@ -15,7 +15,7 @@ from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.api.node import node
 from fusionflow_nb.api.recipe import recipe
 from fusionflow_nb.assets import recipe as embedded
-from fusionflow_nb.flow.checks import variables_used
+from fusionflow_nb.flow.variables import variables_used
 from fusionflow_nb.media.picture import encode_jpeg, encode_png, encode_webp
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def test_the_recipe_is_of_the_run_and_not_of_what_came_later(full: Flow, tmp_pat
     assert recipe(tmp_path / "still.png").document.variables == {"time": "dawn"}
 
 
-def test_reading_a_recipe_runs_nothing(living: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_a_recipe_runs_nothing(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python nodes stay names: nothing is imported, evaluated or executed, and nothing is started."""
 
     @node
@@ -134,7 +134,7 @@ def test_reading_a_recipe_runs_nothing(living: Any, tmp_path: Path, monkeypatch:
             patched.setattr(builtins, name, refuse)
         document = recipe_files.read(path)
     assert document.nodes["loud"].type == "shout"
-    assert not living.tape.sql("FROM generations").rows()
+    assert not session.tape.sql("FROM generations").rows()
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_a_bare_call_is_restored_too(flow, fake):
     assert len(fake.log()) == 1
 
 
-def test_local_work_is_restored(flow, made, living):
+def test_local_work_is_restored(flow, made, session):
     """A transform's generation, just logged, comes back with what it was made of."""
     flow.resize(flow["still"], width=32, name="small")
     run = flow.run().wait()

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
-from support.canvas import talk
+from support.canvas import open_view
 from support.engine import PATIENCE_S
 
 import fusionflow_nb as ff
@@ -38,7 +38,7 @@ def fake() -> FakeProvider:
     return made
 
 
-def test_a_call_takes_fields_of_the_service(living: Session, fake: FakeProvider) -> None:
+def test_a_call_takes_fields_of_the_service(session: Session, fake: FakeProvider) -> None:
     """`settings={"provider_field": ...}`: two words for one thing are one submission, and as many results."""
     ours = ff.generate_image("dawn", model="fake/image", seed=1, count=2, style="ink").result(PATIENCE_S)
     theirs = ff.generate_image("dawn", model="fake/image", seed=1, settings={"num_images": 2, "style": "ink"})
@@ -46,14 +46,14 @@ def test_a_call_takes_fields_of_the_service(living: Session, fake: FakeProvider)
     assert len(fake.log()) == 1
 
 
-def test_a_typo_is_an_error_that_lists_what_there_is(living: Session, fake: FakeProvider) -> None:
+def test_a_typo_is_an_error_that_lists_what_there_is(session: Session, fake: FakeProvider) -> None:
     """Before anything is sent."""
-    with pytest.raises(errors.SettingError, match=r"no setting 'num_image'.*Its settings: count, seed.*style.*fields"):
+    with pytest.raises(errors.SettingError, match=r"no setting 'num_image'.*Settings: count, seed.*style.*fields"):
         ff.generate_image("dawn", model="fake/image", num_image=2)
     assert fake.log() == []
 
 
-def test_the_explicit_spelling_sends_what_nobody_knows(living: Session, fake: FakeProvider) -> None:
+def test_the_explicit_spelling_sends_what_nobody_knows(session: Session, fake: FakeProvider) -> None:
     """It is part of the key like every setting."""
     for value in ("a", "b", "a"):
         ff.generate_image("dawn", model="fake/image", settings={"fields": {"beta": value}}).result(PATIENCE_S)
@@ -75,13 +75,13 @@ def test_a_lacking_setting_is_left_out_where_a_person_says_so(flow: Flow, fake: 
     """`strict=False`: a warning in the cell, and a word on the node; the result is the one without it."""
     with pytest.raises(errors.SettingError, match="no setting 'width'"):
         flow.generate_image("dawn", model="fake/image", width=64, name="still")
-    with pytest.warns(UserWarning, match=r"no setting 'width'.*left out"):
+    with pytest.warns(UserWarning, match=r"no setting 'width'.*is ignored"):
         flow.generate_image("dawn", model="fake/image", width=64, strict=False, name="still")
     with pytest.warns(UserWarning, match="left out"):
-        view = talk(flow)
+        view = open_view(flow)
     try:
         told = view.plan(rev=flow.history.rev)["still"]
     finally:
-        assert view.conversation is not None
-        view.conversation.close()
+        assert view.controller is not None
+        view.close()
     assert told["warnings"] == ["width is left out: fake/image has no such setting."]

@@ -69,10 +69,10 @@ def with_bucket(s3: S3Server, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> 
     """The current session, its results kept in the bucket too; the service shares its loopback."""
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
-    living = Session(Path(os.environ[HOME_VARIABLE]), Registry([asked]))
-    use_session(living)
-    store_of(living).serves_services = True
-    return living
+    session = Session(Path(os.environ[HOME_VARIABLE]), Registry([asked]))
+    use_session(session)
+    store_of(session).serves_services = True
+    return session
 
 
 @pytest.fixture
@@ -81,9 +81,9 @@ def line(s3: S3Server) -> Iterator[Line]:
         yield made
 
 
-def store_of(living: Session) -> S3Store:
-    assert isinstance(living.store, S3Store)
-    return living.store
+def store_of(session: Session) -> S3Store:
+    assert isinstance(session.store, S3Store)
+    return session.store
 
 
 def two_steps() -> Flow:
@@ -150,18 +150,18 @@ def test_a_run_does_not_need_the_bucket(s3: S3Server, asked: Asked, monkeypatch:
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv(bucket_settings.SECRET_KEY, "not-the-secret")
-    living = Session(Path(os.environ[HOME_VARIABLE]), Registry([asked]))
-    use_session(living)
-    store_of(living).serves_services = True
+    session = Session(Path(os.environ[HOME_VARIABLE]), Registry([asked]))
+    use_session(session)
+    store_of(session).serves_services = True
     run = two_steps().run()
     run.result()
     assert [url for _, url in asked.handed] == [None]
-    assert all(isinstance(one.error, errors_module.BucketKeysError) for one in store_of(living).uploads.waiting())
+    assert all(isinstance(one.error, errors_module.BucketKeysError) for one in store_of(session).uploads.waiting())
     assert next(one for one in doctor.findings() if one.what == "bucket").state == "look"
     monkeypatch.setenv(bucket_settings.SECRET_KEY, s3.settings.secret_access_key)
-    living.reopen_store()
-    mine = {one.sha256 for one in living.store.assets()}
-    until(lambda: mine <= {one.sha256 for one in store_of(living).bucket.objects()}, "the upload of what waited")
+    session.reopen_store()
+    mine = {one.sha256 for one in session.store.assets()}
+    until(lambda: mine <= {one.sha256 for one in store_of(session).bucket.objects()}, "the upload of what waited")
 
 
 # --- the line is cut --------------------------------------------------------------------------------------------------
@@ -229,8 +229,8 @@ DIES = """
 import sys, threading
 from pathlib import Path
 from fusionflow_nb.session import current_session
-living = current_session()
-store = living.store
+session = current_session()
+store = session.store
 store.bucket.client.meta.events.register(
     "before-send.s3.UploadPart",
     lambda request, **_: threading.Event().wait() if "partNumber=5" in request.url else None,
@@ -261,8 +261,8 @@ def test_the_next_kernel_finishes_what_a_dead_one_began(
     assert states(home) == {WAITING: 1, DONE: 1}
     with Line(s3.settings) as counted:
         monkeypatch.setattr(Bucket, "client", _through(Bucket, counted))
-        living = current_session()
-        store = store_of(living)
+        session = current_session()
+        store = store_of(session)
         until(lambda: states(home) == {DONE: 2}, "the end of both uploads")
         there = store.bucket.find(sha256)
         assert there is not None

@@ -56,7 +56,7 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path, living):
+def place(tmp_path, session):
     return Place(tmp_path / "x.flow.json")
 
 
@@ -254,7 +254,7 @@ def test_a_full_disk_is_said_and_tried_again(place, monkeypatch):
     assert "error" not in place.told[-1]
 
 
-def test_an_unwritable_place_is_said(place, living):
+def test_an_unwritable_place_is_said(place, session):
     """A path below a file can never be written; the flow goes on without."""
     place.path.write_text("a file")
     lost = Place(place.path / "y.flow.json")
@@ -309,7 +309,7 @@ def test_what_a_newer_version_wrote_survives_a_reload(place):
     assert found.nodes["note"].model_extra == {"later": [3]}
 
 
-def test_a_flow_without_a_file_gets_a_free_name(living, tmp_path, monkeypatch):
+def test_a_flow_without_a_file_gets_a_free_name(session, tmp_path, monkeypatch):
     """Saving for the first time takes the flow's name and never another file's place."""
     monkeypatch.chdir(tmp_path)
     Path("here.flow.json").write_text("somebody's")

@@ -15,7 +15,7 @@ def stills(flow):
     return flow.generate_image(prompts, model="fake/image", seed=flow.seeds([7, 9], name="seeds"), name="stills")
 
 
-def test_a_picture_is_picked_by_its_labels(flow, stills, fake, heard):
+def test_a_picture_is_picked_by_its_labels(flow, stills, fake, recorder):
     """On two axes a label is both, in the order of the axes; what is below runs once, on that picture, at no cost."""
     chosen = flow.pick_image(stills, label="noon / 7", name="chosen")
     film = flow.generate_video(image=chosen, model="fake/video", duration_s=1, seed=1, name="film")
@@ -31,7 +31,7 @@ def test_a_picture_is_picked_by_its_labels(flow, stills, fake, heard):
     assert made_by == run.jobs["stills", (("prompt", "noon"), ("seed", "7"))].generation_id, "lineage sees through it"
     assert film.node_id == "film"
     assert run.jobs["chosen", ()].state == "succeeded"
-    assert heard.order("job-end").index("chosen") < heard.order("job-end").index("film")
+    assert recorder.order("job-end").index("chosen") < recorder.order("job-end").index("film")
 
 
 def test_choosing_another_cell_runs_only_what_is_below(flow, stills, fake):
@@ -102,11 +102,11 @@ def test_a_picked_picture_is_saved_once(flow, stills, tmp_path):
     assert len(flow.run().wait().save(tmp_path / "out")) == 4
 
 
-def test_lost_bytes_behind_a_pick_are_made_again(flow, stills, living, fake):
+def test_lost_bytes_behind_a_pick_are_made_again(flow, stills, session, fake):
     """A pick node has no bytes of its own: what it passes on is made anew where it was made, before it is needed."""
     flow.pick_image(stills, label="noon / 9", name="chosen")
     first = flow.run("chosen").wait()
-    living.store.path(first["chosen"].sha256).unlink()
+    session.store.path(first["chosen"].sha256).unlink()
     flow.generate_video(image=flow["chosen"], model="fake/video", duration_s=1, seed=1, name="film")
     run = flow.run("film").wait()
     assert run.status == "succeeded"

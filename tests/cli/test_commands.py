@@ -85,7 +85,7 @@ def pictures(prompt: str = "hills at {{time}}", **variables: Any) -> Flow:
 
 
 @pytest.fixture
-def file(living: Session, tmp_path: Path) -> Path:
+def file(session: Session, tmp_path: Path) -> Path:
     """A flow file; the session is the current one, so `called` runs at once."""
     return pictures().save(tmp_path / "pictures.flow.json")
 
@@ -339,7 +339,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize(("content", "said"), BAD_FILES.values(), ids=BAD_FILES.keys())
-def test_a_bad_file_is_one_line_and_2(living: Session, tmp_path: Path, content: str | None, said: str) -> None:
+def test_a_bad_file_is_one_line_and_2(session: Session, tmp_path: Path, content: str | None, said: str) -> None:
     """Whatever is wrong with the file: one line on stderr that names it, and exit code 2."""
     path = tmp_path / "bad.flow.json"
     if content is not None:
@@ -398,7 +398,7 @@ def test_a_broken_nodes_file_names_its_line(saved: Path, tmp_path: Path, source:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_control_codes_in_a_flow_reach_no_terminal(living: Session, tmp_path: Path) -> None:
+def test_control_codes_in_a_flow_reach_no_terminal(session: Session, tmp_path: Path) -> None:
     """A hostile flow cannot recolour or rewrite the terminal through names, prompts or errors."""
     hostile = "\x1b[2J\x1b]0;owned\x07\u202egnp\x9b31m"
     flow = Flow(f"Bad {hostile}", variables={f"v{hostile}": "x"})
@@ -522,13 +522,13 @@ def test_tape_answers_in_rows_and_in_json(file: Path) -> None:
         "COPY generations TO 'x.csv'",
     ],
 )
-def test_a_wrong_query_is_one_line_and_2(living: Session, query: str) -> None:
+def test_a_wrong_query_is_one_line_and_2(session: Session, query: str) -> None:
     """DuckDB's words in one line, without its excerpt; nothing was written."""
     done = called("tape", query)
     assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
 
 
-def test_models_lists_by_task(living: Session) -> None:
+def test_models_lists_by_task(session: Session) -> None:
     """A task narrows the list; a wrong one lists the tasks."""
     assert "local/upscale" not in called("models", "--task", "text-to-image").stdout
     wrong = called("models", "--task", "text-to-imag")
@@ -542,9 +542,9 @@ def test_doctor_looks_at_the_rest_when_something_is_broken(tmp_path: Path) -> No
     assert "extra video" in done.stdout
 
 
-def test_doctor_names_a_file_of_keys_that_cannot_be_read(living: Session) -> None:
+def test_doctor_names_a_file_of_keys_that_cannot_be_read(session: Session) -> None:
     """Doctor exists for such days: the finding names the file; the list of models is still there."""
-    (living.home / "keys.json").write_text("{")
+    (session.home / "keys.json").write_text("{")
     done = called("doctor")
     assert (done.exit_code, "keys.json cannot be read" in done.stdout) == (1, True)
     assert called("models").exit_code == 0

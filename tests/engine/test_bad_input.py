@@ -65,7 +65,7 @@ def test_a_full_disk_loses_nothing_that_is_paid(
 
 
 def test_what_a_full_disk_kept_back_comes_home_in_another_kernel(
-    flow: Flow, fake: FakeProvider, living: Session, monkeypatch: pytest.MonkeyPatch
+    flow: Flow, fake: FakeProvider, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same after a restart: `resume` fetches what was accepted."""
     from fusionflow_nb.providers.registry import Registry
@@ -79,7 +79,7 @@ def test_what_a_full_disk_kept_back_comes_home_in_another_kernel(
     flow.run().wait(PATIENCE_S)
     monkeypatch.setattr(LocalFolderStore, "put", whole)
     use_session(None)
-    use_session(Session(living.home, Registry([fake])))
+    use_session(Session(session.home, Registry([fake])))
     assert len(ff.resume()) == 1
     assert len(fake.log()) == 1
 

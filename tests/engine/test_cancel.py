@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.engine import PATIENCE_S, Gated, Heard, counts, state_of
+from support.engine import PATIENCE_S, Gated, EventRecorder, counts, state_of
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
@@ -29,12 +29,12 @@ def two_branches(flow: Flow, fake: FakeProvider) -> None:
         flow.upscale(flow.generate_image(name, model="fake/image", name=name), model="fake/edit", name=f"{name}_large")
 
 
-def test_a_cancelled_node_leaves_the_others(flow: Flow, fake: FakeProvider, heard: Heard) -> None:
+def test_a_cancelled_node_leaves_the_others(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
     """The service is told of that one job; what lies below is skipped as cancelled; the rest goes on."""
     two_branches(flow, fake)
     fake.when("b", Behaviour(polls=300))
     run = flow.run()
-    heard.until_state(run, "a", "running", progress=0.01)
+    recorder.until_state(run, "a", "running", progress=0.01)
     run.cancel("a")
     run.wait(PATIENCE_S)
     assert {name: state_of(run, name) for name in ("a", "a_large", "b", "b_large")} == {
@@ -48,7 +48,7 @@ def test_a_cancelled_node_leaves_the_others(flow: Flow, fake: FakeProvider, hear
     assert run["b_large"] is not None
 
 
-def test_a_cancelled_branch_stops_what_lies_below(flow: Flow, fake: FakeProvider, heard: Heard) -> None:
+def test_a_cancelled_branch_stops_what_lies_below(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
     """`branch=True` takes what the node feeds along, running or not; its sources go on."""
     fake.when("slow", Behaviour(end="never"))
     source = flow.generate_image("source", model="fake/image", name="source")
@@ -56,7 +56,7 @@ def test_a_cancelled_branch_stops_what_lies_below(flow: Flow, fake: FakeProvider
     flow.upscale(below, model="fake/edit", name="last")
     flow.upscale(source, model="fake/edit", name="beside")
     run = flow.run()
-    heard.until_state(run, "below", "running", progress=0.01)
+    recorder.until_state(run, "below", "running", progress=0.01)
     run.cancel("below", branch=True)
     run.wait(PATIENCE_S)
     assert {name: state_of(run, name) for name in ("source", "below", "last", "beside")} == {
@@ -67,13 +67,13 @@ def test_a_cancelled_branch_stops_what_lies_below(flow: Flow, fake: FakeProvider
     }
 
 
-def test_a_cancelled_run_keeps_what_is_finished(flow: Flow, fake: FakeProvider, heard: Heard) -> None:
+def test_a_cancelled_run_keeps_what_is_finished(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
     """The service is told of every open job, finished results stay, and the next run does only the rest."""
     two_branches(flow, fake)
     fake.when("b", Behaviour())
     run = flow.run()
-    heard.until_state(run, "a", "running", progress=0.01)
-    heard.until_state(run, "b_large", "succeeded")
+    recorder.until_state(run, "a", "running", progress=0.01)
+    recorder.until_state(run, "b_large", "succeeded")
     run.cancel()
     with pytest.raises(errors.RunFailedError, match="cancelled"):
         run.result(PATIENCE_S)
@@ -88,7 +88,7 @@ def test_a_cancelled_run_keeps_what_is_finished(flow: Flow, fake: FakeProvider, 
     assert rows[0][0] == 1
 
 
-def test_a_cancel_right_after_the_start_is_heard(flow: Flow, fake: FakeProvider, heard: Heard) -> None:
+def test_a_cancel_right_after_the_start_is_heard(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
     """Cancelled before the run has begun: nothing is submitted."""
     for index in range(5):
         flow.generate_image(f"p{index}", model="fake/image")
@@ -97,7 +97,7 @@ def test_a_cancel_right_after_the_start_is_heard(flow: Flow, fake: FakeProvider,
     assert run.wait(PATIENCE_S).status == "cancelled"
     assert len(fake.log()) in {0, 5}
     assert len(fake.cancelled) == len(fake.log())
-    assert heard.events[0].kind == "run-start"
+    assert recorder.events[0].kind == "run-start"
 
 
 def test_cancel_after_the_end_does_nothing(flow: Flow) -> None:
@@ -119,16 +119,16 @@ def test_a_node_that_is_not_in_the_run_cannot_be_cancelled(flow: Flow) -> None:
     run.result(PATIENCE_S)
 
 
-def gated_session(living: Session) -> Gated:
+def gated_session(session: Session) -> Gated:
     gated = Gated()
     use_session(None)
-    use_session(Session(living.home, Registry([gated])))
+    use_session(Session(session.home, Registry([gated])))
     return gated
 
 
-def test_a_cancel_during_a_submit_waits_for_its_answer(living: Session) -> None:
+def test_a_cancel_during_a_submit_waits_for_its_answer(session: Session) -> None:
     """On its way: the answer is awaited, so that what the request started can be cancelled; no unknown is left."""
-    gated = gated_session(living)
+    gated = gated_session(session)
     flow = ff.Flow("Test")
     flow.generate_image("dawn", model="fake/image", name="still")
     run = flow.run()
@@ -142,10 +142,10 @@ def test_a_cancel_during_a_submit_waits_for_its_answer(living: Session) -> None:
     assert [tuple(row) for row in rows] == [("cancelled", True)]
 
 
-def test_a_cancelled_submit_without_an_answer_is_unknown(living: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_submit_without_an_answer_is_unknown(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer within the grace: nobody knows, and the run says so instead of calling it cancelled."""
     monkeypatch.setattr(provider_call, "ANSWER_GRACE_S", 0.02)
-    gated = gated_session(living)
+    gated = gated_session(session)
     flow = ff.Flow("Test")
     flow.generate_image("dawn", model="fake/image", name="still")
     run = flow.run()
@@ -159,7 +159,7 @@ def test_a_cancelled_submit_without_an_answer_is_unknown(living: Session, monkey
 
 
 def test_what_a_service_may_still_bill_is_counted(
-    flow: Flow, fake: FakeProvider, heard: Heard, monkeypatch: pytest.MonkeyPatch
+    flow: Flow, fake: FakeProvider, recorder: EventRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cancel that is not confirmed does not free the money: the estimate counts as spent, and not as exact."""
 
@@ -171,7 +171,7 @@ def test_what_a_service_may_still_bill_is_counted(
     fake.enqueue(Behaviour(end="never"))
     flow.generate_image("dawn", model="fake/image", name="still")
     run = flow.run()
-    heard.until_state(run, "still", "running", progress=0.01)
+    recorder.until_state(run, "still", "running", progress=0.01)
     run.cancel()
     run.wait(PATIENCE_S)
     rows = ff.tape.sql("select status, cost_computation from generations").rows()
@@ -198,7 +198,7 @@ def test_a_job_that_never_ends_times_out_and_stays_open(flow: Flow, fake: FakePr
     assert float(cost) == 0.04
 
 
-def test_a_cancelled_function_is_a_leftover_and_its_result_is_dropped(flow: Flow, heard: Heard) -> None:
+def test_a_cancelled_function_is_a_leftover_and_its_result_is_dropped(flow: Flow, recorder: EventRecorder) -> None:
     """A thread cannot be killed: the job is cancelled at once, the thread is counted while it goes on, no more."""
     begun, gate = threading.Event(), threading.Event()
     seen: list[bool] = []
@@ -214,7 +214,7 @@ def test_a_cancelled_function_is_a_leftover_and_its_result_is_dropped(flow: Flow
     flow.add(stubborn, placed, name="below")
     run = flow.run()
     assert begun.wait(PATIENCE_S)
-    heard.until_state(run, "stubborn_1", "running")
+    recorder.until_state(run, "stubborn_1", "running")
     run.cancel()
     run.wait(PATIENCE_S)
     services = current_session().services
@@ -282,7 +282,7 @@ def test_the_time_allowed_begins_with_the_function(flow: Flow) -> None:
     run.result(PATIENCE_S)
 
 
-def test_an_async_function_can_be_cancelled(flow: Flow, heard: Heard) -> None:
+def test_an_async_function_can_be_cancelled(flow: Flow, recorder: EventRecorder) -> None:
     """An async node is cancelled where it waits; what it raises on the way out changes nothing."""
     ended: list[str] = []
 
@@ -296,7 +296,7 @@ def test_an_async_function_can_be_cancelled(flow: Flow, heard: Heard) -> None:
 
     flow.add(sleeper, "x", name="sleeper")
     run = flow.run()
-    heard.until_state(run, "sleeper", "running")
+    recorder.until_state(run, "sleeper", "running")
     run.cancel("sleeper")
     assert run.wait(PATIENCE_S).status == "cancelled"
     assert ended in ([], ["x"])

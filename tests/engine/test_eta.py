@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.engine import PATIENCE_S, Heard, states_of
+from support.engine import PATIENCE_S, EventRecorder, states_of
 
 from fusionflow_nb.display.run_rows import _row, rows
 from fusionflow_nb.engine.eta import Eta, median_duration_s, record_duration
@@ -57,13 +57,13 @@ def fake() -> FakeProvider:
 
 
 def test_where_a_service_says_nothing_the_usual_time_goes_along(
-    flow: Flow, living: Session, fake: FakeProvider, heard: Heard
+    flow: Flow, session: Session, fake: FakeProvider, recorder: EventRecorder
 ) -> None:
     """Events hold since when and how long; `progress` stays empty until the end."""
     fake.when("dawn", Behaviour(polls=3))
     flow.generate_image("dawn", model="fake/image", name="still")
     run = flow.run().wait(PATIENCE_S)
-    told = [event for event in heard.events if event.kind == "job-progress" and event.state == "running"]
+    told = [event for event in recorder.events if event.kind == "job-progress" and event.state == "running"]
     assert told
     assert {event.progress for event in told} == {None}
     assert {event.expected.typical_s for event in told if event.expected} == {12.0}
@@ -72,42 +72,42 @@ def test_where_a_service_says_nothing_the_usual_time_goes_along(
 
 
 def test_what_a_service_says_is_no_estimate(
-    flow: Flow, fake: FakeProvider, heard: Heard, monkeypatch: pytest.MonkeyPatch
+    flow: Flow, fake: FakeProvider, recorder: EventRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once there is real progress nothing else is told."""
     monkeypatch.setattr(Silent, "poll", FakeProvider.poll)
     fake.when("dawn", Behaviour(polls=3))
     flow.generate_image("dawn", model="fake/image", name="still")
     flow.run().wait(PATIENCE_S)
-    said = [event for event in heard.events if event.kind == "job-progress" and event.progress is not None]
+    said = [event for event in recorder.events if event.kind == "job-progress" and event.progress is not None]
     assert said
     assert all(event.expected is None for event in said)
 
 
-def test_without_a_figure_a_persons_own_calls_say_how_long_it_takes(living: Session, fake: FakeProvider) -> None:
+def test_without_a_figure_a_persons_own_calls_say_how_long_it_takes(session: Session, fake: FakeProvider) -> None:
     """The median of the latest; nothing where there were none."""
     entry = fake.models[0].model_copy(update={"typical_s": None})
-    assert living.call(median_duration_s(entry, living.services)) is None
+    assert session.call(median_duration_s(entry, session.services)) is None
     for seconds in (3.0, 100.0, 5.0):
-        record_duration(entry, seconds, living.services)
-    assert living.call(median_duration_s(entry, living.services)) == 5.0
+        record_duration(entry, seconds, session.services)
+    assert session.call(median_duration_s(entry, session.services)) == 5.0
     for _ in range(20):
-        record_duration(entry, 7.0, living.services)
-    assert living.call(median_duration_s(entry, living.services)) == 7.0
+        record_duration(entry, 7.0, session.services)
+    assert session.call(median_duration_s(entry, session.services)) == 7.0
 
 
-def test_the_next_kernel_knows_it_from_the_log(flow: Flow, living: Session, fake: FakeProvider) -> None:
+def test_the_next_kernel_knows_it_from_the_log(flow: Flow, session: Session, fake: FakeProvider) -> None:
     """How long calls took stands in the journal, by the model that served them."""
     flow.generate_image("dawn", model="fake/image", name="still")
     flow.run().result(PATIENCE_S)
-    found = living.call(living.journal.took_s())
+    found = session.call(session.journal.took_s())
     assert list(found) == ["fake/image"]
     assert found["fake/image"][0] > 0
 
 
 @pytest.mark.parametrize(("cost", "says"), [(None, "~$0.04"), (Cost(30_000, is_exact=True), "$0.03")])
 def test_a_cost_that_the_service_did_not_say_is_marked(
-    flow: Flow, living: Session, monkeypatch: pytest.MonkeyPatch, cost: Cost | None, says: str
+    flow: Flow, session: Session, monkeypatch: pytest.MonkeyPatch, cost: Cost | None, says: str
 ) -> None:
     """By the table it is `~`, on the run and its node; on the tape a column says so."""
     polled = FakeProvider.poll
@@ -122,7 +122,7 @@ def test_a_cost_that_the_service_did_not_say_is_marked(
     assert run.cost_text == says
     assert run.cost_is_exact is (cost is not None)
     assert rows(run)[0].cost == says
-    assert living.tape.sql("SELECT cost_is_exact FROM generations").rows() == [(cost is not None,)]
+    assert session.tape.sql("SELECT cost_is_exact FROM generations").rows() == [(cost is not None,)]
 
 
 def test_a_line_marks_the_estimate(flow: Flow) -> None:

@@ -66,20 +66,20 @@ def spare() -> Spare:
 
 
 @pytest.fixture
-def living(fake: FakeProvider, spare: Spare) -> Session:
+def session(fake: FakeProvider, spare: Spare) -> Session:
     made = Session(Path(os.environ[HOME_VARIABLE]), Registry([fake, spare]))
     use_session(made)
     return made
 
 
-def rows(living: Session) -> list[tuple[Any, ...]]:
+def rows(session: Session) -> list[tuple[Any, ...]]:
     """What the tape says of who was asked, who served, and what it cost."""
     asked = "SELECT status, model, served_by, provider, cost_computation FROM generations ORDER BY finished_at"
-    return living.tape.sql(asked).rows()
+    return session.tape.sql(asked).rows()
 
 
 def test_an_outage_leads_to_the_fallback_and_its_result_answers_for_both(
-    flow: Flow, living: Session, fake: FakeProvider, spare: Spare
+    flow: Flow, session: Session, fake: FakeProvider, spare: Spare
 ) -> None:
     """The tape says what was asked and who served; the same cell again is cached, and so is asking the spare itself."""
     fake.when(DAWN, BUSY)
@@ -87,7 +87,7 @@ def test_an_outage_leads_to_the_fallback_and_its_result_answers_for_both(
     run = flow.run().wait(PATIENCE_S)
     assert counts(run) == {"succeeded": 1}
     assert (len(fake.log()), len(spare.log())) == (0, 1)
-    assert rows(living) == [
+    assert rows(session) == [
         ("failed", "fake/image", "fake/image", "fake", 0.0),
         ("succeeded", "fake/image", "spare/image", "spare", 0.07),
     ]
@@ -100,7 +100,7 @@ def test_an_outage_leads_to_the_fallback_and_its_result_answers_for_both(
 
 
 def test_what_the_spare_has_made_before_is_not_paid_for_again(
-    flow: Flow, living: Session, fake: FakeProvider, spare: Spare
+    flow: Flow, session: Session, fake: FakeProvider, spare: Spare
 ) -> None:
     """In an outage, a result of the fallback that is there already answers without a submission."""
     flow.generate_image(DAWN, model="spare/image", name="first")
@@ -134,7 +134,7 @@ def test_only_an_outage_before_acceptance_leads_on(
 
 
 def test_where_all_are_out_the_error_names_each_and_nothing_stays_reserved(
-    flow: Flow, living: Session, fake: FakeProvider, spare: Spare
+    flow: Flow, session: Session, fake: FakeProvider, spare: Spare
 ) -> None:
     """The first outage is the error; the others stand in it."""
     fake.when(DAWN, BUSY)
@@ -145,11 +145,11 @@ def test_where_all_are_out_the_error_names_each_and_nothing_stays_reserved(
     assert isinstance(error, errors.OutageError)
     assert error.provider == "fake"
     assert "spare" in str(error)
-    spent = living.call(living.journal.spending([f"run:{run.id}"]))[f"run:{run.id}"]
+    spent = session.call(session.journal.spending([f"run:{run.id}"]))[f"run:{run.id}"]
     assert (spent.spent_micro_usd, spent.reserved_micro_usd) == (0, 0)
 
 
-def test_the_price_counts_the_dearest_in_its_high_figure(flow: Flow, living: Session) -> None:
+def test_the_price_counts_the_dearest_in_its_high_figure(flow: Flow, session: Session) -> None:
     """Low is what was asked; high is what an outage may cost."""
     flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"])
     priced = flow.estimate()
@@ -175,7 +175,7 @@ def test_what_a_fallback_cannot_do_is_said_before_the_run(
 
 @pytest.mark.parametrize("is_same", [True, False], ids=["the same", "another"])
 def test_only_a_source_makes_it_the_same_model(
-    flow: Flow, living: Session, fake: FakeProvider, spare: Spare, *, is_same: bool
+    flow: Flow, session: Session, fake: FakeProvider, spare: Spare, *, is_same: bool
 ) -> None:
     """Who stood in is said, and that it is another model unless the catalogue says with a source that it is not."""
     same = (Equivalent(id="spare/image", source="the maker's page"),) if is_same else ()
@@ -189,7 +189,7 @@ def test_only_a_source_makes_it_the_same_model(
     assert row.details == ("by spare/image" if is_same else "by spare/image, another model")
 
 
-def test_equivalents_stand_in_by_one_word(flow: Flow, living: Session, fake: FakeProvider, spare: Spare) -> None:
+def test_equivalents_stand_in_by_one_word(flow: Flow, session: Session, fake: FakeProvider, spare: Spare) -> None:
     """`fallback=["equivalents"]` is every entry that is known to be the same model."""
     same = (Equivalent(id="spare/image", source="the maker's page"), Equivalent(id="gone/image", source="as above"))
     fake.models = [one.model_copy(update={"equivalents": same}) for one in fake.models]
@@ -199,7 +199,7 @@ def test_equivalents_stand_in_by_one_word(flow: Flow, living: Session, fake: Fak
     assert len(spare.log()) == 1
 
 
-def test_where_none_is_the_same_the_word_is_refused(flow: Flow, living: Session) -> None:
+def test_where_none_is_the_same_the_word_is_refused(flow: Flow, session: Session) -> None:
     """Nothing stands in by a likeness of names."""
     with pytest.raises(errors.ModelError, match=r"No model is known to be the same as fake/image\."):
         flow.generate_image(DAWN, model="fake/image", fallback=["equivalents"])
@@ -211,7 +211,7 @@ def test_an_equivalent_needs_a_source() -> None:
         Equivalent(id="spare/image", source="")
 
 
-def test_a_fallback_that_has_ended_is_left_out(flow: Flow, living: Session, fake: FakeProvider, spare: Spare) -> None:
+def test_a_fallback_that_has_ended_is_left_out(flow: Flow, session: Session, fake: FakeProvider, spare: Spare) -> None:
     """The asked model still runs; that the other has ended is said."""
     spare.models = [one.model_copy(update={"retires_on": dt.date(2020, 1, 1)}) for one in spare.models]
     with pytest.warns(FutureWarning, match="spare/image ended on 2020-01-01.*stands in for nobody"):
@@ -263,7 +263,7 @@ def test_a_fallback_that_was_accepted_is_brought_home_by_another_kernel(tmp_path
     assert len(shared.service.log()) == 1
 
 
-def test_a_call_takes_a_fallback_too(living: Session, fake: FakeProvider, spare: Spare) -> None:
+def test_a_call_takes_a_fallback_too(session: Session, fake: FakeProvider, spare: Spare) -> None:
     """What a node can, a bare call can."""
     fake.when(DAWN, BUSY)
     made = ff.generate_image(DAWN, model="fake/image", fallback=["spare/image"]).result(PATIENCE_S)

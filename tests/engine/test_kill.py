@@ -43,8 +43,8 @@ from fusionflow_nb.providers.registry import Registry
 fake = provider()
 fake.poll_interval_s = 0.005
 fake.max_concurrency = 3
-living = Session(registry=Registry([fake]))
-use_session(living)
+session = Session(registry=Registry([fake]))
+use_session(session)
 if "resume" in sys.argv:
     print("home", *ff.resume(), flush=True)
 if "run" in sys.argv:

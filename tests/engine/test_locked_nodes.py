@@ -86,11 +86,11 @@ def test_a_generation_of_another_machine_is_an_error_with_the_next_step(drawn, f
     assert drawn.run().wait().status == "succeeded"
 
 
-def test_kept_bytes_that_are_gone_are_never_made_anew(drawn, living, fake):
+def test_kept_bytes_that_are_gone_are_never_made_anew(drawn, session, fake):
     """Lost bytes of a kept result stop the run that needs them: another picture would not be the kept one."""
     run = drawn.run("still").wait()
     drawn.lock("still")
-    living.store.path(run["still"].sha256).unlink()
+    session.store.path(run["still"].sha256).unlink()
     with pytest.raises(errors.LostAssetError, match="bytes of the result it keeps are gone"):
         drawn.run("film")
     assert len(fake.log()) == 1
@@ -169,7 +169,7 @@ def test_a_lock_holds_where_a_batch_comes_in_above(drawn):
     assert len(drawn.run().wait().jobs) == 4
 
 
-def test_a_lock_survives_file_and_kernel(drawn, living, fake):
+def test_a_lock_survives_file_and_kernel(drawn, session, fake):
     """The lock is in the file, the result on the tape: a fresh session shows it without a submission."""
     from pathlib import Path
 
@@ -182,7 +182,7 @@ def test_a_lock_survives_file_and_kernel(drawn, living, fake):
     drawn.set("prompt", text="noon")
     text = file.dumps(drawn.document)
     use_session(None)
-    use_session(Session(Path(living.home), Registry([fake])))
+    use_session(Session(Path(session.home), Registry([fake])))
     again = Flow.from_document(file.loads(text))
     assert set(again.states().values()) == {"fresh"}
 

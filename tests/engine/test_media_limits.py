@@ -125,7 +125,7 @@ def fake() -> FakeProvider:
 
 
 def test_a_call_says_it_before_it_is_sent_and_the_tape_says_what_was_reduced(
-    living: Session, fake: FakeProvider, tmp_path: Path
+    session: Session, fake: FakeProvider, tmp_path: Path
 ) -> None:
     """Nothing is paid for a refusal of ours; a reduced picture's row names both sizes."""
     file = tmp_path / "large.jpg"
@@ -136,7 +136,7 @@ def test_a_call_says_it_before_it_is_sent_and_the_tape_says_what_was_reduced(
     made = ff.edit_image(file, "dawn", model="fake/edit", seed=1, reduce=True).result(PATIENCE_S)
     assert isinstance(made, ff.Image)
     assert len(fake.log()) == 1
-    [(width, cost)] = living.tape.sql(
+    [(width, cost)] = session.tape.sql(
         "SELECT settings_snapshot ->> '$.reduced[0].from.width', cost_computation FROM generations"
         " WHERE status = 'succeeded'"
     ).rows()

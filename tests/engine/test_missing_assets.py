@@ -26,11 +26,11 @@ def drawn(flow: Flow, *, edits: int = 1) -> Any:
 
 
 @pytest.fixture
-def lost(flow: Flow, living: Session) -> Any:
+def lost(flow: Flow, session: Session) -> Any:
     """A flow that has run, and the file of its first picture, whose bytes are gone."""
     drawn(flow)
     asset = flow.run().result(PATIENCE_S)["still"].asset
-    path = living.store.path(asset.sha256)
+    path = session.store.path(asset.sha256)
     content = path.read_bytes()
     path.unlink()
     return path, content
@@ -75,10 +75,10 @@ def test_a_run_that_does_not_need_the_bytes_pays_nothing(flow: Flow, fake: FakeP
     assert len(fake.log()) == 2
 
 
-def test_nobody_pays_for_looking(flow: Flow, fake: FakeProvider, living: Session, lost: Any) -> None:
+def test_nobody_pays_for_looking(flow: Flow, fake: FakeProvider, session: Session, lost: Any) -> None:
     """After a restart, in another notebook, in another project: cached; to see the bytes is an error that says why."""
     use_session(None)
-    use_session(Session(living.home, Registry([fake])))
+    use_session(Session(session.home, Registry([fake])))
     for name in ("Again", "Elsewhere"):
         other = ff.Flow(name)
         drawn(other)
@@ -90,17 +90,17 @@ def test_nobody_pays_for_looking(flow: Flow, fake: FakeProvider, living: Session
     assert len(fake.log()) == 2
 
 
-def test_what_was_made_again_answers_for_everybody(flow: Flow, fake: FakeProvider, living: Session, lost: Any) -> None:
+def test_what_was_made_again_answers_for_everybody(flow: Flow, fake: FakeProvider, session: Session, lost: Any) -> None:
     """Two kernels miss the same bytes: one pays, the other has them."""
-    other = Session(living.home, Registry([fake]))
+    other = Session(session.home, Registry([fake]))
     try:
-        for name, each in (("one", living), ("two", other)):
+        for name, each in (("one", session), ("two", other)):
             _current = each
             again = ff.Flow(name)
             still = drawn(again)
             again.edit_image(still, name, model="fake/edit", name="more")
             assert again.run().wait(PATIENCE_S).status == "succeeded"
     finally:
-        _current = living
+        _current = session
         other.close()
     assert [entry["prompt"] for entry in fake.log()] == ["dawn", "change 0", "dawn", "one", "two"]

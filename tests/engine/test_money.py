@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.engine import PATIENCE_S, Heard, counts, state_of
+from support.engine import PATIENCE_S, EventRecorder, counts, state_of
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
@@ -83,7 +83,7 @@ def test_busy_for_too_long_is_a_failure_that_may_be_tried_again(flow: Flow, fake
 
 @pytest.mark.parametrize("loss", ["lost", "taken"])
 def test_an_ambiguous_submit_is_unknown_and_never_resent(
-    flow: Flow, fake: Counting, living: Session, loss: Any
+    flow: Flow, fake: Counting, session: Session, loss: Any
 ) -> None:
     """Nobody knows whether it arrived: it is shown with what is at stake, and neither a run nor a kernel resends it."""
     fake.enqueue(Behaviour(submit=loss))
@@ -93,7 +93,7 @@ def test_an_ambiguous_submit_is_unknown_and_never_resent(
     assert "$0.04 at stake" in str(run.errors[0])
     assert counts(flow.run().wait(PATIENCE_S)) == {"unknown": 1}
     use_session(None)
-    use_session(Session(living.home, Registry([fake])))
+    use_session(Session(session.home, Registry([fake])))
     assert ff.resume() == []
     again = ff.Flow("Again")
     node = again.generate_image("dawn", model="fake/image")
@@ -174,24 +174,24 @@ def test_identical_nodes_are_one_submission(flow: Flow, fake: Counting) -> None:
     assert float(rows[0][0]) == 0.04
 
 
-def test_two_runs_at_once_are_one_submission(flow: Flow, fake: Counting, heard: Heard) -> None:
+def test_two_runs_at_once_are_one_submission(flow: Flow, fake: Counting, recorder: EventRecorder) -> None:
     """A second run of the same work joins the call that is under way."""
     fake.enqueue(Behaviour(polls=100))
     flow.generate_image("dawn", model="fake/image", name="still")
     first = flow.run()
-    heard.until_state(first, "still", "running", progress=0.01)
+    recorder.until_state(first, "still", "running", progress=0.01)
     second = flow.run()
     assert first.result(PATIENCE_S).asset == second.result(PATIENCE_S).asset
     assert len(fake.keys) == 1
 
 
-def test_letting_go_alone_does_not_cancel_for_the_others(flow: Flow, fake: Counting, heard: Heard) -> None:
+def test_letting_go_alone_does_not_cancel_for_the_others(flow: Flow, fake: Counting, recorder: EventRecorder) -> None:
     """One of two who wait is cancelled: the other gets the result and the service hears nothing."""
     fake.enqueue(Behaviour(polls=200))
     flow.generate_image("dawn", model="fake/image", name="still")
     first, second = flow.run(), flow.run()
-    heard.until_state(first, "still", "running", progress=0.01)
-    heard.until_state(second, "still", "running", progress=0.01)
+    recorder.until_state(first, "still", "running", progress=0.01)
+    recorder.until_state(second, "still", "running", progress=0.01)
     first.cancel()
     assert first.wait(PATIENCE_S).status == "cancelled"
     assert second.result(PATIENCE_S).width == 32
@@ -199,13 +199,13 @@ def test_letting_go_alone_does_not_cancel_for_the_others(flow: Flow, fake: Count
     assert len(fake.keys) == 1
 
 
-def test_the_last_to_let_go_cancels_the_operation(flow: Flow, fake: Counting, heard: Heard) -> None:
+def test_the_last_to_let_go_cancels_the_operation(flow: Flow, fake: Counting, recorder: EventRecorder) -> None:
     """When nobody waits any more, the service is told once, and the budget is free again."""
     fake.enqueue(Behaviour(end="never"))
     flow.generate_image("dawn", model="fake/image", name="still")
     runs = [flow.run(), flow.run()]
     for run in runs:
-        heard.until_state(run, "still", "running", progress=0.01)
+        recorder.until_state(run, "still", "running", progress=0.01)
     for run in runs:
         run.cancel()
     for run in runs:
@@ -214,9 +214,9 @@ def test_the_last_to_let_go_cancels_the_operation(flow: Flow, fake: Counting, he
     assert sum(reserved(run.id) for run in runs) == 0
 
 
-def test_two_kernels_share_one_submission(living: Session, fake: Counting) -> None:
+def test_two_kernels_share_one_submission(session: Session, fake: Counting) -> None:
     """Single flight across kernels: the second waits for the lease and takes the result."""
-    other = Session(living.home, Registry([fake]))
+    other = Session(session.home, Registry([fake]))
     fake.enqueue(Behaviour(polls=100))
     try:
         here = ff.Flow("Here")
@@ -229,15 +229,15 @@ def test_two_kernels_share_one_submission(living: Session, fake: Counting) -> No
         assert run.result(PATIENCE_S).asset == second.result(PATIENCE_S).asset
         assert len(fake.keys) == 1
     finally:
-        _current = living
+        _current = session
         other.close()
 
 
-def test_a_cancelled_call_passes_to_the_kernel_that_waits(living: Session, fake: Counting) -> None:
+def test_a_cancelled_call_passes_to_the_kernel_that_waits(session: Session, fake: Counting) -> None:
     """The lease and its Operation go over: nothing is cancelled at the service, nothing is submitted again."""
     events: list[Any] = []
     waits, runs_here = threading.Event(), threading.Event()
-    other = Session(living.home, Registry([fake]))
+    other = Session(session.home, Registry([fake]))
     fake.enqueue(Behaviour(polls=400))
     try:
         here = ff.Flow("Here")
@@ -259,7 +259,7 @@ def test_a_cancelled_call_passes_to_the_kernel_that_waits(living: Session, fake:
         assert fake.cancelled == []
         assert len(fake.keys) == 1
     finally:
-        _current = living
+        _current = session
         other.close()
 
 
@@ -276,7 +276,7 @@ def test_a_run_stops_at_its_cap(flow: Flow, fake: Counting) -> None:
     assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 50, "succeeded": 10}
 
 
-def test_the_cap_of_the_day_counts_all_runs(flow: Flow, fake: Counting, living: Session) -> None:
+def test_the_cap_of_the_day_counts_all_runs(flow: Flow, fake: Counting, session: Session) -> None:
     """$5 a day by default, over all runs of all kernels of this home."""
     for index in range(150):
         flow.generate_image(f"p{index}", model="fake/image")
@@ -286,7 +286,7 @@ def test_the_cap_of_the_day_counts_all_runs(flow: Flow, fake: Counting, living: 
     assert counts(run) == {"succeeded": 25, "over_budget": 25}
     assert len(fake.log()) == 125
     assert "day" in str(run.errors[0])
-    assert living.services.caps_micro_usd["day"] == 5_000_000
+    assert session.services.caps_micro_usd["day"] == 5_000_000
 
 
 def test_an_overrun_is_recorded_and_stops_the_next(flow: Flow, fake: Counting) -> None:
@@ -333,12 +333,12 @@ def test_a_dear_run_asks_first(flow: Flow, fake: Counting) -> None:
     assert fake.keys == []
 
 
-def test_a_busy_journal_submits_nothing(flow: Flow, fake: Counting, living: Session) -> None:
+def test_a_busy_journal_submits_nothing(flow: Flow, fake: Counting, session: Session) -> None:
     """What cannot be written ahead is not sent: the error names who holds the journal, and the next run does it."""
     flow.generate_image("dawn", model="fake/image")
     flow.plan()
-    living.journal._writer._patience_s = 0.05
-    held = commit_lock.CommitLock(living.home / "journal.turnstile")
+    session.journal._writer._patience_s = 0.05
+    held = commit_lock.CommitLock(session.home / "journal.turnstile")
     with held.turn():
         run = flow.run()
         with pytest.raises(errors.JournalBusyError, match=f"process {os.getpid()}.*nothing paid was submitted"):
@@ -346,26 +346,26 @@ def test_a_busy_journal_submits_nothing(flow: Flow, fake: Counting, living: Sess
     held.close()
     assert run.status == "failed"
     assert fake.keys == []
-    living.journal._writer._patience_s = 10.0
+    session.journal._writer._patience_s = 10.0
     flow.run().result(PATIENCE_S)
     assert len(fake.keys) == 1
 
 
 def test_a_journal_that_is_busy_later_submits_nothing_more(
-    flow: Flow, fake: Counting, living: Session, heard: Heard
+    flow: Flow, fake: Counting, session: Session, recorder: EventRecorder
 ) -> None:
     """Busy while a run goes on: what is under way comes home (through the outbox), what follows is not submitted."""
     fake.enqueue(Behaviour(polls=50))
     still = flow.generate_image("dawn", model="fake/image", name="still")
     flow.upscale(still, model="fake/edit", name="large")
     run = flow.run()
-    heard.until_state(run, "still", "running", progress=0.01)
-    living.journal._writer._patience_s = 0.05
-    held = commit_lock.CommitLock(living.home / "journal.turnstile")
+    recorder.until_state(run, "still", "running", progress=0.01)
+    session.journal._writer._patience_s = 0.05
+    held = commit_lock.CommitLock(session.home / "journal.turnstile")
     with held.turn():
-        heard.until_state(run, "large", "failed")
+        recorder.until_state(run, "large", "failed")
     held.close()
-    living.journal._writer._patience_s = 10.0
+    session.journal._writer._patience_s = 10.0
     run.wait(PATIENCE_S)
     assert (state_of(run, "still"), state_of(run, "large")) == ("succeeded", "failed")
     assert isinstance(run.errors[0], errors.JournalBusyError)
@@ -390,6 +390,6 @@ def test_a_failed_answer_before_acceptance_says_why(flow: Flow, fake: Counting, 
 
 def reserved(run_id: str) -> int:
     """What a run still holds of the budget, in micro-dollars."""
-    living = current_session()
-    found = living.call(living.journal.spending([f"run:{run_id}"]))
+    session = current_session()
+    found = session.call(session.journal.spending([f"run:{run_id}"]))
     return found[f"run:{run_id}"].reserved_micro_usd

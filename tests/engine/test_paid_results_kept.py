@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.engine import PATIENCE_S, Heard, counts
+from support.engine import PATIENCE_S, EventRecorder, counts
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
@@ -50,16 +50,16 @@ def failing(error: Exception, whole: Any = None, *, times: int = 1) -> Any:
     return call
 
 
-def books(living: Session) -> list[tuple[str, int]]:
+def books(session: Session) -> list[tuple[str, int]]:
     """Status and cost of every generation, and what is still reserved, in micro-dollars."""
     rows = ff.tape.sql("SELECT status, cost_computation FROM generations ORDER BY id").rows()
-    spending = living.call(living.journal.spending(["project:test"]))["project:test"]
+    spending = session.call(session.journal.spending(["project:test"]))["project:test"]
     assert spending.spent_micro_usd == sum(round(float(cost or 0) * 1e6) for _, cost in rows)
     return [(status, round(float(cost or 0) * 1e6)) for status, cost in rows] + [("held", spending.reserved_micro_usd)]
 
 
 @pytest.fixture
-def flow(living: Session) -> Flow:
+def flow(session: Session) -> Flow:
     """One picture for four cents."""
     made = ff.Flow("Test", id="test")
     made.generate_image("dawn", model="fake/image", name="still")
@@ -67,26 +67,26 @@ def flow(living: Session) -> Flow:
 
 
 def test_an_end_that_no_disk_could_take_is_written_by_the_next_run(
-    flow: Flow, fake: FakeProvider, living: Session, monkeypatch: pytest.MonkeyPatch
+    flow: Flow, fake: FakeProvider, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither journal nor outbox: the run fails and says so; the next one has the result and nobody waits for ever."""
     unwritable = errors.JournalUnwritableError("The disk is full.", hint="Make room.")
-    monkeypatch.setattr(living.journal, "finish", failing(unwritable, living.journal.finish))
+    monkeypatch.setattr(session.journal, "finish", failing(unwritable, session.journal.finish))
     assert isinstance(flow.run().wait(PATIENCE_S).errors[0], errors.JournalUnwritableError)
     assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 1}
     assert len(fake.log()) == 1
-    assert books(living) == [("succeeded", 40_000), ("held", 0)]
+    assert books(session) == [("succeeded", 40_000), ("held", 0)]
 
 
 def test_a_result_that_no_disk_could_take_is_stored_by_the_next_run(
-    flow: Flow, fake: FakeProvider, living: Session, monkeypatch: pytest.MonkeyPatch
+    flow: Flow, fake: FakeProvider, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not submitted again, not paid again, and no cap stands in its way."""
 
     def full(_store: LocalFolderStore, *_args: object, **_facts: object) -> None:
         raise errors.DiskFullError("The disk is full.", hint="Make room.")
 
-    living.services.caps_micro_usd["project"] = 40_000
+    session.services.caps_micro_usd["project"] = 40_000
     whole = LocalFolderStore.put
     monkeypatch.setattr(LocalFolderStore, "put", full)
     assert isinstance(flow.run().wait(PATIENCE_S).errors[0], errors.DiskFullError)
@@ -94,11 +94,11 @@ def test_a_result_that_no_disk_could_take_is_stored_by_the_next_run(
     monkeypatch.setattr(LocalFolderStore, "put", whole)
     assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
     assert len(fake.log()) == 1
-    assert sum(cost for _, cost in books(living)) == 40_000
+    assert sum(cost for _, cost in books(session)) == 40_000
 
 
 def test_a_result_that_is_no_media_was_paid_for_and_is_no_ones_lease(
-    flow: Flow, fake: FakeProvider, living: Session, monkeypatch: pytest.MonkeyPatch
+    flow: Flow, fake: FakeProvider, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asking again makes it no better: it failed, it cost what it cost, and a person may run it again."""
 
@@ -108,7 +108,7 @@ def test_a_result_that_is_no_media_was_paid_for_and_is_no_ones_lease(
     whole = LocalFolderStore.put
     monkeypatch.setattr(LocalFolderStore, "put", torn)
     assert isinstance(flow.run().wait(PATIENCE_S).errors[0], errors.MediaError)
-    assert books(living) == [("failed", 40_000), ("held", 0)]
+    assert books(session) == [("failed", 40_000), ("held", 0)]
     monkeypatch.setattr(LocalFolderStore, "put", whole)
     assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
     assert len(fake.log()) == 2
@@ -125,14 +125,14 @@ def test_a_result_that_is_no_media_was_paid_for_and_is_no_ones_lease(
     ids=["journal busy", "no key any more", "adapter breaks"],
 )
 def test_a_cancel_that_nobody_could_be_told_of_blocks_nothing(  # noqa: PLR0917 - fixtures
-    flow: Flow, fake: FakeProvider, living: Session, heard: Heard, monkeypatch: Any, where: str, error: Any
+    flow: Flow, fake: FakeProvider, session: Session, recorder: EventRecorder, monkeypatch: Any, where: str, error: Any
 ) -> None:
     """Whoever cannot be told: the job has an end or a follower, and the next run does not wait for ever."""
     fake.enqueue(Behaviour(polls=60))
     run = flow.run()
-    heard.until_state(run, "still", "running", progress=0.01)
+    recorder.until_state(run, "still", "running", progress=0.01)
     if where == "journal":
-        monkeypatch.setattr(living.journal, "hand_over", failing(error, living.journal.hand_over))
+        monkeypatch.setattr(session.journal, "hand_over", failing(error, session.journal.hand_over))
     else:
         monkeypatch.setattr(fake, "cancel", failing(error))
     run.cancel()
@@ -140,17 +140,17 @@ def test_a_cancel_that_nobody_could_be_told_of_blocks_nothing(  # noqa: PLR0917 
     assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
     # Where the journal was busy the job was followed again; a stop that failed may be billed, and is booked as such.
     assert len(fake.log()) == (1 if where == "journal" else 2)
-    assert sum(cost for _, cost in books(living)) == len(fake.log()) * 40_000
+    assert sum(cost for _, cost in books(session)) == len(fake.log()) * 40_000
 
 
 @pytest.mark.parametrize("fake", [FakeProvider], ids=["a queue"], indirect=True)
 def test_a_kernel_that_slept_looks_once_more_before_it_gives_up(
-    flow: Flow, fake: FakeProvider, living: Session, monkeypatch: pytest.MonkeyPatch
+    flow: Flow, fake: FakeProvider, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Time has run out while nobody looked (a closed laptop, a stopped process): what is done by then is taken."""
-    entry = living.registry.entry("fake/image")
+    entry = session.registry.entry("fake/image")
     assert entry is not None
-    monkeypatch.setitem(living.registry._entries, "fake/image", entry.model_copy(update={"timeout_s": 0.05}))
+    monkeypatch.setitem(session.registry._entries, "fake/image", entry.model_copy(update={"timeout_s": 0.05}))
     whole, looks = fake.poll, []
 
     async def asleep(operation: Any) -> Any:
@@ -165,17 +165,19 @@ def test_a_kernel_that_slept_looks_once_more_before_it_gives_up(
     assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
     assert len(looks) == 2
     assert fake.cancelled == []
-    assert books(living) == [("succeeded", 40_000), ("held", 0)]
+    assert books(session) == [("succeeded", 40_000), ("held", 0)]
 
 
 @pytest.mark.parametrize("fake", [FakeProvider], ids=["a queue"], indirect=True)
-def test_who_was_taken_for_dead_settles_nothing(flow: Flow, fake: FakeProvider, living: Session, heard: Heard) -> None:
+def test_who_was_taken_for_dead_settles_nothing(
+    flow: Flow, fake: FakeProvider, session: Session, recorder: EventRecorder
+) -> None:
     """Its lock file was removed, another kernel brought the work home: booked once, and the next run has the result."""
     fake.enqueue(Behaviour(polls=150))
     run = flow.run()
-    heard.until_state(run, "still", "running", progress=0.01)
-    liveness.lock_path(living.home / "kernels", living.journal.kernel_id).unlink()
-    other = Session(living.home, Registry([fake]))
+    recorder.until_state(run, "still", "running", progress=0.01)
+    liveness.lock_path(session.home / "kernels", session.journal.kernel_id).unlink()
+    other = Session(session.home, Registry([fake]))
     try:
         assert len(other.resume()) == 1
         assert counts(run.wait(PATIENCE_S)) == {"failed": 1}

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from support.engine import PATIENCE_S, Heard, counts, state_of, states_of
+from support.engine import PATIENCE_S, EventRecorder, counts, state_of, states_of
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.testing.fake import FakeProvider
 
 
-def test_sync_functions_run_off_the_loop_and_side_by_side(flow: Flow, living: Session) -> None:
+def test_sync_functions_run_off_the_loop_and_side_by_side(flow: Flow, session: Session) -> None:
     """Three functions that wait for each other can only end if they run at once; none of them is on the loop thread."""
     together = threading.Barrier(3, timeout=PATIENCE_S)
     threads: list[threading.Thread] = []
@@ -36,10 +36,10 @@ def test_sync_functions_run_off_the_loop_and_side_by_side(flow: Flow, living: Se
     flow.add(meets, flow.seeds([1, 2, 3]))
     flow.run().result(PATIENCE_S)
     assert len(set(threads)) == 3
-    assert living._thread not in threads
+    assert session._thread not in threads
 
 
-def test_async_functions_run_on_the_loop(flow: Flow, living: Session) -> None:
+def test_async_functions_run_on_the_loop(flow: Flow, session: Session) -> None:
     """Async nodes share the one loop, and wait on it together."""
     threads: set[threading.Thread] = set()
     arrived: list[int] = []
@@ -56,7 +56,7 @@ def test_async_functions_run_on_the_loop(flow: Flow, living: Session) -> None:
 
     flow.add(meets, flow.seeds([1, 2, 3]))
     flow.run().result(PATIENCE_S)
-    assert threads == {living._thread}
+    assert threads == {session._thread}
 
 
 def test_a_failing_function_names_its_line_and_nothing_of_ours(flow: Flow) -> None:
@@ -199,7 +199,7 @@ def test_what_a_function_may_return_arrives(flow: Flow, tmp_path: Path) -> None:
     assert run[made[4]].asset == run[made[0]].asset
 
 
-def test_progress_reaches_the_run(flow: Flow, heard: Heard) -> None:
+def test_progress_reaches_the_run(flow: Flow, recorder: EventRecorder) -> None:
     """`context.progress(...)` is heard as said, in order, before the end."""
 
     @ff.node
@@ -210,7 +210,7 @@ def test_progress_reaches_the_run(flow: Flow, heard: Heard) -> None:
 
     flow.add(steps, "x", name="steps")
     flow.run().result(PATIENCE_S)
-    said = [event.progress for event in heard.events if event.node_id == "steps" and event.kind == "job-progress"]
+    said = [event.progress for event in recorder.events if event.node_id == "steps" and event.kind == "job-progress"]
     assert said == [0.25, 0.5, 0.75, 1.0]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.engine import PATIENCE_S, Heard, counts
+from support.engine import PATIENCE_S, EventRecorder, counts
 from support.journal import an_intent, ended
 
 import fusionflow_nb as ff
@@ -289,7 +289,7 @@ def test_a_pause_that_one_kernel_is_asked_for_is_kept_by_all(tmp_path: Path) -> 
     second.close()
 
 
-def test_a_short_pause_is_waited_for_and_said(tmp_path: Path, heard: Heard) -> None:
+def test_a_short_pause_is_waited_for_and_said(tmp_path: Path, recorder: EventRecorder) -> None:
     """The job says that it waits for the rate limit; the retry leaves when the pause is over, as the same start."""
     clock = [10**15]
     moody = Moody(clock)
@@ -299,15 +299,15 @@ def test_a_short_pause_is_waited_for_and_said(tmp_path: Path, heard: Heard) -> N
     flow.generate_image("a", model="fake/image")
     assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
     assert moody.asked[1] >= moody.asked[0] + 30 * S
-    assert "rate_limit" in {event.waits_for for event in heard.events}
+    assert "rate_limit" in {event.waits_for for event in recorder.events}
 
 
 def test_polls_keep_the_pause_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A poll that is answered 429 stops the polls and submits of everybody until it is over."""
     clock = [10**15]
     fake = FakeProvider()
-    living = clocked(tmp_path / "home", fake, clock)
-    use_session(living)
+    session = clocked(tmp_path / "home", fake, clock)
+    use_session(session)
     whole, asked = fake.poll, []
 
     async def poll(operation: Any) -> Any:
@@ -323,12 +323,12 @@ def test_polls_keep_the_pause_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert asked[1] >= asked[0] + 45 * S
 
 
-def test_what_is_known_waits_for_no_service(flow: Flow, fake: FakeProvider, living: Session) -> None:
+def test_what_is_known_waits_for_no_service(flow: Flow, fake: FakeProvider, session: Session) -> None:
     """A hit is no start: results and other kernels' work are had while the service wants to be left alone."""
     flow.generate_image("a", model="fake/image")
     flow.run().result(PATIENCE_S)
-    living.call(living.journal.block("fake", living.services.clock() + 600 * S))
-    living.services.memo.clear()
+    session.call(session.journal.block("fake", session.services.clock() + 600 * S))
+    session.services.memo.clear()
     assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 1}
     assert len(fake.log()) == 1
 
@@ -358,9 +358,9 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider_call, "BACKOFF_S", 0.0)
 
 
-def test_busy_without_a_wish_blocks_nobody(flow: Flow, fake: FakeProvider, living: Session) -> None:
+def test_busy_without_a_wish_blocks_nobody(flow: Flow, fake: FakeProvider, session: Session) -> None:
     """A service that only says busy is asked again by its caller; others are not held up."""
     fake.enqueue(Behaviour(submit="busy"))
     flow.generate_image("a", model="fake/image")
     assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
-    assert living.journal.blocked_until_us("fake") == 0
+    assert session.journal.blocked_until_us("fake") == 0

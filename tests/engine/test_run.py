@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.engine import PATIENCE_S, Heard, counts, state_of, states_of
+from support.engine import PATIENCE_S, EventRecorder, counts, state_of, states_of
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.api.flow import Flow
 
 
-def test_a_node_starts_when_its_own_inputs_are_there(flow: Flow, fake: FakeProvider, heard: Heard) -> None:
+def test_a_node_starts_when_its_own_inputs_are_there(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
     """No layers: what lies below a quick node runs to its end while the quick node's sibling still goes on."""
     fake.when("slow", Behaviour(end="never"))
     slow = flow.generate_image("slow", model="fake/image", name="slow")
@@ -28,12 +28,12 @@ def test_a_node_starts_when_its_own_inputs_are_there(flow: Flow, fake: FakeProvi
     below = flow.upscale(quick, model="fake/edit", name="below_quick")
     flow.edit_image(below, "again", model="fake/edit", name="last")
     run = flow.run()
-    heard.until_state(run, "last", "succeeded")
+    recorder.until_state(run, "last", "succeeded")
     assert state_of(run, "slow") == "running"
     assert states_of(run, "below_slow") == []
     run.cancel()
     run.wait(PATIENCE_S)
-    ends = heard.order("job-end")
+    ends = recorder.order("job-end")
     assert ends.index("quick") < ends.index("below_quick") < ends.index("last") < ends.index("slow")
 
 
@@ -86,12 +86,12 @@ def test_a_cached_run_submits_nothing(flow: Flow, fake: FakeProvider) -> None:
     assert again.cost_usd == 0
 
 
-def test_a_new_session_on_the_same_home_submits_nothing(flow: Flow, fake: FakeProvider, living: Session) -> None:
+def test_a_new_session_on_the_same_home_submits_nothing(flow: Flow, fake: FakeProvider, session: Session) -> None:
     """Results outlive the kernel that paid for them."""
     flow.upscale(flow.generate_image("dawn", model="fake/image"), model="fake/edit")
     first = flow.run().result(PATIENCE_S)["upscale_1"].asset
     use_session(None)
-    use_session(Session(living.home, Registry([fake])))
+    use_session(Session(session.home, Registry([fake])))
     reopened = ff.Flow("Other name")
     reopened.upscale(reopened.generate_image("dawn", model="fake/image"), model="fake/edit")
     run = reopened.run()
@@ -101,13 +101,13 @@ def test_a_new_session_on_the_same_home_submits_nothing(flow: Flow, fake: FakePr
 
 
 def test_bytes_that_are_gone_are_made_again_when_a_person_runs_them(
-    flow: Flow, fake: FakeProvider, living: Session
+    flow: Flow, fake: FakeProvider, session: Session
 ) -> None:
     """Lost: no store holds the bytes. Results below stay; only a run that needs the bytes pays for them again."""
     still = flow.generate_image("dawn", model="fake/image")
     flow.upscale(still, model="fake/edit")
     asset = flow.run().result(PATIENCE_S)["generate_image_1"].asset
-    living.store.path(asset.sha256).unlink()
+    session.store.path(asset.sha256).unlink()
     assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 2}
     assert len(fake.log()) == 2
     flow.edit_image(still, "brighter", model="fake/edit")
@@ -117,7 +117,7 @@ def test_bytes_that_are_gone_are_made_again_when_a_person_runs_them(
     assert state_of(run, "upscale_1") == "cached"
 
 
-def test_progress_only_grows(flow: Flow, fake: FakeProvider, heard: Heard) -> None:
+def test_progress_only_grows(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
     """Every job begins, says fractions within 0..1 that never fall, and ends once; the run frames them all."""
     fake.enqueue(*[Behaviour(polls=4)] * 3)
     for index in range(3):
@@ -125,14 +125,14 @@ def test_progress_only_grows(flow: Flow, fake: FakeProvider, heard: Heard) -> No
     run = flow.run()
     run.wait(PATIENCE_S)
     for node_id in run.outputs:
-        own = [event for event in heard.events if event.node_id == node_id]
+        own = [event for event in recorder.events if event.node_id == node_id]
         assert [own[0].kind, own[-1].kind] == ["job-start", "job-end"]
         assert [event.kind for event in own].count("job-end") == 1
         said = [event.progress for event in own if event.progress is not None]
         assert len(said) >= 4
         assert said == sorted(said)
         assert 0 < said[0] < said[-1] == 1
-    kinds = [event.kind for event in heard.events]
+    kinds = [event.kind for event in recorder.events]
     assert [kinds[0], kinds[-1]] == ["run-start", "run-end"]
     assert (kinds.count("run-start"), kinds.count("run-end")) == (1, 1)
 
@@ -206,7 +206,9 @@ async def test_runs_inside_a_running_loop(flow: Flow) -> None:
     assert (await flow.run()).asset == flow.run().result(PATIENCE_S).asset
 
 
-async def test_waiting_that_is_cancelled_leaves_the_run_going(flow: Flow, fake: FakeProvider, heard: Heard) -> None:
+async def test_waiting_that_is_cancelled_leaves_the_run_going(
+    flow: Flow, fake: FakeProvider, recorder: EventRecorder
+) -> None:
     """Interrupting a cell that awaits stops the waiting, not the run."""
     fake.enqueue(Behaviour(polls=30))
     flow.generate_image("dawn", model="fake/image")
@@ -222,7 +224,7 @@ async def test_waiting_that_is_cancelled_leaves_the_run_going(flow: Flow, fake: 
         await waiting
     assert await run is not None
     assert fake.cancelled == []
-    assert heard.order("run-end") == [""]
+    assert recorder.order("run-end") == [""]
 
 
 def test_an_interrupted_result_leaves_the_run_going(
@@ -276,16 +278,16 @@ def test_saved_files_have_human_names_and_their_recipe(flow: Flow, tmp_path: Any
     assert list(upstream.document.nodes) == ["seeds_1", "still"]
 
 
-def test_our_own_work_stays_off_the_loop(flow: Flow, living: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own_work_stays_off_the_loop(flow: Flow, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hashing, decoding and storing results happen in worker threads, whatever a node returns and wherever it ran."""
     threads: list[threading.Thread] = []
-    put = living.store.put
+    put = session.store.put
 
     def seen(source, **about):
         threads.append(threading.current_thread())
         return put(source, **about)
 
-    monkeypatch.setattr(living.store, "put", seen)
+    monkeypatch.setattr(session.store, "put", seen)
 
     @ff.node
     def noise(size: int = 0) -> ff.Image:
@@ -305,7 +307,7 @@ def test_our_own_work_stays_off_the_loop(flow: Flow, living: Session, monkeypatc
     flow.upscale(still, model="fake/edit")
     flow.run().result(PATIENCE_S)
     assert len(threads) >= 5
-    assert living._thread not in threads
+    assert session._thread not in threads
 
 
 def test_structural_work_is_done_once_and_known_then(flow: Flow) -> None:

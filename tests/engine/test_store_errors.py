@@ -68,7 +68,7 @@ def test_a_disk_that_fills_up_while_work_is_out(disk: Path, kind: type[FakeProvi
         return await whole(operation)
 
     fake.poll = full  # type: ignore[method-assign]
-    living = begin(disk / "home", fake)
+    session = begin(disk / "home", fake)
     flow = one_picture()
     with contextlib.suppress(errors.JournalError):  # the end of the run may not find room either
         run = flow.run()
@@ -78,7 +78,7 @@ def test_a_disk_that_fills_up_while_work_is_out(disk: Path, kind: type[FakeProvi
     filler.unlink()
     assert set(counts(flow.run().wait(PATIENCE_S))) <= {"succeeded", "cached"}
     assert len(fake.log()) == 1
-    spent = living.call(living.journal.spending(["project:place"]))["project:place"]
+    spent = session.call(session.journal.spending(["project:place"]))["project:place"]
     assert (spent.spent_micro_usd, spent.reserved_micro_usd) == (40_000, 0)
 
 

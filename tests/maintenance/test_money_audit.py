@@ -40,9 +40,9 @@ def worked(flow: Flow, fake: FakeProvider) -> Flow:
     return flow
 
 
-def break_it(living: Session, *statements: str) -> None:
+def break_it(session: Session, *statements: str) -> None:
     """Damage the file behind the journal's back."""
-    connection = sqlite3.connect(living.journal.path)
+    connection = sqlite3.connect(session.journal.path)
     with connection:
         for statement in statements:
             whole = statement
@@ -53,13 +53,13 @@ def break_it(living: Session, *statements: str) -> None:
     connection.close()
 
 
-def found(living: Session) -> set[str]:
-    return {entry.kind for entry in money_audit.examine(living)[1]}
+def found(session: Session) -> set[str]:
+    return {entry.kind for entry in money_audit.examine(session)[1]}
 
 
-def test_sound_books_say_so(worked: Flow, living: Session) -> None:
+def test_sound_books_say_so(worked: Flow, session: Session) -> None:
     """After every kind of end nothing differs, and the sums are told: calls, spent, open, held."""
-    audit, entries = money_audit.examine(living)
+    audit, entries = money_audit.examine(session)
     assert entries == []
     assert (audit.calls, audit.open_calls) == (5, 1)
     assert (audit.spent_micro_usd, audit.held_micro_usd) == (163_456, 40_000)
@@ -96,11 +96,11 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_each_kind_of_damage_is_named_with_the_next_step(worked: Flow, living: Session, case: str) -> None:
+def test_each_kind_of_damage_is_named_with_the_next_step(worked: Flow, session: Session, case: str) -> None:
     """The audit says which row differs and what to do; the command ends with 1; what can be mended is, and agrees."""
     kind = case.split(maxsplit=1)[0]
-    break_it(living, *BROKEN[case])
-    entries = money_audit.examine(living)[1]
+    break_it(session, *BROKEN[case])
+    entries = money_audit.examine(session)[1]
     assert kind in {entry.kind for entry in entries}
     assert all(entry.next for entry in entries)
     done = CliRunner().invoke(main, ["doctor", "--money"])
@@ -109,8 +109,8 @@ def test_each_kind_of_damage_is_named_with_the_next_step(worked: Flow, living: S
     if kind in money_audit.MENDABLE:
         mended = CliRunner().invoke(main, ["doctor", "--money", "--mend"])
         assert mended.exit_code == 0, mended.stdout
-        assert found(living) == set()
-        audit, _ = money_audit.examine(living)
+        assert found(session) == set()
+        audit, _ = money_audit.examine(session)
         assert (audit.spent_micro_usd, audit.held_micro_usd) == (163_456, 40_000)
 
 
@@ -120,21 +120,21 @@ def test_every_kind_has_a_test() -> None:
     assert broken == set(money_audit._NEXT)
 
 
-def test_a_mended_result_is_found_and_not_paid_again(worked: Flow, fake: FakeProvider, living: Session) -> None:
+def test_a_mended_result_is_found_and_not_paid_again(worked: Flow, fake: FakeProvider, session: Session) -> None:
     """A look-up that was lost comes back from the log: the next run hits."""
-    break_it(living, "DELETE FROM results WHERE content_key = KEY")
+    break_it(session, "DELETE FROM results WHERE content_key = KEY")
     CliRunner().invoke(main, ["doctor", "--money", "--mend"])
-    living.services.memo.clear()
+    session.services.memo.clear()
     sent = len(fake.log())
     assert counts(worked.run("paid").wait(PATIENCE_S)) == {"cached": 1}
     assert len(fake.log()) == sent
 
 
-def test_lost_bytes_are_named_by_who_made_them(worked: Flow, living: Session) -> None:
+def test_lost_bytes_are_named_by_who_made_them(worked: Flow, session: Session) -> None:
     """A result whose file is gone: which one, made by which generation; nothing is broken, somebody should look."""
     [picture] = [output for name, output in worked.run("paid").wait().outputs.items() if name == "paid"]
-    living.store.path(picture.asset.sha256).unlink()
-    [entry] = money_audit.examine(living)[1]
+    session.store.path(picture.asset.sha256).unlink()
+    [entry] = money_audit.examine(session)[1]
     assert entry.kind == "lost_bytes"
     assert picture.asset.sha256[:12] in entry.says
     done = CliRunner().invoke(main, ["doctor", "--money"])
@@ -142,24 +142,24 @@ def test_lost_bytes_are_named_by_who_made_them(worked: Flow, living: Session) ->
     assert "lost bytes" in done.stdout
 
 
-def test_a_store_that_cannot_be_asked_is_named(worked: Flow, living: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_be_asked_is_named(worked: Flow, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """No verdict on bytes where the store does not answer: said once, with why; the books are told all the same."""
 
     def fail(_sha256: str) -> bool:
         raise errors.StoreError("The bucket does not answer.")
 
-    monkeypatch.setattr(living.store, "has", fail)
-    audit, [entry] = money_audit.examine(living)
+    monkeypatch.setattr(session.store, "has", fail)
+    audit, [entry] = money_audit.examine(session)
     assert (entry.kind, audit.calls) == ("store", 5)
     assert "The bucket does not answer" in entry.says
 
 
-def test_what_waits_in_an_outbox_is_seen(worked: Flow, living: Session) -> None:
+def test_what_waits_in_an_outbox_is_seen(worked: Flow, session: Session) -> None:
     """Lines that the journal could not take yet, and such as it would not take, are in both doctors."""
-    kernels = living.journal.path.parent / "kernels"
+    kernels = session.journal.path.parent / "kernels"
     (kernels / "dead.outbox.jsonl").write_text('{"kind": "finish"}\n{"kind": "finish"}\n')
     (kernels / "dead.rejected.jsonl").write_text('{"kind": "odd"}\n')
-    said = {entry.kind: entry.says for entry in money_audit.examine(living)[1]}
+    said = {entry.kind: entry.says for entry in money_audit.examine(session)[1]}
     assert "2 lines in" in said["outbox"]
     assert "1 line in" in said["rejected"]
     findings = {one.what: one.state for one in doctor.findings()}
@@ -180,10 +180,10 @@ from fusionflow_nb.session import current_session
 flow = ff.Flow("Outbox", id="outbox")
 flow.generate_image("dawn", model="fake/image", name="still", seed=1)
 flow.generate_image("dusk", model="fake/image", name="other", seed=1)
-living = current_session()
+session = current_session()
 flow.estimate()
 if sys.argv[1] == "refuse":
-    living.journal._writer._path.unlink()      # the file is gone under us: no claim can be written
+    session.journal._writer._path.unlink()      # the file is gone under us: no claim can be written
     run = flow.run("still")
     try:
         run.wait()
@@ -192,12 +192,12 @@ if sys.argv[1] == "refuse":
     else:
         print(*run.errors, flush=True)
 else:
-    whole = living.registry.provider("fake").poll
+    whole = session.registry.provider("fake").poll
     async def poll(operation):
-        if living.journal.path.exists():
-            living.journal.path.rename(living.journal.path.with_suffix(".away"))
+        if session.journal.path.exists():
+            session.journal.path.rename(session.journal.path.with_suffix(".away"))
         return await whole(operation)
-    living.registry.provider("fake").poll = poll
+    session.registry.provider("fake").poll = poll
     run = flow.run("still")
     try:
         run.wait()
@@ -238,9 +238,9 @@ def test_a_paid_result_waits_in_the_outbox_and_is_drained_by_id(
     assert outbox.read_text().count('"finish"') == 1
     (home / "journal.away").rename(home / "journal.sqlite")
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "service"))
-    living = current_session()
+    session = current_session()
     assert not outbox.exists()
-    assert found(living) == set()
+    assert found(session) == set()
     rows = ff.tape.sql("select node_id, status, cost_computation::double from generations").rows()
     assert rows == [("still", "succeeded", 0.04)]
     assert len(FakeProvider(tmp_path / "service").log()) == 1

@@ -157,8 +157,8 @@ def test_no_key_is_in_anything_that_is_written_or_shown(
     service = KeyedProvider()
     service.when("forbidden", Behaviour(end="refused"))
     service.when("lost", Behaviour(submit="lost"))
-    living = Session(home_folder(), Registry([service]))
-    use_session(living)
+    session = Session(home_folder(), Registry([service]))
+    use_session(session)
     flow = a_flow()
     run = flow.run().wait()
     assert {run.jobs[name, ()].state for name in ("still", "forbidden", "careless", "lost")} >= {"succeeded", "refused"}
@@ -183,7 +183,7 @@ def test_no_key_is_in_anything_that_is_written_or_shown(
         "plan": [flow.stale(), flow.states(), str(flow.estimate())],
         "models": [models.models(), models.models()._repr_html_()],
         "doctor": list(doctor.findings()),
-        "parts": [vars(living), vars(living.services), vars(flow)],
+        "parts": [vars(session), vars(session.services), vars(flow)],
         "wire": [error.to_payload() for error in run.errors],
         "tape": [
             tape.sql(f"FROM {name}")._repr_mimebundle_() for name in ("generations", "runs", "projects", "outputs")
@@ -210,12 +210,12 @@ def test_no_key_is_in_anything_that_is_written_or_shown(
 def test_no_key_is_in_what_waits_for_the_journal(planted: None) -> None:
     """A result that was paid while the journal could not be written lies in the outbox, without a key."""
     service = Slow()
-    living = Session(home_folder(), Registry([service]))
-    living.journal._writer._patience_s = 0.2
-    use_session(living)
+    session = Session(home_folder(), Registry([service]))
+    session.journal._writer._patience_s = 0.2
+    use_session(session)
     flow = Flow("Outbox")
     flow.generate_image("x", model="fake/image", name="still")
-    turnstile = CommitLock(living.journal.path.parent / "journal.turnstile")
+    turnstile = CommitLock(session.journal.path.parent / "journal.turnstile")
     run = flow.run()
     assert service.polled.wait(30)
     with turnstile.turn():

@@ -29,10 +29,10 @@ R2 = {
 }
 
 
-def test_without_settings_there_is_no_bucket(living: Session) -> None:
+def test_without_settings_there_is_no_bucket(session: Session) -> None:
     """Results then live in the local folder alone."""
     assert bucket.settings() is None
-    assert isinstance(living.store, LocalFolderStore)
+    assert isinstance(session.store, LocalFolderStore)
 
 
 def test_the_environment_names_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,8 +55,8 @@ def test_half_of_the_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(errors.SecretError, match="has no key"):
         bucket.settings()
     with pytest.warns(UserWarning, match="stay on this machine"):
-        living = current_session()
-    assert isinstance(living.store, LocalFolderStore)
+        session = current_session()
+    assert isinstance(session.store, LocalFolderStore)
     monkeypatch.setenv(bucket.KEY_ID, "k")
     monkeypatch.setenv(bucket.SECRET_KEY, "s")
     with pytest.raises(errors.SecretError, match=bucket.ACCOUNT_ID):
@@ -71,7 +71,7 @@ def test_simulated_results_stay_out_of_a_real_bucket(monkeypatch: pytest.MonkeyP
     assert bucket.settings() is None
 
 
-def test_connect_tries_the_bucket_then_uses_it(s3: S3Server, living: Session) -> None:
+def test_connect_tries_the_bucket_then_uses_it(s3: S3Server, session: Session) -> None:
     """What was connected is stored, the secret apart from the rest, and the living session uses it at once."""
     ff.connect("r2", s3.variables)
     plain = (home_folder() / "bucket.json").read_text()
@@ -79,8 +79,8 @@ def test_connect_tries_the_bucket_then_uses_it(s3: S3Server, living: Session) ->
     assert s3.settings.access_key_id not in plain
     assert credentials.where("r2") == "file"
     assert bucket.settings() == s3.settings
-    assert isinstance(living.store, S3Store)
-    assert living.services.store is living.store
+    assert isinstance(session.store, S3Store)
+    assert session.services.store is session.store
 
 
 @pytest.mark.parametrize("wrong", [{bucket.BUCKET: "nobody-made-this"}, {bucket.SECRET_KEY: "wrong"}], ids=str)

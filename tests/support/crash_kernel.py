@@ -74,13 +74,13 @@ def live(pipe: Connection, home: str, base: str, order: Order) -> None:
         for name in SERVICES:
             service = registry.provider(name)
             service.poll_interval_s, service.max_concurrency = 0.02, AT_ONCE
-        living = Session(Path(home), registry)
-        living.services.caps_micro_usd.clear()
+        session = Session(Path(home), registry)
+        session.services.caps_micro_usd.clear()
         if "busy" in order.words:
-            living.journal._writer._patience_s = IMPATIENCE_S
-        use_session(living)
+            session.journal._writer._patience_s = IMPATIENCE_S
+        use_session(session)
         if "resume" in order.words:
-            pipe.send(("home", living.resume()))
+            pipe.send(("home", session.resume()))
         if "run" in order.words:
             run = flow().run(unpriced=UNPRICED_USD, confirmed=True)
             run._run.subscribe(

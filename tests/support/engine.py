@@ -18,14 +18,14 @@ PATIENCE_S = 30.0
 """Only a hang takes so long; nothing is measured by it."""
 
 
-class Heard:
+class EventRecorder:
     """Every event of every run, from the first, and a way to wait until something is so."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self._news = threading.Condition()
 
-    def hear(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
         with self._news:
             self.events.append(event)
             self._news.notify_all()

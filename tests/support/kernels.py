@@ -70,12 +70,12 @@ def live(pipe: Connection, home: str, folder: str, orders: Orders) -> None:
     fake = FakeProvider(Path(folder))
     for job in orders.jobs:
         fake.when(job.prompt, Behaviour(polls=2, cost_micro_usd=job.cost_micro_usd))
-    living = Session(Path(home), Registry([fake]))
-    living.services.caps_micro_usd.clear()
-    living.services.caps_micro_usd.update(orders.caps_micro_usd)
+    session = Session(Path(home), Registry([fake]))
+    session.services.caps_micro_usd.clear()
+    session.services.caps_micro_usd.update(orders.caps_micro_usd)
     if orders.patience_s is not None:
-        living.journal._writer._patience_s = orders.patience_s
-    use_session(living)
+        session.journal._writer._patience_s = orders.patience_s
+    use_session(session)
     left = [orders.nth]
 
     def stop(step: Failpoint) -> None:
