@@ -1,4 +1,4 @@
-"""`python -m fusionflow_nb` is `fusionflow`."""
+"""`python -m fusionflow_nb` runs the command line."""
 
 from __future__ import annotations
 

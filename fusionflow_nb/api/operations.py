@@ -1,4 +1,4 @@
-"""`ff.operations()`: paid work that has not ended, what is at stake in it, and what a person may do about it."""
+"""`ff.operations()`: paid calls that have not ended, their unconfirmed cost, and what the user can do about them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
+from fusionflow_nb.api.resume import recover
 from fusionflow_nb.display import dollars
 from fusionflow_nb.display.run_rows import seconds
 from fusionflow_nb.display.table import TextTable
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenJob", "OpenJobs", "Outcome", "operations"]
 SHORT = 8
-"""Letters of an id that people read and type: its last ones, as its first are the time."""
+"""Letters of an id that are shown and accepted: the last ones, because the first encode the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenJob:
-    """One paid call that has not ended."""
+    """A paid call that has not ended."""
 
     id: str
     state: OpenJobStatus
@@ -40,10 +41,12 @@ class OpenJob:
 
 
 class OpenJobs(TextTable):
-    """Every open, stuck and unknown call as a table, as it stood when it was asked for; iterating gives them."""
+    """Open, stuck and unknown calls at the time of the query, as a table; iterating yields them."""
 
     def __init__(self, calls: list[OpenJob]) -> None:
-        super().__init__(("id", "state", "flow", "node", "model", "notebook", "at stake", "since"), numbers=(6, 7))
+        super().__init__(
+            ("id", "state", "flow", "node", "model", "notebook", "unconfirmed cost", "since"), numbers=(6, 7)
+        )
         self.calls = tuple(calls)
 
     def __iter__(self) -> Iterator[OpenJob]:
@@ -54,100 +57,104 @@ class OpenJobs(TextTable):
 
     @property
     def at_stake_usd(self) -> float:
-        """What all of it may cost."""
-        return sum(one.at_stake_usd for one in self.calls)
+        """Unconfirmed cost of all calls, in dollars."""
+        return sum(call.at_stake_usd for call in self.calls)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """One row of text each, as shown."""
+        """One row of text per call."""
         return [
             (
-                one.id[-SHORT:],
-                one.state,
-                one.flow,
-                one.node_id,
-                one.model,
-                one.notebook or "",
-                dollars(round(one.at_stake_usd * 1e6)),
-                seconds(one.age_s),
+                call.id[-SHORT:],
+                call.state,
+                call.flow,
+                call.node_id,
+                call.model,
+                call.notebook or "",
+                dollars(round(call.at_stake_usd * 1e6)),
+                seconds(call.age_s),
             )
-            for one in self.calls
+            for call in self.calls
         ]
 
     def note(self, *, in_shell: bool = False) -> str:
-        """What can be done, in the words of Python or of the command line."""
+        """The possible next steps, as Python calls or as commands."""
         if not self.calls:
-            return "Nothing is open: every paid call has ended."
-        states = {one.state for one in self.calls}
-        said = [f"{dollars(round(self.at_stake_usd * 1e6))} at stake."]
+            return "No open calls: every paid call has ended."
+        states = {call.state for call in self.calls}
+        sentences = [f"Unconfirmed cost: {dollars(round(self.at_stake_usd * 1e6))}."]
         if "stuck" in states:
-            said.append(f"{'`operations resume`' if in_shell else 'resume()'} brings home what nobody follows.")
+            sentences.append(f"{'`operations resume`' if in_shell else 'resume()'} finishes stuck calls.")
         if "unknown" in states:
-            ask = "`operations reconcile ID`" if in_shell else "reconcile(id)"
+            query = "`operations reconcile ID`" if in_shell else "reconcile(id)"
             write_off = "`operations forget ID --cost USD`" if in_shell else "forget(id, cost_usd=...)"
-            said.append(f"{ask} asks the service about unknown ones, {write_off} writes one off.")
-        return " ".join(said)
+            sentences.append(f"{query} queries the service about an unknown call, {write_off} writes it off.")
+        return " ".join(sentences)
 
     def resume(self) -> str:
-        """Bring home everything that nobody follows, by polling and fetching only; wait for it.
+        """Resume all calls that no kernel follows, by polling and fetching only, and wait for them.
 
         Returns:
-            What came home, in a sentence.
+            A sentence that says what was resumed, and at which cost.
         """
-        living = current_session()
-        ended = living.homecomings.bring()
-        names = living.call(living.journal.project_names(list({one.job.draft.project_id for one in ended})))
-        return recovery.ended(ended, names) if ended else "Nothing was waiting."
+        recovered = recover()
+        if not recovered:
+            return "Resumed 0 calls."
+        session = current_session()
+        names = session.call(session.journal.project_names(list({entry.job.draft.project_id for entry in recovered})))
+        return recovery.end_message(recovered, names)
 
     def cancel(self, job_id: str) -> Outcome:
-        """Ask the service to stop a call; what it may bill all the same counts as spent.
+        """Ask the service to stop a call; what it may still bill counts as spent.
 
         Raises:
             OpenWorkError: there is no such call, its outcome is unknown, or another kernel follows it.
         """
-        return _do(job_id, open_jobs.cancel)
+        return _apply(job_id, open_jobs.cancel)
 
     def forget(self, job_id: str, *, cost_usd: float | None = None) -> Outcome:
-        """Let go of an unknown or stuck call: its node is free to run again.
+        """Write off an unknown or stuck call; its node may run again.
 
         Args:
-            job_id: or its last letters, as shown.
-            cost_usd: what your account shows; by default $0 for an unknown call, the estimate for an accepted one.
+            job_id: the id, or its last letters as shown.
+            cost_usd: what your account shows; by default $0 for an unknown call, the estimate for an accepted call.
 
         Raises:
             OpenWorkError: there is no such call, or a kernel follows it.
+            ParameterError: `cost_usd` is not a dollar amount.
         """
         if cost_usd is not None and not 0 <= cost_usd < float("inf"):
             raise errors.ParameterError(
-                f"{cost_usd!r} is no sum of dollars.", hint="What your account shows, from 0 on."
+                f"Expected a dollar amount >= 0, got {cost_usd!r}.", hint="Use the amount that your account shows."
             )
         cost = None if cost_usd is None else round(cost_usd * 1e6)
-        return _do(job_id, lambda job, services: open_jobs.forget(job, services, cost))
+        return _apply(job_id, lambda job, services: open_jobs.forget(job, services, cost))
 
     def reconcile(self, job_id: str) -> Outcome:
-        """Ask the service about a call of unknown outcome: by the id we chose, or in its listing.
+        """Query the service about a call of unknown outcome: by the id that we chose, or in its listing.
 
-        If it knows it, the result comes home; if it surely does not, nothing was spent and the node may run again.
+        If the service has the call, its result is fetched. If it certainly does not, nothing was spent and the node
+        may run again.
 
         Raises:
-            OpenWorkError: there is no such call, or the service cannot say; then a person looks at the account.
+            OpenWorkError: there is no such call, or the service has no such query; check your account there.
         """
-        return _do(job_id, open_jobs.reconcile)
+        return _apply(job_id, open_jobs.reconcile)
 
 
 def operations() -> OpenJobs:
-    """Paid calls that have not ended, of all kernels on this machine: open, stuck and unknown, with what is at stake.
+    """Paid calls of all kernels on this machine that have not ended: open, stuck and unknown.
 
     >>> len(operations())
     0
     """
-    living = current_session()
-    jobs = living.call(living.journal.open_jobs())
-    names = living.call(living.journal.project_names(list({job.draft.project_id for job in jobs})))
+    session = current_session()
+    jobs = session.call(session.journal.open_jobs())
+    names = session.call(session.journal.project_names(list({job.draft.project_id for job in jobs})))
     return OpenJobs(
         [
             OpenJob(
                 job.job_id,
-                open_jobs.open_job_statuses(job, living.services),
+                open_jobs.open_job_statuses(job, session.services),
                 names.get(job.draft.project_id, job.draft.project_id),
                 job.draft.node_id,
                 job.draft.model or "",
@@ -160,15 +167,15 @@ def operations() -> OpenJobs:
     )
 
 
-def _do(job_id: str, what: Callable[..., Any]) -> Outcome:
-    living = current_session()
-    found = [job for job in living.call(living.journal.open_jobs()) if job.job_id.endswith(job_id)]
-    if len(found) != 1 or not job_id:
+def _apply(job_id: str, action: Callable[..., Any]) -> Outcome:
+    session = current_session()
+    matches = [job for job in session.call(session.journal.open_jobs()) if job.job_id.endswith(job_id)]
+    if len(matches) != 1 or not job_id:
         raise errors.OpenWorkError(
-            f"There is no open call {job_id!r}." if not found else f"{len(found)} calls end in {job_id!r}.",
+            f"{len(matches)} open calls end in {job_id!r}." if matches else f"There is no open call {job_id!r}.",
             hint="ff.operations() lists them with their ids.",
         )
-    job: protocol.OpenJob = found[0]
-    outcome: Outcome = living.call(what(job, living.services))
-    living.homecomings.tell(job.draft.project_id)
+    job: protocol.OpenJob = matches[0]
+    outcome: Outcome = session.call(action(job, session.services))
+    session.recovery.notify(job.draft.project_id)
     return outcome

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fusionflow_nb.cli import budget as _money  # noqa: F401 - its commands add themselves
+from fusionflow_nb.cli import budget as _budget  # noqa: F401 - registers its commands on `main`
 from fusionflow_nb.cli.commands import main
 
 __all__ = ["main"]

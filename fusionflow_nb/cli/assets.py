@@ -1,4 +1,4 @@
-"""`fusionflow assets`: folder and bucket in step, whole, and free of what nobody needs."""
+"""`fusionflow assets`: synchronize, verify and clean up the stored files."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ _SHOWN = 20
 
 @click.group()
 def assets() -> None:
-    """Keep results in step with the bucket, whole, and free of what nobody needs."""
+    """Synchronize, verify and clean up stored results."""
 
 
 @assets.command()
 def sync() -> None:
-    """Bring everything that is only on this machine to the bucket, and wait until it is there."""
+    """Upload files that are only on this machine, and wait."""
     from fusionflow_nb.maintenance import asset_sync  # noqa: PLC0415
 
-    count = asset_sync.sync(_left)
-    output.line(f"{count} file{'' if count == 1 else 's'} brought to {asset_sync.bucket_store().bucket.settings.uri}.")
+    count = asset_sync.sync(_print_progress)
+    output.line(f"Uploaded {count} file{'' if count == 1 else 's'} to {asset_sync.bucket_store().bucket.settings.uri}.")
 
 
 @assets.command()
 def pull() -> None:
-    """Fetch everything that is only in the bucket, verified."""
+    """Download and verify files that are only in the bucket."""
     from fusionflow_nb.maintenance import asset_sync  # noqa: PLC0415
 
     count = asset_sync.pull()
-    output.line(f"{count} file{'' if count == 1 else 's'} fetched.")
+    output.line(f"Downloaded {count} file{'' if count == 1 else 's'}.")
 
 
 @assets.command()
-@click.option("--fetch", is_flag=True, help="Read every object of the bucket and hash it, instead of its length alone.")
+@click.option("--fetch", is_flag=True, help="Download and hash every object of the bucket; by default compare lengths.")
 @click.pass_context
 def verify(ctx: click.Context, *, fetch: bool) -> None:
-    """Hash every file; say what is damaged, here and in the bucket."""
+    """Hash every file and list damaged files."""
     from fusionflow_nb.maintenance import asset_sync  # noqa: PLC0415
 
-    wrong = list(asset_sync.verify(fetch=fetch))
-    for where, error in wrong:
+    damaged = list(asset_sync.verify(fetch=fetch))
+    for where, error in damaged:
         output.line(f"{where}: {error}")
-    output.line("Everything is whole." if not wrong else f"{len(wrong)} damaged.")
-    if wrong:
+    output.line(f"{len(damaged)} damaged." if damaged else "No damaged files.")
+    if damaged:
         ctx.exit(FAILED)
 
 
@@ -60,28 +60,36 @@ def verify(ctx: click.Context, *, fetch: bool) -> None:
     multiple=True,
     type=click.Path(path_type=Path),
     default=[Path()],
-    help="A folder whose flow files count (may be repeated; this one where none is given).",
+    help="A folder with flow files whose results are kept (repeatable; default: the current folder).",
 )
-@click.option("--bucket", "in_bucket", is_flag=True, help="In the bucket too. Not where other machines use it as well!")
-@click.option("--delete", is_flag=True, help="Delete it. Without this, it is only shown.")
+@click.option(
+    "--bucket",
+    "in_bucket",
+    is_flag=True,
+    help="Include the bucket. Not for buckets that other machines use.",
+)
+@click.option("--delete", is_flag=True, help="Delete the files. By default they are only listed.")
 def gc(flows: Sequence[Path], *, in_bucket: bool, delete: bool) -> None:
-    """Show what no project, result or flow file names and is older than a day; with --delete, delete it."""
+    """List unreferenced files; with --delete, delete them.
+
+    A file is unreferenced if no project, result or flow file refers to it and it is older than a day.
+    """
     from fusionflow_nb.maintenance import asset_sync  # noqa: PLC0415
 
-    found = asset_sync.garbage(flows, in_bucket=in_bucket)
-    names = [str(one.path) for one in found.files] + [one.key for one in found.objects]
+    garbage = asset_sync.garbage(flows, in_bucket=in_bucket)
+    names = [str(file.path) for file in garbage.files] + [item.key for item in garbage.objects]
     for name in names[:_SHOWN]:
         output.line(name)
     if len(names) > _SHOWN:
         output.line(f"and {len(names) - _SHOWN} more")
-    size = f"{found.size_bytes / 1e6:.1f} MB in {len(names)} file{'' if len(names) == 1 else 's'}"
+    size = f"{garbage.size_bytes / 1e6:.1f} MB in {len(names)} file{'' if len(names) == 1 else 's'}"
     if not delete:
-        output.line(f"{size} that nothing names. `fusionflow assets gc --delete` deletes.")
+        output.line(f"{size} unreferenced. `fusionflow assets gc --delete` deletes them.")
         return
-    asset_sync.collect(found)
-    output.line(f"{size} deleted.")
+    asset_sync.collect(garbage)
+    output.line(f"Deleted {size}.")
 
 
-def _left(left: int, of: int) -> None:
-    if output.is_watched():
-        output.line(f"{left} of {of} left", style="dim")
+def _print_progress(remaining: int, total: int) -> None:
+    if output.is_interactive():
+        output.line(f"{remaining} of {total} left", style="dim")

@@ -1,4 +1,4 @@
-"""The commands about money: what may be spent, and what became of paid work that has not ended."""
+"""The commands about money: caps, and paid calls that have not ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from fusionflow_nb.cli import output
 from fusionflow_nb.cli.commands import main
-from fusionflow_nb.cli.error_boundary import JSON_WANTED
+from fusionflow_nb.cli.error_boundary import JSON_OUTPUT
 
 if TYPE_CHECKING:
     from fusionflow_nb.api.budget import Amount
@@ -23,37 +23,41 @@ class Dollars(click.ParamType):  # type: ignore[type-arg] # generic in click's s
     name = "dollars"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's own
-        """A number, None or "default"."""
+        """A number, None or "default", in a tuple."""
         if value in {"none", "default"}:
-            return (None if value == "none" else value,)  # in a tuple: click takes None for "was not given"
+            return (None if value == "none" else value,)  # a bare None means "option not given" to click
         try:
             return (float(value),)
         except ValueError:
-            self.fail(f"{value!r} is no sum of dollars, none or default.", param, ctx)
+            self.fail(f"Expected a dollar amount, none or default, got {value!r}.", param, ctx)
 
 
 @main.command()
-@click.option("--run", "run", type=Dollars(), help="What one run may spend.")
-@click.option("--day", type=Dollars(), help="What a day (UTC) may spend.")
-@click.option("--month", type=Dollars(), help="What a month (UTC) may spend.")
-@click.option("--project", type=Dollars(), help="What each project may spend in all; with --of, that one alone.")
-@click.option("--unpriced", type=Dollars(), help="What one call to a model without a known price may cost.")
-@click.option("--of", "flow", metavar="FLOW", help="A flow's file or a project's id: show its use too.")
+@click.option("--run", "run", type=Dollars(), help="Cap of one run.")
+@click.option("--day", type=Dollars(), help="Cap of a day (UTC).")
+@click.option("--month", type=Dollars(), help="Cap of a month (UTC).")
+@click.option("--project", type=Dollars(), help="Total cap of each project; with --of, of that project only.")
+@click.option("--unpriced", type=Dollars(), help="Cap of one call to a model without a known price.")
+@click.option("--of", "flow", metavar="FLOW", help="A flow file or a project id: show its spending too.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of caps.")
-def budget(*, flow: str | None, as_json: bool, **given: tuple[Amount] | None) -> None:
-    """Show what may be spent and what is, or set it: dollars, `none` or `default`. It holds for all your kernels."""
+def budget(*, flow: str | None, as_json: bool, **amounts: tuple[Amount] | None) -> None:
+    """Show or set the caps on spending.
+
+    Each cap is an amount of dollars, `none` or `default`. Caps apply to all kernels of this user.
+    """
     from fusionflow_nb.api import budget as budget_module  # noqa: PLC0415
     from fusionflow_nb.cli.arguments import flow_of  # noqa: PLC0415
 
-    click.get_current_context().meta[JSON_WANTED] = as_json
-    of = flow_of(Path(flow)) if flow is not None and Path(flow).exists() else flow
-    found = budget_module.budget(of, **{name: amount[0] for name, amount in given.items() if amount is not None})
+    click.get_current_context().meta[JSON_OUTPUT] = as_json
+    project = flow_of(Path(flow)) if flow is not None and Path(flow).exists() else flow
+    changes = {name: amount[0] for name, amount in amounts.items() if amount is not None}
+    budgets = budget_module.budget(project, **changes)
     if not as_json:
-        output.table(found.columns, found.rows(), numbers=found.numbers)
-        if found.note():
-            output.line(found.note())
+        output.table(budgets.columns, budgets.rows(), numbers=budgets.numbers)
+        if budgets.note():
+            output.line(budgets.note())
         return
-    said = [
+    lines = [
         {
             "scope": cap.scope,
             "cap_usd": cap.cap_usd,
@@ -63,65 +67,81 @@ def budget(*, flow: str | None, as_json: bool, **given: tuple[Amount] | None) ->
             "left_usd": cap.left_usd,
             "at_stake_usd": cap.at_stake_usd,
         }
-        for cap in found
+        for cap in budgets
     ]
-    click.echo(output.as_json(said))
+    click.echo(output.as_json(lines))
 
 
 @main.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of calls.")
 @click.pass_context
 def operations(ctx: click.Context, *, as_json: bool) -> None:
-    """List paid calls that have not ended, with what is at stake: open, stuck (nobody follows them) and unknown."""
+    """List paid calls that have not ended, or act on them.
+
+    A call is open (a kernel follows it), stuck (no kernel follows it) or of unknown outcome.
+    """
     if ctx.invoked_subcommand is not None:
         return
-    from fusionflow_nb.api.operations import operations as listed  # noqa: PLC0415
+    from fusionflow_nb.api.operations import operations as open_calls  # noqa: PLC0415
 
-    ctx.meta[JSON_WANTED] = as_json
-    found = listed()
+    ctx.meta[JSON_OUTPUT] = as_json
+    calls = open_calls()
     if as_json:
-        click.echo(output.as_json([dataclasses.asdict(call) for call in found]))
+        click.echo(output.as_json([dataclasses.asdict(call) for call in calls]))
         return
-    if len(found):
-        output.table(found.columns, found.rows(), numbers=found.numbers)
-    output.line(found.note(in_shell=True))
+    if len(calls):
+        output.table(calls.columns, calls.rows(), numbers=calls.numbers)
+    output.line(calls.note(in_shell=True))
 
 
 @operations.command()
 def resume() -> None:
-    """Bring home what nobody follows: polling and fetching only, nothing is sent again."""
-    from fusionflow_nb.api.operations import operations as listed  # noqa: PLC0415
+    """Finish calls of stopped kernels; nothing is paid twice.
 
-    output.line(listed().resume())
+    Results are polled and fetched only; nothing is submitted again. `fusionflow resume` and
+    `fusionflow operations resume` are the same command.
+    """
+    from fusionflow_nb.api.operations import operations as open_calls  # noqa: PLC0415
+
+    output.line(open_calls().resume())
+
+
+main.add_command(resume)
 
 
 @operations.command()
 @click.argument("job_id", metavar="ID")
 def cancel(job_id: str) -> None:
-    """Ask the service to stop a stuck call; what it may bill all the same counts as spent."""
-    from fusionflow_nb.api.operations import operations as listed  # noqa: PLC0415
+    """Ask the service to stop a stuck call.
 
-    _say_outcome(listed().cancel(job_id))
+    What the service may still bill counts as spent.
+    """
+    from fusionflow_nb.api.operations import operations as open_calls  # noqa: PLC0415
+
+    _print_outcome(open_calls().cancel(job_id))
 
 
 @operations.command()
 @click.argument("job_id", metavar="ID")
 @click.option("--cost", "cost_usd", type=click.FloatRange(min=0), help="What your account shows, in dollars.")
 def forget(job_id: str, *, cost_usd: float | None) -> None:
-    """Write off an unknown or stuck call; its node is free to run again."""
-    from fusionflow_nb.api.operations import operations as listed  # noqa: PLC0415
+    """Write off an unknown or stuck call; its node may run again."""
+    from fusionflow_nb.api.operations import operations as open_calls  # noqa: PLC0415
 
-    _say_outcome(listed().forget(job_id, cost_usd=cost_usd))
+    _print_outcome(open_calls().forget(job_id, cost_usd=cost_usd))
 
 
 @operations.command()
 @click.argument("job_id", metavar="ID")
 def reconcile(job_id: str) -> None:
-    """Ask the service whether it knows a call of unknown outcome, and bring it home or free its node."""
-    from fusionflow_nb.api.operations import operations as listed  # noqa: PLC0415
+    """Query the service about a call of unknown outcome.
 
-    _say_outcome(listed().reconcile(job_id))
+    If the service has the call, its result is fetched; otherwise its node may run again.
+    """
+    from fusionflow_nb.api.operations import operations as open_calls  # noqa: PLC0415
+
+    _print_outcome(open_calls().reconcile(job_id))
 
 
-def _say_outcome(outcome: Outcome) -> None:
+def _print_outcome(outcome: Outcome) -> None:
     output.line(f"{outcome.status}, ${outcome.cost_micro_usd / 1e6:.2f}: {outcome.says}")

@@ -1,4 +1,4 @@
-"""The demo: real pictures without a key, generated, edited, upscaled, filmed; asked in SQL; run again for nothing."""
+"""The flow and the query of `fusionflow demo`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.api.run import RunHandle
 
-QUESTION = """\
+QUERY = """\
 SELECT node_id AS node, coalesce(model, node_type) AS "made by",
        left(prompt_snapshot, 28) AS prompt, seed,
        round(epoch(finished_at - started_at), 1) AS seconds,
        cost_computation AS usd
 FROM generations ORDER BY finished_at"""
-"""Fits a terminal of 80 columns, as does its answer."""
+"""The query and its result fit into 80 columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Where the demo put what it made."""
+    """Paths of the demo's main results."""
 
     still: Path
     film: Path
@@ -33,7 +33,7 @@ class Saved:
 
 
 def build() -> Flow:
-    """The demo's flow: a still that is edited, upscaled and filmed, and a sweep beside it.
+    """Build the demo's flow: a still that is edited, upscaled and animated, and a separate sweep.
 
     >>> build()
     <Flow 'Neon city': 10 nodes, 8 edges>
@@ -58,13 +58,13 @@ def build() -> Flow:
 
 
 def save(run: RunHandle, folder: Path) -> Saved:
-    """Write the demo's pictures and its film under names a person would choose; `all/` holds the rest."""
+    """Save the main results in `folder` and all results in `folder/all`, which is emptied first."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "all", ignore_errors=True)
     run.save(folder / "all")
     film = run["film"]
     return Saved(
         still=run["titled"].save(folder / "still.png"),
-        film=film.save(folder / f"film{extension(film.asset.media_type)}"),  # WebP where the extra `video` is missing
+        film=film.save(folder / f"film{extension(film.asset.media_type)}"),  # WebP without the extra `video`
         sheet=run["sheet"].save(folder / "sheet.png"),
     )

@@ -1,10 +1,10 @@
-"""Where errors leave the command line: one line on stderr and an exit code; never a traceback of ours.
+"""Error handling of the command line: each error is one line on stderr and an exit code, never a traceback.
 
-0    all is well
-1    some jobs failed; the others are kept (`doctor`: something is broken)
-2    nothing could be run: the command, the flow or the machine is wrong
-3    money: over budget, no funds, or a model without a price and without an allowance
-130  interrupted; accepted work goes on being remembered
+0    success
+1    some jobs failed; other results are kept (`doctor`: a finding of state broken)
+2    nothing ran: invalid command, flow or environment
+3    money: over budget, no funds, or an unpriced model without an allowance
+130  interrupted; accepted calls stay in the journal
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
 
 FAILED, WRONG, MONEY, INTERRUPTED = 1, 2, 3, 130
 _MONEY_ERRORS = (errors.OverBudgetError, errors.NoFundsError)
-_INTERRUPTED = "interrupted; what services had accepted is remembered: `fusionflow operations resume` brings it home."
+_INTERRUPTED = "interrupted; accepted calls continue at the services. `fusionflow resume` fetches their results."
 
 
 class ErrorBoundary(click.Group):
-    """The commands, and what becomes of whatever they raise."""
+    """The command group; turns exceptions into messages and exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
-        """Run a command; end with the exit code that fits."""
+        """Run a command; on an error, print it and exit with its code."""
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="replace")  # a mark that this terminal lacks is no reason to stop
+                stream.reconfigure(errors="replace")  # print characters that the encoding lacks as "?"
         try:
-            with _resuming_only_if_told():
+            with _without_automatic_resume():
                 return super().invoke(ctx)
         except errors.FusionFlowError as error:
-            if ctx.meta.get(JSON_WANTED):
+            if ctx.meta.get(JSON_OUTPUT):
                 click.echo(json.dumps({"error": error.to_payload()}, indent=2))
             print_error(error)
             ctx.exit(exit_code([error]))
         except KeyboardInterrupt:
-            _impatience_ends_it()
+            _exit_on_second_interrupt()
             print_error(_INTERRUPTED)
             ctx.exit(INTERRUPTED)
 
 
 @contextlib.contextmanager
-def _resuming_only_if_told() -> Iterator[None]:
-    """A command does what it says, and ends too soon to follow the work of others by the way."""
+def _without_automatic_resume() -> Iterator[None]:
+    """Set FUSIONFLOW_RESUME=ask: a command is too short-lived to resume other kernels' calls in the background."""
     before = os.environ.get(RESUME_VARIABLE)
     os.environ[RESUME_VARIABLE] = "ask"
     try:
@@ -66,21 +66,21 @@ def _resuming_only_if_told() -> Iterator[None]:
             os.environ[RESUME_VARIABLE] = before
 
 
-JSON_WANTED = "fusionflow_nb.json"
-"""In `ctx.meta`: stdout belongs to a program, which is to find JSON there whatever happens."""
+JSON_OUTPUT = "fusionflow_nb.json"
+"""Key in `ctx.meta`: stdout must be JSON, also on errors."""
 
 
-def print_error(what: object) -> None:
-    """One line on stderr."""
-    click.echo(f"fusionflow: {as_line(str(what))}", err=True)
+def print_error(error: object) -> None:
+    """Print an error as one line on stderr."""
+    click.echo(f"fusionflow: {as_line(str(error))}", err=True)
 
 
-def exit_code(found: Iterable[Exception], *, otherwise: int = WRONG) -> int:
-    """The code for a run or a command that ended with these errors."""
-    return MONEY if any(isinstance(error, _MONEY_ERRORS) for error in found) else otherwise
+def exit_code(failures: Iterable[Exception], *, otherwise: int = WRONG) -> int:
+    """The exit code of a run or command that ended with these errors."""
+    return MONEY if any(isinstance(error, _MONEY_ERRORS) for error in failures) else otherwise
 
 
-def _impatience_ends_it() -> None:
-    """Writing down what is open takes a moment; a second Ctrl-C does not wait for that."""
-    with contextlib.suppress(ValueError):  # not the main thread: somebody calls us as a library
+def _exit_on_second_interrupt() -> None:
+    """Restore the default signal handler: closing the session takes a moment, and a second Ctrl-C skips it."""
+    with contextlib.suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -54,9 +54,9 @@ def said(*words: str, code: int = 0) -> str:
     return done.output
 
 
-def age(living: Session, asset: Asset) -> Path:
+def age(session: Session, asset: Asset) -> Path:
     """Make a stored file two days old."""
-    path = living.store.path(asset.sha256)
+    path = session.store.path(asset.sha256)
     old = time.time() - 2 * asset_sync.GRACE_S
     os.utime(path, (old, old))
     return path
@@ -75,9 +75,9 @@ def test_sync_and_pull_bring_both_in_step(with_bucket: Session, bucket: Bucket) 
     assert all(folder.path(one.sha256) for one in made)
 
 
-def test_without_a_bucket_it_says_how_to_get_one(living: Session) -> None:
+def test_without_a_bucket_it_says_how_to_get_one(session: Session) -> None:
     """`sync` and `pull` have nowhere to go; the error names the next step."""
-    assert living.store.has_bucket is False
+    assert session.store.has_bucket is False
     assert 'ff.connect("r2")' in said("assets", "sync", code=2)
 
 
@@ -85,7 +85,7 @@ def test_verify_names_what_is_damaged(with_bucket: Session, bucket: Bucket) -> N
     """Local files by their hash, objects by their length, with --fetch by their hash; each is named."""
     one, other, third = (with_bucket.store.put(png(seed=number)) for number in (11, 12, 13))
     asset_sync.sync()
-    assert "Everything is whole" in said("assets", "verify", "--fetch")
+    assert "No damaged files" in said("assets", "verify", "--fetch")
     path = with_bucket.store.path(one.sha256)
     path.chmod(0o644)
     path.write_bytes(b"damaged")
@@ -133,9 +133,9 @@ def test_gc_deletes_what_nothing_names(
     assert {one.sha256 for one in bucket.objects()} == {*results, in_flow.sha256}
 
 
-def test_gc_stops_where_it_cannot_read(living: Session, tmp_path: Path) -> None:
+def test_gc_stops_where_it_cannot_read(session: Session, tmp_path: Path) -> None:
     """A folder that is not there could have named anything: nothing is garbage then."""
-    living.store.put(png(seed=31))
+    session.store.put(png(seed=31))
     with pytest.raises(errors.FlowFileError, match="Nothing was deleted"):
         asset_sync.garbage([tmp_path / "no-such-folder"])
 
