@@ -1,4 +1,4 @@
-"""A view without a browser: it says what views say, hears what the kernel says, and keeps its own copy of the flow."""
+"""A view without a browser: it sends requests, records what the kernel sends, and keeps its own copy of the flow."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from fusionflow_nb.canvas.controller import CanvasController
+from fusionflow_nb.canvas.wire import WIRE_VERSION
 from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.react_flow import from_wire, to_wire
 
@@ -24,93 +25,105 @@ _EDITS: TypeAdapter[list[edits.Edit]] = TypeAdapter(list[edits.Edit])
 
 
 class View:
-    """One view of a conversation, on a thread-safe line: `send` is what the conversation is given."""
+    """One view of a canvas. Thread-safe; the controller sends to `receive`."""
 
     def __init__(self, name: str = "view") -> None:
         self.name = name
-        self.heard: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
         self.buffers: list[list[bytes]] = []
-        self._news = threading.Condition()
+        self.sent: list[dict[str, Any]] = []
+        self._has_news = threading.Condition()
         self._numbers = itertools.count()
-        self.conversation: CanvasController | None = None
+        self.controller: CanvasController | None = None
 
-    def send(self, message: dict[str, Any], buffers: list[bytes]) -> None:
-        """What the kernel calls to say something."""
-        with self._news:
-            self.heard.append(message)
+    def receive(self, message: Any, buffers: list[bytes]) -> None:
+        """Record a message of the kernel."""
+        with self._has_news:
+            self.received.append(message)
             self.buffers.append(buffers)
-            self._news.notify_all()
+            self._has_news.notify_all()
 
-    def say(self, kind: str, *, buffers: list[bytes] | None = None, **fields: Any) -> str:
-        """Say something; returns the message's id."""
+    def post(self, kind: str, *, buffers: list[bytes] | None = None, **fields: Any) -> str:
+        """Send a message; returns its id."""
         message_id = f"{self.name}-{next(self._numbers)}"
-        assert self.conversation is not None
-        self.conversation.hear({"type": kind, "id": message_id, **fields}, buffers or [])
+        if fields.get("what") == "snapshot":
+            fields = {"wire": WIRE_VERSION, **fields}
+        message = {"type": kind, "id": message_id, **fields}
+        self.sent.append(message)
+        assert self.controller is not None
+        self.controller.handle(message, buffers or [])
         return message_id
 
     def edit(self, *changes: dict[str, Any], **fields: Any) -> str:
         """Send edits as a canvas does."""
-        return self.say("edits", client_id=self.name, base_rev=0, edits=list(changes), **fields)
+        return self.post("edits", client_id=self.name, base_rev=0, edits=list(changes), **fields)
 
-    def ask(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Say something and wait for its reply."""
-        message_id = self.say(kind, **fields)
-        return self.until(lambda one: one["type"] in {"reply", "snapshot"} and one.get("id") == message_id)
+    def request(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Send a message and wait for its reply."""
+        message_id = self.post(kind, **fields)
+        return self.wait_for(
+            lambda message: message["type"] in {"reply", "snapshot"} and message.get("id") == message_id
+        )
 
-    def until(self, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The first message that fits, when it has come."""
+    def wait_for(self, matches: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait for the first message that matches, and return it."""
         deadline = time.monotonic() + PATIENCE_S
-        with self._news:
+        with self._has_news:
             while True:
-                for message in self.heard:
-                    if fits(message):
+                for message in self.received:
+                    if matches(message):
                         return message
-                left = deadline - time.monotonic()
-                assert left > 0, f"never heard; last: {[one['type'] for one in self.heard[-8:]]}"
-                self._news.wait(left)
+                remaining_s = deadline - time.monotonic()
+                assert remaining_s > 0, f"no such message; last: {[last['type'] for last in self.received[-8:]]}"
+                self._has_news.wait(remaining_s)
 
     def buffers_of(self, message: dict[str, Any]) -> list[bytes]:
-        """What came along with a message."""
-        return self.buffers[self.heard.index(message)]
+        """Buffers of a received message."""
+        return self.buffers[self.received.index(message)]
 
     def events(self) -> list[dict[str, Any]]:
-        """Every run event so far, in order."""
-        return [event for one in list(self.heard) if one["type"] == "events" for event in one["events"]]
+        """All run events so far, in order."""
+        return [event for message in list(self.received) if message["type"] == "events" for event in message["events"]]
 
-    def run_ended(self, *, times: int = 1) -> list[dict[str, Any]]:
-        """Wait for the ends of runs; returns all events."""
-        self.until(lambda _: sum(event["kind"] == "run-end" for event in self.events()) >= times)
+    def wait_for_run_end(self, *, times: int = 1) -> list[dict[str, Any]]:
+        """Wait for the end of runs; returns all events."""
+        self.wait_for(lambda _: sum(event["kind"] == "run-end" for event in self.events()) >= times)
         return self.events()
 
     def plan(self, *, rev: int) -> dict[str, Any]:
-        """Every node's plan as this view knows it, once a revision has been planned."""
-        self.until(lambda one: one["type"] == "plan" and one["plan"]["rev"] >= rev)
+        """Wait for the plan of a revision; returns the plan of every node as this view has it."""
+        self.wait_for(lambda message: message["type"] == "plan" and message["plan"]["rev"] >= rev)
         nodes: dict[str, Any] = {}
-        for one in list(self.heard):
-            if one["type"] == "plan":
-                nodes.update(one["plan"]["nodes"])
-            elif one["type"] == "snapshot":
-                nodes = dict(one["plan"]["nodes"])
+        for message in list(self.received):
+            if message["type"] == "plan":
+                nodes.update(message["plan"]["nodes"])
+            elif message["type"] == "snapshot":
+                nodes = dict(message["plan"]["nodes"])
         return nodes
 
     def graph(self) -> dict[str, Any]:
-        """The flow as this view has it: the last snapshot, and every edit told since."""
+        """The flow as this view has it: the last snapshot with all later edits."""
         document, rev = None, -1
-        for one in list(self.heard):
-            if one["type"] == "snapshot":
-                flow = one["flow"]
+        for message in list(self.received):
+            if message["type"] == "snapshot":
+                flow = message["flow"]
                 document = from_wire(flow["graph"], id=flow["id"], name=flow["name"], variables=flow["variables"])
-                rev = one["rev"]
-            elif one["type"] == "edits" and document is not None and one["rev"] > rev:
-                assert one["rev"] == rev + 1, "a gap: the view would ask for a snapshot"
-                edits.apply(document, edits.EditGroup(edits=_EDITS.validate_python(one["edits"])))
-                rev = one["rev"]
+                rev = message["rev"]
+            elif message["type"] == "edits" and document is not None and message["rev"] > rev:
+                assert message["rev"] == rev + 1, "a gap: a real view would request a snapshot"
+                edits.apply(document, edits.EditGroup(edits=_EDITS.validate_python(message["edits"])))
+                rev = message["rev"]
         assert document is not None
         return to_wire(document)
 
+    def close(self) -> None:
+        """Close the controller."""
+        if self.controller is not None:
+            self.controller.close()
+
 
 class NoFile:
-    """A flow that stands in no file."""
+    """Stands for `Autosave` of a flow without a file."""
 
     def facts(self) -> dict[str, Any]:
         return {"path": None, "saved_at_us": None, "is_conflicting": False}
@@ -118,12 +131,12 @@ class NoFile:
     def close(self) -> None: ...
 
 
-def talk(flow: Flow, *, name: str = "view", path: Path | None = None) -> View:
-    """A view on a conversation of its own about a flow; begun with a snapshot."""
+def open_view(flow: Flow, *, name: str = "view", path: Path | None = None) -> View:
+    """A view on a controller of its own, after its first snapshot."""
     from fusionflow_nb.canvas.autosave import Autosave
 
     view = View(name)
     file: Any = NoFile() if path is None else Autosave(flow, path, on_change=lambda _: None)
-    view.conversation = CanvasController(flow, view.send, file)
-    view.ask("ask", what="snapshot")
+    view.controller = CanvasController(flow, view.receive, file)
+    view.request("ask", what="snapshot")
     return view

@@ -40,6 +40,7 @@ export interface Schema {
   items?: Schema
   anyOf?: Schema[]
   properties?: Record<string, Schema>
+  additionalProperties?: boolean | Schema
 }
 
 export interface NodeType {
