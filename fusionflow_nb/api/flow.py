@@ -1,4 +1,4 @@
-"""A flow that can be planned, priced, saved and run."""
+"""`ff.Flow`: a flow that can be planned, priced, saved and run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from fusionflow_nb.api.python_source import PythonSource
 from fusionflow_nb.api.run import RunHandle
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.engine.run import scope_of
-from fusionflow_nb.flow import checks, edits, file, to_python
+from fusionflow_nb.flow import edits, file, to_python
 from fusionflow_nb.flow.document import FlowDocument
 from fusionflow_nb.flow.file_state import FileState
+from fusionflow_nb.flow.variables import variables_used
 from fusionflow_nb.journal.records import ProjectRecord
 from fusionflow_nb.plan.plan import Plan
 from fusionflow_nb.plan.price import Price, price
@@ -43,9 +44,9 @@ class Flow(FlowBuilder):
     """A graph of generative media that can be run.
 
     Args:
-        name: shown as title; also the first part of file names.
-        id: the project on the tape; a new one by default, so give it to continue one.
-        variables: read by `{{name}}` in any parameter.
+        name: the title, and the default file name.
+        id: project id on the tape; pass an existing id to continue a project. By default a new id.
+        variables: values for `{{name}}` in any parameter.
 
     >>> flow = Flow("Doc")
     >>> still = flow.generate_image("dawn", model="local/landscape", seed=1)
@@ -57,34 +58,34 @@ class Flow(FlowBuilder):
         self,
         name: str = "Untitled",
         *,
-        id: str | None = None,  # noqa: A002 - the document's own word
+        id: str | None = None,  # noqa: A002 - the field's name in the document
         variables: dict[str, Any] | None = None,
     ) -> None:
         document = FlowDocument(name=name, variables=dict(variables or {}))
         if id is not None:
             document.id = id
-        self._hold(document)
+        self._set_document(document)
 
-    def _hold(self, document: FlowDocument) -> None:
+    def _set_document(self, document: FlowDocument) -> None:
         super().__init__(document)
         self.path: Path | None = None
         self.disk = FileState(self.history)
         self._plan: Plan | None = None
-        self._looks_again = False
+        self._must_look_up = False
         self._planning = threading.RLock()
-        """Cells and canvases plan and run the same flow from threads of their own."""
-        self._watch = self.history.watch()
+        """Cells and canvases plan and run the same flow from different threads."""
+        self._replans = self.history.track_replans()
         self._catalog_rev = -1
         self._snapshot: _Snapshot | None = None
         self._run_listeners: list[Callable[[RunHandle], None]] = []
         self._runs: list[RunHandle] = []
-        """Those that have not ended, as far as is known."""
+        """Runs that had not ended when they were last checked."""
 
     @classmethod
     def from_document(cls, document: FlowDocument) -> Flow:
-        """A flow around a document that was read from somewhere."""
+        """Create a flow from a document."""
         flow = cls()
-        flow._hold(document)
+        flow._set_document(document)
         return flow
 
     @classmethod
@@ -92,16 +93,16 @@ class Flow(FlowBuilder):
         """Read a `.flow.json`. Nothing in it is executed.
 
         Raises:
-            FlowFileError: unreadable, corrupt or from a newer version.
+            FlowFileError: the file is unreadable, corrupt or from a newer version.
         """
         data = file.read(Path(path))
-        flow = cls.from_document(file.decoded(data, Path(path)))
+        flow = cls.from_document(file.decode(data, Path(path)))
         flow.path = Path(path)
-        flow.disk.holds(flow.path, data, rev=0)
+        flow.disk.record_content(flow.path, data, rev=0)
         return flow
 
     def rename(self, node: Output | str, name: str) -> None:
-        """Give a node another id. A seed derived from the old id is kept, so that its result stays its result."""
+        """Change the id of a node. A seed that was derived from the old id is stored, so that the result stays valid."""
         node_id = id_of(node)
         changes: list[Any] = []
         placed = self.document.nodes.get(node_id)
@@ -112,14 +113,14 @@ class Flow(FlowBuilder):
         self._do(*changes, edits.RenameNode(old=node_id, new=name))
 
     def lock(self, node: Output | str, generation_id: str | None = None) -> None:
-        """Keep a result: from now on the node gives exactly this, never runs, and needs nothing above it.
+        """Lock a node to a result: it outputs exactly this, never runs, and does not need its inputs.
 
         Args:
-            node: one that gives one result, not a batch of cells.
-            generation_id: what to keep; by default what the node shows now.
+            node: a node with a single result, not a batch.
+            generation_id: the result; by default the current result of the node.
 
         Raises:
-            EditError: it has no result to keep, or one for each cell of a batch.
+            EditError: the node has no result, or a batch of results.
         """
         node_id = id_of(node)
         self.node_type(node_id)
@@ -133,26 +134,26 @@ class Flow(FlowBuilder):
                 )
             generation_id = jobs[0].generation_id if jobs and not jobs[0].is_lost else None
             if generation_id is None:
-                raise errors.EditError("It has no result to keep.", node_id=node_id, hint="Run it first.")
+                raise errors.EditError("It has no result to lock.", node_id=node_id, hint="Run it first.")
         self._do(edits.SetNode(node_id=node_id, field="locked", value=generation_id))
 
     def unlock(self, node: Output | str) -> None:
-        """Let go of a kept result: the node follows its settings and what is above it again."""
+        """Unlock a node: it follows its settings and inputs again."""
         self._do(edits.SetNode(node_id=id_of(node), field="locked", value=None))
 
     def restore(self, generation_id: str, position: tuple[float, float] | None = None) -> PlacedNode:
-        """Place again how a generation was made: its node as it was, with what it needs above, as one undoable edit.
+        """Place the nodes that generated a result: its node with the former settings, and its inputs.
 
-        The placed node shows that very result, and running it submits nothing.
+        This is one undoable edit. The placed node shows that result, and running it submits nothing.
 
         Args:
-            generation_id: as `ff.tape` has it.
-            position: where the node goes on the canvas, in pixels; below everything by default.
+            generation_id: `generations.id` on the tape.
+            position: position on the canvas in pixels; by default below all other nodes.
 
         Raises:
             TapeError: there is no such generation.
-            UnknownNodeTypeError: nothing here declares what made it.
-            LostAssetError: what went into it is gone.
+            UnknownNodeTypeError: its node type is not declared here.
+            LostAssetError: an input of the generation is lost.
         """
         part = restore.part_of(generation_id)
         changes, node_id = restore.edits_for(self.document, part, position)
@@ -162,81 +163,81 @@ class Flow(FlowBuilder):
 
     @property
     def name(self) -> str:
-        """Its title."""
+        """The title."""
         return self.document.name
 
     @property
     def id(self) -> str:
-        """The project on the tape."""
+        """The project id on the tape."""
         return self.document.id
 
     @property
     def hash(self) -> str:
-        """Hex sha256 of the logic: nodes, edges, variables; not names or layout."""
-        return self._now().hash
+        """Hex sha256 of nodes, edges and variables; the name and the layout do not count."""
+        return self._take_snapshot().hash
 
     def save(self, path: str | Path | None = None) -> Path:
-        """Write the flow to `name.flow.json` (atomically) and return the path."""
+        """Write the flow to `name.flow.json` atomically and return the path."""
         target = Path(path) if path is not None else self.path or self.default_path()
-        self.disk.write(target, over_others=True)
+        self.disk.write(target, overwrite=True)
         self.path = target
         return target
 
     def default_path(self) -> Path:
-        """Where it is saved if nobody says where: under its name, in the working folder."""
+        """The path used by `save()` without a path: the name of the flow, in the working folder."""
         return Path(f"{_file_name(self.name)}.flow.json")
 
     def to_python(self, *, layout: bool = False) -> str:
-        """Python that rebuilds this flow, with the same hash."""
+        """Return Python code that rebuilds this flow with the same hash."""
         catalog = current_session().catalog
         forms = {
-            node.type: PythonSource(found)
+            node.type: PythonSource(node_type)
             for node in self.document.nodes.values()
-            if (found := catalog.find(node.type))
+            if (node_type := catalog.find(node.type))
         }
         return to_python.to_python(self.document, forms, reserved={*dir(Flow), *vars(self)}, layout=layout)
 
-    def look_again(self) -> None:
-        """Let the next plan ask anew for every result: another kernel, or a resumed call, may have made some."""
-        self._looks_again = True
+    def invalidate_lookups(self) -> None:
+        """Have the next plan look up all results again, because another kernel or a resumed call may have added some."""
+        self._must_look_up = True
 
     def plan(self) -> Plan:
-        """What would run, with everything already known looked up.
+        """Plan what would run, after a lookup of all cached results.
 
         Raises:
-            CycleError: names the nodes of a circle.
+            CycleError: the flow has a cycle; names its nodes.
         """
-        living = current_session()
-        living.catalog.refresh()
+        session = current_session()
+        session.catalog.refresh()
         with self._planning:
-            with self.history.held() as document:
-                replanned, is_structural = self._watch.take()
-                if self._plan is None or self._catalog_rev != living.catalog.rev:
-                    self._plan, self._catalog_rev = None, living.catalog.rev
-                    self._plan = Plan(document, living.catalog, living.registry)
+            with self.history.locked_document() as document:
+                replanned, is_structural = self._replans.take()
+                if self._plan is None or self._catalog_rev != session.catalog.rev:
+                    self._plan, self._catalog_rev = None, session.catalog.rev
+                    self._plan = Plan(document, session.catalog, session.registry)
                 elif replanned:
                     try:
                         self._plan.update(document, _touched(document, replanned), is_structural=is_structural)
                     except errors.FlowError:
                         self._plan = None
                         raise
-            if self._runs or self._looks_again:
-                self._looks_again = False
-                # A plan made while they went on does not know what they have made since.
-                self._plan.ask_again()
+            if self._runs or self._must_look_up:
+                self._must_look_up = False
+                # Runs may have produced results since the plan's last lookup.
+                self._plan.requeue_ready()
                 self._runs = [run for run in self._runs if not run.is_done]
-            living.look_up(self._plan)
-            living.mark_lost(self._plan, self._plan.nodes)
+            session.look_up(self._plan)
+            session.mark_lost(self._plan, self._plan.nodes)
             return self._plan
 
     def estimate(self, *targets: Output | str) -> Price:
-        """Low and high price of exactly what a run to these targets (all by default) would do.
+        """Low and high price of a run to these targets (by default all nodes).
 
         Returns:
             Micro-dollars in total (`low_micro_usd`, `high_micro_usd`) and of each node that would run (`by_node`).
-            Known results cost nothing, unless a run would need their bytes and those are lost; what waits for another
-            node counts in the high one alone. After the run, `SELECT * FROM cost_against_estimate` on the tape tells
-            what it came to.
+            Cached results cost nothing, unless a run needs their bytes and these are lost. Jobs that wait for another
+            node count only in the high price. After the run, `SELECT * FROM cost_against_estimate` on the tape
+            compares the estimate with the actual cost.
         """
         with self._planning:
             plan = self.plan()
@@ -245,13 +246,13 @@ class Flow(FlowBuilder):
             return price(plan, scope)
 
     def stale(self) -> dict[str, list[str]]:
-        """Why each node that is not fresh would run: what changed, old → new."""
+        """Why each node that is not fresh would run: the changes as `old → new`."""
         plan = self.plan()
         reasons = stale_reasons(plan, current_session().last_ingredients(self.id))
-        return {node_id: list(map(str, said)) for node_id, said in reasons.items()}
+        return {node_id: list(map(str, node_reasons)) for node_id, node_reasons in reasons.items()}
 
     def why(self, node: Output | str) -> list[str]:
-        """Why a node would run, which part of its key missed, old → new; or, where it would not, what it shows and why.
+        """Why a node would run: the changed parts of its key, `old → new`. For a fresh node, which result it shows.
 
         Raises:
             GoneError: there is no such node.
@@ -267,17 +268,17 @@ class Flow(FlowBuilder):
         planned = plan.nodes[node_id]
         if planned.is_muted:
             return ["muted: it does not run"]
-        if node_id in plan.unfresh:
+        if node_id in plan.not_fresh:
             return list(map(str, reasons_of(planned, plan, current_session().last_ingredients(self.id))))
-        made = [job.generation_id for job in planned.jobs.values() if job.generation_id]
+        generation_ids = [job.generation_id for job in planned.jobs.values() if job.generation_id]
         if planned.is_locked:
-            return [f"locked: it keeps the generation {planned.locked}, whatever its settings are"]
-        if not made:
-            return ["fresh: it is computed as it is read"]
-        return [f"fresh: everything that goes in is as it was for the generation {one}" for one in made]
+            return [f"locked to generation {planned.locked}, independent of its settings"]
+        if not generation_ids:
+            return ["fresh: it is computed when it is read"]
+        return [f"fresh: same inputs and settings as generation {generation_id}" for generation_id in generation_ids]
 
     def states(self) -> dict[str, str]:
-        """Each node's state: fresh, stale, pending, lost or invalid."""
+        """The state of each node: fresh, stale, pending, lost or invalid."""
         return {node_id: node.state for node_id, node in self.plan().nodes.items()}
 
     def run(
@@ -286,41 +287,42 @@ class Flow(FlowBuilder):
         unpriced: float | None = None,
         confirmed: bool = False,
     ) -> RunHandle:
-        """Run the targets (all nodes by default) and what they need; return at once.
+        """Start a run of the targets (by default all nodes) and their inputs; returns immediately.
 
-        Results that are known are not made again; a node that failed is tried again, alone.
+        Cached results are reused. Nodes that failed before are run again.
 
         Args:
-            targets: nodes to run to.
+            targets: nodes to run.
             unpriced: dollars that one call to a model without a known price may cost.
-            confirmed: go ahead with more than 100 paid calls or $10.
+            confirmed: confirm a run of more than 100 paid calls or $10.
 
         Raises:
             FlowError, ModelError, LostAssetError: a node cannot run; nothing was started and nothing spent.
-            UnconfirmedError: a large run that was not confirmed.
+            UnconfirmedError: a large run without confirmation.
         """
-        living = current_session()
-        wanted = self._targets(targets)
+        session = current_session()
+        target_ids = self._targets(targets)
         with self._planning:
             plan = self.plan()
             plan.retry(
-                job for node_id in plan.unfresh for job in plan.nodes[node_id].jobs.values() if job.error is not None
+                job for node_id in plan.not_fresh for job in plan.nodes[node_id].jobs.values() if job.error is not None
             )
-            living.look_up(plan)
-            # The run owns this plan: edits made meanwhile are planned anew.
+            session.look_up(plan)
+            # The run owns this plan; later edits need a new plan.
             self._plan = None
-            now = self._now()
+            snapshot = self._take_snapshot()
 
-            def announce(begun: Run) -> None:
-                self._runs = [*(run for run in self._runs if not run.is_done), RunHandle(begun, now.document, living)]
+            def announce(started: Run) -> None:
+                handle = RunHandle(started, snapshot.document, session)
+                self._runs = [*(run for run in self._runs if not run.is_done), handle]
                 for listener in tuple(self._run_listeners):
-                    listener(self._runs[-1])
+                    listener(handle)
 
-            living.start(
+            session.start(
                 plan,
-                now.project,
-                wanted,
-                flow_hash=now.hash,
+                snapshot.project,
+                target_ids,
+                flow_hash=snapshot.hash,
                 unpriced_usd=unpriced,
                 confirmed=confirmed,
                 announce=announce,
@@ -328,10 +330,10 @@ class Flow(FlowBuilder):
             return self._runs[-1]
 
     def on_run(self, listener: Callable[[RunHandle], None]) -> Callable[[], None]:
-        """Hear of every run of this flow: of those that go on at once, of others before they begin.
+        """Call `listener` with each run of this flow: immediately for running runs, later before a run starts.
 
         Returns:
-            How to stop.
+            A function that unsubscribes the listener.
         """
         with self._planning:
             self._run_listeners.append(listener)
@@ -354,26 +356,26 @@ class Flow(FlowBuilder):
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}: {len(self.document.nodes)} nodes, {len(self.document.edges)} edges>"
 
-    def _now(self) -> _Snapshot:
-        """The flow as it stands, taken once per revision: runs and recipes tell what was run, not what came later."""
-        with self.history.held() as living:
+    def _take_snapshot(self) -> _Snapshot:
+        """A copy of the flow, cached per revision, so that later edits do not change runs and recipes."""
+        with self.history.locked_document() as current:
             if self._snapshot is not None and self._snapshot.rev == self.history.rev:
                 return self._snapshot
-            rev, document = self.history.rev, living.model_copy(deep=True)
+            rev, document = self.history.rev, current.model_copy(deep=True)
         project = ProjectRecord(document.id, document.name, file.to_wire(document), dict(document.variables))
         self._snapshot = _Snapshot(rev, document, file.flow_hash(document), project)
         return self._snapshot
 
 
 def _touched(document: FlowDocument, replanned: set[str]) -> set[str]:
-    """Ids of the nodes to plan again, those that read a variable among them where one changed."""
+    """Ids of the nodes to plan again, with all nodes that use variables if a variable changed."""
     if edits.VARIABLES not in replanned:
         return replanned
-    readers = {node_id for node_id, node in document.nodes.items() if checks.variables_used(node.params)}
+    readers = {node_id for node_id, node in document.nodes.items() if variables_used(node.params)}
     return (replanned - {edits.VARIABLES}) | readers
 
 
 def _file_name(name: str) -> str:
-    """A name that every file system takes."""
-    kept = "".join(letter if letter.isalnum() or letter in " -_" else "-" for letter in name).strip()
-    return "-".join(kept.lower().split()) or "flow"
+    """Convert a title to a portable file name."""
+    portable = "".join(letter if letter.isalnum() or letter in " -_" else "-" for letter in name).strip()
+    return "-".join(portable.lower().split()) or "flow"

@@ -12,9 +12,10 @@ from fusionflow_nb.api.table_rows import rows_of
 from fusionflow_nb.catalog.edges import check_edge
 from fusionflow_nb.catalog.node_type import Kind, NodeType
 from fusionflow_nb.catalog.python import PythonNode, python_node_type
-from fusionflow_nb.flow import checks, edits
+from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
 from fusionflow_nb.flow.history import History
+from fusionflow_nb.flow.variables import variables_used
 from fusionflow_nb.media.handles import Media
 from fusionflow_nb.plan.keys import derived_seed
 from fusionflow_nb.plan.prepare import prepare
@@ -271,9 +272,9 @@ class FlowBuilder:
     def _check(self, node: Node, declared: NodeType, connected: frozenset[str]) -> None:
         """Say now what a run would say later, but for inputs that may still come."""
         variables = self.document.variables
-        if checks.variables_used(node.params) <= variables.keys():
+        if variables_used(node.params) <= variables.keys():
             registry = current_session().registry
-            prepare(node, declared, connected=connected, variables=variables, models=registry, is_whole=False)
+            prepare(node, declared, connected=connected, variables=variables, models=registry, require_inputs=False)
 
     def _check_drawn(self, edge: Edge) -> None:
         """Refuse an edge whose types do not fit; ends that nothing declares are for the plan to name."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from fusionflow_nb import errors
 from fusionflow_nb.api import recipe_files
 from fusionflow_nb.catalog.node_type import Collects, Kind
-from fusionflow_nb.flow import checks, edits, file
+from fusionflow_nb.flow import edits, file
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
+from fusionflow_nb.flow.variables import escape_braces, substitute_params, variables_used
 from fusionflow_nb.media.values import Asset, assets_of
 from fusionflow_nb.plan.plan import Plan
 from fusionflow_nb.session import current_session
@@ -78,8 +79,8 @@ def edits_for(document: FlowDocument, part: Part, position: tuple[float, float] 
     x, y = position if position is not None else _free_spot(document, looks.values(), anchor)
     for node in part.document.nodes.values():
         params = node.params
-        if checks.variables_used(params) & changed:
-            params = {name: checks.filled_in(value, theirs, where=node.id) for name, value in params.items()}
+        if variables_used(params) & changed:
+            params = {name: substitute_params(value, theirs, where=node.id) for name, value in params.items()}
         look = looks.get(node.id, NodeLayout())
         moved = look.model_copy(update={"x": look.x - anchor.x + x, "y": look.y - anchor.y + y})
         made.append(edits.AddNode(node=node.model_copy(update={"id": ids[node.id], "params": params}), layout=moved))
@@ -171,7 +172,7 @@ def _is_setting(name: str, node_type: NodeType) -> bool:
 
 def _literal(params: dict[str, Any]) -> dict[str, Any]:
     """Values that were filled in already: braces in them are text."""
-    return {name: checks.escaped(value) for name, value in params.items()}
+    return {name: escape_braces(value) for name, value in params.items()}
 
 
 def _asset(digest: str, generations: Iterable[Generation]) -> Asset:

@@ -125,7 +125,7 @@ class RunHandle:
 
     def is_fresh(self, node_id: str) -> bool:
         """Whether every job of a node has its result, as the flow was when the run began."""
-        return node_id not in self._run.plan.unfresh
+        return node_id not in self._run.plan.not_fresh
 
     def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Hear every event from now on, on the loop thread: be quick. Returns how to stop."""

@@ -80,14 +80,14 @@ class Autosave:
     @property
     def is_conflicting(self) -> bool:
         """Whether another process changed the file. Saving stops until `reload`, `keep_mine` or `copy`."""
-        return self.flow.path is not None and self.flow.disk.known(self.flow.path).is_conflicting
+        return self.flow.path is not None and self.flow.disk.record(self.flow.path).is_conflicting
 
     def facts(self) -> FileFacts:
         """`{path, saved_at_us, is_conflicting}`, and `error` if the file cannot be written."""
         path = self.flow.path
         facts: FileFacts = {
             "path": None if path is None else str(path),
-            "saved_at_us": None if path is None else self.flow.disk.known(path).saved_at_us,
+            "saved_at_us": None if path is None else self.flow.disk.record(path).saved_at_us,
             "is_conflicting": self.is_conflicting,
         }
         if self._error is not None:

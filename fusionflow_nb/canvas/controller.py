@@ -318,7 +318,7 @@ class CanvasController:
         surroundings = self._environment.snapshot()
         self._broadcast_events()
         with self._send_lock:
-            with self.flow.history.held() as document:
+            with self.flow.history.locked_document() as document:
                 rev = self.flow.history.rev
                 flow: wire.WireFlow = {
                     "id": document.id,

@@ -41,7 +41,7 @@ class PlanView:
         self.unpriced = list(cost.unpriced)
         changed: dict[str, wire.NodePlan] = {}
         for node_id, node in plan.nodes.items():
-            is_fresh = node_id not in plan.unfresh
+            is_fresh = node_id not in plan.not_fresh
             if is_fresh and self._jobs.get(node_id) is node.jobs:
                 continue
             facts = _node_plan(node, plan, cost, ingredients)
@@ -73,7 +73,7 @@ def _node_plan(
     node: NodePlan, plan: Plan, cost: Price, ingredients: Mapping[tuple[str, Any], dict[str, Any]]
 ) -> wire.NodePlan:
     facts: wire.NodePlan = {"state": node.state}
-    if node.id in plan.unfresh and not node.is_muted:
+    if node.id in plan.not_fresh and not node.is_muted:
         facts["reasons"] = [_reason(reason) for reason in reasons_of(node, plan, ingredients)[:MAX_REASONS]]
         facts["jobs"] = _open_jobs(node)
     if node.prepared is not None and node.prepared.warnings:

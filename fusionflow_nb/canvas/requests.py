@@ -134,7 +134,7 @@ class RequestHandler:
         return reply, [self._with_recipe(path, request.node_id, request.coordinate)]
 
     def _with_recipe(self, path: Path, node_id: str | None, coordinate: Coordinate) -> bytes:
-        with self._flow.history.held() as document:
+        with self._flow.history.locked_document() as document:
             snapshot = document.model_copy(deep=True)
         if node_id not in snapshot.nodes:
             return _read(path)

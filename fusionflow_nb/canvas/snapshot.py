@@ -47,7 +47,7 @@ def snapshot_html(flow: Flow, results: Results, preview: Callable[[str], bytes |
         preview: returns WebP bytes of an image by sha256, or None.
         css_class: class of the outermost element, by which an active view finds and hides it.
     """
-    with flow.history.held() as document:
+    with flow.history.locked_document() as document:
         name, graph = document.name, cast("WireGraph", to_wire(document))
     layout = lay_out(graph, results, most_cells=MOST_CELLS)
     count = f"{_counted(len(graph['nodes']), 'node')} · {_counted(len(graph['edges']), 'edge')}"
@@ -77,7 +77,7 @@ def snapshot_html(flow: Flow, results: Results, preview: Callable[[str], bytes |
 
 def snapshot_text(flow: Flow, results: Results) -> str:
     """The canvas as plain text, one line per node."""
-    with flow.history.held() as document:
+    with flow.history.locked_document() as document:
         name, graph = document.name, cast("WireGraph", to_wire(document))
     layout = lay_out(graph, results, most_cells=MOST_CELLS)
     lines = [f"{card.title} ({card.type}){': ' if card.summary else ''}{card.summary}" for card in layout.cards]

@@ -1,4 +1,4 @@
-"""The node types there are: a file per family, and the functions a notebook declared."""
+"""The catalog of node types: built-in families, one module each, and functions declared in the notebook."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Catalog:
-    """Node types by name. Built-in names cannot be taken; a notebook may redefine its own."""
+    """Node types by name. A notebook can redefine its own node types, but not built-in ones."""
 
     def __init__(self) -> None:
         from fusionflow_nb.catalog import audio, files, image, pick, sweep, text, transform, video  # noqa: PLC0415
@@ -23,23 +23,23 @@ class Catalog:
         self._built_in = {node.name: node for family in families for node in family.node_types()}
         self._declared: dict[str, NodeType] = {}
         self.rev = 0
-        """Raised at each declaration, so that plans know when to look again."""
+        """Incremented by each declaration, so that plans know when to look node types up again."""
         self._listeners: list[Callable[[], None]] = []
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Hear that a node type was declared, on the thread that declared it; returns how to stop."""
+        """Call `listener` after each declaration, on the declaring thread. Returns a function that unsubscribes."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
     def declare(self, node_type: NodeType) -> None:
-        """Add or replace a notebook's own node type.
+        """Add a notebook's node type, or replace one.
 
         Raises:
             ParameterError: the name belongs to a built-in node.
         """
         if node_type.name in self._built_in:
             raise errors.ParameterError(
-                f"{node_type.name!r} is a built-in node.", hint="Give the function another name, or name= another."
+                f"{node_type.name!r} is a built-in node.", hint="Rename the function, or set another name=."
             )
         self._declared[node_type.name] = node_type
         self.rev += 1
@@ -47,11 +47,11 @@ class Catalog:
             listener()
 
     def refresh(self) -> None:
-        """Notice what Python nodes read from outside and other cells have changed since."""
-        from fusionflow_nb.catalog.python import refreshed  # noqa: PLC0415
+        """Update the digests of Python nodes whose outer names were redefined by other cells."""
+        from fusionflow_nb.catalog.python import refresh_digest  # noqa: PLC0415
 
         for name, node_type in self._declared.items():
-            now = refreshed(node_type)
+            now = refresh_digest(node_type)
             self._declared[name] = now
             self.rev += (now.source_digest, now.volatile) != (node_type.source_digest, node_type.volatile)
 
@@ -63,7 +63,7 @@ class Catalog:
         """The node type of a name.
 
         Raises:
-            UnknownNodeTypeError: there is none; lists the nearest names.
+            UnknownNodeTypeError: no such node type; lists similar names.
         """
         node_type = self.find(name)
         if node_type is None:

@@ -1,4 +1,4 @@
-"""Nodes that make sound."""
+"""Node types that generate audio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node's function may ask of the run around it: progress and cancellation."""
+"""The context of a running node function: progress and cancellation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """Given to functions that take a parameter of this type.
+    """Passed to functions that have a parameter of this type.
 
-    >>> seen = []
-    >>> Context("grain_1", seen.append).progress(0.5)
-    >>> seen
+    >>> reports = []
+    >>> Context("grain_1", reports.append).progress(0.5)
+    >>> reports
     [0.5]
     """
 
@@ -26,19 +26,19 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        """True once somebody cancelled this job: stop soon, the result is dropped."""
+        """Whether the job was cancelled. The function should stop; its result is dropped."""
         return self._is_cancelled
 
     def progress(self, fraction: float) -> None:
-        """Say how much of the work is done, 0..1.
+        """Report progress, 0 to 1.
 
         Raises:
-            JobCancelledError: the job was cancelled; let it pass.
+            JobCancelledError: the job was cancelled; do not catch it.
         """
         if self._is_cancelled:
             raise errors.JobCancelledError("The job was cancelled.", node_id=self.node_id)
         self._report(min(1.0, max(0.0, fraction)))
 
     def cancel(self) -> None:
-        """Called by the engine."""
+        """Mark the job as cancelled; called by the engine."""
         self._is_cancelled = True

@@ -1,4 +1,4 @@
-"""From a function's type hints to a node type: media hints become ports, the others parameters with a form."""
+"""Create a node type from a function's type hints: media hints become ports, other hints parameters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _VALUE_PORTS: dict[Any, PortType] = {
 
 
 class Params(BaseModel):
-    """Base of every node type's parameters: unknown names are errors, values are checked."""
+    """Base of the parameter models: unknown names are errors, and defaults are validated, too."""
 
     model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=())
 
@@ -45,20 +45,20 @@ def declare(
     kind: Kind,
     name: str | None = None,
     output: str | None = None,
-    **facts: Any,  # noqa: ANN401 - the other fields of NodeType
+    **fields: Any,  # noqa: ANN401 - other fields of NodeType
 ) -> NodeType:
-    """The node type that a function's signature describes.
+    """The node type of a function's signature.
 
     Args:
-        function: its parameters become inputs, its return hint outputs (a hint `tuple[...]` is not taken: name
+        function: its parameters become inputs, its return hint the output (`tuple[...]` is not supported; declare
             several outputs with `outputs=`).
-        kind: who does the work.
-        name: the node type's name; the function's own by default.
-        output: the name of the one output; the port type's word by default.
-        facts: further fields of NodeType.
+        kind: where the work is done.
+        name: the node type's name; the function's name by default.
+        output: the name of the output; the port type by default.
+        fields: other fields of NodeType.
 
     Raises:
-        PortError: a hint that no port can carry; names the parameter.
+        PortError: no port type matches a hint; names the parameter.
 
     >>> def grain(image: Image, amount: float = 0.2) -> Image: ...
     >>> node = declare(grain, kind=Kind.LOCAL)
@@ -67,10 +67,10 @@ def declare(
     """
     name = name or str(getattr(function, "__name__", ""))
     if not name.isidentifier() or keyword.iskeyword(name):
-        raise errors.ParameterError(f"{name!r} is no name for a node type.", hint="Give it one with name=.")
+        raise errors.ParameterError(f"{name!r} is not a valid name for a node type.", hint="Set a name with name=.")
     hints = _hints(function, name)
     inputs: list[InputPort] = []
-    fields: dict[str, Any] = {}
+    params: dict[str, Any] = {}
     context: str | None = None
     extra_inputs: PortType | None = None
     for parameter in inspect.signature(function).parameters.values():
@@ -97,22 +97,22 @@ def declare(
             )
         )
         if not is_media:
-            # Required parameters may be fed by an edge, so the form itself never insists on them: the plan does.
-            fields[parameter.name] = (_form_hint(hint) | None, parameter.default if has_default else None)
-    if "outputs" not in facts:
-        facts["outputs"] = _outputs(hints.get("return", Any), name=name, output=output)
+            # A required parameter may come over an edge, so the plan checks it, not the model.
+            params[parameter.name] = (_param_hint(hint) | None, parameter.default if has_default else None)
+    if "outputs" not in fields:
+        fields["outputs"] = _outputs(hints.get("return", Any), name=name, output=output)
     summary = inspect.getdoc(function) or ""
     return NodeType(
         name=name,
         kind=kind,
         inputs=tuple(inputs),
-        params=_form(name, fields),
+        params=_params_model(name, params),
         context=context,
         extra_inputs=extra_inputs,
         is_async=inspect.iscoroutinefunction(function),
-        title=facts.pop("title", None) or name.replace("_", " ").capitalize(),
-        summary=facts.pop("summary", None) or summary.partition("\n")[0],
-        **facts,
+        title=fields.pop("title", None) or name.replace("_", " ").capitalize(),
+        summary=fields.pop("summary", None) or summary.partition("\n")[0],
+        **fields,
     )
 
 
@@ -121,41 +121,44 @@ def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
         return typing.get_type_hints(function, include_extras=True)
     except NameError as error:
         raise errors.PortError(
-            f"{name}: the type hint {error.name!r} is not known where the function's module can see it.",
+            f"{name}: the type hint {error.name!r} is not defined in the function's module.",
             hint="Import or define it at the top of the notebook, not inside a function.",
         ) from error
     except (TypeError, SyntaxError) as error:
-        raise errors.PortError(f"{name}: its type hints cannot be read: {error}.", hint="Write plain types.") from error
+        raise errors.PortError(
+            f"{name}: the type hints cannot be evaluated: {error}.", hint="Use plain types."
+        ) from error
 
 
 def _check_passable(parameter: inspect.Parameter, where: str) -> None:
-    """Inputs have names and are given by them."""
+    """Raise PortError for a parameter that cannot be passed by name."""
     if parameter.kind is parameter.VAR_POSITIONAL:
         raise errors.PortError(
-            f"{where}: a port cannot be *{parameter.name}.", hint=f"Use {parameter.name}: list[...], which collects."
+            f"{where}: a port cannot be *{parameter.name}.",
+            hint=f"Use {parameter.name}: list[...], which collects a batch.",
         )
     if parameter.kind is parameter.POSITIONAL_ONLY:
-        raise errors.PortError(f"{where}: inputs are given by name.", hint="Take the / out of the signature.")
+        raise errors.PortError(f"{where}: inputs are passed by name.", hint="Remove the / from the signature.")
     if parameter.name.startswith("_"):
-        raise errors.PortError(f"{where}: an input's name begins with a letter.", hint="Rename the parameter.")
+        raise errors.PortError(f"{where}: the name of an input must begin with a letter.", hint="Rename the parameter.")
 
 
-def _form(name: str, fields: dict[str, Any]) -> type[BaseModel]:
+def _params_model(name: str, fields: dict[str, Any]) -> type[BaseModel]:
     try:
         with warnings.catch_warnings():
-            # A parameter may be called `copy` or `json`: nobody calls these methods of a form.
+            # A parameter may be called `copy` or `json`: these methods of the model are not used.
             warnings.filterwarnings("ignore", message="Field name", category=UserWarning)
             return create_model(f"{name}_params", __base__=Params, **fields)
     except (PydanticUserError, PydanticSchemaGenerationError, NameError, TypeError, ValueError) as error:
-        said = str(error).partition("\n")[0]
-        raise errors.PortError(f"{name}: no form can be made of its parameters: {said}.") from error
+        message = str(error).partition("\n")[0]
+        raise errors.PortError(f"{name}: the parameters are not supported: {message}.") from error
 
 
 def port_of(hint: Any, *, where: str) -> tuple[PortType, Collects, bool]:  # noqa: ANN401 - a type hint
-    """Port type, whether it collects, and whether None is allowed, of one hint.
+    """The port type of a hint, how it collects batches, and whether it allows None.
 
     Raises:
-        PortError: no port can carry this hint.
+        PortError: no port type matches the hint.
     """
     is_optional = False
     hint = _bare(hint)
@@ -163,14 +166,15 @@ def port_of(hint: Any, *, where: str) -> tuple[PortType, Collects, bool]:  # noq
         members = [member for member in get_args(hint) if member is not type(None)]
         is_optional = len(members) < len(get_args(hint))
         kinds = [port_of(member, where=where) for member in members]
-        found = {kind[0] for kind in kinds}
-        if len(found) == 1:
+        port_types = {kind[0] for kind in kinds}
+        if len(port_types) == 1:
             return (kinds[0][0], kinds[0][1], is_optional)
-        if found == {PortType.IMAGE, PortType.MASK}:
+        if port_types == {PortType.IMAGE, PortType.MASK}:
             return (PortType.IMAGE, kinds[0][1], is_optional)
-        if any(port_type.is_media for port_type in found):
+        if any(port_type.is_media for port_type in port_types):
             raise errors.PortError(
-                f"{where}: no port can carry {_said(hint)}.", hint="Give each kind of media a parameter of its own."
+                f"{where}: no port can carry {_hint_text(hint)}.",
+                hint="Use a separate parameter for each kind of media.",
             )
         return (PortType.JSON, Collects.NO, is_optional)
     origin = get_origin(hint)
@@ -184,11 +188,11 @@ def port_of(hint: Any, *, where: str) -> tuple[PortType, Collects, bool]:  # noq
         }
         is_optional = is_optional or None in get_args(hint)
         return (kinds_of_choice.pop() if len(kinds_of_choice) == 1 else PortType.JSON, Collects.NO, is_optional)
-    found_type = _MEDIA_PORTS.get(origin or hint) or _VALUE_PORTS.get(origin or hint)
-    if found_type is not None:
-        return (found_type, Collects.NO, is_optional)
+    matched_type = _MEDIA_PORTS.get(origin or hint) or _VALUE_PORTS.get(origin or hint)
+    if matched_type is not None:
+        return (matched_type, Collects.NO, is_optional)
     raise errors.PortError(
-        f"{where}: no port can carry {_said(hint)}.",
+        f"{where}: no port can carry {_hint_text(hint)}.",
         hint="Use ff.Image, ff.Mask, ff.Video, ff.Audio, str, int, float, bool, list, dict or Literal[...].",
     )
 
@@ -197,8 +201,8 @@ def _bare(hint: Any) -> Any:  # noqa: ANN401 - a type hint
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
-def _form_hint(hint: Any) -> Any:  # noqa: ANN401 - a type hint
-    """The hint pydantic checks: a bare `list` or `Batch` of values is any list of JSON."""
+def _param_hint(hint: Any) -> Any:  # noqa: ANN401 - a type hint
+    """The hint that pydantic validates: a bare `list` or `Batch` of values is any JSON list."""
     bare = _bare(hint)
     if bare is Batch or get_origin(bare) is Batch:
         return list[Any]
@@ -213,16 +217,16 @@ def _outputs(hint: Any, *, name: str, output: str | None) -> tuple[OutputPort, .
         return ()
     bare = _bare(hint)
     if get_origin(bare) in {Union, types.UnionType}:
-        kept = [_bare(member) for member in get_args(bare) if member is not type(None)]
-        bare = kept[0] if len(kept) == 1 else bare
+        members = [_bare(member) for member in get_args(bare) if member is not type(None)]
+        bare = members[0] if len(members) == 1 else bare
     origin = get_origin(bare)
     is_series = bare is Batch or origin is Batch
     if origin is list and get_args(bare) and _bare(get_args(bare)[0]) in _MEDIA_PORTS:
-        is_series = True  # a list of pictures is a batch; a list of values is one JSON value
-    is_one_list = origin is list and not is_series
-    port_type = PortType.JSON if is_one_list else port_of(bare, where=f"{name}() ->")[0]
+        is_series = True  # a list of pictures is a batch; a list of values is a single JSON value
+    is_json_list = origin is list and not is_series
+    port_type = PortType.JSON if is_json_list else port_of(bare, where=f"{name}() ->")[0]
     return (OutputPort(output or str(port_type), port_type, is_series=is_series),)
 
 
-def _said(hint: Any) -> str:  # noqa: ANN401 - a type hint
+def _hint_text(hint: Any) -> str:  # noqa: ANN401 - a type hint
     return hint.__qualname__ if isinstance(hint, type) and not get_args(hint) else str(hint)

@@ -1,4 +1,4 @@
-"""Whether an edge fits between two node types: the ports exist, and what comes out may go in."""
+"""Check that an edge fits two node types: its ports exist and their types match."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 def check_edge(edge: Edge, source_type: NodeType, target_type: NodeType) -> InputPort:
-    """The input port an edge ends in.
+    """The input port of an edge.
 
     Raises:
-        PortError: a port does not exist, or the types do not fit; says what does.
+        PortError: a port does not exist, or the types do not match; the hint names a port that matches.
     """
     port = target_type.input(edge.target_port, node_id=edge.target)
     output = source_type.output(edge.source_port, node_id=edge.target)
     if not accepts(port.type, output.type):
-        fitting = [other.name for other in source_type.outputs if accepts(port.type, other.type)]
+        matching = [other.name for other in source_type.outputs if accepts(port.type, other.type)]
         raise errors.PortError(
-            f"{edge.source}.{output.name} gives {output.type.value}, and {port.name!r} takes {port.type.value}.",
+            f"{edge.source}.{output.name} is {output.type.value}, but {port.name!r} takes {port.type.value}.",
             node_id=edge.target,
-            hint=f"Connect {edge.source}.{fitting[0]}." if fitting else "Connect another node.",
+            hint=f"Connect {edge.source}.{matching[0]}." if matching else "Connect another node.",
         )
     return port

@@ -1,4 +1,4 @@
-"""Files as nodes: a picture, video or sound that was put into the store; the node holds its digest, not its path."""
+"""Node types for files: a picture, video or sound in the store. The node has its digest, not its path."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from fusionflow_nb.media.values import Asset
 
 
 def stored_file(asset: dict[str, Any] | None = None, name: str = "") -> Asset:
-    """The file's bytes as they were when they were put in."""
+    """A file from the asset store."""
     if not asset:
         raise errors.ParameterError(
-            f"The file {name!r} was never put into the store.",
+            f"The file {name!r} is not in the store.",
             hint="Choose the file again, or call flow.load_image(path).",
         )
     return Asset.from_json(asset)
@@ -23,7 +23,7 @@ def stored_file(asset: dict[str, Any] | None = None, name: str = "") -> Asset:
 
 def node_types() -> list[NodeType]:
     """The declarations of this family."""
-    # `run` is shared: the port's type is all that differs.
+    # The node types differ only in the type of the output.
     return [
         declare(
             stored_file,

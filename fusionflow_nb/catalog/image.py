@@ -1,4 +1,4 @@
-"""Nodes that ask a model for pictures."""
+"""Node types that generate or edit images with a model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from fusionflow_nb.media.handles import Image, Mask
 from fusionflow_nb.media.ports import PortType
 
 Pixels = Annotated[int, Field(ge=16, le=16384, description="pixels")]
-Count = Annotated[int, Field(ge=1, le=64, description="how many pictures one call makes")]
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1, description="same seed, same settings: same picture")]
-Reduce = Annotated[bool, Field(description="make pictures smaller that are too large for the service")]
+Count = Annotated[int, Field(ge=1, le=64, description="pictures per call")]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1, description="the same seed and settings give the same picture")]
+Reduce = Annotated[bool, Field(description="shrink pictures that are too large for the service")]
 
 
 def generate_image(
@@ -54,7 +54,7 @@ def edit_image(
     fallback: list[str] | None = None,
     reduce: Reduce = False,
 ) -> Image:
-    """A picture changed as the prompt says; a mask limits where."""
+    """A picture edited by a prompt; a mask limits the edited area."""
     raise NotImplementedError
 
 
@@ -79,7 +79,7 @@ def remove_background(
     fallback: list[str] | None = None,
     reduce: Reduce = False,
 ) -> Image:
-    """The subject alone, on a transparent ground, and its mask."""
+    """The subject on a transparent background, and its mask."""
     raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""A node type: what a node takes, gives and does, as data. Read from type hints (`declare.py`), executed elsewhere."""
+"""Node types as data: inputs, outputs, parameters and function. `declare.py` creates them from type hints."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """Who does the work."""
+    """Where the node's work is done."""
 
     STRUCTURAL = "structural"
-    """Values only (text, numbers, lists): computed where it stands, no generation is logged."""
+    """Values only (text, numbers, lists): computed while planning; no generation is logged."""
     LOCAL = "local"
-    """A transform or a Python function in this kernel."""
+    """A transform or a Python function in the kernel."""
     PROVIDER = "provider"
     """A call to a model, through the Universal API."""
 
 
 class Passes(StrEnum):
-    """In what form a local function receives media and returns it."""
+    """The form in which a local function takes and returns media."""
 
     HANDLES = "handles"
     """`ff.Image` and the other handles; returns a handle, picture, array, path, bytes or value."""
     PICTURES = "pictures"
-    """Pillow images in (of a video, the frame that stands for it), Pillow images out."""
+    """Pillow images in (for a video, its representative frame), Pillow images out."""
     FILES = "files"
-    """Paths in; keyword `output` says where to write; `tick(fraction)` reports progress and may raise to cancel."""
+    """Paths in; writes to the path in `output`; `tick(fraction)` reports progress and raises if cancelled."""
 
 
 class Collects(StrEnum):
@@ -49,14 +49,14 @@ class Collects(StrEnum):
     NO = "no"
     """The node runs once per cell."""
     ALL = "all"
-    """`list[...]`: every cell in one list; a hole means the node cannot run."""
+    """`list[...]`: all cells in one list; the node cannot run if a cell is missing."""
     CELLS = "cells"
-    """`Batch[...]`: labels and holes included."""
+    """`Batch[...]`: all cells with labels, including missing cells."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputPort:
-    """A named typed input. Every parameter is one too: an edge into it replaces the value in the form."""
+    """A named typed input. Every parameter is an input too: an edge into it replaces the typed-in value."""
 
     name: str
     type: PortType
@@ -68,7 +68,7 @@ class InputPort:
 
 @dataclass(frozen=True, slots=True)
 class OutputPort:
-    """A named typed output. `is_series`: it adds an axis whose length is known when the node has run."""
+    """A named typed output. `is_series`: it adds an axis whose length is known after the node has run."""
 
     name: str
     type: PortType
@@ -77,7 +77,7 @@ class OutputPort:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A name that a function takes from outside itself, and what it stood for."""
+    """A name that a function reads from an outer scope, and its value."""
 
     function: Callable[..., Any]
     name: str
@@ -89,8 +89,8 @@ class NodeType:
     """The declaration of a node type.
 
     `run` is a dotted name (`package.module:function`), imported only when a node runs, or a function.
-    `version` is raised when the same inputs would give another result; Python nodes carry `source_digest` instead.
-    `volatile` says why results of this node can never be found again (a Python node that closes over a DataFrame).
+    `version` is increased when the same inputs give a different result; Python nodes have a `source_digest` instead.
+    `volatile` is the reason why results of this node are never cached (a Python node that closes over a DataFrame).
     """
 
     name: str
@@ -106,19 +106,19 @@ class NodeType:
     task: str | None = None
     passes: Passes = Passes.HANDLES
     extra_inputs: PortType | None = None
-    """Further inputs under any name (`**values: str`), or None."""
+    """Type of additional inputs with any name (`**values: str`), or None."""
     extra_outputs: PortType | None = None
-    """Outputs under any name (columns of a table), or None."""
+    """Type of additional outputs with any name (columns of a table), or None."""
     source_digest: str | None = None
     volatile: str | None = None
     context: str | None = None
-    """The parameter that takes the `Context`, if the function wants one."""
+    """Name of the parameter that takes the `Context`, or None."""
     is_async: bool = False
     is_recorded: bool = True
     timeout_s: float | None = None
     not_in_key: frozenset[str] = frozenset()
     reads: tuple[Read, ...] = ()
-    """What a Python node takes from outside itself, as it was when its source was digested."""
+    """The outer names of a Python node's function, with their values when the digest was computed."""
     by_name: dict[str, InputPort] = field(init=False, repr=False, compare=False, default_factory=dict)
     _checks: dict[str, Callable[[Any], Any] | None] = field(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -129,35 +129,35 @@ class NodeType:
         """The input port of a name.
 
         Raises:
-            PortError: there is none; lists those there are.
+            PortError: no such port; lists the ports.
         """
         port = self.by_name.get(name)
         if port is not None:
             return port
         if self.extra_inputs is not None:
             return InputPort(name, self.extra_inputs)
-        known = ", ".join(self.by_name) or "none"
-        raise errors.PortError(f"{self.name} has no input {name!r}.", node_id=node_id, hint=f"Its inputs: {known}.")
+        names = ", ".join(self.by_name) or "none"
+        raise errors.PortError(f"{self.name} has no input {name!r}.", node_id=node_id, hint=f"Its inputs: {names}.")
 
     def output(self, name: str, *, node_id: str | None = None) -> OutputPort:
         """The output port of a name.
 
         Raises:
-            PortError: there is none; lists those there are.
+            PortError: no such port; lists the ports.
         """
         for port in self.outputs:
             if port.name == name:
                 return port
         if self.extra_outputs is not None:
             return OutputPort(name, self.extra_outputs)
-        known = ", ".join(port.name for port in self.outputs) or "none"
-        raise errors.PortError(f"{self.name} has no output {name!r}.", node_id=node_id, hint=f"Its outputs: {known}.")
+        names = ", ".join(port.name for port in self.outputs) or "none"
+        raise errors.PortError(f"{self.name} has no output {name!r}.", node_id=node_id, hint=f"Its outputs: {names}.")
 
-    def coerced(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter
-        """A value for one parameter in the parameter's own type, as the form would take it.
+    def coerce(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter
+        """A value converted to the type of a parameter.
 
         Raises:
-            ValidationError: pydantic's, where the form would refuse it.
+            ValidationError: the value fails pydantic's validation.
         """
         if name not in self._checks:
             declared = self.params.model_fields.get(name)
@@ -167,7 +167,7 @@ class NodeType:
         return value if check is None else check(value)
 
     def collects(self, name: str) -> bool:
-        """Whether several edges may end in this input."""
+        """Whether an input takes several edges."""
         port = self.by_name.get(name)
         return port is not None and port.collects is not Collects.NO
 
@@ -178,27 +178,27 @@ class NodeType:
 
     @property
     def first_output(self) -> str:
-        """What stands for a placed node where no port is named."""
+        """The output that is used if no port is named."""
         return self.outputs[0].name if self.outputs else ""
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """What the declaration itself adds to a content key."""
+        """The declaration's part of a content key."""
         if self.source_digest is not None:
             return {"type": "python", "source": self.source_digest, "version": self.version}
         return {"type": self.name, "version": self.version}
 
     @cached_property
     def fingerprint_text(self) -> str:
-        """The same as canonical JSON."""
+        """The fingerprint as canonical JSON."""
         return canonical_json(self.fingerprint)
 
     def function(self) -> Callable[..., Any]:
-        """The function that does the work, imported now if it was only named."""
+        """The function of the node, imported if `run` is a dotted name."""
         if callable(self.run):
             return self.run
         if self.run is None:
-            raise errors.UnknownNodeTypeError(f"{self.name} has no function of its own.")
+            raise errors.UnknownNodeTypeError(f"{self.name} has no function.")
         module, _, name = self.run.partition(":")
-        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-        return found
+        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return function

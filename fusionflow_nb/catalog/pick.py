@@ -1,6 +1,6 @@
-"""Choosing one cell of a batch, to pass it on alone.
+"""Node types that pick one cell of a batch.
 
-A cell is named by its labels, one per axis, in the order of the axes: `7` on one axis, `dawn / 7` on two.
+A cell is identified by its labels, one per axis, in the order of the axes: `7` on one axis, `dawn / 7` on two.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from fusionflow_nb.media.ports import PortType
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NAMED = 20
-"""Labels that an error lists."""
+_MAX_LISTED = 20
+"""Number of labels that an error lists."""
 
 
-def pick_image(items: Batch[Image], label: str = "") -> Any:  # noqa: ANN401 - an asset: structural nodes see no handles
-    """One picture of a batch, by its label: `7`, or `dawn / 7` on two axes. Without a label, the first there is."""
-    return _picked(items, label)
+def pick_image(items: Batch[Image], label: str = "") -> Any:  # noqa: ANN401 - an asset: structural nodes get no handles
+    """A picture of a batch, by label: `7`, or `dawn / 7` on two axes. Without a label, the first available cell."""
+    return _pick(items, label)
 
 
 def pick_video(items: Batch[Video], label: str = "") -> Any:  # noqa: ANN401
-    """One video of a batch, by its label: `7`, or `dawn / 7` on two axes. Without a label, the first there is."""
-    return _picked(items, label)
+    """A video of a batch, by label: `7`, or `dawn / 7` on two axes. Without a label, the first available cell."""
+    return _pick(items, label)
 
 
 def pick_audio(items: Batch[Audio], label: str = "") -> Any:  # noqa: ANN401
-    """One sound of a batch, by its label: `7`, or `dawn / 7` on two axes. Without a label, the first there is."""
-    return _picked(items, label)
+    """A sound of a batch, by label: `7`, or `dawn / 7` on two axes. Without a label, the first available cell."""
+    return _pick(items, label)
 
 
 def pick_text(items: Batch[str], label: str = "") -> Any:  # noqa: ANN401
-    """One text of a batch, by its label: `7`, or `dawn / 7` on two axes. Without a label, the first there is."""
-    return _picked(items, label)
+    """A text of a batch, by label: `7`, or `dawn / 7` on two axes. Without a label, the first available cell."""
+    return _pick(items, label)
 
 
 def label_of(cell: Cell[Any]) -> str:
-    """The name of a cell: its labels in the order of its axes.
+    """The labels of a cell in the order of its axes.
 
     >>> label_of(Cell((("prompt", "dawn"), ("seed", "7")), None))
     'dawn / 7'
@@ -50,36 +50,38 @@ def label_of(cell: Cell[Any]) -> str:
     return " / ".join(label for _, label in cell.labels)
 
 
-def _picked(items: Batch[Any] | list[Any], label: str) -> Any:  # noqa: ANN401 - an asset or a text
+def _pick(items: Batch[Any] | list[Any], label: str) -> Any:  # noqa: ANN401 - an asset or a text
     cells = _cells(items)
-    there = [cell for cell in cells if cell.value is not None]
+    available = [cell for cell in cells if cell.value is not None]
     if not label:
-        if not there:
-            raise errors.ParameterError("Nothing is there to pick: every cell is a hole.", hint="Run what is above.")
-        return there[0].value
+        if not available:
+            raise errors.ParameterError(
+                "There is nothing to pick: every cell is missing.", hint="Run the upstream nodes."
+            )
+        return available[0].value
     for cell in cells:
         if label_of(cell) == label:
             if cell.value is None:
                 raise errors.ParameterError(
-                    f"The cell {label!r} is a hole ({cell.note or 'missing'}).", hint=_choice(there)
+                    f"The cell {label!r} has no result ({cell.note or 'missing'}).", hint=_choices(available)
                 )
             return cell.value
-    raise errors.ParameterError(f"There is no cell {label!r}.", hint=_choice(there))
+    raise errors.ParameterError(f"There is no cell {label!r}.", hint=_choices(available))
 
 
 def _cells(items: Batch[Any] | list[Any]) -> list[Cell[Any]]:
-    """The cells of what came over edges; a list typed into the form is a batch along its positions."""
+    """The cells of a connected batch; a typed-in list is a batch with its positions as labels."""
     if isinstance(items, Batch):
         return items.cells
     return [Cell((("item", str(index + 1)),), value) for index, value in enumerate(items)]
 
 
-def _choice(there: list[Cell[Any]]) -> str:
-    names = [label_of(cell) for cell in there]
+def _choices(cells: list[Cell[Any]]) -> str:
+    names = [label_of(cell) for cell in cells]
     if names == [""]:
-        return "What is connected is no batch: leave the label empty."
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"Its labels: {', '.join(names[:_NAMED]) or 'none'}{more}."
+        return "The input is not a batch: leave the label empty."
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    return f"Its labels: {', '.join(names[:_MAX_LISTED]) or 'none'}{more}."
 
 
 def node_types() -> list[NodeType]:

@@ -1,4 +1,4 @@
-"""`@node`: a Python function as a node type. What stands for the function in a content key is told in `source`."""
+"""`@node`: a Python function as a node type. `catalog.source` computes the digest of the function for content keys."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def python_node_type(
 
     Args:
         function: sync (runs in a worker thread) or async (must not block).
-        name: the node type's name; the function's own by default.
-        version: takes the place of the source in the key: raise it when results should change.
-        cache: False: always run again.
-        record: False: no generation is logged.
-        timeout_s: seconds after which a job counts as failed.
+        name: the node type's name; the function's name by default.
+        version: used in the key instead of the source; change it when results should change.
+        cache: False: run every time.
+        record: False: do not log generations.
+        timeout_s: seconds after which a job fails.
         title: shown on the node.
-        category: where the palette lists it.
+        category: the section of the palette.
 
     Raises:
         PortError: a type hint that no port can carry.
     """
     if version is None:
-        digested = source.digest_of(function)
+        digest = source.digest_of(function)
     else:
-        digested = source.stated(f"{name or function.__name__} {version!r}")
+        digest = source.version_digest(f"{name or function.__name__} {version!r}")
     return declare(
         function,
         kind=Kind.LOCAL,
@@ -52,30 +52,30 @@ def python_node_type(
         run=function,
         title=title,
         category=category,
-        source_digest=digested.digest,
-        volatile=digested.volatile if cache else "cache=False",
-        reads=digested.reads if cache else (),
+        source_digest=digest.digest,
+        volatile=digest.volatile if cache else "cache=False",
+        reads=digest.reads if cache else (),
         is_recorded=record,
         timeout_s=timeout_s,
         version=version if version is not None else 1,
     )
 
 
-def refreshed(node_type: NodeType) -> NodeType:
-    """The node type as it is now: itself, unless something that its function reads from outside has changed.
+def refresh_digest(node_type: NodeType) -> NodeType:
+    """The node type with its current digest; the same object if no outer name of its function has changed.
 
-    A helper that another cell redefined acts from then on, so results of the old one must not be found any more.
+    When another cell redefines a helper function, results of the old helper must not be cache hits any more.
     """
     if not node_type.reads or not callable(node_type.run) or source.is_unchanged(node_type.reads):
         return node_type
-    digested = source.digest_of(node_type.run)
-    return replace(node_type, source_digest=digested.digest, volatile=digested.volatile, reads=digested.reads)
+    digest = source.digest_of(node_type.run)
+    return replace(node_type, source_digest=digest.digest, volatile=digest.volatile, reads=digest.reads)
 
 
 class PythonNode:
-    """What `@node` leaves behind: still the function, and a way to place it on a flow.
+    """The object that `@node` returns: the function, which can also be placed on a flow.
 
-    Called with an output of a flow it places a node and returns it; called with anything else it is the function.
+    A call with an output of a flow places a node and returns it. Any other call calls the function.
     """
 
     def __init__(self, function: Callable[..., Any], node_type: NodeType, place: Callable[..., Any]) -> None:
@@ -87,7 +87,7 @@ class PythonNode:
         self.__wrapped__ = function
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the function's own
-        """Place a node, or be the function."""
+        """Place a node if an argument is an output of a flow; else call the function."""
         placed = self._place(self.node_type, args, kwargs)
         return self.function(*args, **kwargs) if placed is None else placed
 

@@ -1,9 +1,9 @@
-"""What a Python function adds to a content key: its source, and what it takes from outside itself.
+"""Digest of a Python function for content keys: its source and the outer names it reads.
 
-A result can be found again only if everything that shapes it is in the key. So the digest holds the function's own
-source, the source of functions and classes of the same module that it names, and the plain values it reads. What comes
-from an imported module counts by name. Anything else it reaches for (a DataFrame, a loaded model) makes it *volatile*:
-always run, and the reason names the variable.
+A cached result is valid only if the key covers everything that affects it. The digest therefore covers the function's
+source, the source of functions and classes of the same module that it names, and the plain values it reads. Objects of
+imported modules count by name. Any other outer object (a DataFrame, a loaded model) makes the function *volatile*: it
+runs every time, and the reason names the variable.
 """
 
 from __future__ import annotations
@@ -36,123 +36,123 @@ _MODULE_IN_KEYS = {
     "fusionflow_nb.api.recipe": "fusionflow_nb.author.flow",
     "fusionflow_nb.api.resume": "fusionflow_nb.api",
 }
-"""Module of a public name -> the module that content keys record for it: the one that defined it first."""
+"""Module of a public name -> the module that content keys record for it: the module that first defined it."""
 
 
 @dataclass(slots=True)
-class Digested:
-    """What stands for a function in keys."""
+class SourceDigest:
+    """The digest of a function for content keys."""
 
     digest: str
     volatile: str | None = None
-    """Why results cannot be found again, if so."""
+    """The reason why results are not cached, or None."""
     reads: tuple[Read, ...] = ()
 
 
 @dataclass(slots=True)
-class _Gathered:
+class _Collected:
     parts: list[str] = field(default_factory=list)
     volatile: dict[str, None] = field(default_factory=dict)
     reads: list[Read] = field(default_factory=list)
     waiting: list[types.FunctionType] = field(default_factory=list)
 
 
-def stated(version: str) -> Digested:
-    """What stands for a function whose author says when its results change."""
-    return Digested(_digest(["version", version]))
+def version_digest(version: str) -> SourceDigest:
+    """The digest of a function with an explicit version instead of its source."""
+    return SourceDigest(_digest(["version", version]))
 
 
-def digest_of(function: Callable[..., Any]) -> Digested:
-    """Everything that a function's result hangs on beside its inputs, as it is now."""
-    found = _Gathered()
+def digest_of(function: Callable[..., Any]) -> SourceDigest:
+    """The digest of a function's source and outer names, as they are now."""
+    collected = _Collected()
     inner = _plain_function(function)
     if inner is None:
-        found.volatile[f"the source of {function!r} cannot be read"] = None
+        collected.volatile[f"the source of {function!r} cannot be read"] = None
     else:
-        found.waiting.append(inner)
-    seen: set[types.FunctionType] = set()
-    while found.waiting:
-        current = found.waiting.pop(0)
-        if current in seen:
+        collected.waiting.append(inner)
+    visited: set[types.FunctionType] = set()
+    while collected.waiting:
+        current = collected.waiting.pop(0)
+        if current in visited:
             continue
-        seen.add(current)
+        visited.add(current)
         text = _source(current)
         if text is None:
-            found.volatile[f"the source of {current.__name__} cannot be read"] = None
+            collected.volatile[f"the source of {current.__name__} cannot be read"] = None
             continue
-        found.parts.append(text)
+        collected.parts.append(text)
         if current is not inner:
-            _gather_defaults(current, found)  # those of the node itself are parameters
+            _collect_defaults(current, collected)  # defaults of the node function itself are parameters
         for name in sorted(_outside(current)):
             value = _value_of(current, name)
-            found.reads.append(Read(current, name, value))
+            collected.reads.append(Read(current, name, value))
             if value is not _MISSING and not _is_itself(value, name, inner):
-                _gather(name, value, current.__module__, found)
-    return Digested(_digest(found.parts), "; ".join(found.volatile) or None, tuple(found.reads))
+                _collect(name, value, current.__module__, collected)
+    return SourceDigest(_digest(collected.parts), "; ".join(collected.volatile) or None, tuple(collected.reads))
 
 
 def is_unchanged(reads: Iterable[Read]) -> bool:
-    """Whether every name still stands for what it stood for."""
+    """Whether every outer name still has the same value."""
     return all(_is_same(_value_of(read.function, read.name), read.value) for read in reads)
 
 
-def _gather(name: str, value: Any, module: str, found: _Gathered) -> None:  # noqa: ANN401 - anything a function may name
-    """Note what a name stands for: by name if it was imported, by source or value if it is the notebook's own."""
+def _collect(name: str, value: Any, module: str, collected: _Collected) -> None:  # noqa: ANN401 - any object
+    """Add the value of an outer name: by name if it was imported, by source or value if the notebook defines it."""
     function = _plain_function(value)
     if _is_plain(value):
-        found.parts.append(f"{name}={canonical_json(_as_json(value))}")
+        collected.parts.append(f"{name}={canonical_json(_as_json(value))}")
     elif function is not None and function.__module__ == module:
-        found.parts.append(f"{name}=()")
-        found.waiting.append(function)
+        collected.parts.append(f"{name}=()")
+        collected.waiting.append(function)
     elif isinstance(value, type) and value.__module__ == module:
-        found.parts.append(f"{name}={_bases(value)}")
-        for own_name, own in sorted(vars(value).items()):
-            _gather_member(f"{name}.{own_name}", own, module, found)
+        collected.parts.append(f"{name}={_bases(value)}")
+        for member_name, member in sorted(vars(value).items()):
+            _collect_member(f"{name}.{member_name}", member, module, collected)
     elif isinstance(value, types.ModuleType | type) or _is_imported(value):
         qualified = getattr(value, "__qualname__", getattr(value, "__name__", name))
-        found.parts.append(f"{name}=<{_module_in_keys(value)}.{qualified}>")
+        collected.parts.append(f"{name}=<{_module_in_keys(value)}.{qualified}>")
     else:
-        found.volatile[f"it reads {name} ({type(value).__name__})"] = None
+        collected.volatile[f"it reads {name} ({type(value).__name__})"] = None
 
 
-def _gather_member(name: str, member: Any, module: str, found: _Gathered) -> None:  # noqa: ANN401 - of a class body
+def _collect_member(name: str, member: Any, module: str, collected: _Collected) -> None:  # noqa: ANN401 - of a class body
     if isinstance(member, property):
         for accessor in (member.fget, member.fset, member.fdel):
-            _gather_member(name, accessor, module, found)
+            _collect_member(name, accessor, module, collected)
         return
     member = getattr(member, "__func__", member)
-    is_made_by_python = name.rpartition(".")[2] in {
+    is_automatic = name.rpartition(".")[2] in {
         "__dict__",
         "__weakref__",
         "__annotations__",
         "__doc__",
         "__module__",
     }
-    if not is_made_by_python and (_is_plain(member) or isinstance(member, types.FunctionType)):
-        _gather(name, member, module, found)
+    if not is_automatic and (_is_plain(member) or isinstance(member, types.FunctionType)):
+        _collect(name, member, module, collected)
 
 
-def _gather_defaults(function: types.FunctionType, found: _Gathered) -> None:
-    """Defaults of helpers were computed when they were defined: their source does not show them."""
+def _collect_defaults(function: types.FunctionType, collected: _Collected) -> None:
+    """Add the defaults of a helper: they were evaluated at its definition, so its source does not show their values."""
     defaults = [*enumerate(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items()]
     for place, value in defaults:
         if _is_plain(value):
-            found.parts.append(f"{place}={canonical_json(_as_json(value))}")
+            collected.parts.append(f"{place}={canonical_json(_as_json(value))}")
         elif value not in ([], {}, ()):
-            found.volatile[f"{function.__name__} has a default of type {type(value).__name__}"] = None
+            collected.volatile[f"{function.__name__} has a default of type {type(value).__name__}"] = None
 
 
 def _plain_function(value: Any) -> types.FunctionType | None:  # noqa: ANN401 - anything
-    """The function itself, out of a node or a cached function."""
+    """The function wrapped by a node or a decorator; None if it is not a Python function."""
     if not isinstance(value, types.FunctionType) and not isinstance(value, type):
         value = getattr(value, "__wrapped__", value)
     return value if isinstance(value, types.FunctionType) else None
 
 
 def _source(function: types.FunctionType) -> str | None:
-    """The function's source without its decorators and position, so that moving it changes nothing."""
+    """The function's source without decorators and indentation, so that moving it does not change the digest."""
     try:
-        # Of the code, since a decorated function passes itself off as the one inside.
+        # From the code object, because a decorated function reports the source of the wrapped function.
         text = textwrap.dedent(inspect.getsource(function.__code__))
     except (OSError, TypeError):
         return None
@@ -162,7 +162,7 @@ def _source(function: types.FunctionType) -> str | None:
 
 
 def _outside(function: types.FunctionType) -> set[str]:
-    """Names that the function takes from outside: closed over, or global."""
+    """Names that the function reads from outer scopes: closed over, or global."""
     return {*function.__code__.co_freevars, *_global_names(function.__code__)}
 
 
@@ -175,25 +175,25 @@ def _global_names(code: types.CodeType) -> Iterator[str]:
             yield from _global_names(constant)
 
 
-def _value_of(function: Callable[..., Any], name: str) -> Any:  # noqa: ANN401 - anything a function may name
-    """What a name stands for now; _MISSING for builtins and for what is not defined yet."""
+def _value_of(function: Callable[..., Any], name: str) -> Any:  # noqa: ANN401 - any object
+    """The current value of a name; _MISSING for builtins and undefined names."""
     code, cells = function.__code__, function.__closure__ or ()
     if name in code.co_freevars:
         try:
             return cells[code.co_freevars.index(name)].cell_contents
-        except ValueError:  # an empty cell: a function that names itself while it is being made
+        except ValueError:  # an empty cell: the function refers to itself and is not assigned yet
             return _MISSING
     return function.__globals__.get(name, _MISSING)
 
 
 def _is_itself(value: Any, name: str, function: types.FunctionType | None) -> bool:  # noqa: ANN401
-    """Whether a function's own name is what is read: an earlier definition of it says nothing about this one."""
-    found = _plain_function(value)
+    """Whether a function reads its own name; an earlier definition must not affect the digest."""
+    other = _plain_function(value)
     return (
-        found is not None
+        other is not None
         and function is not None
         and name == function.__name__
-        and (found.__module__, found.__qualname__) == (function.__module__, function.__qualname__)
+        and (other.__module__, other.__qualname__) == (function.__module__, function.__qualname__)
     )
 
 
@@ -202,7 +202,7 @@ def _is_same(now: Any, then: Any) -> bool:  # noqa: ANN401
 
 
 def _is_imported(value: Any) -> bool:  # noqa: ANN401
-    """Whether this is a function of a module, found there under its own name (a loaded model is callable, too)."""
+    """Whether a value is a function that its module exports by name (a loaded model is callable, too)."""
     if isinstance(value, types.FunctionType):
         return True
     module = sys.modules.get(getattr(value, "__module__", None) or "")
@@ -217,7 +217,7 @@ def _is_plain(value: Any) -> bool:  # noqa: ANN401
 def _as_json(value: Any) -> Any:  # noqa: ANN401 - a plain value
     if isinstance(value, tuple):
         return {"tuple": [_as_json(item) for item in value]}
-    # 1, 1.0 and True are equal in Python and shape different results; NaN and infinities are no JSON.
+    # 1, 1.0 and True are equal in Python but give different results; NaN and infinities are not JSON.
     return {type(value).__name__: repr(value) if isinstance(value, float) else value}
 
 
@@ -226,7 +226,7 @@ def _bases(value: type) -> str:
 
 
 def _module_in_keys(value: Any) -> str:  # noqa: ANN401 - a module, class or function
-    """The module that a key names for an imported value; a key must not change when a public name moves."""
+    """The module that a key records for an imported value; a key must not change when a public name moves."""
     module = getattr(value, "__module__", "")
     return _MODULE_IN_KEYS.get(module, module)
 

@@ -1,4 +1,4 @@
-"""Lists and sweeps: nodes that give a batch, and the one that turns a batch into a value."""
+"""Node types for lists and sweeps: they output a batch, or collect a batch into a value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_ITEMS = 10_000
 
 
 def prompts(values: list[str], axis: str | None = None, labels: list[str] | None = None) -> Series:
-    """Several texts; what follows runs once for each."""
+    """Several texts; downstream nodes run once per text."""
     return series("prompt", values, axis=axis, labels=labels)
 
 
@@ -31,7 +31,7 @@ def seeds(
     axis: str | None = None,
     labels: list[str] | None = None,
 ) -> Series:
-    """Several seeds: those listed, or `count` of them from `start` on."""
+    """Several seeds: the listed values, or `count` seeds from `start`."""
     return series("seed", values or list(range(start, start + count)), axis=axis, labels=labels)
 
 
@@ -40,44 +40,44 @@ def number_range(start: float = 0.0, stop: float = 1.0, steps: int = 5, axis: st
     if not 1 <= steps <= MAX_ITEMS:
         raise errors.ParameterError(f"steps is {steps}.", hint=f"Use 1 to {MAX_ITEMS}.")
     gap = (stop - start) / (steps - 1) if steps > 1 else 0.0
-    # Rounded so that 0.1 + 0.2 reads 0.3 in labels and keys alike.
+    # Rounded, so that 0.1 + 0.2 is 0.3 in labels and keys.
     return series("value", [round(start + gap * index, 10) for index in range(steps)], axis=axis)
 
 
 def table(rows: list[dict[str, Any]], label: str | None = None, axis: str | None = None) -> dict[str, Series]:
-    """A table: one output per column, and what follows runs once per row. `label` names the column of labels."""
+    """A table with an output per column; downstream nodes run once per row. `label` is the column with the labels."""
     if not rows:
-        raise errors.ParameterError("The table has no rows.", hint="Give at least one row.")
+        raise errors.ParameterError("The table has no rows.", hint="Add at least one row.")
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if label is not None and label not in columns:
         raise errors.ParameterError(f"The table has no column {label!r}.", hint=f"Its columns: {', '.join(columns)}.")
     labels = [str(row.get(label)) for row in rows] if label else [str(index + 1) for index in range(len(rows))]
-    made = {"row": series("row", rows, axis=axis, labels=labels)}
+    columns_by_name = {"row": series("row", rows, axis=axis, labels=labels)}
     for column in columns:
-        made[column] = series("row", [row.get(column) for row in rows], axis=axis, labels=labels)
-    return made
+        columns_by_name[column] = series("row", [row.get(column) for row in rows], axis=axis, labels=labels)
+    return columns_by_name
 
 
 def collect(items: list[Any]) -> list[Any]:
-    """A batch of values as one list."""
+    """A batch of values as a list."""
     return list(items)
 
 
 def series(name: str, values: Sequence[Any], *, axis: str | None = None, labels: Sequence[str] | None = None) -> Series:
-    """A series of values; labels are the values themselves, or positions on an axis that several lists share.
+    """A series of values. Labels default to the values, or to their positions on an axis that several lists share.
 
     Raises:
-        ParameterError: no values, too many, or another number of labels.
+        ParameterError: no values, too many values, or a different number of labels.
     """
     if not values:
-        raise errors.ParameterError(f"The list of {name}s is empty.", hint="Give at least one.")
+        raise errors.ParameterError(f"The list of {name}s is empty.", hint="Add at least one.")
     if len(values) > MAX_ITEMS:
         raise errors.ParameterError(f"The list has {len(values)} items.", hint=f"Use at most {MAX_ITEMS}.")
     if labels is None:
         labels = [str(index + 1) for index in range(len(values))] if axis else [_label(value) for value in values]
     if len(labels) != len(values):
         raise errors.ParameterError(
-            f"There are {len(values)} values and {len(labels)} labels.", hint="Give one label for each value."
+            f"There are {len(values)} values and {len(labels)} labels.", hint="Set one label per value."
         )
     return Series(
         axis or name, tuple(_unique(labels)), tuple(Value.of(value) for value in values), is_shared=axis is not None
@@ -89,26 +89,26 @@ def _label(value: Any) -> str:  # noqa: ANN401 - any JSON value
 
 
 def _unique(labels: Sequence[str]) -> list[str]:
-    """Equal labels get a number, so that each names one cell."""
-    seen: dict[str, int] = {}
+    """The labels, with a number added to repeated labels, so that each is unique."""
+    counts: dict[str, int] = {}
     unique = []
     for label in labels:
-        seen[label] = seen.get(label, 0) + 1
-        unique.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+        counts[label] = counts.get(label, 0) + 1
+        unique.append(label if counts[label] == 1 else f"{label} ({counts[label]})")
     return unique
 
 
 def node_types() -> list[NodeType]:
     """The declarations of this family."""
 
-    def gives(name: str, port_type: PortType) -> tuple[OutputPort, ...]:
+    def output(name: str, port_type: PortType) -> tuple[OutputPort, ...]:
         return (OutputPort(name, port_type, is_series=True),)
 
     structural: dict[str, Any] = {"kind": Kind.STRUCTURAL, "category": "Sweep"}
     return [
-        declare(prompts, run=prompts, outputs=gives("text", PortType.TEXT), title="Prompts", **structural),
-        declare(seeds, run=seeds, outputs=gives("seed", PortType.NUMBER), **structural),
-        declare(number_range, name="range", run=number_range, outputs=gives("value", PortType.NUMBER), **structural),
-        declare(table, run=table, outputs=gives("row", PortType.JSON), extra_outputs=PortType.JSON, **structural),
+        declare(prompts, run=prompts, outputs=output("text", PortType.TEXT), title="Prompts", **structural),
+        declare(seeds, run=seeds, outputs=output("seed", PortType.NUMBER), **structural),
+        declare(number_range, name="range", run=number_range, outputs=output("value", PortType.NUMBER), **structural),
+        declare(table, run=table, outputs=output("row", PortType.JSON), extra_outputs=PortType.JSON, **structural),
         declare(collect, run=collect, outputs=(OutputPort("list", PortType.JSON),), **structural),
     ]

@@ -1,4 +1,4 @@
-"""Text, numbers and JSON: values that stand on the canvas."""
+"""Node types for text, numbers and JSON values."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def text(text: str = "") -> str:
 
 
 def template(template: str = "", **values: str) -> str:
-    """A text with {slots}, each filled by the input of its name."""
+    """A text with {slots}, each filled by the input of the same name."""
     slots = {name: str(value) for name, value in values.items()}
     missing = [name for name in _SLOT.findall(template) if name not in slots]
     if missing:
         raise errors.ParameterError(
-            f"The template has slots that nothing fills: {', '.join(missing)}.",
-            hint="Connect a text to each, under the same name.",
+            f"The template has slots without an input: {', '.join(missing)}.",
+            hint="Connect a text to an input of each name.",
         )
     return _SLOT.sub(lambda slot: slots[slot.group(1)], template)
 
@@ -41,7 +41,7 @@ def json(value: Any = None) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def join(parts: list[str], separator: str = ", ") -> str:
-    """Several texts as one; a batch of texts is collected."""
+    """Joins several texts, or a batch of texts, into one text."""
     return separator.join(parts)
 
 

@@ -1,6 +1,6 @@
-"""Nodes that change media in this kernel. What they do stands in `transforms`, imported when one runs.
+"""Node types that transform media in the kernel. `transforms` implements them and is imported when one runs.
 
-The functions here are declarations: their signatures are what counts, and they are never called.
+The functions here are declarations: only their signatures are used, and they are never called.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def resize(
     upscale: bool = True,
     ground: Color = "transparent",
 ) -> Image:
-    """Another size, by Lanczos."""
+    """Resizes a picture (Lanczos)."""
 
 
 def crop(
@@ -48,7 +48,7 @@ def crop(
     aspect: str | None = None,
     anchor: Anchor = "center",
 ) -> Image:
-    """A part of the picture, in fractions of its sides, or its largest part of an aspect such as 16:9."""
+    """A part of the picture, in fractions of its sides, or the largest part with an aspect such as 16:9."""
 
 
 def blend(
@@ -58,7 +58,7 @@ def blend(
     mode: Literal["normal", "multiply", "screen", "overlay", "soft-light", "difference", "add"] = "normal",
     opacity: Fraction = 1.0,
 ) -> Image:
-    """Two pictures as one."""
+    """Blends two pictures."""
 
 
 def grade(
@@ -73,7 +73,7 @@ def grade(
     gamma: Annotated[float, Field(ge=0.2, le=5)] = 1.0,
     gain: Annotated[float, Field(ge=0, le=4)] = 1.0,
 ) -> Image:
-    """Light and colour, through one lookup table."""
+    """Adjusts light and colour with a lookup table."""
 
 
 def text_overlay(
@@ -88,13 +88,13 @@ def text_overlay(
     width: Annotated[float, Field(gt=0, le=1, description="of the width")] = 0.9,
     margin: Annotated[float, Field(ge=0, le=0.5)] = 0.05,
 ) -> Image:
-    """Words on a picture."""
+    """Draws text on a picture."""
 
 
 def mask_from_luminance(
     image: Image, low: Fraction = 0.5, high: Fraction = 1.0, feather: Fraction = 0.1, invert: bool = False
 ) -> Mask:
-    """White where the picture's brightness lies between low and high."""
+    """A mask that is white where the brightness is between low and high."""
 
 
 def mask_shape(
@@ -108,15 +108,15 @@ def mask_shape(
     angle: Annotated[float, Field(ge=-360, le=360, description="degrees")] = 0.0,
     invert: bool = False,
 ) -> Mask:
-    """An ellipse, a rectangle or a gradient, as large as another picture."""
+    """A mask with an ellipse, a rectangle or a gradient, in the size of a picture."""
 
 
 def mask_combine(a: Mask, b: Mask, mode: Literal["add", "subtract", "intersect", "difference"] = "add") -> Mask:
-    """Two masks as one."""
+    """Combines two masks."""
 
 
 def apply_mask(image: Image, mask: Mask) -> Image:
-    """The picture, transparent where the mask is black."""
+    """Makes a picture transparent where the mask is black."""
 
 
 def contact_sheet(
@@ -127,7 +127,7 @@ def contact_sheet(
     cell_px: Annotated[int, Field(ge=64, le=1024, description="pixels")] = 256,
     theme: Literal["dark", "light"] = "dark",
 ) -> Image:
-    """A batch on one sheet, rows and columns labelled by its axes, holes shown."""
+    """A batch on a sheet: rows and columns labelled by its axes, missing cells marked."""
 
 
 def ken_burns(
@@ -137,17 +137,17 @@ def ken_burns(
     width: Pixels | None = None,
     height: Pixels | None = None,
 ) -> Video:
-    """A slow move toward the middle of a picture."""
+    """A video that slowly zooms into the middle of a picture."""
 
 
 def dissolve(
     first: Video, second: Video, duration_s: Seconds = 1.0, fit: Literal["cover", "contain"] = "cover"
 ) -> Video:
-    """One video turning into another."""
+    """A dissolve from one video to another."""
 
 
 def concatenate(videos: list[Video], fit: Literal["cover", "contain"] = "cover") -> Video:
-    """Videos one after the other; a batch is joined in its order."""
+    """Joins videos; a batch is joined in order."""
 
 
 def trim(video: Video, start_s: Seconds = 0.0, end_s: Seconds | None = None) -> Video:
@@ -155,33 +155,33 @@ def trim(video: Video, start_s: Seconds = 0.0, end_s: Seconds | None = None) -> 
 
 
 def first_frame(video: Video) -> Image:
-    """How a video begins."""
+    """The first frame of a video."""
 
 
 def last_frame(video: Video) -> Image:
-    """How a video ends: the start of the next one."""
+    """The last frame of a video."""
 
 
 def add_audio(video: Video, audio: Audio) -> Video:
-    """A video with another sound."""
+    """Replaces the sound of a video."""
 
 
 def node_types() -> list[NodeType]:
     """The declarations of this family."""
-    rooms = "fusionflow_nb.transforms"
+    package = "fusionflow_nb.transforms"
     pictures: dict[Callable[..., Any], str] = {
-        resize: f"{rooms}.image:resize",
-        crop: f"{rooms}.image:crop",
-        blend: f"{rooms}.blend:blend",
-        grade: f"{rooms}.grade:grade",
-        text_overlay: f"{rooms}.text_overlay:text_overlay",
-        mask_from_luminance: f"{rooms}.mask:mask_from_luminance",
-        mask_shape: f"{rooms}.mask:mask_shape",
-        mask_combine: f"{rooms}.mask:mask_combine",
-        apply_mask: f"{rooms}.mask:apply_mask",
-        contact_sheet: f"{rooms}.batch_sheet:batch_sheet",
+        resize: f"{package}.image:resize",
+        crop: f"{package}.image:crop",
+        blend: f"{package}.blend:blend",
+        grade: f"{package}.grade:grade",
+        text_overlay: f"{package}.text_overlay:text_overlay",
+        mask_from_luminance: f"{package}.mask:mask_from_luminance",
+        mask_shape: f"{package}.mask:mask_shape",
+        mask_combine: f"{package}.mask:mask_combine",
+        apply_mask: f"{package}.mask:apply_mask",
+        contact_sheet: f"{package}.batch_sheet:batch_sheet",
     }
-    films = (ken_burns, dissolve, concatenate, trim, first_frame, last_frame, add_audio)
+    video_functions = (ken_burns, dissolve, concatenate, trim, first_frame, last_frame, add_audio)
     return [
         *(
             declare(
@@ -202,8 +202,8 @@ def node_types() -> list[NodeType]:
                 kind=Kind.LOCAL,
                 category="Transform",
                 passes=Passes.FILES,
-                run=f"{rooms}.video:{function.__name__}",
+                run=f"{package}.video:{function.__name__}",
             )
-            for function in films
+            for function in video_functions
         ),
     ]

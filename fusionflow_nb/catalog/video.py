@@ -1,4 +1,4 @@
-"""Nodes that make and cut moving pictures."""
+"""Node types that generate video."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def generate_video(
     fallback: list[str] | None = None,
     reduce: Reduce = False,
 ) -> Video:
-    """A video from a text, from a picture, or from both."""
+    """A video from a text, a picture, or both."""
     raise NotImplementedError
 
 

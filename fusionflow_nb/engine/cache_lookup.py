@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusionflow_nb.engine.locked_nodes import fill_locked
+from fusionflow_nb.plan.graph import reachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,29 +16,17 @@ if TYPE_CHECKING:
 
 def scope_of(plan: Plan, targets: Iterable[str]) -> frozenset[str]:
     """The targets and everything above them that they need; a locked node needs nothing."""
-    found: set[str] = set()
-    stack = list(targets)
-    while stack:
-        node_id = stack.pop()
-        if node_id not in found:
-            found.add(node_id)
-            node = plan.nodes[node_id]
-            stack.extend(link.source.id for link in (() if node.is_locked else node.links))
-    return frozenset(found)
+    roots = [plan.nodes[node_id] for node_id in targets]
+    needed = reachable(roots, lambda node: [] if node.is_locked else [link.source for link in node.links])
+    return frozenset(node.id for node in needed)
 
 
 def runnable(plan: Plan) -> list[str]:
     """The nodes that can run where some cannot, nor what lies below those. Empty where all can, or none."""
-    broken = {node_id for node_id, node in plan.nodes.items() if node.problem is not None}
+    broken = reachable((node for node in plan.nodes.values() if node.problem is not None), lambda node: node.children)
     if not broken:
         return []
-    stack = [plan.nodes[node_id] for node_id in broken]
-    while stack:
-        for child in stack.pop().children:
-            if child.id not in broken:
-                broken.add(child.id)
-                stack.append(child)
-    return [node_id for node_id, node in plan.nodes.items() if node_id not in broken and not node.is_muted]
+    return [node.id for node in plan.nodes.values() if node not in broken and not node.is_muted]
 
 
 async def look_up(plan: Plan, services: Services) -> None:

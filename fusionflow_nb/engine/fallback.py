@@ -13,9 +13,9 @@ from fusionflow_nb import errors
 from fusionflow_nb.engine.generation_records import draft_of
 from fusionflow_nb.engine.provider_call import ProviderCall
 from fusionflow_nb.engine.single_flight import CallProgress
-from fusionflow_nb.plan.bind import bound
+from fusionflow_nb.plan.bind import bind_inputs
+from fusionflow_nb.plan.estimate import estimate_of
 from fusionflow_nb.plan.prepare import task_of
-from fusionflow_nb.plan.price import estimate_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class Calls:
         self._task = task_of(node_type, frozenset(link.port.name for link in job.node.links))
         self._calls = [self._call(job.bound, job.key, job.estimate)]
         for instead in prepared.fallbacks if prepared is not None else ():
-            found = bound(job, node_type, instead, models, [])
+            found = bind_inputs(job, node_type, instead, models, [])
             if found is not None:
                 self._calls.append(self._call(*found, estimate_of(found[0])))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.media.values import Asset, assets_of
 from fusionflow_nb.plan.job import Job, JobState
-from fusionflow_nb.plan.upstream import upstream
+from fusionflow_nb.plan.upstream import upstream_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,12 +22,12 @@ def mark_lost(plan: Plan, scope: Iterable[str], store: AssetStore) -> list[Job]:
 
     What was marked for another scope, or has come back since, counts as known again.
     """
-    marked = [job for node_id in plan.unfresh for job in plan.nodes[node_id].jobs.values() if job.is_lost]
+    marked = [job for node_id in plan.not_fresh for job in plan.nodes[node_id].jobs.values() if job.is_lost]
     for job in marked:
         plan.succeed(job, job.outputs or {}, job.generation_id)
     lost = lost_jobs(plan, scope, store)
     for job in lost:
-        plan.lose(job)
+        plan.mark_lost(job)
     return lost
 
 
@@ -40,7 +40,7 @@ def lost_jobs(plan: Plan, scope: Iterable[str], store: AssetStore) -> list[Job]:
     # Only what stands right below a known result can miss its bytes.
     waiting = [
         job
-        for node_id in plan.unfresh.intersection(scope)
+        for node_id in plan.not_fresh.intersection(scope)
         if any(_has_result(link.source) for link in plan.nodes[node_id].links)
         for job in plan.nodes[node_id].jobs.values()
         if job.state in (JobState.READY, JobState.PENDING)
@@ -49,7 +49,7 @@ def lost_jobs(plan: Plan, scope: Iterable[str], store: AssetStore) -> list[Job]:
     while waiting:
         job = waiting.pop()
         for link in job.node.links:
-            for source in upstream(link, job):
+            for source in upstream_jobs(link, job):
                 if source in seen or source.state is not JobState.DONE or _is_whole(source, store):
                     continue
                 seen.add(source)

@@ -1,1 +1,1 @@
-"""The document: model, file form, edits, history, checks. Pure; it executes nothing and knows no node types."""
+"""The flow document: model, file format, edits, history. It executes nothing and is independent of node types."""

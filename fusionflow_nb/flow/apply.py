@@ -1,7 +1,7 @@
-"""How each form of edit changes a document, and what changes it back.
+"""Apply edits to a document and return their inverses.
 
-Every function here answers with the exact inverse: values, orders of nodes, edges and parameters, everything as it was.
-What is wrong is found before the first change, so a failing edit leaves the document as it is.
+Every function returns the exact inverse, which restores values and the order of nodes, edges and parameters. Edits are
+validated before the first change, so a failing edit leaves the document unchanged.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 def apply(document: FlowDocument, edit: Edit) -> Edit:
-    """Change the document and return the edit that changes it back, exactly.
+    """Apply an edit and return its exact inverse.
 
     Raises:
-        EditError: the edit does not fit; the document is as it was.
+        EditError: the edit does not fit the document, which is unchanged.
     """
     return _APPLY[edit.kind](document, edit)
 
@@ -43,7 +43,7 @@ def apply(document: FlowDocument, edit: Edit) -> Edit:
 def _add_node(document: FlowDocument, edit: AddNode) -> Edit:
     node_id = edit.node.id
     if node_id in document.nodes:
-        raise errors.EditError(f"There is a node {node_id!r} already.", hint="Choose another name.")
+        raise errors.EditError(f"A node {node_id!r} already exists.", hint="Choose another name.")
     node = edit.node.model_copy(update={"params": to_json_value(edit.node.params, node_id=node_id)})
     node.__pydantic_extra__ = to_json_value(edit.node.model_extra or {}, node_id=node_id)
     look = None if edit.layout is None else _look(edit.layout.model_dump(), node_id)
@@ -57,34 +57,36 @@ def _add_node(document: FlowDocument, edit: AddNode) -> Edit:
 def _remove_node(document: FlowDocument, edit: RemoveNode) -> Edit:
     node_id = edit.node_id
     node = _node(document, node_id)
-    # Numbers are counted before the node goes, so that its own is not given again.
+    # Build the counter before the node is removed, so that its number is not used again.
     document.index.id_counter(document.nodes)
-    back: list[Edit] = [
+    inverses: list[Edit] = [
         AddNode(
             node=node,
             layout=document.layout.nodes.get(node_id),
-            index=_place(document.nodes, node_id),
-            layout_index=_place(document.layout.nodes, node_id),
+            index=_index_of(document.nodes, node_id),
+            layout_index=_index_of(document.layout.nodes, node_id),
         )
     ]
-    # Put back in ascending order, each edge finds its old place again.
-    ends = [(at, edge) for at, edge in enumerate(document.edges) if node_id in (edge.source, edge.target)]
-    back += [AddEdge(edge=edge, index=at) for at, edge in ends]
-    if ends:
+    # Added in ascending order, each edge gets its old index again.
+    removed = [(at, edge) for at, edge in enumerate(document.edges) if node_id in (edge.source, edge.target)]
+    inverses += [AddEdge(edge=edge, index=at) for at, edge in removed]
+    if removed:
         document.edges[:] = [edge for edge in document.edges if node_id not in (edge.source, edge.target)]
         document.index.reset_edge_keys()
     del document.nodes[node_id]
     document.layout.nodes.pop(node_id, None)
-    return EditGroup(edits=back) if ends else back[0]
+    return EditGroup(edits=inverses) if removed else inverses[0]
 
 
 def _rename_node(document: FlowDocument, edit: RenameNode) -> Edit:
     old, new = edit.old, edit.new
     _node(document, old)
     if new in document.nodes and new != old:
-        raise errors.EditError(f"There is a node {new!r} already.", hint="Choose another name.")
+        raise errors.EditError(f"A node {new!r} already exists.", hint="Choose another name.")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", new):
-        raise errors.EditError(f"{new!r} is no name for a node.", hint="Use letters, digits and _, a letter first.")
+        raise errors.EditError(
+            f"{new!r} is not a valid name for a node.", hint="Use letters, digits and _, a letter first."
+        )
     document.index.id_counter(document.nodes)
     renamed = {(new if name == old else name): node for name, node in document.nodes.items()}
     renamed[new].id = new
@@ -109,7 +111,7 @@ def _set_node(document: FlowDocument, edit: SetNode) -> Edit:
     node = _node(document, edit.node_id)
     if edit.field in {"id", "params"}:
         raise errors.EditError(
-            f"{edit.field} is not set this way.", node_id=edit.node_id, hint="Use rename_node or set_param."
+            f"{edit.field} cannot be set with set_node.", node_id=edit.node_id, hint="Use rename_node or set_param."
         )
     value = to_json_value(edit.value, node_id=edit.node_id)
     if edit.field not in Node.model_fields:
@@ -135,7 +137,7 @@ def _set_layout(document: FlowDocument, edit: SetLayout) -> Edit:
     before = looks.get(node_id)
     inverse = SetLayout(node_id=node_id, mode="remove")
     if before is not None:
-        at = _place(looks, node_id) if edit.mode == "remove" else None
+        at = _index_of(looks, node_id) if edit.mode == "remove" else None
         inverse = SetLayout(node_id=node_id, fields=before.model_dump(), mode="replace", index=at)
     if edit.mode == "remove":
         looks.pop(node_id, None)
@@ -143,7 +145,7 @@ def _set_layout(document: FlowDocument, edit: SetLayout) -> Edit:
     fields = edit.fields
     if edit.mode == "merge":
         old = before.model_dump() if before is not None else {}
-        fields = {name: one for name, one in {**old, **fields}.items() if one is not None or name not in fields}
+        fields = {name: value for name, value in {**old, **fields}.items() if value is not None or name not in fields}
     look = _look(fields, node_id)
     if before is None:
         _insert(looks, node_id, look, edit.index)
@@ -163,13 +165,13 @@ def _add_edge(document: FlowDocument, edit: AddEdge) -> Edit:
     edge = edit.edge
     _node(document, edge.source)
     _node(document, edge.target)
-    known = document.index.edge_keys(document.edges)
-    if edge.key in known:
-        raise errors.EditError(f"The edge {edge.id} is there already.", node_id=edge.target)
-    # Validated anew: a copy, and sure to be JSON.
+    keys = document.index.edge_keys(document.edges)
+    if edge.key in keys:
+        raise errors.EditError(f"The edge {edge.id} already exists.", node_id=edge.target)
+    # Validate again, which makes a copy and checks that it is JSON.
     placed = Edge.model_validate(to_json_value(edge.model_dump(by_alias=True), node_id=edge.target))
     document.edges.insert(len(document.edges) if edit.index is None else edit.index, placed)
-    known.add(placed.key)
+    keys.add(placed.key)
     return RemoveEdge(edge=edge)
 
 
@@ -182,7 +184,7 @@ def _remove_edge(document: FlowDocument, edit: RemoveEdge) -> Edit:
             document.index.edge_keys(document.edges).discard(key)
             del document.edges[at]
             return AddEdge(edge=edge, index=at)
-    raise errors.EditError(f"There is no edge {edit.edge.id}.", hint="It may have been removed meanwhile.")
+    raise errors.EditError(f"There is no edge {edit.edge.id}.", hint="It may have been removed in the meantime.")
 
 
 def _set_variable(document: FlowDocument, edit: SetVariable) -> Edit:
@@ -202,11 +204,11 @@ def _set_flow(document: FlowDocument, edit: SetFlow) -> Edit:
     return inverse
 
 
-def _several(document: FlowDocument, edit: EditGroup) -> Edit:
+def _edit_group(document: FlowDocument, edit: EditGroup) -> Edit:
     done: list[Edit] = []
     try:
-        for one in edit.edits:
-            done.append(apply(document, one))  # noqa: PERF401 - what is done must be known when one fails
+        for part in edit.edits:
+            done.append(apply(document, part))  # noqa: PERF401 - the list is needed when an edit fails
     except errors.EditError:
         for inverse in reversed(done):
             apply(document, inverse)
@@ -217,7 +219,9 @@ def _several(document: FlowDocument, edit: EditGroup) -> Edit:
 def _node(document: FlowDocument, node_id: str) -> Node:
     node = document.nodes.get(node_id)
     if node is None:
-        raise errors.GoneError("There is no such node.", node_id=node_id, hint="It may have been removed meanwhile.")
+        raise errors.GoneError(
+            "There is no such node.", node_id=node_id, hint="It may have been removed in the meantime."
+        )
     return node
 
 
@@ -227,26 +231,26 @@ def _put(
     value: Any,  # noqa: ANN401
     edit: SetParam | SetNode | SetVariable,
 ) -> dict[str, Any]:
-    """Set or take away one key as an edit says; returns value, is_unset and index of the inverse."""
+    """Set or remove a key; returns value, is_unset and index of the inverse."""
     if name not in mapping:
         if not edit.is_unset:
             _insert(mapping, name, value, edit.index)
         return {"is_unset": True}
     before = {"value": mapping[name]}
     if edit.is_unset:
-        before["index"] = _place(mapping, name)
+        before["index"] = _index_of(mapping, name)
         del mapping[name]
     else:
         mapping[name] = value
     return before
 
 
-def _place(mapping: dict[str, Any], key: str) -> int | None:
+def _index_of(mapping: dict[str, Any], key: str) -> int | None:
     return list(mapping).index(key) if key in mapping else None
 
 
 def _insert(mapping: dict[str, Any], key: str, value: Any, index: int | None) -> None:  # noqa: ANN401
-    """Put a key at a place of a dict's order; at the end by default."""
+    """Insert a key at an index of a dict's order; at the end by default."""
     if index is None or index >= len(mapping):
         mapping[key] = value
         return
@@ -271,5 +275,5 @@ _APPLY: dict[str, Callable[[FlowDocument, Any], Edit]] = {
     "remove_edge": _remove_edge,
     "set_variable": _set_variable,
     "set_flow": _set_flow,
-    "several": _several,
+    "several": _edit_group,
 }

@@ -1,8 +1,8 @@
-"""The graph document: nodes, edges, variables, layout. Pure data; it executes nothing and knows no node types.
+"""The graph document: nodes, edges, variables, layout. Data only; it executes nothing and is independent of node types.
 
-Logic (nodes, edges, variables) and layout (positions, sizes, colours, titles, viewport, comments) are kept apart, so
-that moving a node never changes what a flow computes. Unknown fields survive a round trip at every level.
-Edges point from an output port to an input port. Their order matters where several end in one collecting port.
+Logic (nodes, edges, variables) is separate from layout (positions, sizes, colours, titles, viewport, comments), so that
+moving a node does not change what a flow computes. Unknown fields survive a round trip at every level. Edges point from
+an output port to an input port. Their order matters if several edges end in a collecting port.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NUMBERED_ID = re.compile(r"(.+)_([0-9]{1,15})", re.ASCII | re.DOTALL)
 
 
 class Node(BaseModel):
-    """A placed instance of a node type: the part that decides what is computed."""
+    """A placed instance of a node type, without its layout."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -32,15 +32,15 @@ class Node(BaseModel):
     type: str
     params: dict[str, Any] = Field(default_factory=dict)
     take: int = Field(default=0, ge=0, strict=True)
-    """`again, differently`: a number in the content key."""
+    """Part of the content key; another take repeats a call for a different result."""
     is_muted: bool = Field(default=False, strict=True)
-    """Left out of runs, with everything below it."""
+    """Left out of runs, together with its descendants."""
     locked: str | None = None
-    """Id of a generation whose outputs this node keeps showing, whatever changes above it."""
+    """Id of a generation whose outputs the node keeps, whatever changes upstream."""
 
 
 class Edge(BaseModel):
-    """Output port -> input port. The port fields carry React Flow's names wherever they are written."""
+    """Output port -> input port. The port fields are serialized under React Flow's names."""
 
     model_config = ConfigDict(extra="allow", serialize_by_alias=True)
 
@@ -55,15 +55,15 @@ class Edge(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_id(cls, data: Any) -> Any:  # noqa: ANN401 - whatever was given
-        """React Flow names its edges; here the name follows from the ends, so a given one is no unknown field."""
+    def _without_id(cls, data: Any) -> Any:  # noqa: ANN401 - any input
+        """Drop React Flow's edge id: the id is derived from the ends and must not become an unknown field."""
         if isinstance(data, dict) and "id" in data:
             return {name: value for name, value in data.items() if name != "id"}
         return data
 
     @property
     def id(self) -> str:
-        """The name of the edge on the canvas and in sentences."""
+        """The id of the edge on the canvas and in messages."""
         return f"{self.source}.{self.source_port}->{self.target}.{self.target_port}"
 
     @property
@@ -73,7 +73,7 @@ class Edge(BaseModel):
 
 
 class NodeLayout(BaseModel):
-    """How a node looks on the canvas, in canvas pixels."""
+    """Position and appearance of a node, in canvas pixels."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, strict=True)
 
@@ -86,7 +86,7 @@ class NodeLayout(BaseModel):
 
 
 class Layout(BaseModel):
-    """Everything that may change without changing a result; only nodes that exist have a look, in no order."""
+    """Everything that does not affect results. `nodes` has entries for existing nodes only, in any order."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
@@ -160,7 +160,7 @@ class EditIndex:
 
 
 class FlowDocument(BaseModel):
-    """A flow as data. Change it through `flow.edits`, so that canvas, Python and undo share one way."""
+    """A flow as data. Change it through `flow.edits`, as canvas, Python and undo do."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -1,4 +1,4 @@
-"""The forms of edits: what may be said about a document, as data that travels to the canvas and back."""
+"""Edit types: changes of a document as data, exchanged with the canvas."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Edit(BaseModel):
 
 
 class AddNode(_Edit):
-    """Places a node; the indices say where among nodes and looks an inverse puts one back."""
+    """Adds a node. An inverse sets the indices to restore the node's position among nodes and layouts."""
 
     kind: Literal["add_node"] = "add_node"
     node: Node
@@ -41,7 +41,7 @@ class RenameNode(_Edit):
 
 
 class SetParam(_Edit):
-    """Sets a parameter, or takes it away; `index` is its place where an inverse puts one back."""
+    """Sets or removes a parameter. An inverse sets `index` to restore the parameter's position."""
 
     kind: Literal["set_param"] = "set_param"
     node_id: str
@@ -52,7 +52,7 @@ class SetParam(_Edit):
 
 
 class SetNode(_Edit):
-    """Sets another field of a node: take, is_muted, locked, type, or one that this version does not know."""
+    """Sets another field of a node: take, is_muted, locked, type, or an unknown field."""
 
     kind: Literal["set_node"] = "set_node"
     node_id: str
@@ -63,7 +63,7 @@ class SetNode(_Edit):
 
 
 class SetLayout(_Edit):
-    """Changes how a node looks: some fields (`merge`; None takes one away), all of it (`replace`), or `remove`."""
+    """Changes a node's layout: some fields (`merge`; None removes a field), all fields (`replace`), or `remove`."""
 
     kind: Literal["set_layout"] = "set_layout"
     node_id: str
@@ -73,7 +73,7 @@ class SetLayout(_Edit):
 
 
 class AddEdge(_Edit):
-    """Draws an edge; its place among the edges into one collecting port is its place in the list."""
+    """Adds an edge; `index` is its position in the list, which orders the edges into a collecting port."""
 
     kind: Literal["add_edge"] = "add_edge"
     edge: Edge
@@ -81,14 +81,14 @@ class AddEdge(_Edit):
 
 
 class RemoveEdge(_Edit):
-    """Takes the edge between these two ends away."""
+    """Removes the edge between two ends."""
 
     kind: Literal["remove_edge"] = "remove_edge"
     edge: Edge
 
 
 class SetVariable(_Edit):
-    """Sets a variable of the flow, or takes it away."""
+    """Sets or removes a variable of the flow."""
 
     kind: Literal["set_variable"] = "set_variable"
     name: str
@@ -98,7 +98,7 @@ class SetVariable(_Edit):
 
 
 class SetFlow(_Edit):
-    """Sets what concerns the whole: name, or the canvas's groups, comments and viewport."""
+    """Sets the flow's name, or the canvas's groups, comments or viewport."""
 
     kind: Literal["set_flow"] = "set_flow"
     field: Literal["name", "groups", "comments", "viewport"]
@@ -106,7 +106,7 @@ class SetFlow(_Edit):
 
 
 class EditGroup(_Edit):
-    """Edits that are one step for undo: all of them apply, or none."""
+    """Several edits as one undo step: all of them apply, or none."""
 
     kind: Literal["several"] = "several"
     edits: list[Edit]
@@ -130,7 +130,7 @@ EditGroup.model_rebuild()
 
 
 def parts(edit: Edit) -> list[Edit]:
-    """An edit as a flat list of single ones."""
+    """An edit as a flat list of single edits."""
     if not isinstance(edit, EditGroup):
         return [edit]
-    return [part for one in edit.edits for part in parts(one)]
+    return [part for member in edit.edits for part in parts(member)]

@@ -1,4 +1,4 @@
-"""Edits as data, each with its inverse. Canvas, Python and undo change a document through these and nothing else."""
+"""Edits as data, each with an inverse. Canvas, Python and undo change a document only through edits."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ __all__ = [
 ]
 
 VARIABLES = "{{variables}}"
-"""Stands in `touched` for every node that reads a variable."""
+"""Represents, in `touched`, every node that reads a variable."""
 
 
 def touched(edit: Edit) -> frozenset[str]:
-    """Ids of the nodes that an edit itself says it changes; VARIABLES for all that read one.
+    """Ids of the nodes that an edit names; VARIABLES stands for all nodes that read a variable.
 
-    Not those below them; and an edit does not know the edges of a node that it removes, renames or makes another
-    type of: `replanned` does.
+    Descendants are not included, nor are the neighbors of a node that is removed, renamed or changes its type:
+    `replanned` includes those neighbors.
     """
     match edit:
         case EditGroup():
@@ -74,12 +74,12 @@ def touched(edit: Edit) -> frozenset[str]:
 
 
 def replanned(document: FlowDocument, edit: Edit, inverse: Edit) -> frozenset[str]:
-    """Ids of all nodes whose own plan an edit may have changed (not those below them); VARIABLES for all that read one.
+    """Ids of the nodes to plan again after an edit, without their descendants; VARIABLES for all that read a variable.
 
     Args:
-        document: as the edit left it.
-        edit: what was applied.
-        inverse: what `apply` returned; it brings back, and so names, the edges that a removal took away.
+        document: the document after the edit.
+        edit: the applied edit.
+        inverse: the result of `apply`; it names the edges that a removal removed.
     """
     moved: set[str] = set()
     for part in parts(edit):
@@ -93,7 +93,7 @@ def replanned(document: FlowDocument, edit: Edit, inverse: Edit) -> frozenset[st
 
 
 def is_structural(edit: Edit) -> bool:
-    """Whether an edit may change which nodes and edges there are, or of what type."""
+    """Whether an edit may add or remove nodes or edges, or change a node's type."""
     match edit:
         case AddNode() | RemoveNode() | RenameNode() | AddEdge() | RemoveEdge():
             return True
@@ -106,7 +106,7 @@ def is_structural(edit: Edit) -> bool:
 
 
 def new_node_id(document: FlowDocument, node_type: str) -> str:
-    """`<type>_<n>`, one more than the highest number that this document is known to have used, removed nodes included.
+    """`<type>_<n>`, where n is the highest number used in this document plus one; removed nodes count, too.
 
     >>> from fusionflow_nb.flow.document import FlowDocument
     >>> new_node_id(FlowDocument(), "text")

@@ -1,7 +1,7 @@
-"""The canonical file form, and the hash of the logic.
+"""The flow file format, and the hash of a flow's logic.
 
-`name.flow.json` is JSON laid out for people and for diffs: logic first, layout last, one node and one edge per line.
-Moving a node changes one layout line; editing a parameter changes one node line.
+`name.flow.json` is JSON with a fixed order and line structure for readable diffs: logic first, layout last, one node or
+edge per line. Moving a node changes one layout line; editing a parameter changes one node line.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_BYTES",
-    "decoded",
+    "decode",
     "dumps",
     "flow_hash",
     "from_wire",
@@ -43,9 +43,9 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def flow_hash(document: FlowDocument) -> str:
-    """Hex sha256 of what this version computes from: nodes, edges, variables.
+    """Hex sha256 of the nodes, edges and variables.
 
-    Not the id, name or layout, not unknown fields, and no order but that of edges into one collecting port.
+    It ignores id, name, layout and unknown fields, and every order except that of edges into a collecting port.
     """
     nodes = sorted(document.nodes.items(), key=itemgetter(0))
     # The sort is stable: edges into one port keep their order.
@@ -68,7 +68,7 @@ def dumps(document: FlowDocument) -> str:
     """The flow as canonical text, ending in a newline.
 
     Raises:
-        MediaError: a parameter that JSON cannot hold (NaN, an object of a class).
+        MediaError: a parameter cannot be written as JSON (NaN, an object).
     """
     extra = document.model_extra or {}
     variables = [_entry(name, value) for name, value in sorted(document.variables.items())]
@@ -86,119 +86,121 @@ def dumps(document: FlowDocument) -> str:
 
 
 def loads(text: str, *, where: str = "This text") -> FlowDocument:
-    """The flow that a text holds; `where` names it in errors.
+    """Parse a flow; `where` names the text in errors.
+
+    A flow with a cycle is loaded: the plan reports the cycle, and the user can remove an edge.
 
     Raises:
-        FlowFileError: not JSON, not a flow, from a newer version, or inconsistent; says where and what to do.
+        FlowFileError: not JSON, not a flow, from a newer version, or inconsistent; names the place and gives a hint.
     """
     data = _parsed(text, where)
     if not isinstance(data, dict) or "fusionflow" not in data:
-        raise errors.FlowFileError(f"{where} is no FusionFlow flow.", hint='A flow begins with {"fusionflow": 1.')
+        raise errors.FlowFileError(f"{where} is not a FusionFlow flow.", hint='A flow begins with {"fusionflow": 1.')
     version = data.pop("fusionflow")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise errors.FlowFileError(
-            f"{where} names a file version that never was.", hint=f'This one reads "fusionflow": {FILE_VERSION}.'
+            f"{where} has an invalid file version.", hint=f'This version reads "fusionflow": {FILE_VERSION}.'
         )
     if version > FILE_VERSION:
         raise errors.FlowFileError(
-            f"{where} was written by a newer FusionFlow (file version {version}; this one reads {FILE_VERSION}).",
+            f"{where} was written by a newer FusionFlow (file version {version}; this version reads {FILE_VERSION}).",
             hint="Upgrade: pip install -U fusionflow-nb.",
         )
     return read_document(data, where)
 
 
 def _parsed(text: str, where: str) -> Any:  # noqa: ANN401 - any JSON value
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            # A merge by hand easily does this, and the last one would win without a word.
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            # A manual merge easily causes this, and json would silently use the last value.
             names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise errors.FlowFileError(f"{where} says {twice!r} twice in one object.", hint="Keep one of them.")
-        return found
+            duplicate = next(name for name in names if names.count(name) > 1)
+            raise errors.FlowFileError(f"{where} contains {duplicate!r} twice in an object.", hint="Keep one of them.")
+        return result
 
     if len(text) > MAX_BYTES:
         raise _too_large(where)
     try:
-        return json.loads(text, object_pairs_hook=once)
+        return json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise errors.FlowFileError(
-            f"{where} is no valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
+            f"{where} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
             hint="Restore it from version control or a backup.",
         ) from error
     except RecursionError as error:
         raise errors.FlowFileError(f"{where} is nested too deeply to be a flow.", hint="Restore a backup.") from error
     except ValueError as error:  # a number of thousands of digits
-        raise errors.FlowFileError(f"{where} holds a number that is too long.", hint="Restore a backup.") from error
+        raise errors.FlowFileError(f"{where} contains a number that is too long.", hint="Restore a backup.") from error
 
 
 def _too_large(where: str) -> errors.FlowFileError:
-    return errors.FlowFileError(f"{where} is larger than 64 MB.", hint="Media belong into the store, not into flows.")
+    return errors.FlowFileError(f"{where} is larger than 64 MB.", hint="Keep media in the asset store, not in flows.")
 
 
 def load(path: Path) -> FlowDocument:
     """Read a flow file. Nothing in it is executed.
 
     Raises:
-        FlowFileError: it cannot be read or is no flow.
+        FlowFileError: it cannot be read or is not a flow.
     """
-    return decoded(read(path), path)
+    return decode(read(path), path)
 
 
 def read(path: Path) -> bytes:
     """The bytes of a flow file.
 
     Raises:
-        FlowFileError: it cannot be read, or is too large for one.
+        FlowFileError: it cannot be read or is too large.
     """
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise errors.FlowFileError(f"{path} cannot be read: {error.strerror}.", hint="Check the path.") from error
-    except ValueError as error:  # a path that no system takes
-        raise errors.FlowFileError(f"{str(path)!r} is no path.", hint="Check the path.") from error
+    except ValueError as error:  # an invalid path, such as one with a null byte
+        raise errors.FlowFileError(f"{str(path)!r} is not a valid path.", hint="Check the path.") from error
     if len(data) > MAX_BYTES:
         raise _too_large(str(path))
     return data
 
 
-def decoded(data: bytes, path: Path) -> FlowDocument:
+def decode(data: bytes, path: Path) -> FlowDocument:
     """The flow in the bytes of a file.
 
     Raises:
-        FlowFileError: they hold none; names the path.
+        FlowFileError: the bytes are not a flow; names the path.
     """
     try:
-        # Some editors put a byte order mark in front.
+        # Some editors write a byte order mark.
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise errors.FlowFileError(f"{path} is no text file.", hint="Choose a .flow.json file.") from error
+        raise errors.FlowFileError(f"{path} is not a text file.", hint="Choose a .flow.json file.") from error
     return loads(text, where=str(path))
 
 
 def save(document: FlowDocument, path: Path) -> None:
-    """Write a flow file as a whole or not at all; a link stays a link, and the file keeps its permissions.
+    """Write a flow file atomically. A symbolic link stays a link, and the file keeps its permissions.
 
     Raises:
-        DiskFullError, UnwritableError: the file that was there before is untouched.
-        MediaError: a parameter that JSON cannot hold.
+        DiskFullError, UnwritableError: an existing file is unchanged.
+        MediaError: a parameter cannot be written as JSON.
     """
     write(dumps(document).encode(), path)
 
 
 def write(data: bytes, path: Path, *, check: Callable[[], None] | None = None) -> None:
-    """Put bytes in the place of a file, as `save` does.
+    """Replace a file's content atomically, as `save` does.
 
     Args:
-        data: what it shall hold.
-        path: a link stays a link.
-        check: asked when all is written but the file not yet replaced; an error of it leaves the file as it is.
+        data: the new content.
+        path: of the file; a symbolic link stays a link.
+        check: called before the file is replaced; if it raises, the file is unchanged.
 
     Raises:
-        DiskFullError, UnwritableError: the file that was there before is untouched.
+        DiskFullError, UnwritableError: an existing file is unchanged.
     """
-    with _errors_of_saving(path):
+    with _translate_os_errors(path):
         target = path.resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".saving-{uuid4().hex}")
@@ -217,16 +219,16 @@ def write(data: bytes, path: Path, *, check: Callable[[], None] | None = None) -
 
 
 @contextmanager
-def _errors_of_saving(path: Path) -> Iterator[None]:
+def _translate_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
             raise errors.DiskFullError(
-                f"The disk is full; {path} was not saved.", hint="Make room and save again."
+                f"The disk is full; {path} was not saved.", hint="Free disk space and save again."
             ) from error
         raise errors.UnwritableError(
-            f"{path} cannot be written: {error.strerror}.", hint="Save it to a folder that you can write."
+            f"{path} cannot be written: {error.strerror}.", hint="Save it to a writable folder."
         ) from error
 
 
@@ -249,7 +251,7 @@ def _look_line(look: NodeLayout) -> str:
 
 
 def _layout_text(document: FlowDocument) -> str:
-    """The layout block, its nodes in the order of the nodes above."""
+    """The layout block; its nodes are in the order of the document's nodes."""
     rest = document.layout.model_dump(mode="json", exclude_defaults=True, exclude={"nodes"})
     looks = document.layout.nodes
     lines = [

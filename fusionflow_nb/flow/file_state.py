@@ -1,6 +1,6 @@
-"""A living flow and its files: what each held when the flow last read or wrote it, so that nobody is written over.
+"""The files of an open flow: their digests when last read or written, so that foreign changes are not overwritten.
 
-Everything that writes a flow goes through here: a cell's `flow.save()`, and the autosave of any canvas.
+Everything that writes a flow uses this module: `flow.save()` and the autosave of each canvas.
 """
 
 from __future__ import annotations
@@ -22,123 +22,123 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.flow.history import History
 
-_READING_TRIES = 5
+_RELOAD_TRIES = 5
 
 
 @dataclass(slots=True)
-class Known:
-    """What is known of one file."""
+class FileRecord:
+    """The last known state of a file."""
 
     digest: str | None = None
-    """Sha256 of its bytes when they were last read or written; None: it was not there, or nobody looked."""
+    """Sha256 of its bytes when last read or written; None if it did not exist or was never read."""
     rev: int = -1
-    """Revision of the document that it holds."""
+    """Revision of the document in the file."""
     saved_at_us: int | None = None
     is_conflicting: bool = False
-    """Somebody else changed it since."""
+    """Whether another program changed the file since."""
 
 
 class FileState:
-    """The files of one flow. Safe to call from any thread; one at a time reads or writes.
+    """The files of a flow. Thread-safe; reads and writes are serialized.
 
     Args:
-        history: of the document that is written.
-        clock: tells seconds since 1970.
+        history: of the document.
+        clock: returns seconds since 1970.
     """
 
     def __init__(self, history: History, clock: Callable[[], float] = time.time) -> None:
         self._history = history
         self._clock = clock
-        self._known: dict[Path, Known] = {}
+        self._records: dict[Path, FileRecord] = {}
         self._lock = threading.RLock()
 
-    def known(self, path: Path) -> Known:
-        """What is known of a file; of one that was never read or written: nothing."""
-        return self._known.setdefault(_place(path), Known())
+    def record(self, path: Path) -> FileRecord:
+        """The record of a file; an empty record if it was never read or written."""
+        return self._records.setdefault(_resolved(path), FileRecord())
 
-    def holds(self, path: Path, data: bytes, *, rev: int) -> None:
-        """Note that a file holds these bytes, which are the document at a revision."""
+    def record_content(self, path: Path, data: bytes, *, rev: int) -> None:
+        """Record the content of a file, which is the document at a revision."""
         with self._lock:
-            known = self.known(path)
-            known.digest, known.rev, known.is_conflicting = hashlib.sha256(data).hexdigest(), rev, False
+            record = self.record(path)
+            record.digest, record.rev, record.is_conflicting = hashlib.sha256(data).hexdigest(), rev, False
 
     def is_saved(self, path: Path) -> bool:
-        """Whether a file holds the document as it is now, as far as is known."""
-        return self.known(path).rev == self._history.rev
+        """Whether a file contains the current document, as far as is known."""
+        return self.record(path).rev == self._history.rev
 
-    def write(self, path: Path, *, over_others: bool = False) -> bool:
-        """Write the document to a file unless it holds just that already; whether it was written.
+    def write(self, path: Path, *, overwrite: bool = False) -> bool:
+        """Write the document to a file unless the content is equal. Returns whether it was written.
 
         Args:
             path: of the file.
-            over_others: write, whoever changed it.
+            overwrite: write even if another program changed the file.
 
         Raises:
-            FileChangedError: somebody else changed (or made) the file since; it is left as it is, and conflicting.
-            DiskFullError, UnwritableError: the file is as it was.
+            FileChangedError: another program changed or created the file; it is unchanged and marked as conflicting.
+            DiskFullError, UnwritableError: the file is unchanged.
         """
         with self._lock:
-            with self._history.held() as document:
+            with self._history.locked_document() as document:
                 rev, data = self._history.rev, file.dumps(document).encode()
-            known = self.known(path)
+            record = self.record(path)
             digest = hashlib.sha256(data).hexdigest()
 
-            def refuse() -> None:
-                found = None if over_others else _digest_at(path)
-                if found not in {None, known.digest, digest}:
-                    known.is_conflicting = True
+            def check_unchanged() -> None:
+                current = None if overwrite else _file_digest(path)
+                if current not in {None, record.digest, digest}:
+                    record.is_conflicting = True
                     raise errors.FileChangedError(
-                        f"{path} was changed by somebody else.",
+                        f"{path} was changed by another program.",
                         hint="Reload it, keep yours, or save a copy.",
                     )
 
-            refuse()
-            is_written = _digest_at(path) != digest
+            check_unchanged()
+            is_written = _file_digest(path) != digest
             if is_written:
-                # Asked again in the last moment: bringing many bytes to a disk takes its time.
-                file.write(data, path, check=refuse)
-            self.holds(path, data, rev=rev)
-            if is_written or known.saved_at_us is None:
-                known.saved_at_us = round(self._clock() * 1e6)
+                # Checked again right before the replacement: writing a large file takes time.
+                file.write(data, path, check=check_unchanged)
+            self.record_content(path, data, rev=rev)
+            if is_written or record.saved_at_us is None:
+                record.saved_at_us = round(self._clock() * 1e6)
             return is_written
 
     def reload(self, path: Path, *, origin: str = "file") -> None:
-        """Make the document what a file holds, as one step that can be undone. The flow stays its project.
+        """Load a file into the document as one undoable step. The document keeps its id.
 
         Raises:
-            FlowFileError: the file cannot be read or is no flow; the document is as it was.
+            FlowFileError: the file cannot be read or is not a flow; the document is unchanged.
         """
         with self._lock:
             data = file.read(path)
-            wanted = file.decoded(data, path)
+            target = file.decode(data, path)
             gesture = uuid4().hex
-            # Others may edit between looking and editing; what they did then is part of the same step.
-            for _ in range(_READING_TRIES):
-                with self._history.held() as document:
-                    rev, changes = self._history.rev, diff(document, wanted)
+            # Another thread may edit between the comparison and the edit; the loop then undoes its change, too.
+            for _ in range(_RELOAD_TRIES):
+                with self._history.locked_document() as document:
+                    rev, changes = self._history.rev, diff(document, target)
                     if not changes:
-                        # No edit sets what this version does not know; the next save must keep it all the same.
-                        document.__pydantic_extra__ = dict(wanted.model_extra or {})
-                        document.layout.__pydantic_extra__ = dict(wanted.layout.model_extra or {})
+                        # No edit sets unknown fields, but the next save must keep them.
+                        document.__pydantic_extra__ = dict(target.model_extra or {})
+                        document.layout.__pydantic_extra__ = dict(target.layout.model_extra or {})
                 if not changes:
                     break
                 try:
                     self._history.do(changes, origin=origin, gesture=gesture)
                 except errors.EditError:
                     continue
-            self.holds(path, data, rev=rev)
+            self.record_content(path, data, rev=rev)
 
 
-def _place(path: Path) -> Path:
-    """One name for one file, whatever links lead to it."""
+def _resolved(path: Path) -> Path:
+    """The real path, so that links to a file share its record."""
     return path.expanduser().resolve()
 
 
-def _digest_at(path: Path) -> str | None:
-    """Sha256 of what a file holds; None where there is none.
+def _file_digest(path: Path) -> str | None:
+    """Sha256 of a file; None if it does not exist.
 
     Raises:
-        UnwritableError: nobody may look, so nobody should write.
+        UnwritableError: the file cannot be read, so it must not be overwritten.
     """
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -146,5 +146,5 @@ def _digest_at(path: Path) -> str | None:
         return None
     except OSError as error:
         raise errors.UnwritableError(
-            f"{path} cannot be read: {error.strerror}.", hint="Save the flow to a folder that you can use."
+            f"{path} cannot be read: {error.strerror}.", hint="Save the flow to a readable and writable folder."
         ) from error

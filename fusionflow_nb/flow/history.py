@@ -1,4 +1,4 @@
-"""One document's history: edits go in, revisions come out, undo and redo for free."""
+"""The edit history of a document: revisions, undo and redo, and notification of listeners."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ if TYPE_CHECKING:
     Listener: TypeAlias = Callable[[int, str, list[Edit], frozenset[str]], None]
 
 DEPTH = 1000
-"""Steps that can be undone."""
+"""Number of steps that can be undone."""
 
 
 @dataclass(slots=True)
 class _Step:
     inverse: Edit
     gesture: tuple[str, str] | None
-    """Origin and gesture of an edit that the next one may join."""
+    """Origin and gesture of the step; the next step merges into it if both are equal."""
 
 
-class Watch:
-    """What has to be planned again since somebody last looked; filled in the same breath as the document changes."""
+class ReplanTracker:
+    """Collects what to plan again since the last `take`; updated under the lock that protects the document."""
 
     def __init__(self) -> None:
         self.replanned: set[str] = set()
         self.is_structural = False
 
     def take(self) -> tuple[set[str], bool]:
-        """The nodes to plan again (as `edits.replanned` names them), and whether nodes or edges came or went.
+        """Return and reset the nodes to plan again (see `edits.replanned`), and whether nodes or edges changed.
 
-        Call it while the document is held, so that it tells of exactly the document that is read then.
+        Call it while the document is locked, so that the result matches the document.
         """
-        taken = self.replanned, self.is_structural
+        result = self.replanned, self.is_structural
         self.replanned, self.is_structural = set(), False
-        return taken
+        return result
 
 
 class History:
-    """The one way a living document changes. Safe to call from any thread.
+    """Applies edits to a document and keeps undo and redo. Thread-safe.
 
-    Listeners hear of every change in order, before the call that made it returns, and outside the lock: they may edit
-    (the others hear of that next), but must not wait for another thread that edits. An error of one is raised when all
-    have heard.
+    Listeners are called for every change in order, outside the lock, before the call that made the change returns. They
+    may edit (which notifies the listeners afterwards), but must not wait for another thread that edits. If a listener
+    raises, the other listeners are still called, and then the error is raised.
 
     Args:
         document: changed in place.
@@ -64,39 +64,39 @@ class History:
         self._undo: list[_Step] = []
         self._redo: list[Edit] = []
         self._listeners: list[Listener] = []
-        self._watches: list[Watch] = []
-        self._news: deque[tuple[int, str, list[Edit], frozenset[str]]] = deque()
+        self._trackers: list[ReplanTracker] = []
+        self._notifications: deque[tuple[int, str, list[Edit], frozenset[str]]] = deque()
         self._lock = threading.RLock()
-        self._telling = threading.RLock()
-        self._is_telling = False
+        self._notify_lock = threading.RLock()
+        self._is_notifying = False
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a step to take back."""
+        """Whether there is a step to undo."""
         return bool(self._undo)
 
     @property
     def can_redo(self) -> bool:
-        """Whether a step was taken back that can be done again."""
+        """Whether there is an undone step to redo."""
         return bool(self._redo)
 
     @contextmanager
-    def held(self) -> Iterator[FlowDocument]:
-        """The document, which nobody changes meanwhile. Keep it short: who edits waits."""
+    def locked_document(self) -> Iterator[FlowDocument]:
+        """The document, locked against edits. Keep the block short, because edits wait for it."""
         with self._lock:
             yield self.document
 
-    def watch(self) -> Watch:
-        """Note from now on what has to be planned again."""
+    def track_replans(self) -> ReplanTracker:
+        """A tracker of what to plan again after the edits that follow."""
         with self._lock:
-            watch = Watch()
-            self._watches.append(watch)
-        return watch
+            tracker = ReplanTracker()
+            self._trackers.append(tracker)
+        return tracker
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Hear (rev, origin, edits, replanned) of every change, in order; returns how to stop.
+        """Call `listener(rev, origin, edits, replanned)` after each change. Returns a function that unsubscribes.
 
-        `replanned` is what `edits.replanned` says: the nodes to plan again.
+        `replanned` is the result of `edits.replanned`: the nodes to plan again.
         """
         with self._lock:
             self._listeners.append(listener)
@@ -113,11 +113,11 @@ class History:
 
         Args:
             edits: all of them apply, or none.
-            origin: who made them (a canvas's client id, `python`), so that a view knows its own.
-            gesture: consecutive steps of one origin in one gesture (a slider being dragged) are undone together.
+            origin: source of the edits (a canvas's client id, `python`), so that a view recognizes its own edits.
+            gesture: consecutive steps with equal origin and gesture (dragging a slider) become one undo step.
 
         Raises:
-            EditError: an edit does not fit; nothing changed.
+            EditError: an edit does not fit; the document is unchanged.
         """
         with self._lock:
             if not edits:
@@ -127,78 +127,78 @@ class History:
             replanned = edit_types.replanned(self.document, step, inverse)
             key = None if gesture is None else (origin, gesture)
             if key is not None and self._undo and self._undo[-1].gesture == key:
-                inverse = _joined(inverse, self._undo.pop().inverse)
+                inverse = _merge(inverse, self._undo.pop().inverse)
             self._undo.append(_Step(inverse, key))
             del self._undo[:-DEPTH]
             self._redo.clear()
-            rev = self._note(origin, edits, replanned)
-        self._tell()
+            rev = self._record(origin, edits, replanned)
+        self._notify()
         return rev
 
     def undo(self, *, origin: str = "undo") -> bool:
-        """Take the last step back; False where there is none."""
+        """Undo the last step. Returns False if there is no step."""
         with self._lock:
             if not self._undo:
                 return False
             inverse = self._undo.pop().inverse
             step = edit_types.apply(self.document, inverse)
             self._redo.append(step)
-            self._note(origin, [inverse], edit_types.replanned(self.document, inverse, step))
-        self._tell()
+            self._record(origin, [inverse], edit_types.replanned(self.document, inverse, step))
+        self._notify()
         return True
 
     def redo(self, *, origin: str = "redo") -> bool:
-        """Do the step that was taken back again; False where there is none."""
+        """Redo the last undone step. Returns False if there is no such step."""
         with self._lock:
             if not self._redo:
                 return False
             step = self._redo.pop()
             inverse = edit_types.apply(self.document, step)
             self._undo.append(_Step(inverse, None))
-            self._note(origin, [step], edit_types.replanned(self.document, step, inverse))
-        self._tell()
+            self._record(origin, [step], edit_types.replanned(self.document, step, inverse))
+        self._notify()
         return True
 
-    def _note(self, origin: str, edits: list[Edit], replanned: frozenset[str]) -> int:
-        """Queue the news of a change while the document's lock is held, so that news keep the order of changes."""
+    def _record(self, origin: str, edits: list[Edit], replanned: frozenset[str]) -> int:
+        """Queue the notification of a change. The caller holds the lock, so the queue keeps the order of changes."""
         self.rev += 1
-        self._news.append((self.rev, origin, edits, replanned))
-        for watch in self._watches:
-            watch.replanned |= replanned
-            watch.is_structural = watch.is_structural or any(map(edit_types.is_structural, edits))
+        self._notifications.append((self.rev, origin, edits, replanned))
+        for tracker in self._trackers:
+            tracker.replanned |= replanned
+            tracker.is_structural = tracker.is_structural or any(map(edit_types.is_structural, edits))
         return self.rev
 
-    def _tell(self) -> None:
-        """Tell the listeners what is queued; another thread's telling is waited for, our own outer one goes on."""
-        with self._telling:
-            if self._is_telling:
+    def _notify(self) -> None:
+        """Send the queued notifications. Waits for another thread that sends; a nested call returns immediately."""
+        with self._notify_lock:
+            if self._is_notifying:
                 return
-            self._is_telling = True
+            self._is_notifying = True
             try:
-                while self._news:
-                    news = self._news.popleft()
-                    # A stack calls all of them even where one raises, and then lets that error through.
+                while self._notifications:
+                    notification = self._notifications.popleft()
+                    # ExitStack calls all listeners even if one raises, and then raises the error.
                     with ExitStack() as calls:
                         for listener in reversed(self._listeners):
-                            calls.callback(listener, *news)
+                            calls.callback(listener, *notification)
             finally:
-                self._is_telling = False
+                self._is_notifying = False
 
 
-def _joined(later: Edit, earlier: Edit) -> Edit:
-    """The inverse of two steps of a gesture, the later one undone first.
+def _merge(later: Edit, earlier: Edit) -> Edit:
+    """The inverse of two steps of a gesture; the later step is undone first.
 
-    Where the later step only gave new values to what the earlier one had set, undoing the earlier one says it all:
-    a slider dragged through a thousand values is one edit to undo.
+    If the later step only changed values that the earlier step had set, the inverse of the earlier step is enough: a
+    slider dragged through a thousand values is undone by one edit.
     """
-    known = {_slot(part) for part in parts(earlier)}
-    if all(_is_mere_value(part) and _slot(part) in known for part in parts(later)):
+    slots = {_slot(part) for part in parts(earlier)}
+    if all(_changes_only_value(part) and _slot(part) in slots for part in parts(later)):
         return earlier
     return edit_types.EditGroup(edits=[*parts(later), *parts(earlier)])
 
 
 def _slot(edit: Edit) -> tuple[str, ...]:
-    """What a setting edit sets."""
+    """Identifies the field that an edit sets."""
     match edit:
         case edit_types.SetParam():
             return edit.kind, edit.node_id, edit.name
@@ -214,8 +214,8 @@ def _slot(edit: Edit) -> tuple[str, ...]:
             return (edit.kind,)
 
 
-def _is_mere_value(inverse: Edit) -> bool:
-    """Whether an inverse changes a value alone: nothing appears, goes, or finds another place."""
+def _changes_only_value(inverse: Edit) -> bool:
+    """Whether an inverse only changes a value, and does not add, remove or move anything."""
     match inverse:
         case edit_types.SetParam() | edit_types.SetNode() | edit_types.SetVariable():
             return not inverse.is_unset and inverse.index is None

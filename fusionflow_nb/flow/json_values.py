@@ -1,4 +1,4 @@
-"""What a flow may hold: plain JSON, finite, not absurdly deep, and text that every file and wire can carry."""
+"""Values that a flow can store: JSON with finite numbers, limited depth and valid Unicode text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from fusionflow_nb import errors
 
 MAX_DEPTH = 100
-"""Levels of lists and dicts in one value; Python itself cannot read code nested twice as deep."""
+"""Levels of lists and dicts in a value; Python cannot parse code nested twice as deep."""
 _MAX_BITS = 4096
 
 
@@ -16,14 +16,14 @@ def to_json_value(value: Any, *, node_id: str | None = None, depth: int = 0) -> 
     """A copy of a value as plain JSON: dict, list, str, int, float, bool, None.
 
     Args:
-        value: tuples become lists; anything that JSON does not know is refused.
-        node_id: the node it concerns, for errors.
-        depth: how deep it stands already.
+        value: tuples become lists; types that JSON does not have are errors.
+        node_id: the node of the value, for errors.
+        depth: the nesting level of the value.
 
     Raises:
-        EditError: a number that is not finite or huge, broken text, an object of a class, more than MAX_DEPTH levels.
+        EditError: a number that is not finite or too large, invalid text, another type, more than MAX_DEPTH levels.
 
-    >>> plain({"sizes": (512, 1.5)})
+    >>> to_json_value({"sizes": (512, 1.5)})
     {'sizes': [512, 1.5]}
     """
     if value is None or isinstance(value, bool):
@@ -32,13 +32,11 @@ def to_json_value(value: Any, *, node_id: str | None = None, depth: int = 0) -> 
         return _text(value, node_id)
     if isinstance(value, int):
         if value.bit_length() > _MAX_BITS:
-            raise errors.EditError("A number is too large to be stored.", node_id=node_id, hint="Give it as text.")
+            raise errors.EditError("A number is too large to be stored.", node_id=node_id, hint="Store it as text.")
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise errors.EditError(
-                f"{value} is no number that can be stored.", node_id=node_id, hint="Use a finite one."
-            )
+            raise errors.EditError(f"{value} cannot be stored.", node_id=node_id, hint="Use a finite number.")
         return float(value)
     if depth == MAX_DEPTH:
         raise errors.EditError(
@@ -46,20 +44,20 @@ def to_json_value(value: Any, *, node_id: str | None = None, depth: int = 0) -> 
         )
     if isinstance(value, dict):
         return {
-            _key(name, node_id): to_json_value(one, node_id=node_id, depth=depth + 1) for name, one in value.items()
+            _key(name, node_id): to_json_value(item, node_id=node_id, depth=depth + 1) for name, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [to_json_value(one, node_id=node_id, depth=depth + 1) for one in value]
+        return [to_json_value(item, node_id=node_id, depth=depth + 1) for item in value]
     raise errors.EditError(
         f"A {type(value).__name__} cannot be stored in a flow.",
         node_id=node_id,
-        hint="Use text, numbers, lists and dicts; media go through an input.",
+        hint="Use text, numbers, lists and dicts; connect media to an input.",
     )
 
 
 def _key(name: Any, node_id: str | None) -> str:  # noqa: ANN401 - any key
     if not isinstance(name, str):
-        raise errors.EditError(f"The key {name!r} is no text.", node_id=node_id, hint=f"Write it as {str(name)!r}.")
+        raise errors.EditError(f"The key {name!r} is not text.", node_id=node_id, hint=f"Write it as {str(name)!r}.")
     return _text(name, node_id)
 
 
@@ -69,6 +67,6 @@ def _text(text: str, node_id: str | None) -> str:
             text.encode()
         except UnicodeEncodeError as error:
             raise errors.EditError(
-                f"The text {text[:40]!r} holds half a character.", node_id=node_id, hint="Type it again."
+                f"The text {text[:40]!r} contains an incomplete character.", node_id=node_id, hint="Type it again."
             ) from error
     return str.__str__(text)

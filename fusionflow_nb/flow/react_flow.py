@@ -1,4 +1,4 @@
-"""The graph in React Flow's shape, as the canvas and `projects.graph_state` hold it."""
+"""The graph in React Flow's format, as the canvas and `projects.graph_state` use it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from fusionflow_nb.flow.validate import read_document
 if TYPE_CHECKING:
     from fusionflow_nb.flow.document import FlowDocument
 
-_NOWHERE = NodeLayout()
+_UNPLACED = NodeLayout()
 
 
 def to_wire(document: FlowDocument) -> dict[str, Any]:
-    """The graph as React Flow takes it: `{nodes, edges, layout}`; id, name and variables travel beside it.
+    """The graph in React Flow's format: `{nodes, edges, layout}`, without id, name and variables.
 
     A node is `{id, type, position, width?, height?, data: {params?, take?, ...}, look?: {title?, color?, ...}}`;
-    `is_unplaced` marks one that has no position yet (it is drawn at the origin until somebody places it).
+    `is_unplaced` marks a node without a position, which is drawn at the origin until it is moved.
     """
     nodes = []
     for node in document.nodes.values():
-        look = document.layout.nodes.get(node.id, _NOWHERE)
+        look = document.layout.nodes.get(node.id, _UNPLACED)
         fields = look.model_dump(mode="json", exclude_defaults=True, exclude={"x", "y"})
         wired: dict[str, Any] = {"id": node.id, "type": node.type, "position": {"x": look.x, "y": look.y}}
         wired.update({name: fields.pop(name) for name in ("width", "height") if name in fields})
         wired["data"] = node.model_dump(mode="json", exclude_defaults=True, exclude={"id", "type"})
         if fields:
             wired["look"] = fields
-        if look is _NOWHERE:
+        if look is _UNPLACED:
             wired["is_unplaced"] = True
         nodes.append(wired)
     edges = [{**edge.model_dump(mode="json", by_alias=True), "id": edge.id} for edge in document.edges]
@@ -37,11 +37,11 @@ def to_wire(document: FlowDocument) -> dict[str, Any]:
     return {"nodes": nodes, "edges": edges, "layout": rest}
 
 
-def from_wire(wire: dict[str, Any], *, id: str, name: str, variables: dict[str, Any]) -> FlowDocument:  # noqa: A002 - the document's word
-    """The document of a graph in React Flow's shape.
+def from_wire(wire: dict[str, Any], *, id: str, name: str, variables: dict[str, Any]) -> FlowDocument:  # noqa: A002 - the document's field
+    """The document of a graph in React Flow's format.
 
     Raises:
-        FlowFileError: it is no such graph.
+        FlowFileError: the graph does not have this format.
     """
     looks: dict[str, Any] = {}
     nodes = []
@@ -56,7 +56,7 @@ def from_wire(wire: dict[str, Any], *, id: str, name: str, variables: dict[str, 
         edges = wire["edges"]
     except (KeyError, TypeError, AttributeError) as error:
         raise errors.FlowFileError(
-            f"The graph is not in React Flow's shape: {error}.", hint="Reload the canvas."
+            f"The graph is not in React Flow's format: {error}.", hint="Reload the canvas."
         ) from error
     data = {"id": id, "name": name, "variables": variables, "nodes": nodes, "edges": edges, "layout": layout}
     return read_document(data, "The graph")

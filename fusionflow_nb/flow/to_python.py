@@ -1,8 +1,7 @@
-"""A flow written as Python: code that a person would have typed, and that rebuilds the flow with the same hash.
+"""Write a flow as idiomatic Python code that rebuilds it with the same hash.
 
-Nodes are calls and edges are arguments, as long as a call can say it. What no call can say (an edge that closes a
-circle, a port that no type declares, a type that nobody knows here) is written out plainly, with `params={...}` and
-`flow.connect`.
+Nodes become calls and edges become arguments where possible. Anything else (an edge that closes a cycle, an undeclared
+port, an unknown node type) is written with `params={...}` and `flow.connect`.
 """
 
 from __future__ import annotations
@@ -20,63 +19,65 @@ if TYPE_CHECKING:
     from fusionflow_nb.flow.document import Edge, FlowDocument, Node
 
 _WIDTH = 100
-_TAKEN_VARIABLES = frozenset({"ff", "flow"})
-_PLACE_WORDS = frozenset({"self", "node", "x", "y"})
+_RESERVED_VARIABLES = frozenset({"ff", "flow"})
+_PLACE_PARAMETERS = frozenset({"self", "node", "x", "y"})
 
 
-class NodeForm(Protocol):
-    """What must be known of a node type to write a call to it."""
+class NodeSignature(Protocol):
+    """What the writer needs about a node type to write a call."""
 
     @property
     def inputs(self) -> Sequence[str]:
-        """Names of the inputs, in the order in which a person gives them."""
+        """Names of the inputs in the order of the call's arguments."""
 
     @property
     def first_output(self) -> str:
-        """The output that the node itself stands for."""
+        """The output that is used if no port is named."""
 
     def collects(self, name: str) -> bool:
-        """Whether several edges may end in this input."""
+        """Whether an input takes several edges."""
 
-    def takes(self, name: str) -> bool:
-        """Whether a call may give this input or parameter by keyword."""
+    def takes_keyword(self, name: str) -> bool:
+        """Whether a call can pass an input or parameter by keyword."""
 
-    def gives(self, name: str) -> bool:
-        """Whether `node.<name>` is this output."""
+    def has_output(self, name: str) -> bool:
+        """Whether `node.<name>` is an output."""
 
-    def joins(self, name: str, source: Any, output: str) -> bool:  # noqa: ANN401 - another NodeForm
-        """Whether what an output of another node type gives may go into this input."""
+    def accepts_output(self, name: str, source: Any, output: str) -> bool:  # noqa: ANN401 - another NodeSignature
+        """Whether an output of another node type can be connected to an input."""
 
-    def keeps(self, params: Mapping[str, Any], connected: Collection[str]) -> bool:
-        """Whether a call leaves these parameters as they are: pins no other model, draws no seed, loads no file."""
+    def keeps_params(self, params: Mapping[str, Any], connected: Collection[str]) -> bool:
+        """Whether a call keeps these parameters: it does not pin a model, draw a seed or load a file."""
 
 
 def to_python(
     document: FlowDocument,
-    forms: Mapping[str, NodeForm],
+    signatures: Mapping[str, NodeSignature],
     *,
     reserved: Collection[str] = (),
     layout: bool = False,
 ) -> str:
-    """Python that rebuilds the flow; executed, it gives a flow of the same `flow_hash`.
+    """Python code that rebuilds the flow with the same `flow_hash`.
 
-    Unknown fields, groups, comments and the viewport are not in it; those live in the file form.
+    Unknown fields, groups, comments and the viewport are not included; only flow files have them.
 
     Args:
         document: the flow.
-        forms: node types that are declared here, by name; a node of any other type is written as it is.
-        reserved: attributes of the flow object, so that no node type of such a name is called as a method.
-        layout: say where the nodes stand, too.
+        signatures: declared node types by name; a node of another type is written with `flow.add` and `params`.
+        reserved: attributes of the flow object; a node type with such a name is not called as a method.
+        layout: include the positions of the nodes.
     """
-    return _Writer(document, forms, reserved).text(is_with_layout=layout)
+    return _Writer(document, signatures, reserved).text(is_with_layout=layout)
 
 
 class _Writer:
-    """One document on its way to text."""
+    """Writes a document as Python code."""
 
-    def __init__(self, document: FlowDocument, forms: Mapping[str, NodeForm], reserved: Collection[str]) -> None:
+    def __init__(
+        self, document: FlowDocument, signatures: Mapping[str, NodeSignature], reserved: Collection[str]
+    ) -> None:
         self._document = document
-        self._forms = forms
+        self._signatures = signatures
         self._reserved = frozenset(reserved) | {"add", "connect", "place"}
         self._variables = _variable_names(document)
         self._ports: dict[str, dict[str, list[Edge]]] = defaultdict(lambda: defaultdict(list))
@@ -92,45 +93,57 @@ class _Writer:
         counter = NodeIdCounter()
         placed: set[str] = set()
         later: list[Edge] = []
-        for node in _forward(document):
-            lines.append(self._placed(node, counter, placed, later))
+        for node in _topological(document):
+            lines.append(self._place_call(node, counter, placed, later))
             counter.record(node.id)
             placed.add(node.id)
-        lines += [_connected(edge) for edge in later]
+        lines += [_connect_call(edge) for edge in later]
         if is_with_layout:
             lines += self._layout()
         return "\n".join(lines) + "\n"
 
-    def _placed(self, node: Node, counter: NodeIdCounter, placed: set[str], later: list[Edge]) -> str:
-        """The call that places a node; edges that it cannot say are added to `later`."""
-        form = self._forms.get(node.type)
+    def _place_call(self, node: Node, counter: NodeIdCounter, placed: set[str], later: list[Edge]) -> str:
+        """The call that places a node. Adds edges that it cannot express to `later`."""
+        signature = self._signatures.get(node.type)
         ports = self._ports.get(node.id, {})
-        said: dict[str, str] = {}
+        keywords: dict[str, str] = {}
         for port, edges in ports.items():
-            if form is not None and form.takes(port) and all(self._is_sayable(edge, placed, form) for edge in edges):
+            if (
+                signature is not None
+                and signature.takes_keyword(port)
+                and all(self._is_expressible(edge, placed, signature) for edge in edges)
+            ):
                 sources = [self._output(edge) for edge in edges]
-                is_list = len(sources) > 1 or form.collects(port)
-                said[port] = f"[{', '.join(sources)}]" if is_list else sources[0]
+                is_list = len(sources) > 1 or signature.collects(port)
+                keywords[port] = f"[{', '.join(sources)}]" if is_list else sources[0]
             else:
                 later.extend(edges)
         verbatim = {}
-        is_kept = form is not None and form.keeps(node.params, frozenset(said))
+        is_kept = signature is not None and signature.keeps_params(node.params, frozenset(keywords))
         for name, value in node.params.items():
-            if form is not None and is_kept and form.takes(name) and name not in ports and value is not None:
-                said[name] = _literal(value)
+            if (
+                signature is not None
+                and is_kept
+                and signature.takes_keyword(name)
+                and name not in ports
+                and value is not None
+            ):
+                keywords[name] = _literal(value)
             else:
                 verbatim[name] = value
-        order = {name: place for place, name in enumerate(form.inputs)} if form is not None else {}
-        arguments = [_keyword(name, said[name]) for name in sorted(said, key=lambda name: order.get(name, len(order)))]
-        # An empty `params={}` says that nothing is to be filled in.
+        order = {name: place for place, name in enumerate(signature.inputs)} if signature is not None else {}
+        arguments = [
+            _keyword(name, keywords[name]) for name in sorted(keywords, key=lambda name: order.get(name, len(order)))
+        ]
+        # An empty `params={}` prevents the call from filling in parameters.
         if verbatim or not is_kept:
             arguments.append(f"params={_literal(verbatim)}")
         arguments += self._fields(node)
         if node.id != counter.next_id(node.type):
             arguments.append(f'name="{node.id}"')
-        return self._line(node, arguments)
+        return self._node_call(node, arguments)
 
-    def _line(self, node: Node, arguments: list[str]) -> str:
+    def _node_call(self, node: Node, arguments: list[str]) -> str:
         if self._is_method(node.type):
             return _call(f"{self._variables[node.id]} = flow.{node.type}", arguments)
         return _call(f"{self._variables[node.id]} = flow.add", [_literal(node.type), *arguments])
@@ -147,17 +160,23 @@ class _Writer:
 
     def _is_method(self, node_type: str) -> bool:
         is_free = node_type not in self._reserved and not node_type.startswith("_")
-        return is_free and node_type in self._forms and _is_word(node_type)
+        return is_free and node_type in self._signatures and _is_identifier(node_type)
 
-    def _is_sayable(self, edge: Edge, placed: set[str], target: NodeForm) -> bool:
-        form = self._forms.get(self._document.nodes[edge.source].type)
-        if form is None or edge.source not in placed or not target.joins(edge.target_port, form, edge.source_port):
+    def _is_expressible(self, edge: Edge, placed: set[str], target: NodeSignature) -> bool:
+        signature = self._signatures.get(self._document.nodes[edge.source].type)
+        if (
+            signature is None
+            or edge.source not in placed
+            or not target.accepts_output(edge.target_port, signature, edge.source_port)
+        ):
             return False
-        return edge.source_port == form.first_output or (_is_word(edge.source_port) and form.gives(edge.source_port))
+        return edge.source_port == signature.first_output or (
+            _is_identifier(edge.source_port) and signature.has_output(edge.source_port)
+        )
 
     def _output(self, edge: Edge) -> str:
         variable = self._variables[edge.source]
-        first = self._forms[self._document.nodes[edge.source].type].first_output
+        first = self._signatures[self._document.nodes[edge.source].type].first_output
         return variable if edge.source_port == first else f"{variable}.{edge.source_port}"
 
     def _layout(self) -> list[str]:
@@ -167,13 +186,15 @@ class _Writer:
             if look is None:
                 continue
             rest = look.model_dump(exclude_defaults=True, exclude={"x", "y"})
-            said = [_keyword(name, _literal(value)) for name, value in rest.items() if name not in _PLACE_WORDS]
-            lines.append(_call("flow.place", [f'"{node_id}"', _literal(look.x), _literal(look.y), *said]))
+            keywords = [
+                _keyword(name, _literal(value)) for name, value in rest.items() if name not in _PLACE_PARAMETERS
+            ]
+            lines.append(_call("flow.place", [f'"{node_id}"', _literal(look.x), _literal(look.y), *keywords]))
         return lines
 
 
-def _forward(document: FlowDocument) -> list[Node]:
-    """The nodes so that edges point forward, else in order of creation; a circle is entered at its oldest node."""
+def _topological(document: FlowDocument) -> list[Node]:
+    """The nodes in topological order, ties in order of creation; a cycle is entered at its oldest node."""
     ranks = {node_id: rank for rank, node_id in enumerate(document.nodes)}
     order = list(document.nodes)
     waiting = dict.fromkeys(order, 0)
@@ -197,46 +218,46 @@ def _forward(document: FlowDocument) -> list[Node]:
 
 
 def _variable_names(document: FlowDocument) -> dict[str, str]:
-    """A Python variable for each node: its id, unless Python or the code itself needs that word."""
+    """A variable name for each node: its id, unless that is a keyword or used otherwise in the code."""
     names: dict[str, str] = {}
     for node_id in document.nodes:
         name = node_id
-        while not _is_word(name) or name in _TAKEN_VARIABLES or (name != node_id and name in document.nodes):
+        while not _is_identifier(name) or name in _RESERVED_VARIABLES or (name != node_id and name in document.nodes):
             name += "_"
         names[node_id] = name
     return names
 
 
 def _call(head: str, arguments: Sequence[str]) -> str:
-    """A call on one line where it fits, else one argument a line."""
+    """A call on one line if it fits, else with one argument per line."""
     line = f"{head}({', '.join(arguments)})"
-    if len(line) <= _WIDTH or len(arguments) < 2:  # noqa: PLR2004 - one argument gains nothing by its own line
+    if len(line) <= _WIDTH or len(arguments) < 2:  # noqa: PLR2004 - splitting a single argument gains nothing
         return line
     return f"{head}(\n" + "".join(f"    {argument},\n" for argument in arguments) + ")"
 
 
 def _keyword(name: str, code: str) -> str:
-    return f"{name}={code}" if _is_word(name) else f"**{{{_literal(name)}: {code}}}"
+    return f"{name}={code}" if _is_identifier(name) else f"**{{{_literal(name)}: {code}}}"
 
 
-def _connected(edge: Edge) -> str:
+def _connect_call(edge: Edge) -> str:
     ends = [f"{edge.source}.{edge.source_port}", edge.target, edge.target_port]
     return _call("flow.connect", [*(_literal(end) for end in ends), "as_is=True"])
 
 
-def _is_word(name: str) -> bool:
-    """Whether code may use a name bare; ASCII only, because Python folds other letters in identifiers."""
+def _is_identifier(name: str) -> bool:
+    """Whether a name is a valid identifier; ASCII only, because Python normalizes other letters in identifiers."""
     return name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and name != "__debug__"
 
 
 def _literal(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Code for a JSON value; strings in double quotes, as the formatters like them."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_literal(key)}: {_literal(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{_literal(key)}: {_literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_literal, value)) + "]"
     if isinstance(value, str):
-        # A double quote in front makes repr choose single quotes, whatever the text holds; then they are swapped.
+        # A leading double quote makes repr use single quotes for any text; then the quotes are swapped.
         body = repr('"' + str.__str__(value))[2:-1]
         return '"' + body.replace("\\'", "'").replace('"', '\\"') + '"'
     return repr(value)

@@ -1,1 +1,1 @@
-"""From a flow to what a run would do: jobs, content keys, stale reasons, price. Pure: no I/O."""
+"""Plan a flow: jobs, content keys, reasons why nodes are stale, price. No I/O."""

@@ -1,4 +1,4 @@
-"""How batches meet: equal axes are zipped by label, different ones multiplied."""
+"""Combine the axes of batches: equal axes are zipped by label, different axes are multiplied."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ if TYPE_CHECKING:
     from fusionflow_nb.journal.records import Coordinate
 
 SHARED = ""
-"""Origin of an axis that several lists set explicitly."""
+"""Origin of an axis that several lists name with `axis=`."""
 MAX_CELLS = 100_000
-"""A node is not planned for more: two long lists that nobody meant to multiply must not fill the memory."""
+"""Limit per node, so that multiplying two long lists by mistake does not exhaust the memory."""
 
 
 def combine(
     sources: Iterable[tuple[str, Sequence[Axis]]],
     *,
     node_id: str,
-    maker: Callable[[str, Axis], str] = lambda source, _axis: source,
+    origin_of: Callable[[str, Axis], str] = lambda source, _axis: source,
 ) -> tuple[Axis, ...]:
     """The axes of a node that maps over inputs with these axes, in order of first appearance.
 
-    The same axis met twice keeps the labels of both (a label one side lacks makes a missing cell). Labels of a shared
-    axis (`axis=` set on several lists) must agree.
+    An axis that occurs twice gets the labels of both; a label that one side lacks makes a missing cell. The labels of a
+    shared axis (`axis=` on several lists) must be equal.
 
     Args:
-        sources: (id of the node connected, axes of what it gives).
+        sources: (id of the connected node, axes of its outputs).
         node_id: the node that maps, for errors.
-        maker: which node above a source (or itself) made an axis, for errors.
+        origin_of: the id of the node that created an axis of a source, for errors.
 
     Raises:
-        AxisError: two lists on one shared axis have other labels (names both), or there are too many cells.
+        AxisError: two lists on a shared axis have different labels (names both), or there are too many cells.
     """
-    found: dict[tuple[str, str], tuple[str, Axis]] = {}
+    combined: dict[tuple[str, str], tuple[str, Axis]] = {}
     for source, axes in sources:
         for axis in axes:
-            known = found.get(axis.identity)
-            if known is None:
-                found[axis.identity] = (source, axis)
-            elif known[1].labels != axis.labels:
+            entry = combined.get(axis.identity)
+            if entry is None:
+                combined[axis.identity] = (source, axis)
+            elif entry[1].labels != axis.labels:
                 if axis.origin == SHARED:
-                    first, first_axis = known
+                    first, first_axis = entry
                     raise errors.AxisError(
-                        f"{maker(first, first_axis)} and {maker(source, axis)} share the axis {axis.name!r} "
-                        f"but not its labels: {_say(first_axis.labels)} and {_say(axis.labels)}.",
+                        f"{origin_of(first, first_axis)} and {origin_of(source, axis)} share the axis {axis.name!r} "
+                        f"but have different labels: {_format(first_axis.labels)} and {_format(axis.labels)}.",
                         node_id=node_id,
-                        hint="Give both lists the same labels, or take axis= off one of them to multiply them.",
+                        hint="Give both lists the same labels, or remove axis= from one of them to multiply them.",
                     )
-                labels = tuple(dict.fromkeys((*known[1].labels, *axis.labels)))
-                found[axis.identity] = (known[0], Axis(axis.name, axis.origin, labels))
-    axes = tuple(axis for _, axis in found.values())
+                labels = tuple(dict.fromkeys((*entry[1].labels, *axis.labels)))
+                combined[axis.identity] = (entry[0], Axis(axis.name, axis.origin, labels))
+    axes = tuple(axis for _, axis in combined.values())
     count = math.prod(len(axis.labels) for axis in axes)
     if count > MAX_CELLS:
         sizes = " x ".join(f"{len(axis.labels):,} {name}" for name, axis in zip(names(axes), axes, strict=True))
@@ -69,12 +69,12 @@ def combine(
 
 
 def cells(axes: Sequence[Axis]) -> Iterator[tuple[str, ...]]:
-    """Every combination of labels, the last axis fastest; one empty tuple where there is no axis."""
+    """Every combination of labels, the last axis fastest; one empty tuple without axes."""
     return itertools.product(*(axis.labels for axis in axes))
 
 
 def names(axes: Sequence[Axis]) -> tuple[str, ...]:
-    """The names as shown: a second axis of the same name is `prompt_2`."""
+    """The displayed names: a second axis of the same name is `prompt_2`."""
     counts: dict[str, int] = {}
     shown = []
     for axis in axes:
@@ -84,10 +84,10 @@ def names(axes: Sequence[Axis]) -> tuple[str, ...]:
 
 
 def coordinate(axes: Sequence[Axis], labels: Sequence[str]) -> Coordinate:
-    """A cell as it is written down: (axis name, label) pairs."""
+    """The coordinate of a cell: (axis name, label) pairs."""
     return tuple(zip(names(axes), labels, strict=True)) if axes else ()
 
 
-def _say(labels: Sequence[str], most: int = 4) -> str:
-    shown = ", ".join(repr(label) for label in labels[:most])
-    return f"{shown}, ... ({len(labels)})" if len(labels) > most else shown
+def _format(labels: Sequence[str], maximum: int = 4) -> str:
+    shown = ", ".join(repr(label) for label in labels[:maximum])
+    return f"{shown}, ... ({len(labels)})" if len(labels) > maximum else shown

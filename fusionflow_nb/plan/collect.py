@@ -1,4 +1,4 @@
-"""What a collecting port receives: every cell of its sources on the job's own coordinate, as a list or as a batch."""
+"""Collect the items of a collecting port, as a list or a batch: all cells of its sources at the job's coordinate."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from fusionflow_nb.media.batch import Batch, Cell
 from fusionflow_nb.media.values import Item, json_digest
 from fusionflow_nb.plan import axes as axes_of
-from fusionflow_nb.plan.input_checks import carried
-from fusionflow_nb.plan.upstream import maker_of, port_item, root_code
+from fusionflow_nb.plan.input_checks import to_port_type
+from fusionflow_nb.plan.upstream import generation_of, port_item, root_error_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,70 +17,75 @@ if TYPE_CHECKING:
     from fusionflow_nb.plan.job import Job, Link
 
 _INPUT = "input"
-"""Axis over the edges of a port in which several end."""
+"""Axis over the edges of a port with several edges."""
 
 
-def listed(job: Job, links: list[Link]) -> list[Item] | None:
-    """The items of all cells, in the order of the edges, then of their axes; None where one is a hole."""
+def list_items(job: Job, links: list[Link]) -> list[Item] | None:
+    """The items of all cells, in the order of the edges, then of their axes; None if a cell is missing."""
     items: list[Item] = []
     for link in links:
         for _, source, item, _ in _cells(job, link):
             if item is None or source is None:
                 return None
-            item = carried(item, link, node_id=job.node.id)  # noqa: PLW2901 - the same item in the port's form
-            job.digests.append((link.port.name, len(items), item.digest, maker_of(source, item)))
+            item = to_port_type(item, link, node_id=job.node.id)  # noqa: PLW2901 - the same item, converted
+            job.digests.append((link.port.name, len(items), item.digest, generation_of(source, item)))
             items.append(item)
     return items
 
 
-def batched(job: Job, links: list[Link]) -> Batch[Item]:
-    """Every cell with its labels, holes included; several edges are an axis of their own."""
+def batch_items(job: Job, links: list[Link]) -> Batch[Item]:
+    """All cells with their labels, including missing cells; several edges form an axis `input`."""
     cells: list[Cell[Item]] = []
     axis_names: dict[str, None] = {}
-    is_one_each = len({link.source for link in links}) == len(links)
+    has_distinct_sources = len({link.source for link in links}) == len(links)
     for link in links:
         edge: tuple[tuple[str, str], ...] = ()
         if len(links) > 1:
-            edge = ((_INPUT, link.source.id if is_one_each else f"{link.source.id}.{link.source_port}"),)
+            edge = ((_INPUT, link.source.id if has_distinct_sources else f"{link.source.id}.{link.source_port}"),)
         for labels, source, item, note in _cells(job, link):
             if item is not None and source is not None:
-                item = carried(item, link, node_id=job.node.id)  # noqa: PLW2901
-                job.digests.append((link.port.name, len(cells), item.digest, maker_of(source, item)))
+                item = to_port_type(item, link, node_id=job.node.id)  # noqa: PLW2901
+                job.digests.append((link.port.name, len(cells), item.digest, generation_of(source, item)))
             cells.append(Cell((*edge, *labels), item, note))
             axis_names.update(dict.fromkeys(name for name, _ in cells[-1].labels))
     return Batch(tuple(axis_names), cells)
 
 
 def batch_digest(batch: Batch[Item]) -> str:
-    """What a key takes of a batch: its items with their places, so that a hole filled later makes another key."""
-    laid_out = [
+    """The digest of a batch for a key: items with labels, so that filling a missing cell changes the key."""
+    rows = [
         [list(map(list, cell.labels)), cell.value.digest if cell.value is not None else None, cell.note]
         for cell in batch.cells
     ]
-    return f"json:{json_digest(laid_out)}"
+    return f"json:{json_digest(rows)}"
 
 
 def _cells(job: Job, link: Link) -> Iterator[tuple[tuple[tuple[str, str], ...], Job | None, Item | None, str]]:
-    """(labels, upstream job, item, why there is none) of each cell of a source that lies on the job's coordinate."""
+    """(labels, upstream job, item, note on a missing item) of each cell of a source at the job's coordinate."""
     axes = link.source.out_axes or ()
-    if not axes:  # one cell, as almost always: none of what follows is needed
+    if not axes:  # the usual case: one cell
         source = link.source.jobs.get(())
         if source is not None and source.outputs is not None:
             yield (), source, port_item(source, link, None, node_id=job.node.id), ""
         else:
-            yield (), source, None, root_code(source) if source is not None and source.error is not None else "missing"
+            yield (
+                (),
+                source,
+                None,
+                root_error_code(source) if source is not None and source.error is not None else "missing",
+            )
         return
-    own = len(link.source.axes or ())
-    fixed = {there: job.labels[here] for there, here in link.shared}
-    free = [at for at in range(len(axes)) if at not in fixed]
-    shown = axes_of.names([axes[at] for at in free])
-    ranges = ((fixed[at],) if at in fixed else axis.labels for at, axis in enumerate(axes))
-    for picked in itertools.product(*ranges):
-        source = link.source.jobs.get(picked[:own])
-        labels = tuple((name, picked[at]) for name, at in zip(shown, free, strict=True))
+    own_count = len(link.source.axes or ())
+    fixed = {source_index: job.labels[index] for source_index, index in link.shared}
+    free = [index for index in range(len(axes)) if index not in fixed]
+    names = axes_of.names([axes[index] for index in free])
+    ranges = ((fixed[index],) if index in fixed else axis.labels for index, axis in enumerate(axes))
+    for cell in itertools.product(*ranges):
+        source = link.source.jobs.get(cell[:own_count])
+        labels = tuple((name, cell[index]) for name, index in zip(names, free, strict=True))
         item, note = None, "missing"
         if source is not None and source.outputs is not None:
-            item = port_item(source, link, picked[own] if len(picked) > own else None, node_id=job.node.id)
+            item = port_item(source, link, cell[own_count] if len(cell) > own_count else None, node_id=job.node.id)
         elif source is not None and source.error is not None:
-            note = root_code(source)
+            note = root_error_code(source)
         yield labels, source, item, note if item is None else ""

@@ -1,4 +1,4 @@
-"""The moving parts of a plan: a node as it is planned, and its jobs."""
+"""The parts of a plan: planned nodes, their links and their jobs."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from fusionflow_nb.plan.prepare import Prepared
     from fusionflow_nb.providers.model import Estimate, ModelEntry
 
-FIRST = "1"
-"""Label of the first of several outputs of one call."""
+FIRST_LABEL = "1"
+"""Label of the first of several outputs of a call."""
 
 
 class JobState(IntEnum):
-    """Where a job stands in a plan (the engine has finer words while it runs)."""
+    """State of a job in a plan (the engine's run states are finer)."""
 
     PENDING = 0
-    """An input is not known yet: no key."""
+    """An input is not known yet; the job has no key."""
     READY = 1
-    """All inputs known, no result: it would run."""
+    """All inputs are known and there is no result: a run would execute it."""
     DONE = 2
     """Its outputs are known."""
-    HOLE = 3
-    """It cannot have a result: it failed, or an input it needs is a hole."""
+    UNREACHABLE = 3
+    """It cannot have a result: it failed, or an input it needs is unreachable."""
     DROPPED = 4
-    """An edit replaced it."""
+    """An edit replaced the job."""
 
 
 Digest: TypeAlias = "tuple[str, int, str, str | None]"
@@ -43,7 +43,7 @@ Digest: TypeAlias = "tuple[str, int, str, str | None]"
 
 @dataclass(slots=True)
 class Bound:
-    """The inputs of a job: one item per mapped port, lists and batches for collecting ports, and values by name."""
+    """The inputs of a job: an item per mapped port, lists and batches for collecting ports, and values by name."""
 
     media: dict[str, Any]
     """Port -> Asset, list[Item] or Batch[Item]."""
@@ -79,15 +79,15 @@ class Job:
         self.coordinate = coordinate
         self.state = JobState.PENDING
         self.waiting = 0
-        """Upstream jobs that have not ended."""
+        """Number of upstream jobs that have not ended."""
         self.dependents: dict[Job, bool] = {}
-        """Jobs that wait for this one -> whether they tolerate a hole here; empty once it has ended."""
+        """Jobs that wait for this job -> whether they can run without its result; empty once it has ended."""
         self.key: bytes | None = None
         self.bound: Bound | None = None
         self.digests: list[Digest] = []
         self.outputs: Outputs | None = None
         self.items: dict[str, dict[str, Item]] = {}
-        """Port -> label -> item of the series among its outputs, made when first asked for."""
+        """Port -> label -> item of the series among its outputs, built on first use."""
         self.generation_id: str | None = None
         self.estimate: Estimate | None = None
         self.error: errors.FusionFlowError | None = None
@@ -97,11 +97,11 @@ class Job:
         return f"<Job {self.node.id}{list(self.labels) if self.labels else ''} {self.state.name.lower()}>"
 
     def item(self, port: str, label: str | None) -> Item | None:
-        """What stands on an output port at a label of the axis its node adds (None: it adds no axis)."""
+        """The item of an output port at a label of the axis that the node adds (None: it adds no axis)."""
         value = (self.outputs or {}).get(port)
         if not isinstance(value, Series):
-            # Asked for one picture instead of several, a model gives it bare: it is the first of them.
-            is_other = label not in (None, FIRST) and self.node.varies
+            # A call for one picture instead of several returns it without a series; it has the first label.
+            is_other = label not in (None, FIRST_LABEL) and self.node.has_variable_count
             return None if is_other else value
         if port not in self.items:
             self.items[port] = dict(zip(value.labels, value.items, strict=True))
@@ -110,94 +110,94 @@ class Job:
 
 @dataclass(slots=True, eq=False)
 class Link:
-    """An edge as planned: into `port` of its node, from `source_port` of `source`."""
+    """A planned edge, from `source_port` of `source` into `port` of the node that holds the link."""
 
     port: InputPort
     source: NodePlan
     source_port: str
     picks: tuple[int, ...] = ()
-    """For each axis of the source's jobs, its position among the axes of the target."""
+    """For each axis of the source's jobs, its index among the axes of the target."""
     series_pick: int | None = None
-    """Position, among the target's axes, of the axis the source adds."""
+    """Index, among the target's axes, of the axis that the source adds."""
     shared: tuple[tuple[int, int], ...] = ()
-    """Collecting ports: (position among the source's output axes, position among the target's axes)."""
+    """Collecting ports: (index among the source's output axes, index among the target's axes)."""
 
 
 @dataclass(slots=True, eq=False)
 class NodePlan:
-    """A node as it is planned."""
+    """A planned node."""
 
     id: str
     type_name: str = ""
     type: NodeType | None = None
-    """None where nothing declares it."""
+    """None if no node type of this name is declared."""
     prepared: Prepared | None = None
     links: list[Link] = field(default_factory=list)
-    """Its edges that fit, by port, then in the order of the document."""
+    """Edges into the node that fit, by port, then in document order."""
     inputs: list[tuple[InputPort, list[Link]]] = field(default_factory=list)
-    """The same, one entry per port."""
+    """The links grouped by port."""
     connected: frozenset[str] = frozenset()
-    """Names of its ports with an edge."""
+    """Names of the ports with an edge."""
     sources: dict[NodePlan, None] = field(default_factory=dict)
-    """Nodes with an edge into this one, those that do not fit included."""
+    """Nodes with an edge into this node, including edges that do not fit."""
     children: dict[NodePlan, None] = field(default_factory=dict)
-    """The same, the other way: nodes below."""
+    """Nodes with an edge from this node."""
     axes: tuple[Axis, ...] | None = None
-    """Axes of its jobs; None while the length of a batch above is not known."""
+    """Axes of its jobs; None while the length of an upstream batch is not known."""
     out_axes: tuple[Axis, ...] | None = None
-    """Axes of what it gives: its own, and the one it adds."""
+    """Axes of its outputs: those of its jobs and the axis it adds."""
     jobs: dict[tuple[str, ...], Job] = field(default_factory=dict)
-    unended: int = 0
-    """Jobs that are neither done nor a hole."""
-    unshaped: int = 0
-    """Sources whose axes are not known."""
-    misfit: errors.FusionFlowError | None = None
-    """What is wrong with its type or edges."""
-    fault: errors.FusionFlowError | None = None
-    """What is wrong with its parameters, or with how its batches meet: it has no cells."""
-    finding: errors.FusionFlowError | None = None
-    """What turned out to be wrong with the inputs of a cell."""
+    open_jobs: int = 0
+    """Number of jobs that are pending or ready."""
+    open_sources: int = 0
+    """Number of sources whose output axes are not known."""
+    wiring_error: errors.FusionFlowError | None = None
+    """Error in its type or edges."""
+    param_error: errors.FusionFlowError | None = None
+    """Error in its parameters, or in the combination of its axes; the node has no cells."""
+    cell_error: errors.FusionFlowError | None = None
+    """Error in the inputs of one of its cells, or in its locked result."""
     has_cells: bool = False
-    """False: it cannot run at all, and stands as one hole."""
+    """False: the node cannot run and has one unreachable job."""
     is_muted: bool = False
     take: int = 0
     locked: str | None = None
-    """Id of the generation whose outputs it keeps: neither its settings nor what is above it count."""
+    """Id of the generation whose outputs the node keeps, whatever its parameters and inputs are."""
 
     @property
     def is_locked(self) -> bool:
-        """Whether it keeps a result; what nothing declares has no outputs that could be passed on."""
+        """Whether the node keeps a result. A node of an unknown type has no outputs, so it is never locked."""
         return self.locked is not None and self.type is not None
 
     @property
     def problem(self) -> errors.FusionFlowError | None:
-        """Why a run could not do this node; None where it can, or need not."""
+        """The error that prevents a run of this node; None if it can run or need not."""
         if self.is_locked:
-            return self.finding
-        if self.misfit or self.fault or self.finding:
-            return self.misfit or self.fault or self.finding
+            return self.cell_error
+        if self.wiring_error or self.param_error or self.cell_error:
+            return self.wiring_error or self.param_error or self.cell_error
         if self.prepared is None or self.prepared.retired is None:
             return None
-        # What a retired model once made is shown; only new work is impossible.
+        # Results of a retired model are still shown; only new calls are impossible.
         is_open = self.axes is None or any(
             job.state in (JobState.PENDING, JobState.READY) for job in self.jobs.values()
         )
         return self.prepared.retired if is_open else None
 
     @property
-    def varies(self) -> bool:
-        """Whether how many outputs a call gives comes over an edge."""
+    def has_variable_count(self) -> bool:
+        """Whether the number of outputs of a call comes over an edge."""
         return "count" in self.connected and self.type is not None and self.type.kind is Kind.PROVIDER
 
     @property
-    def grows(self) -> bool:
-        """Whether it adds an axis whose length is known only when its outputs are."""
+    def has_late_axis(self) -> bool:
+        """Whether the node adds an axis whose length is known only after it has run."""
         is_open_ended = self.type is not None and any(port.is_series for port in self.type.outputs)
-        return self.is_locked or self.varies or is_open_ended
+        return self.is_locked or self.has_variable_count or is_open_ended
 
     @property
     def state(self) -> str:
-        """`fresh`, `stale`, `pending` or `lost`, over all its jobs; `invalid` where the node cannot run."""
+        """`fresh`, `stale`, `pending` or `lost`, over all its jobs; `invalid` if the node cannot run."""
         if self.problem is not None:
             return "invalid"
         if self.axes is None:
@@ -209,4 +209,4 @@ class NodePlan:
             return "stale"
         if JobState.PENDING in states:
             return "pending"
-        return "stale" if JobState.HOLE in states else "fresh"
+        return "stale" if JobState.UNREACHABLE in states else "fresh"

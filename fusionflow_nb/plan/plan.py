@@ -1,13 +1,12 @@
-"""The plan: what a run would do, held as a state machine and moved on by results and edits.
+"""The plan: a state machine of the jobs a run would do, advanced by results and edits.
 
-`take_ready()` hands out jobs whose inputs are known, with their content keys. Whoever holds the plan looks the keys up
-and answers each with `succeed` (cached or computed, the plan does not care), `fail`, or nothing (it stays stale). The
-job of a locked node has no inputs and no key: it is answered with the outputs that the node keeps, or refused. So
-the same machine prices a flow, explains it, and drives a run, and no walk is done twice: an edit touches what lies
-below it.
+`take_ready()` returns jobs whose inputs are known, with their content keys. The caller looks the keys up and calls
+`succeed` (for a cached or a computed result), `fail`, or neither (the job stays stale). The job of a locked node has no
+inputs and no key: the caller gives it the locked outputs, or calls `refuse`. The same plan therefore prices a flow,
+explains it and drives a run. An edit replans only the edited nodes and their descendants.
 
-Values flow source -> target; `children` point downstream. The plan never does I/O; structural nodes, whose functions
-only rearrange values, are computed on the way.
+Values flow from source to target; `children` point downstream. The plan does no I/O. Structural nodes, whose functions
+only rearrange values, are computed during planning.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from fusionflow_nb.catalog.node_type import Collects, Kind
 from fusionflow_nb.plan import axes as axes_of
 from fusionflow_nb.plan import graph, shape
 from fusionflow_nb.plan.bind import bind
+from fusionflow_nb.plan.estimate import estimate_of
 from fusionflow_nb.plan.job import Job, JobState, NodePlan
-from fusionflow_nb.plan.price import estimate_of
 from fusionflow_nb.plan.structural import structural_outputs
-from fusionflow_nb.plan.upstream import upstream
+from fusionflow_nb.plan.upstream import upstream_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,216 +38,223 @@ _OPEN = (JobState.PENDING, JobState.READY)
 
 
 class Plan:
-    """What a flow's nodes would do, kept up to date.
+    """The jobs of a flow's nodes, kept up to date with edits and results.
 
     Args:
-        document: the flow; read now and at each `update`, never kept in between.
+        document: the flow; read now and in each `update`, not stored.
         catalog: node types by name.
         models: the model catalogue.
 
     Raises:
-        CycleError: names the nodes of a circle.
+        CycleError: edges form a cycle; names its nodes.
     """
 
     def __init__(self, document: FlowDocument, catalog: Catalog, models: Models) -> None:
         self.models = models
         self._catalog = catalog
         self.nodes: dict[str, NodePlan] = {}
-        self.unfresh: set[str] = set()
-        """Nodes with a job that is not done: what a run would touch."""
+        self.not_fresh: set[str] = set()
+        """Ids of nodes with a job that is not done."""
         self.computed: list[Job] | None = None
-        """Structural jobs as they get their values, for a run that tells of them; None: nobody listens."""
+        """Structural jobs that were computed, for a run that reports them; None: not recorded."""
         self._ready: list[Job] = []
         self._to_read: dict[str, None] = {}
-        self._to_wire: dict[str, None] = {}
-        """Ids that updates named; kept while a circle keeps the plan from following."""
+        self._to_link: dict[str, None] = {}
+        """Ids passed to `update`; kept while a cycle prevents planning."""
         self._ended: deque[tuple[Job, JobState | None]] = deque()
         self._shapes: deque[NodePlan] = deque()
         self.update(document, document.nodes)
 
-    # --- keeping up with edits ------------------------------------------------------------------------------------
+    # --- edits ------------------------------------------------------------------------------------
 
     def update(self, document: FlowDocument, touched: Iterable[str], *, is_structural: bool = True) -> None:
-        """Follow edits: plan the touched nodes and all below them again; the rest is not looked at.
+        """Replan the touched nodes and their descendants after edits. Other nodes are not visited.
 
         Args:
             document: the flow after the edits.
             touched: ids of nodes whose parameters, inputs, type or existence changed.
-            is_structural: False where no edge came or went: then no edge is looked at.
+            is_structural: False if no edge was added or removed; then no edge is visited.
 
         Raises:
-            CycleError: edges close a circle; nothing is planned until it is gone, then all that was touched meanwhile.
+            CycleError: edges form a cycle. Nothing is planned until an update without a cycle, which then replans all
+                nodes touched in the meantime.
         """
         touched = dict.fromkeys(touched)
         self._to_read |= touched
         if is_structural:
-            self._to_wire |= touched
-        self._wire(document)
-        read = [self.nodes[node_id] for node_id in self._to_read if node_id in document.nodes]
-        for node in read:
-            graph.read_form(node, document, self.models)
-        affected = graph.below(read)
-        self._to_read, self._to_wire = {}, {}
+            self._to_link |= touched
+        self._connect(document)
+        changed = [self.nodes[node_id] for node_id in self._to_read if node_id in document.nodes]
+        for node in changed:
+            graph.read_params(node, document, self.models)
+        affected = graph.downstream(changed)
+        self._to_read, self._to_link = {}, {}
         for node in affected:
             self._reset(node)
-        self._shapes.extend([node for node in affected if node.unshaped == 0])
-        self._settle()
+        self._shapes.extend([node for node in affected if node.open_sources == 0])
+        self._process()
 
-    def _wire(self, document: FlowDocument) -> None:
-        """Make nodes of what is new, drop what is gone, and draw the edges into what is new, rewired or below it."""
-        wanted: dict[str, None] = {}
-        for node_id in self._to_read | self._to_wire:
+    def _connect(self, document: FlowDocument) -> None:
+        """Create new nodes, remove deleted nodes, and rebuild the links into nodes whose edges or types changed."""
+        to_connect: dict[str, None] = {}
+        for node_id in self._to_read | self._to_link:
             placed, node = document.nodes.get(node_id), self.nodes.get(node_id)
             if placed is None:
                 if node is not None:
-                    wanted |= dict.fromkeys(child.id for child in node.children)
+                    to_connect |= dict.fromkeys(child.id for child in node.children)
                     self._remove(node)
                 continue
             node_type = self._catalog.find(placed.type)
             if node is None:
                 node = self.nodes[node_id] = NodePlan(node_id)
-                wanted[node_id] = None
+                to_connect[node_id] = None
             elif node.type is not node_type or node.type_name != placed.type:
-                wanted |= dict.fromkeys((node_id, *(child.id for child in node.children)))
-            elif node_id in self._to_wire:
-                wanted[node_id] = None
+                to_connect |= dict.fromkeys((node_id, *(child.id for child in node.children)))
+            elif node_id in self._to_link:
+                to_connect[node_id] = None
             node.type_name, node.type = placed.type, node_type
-        wanted = {node_id: None for node_id in wanted if node_id in document.nodes}
-        if not wanted:
+        to_connect = {node_id: None for node_id in to_connect if node_id in document.nodes}
+        if not to_connect:
             return
-        self._to_read |= wanted
-        edges = graph.incoming(document, wanted)
-        for node_id in wanted:
+        self._to_read |= to_connect
+        edges = graph.edges_by_target(document, to_connect)
+        for node_id in to_connect:
             self._drop_jobs(self.nodes[node_id])
-            graph.unwire(self.nodes[node_id])
-        for node_id in wanted:
-            graph.wire(self.nodes[node_id], edges.get(node_id, ()), self.nodes, self._catalog)
+            graph.disconnect(self.nodes[node_id])
+        for node_id in to_connect:
+            graph.connect(self.nodes[node_id], edges.get(node_id, ()), self.nodes, self._catalog)
 
     def _remove(self, node: NodePlan) -> None:
         self._drop_jobs(node)
-        graph.unwire(node)
+        graph.disconnect(node)
         for child in node.children:
             child.sources.pop(node, None)
         del self.nodes[node.id]
-        self.unfresh.discard(node.id)
+        self.not_fresh.discard(node.id)
 
     def _reset(self, node: NodePlan) -> None:
         self._drop_jobs(node)
-        node.axes = node.out_axes = node.finding = None
+        node.axes = node.out_axes = node.cell_error = None
         if node.prepared is not None:
-            node.fault = None
-        node.unended = 0
-        node.unshaped = 0 if node.is_locked else sum([source.out_axes is None for source in node.sources])
-        self.unfresh.add(node.id)
+            node.param_error = None
+        node.open_jobs = 0
+        node.open_sources = 0 if node.is_locked else sum([source.out_axes is None for source in node.sources])
+        self.not_fresh.add(node.id)
 
     def _drop_jobs(self, node: NodePlan) -> None:
         for job in node.jobs.values():
             if job.waiting and job.state is JobState.PENDING:
                 for link in node.links:
-                    for source in upstream(link, job) if link.source.jobs else ():
+                    for source in upstream_jobs(link, job) if link.source.jobs else ():
                         source.dependents.pop(job, None)
             job.state = JobState.DROPPED
         node.jobs = {}
 
-    # --- moving on ------------------------------------------------------------------------------------------------
+    # --- results ------------------------------------------------------------------------------------------------
 
     def take_ready(self) -> list[Job]:
-        """Jobs that got their key since the last call; look each up, then `succeed` those that are known."""
+        """Jobs that got their key since the last call. The caller looks the keys up and calls `succeed` on hits."""
         ready = [job for job in dict.fromkeys(self._ready) if job.state is JobState.READY]
         self._ready = []
         return ready
 
-    def ask_again(self) -> None:
-        """Let `take_ready` hand out what would run once more: its result may have been made meanwhile."""
-        for node_id in self.unfresh:
+    def requeue_ready(self) -> None:
+        """Return all ready jobs from `take_ready` again: another run may have stored their results meanwhile."""
+        for node_id in self.not_fresh:
             self._ready += [job for job in self.nodes[node_id].jobs.values() if job.state is JobState.READY]
 
     def succeed(self, job: Job, outputs: Outputs, generation_id: str | None = None) -> None:
-        """A job's outputs are known, from a store of results or from work just done. Late answers are ignored."""
+        """Set a job's outputs, cached or just computed. Ignored unless the job is ready."""
         if job.state is not JobState.READY:
             return
         job.outputs, job.items, job.generation_id = outputs, {}, generation_id
         job.error, job.is_lost = None, False
         self._ended.append((job, JobState.DONE))
-        self._settle()
+        self._process()
 
     def fail(self, job: Job, error: errors.FusionFlowError) -> list[Job]:
-        """A job cannot have a result; returns those below that fall with it. Late answers are ignored."""
+        """Mark a job as failed; returns the jobs downstream that became unreachable. Ignored if the job has ended."""
         if job.state not in _OPEN:
             return []
         job.error, job.is_lost, job.outputs = error, False, None
-        self._ended.append((job, JobState.HOLE))
-        return [other for other in self._settle() if other is not job]
+        self._ended.append((job, JobState.UNREACHABLE))
+        return [other for other in self._process() if other is not job]
 
     def refuse(self, job: Job, error: errors.FusionFlowError) -> None:
-        """A job's node is found to be impossible: like `fail`, and a run to it does not begin."""
+        """Like `fail`, and the error becomes the node's problem, so that no run with this node as a target starts."""
         if job.state in _OPEN:
-            job.node.finding = error
+            job.node.cell_error = error
             self.fail(job, error)
 
-    def lose(self, job: Job) -> None:
-        """A job's bytes are gone: it would have to run again. Its digests stay known, so results below stay."""
+    def mark_lost(self, job: Job) -> None:
+        """Make a done job ready again because its bytes are missing. Its digests stay, and so do results downstream."""
         if job.state is not JobState.DONE:
             return
         job.is_lost, job.state = True, JobState.READY
-        job.node.unended += 1
-        self.unfresh.add(job.node.id)
+        job.node.open_jobs += 1
+        self.not_fresh.add(job.node.id)
         for child in job.node.children:
             for link in child.links:
                 if link.source is job.node:
-                    for below in child.jobs.values():
-                        if below.state in _OPEN and below not in job.dependents and job in upstream(link, below):
-                            below.state, below.waiting = JobState.PENDING, below.waiting + 1
-                            job.dependents[below] = link.port.collects is Collects.CELLS
+                    for dependent in child.jobs.values():
+                        if (
+                            dependent.state in _OPEN
+                            and dependent not in job.dependents
+                            and job in upstream_jobs(link, dependent)
+                        ):
+                            dependent.state, dependent.waiting = JobState.PENDING, dependent.waiting + 1
+                            job.dependents[dependent] = link.port.collects is Collects.CELLS
         self._ready.append(job)
 
     def retry(self, jobs: Iterable[Job]) -> None:
-        """Put failed jobs back, and what fell with them or went on without them: a new run tries them again."""
-        again = {job for job in jobs if job.state is JobState.HOLE and job.node.has_cells}
-        if not again:
+        """Reset failed jobs and every job that depends on them, so that a new run tries them again."""
+        reset = {job for job in jobs if job.state is JobState.UNREACHABLE and job.node.has_cells}
+        if not reset:
             return
         to_shape: set[NodePlan] = set()
-        for node in graph.below({job.node: None for job in again}):
+        for node in graph.downstream({job.node: None for job in reset}):
             if node in to_shape:
                 self._reset(node)
                 to_shape.update(node.children)
                 continue
-            stirred = [job for job in node.jobs.values() if job in again or self._stands_on(job, again)]
-            for job in stirred:
-                self._put_back(job)
-            again.update(stirred)
-            if stirred and node.grows:
+            jobs_to_reset = [job for job in node.jobs.values() if job in reset or self._depends_on(job, reset)]
+            for job in jobs_to_reset:
+                self._reset_job(job)
+            reset.update(jobs_to_reset)
+            if jobs_to_reset and node.has_late_axis:
                 node.out_axes = None
                 to_shape.update(node.children)
-        self._settle()
+        self._process()
 
-    def _stands_on(self, job: Job, others: set[Job]) -> bool:
+    def _depends_on(self, job: Job, others: set[Job]) -> bool:
         if job.node.is_locked:
             return False
-        return job.node.has_cells and any(source in others for link in job.node.links for source in upstream(link, job))
+        return job.node.has_cells and any(
+            source in others for link in job.node.links for source in upstream_jobs(link, job)
+        )
 
-    def _put_back(self, job: Job) -> None:
+    def _reset_job(self, job: Job) -> None:
         node = job.node
-        node.unended += job.state not in _OPEN
-        node.finding = None
-        self.unfresh.add(node.id)
+        node.open_jobs += job.state not in _OPEN
+        node.cell_error = None
+        self.not_fresh.add(node.id)
         job.state = JobState.PENDING
         job.error = job.key = job.bound = job.outputs = job.generation_id = job.estimate = None
         job.items, job.is_lost = {}, False
-        self._await(job)
+        self._wait_for_sources(job)
 
-    def _settle(self) -> list[Job]:
-        """Work off everything that follows: shapes, inputs, structural values, holes. Returns the jobs that fell.
+    def _process(self) -> list[Job]:
+        """Process the queues until both are empty. Returns the jobs that became unreachable.
 
-        No recursion: flows are deep. First come, first served, so that jobs become ready in the order of their labels.
-        An entry (job, None) is a job whose inputs have all ended.
+        A queue and not recursion, because flows are deep. First in, first out, so that jobs become ready in the order
+        of their labels. An entry (job, None) is a job whose sources have all ended.
         """
-        fallen: list[Job] = []
+        unreachable: list[Job] = []
         ended, shapes = self._ended, self._shapes
         while ended or shapes:
             if not ended:
                 node = shapes.popleft()
-                if node.axes is None and node.unshaped == 0:
+                if node.axes is None and node.open_sources == 0:
                     self._shape(node)
                 continue
             job, state = ended.popleft()
@@ -257,42 +263,42 @@ class Plan:
             if state is None:
                 self._bind(job)
                 continue
-            if state is JobState.HOLE:
-                fallen.append(job)
-            self._end(job, state)
-        return fallen
+            if state is JobState.UNREACHABLE:
+                unreachable.append(job)
+            self._finish(job, state)
+        return unreachable
 
     def _shape(self, node: NodePlan) -> None:
-        """All axes above are known: make the node's jobs."""
+        """Create the node's jobs; the axes of all its sources are known."""
         if node.prepared is None and not node.is_locked:
-            self._no_cells(node)
+            self._set_unreachable(node)
             return
         try:
             axes = () if node.is_locked else shape.own_axes(node)
         except errors.AxisError as error:
-            node.fault = error
-            self._no_cells(node)
+            node.param_error = error
+            self._set_unreachable(node)
             return
         node.axes, node.has_cells = axes, True
         if axes:
             node.jobs = {labels: Job(node, labels, axes_of.coordinate(axes, labels)) for labels in axes_of.cells(axes)}
         else:
             node.jobs = {(): Job(node, (), ())}
-        node.unended = len(node.jobs)
+        node.open_jobs = len(node.jobs)
         added = shape.early_axis(node)
         if added is not None:
-            self._give(node, (*axes, *added))
+            self._set_out_axes(node, (*axes, *added))
         if not node.jobs:
-            self._all_ended(node)
+            self._finish_node(node)
         for job in node.jobs.values():
-            self._await(job)
+            self._wait_for_sources(job)
 
-    def _await(self, job: Job) -> None:
-        """Ask the upstream jobs that have not ended to tell; none: the job can have its inputs."""
+    def _wait_for_sources(self, job: Job) -> None:
+        """Register the job with its upstream jobs that have not ended; queue it for binding if there are none."""
         waits: dict[Job, bool] = {}
         for link in () if job.node.is_locked else job.node.links:
             is_tolerant = link.port.collects is Collects.CELLS
-            for source in upstream(link, job):
+            for source in upstream_jobs(link, job):
                 if source.state in _OPEN:
                     waits[source] = is_tolerant and waits.get(source, True)
         for source, is_tolerant in waits.items():
@@ -301,25 +307,25 @@ class Plan:
         if not waits:
             self._ended.append((job, None))
 
-    def _give(self, node: NodePlan, out_axes: tuple[Axis, ...]) -> None:
-        """The axes of what a node gives are known: the nodes below may get their jobs."""
+    def _set_out_axes(self, node: NodePlan, out_axes: tuple[Axis, ...]) -> None:
+        """Set the axes of a node's outputs, and queue the children whose axes can now be computed."""
         if node.out_axes is not None:
             return
         node.out_axes = out_axes
         for child in node.children:
             if child.is_locked:
                 continue
-            child.unshaped -= 1
-            if child.unshaped == 0:
+            child.open_sources -= 1
+            if child.open_sources == 0:
                 self._shapes.append(child)
 
-    def _no_cells(self, node: NodePlan) -> None:
-        """A node that cannot run stands as one hole: what lies below it cannot run either."""
+    def _set_unreachable(self, node: NodePlan) -> None:
+        """Give a node that cannot run one unreachable job, which makes its descendants unreachable, too."""
         node.axes, node.has_cells = (), False
         job = Job(node, (), ())
-        job.state, job.error = JobState.HOLE, node.problem
+        job.state, job.error = JobState.UNREACHABLE, node.problem
         node.jobs = {(): job}
-        self._give(node, ())
+        self._set_out_axes(node, ())
 
     def _bind(self, job: Job) -> None:
         node = job.node
@@ -330,7 +336,7 @@ class Plan:
         try:
             if node.is_muted or not bind(job, self.models):
                 job.error = _missing_input(job)
-                self._ended.append((job, JobState.HOLE))
+                self._ended.append((job, JobState.UNREACHABLE))
                 return
             if node.type is not None and node.type.kind is Kind.STRUCTURAL and not node.type.is_async:
                 job.outputs, job.items, job.is_lost = structural_outputs(job), {}, False
@@ -339,49 +345,49 @@ class Plan:
                 self._ended.append((job, JobState.DONE))
                 return
         except errors.FusionFlowError as error:
-            job.error = node.finding = error.at(node.id)
-            self._ended.append((job, JobState.HOLE))
+            job.error = node.cell_error = error.at(node.id)
+            self._ended.append((job, JobState.UNREACHABLE))
             return
         job.state = JobState.READY
         job.estimate = estimate_of(job.bound)
         self._ready.append(job)
 
-    def _end(self, job: Job, state: JobState) -> None:
+    def _finish(self, job: Job, state: JobState) -> None:
         job.state = state
         node = job.node
-        node.unended -= 1
+        node.open_jobs -= 1
         dependents, job.dependents = job.dependents, {}
-        for below, is_tolerant in dependents.items():
-            if below.state is not JobState.PENDING:
+        for dependent, is_tolerant in dependents.items():
+            if dependent.state is not JobState.PENDING:
                 continue
-            below.waiting -= 1
-            if state is JobState.HOLE and not is_tolerant:
-                below.error = below.error or errors.UpstreamError.below(below.node.id, node.id, job.error)
-                self._ended.append((below, JobState.HOLE))
-            elif below.waiting == 0:
-                self._ended.append((below, None))
-        if node.unended == 0:
-            self._all_ended(node)
+            dependent.waiting -= 1
+            if state is JobState.UNREACHABLE and not is_tolerant:
+                dependent.error = dependent.error or errors.UpstreamError.below(dependent.node.id, node.id, job.error)
+                self._ended.append((dependent, JobState.UNREACHABLE))
+            elif dependent.waiting == 0:
+                self._ended.append((dependent, None))
+        if node.open_jobs == 0:
+            self._finish_node(node)
 
-    def _all_ended(self, node: NodePlan) -> None:
+    def _finish_node(self, node: NodePlan) -> None:
         if all(job.state is JobState.DONE for job in node.jobs.values()):
-            self.unfresh.discard(node.id)
+            self.not_fresh.discard(node.id)
         if node.out_axes is None:
             added: tuple[Axis, ...] = ()
             try:
                 added = shape.late_axis(node)
             except errors.AxisError as error:
-                node.finding = error
-                self.unfresh.add(node.id)
-            self._give(node, (*(node.axes or ()), *added))
+                node.cell_error = error
+                self.not_fresh.add(node.id)
+            self._set_out_axes(node, (*(node.axes or ()), *added))
 
 
 def _missing_input(job: Job) -> errors.UpstreamError:
-    """Why a job whose upstream has ended cannot run: the first input that is a hole."""
+    """The error of a job that lacks an input although its sources have ended; names the first missing input."""
     if job.node.is_muted:
         return errors.UpstreamError("The node is muted.", node_id=job.node.id)
     for link in job.node.links:
-        for source in upstream(link, job):
-            if source.state is JobState.HOLE:
+        for source in upstream_jobs(link, job):
+            if source.state is JobState.UNREACHABLE:
                 return errors.UpstreamError.below(job.node.id, source.node.id, source.error)
     return errors.UpstreamError("This cell has no input.", node_id=job.node.id)

@@ -1,6 +1,6 @@
-"""From a placed node to what it will do: variables filled in, parameters checked, model pinned, seed settled.
+"""Prepare a node for its jobs: substitute variables, validate parameters, pin the model, derive the seed.
 
-Done once per edit of a node, never per job.
+Done once per edit of a node, not per job.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from fusionflow_nb import errors
 from fusionflow_nb.catalog.node_type import Kind
 from fusionflow_nb.catalog.number_text import number_text
-from fusionflow_nb.flow.checks import substitute
+from fusionflow_nb.flow.variables import substitute
 from fusionflow_nb.media.ports import PortType
-from fusionflow_nb.plan.input_checks import parameter_error
 from fusionflow_nb.plan.keys import constant_parts, derived_seed, key_tail
+from fusionflow_nb.plan.param_errors import parameter_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,41 +27,41 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.model import ModelEntry, Task
 
 EQUIVALENTS = "equivalents"
-"""In `fallback`: every entry that the catalogue knows to be the same model."""
+"""Value of `fallback`: every entry that the catalogue lists as the same model."""
 COMMON = frozenset({"prompt", "model", "settings", "fallback", "reduce"})
-"""Parameters of a provider node that are no settings of the model."""
+"""Parameters of a provider node that are not settings of the model."""
 
 
 class Models(Protocol):
-    """What the plan needs of the model catalogue."""
+    """The part of the model catalogue that the plan uses."""
 
     def resolve(self, name: str, *, node_id: str | None = None) -> ModelEntry:
-        """The entry of an id or alias; raises UnknownModelError, RetiredModelError."""
+        """The entry of an id or alias. Raises UnknownModelError, RetiredModelError."""
 
     def entry(self, name: str) -> ModelEntry | None:
-        """The entry of exactly this id, retired or not."""
+        """The entry of an id, retired or not."""
 
     def default_for(self, task: Task) -> str:
-        """The model that a task gets when none is named."""
+        """The model of a task if none is set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A node, ready to be given its inputs."""
+    """A node whose parameters are resolved, ready for binding inputs."""
 
     params: dict[str, Any]
-    """Checked values by name, without those an edge replaces, without None."""
+    """Validated values by name, without connected parameters and without None."""
     entry: ModelEntry | None
     parts: dict[str, str]
     tail: str
-    is_settled: bool = True
-    """False: the model, or a dict of settings, comes over an edge, so the rest of the form is settled for each job."""
+    is_resolved: bool = True
+    """False: the model, or a dict of settings, comes over an edge, so the other settings are resolved per job."""
     retired: errors.RetiredModelError | None = None
-    """The service ended the model: what it made is shown, and nothing new can be made."""
+    """Set if the service retired the model: its results are shown, but new calls are impossible."""
     fallbacks: tuple[Prepared, ...] = ()
-    """The same node with each model that stands in while the service of the one before is out."""
+    """The same node prepared with each fallback model, in the order in which they are tried during an outage."""
     warnings: tuple[str, ...] = ()
-    """What a person should know before a run: settings that `strict=False` leaves out, a model that ends soon."""
+    """Shown before a run: settings that `strict=False` ignores, a model that retires soon."""
 
 
 def prepare(
@@ -71,17 +71,17 @@ def prepare(
     connected: frozenset[str],
     variables: Mapping[str, Any],
     models: Models,
-    is_whole: bool = True,
+    require_inputs: bool = True,
 ) -> Prepared:
-    """Check a node and settle all that does not depend on its inputs.
+    """Validate a node and resolve everything that does not depend on its inputs.
 
-    `is_whole=False` lets inputs be missing: a node that is still being wired.
+    `require_inputs=False` allows missing inputs, for a node that is still being connected.
 
     Raises:
-        ParameterError, PortError, ModelError: each names the node and the next step.
+        ParameterError, PortError, ModelError: each names the node and gives a hint.
     """
-    params = _checked(node, node_type, connected=connected, variables=variables)
-    if is_whole:
+    params = _validated(node, node_type, connected=connected, variables=variables)
+    if require_inputs:
         _check_required(node_type, params, connected, node_id=node.id)
     if node_type.kind is not Kind.PROVIDER:
         return Prepared(
@@ -89,20 +89,20 @@ def prepare(
         )
     fallbacks = _fallbacks(node, node_type, params, connected=connected, variables=variables, models=models)
     if "model" in connected:
-        return Prepared(params, None, {}, "", is_settled=False, fallbacks=fallbacks)
+        return Prepared(params, None, {}, "", is_resolved=False, fallbacks=fallbacks)
     task = task_of(node_type, connected)
-    entry, retired = _pinned(params.get("model") or models.default_for(task), models, node_id=node.id)
+    entry, retired = _pinned_entry(params.get("model") or models.default_for(task), models, node_id=node.id)
     params["model"] = entry.id
     check_model(entry, task, node_id=node.id)
     if "settings" in connected:
-        return Prepared(params, entry, {}, "", is_settled=False, retired=retired, fallbacks=fallbacks)
-    given = {name: value for name, value in params.items() if name not in COMMON}
-    left_out = entry.ignored_settings({**given, **(params.get("settings") or {})})
-    said = [f"{name} is left out: {entry.id} has no such setting." for name in left_out]
+        return Prepared(params, entry, {}, "", is_resolved=False, retired=retired, fallbacks=fallbacks)
+    settings = {name: value for name, value in params.items() if name not in COMMON}
+    ignored = entry.ignored_settings({**settings, **(params.get("settings") or {})})
+    messages = [f"{name} is ignored: {entry.id} has no such setting." for name in ignored]
     if entry.retires_on is not None and retired is None:
-        follows = f", then {entry.successor}" if entry.successor else ""
-        said.append(f"{entry.id} ends on {entry.retires_on}{follows}.")
-    settle_settings(params, entry, node_id=node.id, take=node.take, connected=connected)
+        successor = f"; use {entry.successor} instead" if entry.successor else ""
+        messages.append(f"{entry.id} retires on {entry.retires_on}{successor}.")
+    resolve_settings(params, entry, node_id=node.id, take=node.take, connected=connected)
     parts = key_parts(params, node_type, entry, connected)
     return Prepared(
         params,
@@ -111,7 +111,7 @@ def prepare(
         key_tail(node_type, entry, node.take),
         retired=retired,
         fallbacks=fallbacks,
-        warnings=(*said, *(f"As a fallback: {one}" for each in fallbacks for one in each.warnings)),
+        warnings=(*messages, *(f"As a fallback: {message}" for fallback in fallbacks for message in fallback.warnings)),
     )
 
 
@@ -124,63 +124,66 @@ def _fallbacks(
     variables: Mapping[str, Any],
     models: Models,
 ) -> tuple[Prepared, ...]:
-    """Each fallback as if it had been asked: what it cannot do is said now and not in the middle of an outage."""
-    names = _standing_in(params, models, node_id=node.id)
+    """The node prepared with each fallback model, so that an unsuitable model is an error now and not in an outage."""
+    names = _fallback_names(params, models, node_id=node.id)
     prepared = []
     for name in names:
         try:
             entry = models.resolve(name, node_id=node.id)
-        except errors.RetiredModelError as ended:  # that is no reason not to ask the model itself
-            warnings.warn(f"{ended} It stands in for nobody any more.", FutureWarning, stacklevel=2)
+        except errors.RetiredModelError as error:  # the main model can still be called
+            warnings.warn(f"{error} It is no longer used as a fallback.", FutureWarning, stacklevel=2)
             continue
-        instead = node.model_copy(update={"params": {**node.params, "model": name, "fallback": None}})
+        copy = node.model_copy(update={"params": {**node.params, "model": name, "fallback": None}})
         if "seed" not in entry.parameters:
-            instead.params.pop(
-                "seed", None
-            )  # most nodes have one without anybody's wish, and no model shares another's
+            copy.params.pop("seed", None)  # most seeds are set automatically, and models do not share seeds
         try:
-            one = prepare(
-                instead, node_type, connected=connected - {"model"}, variables=variables, models=models, is_whole=False
+            fallback = prepare(
+                copy,
+                node_type,
+                connected=connected - {"model"},
+                variables=variables,
+                models=models,
+                require_inputs=False,
             )
         except errors.ModelError as error:
             error.what = f"As a fallback: {error.what}"
             raise
-        prepared.append(one)
+        prepared.append(fallback)
     return tuple(prepared)
 
 
-def _standing_in(params: dict[str, Any], models: Models, *, node_id: str) -> list[str]:
-    """The models that a node names to stand in, in its order; `equivalents` means those known to be the same model."""
+def _fallback_names(params: dict[str, Any], models: Models, *, node_id: str) -> list[str]:
+    """The fallback models of a node in order; `equivalents` stands for the entries of the same model."""
     names: list[str] = []
     for name in params.pop("fallback", None) or ():
         if name != EQUIVALENTS:
             names.append(name)
             continue
-        asked = _pinned(params["model"], models, node_id=node_id)[0] if params.get("model") else None
-        there = [one.id for one in asked.equivalents if models.entry(one.id) is not None] if asked else []
-        if not there:
+        entry = _pinned_entry(params["model"], models, node_id=node_id)[0] if params.get("model") else None
+        equivalents = [other.id for other in entry.equivalents if models.entry(other.id) is not None] if entry else []
+        if not equivalents:
             raise errors.ModelError(
-                f"No model is known to be the same as {asked.id if asked else 'one that is not named here'}.",
+                f"No equivalent model is known for {entry.id if entry else 'a node without a model'}.",
                 node_id=node_id,
-                hint="Name in fallback=[...] which models may stand in for it.",
+                hint="Name the models in fallback=[...].",
             )
-        names += there
+        names += equivalents
     return list(dict.fromkeys(names))
 
 
 def key_parts(
     params: dict[str, Any], node_type: NodeType, entry: ModelEntry | None, connected: frozenset[str] = frozenset()
 ) -> dict[str, str]:
-    """The parts of a key that settled parameters make: a default counts the same whether it is stated or left out."""
+    """The key parts of resolved parameters; a default gives the same part whether it is set or not."""
     leave_out = node_type.not_in_key
     if entry is not None:
         leave_out = leave_out | {"model"}
-        params = {**{name: one for name, one in defaults_of(entry).items() if name not in connected}, **params}
+        params = {**{name: value for name, value in default_settings(entry).items() if name not in connected}, **params}
     return constant_parts(params, leave_out, node_type.list_ports)
 
 
-def defaults_of(entry: ModelEntry) -> dict[str, Any]:
-    """What a model takes for settings that are left out, as far as the catalogue knows."""
+def default_settings(entry: ModelEntry) -> dict[str, Any]:
+    """The model's defaults for settings that are not set, as far as the catalogue knows them."""
     return {
         name: float(parameter.default) if parameter.kind == "number" else parameter.default
         for name, parameter in entry.parameters.items()
@@ -188,7 +191,7 @@ def defaults_of(entry: ModelEntry) -> dict[str, Any]:
     }
 
 
-def _pinned(name: str, models: Models, *, node_id: str) -> tuple[ModelEntry, errors.RetiredModelError | None]:
+def _pinned_entry(name: str, models: Models, *, node_id: str) -> tuple[ModelEntry, errors.RetiredModelError | None]:
     try:
         return models.resolve(name, node_id=node_id), None
     except errors.RetiredModelError as error:
@@ -201,16 +204,16 @@ def _pinned(name: str, models: Models, *, node_id: str) -> tuple[ModelEntry, err
 def _check_required(node_type: NodeType, params: dict[str, Any], connected: frozenset[str], *, node_id: str) -> None:
     for port in node_type.inputs:
         if port.is_required and port.name not in connected and params.get(port.name) in (None, ""):
-            fill_in = " or fill it in" if port.is_parameter else ""
+            alternative = " or type a value" if port.is_parameter else ""
             raise errors.PortError(
                 f"The input {port.name!r} is missing.",
                 node_id=node_id,
-                hint=f"Connect {_article(port.type.value)}{fill_in}.",
+                hint=f"Connect {_article(port.type.value)}{alternative}.",
             )
 
 
 def task_of(node_type: NodeType, connected: frozenset[str]) -> Task:
-    """What a provider node asks of its model: a video from an image is another task than one from text."""
+    """The task that a provider node requires of its model; a video from an image is a different task than from text."""
     if node_type.task == "text-to-video":
         if "video" in connected:
             return "video-to-video"
@@ -220,26 +223,26 @@ def task_of(node_type: NodeType, connected: frozenset[str]) -> Task:
 
 
 def check_model(entry: ModelEntry, task: Task, *, node_id: str) -> None:
-    """Raises CapabilityError where the model cannot do the task."""
+    """Raise CapabilityError if the model does not support the task."""
     if task not in entry.tasks:
         raise errors.CapabilityError(
-            f"{entry.id} does not do {task}.",
+            f"{entry.id} does not support {task}.",
             node_id=node_id,
-            hint=f"It does {', '.join(entry.tasks)}. ff.models(task={task!r}) lists the others.",
+            hint=f"It supports {', '.join(entry.tasks)}. ff.models(task={task!r}) lists models that support it.",
         )
 
 
-def settle_settings(
+def resolve_settings(
     params: dict[str, Any], entry: ModelEntry, *, node_id: str, take: int, connected: frozenset[str]
 ) -> None:
-    """Check the model's settings in place and derive a missing seed.
+    """Validate the model's settings in place and derive a missing seed.
 
     Raises:
-        SettingError: the model lacks the setting or does not take the value.
+        SettingError: the model lacks the setting or does not accept the value.
     """
     raw = entry.to_common_settings(dict(params.pop("settings", None) or {}), node_id=node_id)
     if raw.get("count") is not None and params.get("count") == 1:
-        params.pop("count")  # the form's own default is nobody's wish
+        params.pop("count")  # the node type's default; the raw setting was set explicitly
     named = {name: value for name, value in params.items() if name not in COMMON}
     both = sorted(raw.keys() & (named.keys() | connected))
     if both:
@@ -247,7 +250,7 @@ def settle_settings(
             f"{', '.join(both)} is set twice, directly and in settings.", node_id=node_id, hint="Set it once."
         )
     if named.get("count") == 1 and "count" not in entry.parameters:
-        named.pop("count")  # one picture is what every model makes
+        named.pop("count")  # every model makes one picture per call
     checked = entry.check_settings({**named, **raw}, node_id=node_id)
     seed = entry.parameters.get("seed")
     if seed is not None and checked.get("seed") is None and "seed" not in connected:
@@ -258,28 +261,28 @@ def settle_settings(
     params.update(checked)
 
 
-def _checked(
+def _validated(
     node: Node, node_type: NodeType, *, connected: frozenset[str], variables: Mapping[str, Any]
 ) -> dict[str, Any]:
-    given = {name: value for name, value in node.params.items() if name not in connected}
-    given = substitute(given, variables, where=node.id)
+    params = {name: value for name, value in node.params.items() if name not in connected}
+    params = substitute(params, variables, where=node.id)
     fields = node_type.params.model_fields
     extra: dict[str, Any] = {}
     if node_type.extra_inputs is not None:
-        extra = {name: given.pop(name) for name in list(given) if name not in fields}
+        extra = {name: params.pop(name) for name in list(params) if name not in fields}
     try:
-        checked = vars(node_type.params.model_validate(given))
+        checked = vars(node_type.params.model_validate(params))
     except ValidationError as error:
         raise parameter_error(error, node_type, node_id=node.id) from error
     values = {name: checked[name] for name in fields if name not in connected}
     if node_type.extra_inputs is PortType.TEXT:
-        extra = {name: _texted(value) for name, value in extra.items()}
+        extra = {name: _to_text(value) for name, value in extra.items()}
     values.update(extra)
     return {name: _plain(value) for name, value in values.items() if value is not None}
 
 
-def _texted(value: Any) -> Any:  # noqa: ANN401 - a parameter of any name
-    """A number typed into a text input is the text that it would be over an edge."""
+def _to_text(value: Any) -> Any:  # noqa: ANN401 - a parameter of any name
+    """Convert a number typed into a text input, as it is converted over an edge."""
     return number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 

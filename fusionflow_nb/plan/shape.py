@@ -1,4 +1,4 @@
-"""How many cells a node has: its axes, which upstream cell each of its edges takes, and the axis it adds itself."""
+"""The shape of a node: its axes, which upstream cell each edge reads, and the axis that the node adds."""
 
 from __future__ import annotations
 
@@ -9,47 +9,51 @@ from fusionflow_nb.catalog.node_type import Collects, Kind
 from fusionflow_nb.media.batch import Axis
 from fusionflow_nb.media.values import Series
 from fusionflow_nb.plan import axes as axes_of
-from fusionflow_nb.plan.job import FIRST, JobState
+from fusionflow_nb.plan.job import FIRST_LABEL, JobState
 
 if TYPE_CHECKING:
     from fusionflow_nb.plan.job import NodePlan
 
 VARIANT = "variant"
-"""Axis of several outputs of one call."""
+"""Axis of the outputs of a call with several outputs."""
 
 
 def own_axes(node: NodePlan) -> tuple[Axis, ...]:
-    """The axes of a node whose sources all know what they give; notes in each edge which labels choose its cell.
+    """The axes of a node whose sources have known output axes. Sets in each link which labels select its cell.
 
     Raises:
-        AxisError: its inputs do not go together.
+        AxisError: the axes of its inputs cannot be combined.
     """
     mapped = [link.source for link in node.links if link.port.collects is Collects.NO]
-    meeting = {source.id: source for source in mapped if source.out_axes}
+    with_axes = {source.id: source for source in mapped if source.out_axes}
     axes: tuple[Axis, ...] = ()
-    if meeting:
+    if with_axes:
         axes = axes_of.combine(
-            ((source.id, source.out_axes or ()) for source in meeting.values()),
+            ((source.id, source.out_axes or ()) for source in with_axes.values()),
             node_id=node.id,
-            maker=lambda source_id, axis: _maker(meeting[source_id], axis).id,
+            origin_of=lambda source_id, axis: _axis_origin(with_axes[source_id], axis).id,
         )
-    at = {axis.identity: index for index, axis in enumerate(axes)}
+    indices = {axis.identity: index for index, axis in enumerate(axes)}
     for link in node.links:
         own, out = link.source.axes or (), link.source.out_axes or ()
         link.picks, link.series_pick, link.shared = (), None, ()
-        if not at:
+        if not indices:
             continue
         if link.port.collects is not Collects.NO:
-            link.shared = tuple((there, at[axis.identity]) for there, axis in enumerate(out) if axis.identity in at)
+            link.shared = tuple(
+                (source_index, indices[axis.identity])
+                for source_index, axis in enumerate(out)
+                if axis.identity in indices
+            )
         else:
-            link.picks = tuple(at[axis.identity] for axis in own)
-            link.series_pick = at[out[-1].identity] if len(out) > len(own) else None
+            link.picks = tuple(indices[axis.identity] for axis in own)
+            link.series_pick = indices[out[-1].identity] if len(out) > len(own) else None
     return axes
 
 
 def early_axis(node: NodePlan) -> tuple[Axis, ...] | None:
-    """The axis that a node adds, as far as that is known before it runs; None where only its results will tell."""
-    if node.grows:
+    """The axis that a node adds, if it is known before the node runs; None if only its results determine it."""
+    if node.has_late_axis:
         return None
     if node.prepared is None or node.type is None or node.type.kind is not Kind.PROVIDER:
         return ()
@@ -58,39 +62,39 @@ def early_axis(node: NodePlan) -> tuple[Axis, ...] | None:
 
 
 def late_axis(node: NodePlan) -> tuple[Axis, ...]:
-    """The axis that a node's results turned out to add: the labels of all its jobs, in order of appearance.
+    """The axis that a node's results add: the labels of all its jobs, in order of appearance.
 
     Raises:
-        AxisError: the node has that axis already.
+        AxisError: the node already has that axis.
     """
     labels: dict[str, None] = {}
-    name, is_shared, found = (VARIANT if node.varies else "item"), False, False
+    name, is_shared, has_series = (VARIANT if node.has_variable_count else "item"), False, False
     done = [job for job in node.jobs.values() if job.state is JobState.DONE]
     for job in done:
         for value in (job.outputs or {}).values():
             if isinstance(value, Series):
-                found, name, is_shared = True, value.axis, value.is_shared
+                has_series, name, is_shared = True, value.axis, value.is_shared
                 labels.update(dict.fromkeys(value.labels))
-    if ((node.varies or node.is_locked) and not found) or (node.jobs and not done):
-        return ()  # one picture each after all; or nothing at all, and what lies below falls with it
-    if node.varies:
-        labels = {FIRST: None, **labels}
+    if ((node.has_variable_count or node.is_locked) and not has_series) or (node.jobs and not done):
+        return ()  # one picture per job; or no result, which makes the descendants unreachable
+    if node.has_variable_count:
+        labels = {FIRST_LABEL: None, **labels}
     axis = Axis(name, axes_of.SHARED if is_shared else node.id, tuple(labels))
     if any(own.identity == axis.identity for own in node.axes or ()):
         raise errors.AxisError(
-            f"It adds the axis {name!r}, which its inputs have already.",
+            f"It adds the axis {name!r}, which its inputs already have.",
             node_id=node.id,
-            hint="Give it an axis= of its own.",
+            hint="Set a different axis= on it.",
         )
     return (axis,)
 
 
-def _maker(node: NodePlan, axis: Axis) -> NodePlan:
-    """The node that made an axis which `node` gives: the highest one above it that still has it."""
+def _axis_origin(node: NodePlan, axis: Axis) -> NodePlan:
+    """The node that created an axis of `node`: the first ancestor whose sources do not have it."""
     while True:
-        above = [
-            source for source in node.sources if any(one.identity == axis.identity for one in source.out_axes or ())
+        sources = [
+            source for source in node.sources if any(other.identity == axis.identity for other in source.out_axes or ())
         ]
-        if not above:
+        if not sources:
             return node
-        node = above[0]
+        node = sources[0]

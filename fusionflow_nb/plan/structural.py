@@ -1,4 +1,4 @@
-"""Computing a structural node where it stands: its function only rearranges values."""
+"""Compute a structural node while planning: its function only rearranges values."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ if TYPE_CHECKING:
 
 
 def structural_outputs(job: Job) -> Outputs:
-    """What a bound job of a structural node gives, by port.
+    """The outputs of a bound job of a structural node, by port.
 
     Raises:
-        FlowError: the function refuses its inputs.
-        MediaError: it gave something that no port can carry.
+        FlowError: the function rejects its inputs.
+        MediaError: it returned a value that no port can carry.
     """
     node_type, bound = job.node.type, job.bound
     if node_type is None or bound is None:
         return {}
     try:
-        given = node_type.function()(**bound.values, **bound.media)
+        result = node_type.function()(**bound.values, **bound.media)
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         raise errors.ParameterError(
-            f"{node_type.name} cannot take these inputs: {type(error).__name__}: {error}.",
+            f"{node_type.name} fails with these inputs: {type(error).__name__}: {error}.",
             node_id=job.node.id,
-            hint="Change the value, or what is connected.",
+            hint="Change the value or the connected node.",
         ) from error
-    if isinstance(given, dict) and given and all(isinstance(value, Series | Asset | Value) for value in given.values()):
-        return dict(given)
-    return {node_type.first_output: given if isinstance(given, Series | Asset | Value) else Value.of(given)}
+    if (
+        isinstance(result, dict)
+        and result
+        and all(isinstance(value, Series | Asset | Value) for value in result.values())
+    ):
+        return dict(result)
+    return {node_type.first_output: result if isinstance(result, Series | Asset | Value) else Value.of(result)}

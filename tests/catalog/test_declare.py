@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, Union
 
 import pytest
 from pydantic import Field
-from support.plan_sketch import Sketch, answer, catalog, only
+from support.plan import Sketch, complete, catalog, only
 
 from fusionflow_nb import errors
 from fusionflow_nb.catalog import Catalog
@@ -108,7 +108,7 @@ def test_parameters_may_be_called_like_the_forms_methods():
 
     known = catalog()
     known.declare(python_node_type(f))
-    sketch = Sketch(known=known)
+    sketch = Sketch(node_types=known)
     sketch.add("f", "node", json="k")
     bound = only(sketch.plan(), "node").bound
     assert bound is not None
@@ -171,7 +171,7 @@ def test_slots_of_a_template_take_any_name():
     sketch.add("text", "hour", text="dawn")
     sketch.add("template", "line", template="{hour}, {number}", hour="@hour.text", number=3.0)
     plan = sketch.plan()
-    answer(plan)
+    complete(plan)
     assert {name: value.data for name, value in (only(plan, "line").outputs or {}).items()} == {"text": "dawn, 3"}
 
 

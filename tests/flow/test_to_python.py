@@ -36,16 +36,16 @@ class Form:
     def collects(self, name):
         return name == "images"
 
-    def takes(self, name):
+    def takes_keyword(self, name):
         return name in PORTS and name not in ADD_WORDS
 
-    def gives(self, name):
+    def has_output(self, name):
         return name in {"image", "prompt", "class"}
 
-    def joins(self, *_):
+    def accepts_output(self, *_):
         return True
 
-    def keeps(self, params, connected):
+    def keeps_params(self, params, connected):
         return not self.fills or "seed" in params or "seed" in connected
 
 
@@ -58,7 +58,7 @@ class Output:
 
     def __getattr__(self, port):
         assert self.form is not None
-        assert self.form.gives(port)
+        assert self.form.has_output(port)
         return Output(self.ends[0], port, None)
 
 
@@ -77,7 +77,7 @@ class Builder:
         drawn, values = [], {}
         for port, value in named.items():
             assert form is not None
-            assert form.takes(port)
+            assert form.takes_keyword(port)
             outputs = value if isinstance(value, list) and value and isinstance(value[0], Output) else [value]
             if isinstance(outputs[0], Output):
                 drawn += [edge(*output.ends, node_id, port) for output in outputs]
@@ -161,7 +161,7 @@ def test_it_reads_as_a_person_writes():
     ]
     document.layout = Layout(nodes={"cover": NodeLayout(x=10, y=2.5, title="Cover")})
     form = Form()
-    form.takes = lambda name: name in {"text", "seed", "prompt", "images"}
+    form.takes_keyword = lambda name: name in {"text", "seed", "prompt", "images"}
     forms = dict.fromkeys(["text", "image", "sheet"], form)
     code = to_python(document, forms, layout=True)
     assert code == (

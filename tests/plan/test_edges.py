@@ -1,4 +1,4 @@
-"""What arrives over an edge is taken as if it had been typed in: one form, one key, one price."""
+"""A value over an edge is treated like a typed-in value: same validation, key and price."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.plan_sketch import Sketch, answer, catalog, models, only
+from support.plan import Sketch, catalog, complete, models, only
 
 from fusionflow_nb import errors
 from fusionflow_nb.catalog.number_text import number_text
@@ -21,25 +21,25 @@ def scale(factor: float, note: str = "", choices: list[int] | None = None) -> fl
     return factor
 
 
-def keys(node_type, name, typed, source, port, *, known=None, **inputs) -> tuple[bytes, bytes]:
-    """The key of a node with a value typed in, and with the same value over an edge from a node that gives it."""
-    sketch = Sketch(known=known)
-    sketch.add(node_type, "one", **{**inputs, name: typed})
+def keys(node_type, name, typed, source, port, *, node_types=None, **inputs) -> tuple[bytes, bytes]:
+    """The key of a node with a typed-in value, and with the same value over an edge."""
+    sketch = Sketch(node_types=node_types)
+    sketch.add(node_type, "typed", **{**inputs, name: typed})
     value = {"json": "value", "number": "value", "text": "text"}[source]
-    sketch.add(source, "given", **{value: typed})
-    sketch.add(node_type, "two", **{**inputs, name: f"@given.{port}"})
+    sketch.add(source, "source", **{value: typed})
+    sketch.add(node_type, "connected", **{**inputs, name: f"@source.{port}"})
     plan = sketch.plan()
-    answer(plan)
-    one, two = only(plan, "one").key, only(plan, "two").key
-    assert one is not None
-    assert two is not None
-    return one, two
+    complete(plan)
+    typed_key, connected_key = only(plan, "typed").key, only(plan, "connected").key
+    assert typed_key is not None
+    assert connected_key is not None
+    return typed_key, connected_key
 
 
 def with_scale():
-    known = catalog()
-    known.declare(python_node_type(scale))
-    return known
+    node_types = catalog()
+    node_types.declare(python_node_type(scale))
+    return node_types
 
 
 @pytest.mark.parametrize(
@@ -62,128 +62,128 @@ def with_scale():
         pytest.param("join", "parts", ["x"], "text", "text", {}, id="a list of one"),
     ],
 )
-def test_one_key_for_typed_in_and_over_an_edge(node_type, name, typed, source, port, inputs):  # noqa: PLR0917  # noqa: PLR0917
-    """A value makes the same key whether a form or an edge gives it, in whatever number type it travels."""
+def test_typed_and_connected_values_give_the_same_key(node_type, name, typed, source, port, inputs):  # noqa: PLR0917
+    """A value gives the same key over an edge, whatever its number type."""
     if node_type.startswith("generate") and name != "model":
         inputs = {"model": "fake/video" if "video" in node_type else "fake/image", **inputs}
     if name == "parts":
         sketch = Sketch()
-        sketch.add("join", "one", parts=["x"])
-        sketch.add("text", "given", text="x")
-        sketch.add("join", "two", parts=["@given.text"])
-        assert sketch.key("one") == sketch.key("two")
+        sketch.add("join", "typed", parts=["x"])
+        sketch.add("text", "source", text="x")
+        sketch.add("join", "connected", parts=["@source.text"])
+        assert sketch.key("typed") == sketch.key("connected")
         return
-    one, two = keys(node_type, name, typed, source, port, **inputs)
-    assert one == two
+    typed_key, connected_key = keys(node_type, name, typed, source, port, **inputs)
+    assert typed_key == connected_key
 
 
 @pytest.mark.slow
 @settings(deadline=None)
 @given(st.integers(-5, 5) | st.floats(-5, 5))
-def test_a_python_node_takes_numbers_in_its_own_type(value):
-    """`factor: float` gets a float and one key, whether 1 or 1.0 was typed in or arrived."""
-    one, two = keys("scale", "factor", value, "json", "json", known=with_scale())
-    assert one == two
-    sketch = Sketch(known=with_scale())
-    sketch.add("json", "given", value=value)
-    sketch.add("scale", "node", factor="@given.json")
+def test_a_python_node_gets_numbers_in_its_declared_type(value):
+    """`factor: float` gets a float and the same key for 1 and 1.0, typed in or over an edge."""
+    typed_key, connected_key = keys("scale", "factor", value, "json", "json", node_types=with_scale())
+    assert typed_key == connected_key
+    sketch = Sketch(node_types=with_scale())
+    sketch.add("json", "source", value=value)
+    sketch.add("scale", "node", factor="@source.json")
     plan = sketch.plan()
-    answer(plan)
+    complete(plan)
     bound = only(plan, "node").bound
     assert bound is not None
     assert type(bound.values["factor"]) is float
 
 
-def test_a_list_over_edges_is_a_list_typed_in():
-    """`list[int]` makes one key from a typed list and from edges, in the list's own number type."""
-    sketch = Sketch(known=with_scale())
+def test_a_list_from_edges_equals_a_typed_list():
+    """`list[int]` gives the same key for a typed list and for edges, in the declared number type."""
+    sketch = Sketch(node_types=with_scale())
     for value in (1, 2):
-        sketch.add("number", f"n{value}", value=value)  # gives 1.0 and 2.0
-    sketch.add("scale", "one", factor=1, choices=[1, 2])
-    sketch.add("scale", "two", factor=1, choices=["@n1.number", "@n2.number"])
-    assert sketch.key("one") == sketch.key("two")
+        sketch.add("number", f"n{value}", value=value)  # outputs 1.0 and 2.0
+    sketch.add("scale", "typed", factor=1, choices=[1, 2])
+    sketch.add("scale", "connected", factor=1, choices=["@n1.number", "@n2.number"])
+    assert sketch.key("typed") == sketch.key("connected")
 
 
-def test_kinds_of_numbers_are_told_apart_where_nothing_says_which_is_meant():
-    """1, 1.0, true and "1" are four values to a JSON input."""
-    seen = set()
+def test_an_untyped_input_distinguishes_number_types():
+    """1, 1.0, true and "1" give four keys in a JSON input."""
+    keys = set()
     for value in (1, 1.0, True, "1"):
         sketch = Sketch()
         sketch.add("json", "node", value=value)
-        seen.add(sketch.key("node"))
-    assert len(seen) == 4
+        keys.add(sketch.key("node"))
+    assert len(keys) == 4
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_the_text_of_a_number_means_that_number(value):
-    """No digit is lost when a number becomes text."""
+def test_the_text_of_a_number_parses_to_that_number(value):
+    """No digits are lost."""
     assert float(number_text(value)) == value
 
 
 @pytest.mark.parametrize(
-    ("node_type", "name", "value", "says"),
+    ("node_type", "name", "value", "message"),
     [
-        pytest.param("seeds", "count", 10**9, "less than or equal to 10000", id="a list too long to make"),
+        pytest.param("seeds", "count", 10**9, "less than or equal to 10000", id="a list that is too long"),
         pytest.param("blend", "opacity", 7, "less than or equal to 1", id="out of range"),
-        pytest.param("range", "steps", 2.5, "integer", id="half a step"),
-        pytest.param("generate_image", "width", 99999, "less than or equal to 16384", id="a setting of any model"),
-        pytest.param("generate_image", "width", 9000, "fake/image takes width", id="a setting of this model"),
-        pytest.param("join", "parts", [1], "needs text", id="a list where text belongs"),
+        pytest.param("range", "steps", 2.5, "integer", id="a fraction for an integer"),
+        pytest.param("generate_image", "width", 99999, "less than or equal to 16384", id="a limit of all models"),
+        pytest.param("generate_image", "width", 9000, "fake/image takes width", id="a limit of this model"),
+        pytest.param("join", "parts", [1], "needs text", id="a number in a list of texts"),
     ],
 )
-def test_what_a_form_refuses_an_edge_does_not_bring_in(node_type, name, value, says):
-    """Ranges and types hold for edges, too; the error names the node and the parameter."""
+def test_values_over_edges_are_validated(node_type, name, value, message):
+    """Ranges and types are checked; the error names the node and the parameter."""
     sketch = Sketch()
-    sketch.add("json", "given", value=value)
+    sketch.add("json", "source", value=value)
     sketch.add("text", "fine", text="x")
     inputs = {"model": "fake/image", "prompt": "x"} if node_type == "generate_image" else {}
-    sketch.add(node_type, "node", **inputs, **{name: "@given.json"})
+    sketch.add(node_type, "node", **inputs, **{name: "@source.json"})
     if node_type == "blend":
         sketch.add("generate_image", "still", model="fake/image", prompt="x")
         sketch.connect("still.image", "node.base")
         sketch.connect("still.image", "node.top")
-    found = sketch.problem("node")
-    assert found.node_id == "node"
-    assert name in str(found)
-    assert says in str(found)
+    problem = sketch.problem("node")
+    assert problem.node_id == "node"
+    assert name in str(problem)
+    assert message in str(problem)
     assert sketch.key("fine") is not None
 
 
-def test_a_default_counts_the_same_stated_or_left_out():
-    """Stating what a node, a function or a model does anyway is no other work, and costs the same."""
-    sketch = Sketch(known=with_scale())
+def test_an_explicit_default_gives_the_same_key_and_price():
+    """For defaults of a node type, a function and a model."""
+    sketch = Sketch(node_types=with_scale())
     for node_id, duration in (("out", {}), ("stated", {"duration_s": 2})):
         sketch.add("generate_video", node_id, model="fake/video", prompt="x", seed=1, **duration)
     assert sketch.key("out") == sketch.key("stated")
     cost = price(sketch.plan())
     assert cost.by_node["out"] == cost.by_node["stated"]
     assert cost.by_node["out"].high_micro_usd == 100_000
-    sketch.add("grain", "a", image="@out.video")  # a wrong edge breaks nobody else
+    sketch.add("grain", "a", image="@out.video")  # an invalid edge does not affect other nodes
     sketch.add("generate_image", "still", model="fake/image", prompt="x", seed=1)
-    sketch.add("grain", "left_out", image="@still.image")
-    sketch.add("grain", "said", image="@still.image", amount=0.5)
-    assert sketch.key("left_out") == sketch.key("said")
+    sketch.add("grain", "omitted", image="@still.image")
+    sketch.add("grain", "explicit", image="@still.image", amount=0.5)
+    assert sketch.key("omitted") == sketch.key("explicit")
 
 
-def test_an_integer_default_of_a_float_is_that_float():
-    """`amount: float = 1` and a stated 1 make one key."""
+def test_an_integer_default_of_a_float_is_a_float():
+    """`amount: float = 1` and an explicit 1 give the same key."""
 
     def lift(amount: float = 1) -> float:
         return amount
 
-    known = catalog()
-    known.declare(python_node_type(lift))
-    sketch = Sketch(known=known)
-    sketch.add("lift", "left_out")
-    sketch.add("lift", "stated", amount=1)
-    assert sketch.key("left_out") == sketch.key("stated")
+    node_types = catalog()
+    node_types.declare(python_node_type(lift))
+    sketch = Sketch(node_types=node_types)
+    sketch.add("lift", "omitted")
+    sketch.add("lift", "explicit", amount=1)
+    assert sketch.key("omitted") == sketch.key("explicit")
 
 
-def test_settings_over_an_edge_reach_the_model_checked():
-    """A dict of settings that arrives is spread and checked like one typed in; a name set twice is said."""
+def test_settings_over_an_edge_are_validated():
+    """A connected dict of settings is expanded and validated; a name that is set twice is an error."""
     sketch = Sketch()
-    sketch.add("json", "given", value={"width": 64.0})
-    sketch.add("generate_image", "node", model="fake/image", prompt="x", settings="@given.json")
+    sketch.add("json", "source", value={"width": 64.0})
+    sketch.add("generate_image", "node", model="fake/image", prompt="x", settings="@source.json")
     plan = sketch.plan()
     (job,) = plan.take_ready()
     assert job.bound is not None
@@ -193,17 +193,17 @@ def test_settings_over_an_edge_reach_the_model_checked():
     assert "set twice" in str(sketch.problem("node"))
 
 
-def test_pending_work_counts_with_the_most_it_may_cost():
-    """A price that hangs on a value not known yet takes the largest the model allows, in the high figure only."""
-    sketch = Sketch(known=with_scale())
+def test_a_pending_job_is_priced_at_its_maximum():
+    """An unknown setting counts with the model's maximum, in the high estimate only."""
+    sketch = Sketch(node_types=with_scale())
     sketch.add("scale", "length", factor=2)
     sketch.add("generate_video", "clip", model="fake/video", prompt="x", duration_s="@length.number")
     cost = price(sketch.plan())
     assert (cost.low_micro_usd, cost.high_micro_usd) == (0, 500_000)
 
 
-def test_a_model_over_an_edge_is_priced_before_its_other_inputs_are_known():
-    """What is known of a pending job counts: here its model, not its prompt."""
+def test_a_pending_job_with_a_known_model_is_priced():
+    """Known inputs of a pending job count: here its model, not its prompt."""
     sketch = Sketch()
     sketch.add("words", "later", text="x")
     sketch.add("prompts", "models", values=["fake/image", "fake/free", "fake/unpriced"])
@@ -213,15 +213,15 @@ def test_a_model_over_an_edge_is_priced_before_its_other_inputs_are_known():
     assert cost.unpriced == ("fake/unpriced",)
 
 
-def test_what_a_retired_model_made_stays_fresh():
-    """A node of a model that the service ended plans as usual while its result is known; where not, it says so."""
-    ended = next(entry for entry in MODELS if entry.id == "fake/image").model_copy(
+def test_cached_results_of_a_retired_model_stay_fresh():
+    """A node of a retired model has a problem only while its result is unknown."""
+    retired = next(entry for entry in MODELS if entry.id == "fake/image").model_copy(
         update={"retires_on": dt.date(2026, 1, 1), "successor": "fake/free"}
     )
 
     def registry(day: int) -> Registry:
         service = FakeProvider()
-        service.models = [ended if entry.id == ended.id else entry for entry in MODELS]
+        service.models = [retired if entry.id == retired.id else entry for entry in MODELS]
         return Registry([service], today=lambda: dt.date(2026, 1, day))
 
     sketch = Sketch(providers=models())
@@ -232,7 +232,7 @@ def test_what_a_retired_model_made_stays_fresh():
     plan = sketch.plan()
     assert isinstance(plan.nodes["still"].problem, errors.RetiredModelError)
     assert "fake/free" in str(plan.nodes["still"].problem)
-    answer(plan)
+    complete(plan)
     assert only(plan, "still").key == before
     assert plan.nodes["still"].problem is None
     assert plan.nodes["below"].state == "fresh"

@@ -1,7 +1,7 @@
-"""Content keys do not change from tree to tree: 500 generated flows get the keys that an older tree planned.
+"""Content keys are stable: 500 generated flows get the keys that an older version computed.
 
-A key that changes makes users pay again for results they have. Where a node type's version or a model's `behaviour`
-is raised on purpose, tests/fixtures/generate_flows.py writes the file again.
+If a key changes, users pay again for cached results. After a deliberate change of a node type's version or a model's
+`behaviour`, tests/fixtures/generate_flows.py writes the file again.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def planned() -> Any:
     return module.planned()
 
 
-def test_the_generated_flows_are_the_same(stored: Any, planned: Any) -> None:
-    """Else their keys could not be compared; every node of each has a key."""
+def test_the_generated_flows_are_unchanged(stored: Any, planned: Any) -> None:
+    """Otherwise their keys could not be compared. Every node has a key."""
     assert planned["flows"] == stored["flows"]
     assert len(stored["keys"]) == 500
     assert all(all(keys.values()) for keys in stored["keys"])
 
 
-def test_every_node_gets_the_key_it_had(stored: Any, planned: Any) -> None:
+def test_every_node_keeps_its_content_key(stored: Any, planned: Any) -> None:
     """Byte by byte, for built-in node types with literals, variables, edges, batches, takes, models and settings."""
     changed = [
         (number, node_id)
@@ -51,6 +51,6 @@ def test_every_node_gets_the_key_it_had(stored: Any, planned: Any) -> None:
     assert planned["keys"] == stored["keys"]
 
 
-def test_a_python_node_that_reads_a_public_name_keeps_its_digest(stored: Any, planned: Any) -> None:
-    """The digest names the module of what is imported: a public name that moves must not change it."""
+def test_digests_survive_moves_of_public_names(stored: Any, planned: Any) -> None:
+    """The digest contains the module of an imported name, which must not change when the name moves."""
     assert planned["imported"] == stored["imported"]

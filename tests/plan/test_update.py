@@ -1,4 +1,4 @@
-"""A plan kept up by edits and results says what a plan built anew says."""
+"""A plan that is updated by edits and results equals a new plan of the same document."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from support.plan_sketch import catalog, catch_up, look, models, open_jobs, outputs_of
+from support.plan import apply_results, catalog, models, outputs_of, ready_jobs, snapshot
 
 from fusionflow_nb import errors
-from fusionflow_nb.flow import checks, edits
+from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node
+from fusionflow_nb.flow.variables import variables_used
 from fusionflow_nb.plan.plan import Plan
 
 CATALOG, MODELS = catalog(), models()
@@ -30,7 +31,7 @@ FORMS: dict[str, dict[str, list[Any]]] = {
     "join": {"parts": [["x", "y"]], "separator": [" ", ","]},
     "generate_image": {
         "prompt": ["dawn", "{{city}}"],
-        "model": ["fake/image", "fake-image", "fake/free", "fake/edit", "nobody/none"],
+        "model": ["fake/image", "fake-image", "fake/free", "fake/edit", "unknown/model"],
         "seed": [1, 2],
         "count": [1, 2, 3],
         "settings": [{"width": 64}, {"height": 99999}],
@@ -42,21 +43,21 @@ FORMS: dict[str, dict[str, list[Any]]] = {
     "grain": {"amount": [0.1, 1]},
     "split": {},
     "words": {"text": ["hi"]},
-    "nobody_declares_this": {"what": [1]},
+    "undeclared_type": {"what": [1]},
 }
-PORTS = sorted({port.name for name in FORMS if (found := CATALOG.find(name)) for port in found.inputs} | {"b"})
-SOURCES = sorted({port.name for name in FORMS if (found := CATALOG.find(name)) for port in found.outputs})
+PORTS = sorted({port.name for name in FORMS if (node_type := CATALOG.find(name)) for port in node_type.inputs} | {"b"})
+SOURCES = sorted({port.name for name in FORMS if (node_type := CATALOG.find(name)) for port in node_type.outputs})
 REFUSED = errors.RefusedError("No.", hint="Ask for something else.")
 
 
 class Planning(RuleBasedStateMachine):
-    """Edits, results and failures in any order, on one plan that is kept, and compared with one built anew."""
+    """Edits, results and failures in any order on an updated plan, which is compared with a new plan."""
 
     @initialize()
     def begin(self) -> None:
         self.document = FlowDocument(id="test", variables={"city": "Rome"})
-        self.known: dict[bytes, Any] = {}
-        self.is_circular = False
+        self.results: dict[bytes, Any] = {}
+        self.has_cycle = False
         self.plan = Plan(self.document, CATALOG, MODELS)
         for at, name in enumerate(("prompts", "seeds", "generate_image", "split", "contact_sheet")):
             self._do(edits.AddNode(node=_node(IDS[at], name)))
@@ -125,51 +126,51 @@ class Planning(RuleBasedStateMachine):
             self._do(self.inverses.pop())
             self.inverses.pop()
 
-    @precondition(lambda self: not self.is_circular and open_jobs(self.plan))
+    @precondition(lambda self: not self.has_cycle and ready_jobs(self.plan))
     @rule(data=st.data(), is_refused=st.sampled_from([False, False, False, True]))
     def result(self, data: st.DataObject, is_refused: bool) -> None:  # noqa: FBT001
-        job = data.draw(st.sampled_from(open_jobs(self.plan)))
+        job = data.draw(st.sampled_from(ready_jobs(self.plan)))
         assert job.key is not None
-        self.known[job.key] = REFUSED if is_refused else outputs_of(job)
+        self.results[job.key] = REFUSED if is_refused else outputs_of(job)
 
-    @precondition(lambda self: not self.is_circular and open_jobs(self.plan))
+    @precondition(lambda self: not self.has_cycle and ready_jobs(self.plan))
     @rule()
     def all_results(self) -> None:
-        for job in open_jobs(self.plan):
+        for job in ready_jobs(self.plan):
             assert job.key is not None
-            self.known[job.key] = outputs_of(job)
+            self.results[job.key] = outputs_of(job)
 
-    @precondition(lambda self: not self.is_circular and open_jobs(self.plan))
+    @precondition(lambda self: not self.has_cycle and ready_jobs(self.plan))
     @rule(data=st.data())
     def all_results_but_one(self, data: st.DataObject) -> None:
-        refused = data.draw(st.sampled_from(open_jobs(self.plan))).key
+        refused = data.draw(st.sampled_from(ready_jobs(self.plan))).key
         assert refused is not None
-        self.known[refused] = REFUSED
-        while jobs := open_jobs(self.plan):
-            self.known |= {job.key: outputs_of(job) for job in jobs if job.key and job.key not in self.known}
-            catch_up(self.plan, self.known)
+        self.results[refused] = REFUSED
+        while jobs := ready_jobs(self.plan):
+            self.results |= {job.key: outputs_of(job) for job in jobs if job.key and job.key not in self.results}
+            apply_results(self.plan, self.results)
 
-    @precondition(lambda self: not self.is_circular)
+    @precondition(lambda self: not self.has_cycle)
     @rule()
     def retry(self) -> None:
-        self.known = {key: result for key, result in self.known.items() if result is not REFUSED}
+        self.results = {key: result for key, result in self.results.items() if result is not REFUSED}
         self.plan.retry([job for node in self.plan.nodes.values() for job in node.jobs.values() if job.error])
 
     @invariant()
-    def is_as_new(self) -> None:
+    def equals_a_new_plan(self) -> None:
         try:
-            fresh = Plan(self.document, CATALOG, MODELS)
+            new_plan = Plan(self.document, CATALOG, MODELS)
         except errors.CycleError as error:
-            assert self.is_circular, "a circle that the kept plan did not see"
+            assert self.has_cycle, "the updated plan missed a cycle"
             assert all(  # noqa: PT017
-                any(edge.source == one and edge.target == other for edge in self.document.edges)
-                for one, other in zip(error.nodes, [*error.nodes[1:], error.nodes[0]], strict=True)
+                any(edge.source == source and edge.target == target for edge in self.document.edges)
+                for source, target in zip(error.nodes, [*error.nodes[1:], error.nodes[0]], strict=True)
             )
             return
-        assert not self.is_circular, "the kept plan saw a circle where there is none"
-        catch_up(fresh, self.known)
-        catch_up(self.plan, self.known)
-        assert look(self.plan) == look(fresh)
+        assert not self.has_cycle, "the updated plan reported a cycle that does not exist"
+        apply_results(new_plan, self.results)
+        apply_results(self.plan, self.results)
+        assert snapshot(self.plan) == snapshot(new_plan)
 
     def _do(self, edit: edits.Edit) -> None:
         try:
@@ -177,16 +178,16 @@ class Planning(RuleBasedStateMachine):
         except errors.EditError:
             return
         self.inverses.append(inverse)
-        # What the edit itself names is enough: the plan knows what stood below a node that goes or changes its type.
+        # The nodes named by the edit suffice: the plan knows the children of a removed node.
         touched = set(edits.touched(edit))
         if edits.VARIABLES in touched:
-            touched |= {one.id for one in self.document.nodes.values() if checks.variables_used(one.params)}
+            touched |= {node.id for node in self.document.nodes.values() if variables_used(node.params)}
             touched.discard(edits.VARIABLES)
         try:
             self.plan.update(self.document, touched, is_structural=edits.is_structural(edit))
-            self.is_circular = False
+            self.has_cycle = False
         except errors.CycleError:
-            self.is_circular = True
+            self.has_cycle = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
-"""How results, failures, losses and retries move a plan."""
+"""Results, failures, lost bytes and retries in a plan."""
 
 from __future__ import annotations
 
 import pytest
-from support.plan_sketch import Sketch, answer, cells, edge, look, only, open_jobs, outputs_of
+from support.plan import Sketch, cells, complete, edge, only, outputs_of, ready_jobs, snapshot
 
 from fusionflow_nb import errors
 from fusionflow_nb.flow import edits
@@ -30,61 +30,61 @@ def refuse(node_id: str, *labels: str):
     return lambda job: REFUSED if (job.node.id, job.labels) == (node_id, labels) else outputs_of(job)
 
 
-def test_one_refused_of_six():
-    """Five videos are kept, the sheet shows the hole with the reason, and a retry asks for that cell alone."""
+def test_one_refused_cell_keeps_the_other_five():
+    """The contact sheet shows the missing cell with its reason, and a retry runs only that cell."""
     plan = sweep().plan()
-    answer(plan, refuse("still", "b", "2"))
+    complete(plan, refuse("still", "b", "2"))
     assert sum(job.state is JobState.DONE for job in cells(plan, "clip").values()) == 5
     assert isinstance(cells(plan, "clip")["b", "2"].error, errors.UpstreamError)
     sheet = only(plan, "sheet")
     assert sheet.bound is not None
-    (hole,) = sheet.bound.media["videos"].holes
-    assert (hole.labels, hole.note) == ((("prompt", "b"), ("seed", "2")), "refused")
+    (missing,) = sheet.bound.media["videos"].holes
+    assert (missing.labels, missing.note) == ((("prompt", "b"), ("seed", "2")), "refused")
     before = sheet.key
     plan.retry([cells(plan, "still")["b", "2"]])
     assert price(plan).paid_jobs == 2
-    assert [(job.node.id, job.labels) for job in answer(plan)] == [
+    assert [(job.node.id, job.labels) for job in complete(plan)] == [
         ("still", ("b", "2")),
         ("clip", ("b", "2")),
         ("sheet", ()),
     ]
     assert only(plan, "sheet").key != before
-    assert plan.unfresh == set()
+    assert plan.not_fresh == set()
 
 
-def test_a_retry_asks_for_nothing_else():
-    """What failed for another reason stays failed; what fell with both stays fallen."""
+def test_a_retry_runs_only_the_given_jobs_and_dependents():
+    """Other failed jobs stay failed, and a job that depends on both stays unreachable."""
     sketch = Sketch()
     for name in ("one", "two"):
         sketch.add("generate_image", name, model="fake/image", prompt=name)
     sketch.add("blend", "both", base="@one.image", top="@two.image")
     plan = sketch.plan()
-    answer(plan, lambda _job: REFUSED)
+    complete(plan, lambda _job: REFUSED)
     plan.retry([only(plan, "one")])
-    assert [job.node.id for job in answer(plan)] == ["one"]
-    assert only(plan, "two").state is only(plan, "both").state is JobState.HOLE
+    assert [job.node.id for job in complete(plan)] == ["one"]
+    assert only(plan, "two").state is only(plan, "both").state is JobState.UNREACHABLE
     plan.retry([only(plan, "two")])
-    assert [job.node.id for job in answer(plan)] == ["two", "both"]
+    assert [job.node.id for job in complete(plan)] == ["two", "both"]
 
 
-def test_a_job_tried_again_waits_for_all_its_inputs():
-    """A job that fell early and is put back runs once all it waited for has ended, not before."""
+def test_a_retried_job_waits_for_all_its_inputs():
+    """A job that became unreachable early and is reset runs only after all its inputs have ended."""
     sketch = Sketch()
     for name in ("one", "two"):
         sketch.add("generate_image", name, model="fake/image", prompt=name)
     sketch.add("blend", "both", base="@one.image", top="@two.image")
     plan = sketch.plan()
-    one, two = plan.take_ready()
-    assert [job.node.id for job in plan.fail(one, REFUSED)] == ["both"]
-    plan.retry([one])
-    plan.succeed(one, outputs_of(one))
+    first, second = plan.take_ready()
+    assert [job.node.id for job in plan.fail(first, REFUSED)] == ["both"]
+    plan.retry([first])
+    plan.succeed(first, outputs_of(first))
     assert only(plan, "both").state is JobState.PENDING
-    plan.succeed(two, outputs_of(two))
+    plan.succeed(second, outputs_of(second))
     assert only(plan, "both").state is JobState.READY
 
 
-def test_what_falls_is_named_once():
-    """A job below two failures falls with the first."""
+def test_fail_returns_each_unreachable_job_once():
+    """A job downstream of two failures becomes unreachable with the first failure."""
     sketch = Sketch()
     sketch.add("prompts", "p", values=["a", "b"])
     sketch.add("generate_image", "still", model="fake/image", prompt="@p.text")
@@ -97,27 +97,27 @@ def test_what_falls_is_named_once():
     assert [job.node.id for job in plan.fail(second, REFUSED)] == ["clip"]
 
 
-def test_late_answers_change_nothing():
-    """An answer to a job that has ended, or that an edit replaced, is ignored."""
+def test_late_results_are_ignored():
+    """A result of a job that has ended, or that an edit replaced, changes nothing."""
     sketch = Sketch()
     sketch.add("generate_image", "still", model="fake/image", prompt="x")
     plan = sketch.plan()
     (job,) = plan.take_ready()
-    given = outputs_of(job)
+    outputs = outputs_of(job)
     plan.fail(job, REFUSED)
-    plan.succeed(job, given)
-    assert (job.state, job.outputs) == (JobState.HOLE, None)
+    plan.succeed(job, outputs)
+    assert (job.state, job.outputs) == (JobState.UNREACHABLE, None)
     sketch.set("still", prompt="y")
     plan.update(sketch.document, ["still"], is_structural=False)
-    before = look(plan)
-    plan.succeed(job, given)
+    before = snapshot(plan)
+    plan.succeed(job, outputs)
     assert plan.fail(job, REFUSED) == []
-    plan.lose(job)
-    assert look(plan) == before
+    plan.mark_lost(job)
+    assert snapshot(plan) == before
 
 
-def test_lost_bytes_are_made_again_before_who_needs_them():
-    """A lost result is priced as work; what is below and done stays; what would run waits, and is handed out once."""
+def test_lost_bytes_are_generated_before_their_dependents():
+    """A lost result is priced; done dependents stay done; other dependents wait and become ready once."""
     sketch = Sketch()
     sketch.add("generate_image", "still", model="fake/image", prompt="x")
     sketch.add("generate_image", "other", model="fake/image", prompt="y")
@@ -125,14 +125,14 @@ def test_lost_bytes_are_made_again_before_who_needs_them():
     sketch.add("grain", "open", image="@still.image", amount=0.1)
     sketch.add("blend", "waiting", base="@still.image", top="@other.image")
     plan = sketch.plan()
-    answer(plan, lambda job: None if job.node.id in {"open", "other"} else outputs_of(job))
+    complete(plan, lambda job: None if job.node.id in {"open", "other"} else outputs_of(job))
     lost = only(plan, "still")
-    plan.lose(lost)
-    plan.lose(lost)
+    plan.mark_lost(lost)
+    plan.mark_lost(lost)
     assert plan.nodes["still"].state == "lost"
     assert plan.nodes["done"].state == "fresh"
     assert price(plan, ["still"]).high_micro_usd == 40_000
-    assert list(map(str, stale_reasons(plan, {})["still"])) == ["its stored bytes are gone"]
+    assert list(map(str, stale_reasons(plan, {})["still"])) == ["its stored bytes are missing"]
     plan.succeed(only(plan, "other"), outputs_of(only(plan, "other")))
     assert only(plan, "waiting").state is only(plan, "open").state is JobState.PENDING
     assert plan.take_ready() == [lost]
@@ -140,22 +140,22 @@ def test_lost_bytes_are_made_again_before_who_needs_them():
     assert sorted(job.node.id for job in plan.take_ready()) == ["open", "waiting"]
 
 
-def test_lost_bytes_that_cannot_be_made_again_take_along_only_what_runs():
-    """A failing remake is a hole for those that wait, not for those that are done."""
+def test_failing_to_regenerate_spares_done_dependents():
+    """Only waiting dependents become unreachable; done dependents stay done."""
     sketch = Sketch()
     sketch.add("generate_image", "still", model="fake/image", prompt="x")
     sketch.add("grain", "done", image="@still.image")
     sketch.add("grain", "open", image="@still.image", amount=0.1)
     plan = sketch.plan()
-    answer(plan, lambda job: None if job.node.id == "open" else outputs_of(job))
+    complete(plan, lambda job: None if job.node.id == "open" else outputs_of(job))
     lost = only(plan, "still")
-    plan.lose(lost)
+    plan.mark_lost(lost)
     assert [job.node.id for job in plan.fail(lost, REFUSED)] == ["open"]
     assert plan.nodes["done"].state == "fresh"
 
 
-def test_a_split_that_failed_is_tried_again_whatever_its_length():
-    """Below a batch whose length nobody knows: one hole while it failed, as many cells as it gives once it did not."""
+def test_a_failed_split_can_be_retried():
+    """Nodes downstream have one unreachable job after the failure, and a job per item after the retry."""
     sketch = Sketch()
     sketch.add("generate_image", "still", model="fake/image", prompt="x")
     sketch.add("split", "parts", image="@still.image")
@@ -163,50 +163,50 @@ def test_a_split_that_failed_is_tried_again_whatever_its_length():
     sketch.add("contact_sheet", "sheet", images="@each.image")
     plan = sketch.plan()
     assert list(map(str, stale_reasons(plan, {})["each"])) == ["waits for parts"]
-    answer(plan, refuse("parts"))
-    assert [job.state for job in plan.nodes["each"].jobs.values()] == [JobState.HOLE]
-    assert only(plan, "sheet").state is JobState.HOLE
+    complete(plan, refuse("parts"))
+    assert [job.state for job in plan.nodes["each"].jobs.values()] == [JobState.UNREACHABLE]
+    assert only(plan, "sheet").state is JobState.UNREACHABLE
     plan.retry([only(plan, "parts")])
     assert plan.nodes["each"].axes is None
 
     def three(job):
-        given = outputs_of(job)
+        outputs = outputs_of(job)
         if job.node.id == "parts":
             item = next(iter(outputs_of(only(plan, "still")).values()))
-            given["image"] = Series("item", ("1", "2", "3"), (item,) * 3)
-        return given
+            outputs["image"] = Series("item", ("1", "2", "3"), (item,) * 3)
+        return outputs
 
-    assert [job.node.id for job in answer(plan, three)] == ["parts", "each", "each", "each", "sheet"]
-    assert plan.unfresh == set()
+    assert [job.node.id for job in complete(plan, three)] == ["parts", "each", "each", "each", "sheet"]
+    assert plan.not_fresh == set()
 
 
-def test_an_empty_batch_is_no_work_and_no_list():
-    """A batch that turns out empty: nothing to do below it, and nothing for a list to hold."""
+def test_an_empty_batch_makes_no_jobs_downstream():
+    """A node that maps over it has no jobs, and a node that collects it has no input."""
     sketch = Sketch()
     sketch.add("generate_image", "still", model="fake/image", prompt="x")
     sketch.add("split", "parts", image="@still.image")
     sketch.add("grain", "each", image="@parts.image")
     sketch.add("contact_sheet", "sheet", images="@each.image")
     plan = sketch.plan()
-    answer(plan, lambda job: {"image": Series("item", (), ())} if job.node.id == "parts" else outputs_of(job))
+    complete(plan, lambda job: {"image": Series("item", (), ())} if job.node.id == "parts" else outputs_of(job))
     assert plan.nodes["each"].state == "fresh"
     assert isinstance(only(plan, "sheet").error, errors.UpstreamError)
-    assert open_jobs(plan) == []
+    assert ready_jobs(plan) == []
 
 
-def test_an_answer_is_asked_for_even_where_nothing_seems_to_differ():
-    """A stale node always has a reason: where its ingredients are those of before, that its result is not kept."""
+def test_a_stale_node_always_has_a_reason():
+    """If its ingredients are unchanged, the reason is that its result is not stored."""
     sketch = Sketch()
     sketch.add("generate_image", "still", model="fake/image", prompt="x", seed=1)
     plan = sketch.plan()
     shown = {("still", ()): ingredients(only(plan, "still"))}
-    assert list(map(str, stale_reasons(plan, shown)["still"])) == ["its result is not kept"]
+    assert list(map(str, stale_reasons(plan, shown)["still"])) == ["its result is not stored"]
     sketch.set("still", prompt="y", seed=2)
     assert list(map(str, stale_reasons(sketch.plan(), shown)["still"])) == ["prompt: 'x' → 'y'", "seed: 1 → 2"]
 
 
-def test_a_repeated_edit_leaves_nothing_behind():
-    """Typing into a node whose upstream has not run does not heap up jobs that nobody needs."""
+def test_repeated_edits_do_not_accumulate_jobs():
+    """Editing a node whose source has not run leaves one dependent job."""
     sketch = Sketch()
     sketch.add("generate_image", "still", model="fake/image", prompt="x")
     sketch.add("grain", "below", image="@still.image")
@@ -217,20 +217,20 @@ def test_a_repeated_edit_leaves_nothing_behind():
     assert len(only(plan, "still").dependents) == 1
 
 
-def test_a_circle_is_followed_once_it_is_gone():
-    """Edits made while edges form a circle are planned when it is broken, those elsewhere included."""
+def test_edits_during_a_cycle_are_planned_afterwards():
+    """Edits made while edges form a cycle are planned when it is removed, including edits elsewhere."""
     sketch = Sketch()
     sketch.add("text", "far", text="a")
     sketch.add("template", "one", template="{x}", x="@far.text")
     sketch.add("template", "two", template="{x}", x="@one.text")
     plan = sketch.plan()
-    circle = edits.AddEdge(edge=edge("two.text", "one.y"))
-    sketch.edit(circle)
-    with pytest.raises(errors.CycleError, match="two -> one -> two"):
+    cycle = edits.AddEdge(edge=edge("two.text", "one.y"))
+    sketch.edit(cycle)
+    with pytest.raises(errors.CycleError, match="one -> two -> one"):
         plan.update(sketch.document, ["one"])
     sketch.set("far", text="b")
     with pytest.raises(errors.CycleError):
         plan.update(sketch.document, ["far"], is_structural=False)
-    sketch.edit(edits.RemoveEdge(edge=circle.edge))
+    sketch.edit(edits.RemoveEdge(edge=cycle.edge))
     plan.update(sketch.document, ["one"])
-    assert look(plan) == look(sketch.plan())
+    assert snapshot(plan) == snapshot(sketch.plan())
