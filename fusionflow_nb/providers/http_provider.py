@@ -1,4 +1,4 @@
-"""What adapters of services on the network have in common: connections, models of the catalogue, media in and out."""
+"""Base class of HTTP providers: connections, catalogue models, encoding of references, download of outputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNAUTHORISED, NO_FUNDS, TOO_MANY, BUSY = 401, 402, 429, 503
 
 
 class HttpProvider:
-    """Base of an adapter. A subclass says where its service lives, and maps `submit` and `poll`."""
+    """Base class of a provider over HTTP. A subclass supplies the endpoint and implements `submit` and `poll`."""
 
     name: str
     is_remote = True
@@ -41,44 +41,42 @@ class HttpProvider:
 
     @cached_property
     def models(self) -> Sequence[ModelEntry]:
-        """The catalogue's entries of this service."""
+        """The catalogue's models of this service."""
         return catalogue.entries_of(self.name)
 
-    async def cancel(self, operation: Operation) -> CancelAnswer:  # noqa: ARG002 - what most services offer
-        """There is no way to stop it."""
+    async def cancel(self, operation: Operation) -> CancelAnswer:  # noqa: ARG002 - most services have no cancel
+        """Report that the service cannot cancel."""
         return CancelAnswer.UNSUPPORTED
 
-    async def find_candidates(self, lost: LostSubmit) -> Sequence[SubmitCandidate]:  # noqa: ARG002 - what most services offer
-        """There is no way to ask. Raises ProviderError."""
-        raise errors.ProviderError(
-            "The service has no way to find work whose submit was not answered.", provider=self.name
-        )
+    async def find_candidates(self, lost: LostSubmit) -> Sequence[SubmitCandidate]:  # noqa: ARG002 - default
+        """Raise ProviderError: the service has no listing."""
+        raise errors.ProviderError("The service cannot look up work whose submit was not answered.", provider=self.name)
 
     async def aclose(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         await self.http.aclose()
 
     def operation(self, request: Request, **data: Any) -> Operation:  # noqa: ANN401 - JSON
-        """The handle of accepted work, with what a fresh process needs to bring it home and to say what it cost."""
+        """Build the handle of accepted work, with all that another process needs to fetch outputs and cost."""
         image_pixels = [
-            each.asset.width * each.asset.height if each.asset.width and each.asset.height else None
-            for found in request.references.values()
-            for each in found
-            if each.asset.media_type.startswith("image/")
+            reference.asset.width * reference.asset.height if reference.asset.width and reference.asset.height else None
+            for references in request.references.values()
+            for reference in references
+            if reference.asset.media_type.startswith("image/")
         ]
         estimate = request.model.estimate(dict(request.settings), prompt=request.prompt, image_pixels=image_pixels)
         return Operation({**data, "port": output_port(request.task), "estimate_micro_usd": estimate.high_micro_usd})
 
     async def fetch_outputs(
-        self, operation: Operation, addresses: Sequence[str], cost: Cost | None = None, seed: object = None
+        self, operation: Operation, urls: Sequence[str], cost: Cost | None = None, seed: object = None
     ) -> Done | Failed:
-        """The end of work that succeeded. An output that cannot be had any more was paid for all the same.
+        """Download the outputs of finished work. An expired output is a `Failed` with its cost, because it was billed.
 
         Raises:
-            ProviderError: it may be had later (`is_retryable`).
+            ProviderError: a later try may succeed (`is_retryable`).
         """
         try:
-            outputs = await self.download_outputs(operation.data["port"], addresses)
+            outputs = await self.download_outputs(operation.data["port"], urls)
         except errors.ProviderError as error:
             if error.is_retryable:
                 raise
@@ -86,55 +84,55 @@ class HttpProvider:
             return Failed("output_lost", error.what, cost=cost or estimate)
         return Done(outputs, cost, seed if isinstance(seed, int) else None)
 
-    async def download_outputs(self, port: str, addresses: Sequence[str]) -> tuple[Output, ...]:
-        """Outputs, brought home at once: some live ten minutes only.
+    async def download_outputs(self, port: str, urls: Sequence[str]) -> tuple[Output, ...]:
+        """Download outputs without delay: some expire after ten minutes.
 
         Raises:
-            ProviderError: one of them cannot be had; the others are removed again.
+            ProviderError: one of them cannot be downloaded; the others are removed.
         """
-        found = await asyncio.gather(*(self._download_output(port, each) for each in addresses), return_exceptions=True)
-        broken = [each for each in found if isinstance(each, BaseException)]
-        if broken:
-            for each in found:
-                if isinstance(each, Output):
-                    _remove(each)
-            raise broken[0]
-        return tuple(each for each in found if isinstance(each, Output))
+        results = await asyncio.gather(*(self._download_output(port, url) for url in urls), return_exceptions=True)
+        failures = [result for result in results if isinstance(result, BaseException)]
+        if failures:
+            for result in results:
+                if isinstance(result, Output):
+                    _remove(result)
+            raise failures[0]
+        return tuple(result for result in results if isinstance(result, Output))
 
-    async def _download_output(self, port: str, address: str) -> Output:
-        if address.startswith("data:"):
-            return decode_output(port, address.partition(",")[2], provider=self.name)
-        found = await self.http.download(address)
-        return Output(port, found.path, found.media_type)
+    async def _download_output(self, port: str, url: str) -> Output:
+        if url.startswith("data:"):
+            return decode_output(port, url.partition(",")[2], provider=self.name)
+        downloaded = await self.http.download(url)
+        return Output(port, downloaded.path, downloaded.media_type)
 
 
 def output_port(task: str) -> str:
-    """The port that a task's result leaves by."""
+    """The output port of a task."""
     return "video" if task.endswith("video") else "audio" if task == "text-to-audio" else "image"
 
 
-def request_body(request: Request, addresses: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """What is sent, by the model's mapping table. Raises SettingError."""
-    wire = request.model.wire
-    assert wire is not None  # noqa: S101 - an entry of a service has its table, which the catalogue's test holds
-    return wire.body(request.prompt, request.settings, addresses)
+def request_body(request: Request, references: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Build the request body by the model's mapping. Raises SettingError."""
+    mapping = request.model.wire
+    assert mapping is not None  # noqa: S101 - every hosted entry has a mapping, as the catalogue's test checks
+    return mapping.body(request.prompt, request.settings, references)
 
 
 async def as_base64(reference: Reference) -> str:
-    """A medium as text, for services that take it so."""
+    """Encode the bytes of a reference as base64."""
     return base64.b64encode(await asyncio.to_thread(reference.file.read_bytes)).decode()
 
 
 async def data_uri(reference: Reference) -> str:
-    """The same with its type in front."""
+    """Encode a reference as a data URI."""
     return f"data:{reference.asset.media_type};base64,{await as_base64(reference)}"
 
 
 def decode_output(port: str, text: str, *, provider: str) -> Output:
-    """An output that came as base64 in the answer.
+    """Decode an output that the answer holds as base64.
 
     Raises:
-        ProviderError: it is none, or no media.
+        ProviderError: invalid base64, or not a known media type.
     """
     try:
         content = base64.b64decode(text, validate=True)
@@ -143,7 +141,7 @@ def decode_output(port: str, text: str, *, provider: str) -> Output:
     media_type = sniff(content)
     if media_type is None:
         raise errors.ProviderError(
-            "The answer holds no media where a result belongs.",
+            "The answer contains no media where a result is expected.",
             provider=provider,
             hint="Ask the service for another format, in its own settings.",
         )
@@ -151,32 +149,32 @@ def decode_output(port: str, text: str, *, provider: str) -> Output:
 
 
 def rejection(answer: Answer, *, code: str | None = None, message: str | None = None) -> Failed | NoFunds:
-    """What an answer to a submit that is no success means wherever the service has no words of its own.
+    """Map an unsuccessful answer to a submit to a status, for services without error codes of their own.
 
     Raises:
-        SecretError: the key is not taken.
+        SecretError: the service rejects the key.
     """
-    says = message or answer.text() or "The service did not take it."
+    reason = message or answer.text() or "The service rejected the request."
     if answer.status == UNAUTHORISED:
         raise errors.SecretError(
-            f"The service does not take the key: {says}",
+            f"The service rejects the key: {reason}",
             provider=answer.provider,
             status=answer.status,
-            hint=f"ff.connect({answer.provider!r}) stores another one.",
+            hint=f"ff.connect({answer.provider!r}) stores another key.",
         )
     if answer.status == NO_FUNDS:
-        return NoFunds(says)
+        return NoFunds(reason)
     if answer.status in {TOO_MANY, BUSY}:
-        return Failed(code or "rate_limit", says, is_retryable=True, retry_after_s=answer.retry_after_s())
-    return Failed(code or f"http_{answer.status}", says)
+        return Failed(code or "rate_limit", reason, is_retryable=True, retry_after_s=answer.retry_after_s())
+    return Failed(code or f"http_{answer.status}", reason)
 
 
 def unknown_state(state: object, *, provider: str) -> errors.ProviderError:
-    """A state that no documentation has: the work is kept, and asked for again by the next who wants it."""
+    """Error for an undocumented state. The work is kept, and a later poll may succeed."""
     return errors.ProviderError(
-        f"The service answers with the unknown state {str(state)[:40]!r}.",
+        f"The service returned the unknown state {str(state)[:40]!r}.",
         provider=provider,
-        hint="A newer version of this package may know it; the work is kept.",
+        hint="A newer version of this package may support it. The work is kept.",
         is_retryable=True,
     )
 

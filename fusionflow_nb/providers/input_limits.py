@@ -1,4 +1,4 @@
-"""What media a model's service reads, as far as its documentation says: how many, how large, of which types."""
+"""Limits of a model's input media as documented by its service: count, size and types."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pydantic import BaseModel, ConfigDict
 
 
 class InputLimits(BaseModel):
-    """The limits of one kind of media (`image`, `mask`, `video`, `audio`); None where no page states one.
+    """Limits of one kind of media (`image`, `mask`, `video`, `audio`); None where undocumented.
 
     Args:
-        count: how many in one call, over all ports of the kind.
-        size_bytes: of each.
-        pixels: width times height of each.
-        media_types: accepted ones; empty where no page lists them.
-        source: who says so.
+        count: assets per call, over all ports of the kind.
+        size_bytes: maximum per asset.
+        pixels: maximum width times height per asset.
+        media_types: accepted types; empty if undocumented.
+        source: where the limits are documented.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,19 +25,19 @@ class InputLimits(BaseModel):
     source: str = ""
 
     def describe(self) -> str:
-        """The limits in words.
+        """The limits as text.
 
         >>> Reads(size_bytes=50_000_000, media_types=("image/png", "image/jpeg")).describe()
         'png or jpeg, 50 MB'
         """
-        types = " or ".join(one.partition("/")[2] for one in self.media_types)
+        types = " or ".join(media_type.partition("/")[2] for media_type in self.media_types)
         size = f"{self.size_bytes / 1e6:g} MB" if self.size_bytes is not None else ""
         pixels = f"{self.pixels / 1e6:g} megapixels" if self.pixels is not None else ""
         return ", ".join(filter(None, (types, size, pixels)))
 
 
 def kind_of(port: str) -> str:
-    """The kind of media that goes in at a port.
+    """The kind of media of a port.
 
     >>> kind_of("references"), kind_of("mask")
     ('image', 'mask')

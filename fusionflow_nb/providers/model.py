@@ -1,4 +1,4 @@
-"""An entry of the model catalogue: what a model takes, gives and costs. Pure data."""
+"""An entry of the model catalogue: tasks, parameters, inputs and price of a model. Data only."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 STRICT = "strict"
-"""`strict=False`: a setting that the model lacks is left out with a warning, instead of being an error."""
+"""`strict=False`: a setting that the model does not have is ignored with a warning instead of raising an error."""
 MICRO = 1_000_000
 
 Task: TypeAlias = Literal[
@@ -62,21 +62,21 @@ Task: TypeAlias = Literal[
 
 
 class Parameter(Entry):
-    """One setting a model takes, by its common name."""
+    """One setting of a model, by its common name."""
 
     kind: Literal["number", "integer", "text", "choice", "boolean"]
     default: Any = None
-    """What holds where nothing is set."""
+    """Value when the setting is omitted."""
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[Any, ...] | None = None
     description: str = ""
 
     def check(self, name: str, value: Any, *, model: str, node_id: str | None = None) -> Any:  # noqa: ANN401 - a setting
-        """The value in the parameter's own type.
+        """Validate a value and convert it to the parameter's type.
 
         Raises:
-            SettingError: wrong type, out of range or not among the choices.
+            SettingError: wrong type, out of range, or not one of the choices.
         """
         if self.kind == "boolean" and isinstance(value, bool):
             return value
@@ -91,11 +91,13 @@ class Parameter(Entry):
             if is_whole and (low is None or number >= low) and (high is None or number <= high):
                 return number if self.kind == "integer" else float(number)
         raise errors.SettingError(
-            f"{model} takes {name} as {self.describe()}, not {value!r}.", node_id=node_id, hint="Change the setting."
+            f"{model} expects {name} to be {self.describe()}, got {value!r}.",
+            node_id=node_id,
+            hint="Change the setting.",
         )
 
     def describe(self) -> str:
-        """What is allowed, in words.
+        """The allowed values as text.
 
         >>> Parameter(kind="integer", minimum=1, maximum=4).describe()
         'a whole number from 1 to 4'
@@ -111,7 +113,7 @@ class Parameter(Entry):
 
 
 class Equivalent(Entry):
-    """Another entry that is the same model, served by somebody else, and who says so."""
+    """Another entry of the same model at a different service, with the source of that fact."""
 
     id: str
     source: str = Field(min_length=1)
@@ -119,22 +121,22 @@ class Equivalent(Entry):
 
 
 class ModelEntry(Entry):
-    """One model of one service. Its id is `provider/provider_model_id`; aliases resolve to exactly one entry."""
+    """One model of one service. Its id is `provider/provider_model_id`; each alias resolves to exactly one entry."""
 
     provider: str
     provider_model_id: str
     tasks: tuple[Task, ...]
     title: str
     method: Literal["hosted", "procedural", "neural", "classical", "test"] = "hosted"
-    """How results are made. Only `hosted` and `neural` models may ever be called AI."""
+    """How results are made. Only `hosted` and `neural` models may be called AI."""
     says_how: str = ""
     aliases: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
-    """Media ports the model reads (`image`, `mask`, `depth` ...)."""
+    """Media ports that the model reads (`image`, `mask`, `depth` ...)."""
     outputs: tuple[str, ...] = ()
-    """Ports beyond the task's main one (`depth`, `mask`)."""
+    """Output ports beyond the task's main one (`depth`, `mask`)."""
     reads: dict[str, InputLimits] = Field(default_factory=dict)
-    """Limits of these by kind (`image`, `mask`, `video`, `audio`), where the service states any."""
+    """Limits of input media by kind (`image`, `mask`, `video`, `audio`), where the service documents any."""
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     price: PriceRule | None = None
     is_free: bool = False
@@ -144,13 +146,13 @@ class ModelEntry(Entry):
     retires_on: dt.date | None = None
     successor: str | None = None
     equivalents: tuple[Equivalent, ...] = ()
-    """Entries that are the same model. Whatever else stands in for it is another model, and is said to be one."""
+    """Entries of the same model. Any other entry that replaces it counts as a different model."""
     behaviour: int = 1
-    """Raised by hand only when the mapping changes what is sent: it is part of every content key."""
+    """Incremented by hand only when the mapping changes what is sent: part of every content key."""
     typical_s: float | None = None
     timeout_s: float = 1800.0
     wire: RequestMapping | None = None
-    """How its service spells what is asked of it; None for models that compute here."""
+    """Maps common settings to the service's fields; None for models that run locally."""
 
     @property
     def id(self) -> str:
@@ -158,32 +160,32 @@ class ModelEntry(Entry):
         return f"{self.provider}/{self.provider_model_id}"
 
     def is_same_as(self, other: str) -> bool:
-        """Whether another entry's id is known to mean the same model."""
-        return other == self.id or any(one.id == other for one in self.equivalents)
+        """Whether `other` is the id of this model at this or another service."""
+        return other == self.id or any(entry.id == other for entry in self.equivalents)
 
     def reference_ports(self) -> frozenset[str]:
-        """The media ports that the service reads for this model."""
+        """The input ports that the service accepts for this model."""
         return frozenset(self.wire.references) if self.wire is not None else frozenset()
 
     def to_common_settings(self, settings: dict[str, Any], *, node_id: str | None = None) -> dict[str, Any]:
-        """Settings that name fields of the service, by our names wherever we have one. Raises SettingError."""
+        """Replace the service's field names by our common names where one exists. Raises SettingError."""
         if self.wire is None:
             return settings
         return to_common_settings(settings, self.wire, self.parameters, model=self.id, node_id=node_id)
 
     def ignored_settings(self, settings: dict[str, Any]) -> list[str]:
-        """Names that the model lacks, which `strict=False` leaves out."""
+        """Names of settings that the model does not have and `strict=False` ignores."""
         if settings.get(STRICT, True):
             return []
         own = {STRICT, *self.parameters, *((RAW, *self.wire.own_fields) if self.wire is not None else ())}
-        said = self.to_common_settings(settings)
-        return [name for name, value in said.items() if value is not None and name not in own]
+        common = self.to_common_settings(settings)
+        return [name for name, value in common.items() if value is not None and name not in own]
 
     def check_settings(self, settings: dict[str, Any], *, node_id: str | None = None) -> dict[str, Any]:
-        """The settings in the model's own types; None means not set.
+        """Validate the settings and convert them to the model's types; None means not set.
 
         Raises:
-            SettingError: a setting the model lacks (the message lists what it has), or a value it does not take.
+            SettingError: unknown setting (the message lists the known ones), or an invalid value.
         """
         checked: dict[str, Any] = {}
         settings = self.to_common_settings(settings, node_id=node_id)
@@ -201,7 +203,7 @@ class ModelEntry(Entry):
                 lacking = self._unknown_setting(name, node_id)
                 if is_strict:
                     raise lacking
-                warnings.warn(f"{lacking} It is left out.", UserWarning, stacklevel=2)
+                warnings.warn(f"{lacking} It is ignored.", UserWarning, stacklevel=2)
         if self.wire is not None:
             self.wire.check(checked, model=self.id, node_id=node_id)
         return checked
@@ -211,21 +213,21 @@ class ModelEntry(Entry):
         own = self.wire.own_fields if self.wire is not None else ()
         near = difflib.get_close_matches(name, [*self.parameters, *own], n=1, cutoff=0.6)
         hint = f"Did you mean {near[0]}? " if near else ""
-        hint += f"Its settings: {has}."
+        hint += f"Settings: {has}."
         if self.wire is not None:
-            hint += f" Fields of its service: {', '.join(own)};" if own else ""
-            hint += f" {'others' if own else 'Fields of its service'} go in settings={{'fields': {{...}}}}."
+            hint += f" Fields of the service: {', '.join(own)}." if own else ""
+            hint += " To send any other field, use settings={'fields': {...}}."
         return errors.SettingError(f"{self.id} has no setting {name!r}.", node_id=node_id, hint=hint)
 
     def estimate(
         self, settings: dict[str, Any], *, prompt: str | None = None, image_pixels: Sequence[int | None] = ()
     ) -> Estimate:
-        """The price of one call. Uncertain prices, and what goes in, count in the high figure only.
+        """Price of one call. Uncertain prices and the price of inputs count only in the high estimate.
 
         Args:
             settings: by common names.
-            prompt: where its length counts.
-            image_pixels: pixels of each picture that goes in; None where it is not made yet.
+            prompt: for prices that depend on its length.
+            image_pixels: pixels of each input image; None for an image that does not exist yet.
 
         >>> price = PerImage(usd=0.04)
         >>> entry = ModelEntry(provider="x", provider_model_id="y", tasks=("text-to-image",), title="Y", price=price)
@@ -238,10 +240,12 @@ class ModelEntry(Entry):
             return Estimate(is_unpriced=True)
         length = self.parameters.get("duration_s")
         longest = length.maximum if length is not None else None
-        usual = {name: each.default for name, each in self.parameters.items() if each.default is not None}
+        usual = {
+            name: parameter.default for name, parameter in self.parameters.items() if parameter.default is not None
+        }
         settings = {**usual, **{name: value for name, value in settings.items() if value is not None}}
         low, _ = cost_bounds(self.price, settings, prompt or "", image_pixels)
-        # A length that is left to the service may be the longest there is.
+        # If the service chooses the length, assume the maximum.
         _, high = cost_bounds(self.price, {"duration_s": longest, **settings}, prompt or "", image_pixels)
         return Estimate(
             low_micro_usd=0 if self.is_price_uncertain else round(low * MICRO), high_micro_usd=round(high * MICRO)

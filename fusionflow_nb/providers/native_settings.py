@@ -1,8 +1,8 @@
-"""Settings that a person writes in the service's own words: `settings={"num_inference_steps": 28}`.
+"""Settings by the service's own field names: `settings={"num_inference_steps": 28}`.
 
-Where our catalogue knows the field, it means the same as our word for it, so that the price, the number of results and
-the content key come out alike. A field of the service that we have no word for goes as it is. A name that nobody knows
-is an error, for it may be a typo; `settings={"fields": {...}}` sends it all the same.
+A field that the catalogue maps is converted to the common name, so that price, number of results and content key
+are the same. Other documented fields of the service are sent unchanged. An unknown name is an error, because it may be
+a typo; `settings={"fields": {...}}` sends it unchecked.
 """
 
 from __future__ import annotations
@@ -32,45 +32,45 @@ def to_common_settings(
     model: str,
     node_id: str | None,
 ) -> dict[str, Any]:
-    """The same settings, by our names wherever we have one; values are checked by whoever called.
+    """Replace native field names by common names where one exists. The caller validates the values.
 
     Raises:
-        SettingError: one thing set in both words, or a field that a port or the prompt stands for.
+        SettingError: a setting under both names, or a field that a port or the prompt fills.
     """
     raw = settings.get(RAW)
-    found = {name: value for name, value in settings.items() if name != RAW}
-    kept: dict[str, Any] = {}
-    given: dict[str, Any] = {}
-    for name in [name for name in found if name not in parameters and found[name] is not None]:
+    result = {name: value for name, value in settings.items() if name != RAW}
+    native: dict[str, Any] = {}
+    converted: dict[str, Any] = {}
+    for name in [name for name in result if name not in parameters and result[name] is not None]:
         if name in wire.own_fields:
             continue
-        said = _to_common(name, found[name], wire)
-        if said is None and wire.size is not None and name == wire.size.field:
-            kept[name] = found.pop(name)  # a size that we have no word for
-        elif said is not None:
-            _merge(given, said, found.pop(name), name, found, model=model, node_id=node_id)
+        common = _to_common(name, result[name], wire)
+        if common is None and wire.size is not None and name == wire.size.field:
+            native[name] = result.pop(name)  # a size without a common equivalent
+        elif common is not None:
+            _merge(converted, common, result.pop(name), name, result, model=model, node_id=node_id)
         else:
             _reject_media_field(name, wire, model=model, node_id=node_id)
     for name, value in raw.items() if isinstance(raw, dict) else ():
-        said = _to_common(name, value, wire)
-        if said is not None and _is_lossless(said, parameters):
-            _merge(given, said, value, name, found, model=model, node_id=node_id)
+        common = _to_common(name, value, wire)
+        if common is not None and _is_lossless(common, parameters):
+            _merge(converted, common, value, name, result, model=model, node_id=node_id)
         else:
-            kept[name] = value
-    found.update(given)
-    if kept or (raw is not None and not isinstance(raw, dict)):
-        found[RAW] = kept if isinstance(raw, dict | None) else raw
-    return found
+            native[name] = value
+    result.update(converted)
+    if native or (raw is not None and not isinstance(raw, dict)):
+        result[RAW] = native if isinstance(raw, dict | None) else raw
+    return result
 
 
 def _to_common(field: str, value: Any, wire: RequestMapping) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
-    """What a field of the service says in our words; None where we have none."""
+    """The common settings for a native field; None if there is no equivalent."""
     if field in PIXELS and wire.size is not None and wire.size.form in {"pixels", "custom"}:
-        return {field: value}  # one word for both
+        return {field: value}  # both use the same name
     if wire.size is not None and field == wire.size.field:
         return _parse_size(value, wire.size)
-    for name, spelled in wire.fields.items():
-        if spelled == field:
+    for name, native_name in wire.fields.items():
+        if native_name == field:
             if field in wire.as_text and isinstance(value, str):
                 with contextlib.suppress(ValueError):
                     value = float(value)
@@ -84,46 +84,46 @@ def _parse_size(value: Any, size: Size) -> dict[str, Any] | None:  # noqa: ANN40
     pixels = _PIXELS.fullmatch(value) if isinstance(value, str) and size.form == "text" else None
     if pixels is not None:
         return {"width": int(pixels[1]), "height": int(pixels[2])}
-    known = [name for name, word in size.presets.items() if word == value]
-    return dict(zip(("aspect_ratio", "resolution"), known[0].split(), strict=False)) if known else None
+    matches = [name for name, word in size.presets.items() if word == value]
+    return dict(zip(("aspect_ratio", "resolution"), matches[0].split(), strict=False)) if matches else None
 
 
-def _is_lossless(said: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> bool:
-    """Whether our words for it send exactly what was written: what goes in `fields` is changed by nobody."""
+def _is_lossless(common: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> bool:
+    """Whether the common settings reproduce the value exactly: `fields` must be sent unchanged."""
     try:
-        return all(parameters[name].check(name, value, model="") == value for name, value in said.items())
+        return all(parameters[name].check(name, value, model="") == value for name, value in common.items())
     except (KeyError, errors.SettingError):
         return False
 
 
 def _merge(
-    given: dict[str, Any],
-    said: Mapping[str, Any],
+    converted: dict[str, Any],
+    common: Mapping[str, Any],
     value: Any,  # noqa: ANN401 - JSON
     field: str,
-    found: Mapping[str, Any],
+    settings: Mapping[str, Any],
     *,
     model: str,
     node_id: str | None,
 ) -> None:
-    twice = sorted(name for name in said if found.get(name) is not None or name in given)
-    if twice:
+    duplicates = sorted(name for name in common if settings.get(name) is not None or name in converted)
+    if duplicates:
         raise errors.SettingError(
-            f"{field} is set twice for {model}: as {', '.join(twice)} and as {field} = {value!r}.",
+            f"{field} is set twice for {model}: as {', '.join(duplicates)} and as {field} = {value!r}.",
             node_id=node_id,
             hint="Set it once.",
         )
-    given.update(said)
+    converted.update(common)
 
 
 def _reject_media_field(field: str, wire: RequestMapping, *, model: str, node_id: str | None) -> None:
-    """A field that we fill ourselves: written by hand it would be lost under what the node is given."""
-    ports = [port for port, spelled in wire.references.items() if spelled.rstrip("[]#") == field]
+    """Reject a field that a port or the prompt fills: the value would be overwritten."""
+    ports = [port for port, native_name in wire.references.items() if native_name.rstrip("[]#") == field]
     if field != wire.prompt and not ports:
         return
     port = "prompt" if field == wire.prompt else ports[0]
     raise errors.SettingError(
-        f"{model} is given {field!r} as {port}.",
+        f"{model} gets {field!r} from {port}.",
         node_id=node_id,
-        hint=f"Use {port}=...; what is sent as it is goes in settings={{'fields': {{{field!r}: ...}}}}.",
+        hint=f"Use {port}=..., or send it unchecked with settings={{'fields': {{{field!r}: ...}}}}.",
     )

@@ -1,7 +1,7 @@
-"""What the engine knows of a service: submit, poll, cancel, and what each may answer.
+"""Protocol between the engine and a provider: submit, poll, cancel, and the status that each may return.
 
-The engine owns the polling loop, retries and time-outs. A provider maps its service's wire to these forms, in one file.
-Progress is a fraction of real work (0..1) or None: nothing is made up.
+The engine owns the polling loop, retries and timeouts. A provider maps its service's API to these types, in one module.
+Progress is a fraction of real work (0..1) or None; it is never estimated here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A medium that goes into a request. `file` holds the bytes; `url` is set where a fetchable address exists."""
+    """An input asset of a request. `file` holds the bytes; `url` is set if the service can fetch the asset."""
 
     asset: Asset
     file: Path
@@ -29,27 +29,27 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call, normalised: the same words whoever serves the model."""
+    """One call in normalised form: the same names for every service."""
 
     model: ModelEntry
     task: str
     prompt: str | None
     settings: Mapping[str, Any]
-    """Parameters of the model by their common names (`width`, `height`, `seed`, `duration_s` ...); no None."""
+    """Settings by their common names (`width`, `height`, `seed`, `duration_s` ...); never None."""
     references: Mapping[str, Sequence[Reference]] = field(default_factory=dict)
-    """Media by port: `image`, `mask`, `video`, `audio`, `depth` ..."""
+    """Input assets by port: `image`, `mask`, `video`, `audio`, `depth` ..."""
     on_progress: Callable[[Pending], None] | None = field(default=None, compare=False, repr=False)
-    """Hears news while `submit` itself still waits for the result (partial pictures of a synchronous service)."""
+    """Callback for progress while `submit` waits for the result (partial images of a synchronous service)."""
 
     def reference(self, port: str) -> Reference | None:
-        """The one medium of a port, if there is one."""
-        found = self.references.get(port, ())
-        return found[0] if found else None
+        """The first asset of a port, or None."""
+        references = self.references.get(port, ())
+        return references[0] if references else None
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One thing the service made, already fetched: bytes, or a file, which the engine removes once it is stored."""
+    """One downloaded output: bytes, or a temporary file that the engine removes after storing it."""
 
     port: str
     content: bytes | Path
@@ -58,14 +58,14 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The service's handle of accepted work: JSON, with the URLs given at submit; enough to poll from elsewhere."""
+    """Handle of accepted work: JSON, with the URLs returned by the submit. Another process can poll with it."""
 
     data: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a call cost, in micro-dollars, and whether the service said so itself."""
+    """Cost of a call in micro-dollars; `is_exact` if the service reported it."""
 
     micro_usd: int
     is_exact: bool
@@ -73,7 +73,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Not done yet; what is known of how far."""
+    """Not finished yet, with the progress that the service reports."""
 
     progress: float | None = None
     queue_position: int | None = None
@@ -82,30 +82,30 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """It is there."""
+    """Finished successfully."""
 
     outputs: tuple[Output, ...]
     cost: Cost | None = None
     seed: int | None = None
-    """The seed the service says it used, where it says so."""
+    """The seed that the service reports, if any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It went wrong at the service."""
+    """The service reports a failure."""
 
     code: str
     message: str
     is_retryable: bool = False
-    """Only where it is sure that nothing was begun: the engine submits again."""
+    """True only if the service certainly started no work: the engine then submits again."""
     cost: Cost | None = None
     retry_after_s: float | None = None
-    """How long the service asks us to wait before that."""
+    """Delay that the service requests before the next submit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The service refuses this content: final, never retried."""
+    """The service rejects this content. Final, never retried."""
 
     message: str
     cost: Cost | None = None
@@ -113,14 +113,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class NoFunds:
-    """The account is empty: final, never retried."""
+    """The account has no credit. Final, never retried."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """It was cancelled."""
+    """The work was cancelled."""
 
     cost: Cost | None = None
 
@@ -129,7 +129,7 @@ Status: TypeAlias = Pending | Done | Failed | Refused | NoFunds | Cancelled
 
 
 class CancelAnswer(StrEnum):
-    """What a service says to a cancel."""
+    """Result of a cancel request."""
 
     CONFIRMED = "confirmed"
     REQUESTED = "requested"
@@ -137,20 +137,20 @@ class CancelAnswer(StrEnum):
 
 
 class SubmitAmbiguousError(Exception):
-    """A submit of which nobody knows whether it arrived (time-out or reset after the request was sent).
+    """It is unknown whether the service received a submit (timeout or reset after the request was sent).
 
-    The engine turns it into the state `unknown`. Any other failure before acceptance is a `Failed`.
+    The engine turns this into the state `unknown`. Every other failure before acceptance is a `Failed`.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How a service may be asked with one key, where its documentation says so; None where it does not."""
+    """Rate limits of a service for one key, as documented; None where the documentation states none."""
 
     per_minute: int | None = None
-    """Starts in any minute."""
+    """Submits per minute."""
     concurrent: int | None = None
-    """Calls at once, over all kernels of a user."""
+    """Concurrent jobs, over all kernels of a user."""
 
 
 NO_LIMITS = Limits()
@@ -158,20 +158,20 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class LostSubmit:
-    """A submit whose answer never came, as far as its service might know it again."""
+    """A submit that got no answer, with the data to look for its work at the service."""
 
     request: Request
     idempotency_key: str
     sent_at_us: int
-    """About when, by our clock (UTC)."""
+    """Approximate time of the submit in microseconds since 1970 (UTC), by the local clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitCandidate:
-    """Work of the service that may be the lost one."""
+    """Work at the service that may belong to a lost submit."""
 
     name: str
-    """The service's own name for it, as it stands in its Operation."""
+    """The service's id of the work, as in its Operation."""
     operation: Operation
 
 
@@ -180,28 +180,28 @@ class Provider(Protocol):
 
     name: str
     is_remote: bool
-    """False: it computes in this kernel, costs nothing and needs no write-ahead."""
+    """False for a provider that computes in this kernel: free of cost, without write-ahead."""
     max_concurrency: int
     limits: Limits
-    """Kept by all kernels of a user together; `max_concurrency` is one kernel's own queue."""
+    """Enforced over all kernels of a user; `max_concurrency` limits one kernel's own queue."""
     poll_interval_s: float
-    """How long to wait between polls; 0 where `poll` itself waits for news."""
+    """Delay between polls; 0 if `poll` itself waits for a change."""
     takes_references: Literal["bytes", "bytes_or_url", "url"]
-    """Whether a reference's `url` is of use, and whether one must be there."""
+    """How references are sent: as bytes, as bytes or `url`, or only as `url`."""
     models: Sequence[ModelEntry]
     reconciles_by: Literal["", "id", "listing"]
-    """How work can be found again whose submit was never answered: by the id we chose, in a listing, or not at all."""
+    """How to find work whose submit got no answer: by our idempotency key, in the service's listing, or not at all."""
 
     async def find_candidates(self, lost: LostSubmit) -> Sequence[SubmitCandidate]:
-        """Everything of the service that may be the lost work; nothing only where it surely did not arrive.
+        """Work that may belong to a lost submit. Empty only if the submit certainly did not arrive.
 
         Raises:
-            ProviderError: the service cannot be asked, or does not say enough.
+            ProviderError: the service cannot be queried, or its answer is not conclusive.
         """
         ...
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:
-        """Hand the work over. Synchronous services answer with a final status at once.
+        """Submit the work. Synchronous services return the final status.
 
         Raises:
             SubmitAmbiguousError: the request may or may not have been accepted.
@@ -209,13 +209,13 @@ class Provider(Protocol):
         ...
 
     async def poll(self, operation: Operation) -> Status:
-        """How the work stands. Must work from the Operation alone, in a fresh process."""
+        """The status of the work. Uses only the Operation, so that a fresh process can poll."""
         ...
 
     async def cancel(self, operation: Operation) -> CancelAnswer:
-        """Ask the service to stop."""
+        """Request the service to stop the work."""
         ...
 
     async def aclose(self) -> None:
-        """Let go of connections and threads."""
+        """Close connections and threads."""
         ...

@@ -1,4 +1,4 @@
-"""How a model's service spells what we ask: the mapping table of one model, as data, and the body it makes."""
+"""Mapping of common settings to the request body of a service: data per model, and the code that builds the body."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 PIXELS = frozenset({"width", "height"})
 RAW = "fields"
-"""`settings={"fields": {...}}`: fields of the service that no list here has, sent as they are."""
+"""`settings={"fields": {...}}`: fields of the service that are sent unchecked."""
 
 
 class Size(BaseModel):
-    """How the size of a result is spelled.
+    """How a service encodes the size of a result.
 
-    `object` a field with width and height in it; `text` a field `WxH`; `ratio` a field with the ratio alone;
-    `custom` a field with the ratio, or `custom` and two fields of pixels beside it; `pixels` two fields of pixels and
-    nothing else, so that a ratio is `WxH` among the presets.
+    `object`: a field that holds width and height; `text`: a field `WxH`; `ratio`: a field with the aspect ratio;
+    `custom`: a field with the aspect ratio, or `custom` plus a field each for width and height; `pixels`: fields for
+    width and height only, so that a ratio needs a `WxH` preset.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,12 +29,12 @@ class Size(BaseModel):
     form: Literal["object", "text", "ratio", "custom", "pixels"]
     field: str
     presets: dict[str, str] = Field(default_factory=dict)
-    """The service's own word for a ratio, where it has one; for a ratio and a class (`16:9 1080p`) with `usual`."""
+    """The service's value by ratio; by ratio and class (`16:9 1080p`) if `usual` is set."""
     usual: str = ""
-    """Ratio and class where one of them is not asked for: the service has one word for both."""
+    """Default ratio and class, for services that encode both in one value."""
 
     def encode(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields that say the size; nothing where none was asked for.
+        """The fields for the size; empty if the settings have none.
 
         >>> Size(form="text", field="size").encode({"width": 64, "height": 32})
         {'size': '64x32'}
@@ -72,18 +72,18 @@ class Size(BaseModel):
 
 
 class RequestMapping(BaseModel):
-    """The mapping table of one model.
+    """The mapping of one model.
 
     Args:
-        prompt: the field of the prompt; None where the model takes none.
+        prompt: field of the prompt; None if the model takes no prompt.
         fields: common setting -> field.
-        references: port -> field; `[]` at its end means a list, `#` one field each: `image`, `image_2`, `image_3`.
-        size: how the size is spelled.
-        as_text: fields whose numbers travel as text.
-        in_ms: fields that count milliseconds where we count seconds.
-        fixed: always sent.
-        own_fields: further fields of the service that `settings={...}` may name as they are.
-        route: which of the service's endpoints, where it has several.
+        references: port -> field. A trailing `[]` means a list, `#` numbered fields: `image`, `image_2`, `image_3`.
+        size: encoding of the size.
+        as_text: fields whose numbers are sent as text.
+        in_ms: fields in milliseconds where the common setting is in seconds.
+        fixed: fields that are always sent.
+        own_fields: fields of the service that `settings={...}` may contain unchanged.
+        route: the service's endpoint, if it has several.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -99,10 +99,10 @@ class RequestMapping(BaseModel):
     route: str | None = None
 
     def check(self, settings: Mapping[str, Any], *, model: str, node_id: str | None = None) -> None:
-        """Whether settings, each fit by itself, fit together.
+        """Check that individually valid settings do not contradict each other.
 
         Raises:
-            SettingError: half a size, two sizes, or one field set twice.
+            SettingError: incomplete size, two sizes, or one field set twice.
         """
         pixels = PIXELS & settings.keys()
         if len(pixels) == 1:
@@ -111,17 +111,17 @@ class RequestMapping(BaseModel):
             )
         if pixels and settings.get("aspect_ratio") is not None:
             raise errors.SettingError(
-                "The size is set twice, in pixels and as aspect_ratio.", node_id=node_id, hint="Set one of them."
+                f"{model} got both a size in pixels and aspect_ratio.", node_id=node_id, hint="Set one of them."
             )
-        spelled = {self.fields[name] for name in settings if name in self.fields}
+        native_names = {self.fields[name] for name in settings if name in self.fields}
         sizes = {"aspect_ratio", "resolution"} if self.size is not None and self.size.usual else {"aspect_ratio"}
         if self.size is not None and (pixels or sizes & settings.keys()):
-            spelled.add(self.size.field)
+            native_names.add(self.size.field)
         own = {*(name for name in settings if name in self.own_fields), *settings.get(RAW, {})}
-        twice = sorted(spelled & own)
-        if twice:
+        duplicates = sorted(native_names & own)
+        if duplicates:
             raise errors.SettingError(
-                f"{', '.join(twice)} is set twice, by its common name and by the service's.",
+                f"{', '.join(duplicates)} is set twice, by its common name and by the service's name.",
                 node_id=node_id,
                 hint="Set it once.",
             )
@@ -129,15 +129,15 @@ class RequestMapping(BaseModel):
     def body(
         self, prompt: str | None, settings: Mapping[str, Any], references: Mapping[str, Sequence[Any]]
     ) -> dict[str, Any]:
-        """What is sent: prompt, size, settings, references, in the order of the mapping table.
+        """Build the request body: prompt, size, settings and references, in the order of the mapping.
 
         Args:
             prompt: the prompt.
-            settings: as the model's entry has checked them.
-            references: what stands for each medium (an address, a data URI), by port.
+            settings: validated by the model's entry.
+            references: the value to send for each asset (a URL, a data URI), by port.
 
         Raises:
-            SettingError: media for a port that the model does not read.
+            SettingError: references for a port that the model does not read.
         """
         body: dict[str, Any] = {}
         if self.prompt is not None and prompt is not None:
@@ -146,26 +146,26 @@ class RequestMapping(BaseModel):
             body.update(self.size.encode(settings))
         body.update({field: settings[name] for name, field in self.fields.items() if name in settings})
         body.update({name: settings[name] for name in self.own_fields if name in settings})
-        for port, found in references.items():
-            self._add_references(body, port, found)
+        for port, media in references.items():
+            self._add_references(body, port, media)
         for field in self.in_ms & body.keys():
             body[field] = round(body[field] * 1000)
         for field in self.as_text & body.keys():
             body[field] = f"{body[field]:g}" if isinstance(body[field], float) else str(body[field])
         return {**self.fixed, **body, **settings.get(RAW, {})}
 
-    def _add_references(self, body: dict[str, Any], port: str, found: Sequence[Any]) -> None:
+    def _add_references(self, body: dict[str, Any], port: str, media: Sequence[Any]) -> None:
         field = self.references.get(port)
-        if not found:
+        if not media:
             return
         if field is None:
             takes = ", ".join(self.references) or "none"
-            raise errors.SettingError(f"This model reads no {port!r}.", hint=f"It reads: {takes}.")
+            raise errors.SettingError(f"This model does not read {port!r}.", hint=f"It reads: {takes}.")
         if field.endswith("[]"):
-            body.setdefault(field[:-2], []).extend(found)
+            body.setdefault(field[:-2], []).extend(media)
         elif field.endswith("#"):
-            begun = sum(1 for name in body if name == field[:-1] or name.startswith(f"{field[:-1]}_"))
-            for number, each in enumerate(found, begun + 1):
-                body[field[:-1] if number == 1 else f"{field[:-1]}_{number}"] = each
+            used = sum(1 for name in body if name == field[:-1] or name.startswith(f"{field[:-1]}_"))
+            for number, medium in enumerate(media, used + 1):
+                body[field[:-1] if number == 1 else f"{field[:-1]}_{number}"] = medium
         else:
-            body[field] = found[0]
+            body[field] = media[0]

@@ -37,6 +37,7 @@ from fusionflow_nb.settings.environment import (
     resumes_by_itself,
     unknown_policy,
 )
+from fusionflow_nb.settings.logs import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -71,6 +72,7 @@ class Session:
     """
 
     def __init__(self, home: Path | None = None, registry: Registry | None = None) -> None:
+        configure_logging()
         self.home = home or home_folder()
         self.pid = os.getpid()
         _make_home(self.home)

@@ -1,4 +1,4 @@
-"""The model catalogue: entries made of the sheet's facts, and a person's own out of `<home>/models/*.json`."""
+"""The model catalogue: built-in entries from `facts.json`, and the user's entries from `<home>/models/*.json`."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ _MANY = TypeAdapter(list[ModelEntry])
 
 
 def entries_of(provider: str) -> tuple[ModelEntry, ...]:
-    """The entries of a service: built in, then a person's own, which replace those of the same id.
+    """The entries of a service. The user's entries replace built-in ones with the same id.
 
     >>> "fal/fal-ai/flux-pro/v1.1" in [entry.id for entry in entries_of("fal")]
     True
     """
-    found = {entry.id: entry for entry in built_in() if entry.provider == provider}
-    found.update({entry.id: entry for entry in user_entries(home_folder() / FOLDER) if entry.provider == provider})
-    return tuple(found.values())
+    entries = {entry.id: entry for entry in built_in() if entry.provider == provider}
+    entries.update({entry.id: entry for entry in user_entries(home_folder() / FOLDER) if entry.provider == provider})
+    return tuple(entries.values())
 
 
 @functools.cache
 def built_in() -> tuple[ModelEntry, ...]:
-    """Every entry that the package brings, of services with and without an adapter."""
+    """All built-in entries, including services without an adapter."""
     facts: list[dict[str, Any]] = [*json.loads(FACTS.read_text()), *EXTRA_MODELS]
     fields = {fact["model"]: fact.get("fields", []) for fact in facts}
     return tuple(entry_of(fact, fields) for fact in facts)
 
 
 def user_entries(folder: Path) -> Iterator[ModelEntry]:
-    """Entries out of a folder's JSON files: each holds one, or a list. A bad file is named and left out."""
+    """Entries from a folder's JSON files, each with one entry or a list. Warns about an invalid file and skips it."""
     for path in sorted(folder.glob("*.json")):
         try:
             data = json.loads(path.read_bytes())
             yield from _MANY.validate_python(data if isinstance(data, list) else [data])
         except (OSError, ValueError) as error:
-            said = error.errors()[0] if isinstance(error, ValidationError) else None
-            where = ".".join(str(part) for part in said["loc"]) if said else ""
+            problem = error.errors()[0] if isinstance(error, ValidationError) else None
+            where = ".".join(str(part) for part in problem["loc"]) if problem else ""
             warnings.warn(
-                f"{path.name} in {HOME_VARIABLE}/{FOLDER} is left out: {where}: {said['msg']}."
-                if said
-                else f"{path.name} in {HOME_VARIABLE}/{FOLDER} is left out: it is no JSON that can be read.",
+                f"{path.name} in {HOME_VARIABLE}/{FOLDER} is ignored: {where}: {problem['msg']}."
+                if problem
+                else f"{path.name} in {HOME_VARIABLE}/{FOLDER} is ignored: it is not valid JSON.",
                 UserWarning,
                 stacklevel=3,
             )

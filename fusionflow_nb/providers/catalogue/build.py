@@ -1,8 +1,8 @@
-"""From the sheet of models (`models.csv`, as people keep it) to `facts.json`, as the package reads it.
+"""Build `facts.json`, which the package reads, from `models.csv`, which is edited by hand.
 
     python -m fusionflow_nb.providers.catalogue.build
 
-A line this cannot read is an error: a person decides, nothing is guessed.
+A row that cannot be parsed is an error: nothing is guessed.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ TASKS = {
     "music": "text-to-audio",
 }
 RETIRED_TASKS = {
-    # The sheet names the end of these in the column of tasks.
+    # models.csv has the end date of these in its column of tasks.
     "gpt-image-1": ["text-to-image", "edit-image"],
     "sora-2": ["text-to-video", "image-to-video"],
     "veo-3.1-generate-preview": ["text-to-video", "image-to-video"],
 }
-# 1024x1024 at high quality costs 0.211 dollars at 30 dollars for a million tokens.
+# 1024x1024 at high quality costs $0.211 at $30 per million tokens.
 TOKENS_PER_MEGAPIXEL = {"USD/1M image output tokens": 7034, "USD/1M video output tokens": 0}
 
 _RETIRED = re.compile(r"retired (?:on .*?)?(\d{4}-\d\d-\d\d)")
@@ -48,7 +48,7 @@ _FURTHER = re.compile(r"\+(\d+\.\d+)(?: per further|/MP)")
 
 
 def facts(text: str) -> list[dict[str, Any]]:
-    """The rows of a sheet as facts. Raises ValueError for a row that cannot be read."""
+    """Parse the rows of models.csv. Raises ValueError for a row that cannot be parsed."""
     return [_fact(row) for row in csv.DictReader(text.splitlines())]
 
 
@@ -64,7 +64,7 @@ def _fact(row: dict[str, str]) -> dict[str, Any]:
         "tasks": list(dict.fromkeys(tasks)),
         "fields": [field.strip() for field in row["inputs"].split(";") if field.strip()],
         "price": price,
-        # Only a price read in the service's own words is sure; all others count in the high estimate alone.
+        # Only a price read in the service's documentation is certain; others count only in the high estimate.
         "is_price_uncertain": "price: read-in-docs" not in row["confidence"] or "per megapixel" in row["price_unit"],
         "source": row["source"],
         "source_date": row["source_date"],
@@ -74,18 +74,18 @@ def _fact(row: dict[str, str]) -> dict[str, Any]:
 
 
 def _price(usd: float, unit: str) -> dict[str, Any]:
-    """A price rule out of the words of the sheet."""
+    """Parse a price unit of models.csv to a price rule."""
     words = unit.partition("(")[0].strip()
     if words.startswith("USD/1M"):
-        ins = {f"{kind}_in_usd": float(found) / 1e6 for kind, found in re.findall(r"(text|image) in (\d+)", unit)}
+        ins = {f"{kind}_in_usd": float(price) / 1e6 for kind, price in re.findall(r"(text|image) in (\d+)", unit)}
         return {"rule": "per_token", "usd": usd / 1e6, **_tokens(words), **ins}
     if words.startswith("USD first"):
         further = _FURTHER.search(unit)
         if further is None:
             raise ValueError(unit)
-        by = float(further[1])  # a megapixel that goes in costs what a further one that comes out does
+        by = float(further[1])  # an input megapixel costs as much as a further output megapixel
         return {"rule": "per_megapixel", "usd": usd, "further_usd": by, "megapixel_in_usd": by}
-    if "megapixel" in unit:  # per image or per megapixel: nobody knows, so the dearer one
+    if "megapixel" in unit:  # per image or per megapixel: undocumented, so assume the higher price
         return {"rule": "per_megapixel", "usd": usd, "further_usd": usd}
     if words.startswith("USD/character"):
         return {"rule": "per_character", "usd": usd}
@@ -95,7 +95,7 @@ def _price(usd: float, unit: str) -> dict[str, Any]:
         if words.startswith(start):
             tiers = {name: float(price) for name, price in _TIER.findall(unit)}
             base = dict.fromkeys(_BASE_TIERS.findall(words), usd) if tiers else {}
-            dearer = [float(found) for found in re.findall(r"\(edit (\d+\.\d+)", unit)]
+            dearer = [float(price) for price in re.findall(r"\(edit (\d+\.\d+)", unit)]
             each_in = _INPUT_PRICE.search(unit)
             return {
                 "rule": rule,
@@ -108,13 +108,13 @@ def _price(usd: float, unit: str) -> dict[str, Any]:
 
 def _tokens(words: str) -> dict[str, Any]:
     per_megapixel = TOKENS_PER_MEGAPIXEL[words]
-    if not per_megapixel:  # 0.10 dollars a second at 17.5 dollars for a million tokens
+    if not per_megapixel:  # $0.10 per second at $17.5 per million tokens
         return {"low_tokens": 0, "high_tokens": 0, "high_tokens_per_second": 5715}
     return {"low_tokens": 0, "high_tokens": per_megapixel, "high_tokens_per_megapixel": per_megapixel}
 
 
 def main() -> None:
-    """Write `facts.json` anew."""
+    """Write `facts.json`."""
     lines = [json.dumps(fact) for fact in facts(MODELS_CSV.read_text())]
     FACTS.write_text("[\n" + ",\n".join(lines) + "\n]\n")
 

@@ -1,4 +1,4 @@
-"""What ElevenLabs' page says of its models beyond the sheet's rows: fields, ranges, and models that it leaves out."""
+"""ElevenLabs models: fields, ranges and models from its documentation that models.csv does not have."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from fusionflow_nb.providers.model import Parameter
 
 VOICE = "JBFqnCBsd6RMkjVDRZzb"
-"""The voice of the official client's own first example: speech without a voice does not exist."""
+"""The voice of the official client's first example: speech needs a voice."""
 _FORMAT = Parameter(kind="text", description="codec_rate_bitrate, as mp3_44100_128 or wav_44100")
 
 _SPEECH: dict[str, Any] = {
     "listed": ("text", "language_code", "voice_settings", "seed", "previous_text", "next_text"),
     "wire": {"prompt": "text", "route": "text-to-speech"},
-    # Both go into the address, not into the body.
+    # Both are part of the URL, not of the body.
     "parameters": {
         "voice": Parameter(kind="text", default=VOICE, description="id of a voice of the account"),
         "output_format": _FORMAT,
@@ -40,7 +40,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
         },
     },
     "elevenlabs/music_v2_5": {
-        # `seed` is for plans only, which go in `settings={"fields": {"composition_plan": ...}}`.
+        # `seed` is only for composition plans, sent with `settings={"fields": {"composition_plan": ...}}`.
         "listed": ("prompt", "force_instrumental"),
         "wire": {"fields": {"duration_s": "music_length_ms"}, "in_ms": ("music_length_ms",), "route": "music"},
         "parameters": {"duration_s": _MUSIC_LENGTH, "output_format": _FORMAT},

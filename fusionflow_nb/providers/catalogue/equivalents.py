@@ -1,6 +1,6 @@
-"""Which entries are one and the same model at two services. A name that looks alike is no reason: a source says so.
+"""Pairs of entries that are the same model at two services, each with a source. Similar names are not enough.
 
-A person adds pairs of their own in `models/`, by the `equivalents` of an entry.
+Users add their own pairs in `models/`, with the field `equivalents` of an entry.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fusionflow_nb.providers.model import Equivalent
 
 
 class EquivalentPair(NamedTuple):
-    """Two entries that are one model, and who says so."""
+    """Two entries of the same model, with the source of that fact."""
 
     first: str
     second: str
@@ -38,18 +38,18 @@ EQUIVALENT_PAIRS = (
 
 @functools.cache
 def _by_entry() -> dict[str, tuple[Equivalent, ...]]:
-    found: dict[str, tuple[Equivalent, ...]] = {}
-    for same in EQUIVALENT_PAIRS:
-        for one, other in ((same.first, same.second), (same.second, same.first)):
-            found[one] = (
-                *found.get(one, ()),
-                Equivalent(id=other, source=same.source, source_date=same.source_date),
+    pairs: dict[str, tuple[Equivalent, ...]] = {}
+    for pair in EQUIVALENT_PAIRS:
+        for source_id, target_id in ((pair.first, pair.second), (pair.second, pair.first)):
+            pairs[source_id] = (
+                *pairs.get(source_id, ()),
+                Equivalent(id=target_id, source=pair.source, source_date=pair.source_date),
             )
-    return found
+    return pairs
 
 
 def equivalents_of(identity: str) -> tuple[Equivalent, ...]:
-    """The entries that are the same model as this one.
+    """The entries of the same model at other services.
 
     >>> [one.id for one in equivalents_of("bfl/flux-kontext-pro")]
     ['fal/fal-ai/flux-pro/kontext']

@@ -1,4 +1,4 @@
-"""What Google's page says of its models beyond the sheet's rows: fields, choices, tokens of a picture by its class."""
+"""Google models: fields, choices and tokens per image from its documentation that models.csv does not have."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fusionflow_nb.providers.request_mapping import Size
 _RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "9:16", "16:9", "21:9")
 _RATIO = Size(form="ratio", field="aspect_ratio")
 _TOKENS = {"1K": 1120}
-"""0.0336 dollars at 30 dollars for a million tokens; other classes of these models have no documented count."""
+"""$0.0336 at $30 per million tokens; the count is documented for this class only."""
 _MOST_TOKENS = 2700
-"""A picture of 4K: what its dearest seller asks (0.16 dollars), at 60 dollars for a million tokens."""
+"""A 4K image: the highest price of a reseller ($0.16) at $60 per million tokens."""
 
 _IMAGE: dict[str, Any] = {
     "listed": ("mime_type",),
@@ -29,7 +29,7 @@ _IMAGE: dict[str, Any] = {
         "background": Parameter(
             kind="boolean",
             default=True,
-            description="work that can be resumed and stopped; without it one held answer (generateContent)",
+            description="can be resumed and cancelled; if false, one synchronous request (generateContent)",
         ),
     },
 }
@@ -61,7 +61,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     "google/gemini-omni-1.2-flash": _VIDEO,
     "google/gemini-omni-1.1-flash": {
         **_VIDEO,
-        # Its price by the second is documented at 720p alone: what a larger one costs, nobody could say beforehand.
+        # The price per second is documented for 720p only, so larger sizes would be unpriced.
         "parameters": {**_VIDEO["parameters"], "resolution": Parameter(kind="choice", choices=("360p", "720p"))},
     },
     "google/lyria-3.5": {"listed": (), "wire": {"prompt": "input", "route": "interactions"}},

@@ -1,4 +1,4 @@
-"""What Kling's page says of its models beyond the sheet's row: fields, choices, and models that it leaves out."""
+"""Kling models: fields, choices and models from its documentation that models.csv does not have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _VIDEO: dict[str, Any] = {
         "size": Size(form="ratio", field="aspect_ratio"),
         "fields": {"duration_s": "duration", "guidance": "cfg_scale", "mode": "mode"},
         "references": {"image": "image", "last_image": "image_tail"},
-        "as_text": ("duration",),  # a number is an error there
+        "as_text": ("duration",),  # a JSON number is an error
     },
     "parameters": {
         "aspect_ratio": Parameter(kind="choice", choices=("16:9", "9:16", "1:1")),

@@ -1,4 +1,4 @@
-"""What services read, from their pages: only what one of them states. Limits of a transport stay with its adapter."""
+"""Limits of input media that the services document. Limits of the transport are in the adapters."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BY_MODEL: dict[str, dict[str, InputLimits]] = {
 
 
 def input_limits_of(provider: str, model: str) -> dict[str, InputLimits]:
-    """The limits of a model's media by kind; empty where no page states any.
+    """The limits of a model's input media by kind; empty if undocumented.
 
     >>> reads_of("openai", "gpt-image-2")["image"].count
     16

@@ -1,7 +1,7 @@
-"""From the fields that a model's service documents to our common settings: one table of spellings, few exceptions.
+"""Map the fields that services document to common settings: one table for all models, plus exceptions.
 
-A field whose form the documentation leaves open (a duration as number or as text, say) is not mapped: it passes under
-its own name, as its user writes it.
+A field of undocumented type (a duration as number or text, for example) is not mapped: it is sent under its own name
+as the user writes it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PIXELS = Parameter(kind="integer", minimum=16, maximum=16384, description="pixe
 _RATIO = Parameter(kind="text", description="width to height, as 16:9")
 
 SETTINGS_BY_FIELD: dict[str, tuple[str, Parameter]] = {
-    # field of a service: our name, what it takes
+    # field of a service: (common name, parameter)
     "seed": ("seed", _SEED),
     "num_images": ("count", _COUNT),
     "num_outputs": ("count", _COUNT),
@@ -35,7 +35,7 @@ SETTINGS_BY_FIELD: dict[str, tuple[str, Parameter]] = {
     "upscale_factor": ("factor", Parameter(kind="number", minimum=1, maximum=16)),
     "scale": ("factor", Parameter(kind="number", minimum=1, maximum=16)),
     "duration_seconds": ("duration_s", Parameter(kind="number", minimum=0, maximum=600, description="seconds")),
-    "generate_audio": ("with_audio", Parameter(kind="boolean", description="whether the film has sound")),
+    "generate_audio": ("with_audio", Parameter(kind="boolean", description="whether the video has sound")),
     "voice": ("voice", Parameter(kind="text")),
     "resolution": ("resolution", Parameter(kind="text", description="a class such as 1K or 720p")),
 }
@@ -70,7 +70,7 @@ _KLING: dict[str, Any] = {
     "parameters": {"duration_s": Parameter(kind="integer", minimum=3, maximum=15, description="seconds")},
 }
 _MEGAPIXEL = {
-    # About a megapixel of each ratio, in steps that every FLUX takes.
+    # About one megapixel per ratio, in steps that every FLUX model accepts.
     "1:1": "1024x1024", "16:9": "1344x768", "9:16": "768x1344", "4:3": "1152x864", "3:4": "864x1152",
     "3:2": "1248x832", "2:3": "832x1248",
 }  # fmt: skip
@@ -108,7 +108,7 @@ _LUMA_RATIO = Parameter(kind="choice", choices=tuple("3:1 2:1 21:9 16:9 4:3 3:2 
 
 
 def _video(resolutions: tuple[str, ...], lengths: tuple[int, ...], ratio: Parameter) -> dict[str, Parameter]:
-    """A film of a service that makes a few lengths and sizes."""
+    """Parameters of a video model with a few lengths and sizes."""
     return {
         "aspect_ratio": ratio,
         "resolution": Parameter(kind="choice", choices=resolutions),
@@ -117,14 +117,14 @@ def _video(resolutions: tuple[str, ...], lengths: tuple[int, ...], ratio: Parame
 
 
 RESERVED_NAMES = frozenset({"model", "settings", "fallback", "reduce"})
-"""Names of a node's own parameters: a service's field of such a name goes in `settings={"fields": {...}}`."""
+"""Parameters of nodes: a service's field with such a name must be set in `settings={"fields": {...}}`."""
 _VOICES = tuple("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar".split())  # noqa: SIM905
 _SPEECH = {
     "wire": {"prompt": "input", "fixed": {"voice": "alloy", "response_format": "mp3"}},
     "parameters": {"voice": Parameter(kind="choice", default="alloy", choices=_VOICES)},
 }
 EXTRA_MODELS: list[dict[str, Any]] = [
-    # Models that the sheet's table leaves out and the page of their service documents.
+    # Models that models.csv does not have and the service documents.
     {
         "alias": model,
         "provider": "openai",
@@ -190,7 +190,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
             "own_fields": ("format", "style_ref", "character_ref", "modify_image_ref"),
         },
     },
-    # What the table of spellings alone would get wrong, by the entry's id.
+    # Corrections of the common table, by entry id.
     "fal/fal-ai/kling-video/v3/pro/image-to-video": _KLING,
     "fal/fal-ai/kling-video/v3/pro/text-to-video": {
         **_KLING,
@@ -199,7 +199,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
             "aspect_ratio": Parameter(kind="choice", choices=("16:9", "9:16", "1:1")),
         },
     },
-    "fal/openai/gpt-image-2": {"unmapped": ("size",)},  # documented as preset or object elsewhere, here not at all
+    "fal/openai/gpt-image-2": {"unmapped": ("size",)},  # preset or object elsewhere, undocumented here
     "fal/fal-ai/elevenlabs/sound-effects/v2": {"wire": {"prompt": "text"}},
     "replicate/black-forest-labs/flux-1.1-pro": {
         "wire": {"size": Size(form="custom", field="aspect_ratio")},
@@ -218,33 +218,33 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
 
 
 def entry_of(fact: dict[str, Any], fields_of: dict[str, list[str]]) -> ModelEntry:
-    """The catalogue's entry of one fact of the sheet; `fields_of` a model where another's fields are the same."""
+    """Build the catalogue entry of a row. `fields_of` has the fields of the models that another row refers to."""
     identity = f"{fact['provider']}/{fact['model']}"
     exception = EXCEPTIONS.get(identity, {})
     listed = fields_of[exception["fields"]] if "fields" in exception else fact.get("fields", [])
-    listed = exception.get("listed", listed)  # as the service's page has them, where the sheet's row is too short
+    listed = exception.get("listed", listed)  # from the documentation, if models.csv is incomplete
     parameters: dict[str, Parameter] = {}
-    wire: dict[str, Any] = {"fields": {}, "references": {}, "own_fields": [], "size": None, "prompt": None}
+    mapping: dict[str, Any] = {"fields": {}, "references": {}, "own_fields": [], "size": None, "prompt": None}
     for field in listed:
-        _map_field(field, fact["tasks"], parameters, wire, unmapped=exception.get("unmapped", ()))
-    own: dict[str, Any] = exception.get("wire", {})
-    wire["fields"].update(own.get("fields", {}))
-    wire.update({name: value for name, value in own.items() if name != "fields"})
-    mapped = {*wire["fields"].values(), wire["prompt"]}
-    wire["own_fields"] = tuple(field for field in wire["own_fields"] if field not in mapped | RESERVED_NAMES)
+        _map_field(field, fact["tasks"], parameters, mapping, unmapped=exception.get("unmapped", ()))
+    overrides: dict[str, Any] = exception.get("wire", {})
+    mapping["fields"].update(overrides.get("fields", {}))
+    mapping.update({name: value for name, value in overrides.items() if name != "fields"})
+    mapped = {*mapping["fields"].values(), mapping["prompt"]}
+    mapping["own_fields"] = tuple(field for field in mapping["own_fields"] if field not in mapped | RESERVED_NAMES)
     price: Any = {**fact["price"], **exception.get("price", {})} if "price" in fact else None
     parameters.update(exception.get("parameters", {}))
     if price is not None and "tiers" in price and "resolution" in parameters.keys() - exception.get("parameters", {}):
         parameters["resolution"] = Parameter(kind="choice", choices=tuple(price["tiers"]))
     if price is not None and price["rule"] == "per_second" and "duration_s" not in parameters:
-        price = None  # nobody can say for how many seconds
+        price = None  # the number of seconds is unknown
     return ModelEntry(
         provider=fact["provider"],
         provider_model_id=fact["model"],
         tasks=tuple(fact["tasks"]),
         title=fact["alias"],
         aliases=(fact["alias"],),
-        inputs=tuple(wire["references"]),
+        inputs=tuple(mapping["references"]),
         parameters=parameters,
         price=price,
         is_price_uncertain=fact["is_price_uncertain"],
@@ -254,26 +254,31 @@ def entry_of(fact: dict[str, Any], fields_of: dict[str, list[str]]) -> ModelEntr
         successor=fact.get("successor"),
         equivalents=equivalents_of(identity),
         reads=input_limits_of(fact["provider"], fact["model"]),
-        wire=RequestMapping(**wire),
+        wire=RequestMapping(**mapping),
     )
 
 
 def _map_field(
-    field: str, tasks: list[str], parameters: dict[str, Parameter], wire: dict[str, Any], *, unmapped: tuple[str, ...]
+    field: str,
+    tasks: list[str],
+    parameters: dict[str, Parameter],
+    mapping: dict[str, Any],
+    *,
+    unmapped: tuple[str, ...],
 ) -> None:
-    """One field of the sheet: the prompt, a medium, the size, a common setting, or the service's own."""
+    """Map one field: the prompt, an asset, the size, a common setting, or a field of the service."""
     if field in unmapped or not field.removesuffix("[]").isidentifier():
         if field.isidentifier():
-            wire["own_fields"].append(field)
+            mapping["own_fields"].append(field)
     elif field == "prompt":
-        wire["prompt"] = field
-    elif field in PORTS_BY_FIELD and (is_media := _ports_of(field, tasks)):
-        for port in is_media:
-            wire["references"].setdefault(
+        mapping["prompt"] = field
+    elif field in PORTS_BY_FIELD and (ports := _ports_of(field, tasks)):
+        for port in ports:
+            mapping["references"].setdefault(
                 port, f"{field.removesuffix('[]')}[]" if PORTS_BY_FIELD[field].endswith("[]") else field
             )
     elif field in SIZES_BY_FIELD:
-        wire["size"] = SIZES_BY_FIELD[field]
+        mapping["size"] = SIZES_BY_FIELD[field]
         presets = tuple(SIZES_BY_FIELD[field].presets)
         parameters["aspect_ratio"] = Parameter(kind="choice", choices=presets) if presets else _RATIO
         if SIZES_BY_FIELD[field].form != "ratio":
@@ -281,13 +286,13 @@ def _map_field(
     elif field in SETTINGS_BY_FIELD:
         name, parameter = SETTINGS_BY_FIELD[field]
         parameters[name] = parameter
-        wire["fields"][name] = field
+        mapping["fields"][name] = field
     else:
-        wire["own_fields"].append(field)
+        mapping["own_fields"].append(field)
 
 
 def _ports_of(field: str, tasks: list[str]) -> tuple[str, ...]:
-    """Which ports a medium's field reads: a picture goes by references where none is worked on."""
+    """The ports of an asset field: an image is a reference if no task edits images."""
     port = PORTS_BY_FIELD[field].removesuffix("[]")
     if port == "image" and not {"edit-image", "image-to-video", "upscale", "remove-background"} & set(tasks):
         return ("references",) if "text-to-image" in tasks else ()

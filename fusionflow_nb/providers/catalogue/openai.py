@@ -1,11 +1,11 @@
-"""What OpenAI's pages say of its models beyond the sheet's rows: those that end soon, and what replaces them."""
+"""OpenAI models that retire soon, with their successors, which models.csv does not have."""
 
 from __future__ import annotations
 
 from typing import Any
 
 EXTRA_MODELS: list[dict[str, Any]] = [
-    # Sizes of these are a few fixed words: `size` is the service's own.
+    # These accept a few fixed sizes: `size` stays a field of the service.
     {
         "alias": model,
         "provider": "openai",

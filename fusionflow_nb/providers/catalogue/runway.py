@@ -1,7 +1,7 @@
-"""What Runway's page and its client say of its models beyond the sheet's rows: sizes, lengths, roles of pictures.
+"""Runway models: sizes, lengths and roles of images from its documentation and client.
 
-A size is a pair of pixels from a list per model (runwayml 5.24.0). A pair that stands here under no ratio can be asked
-for in the service's own words: `ratio="1024:1024"`.
+Each model has a list of sizes in pixels (runwayml 5.24.0). A size without a ratio here can be set with the service's
+field: `ratio="1024:1024"`.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ _SEEDANCE = {
 }  # fmt: skip
 _USUAL_S = 5
 _FRAMES = {"image": "first", "last_image": "last"}
-"""Not fields, but positions of items of `promptImage`; so is `last` where a model takes a last frame."""
+"""Not fields, but positions of items of `promptImage`, as is `last` for models with a last frame."""
 _CREDITS_BY_SOUND = {"tier_setting": "with_audio"}
 
 
 def _sizes(presets: dict[str, str]) -> dict[str, Parameter]:
-    """The settings that say a model's size: the ratio, and the class where it has several."""
-    names = [each.split() for each in presets]
-    made = {
+    """The size parameters of a model: the ratio, and the class if there are several."""
+    names = [preset.split() for preset in presets]
+    parameters = {
         "aspect_ratio": Parameter(
-            kind="choice", choices=tuple(dict.fromkeys(each[0] for each in names)), default="16:9"
+            kind="choice", choices=tuple(dict.fromkeys(preset[0] for preset in names)), default="16:9"
         )
     }
-    classes = tuple(dict.fromkeys(each[1] for each in names if len(each) > 1))
+    classes = tuple(dict.fromkeys(preset[1] for preset in names if len(preset) > 1))
     if classes:
-        made["resolution"] = Parameter(kind="choice", choices=classes, default="720p")
-    return made
+        parameters["resolution"] = Parameter(kind="choice", choices=classes, default="720p")
+    return parameters
 
 
 def _spelled(presets: dict[str, str]) -> Size:
-    has_classes = any(" " in each for each in presets)
+    has_classes = any(" " in preset for preset in presets)
     return Size(form="ratio", field="ratio", presets=presets, usual="16:9 720p" if has_classes else "")
 
 
@@ -75,7 +75,7 @@ def _model(
             "fields": {"seed": "seed", **fields},
             "references": references,
             "own_fields": own,
-            # The service insists on a size, and on the length of some films.
+            # The service requires a size, and for some videos a length.
             "fixed": {"ratio": _WIDE, **(fixed or {})},
         },
         "parameters": {**_sizes(presets), "seed": _SEED, **parameters},
@@ -106,18 +106,18 @@ def _video(least: int = 1, most: int | None = None, own: tuple[str, ...] = ()) -
 
 
 def _veo(usd: float, silent_usd: float) -> dict[str, Any]:
-    made = _model(
+    model = _model(
         _VEO,
         _FRAMES,
         {"duration_s": "duration", "with_audio": "audio", "negative_prompt": "negativePrompt"},
         {
             "duration_s": Parameter(kind="choice", choices=(4, 6, 8), description="seconds"),
-            "with_audio": Parameter(kind="boolean", description="whether the film has sound, which costs more"),
+            "with_audio": Parameter(kind="boolean", description="whether the video has sound, which costs more"),
             "negative_prompt": Parameter(kind="text"),
         },
         own=(),
     )
-    return {**made, "price": {**_CREDITS_BY_SOUND, "tiers": {"True": usd, "False": silent_usd}}}
+    return {**model, "price": {**_CREDITS_BY_SOUND, "tiers": {"True": usd, "False": silent_usd}}}
 
 
 EXCEPTIONS: dict[str, dict[str, Any]] = {
@@ -133,7 +133,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
         {"duration_s": "duration", "with_audio": "audio"},
         {
             "duration_s": Parameter(kind="integer", minimum=1, default=_USUAL_S, description="seconds"),
-            "with_audio": Parameter(kind="boolean", description="whether the film has sound"),
+            "with_audio": Parameter(kind="boolean", description="whether the video has sound"),
         },
         own=("references", "referenceAudio", "referenceVideos"),
         fixed={"duration": _USUAL_S},

@@ -1,4 +1,4 @@
-"""How an adapter talks to its service: one shared client per loop, and errors that say whether anything was begun."""
+"""HTTP access to a service: one shared client per event loop, and errors that say whether any work was begun."""
 
 from fusionflow_nb.providers.http.answer import Answer
 from fusionflow_nb.providers.http.client import Http

@@ -1,4 +1,4 @@
-"""What a service answered, whole and of bounded size."""
+"""The answer of a service: read completely, with a size limit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN_CHARACTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, headers in lower case, and the body. A service's own words hold no key: they are cleared of it."""
+    """Status, headers in lower case, and body. In the body of an error, keys are replaced by `<key>`."""
 
     provider: str
     status: int
@@ -27,55 +27,55 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        """Whether the service says that it worked."""
+        """Whether the status is 2xx."""
         return OK <= self.status < REDIRECT
 
     def json(self) -> Any:  # noqa: ANN401 - JSON
-        """The body as JSON, whatever its header calls it.
+        """Parse the body as JSON, whatever the content type is.
 
         Raises:
-            ProviderError: it is none (a page of a proxy, say). Accepted work is not lost by it: `is_retryable`.
+            ProviderError: not JSON (a proxy's page, for example). `is_retryable`, so that accepted work is kept.
         """
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             kind = self.headers.get("content-type", "no content type")[:60]
             raise errors.ProviderError(
-                f"The service answered with {kind} where JSON belongs: {self.text()!r}.",
+                f"The service answered with {kind} instead of JSON: {self.text()!r}.",
                 provider=self.provider,
                 status=self.status,
-                hint="Something between here and the service may have answered in its place: open a page in a browser.",
+                hint="A proxy may have answered instead of the service: open a page in a browser.",
                 is_retryable=True,
             ) from None
 
     def json_or_none(self) -> Any:  # noqa: ANN401 - JSON
-        """The body as JSON; None where it is none."""
+        """Parse the body as JSON; None if it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
 
     def json_object(self) -> dict[str, Any]:
-        """The body as a JSON object.
+        """Parse the body as a JSON object.
 
         Raises:
-            ProviderError: it is none.
+            ProviderError: not a JSON object.
         """
-        found = self.json()
-        if not isinstance(found, dict):
+        value = self.json()
+        if not isinstance(value, dict):
             raise errors.ProviderError(
-                f"The service answered with JSON of another form than its documentation has: {self.text()!r}.",
+                f"The service answered with undocumented JSON: {self.text()!r}.",
                 provider=self.provider,
                 status=self.status,
-                hint="It may have changed: a newer version of this package may know it.",
+                hint="Its API may have changed. A newer version of this package may support it.",
                 is_retryable=True,
             )
-        return found
+        return value
 
     def text(self) -> str:
-        """The beginning of the body as one line, for people."""
+        """The first 300 characters of the body in one line, for messages."""
         return " ".join(self.body[: SHOWN_CHARACTERS * 4].decode("utf-8", "replace").split())[:SHOWN_CHARACTERS]
 
     def retry_after_s(self) -> float | None:
-        """How long the service asks us to wait."""
+        """The delay that the service requests before a retry."""
         return retry_after_s(self.headers, self.json_or_none())

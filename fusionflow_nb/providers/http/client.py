@@ -1,19 +1,21 @@
-"""Requests of one service: submits that are never sent twice, questions that may be asked again.
+"""Requests to one service: submits are sent once, idempotent requests may be retried.
 
-A key is added here, at the last moment, and only to addresses of the service's own origins.
+Keys are added here, when a request is sent, and only for URLs of the service's own origins.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
+import logging
 import secrets
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from fusionflow_nb import errors
+from fusionflow_nb.assets.backoff import backoff_s
 from fusionflow_nb.providers.http import errors as transport_errors
 from fusionflow_nb.providers.http import pool
 from fusionflow_nb.providers.http.answer import CLIENT_ERROR, OK, REDIRECT, SERVER_ERROR, Answer
@@ -31,28 +33,28 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.http.sse import EventCallback
     from fusionflow_nb.settings.credentials import Key
 
+_log = logging.getLogger("fusionflow_nb.http")
 CONNECT_S, READ_S = 10.0, 60.0
 JSON_BYTES = 16_000_000
 ERROR_BYTES = 64_000
-"""Of an error no more is read: a 10 MB page of a proxy is no message."""
+"""Maximum bytes read of an error's body: a proxy's page may be 10 MB long."""
 TRIES = 4
-BACKOFF_S, BACKOFF_CAP_S = 0.5, 8.0
 AT_ONCE = 64
 TOO_MANY, BUSY = 429, 503
 PIECE_BYTES = 2**18
 
 
 class _AnswerTooLongError(errors.ProviderError):
-    """An answer too long to be one."""
+    """The answer is longer than the limit."""
 
 
 class Http:
-    """The way to one service.
+    """HTTP client of one service.
 
     Args:
-        site: where it lives.
-        at_once: how many requests may be on their way.
-        sleep: how to wait; an argument so that tests own time.
+        endpoint: the service's URLs and keys.
+        max_concurrent: maximum number of requests in flight.
+        sleep: waits between retries; replaced in tests.
     """
 
     def __init__(
@@ -76,29 +78,29 @@ class Http:
         max_bytes: int = JSON_BYTES,
         on_event: EventCallback | None = None,
     ) -> Answer:
-        """Start paid work: sent once, and not followed anywhere else.
+        """Submit paid work: sent once, redirects are not followed.
 
-        An answer that comes as a stream of events is told to `watch`, each as it comes; the last one is the body.
+        If the answer is an event stream, calls `on_event` with each event; the last event becomes the body.
 
         Raises:
-            SubmitAmbiguousError: it may or may not have been accepted.
-            ProviderError: it never left (`is_retryable` where the network may be better later), or was sent elsewhere.
+            SubmitAmbiguousError: the service may or may not have accepted the work.
+            ProviderError: the request was not sent (`is_retryable` if the network may recover), or was redirected.
         """
         try:
             async with self.stream("POST", url, json, parts, headers=headers, read_s=read_s) as response:
                 answer = await self.read(response, max_bytes, on_event)
         except httpx.HTTPError as error:
-            found = transport_errors.translate(error, self.endpoint.provider, url)
+            translated = transport_errors.translate(error, self.endpoint.provider, url)
             if transport_errors.was_not_sent(error):
-                raise found from error
-            raise SubmitAmbiguousError(found.what) from error
+                raise translated from error
+            raise SubmitAmbiguousError(translated.what) from error
         except _AnswerTooLongError as error:
             raise SubmitAmbiguousError(error.what) from error
         if REDIRECT <= answer.status < CLIENT_ERROR:
             raise transport_errors.redirect_error(self.endpoint.provider, answer.status)
         if answer.status >= SERVER_ERROR and not _is_surely_rejected(answer):
             host = transport_errors.host_of(url)
-            raise SubmitAmbiguousError(f"{host} answered with an error of its own (HTTP {answer.status}).")
+            raise SubmitAmbiguousError(f"{host} answered with a server error (HTTP {answer.status}).")
         return answer
 
     async def request(
@@ -112,11 +114,11 @@ class Http:
         tries: int = 1,
         is_checked: bool = True,
     ) -> Answer:
-        """Ask what costs nothing to ask again: polls, cancels, uploads. With `tries`, waits and asks again itself.
+        """Send an idempotent request (poll, cancel, upload), retrying up to `tries` times.
 
         Raises:
-            ProviderError: no answer, or none of the service's (`is_retryable` for a busy one).
-            SecretError: the key is not taken. With `is_checked=False` every status is an answer.
+            ProviderError: no valid answer (`is_retryable` if the service is busy).
+            SecretError: the service rejects the key. With `is_checked=False`, every status is returned.
         """
         tried = 0
         while True:
@@ -125,13 +127,12 @@ class Http:
                 answer = await self._send(method, url, json, headers=headers, content=content)
                 return self._check(answer) if is_checked else answer
             except errors.ProviderError as error:
-                wait_s = _wait_s(tried, error.retry_after_s)
-                if not error.is_retryable or tried >= tries or wait_s > MAX_RETRY_AFTER_S:
+                if not error.is_retryable or tried >= tries or (error.retry_after_s or 0.0) > MAX_RETRY_AFTER_S:
                     raise
-                await self.sleep(wait_s)
+                await self.sleep(backoff_s(tried, retry_after_s=error.retry_after_s))
 
     async def upload(self, url: str, parts: Sequence[Part]) -> Answer:
-        """Hand a file over; done twice it is merely there twice. Raises ProviderError."""
+        """Upload a file as a multipart form. Idempotent. Raises ProviderError."""
         try:
             async with self.stream("POST", url, parts=parts) as response:
                 return self._check(await self.read(response))
@@ -141,7 +142,7 @@ class Http:
     async def download(
         self, url: str, *, max_bytes: int | None = None, headers: Mapping[str, str] | None = None
     ) -> DownloadedFile:
-        """An output, streamed into a file. See `download.download`."""
+        """Download an output into a temporary file. See `download.download`."""
         return await download(self, url, max_bytes=max_bytes, headers=headers)
 
     @asynccontextmanager
@@ -158,45 +159,56 @@ class Http:
         public_only: bool = False,
         with_key: bool = True,
     ) -> AsyncIterator[httpx.Response]:
-        """One request on its way, its body not read yet. Raises httpx.HTTPError, httpx.InvalidURL, SecretError."""
-        made = dict(headers or {})
-        address = httpx.URL(url)
+        """Send a request; the body is still unread. Raises httpx.HTTPError, httpx.InvalidURL, SecretError."""
+        all_headers = dict(headers or {})
+        parsed = httpx.URL(url)
         if json is not None:
-            content, made["content-type"] = encode_json(json), "application/json"
+            content, all_headers["content-type"] = encode_json(json), "application/json"
         if parts is not None:
             boundary = secrets.token_hex(16)
             content = await asyncio.to_thread(encode, parts, boundary)
-            made["content-type"] = f"multipart/form-data; boundary={boundary}"
+            all_headers["content-type"] = f"multipart/form-data; boundary={boundary}"
         if with_key:
-            if not self.endpoint.is_own(address):
+            if not self.endpoint.is_own(parsed):
                 raise errors.ProviderError(
-                    f"{address.host} is not the service's own address, so no key is sent there.",
+                    f"{parsed.host} does not belong to the service, so the key is not sent there.",
                     provider=self.endpoint.provider,
-                    hint="If the service has moved, a newer version of this package may know it.",
+                    hint="If the service has moved, a newer version of this package may support it.",
                 )
-            if self._keys is None:  # a keyring may ask the desktop first
+            if self._keys is None:  # a keyring may show a dialog first
                 self._keys = await asyncio.to_thread(self.endpoint.keys)
-            made = {**self.endpoint.authorise(self._keys), **made}
-        client = pool.acquire(self).client(address, public_only=public_only)
+            all_headers = {**self.endpoint.authorise(self._keys), **all_headers}
+        client = pool.acquire(self).client(parsed, public_only=public_only)
         body: bytes | AsyncIterator[bytes] | None = content
-        if content is not None and len(content) > PIECE_BYTES:  # in one piece it would hold up every other job
-            body, made["content-length"] = _iter_pieces(content), str(len(content))
-        times = {"connect": CONNECT_S, "read": read_s, "write": read_s, "pool": None}
-        # Not by the client, which would merge headers, cookies and parameters that it does not have.
+        if content is not None and len(content) > PIECE_BYTES:  # one large write would block the event loop
+            body, all_headers["content-length"] = _iter_pieces(content), str(len(content))
+        timeouts = {"connect": CONNECT_S, "read": read_s, "write": read_s, "pool": None}
+        # Not built by the client, which would merge its default headers, cookies and parameters.
         request = httpx.Request(
-            method, address, headers={**pool.DEFAULT_HEADERS, **made}, content=body, extensions={"timeout": times}
+            method,
+            parsed,
+            headers={**pool.DEFAULT_HEADERS, **all_headers},
+            content=body,
+            extensions={"timeout": timeouts},
         )
         async with self._slot():
-            response = await client.send(request, stream=True)
+            started_s, status = time.monotonic(), "no answer"
             try:
-                yield response
+                response = await client.send(request, stream=True)
+                status = str(response.status_code)
+                try:
+                    yield response
+                finally:
+                    await response.aclose()
             finally:
-                await response.aclose()
+                elapsed_ms = (time.monotonic() - started_s) * 1000
+                # The path alone: a query may hold a signature, and headers and body hold keys and prompts.
+                _log.debug("%s %s %s %s %.0f ms", self.endpoint.provider, method, parsed.path, status, elapsed_ms)
 
     async def read(
         self, response: httpx.Response, max_bytes: int = JSON_BYTES, on_event: EventCallback | None = None
     ) -> Answer:
-        """The body, cleared of our keys. Raises httpx.HTTPError, ProviderError where it does not end."""
+        """Read the body and redact keys. Raises httpx.HTTPError, and ProviderError if the body exceeds the limit."""
         events = None
         if on_event is not None and response.headers.get("content-type", "").startswith("text/event-stream"):
             events = Events(on_event)
@@ -213,22 +225,22 @@ class Http:
                     break
         except httpx.HTTPError:
             if is_success:
-                raise  # of an error the status alone decides
+                raise  # for an error status, the status is enough
         if is_success and len(body) > limit:
             raise _AnswerTooLongError(
-                f"The answer is longer than {limit / 1e6:.0f} MB, which no answer to this is.",
+                f"The answer is longer than the limit of {limit / 1e6:.0f} MB.",
                 provider=self.endpoint.provider,
-                hint="Something between here and the service may have answered in its place.",
+                hint="A proxy may have answered instead of the service.",
                 is_retryable=True,
             )
-        # Not by `items()`, which guesses at an encoding for each; what is asked of them is ASCII.
+        # Not `items()`, which detects an encoding per header; the headers used here are ASCII.
         headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw}
         self.clock.update(headers)
         text = bytes(body[:limit]) if events is None else events.last_event
         return Answer(self.endpoint.provider, response.status_code, headers, text if is_success else self._redact(text))
 
     async def aclose(self) -> None:
-        """Let the connections go."""
+        """Close connections."""
         self._slots.clear()
         await pool.release(self)
 
@@ -248,27 +260,27 @@ class Http:
             raise transport_errors.translate(error, self.endpoint.provider, url) from error
 
     def _check(self, answer: Answer) -> Answer:
-        """The answer, if it is one that an adapter can read; a busy service, a redirect, a locked door are not."""
+        """Return an answer that the adapter maps; raise for rate limits, server errors, redirects and rejected keys."""
         provider, status = self.endpoint.provider, answer.status
         if status == TOO_MANY or status >= SERVER_ERROR:
             raise errors.ProviderError(
-                "The service is busy." if status == TOO_MANY else "The service has trouble of its own.",
+                "The service is busy." if status == TOO_MANY else "The service reported an internal error.",
                 provider=provider,
                 status=status,
-                hint="It is asked again while the run goes on; else run again later.",
+                hint="The request is retried during the run; otherwise run again later.",
                 is_retryable=True,
                 retry_after_s=answer.retry_after_s(),
             )
         if REDIRECT <= status < CLIENT_ERROR:
             raise transport_errors.redirect_error(provider, status)
         if status in {401, 403}:
-            self._keys = None  # looked for again: somebody may store a better one meanwhile
-            # Not a ProviderError: work that was accepted is not lost because a key was taken back.
+            self._keys = None  # read again: the user may store another key meanwhile
+            # Not a ProviderError: a rejected key must not discard accepted work.
             raise errors.SecretError(
-                "The service does not take the key.",
+                "The service rejects the key.",
                 provider=provider,
                 status=status,
-                hint=f"ff.connect({provider!r}) stores another one.{self.clock.hint()}",
+                hint=f"ff.connect({provider!r}) stores another key.{self.clock.hint()}",
             )
         return answer
 
@@ -278,13 +290,13 @@ class Http:
         return body
 
     def _slot(self) -> asyncio.Semaphore:
-        """The queue in front of the pool, one per loop."""
+        """Semaphore of the running event loop, acquired before a connection."""
         loop = id(asyncio.get_running_loop())
         return self._slots.setdefault(loop, asyncio.Semaphore(self._max_concurrent))
 
 
 def encode_json(value: Any) -> bytes:  # noqa: ANN401 - JSON
-    """JSON as the official clients write it: compact, in the given order, text as UTF-8."""
+    """Encode JSON like the official clients: compact, keys in the given order, UTF-8."""
     import json  # noqa: PLC0415 - the name is a parameter above
 
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
@@ -297,12 +309,5 @@ async def _iter_pieces(content: bytes) -> AsyncIterator[bytes]:
 
 
 def _is_surely_rejected(answer: Answer) -> bool:
-    """Of the errors of a server only one says that nothing was begun: come back later, and when."""
+    """Whether a 503 with `Retry-After`: the only server error that means no work was begun."""
     return answer.status == BUSY and answer.retry_after_s() is not None
-
-
-def _wait_s(tried: int, asked_s: float | None) -> float:
-    if asked_s is not None:
-        return asked_s
-    whole: float = min(BACKOFF_CAP_S, BACKOFF_S * 2 ** (tried - 1))
-    return whole * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

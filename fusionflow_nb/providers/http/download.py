@@ -1,4 +1,4 @@
-"""Outputs: streamed into a file while they are hashed, from a host that may be asked, and sure to be media."""
+"""Download outputs: stream them into a file, hash them, check the host and the media type."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 OUTPUT_BYTES = 4_000_000_000
 HOPS = 3
 _TOO_MANY = 429
-LOST = "Services keep results for minutes to hours only; run again to make another."
+EXPIRED_HINT = "Services delete results after minutes to hours: run again to make another."
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadedFile:
-    """An output as it lies in a temporary file, which its taker removes."""
+    """A downloaded output in a temporary file. The caller removes the file."""
 
     path: Path
     sha256: str
@@ -43,24 +43,24 @@ class DownloadedFile:
 async def download(
     http: Http, url: str, *, max_bytes: int | None = None, headers: Mapping[str, str] | None = None
 ) -> DownloadedFile:
-    """Bring an output home.
+    """Download an output.
 
-    A key goes along only to the service's own addresses; all others are asked without one, over TLS, and only where
+    The key is sent only to the service's own origins. Other hosts must use https and have a public address.
     they lie on the open network.
 
     Raises:
-        ProviderError: not there (any more), too long, broken off, no media, or an address that may not be asked.
+        ProviderError: expired, too long, incomplete, not a known media type, or a URL that is not allowed.
     """
     limit = max_bytes or OUTPUT_BYTES
     for _ in range(HOPS + 1):
-        address = _address(url, http.endpoint.provider)
-        is_own = http.endpoint.is_own(address)
+        parsed = _parse_url(url, http.endpoint.provider)
+        is_own = http.endpoint.is_own(parsed)
         if not is_own:
-            check_public(address, http.endpoint.provider, "The output lies at")
+            check_public(parsed, http.endpoint.provider, "The output is at")
         try:
             async with http.stream(
                 "GET",
-                address,
+                parsed,
                 headers={**(headers or {}), "accept-encoding": "identity"},
                 public_only=not is_own,
                 with_key=is_own,
@@ -72,13 +72,11 @@ async def download(
                 url = str(response.url.join(response.headers.get("location", "")))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise transport_errors.translate(error, http.endpoint.provider, url) from error
-    raise errors.ProviderError(
-        "The address of the output leads from one to the next.", provider=http.endpoint.provider, hint=LOST
-    )
+    raise errors.ProviderError("Too many redirects to the output.", provider=http.endpoint.provider, hint=EXPIRED_HINT)
 
 
 def iter_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The body as it comes. httpx's own way through it takes as long as all of aiohttp; it is needed to unpack only."""
+    """The body in chunks. httpx's decoding takes as long as all of aiohttp, so it is used only if needed."""
     if response.headers.get("content-encoding", "identity") != "identity":
         return response.aiter_bytes()
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - of an asynchronous transport
@@ -86,31 +84,31 @@ def iter_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
 
 
 def check_size(size_bytes: int, max_bytes: int, what: str, *, provider: str) -> None:
-    """Check a limit of the service before anything is sent.
+    """Check a size limit of the service before anything is sent.
 
     Raises:
-        MediaError: it is passed; says both sizes.
+        MediaError: the file is larger; the message states both sizes.
     """
     if size_bytes > max_bytes:
         raise errors.MediaError(
             f"{what} has {size_bytes / 1e6:.1f} MB; {provider} takes {max_bytes / 1e6:.0f} MB.",
-            hint="Make it smaller first (the resize node does).",
+            hint="Make it smaller first, for example with the resize node.",
         )
 
 
 async def _save(response: httpx.Response, limit: int, provider: str) -> DownloadedFile:
-    """The body into a file. Raises httpx.HTTPError, ProviderError; then nothing is left behind."""
+    """Write the body to a temporary file, removed on failure. Raises httpx.HTTPError, ProviderError."""
     descriptor, name = tempfile.mkstemp(prefix="fusionflow-output-")
     is_whole = False
     try:
         os.close(descriptor)
         with open(name, "wb") as file:  # noqa: ASYNC230, PTH123 - small writes to a local file
-            made = await _write(response, file, limit, provider)
+            downloaded = await _write(response, file, limit, provider)
         is_whole = True
     finally:
         if not is_whole:
             os.unlink(name)  # noqa: PTH108 - one system call
-    return made
+    return downloaded
 
 
 async def _write(response: httpx.Response, file: IO[bytes], limit: int, provider: str) -> DownloadedFile:
@@ -129,7 +127,7 @@ async def _write(response: httpx.Response, file: IO[bytes], limit: int, provider
         failpoint(Failpoint.DURING_DOWNLOAD)
     if promised.isdigit() and int(promised) != size:
         raise errors.ProviderError(
-            "The output broke off in the middle.",
+            "The download was interrupted.",
             provider=provider,
             hint=transport_errors.RETRY_HINT,
             is_retryable=True,
@@ -138,33 +136,37 @@ async def _write(response: httpx.Response, file: IO[bytes], limit: int, provider
     if media_type is None:
         declared = response.headers.get("content-type", "nothing")[:60]
         raise errors.ProviderError(
-            f"The output is no media that is known here (it calls itself {declared}).",
+            f"The output is not a known media type (declared as {declared}).",
             provider=provider,
-            hint="Ask the service for another format, in its own settings.",
+            hint="Request another format in the settings of the service.",
         )
     return DownloadedFile(Path(file.name), digest.hexdigest(), media_type, size)
 
 
-def _address(url: str, provider: str) -> httpx.URL:
+def _parse_url(url: str, provider: str) -> httpx.URL:
     try:
         return httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise errors.ProviderError("The address of the output is none.", provider=provider, hint=LOST) from error
-
-
-def check_public(address: httpx.URL, provider: str, what: str) -> None:
-    """Refuse an address out of an answer that is not on the open network. Raises ProviderError, begun by `what`."""
-    if address.scheme != "https" or not address.host or not pool.is_public(address.host):
         raise errors.ProviderError(
-            f"{what} {address.scheme}://{address.host}, which is not asked.",
+            "The URL of the output is not valid.", provider=provider, hint=EXPIRED_HINT
+        ) from error
+
+
+def check_public(url: httpx.URL, provider: str, subject: str) -> None:
+    """Raise ProviderError unless the URL uses https and a public host. `subject` begins the message."""
+    if url.scheme != "https" or not url.host or not pool.is_public(url.host):
+        raise errors.ProviderError(
+            f"{subject} {url.scheme}://{url.host}, which is not allowed.",
             provider=provider,
-            hint="Only https on the open network is.",
+            hint="Only https URLs on the public internet are allowed.",
         )
 
 
 def _too_long_error(limit: int, provider: str) -> errors.ProviderError:
     return errors.ProviderError(
-        f"The output is longer than {limit / 1e6:,.0f} MB.", provider=provider, hint="Ask for a smaller or shorter one."
+        f"The output is longer than {limit / 1e6:,.0f} MB.",
+        provider=provider,
+        hint="Request a smaller or shorter output.",
     )
 
 
@@ -172,7 +174,7 @@ def _missing_error(response: httpx.Response, url: str, provider: str) -> errors.
     status = response.status_code
     if status == _TOO_MANY or status >= SERVER_ERROR:
         return errors.ProviderError(
-            f"{transport_errors.host_of(url)} cannot give the output just now.",
+            f"{transport_errors.host_of(url)} cannot deliver the output at the moment.",
             provider=provider,
             status=status,
             hint=transport_errors.RETRY_HINT,
@@ -180,8 +182,8 @@ def _missing_error(response: httpx.Response, url: str, provider: str) -> errors.
             retry_after_s=retry_after_s(response.headers),
         )
     return errors.ProviderError(
-        f"The output is not there any more at {transport_errors.host_of(url)}.",
+        f"The output has expired at {transport_errors.host_of(url)}.",
         provider=provider,
         status=status,
-        hint=LOST,
+        hint=EXPIRED_HINT,
     )

@@ -1,4 +1,4 @@
-"""Where a service lives and how it knows us: its origins, the form of its key, and the simulator in its place."""
+"""Endpoint of a service: base URLs, authentication headers, and the simulator that replaces them in tests."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One service.
+    """The URLs and keys of one service.
 
     Args:
-        provider: its name.
-        roots: base addresses by what they are for; the simulator has them under `/<provider>/<name>`.
-        authorise: the headers that the keys make; called with the keys by the names of their variables.
-        base: an address in place of all of the roots (a simulator, a gateway): each is below it, under its name.
-        regions: further hosts of the service, reached over TLS, that its answers lead to.
+        provider: name of the provider.
+        roots: base URLs by purpose; the simulator serves them below `/<provider>/<name>`.
+        authorise: returns the authentication headers; called with the keys by the names of their variables.
+        base: replaces all roots (a simulator, a gateway): each is served below it, under its name.
+        regions: further hosts of the service (https only) that its answers may refer to.
     """
 
     provider: str
@@ -42,12 +42,12 @@ class Endpoint:
     regions: re.Pattern[str] | None = None
 
     def root(self, name: str = "api") -> str:
-        """The base address of one of its roots, without a slash at the end."""
+        """A base URL, without trailing slash."""
         base = self.base or _simulator(self.provider)
         return f"{base.rstrip('/')}/{name}" if base else self.roots[name]
 
     def is_own(self, url: httpx.URL) -> bool:
-        """Whether an address is the service's own: only there a key is sent."""
+        """Whether a URL belongs to the service: keys are sent only there."""
         origin = origin_of(url)
         if any(origin == _origin_of_root(self.root(name)) for name in self.roots):
             return True
@@ -59,23 +59,23 @@ class Endpoint:
         """The keys by the names of their variables.
 
         Raises:
-            SecretError: there are none; says how to store them.
+            SecretError: no key is stored; the hint explains how to store one.
         """
         if self.base is None and _simulator(self.provider):
-            return defaultdict(lambda: SIMULATED_KEY)  # whatever the variables are called
-        found = credentials.key_of(self.provider)
-        if found is None:
+            return defaultdict(lambda: SIMULATED_KEY)  # for any variable name
+        keys = credentials.key_of(self.provider)
+        if keys is None:
             names = " and ".join(credentials.services()[self.provider])
             raise errors.SecretError(
-                "There is no key for this service.",
+                "No key is stored for this service.",
                 provider=self.provider,
                 hint=f"ff.connect({self.provider!r}) stores one; or set {names}.",
             )
-        return found
+        return keys
 
 
 def origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
-    """Scheme, host and port: what a key belongs to.
+    """The origin of a URL (scheme, host, port): the scope of a key.
 
     >>> origin_of(httpx.URL("https://queue.fal.run/a?b")) == origin_of(httpx.URL("https://queue.fal.run:443/"))
     True
@@ -85,7 +85,7 @@ def origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
 
 @functools.lru_cache(maxsize=256)
 def _origin_of_root(root: str) -> tuple[str, str, int | None]:
-    """Roots are few and asked about at every request; reading an address takes as long as sending one."""
+    """Cached, because parsing a URL takes as long as sending a request."""
     return origin_of(httpx.URL(root))
 
 

@@ -1,4 +1,4 @@
-"""What went wrong on the way, in one place: did the request leave, and what does a person do about it."""
+"""Map transport errors: whether the request was sent, and what the user can do."""
 
 from __future__ import annotations
 
@@ -9,67 +9,67 @@ import httpx
 
 from fusionflow_nb import errors
 
-RETRY_HINT = "Check the network; it is tried again where that is safe."
+RETRY_HINT = "Check the network. The request is retried where that is safe."
 NOT_SENT = (
-    aiohttp.ClientConnectorError,  # no address, refused, no TLS: the request was never written
+    aiohttp.ClientConnectorError,  # name resolution, connection or TLS failed: the request was not written
     aiohttp.ConnectionTimeoutError,
     aiohttp.ClientHttpProxyError,
     aiohttp.InvalidURL,
 )
-"""aiohttp's own classes are asked: httpx-aiohttp calls a broken connection a connect time-out, which it is not."""
+"""aiohttp's own classes, because httpx-aiohttp reports a broken connection as a connect timeout."""
 
 
 def was_not_sent(error: BaseException) -> bool:
-    """Whether it is sure that no byte of the request left this machine."""
+    """Whether certainly no byte of the request was sent."""
     return isinstance(error.__cause__ or error, NOT_SENT)
 
 
 def host_of(url: str) -> str:
-    """The host of an address, for a sentence.
+    """The host of a URL, for messages.
 
     >>> host_of("https://queue.fal.run/a"), host_of("https://a:port/")
-    ('queue.fal.run', 'an address that is none')
+    ('queue.fal.run', 'an invalid URL')
     """
     try:
         return httpx.URL(url).host
     except httpx.InvalidURL:
-        return "an address that is none"
+        return "an invalid URL"
 
 
 def translate(error: BaseException, provider: str, url: str) -> errors.ProviderError:
-    """A transport's error as ours: a sentence, and the next step. Its own text is not repeated."""
+    """Map a transport error to a ProviderError with a hint. The transport's own message is not included."""
     cause, host = error.__cause__ or error, host_of(url)
     is_retryable = True
     hint = RETRY_HINT
     if isinstance(cause, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         what = f"The certificate of {host} is not valid, so nothing was sent."
-        hint = "A proxy may stand in between, or this machine's clock or certificates are old."
+        hint = "A proxy may intercept the connection, or this machine's clock or certificates are out of date."
         is_retryable = False
     elif isinstance(cause, aiohttp.ClientSSLError | ssl.SSLError):
-        what, is_retryable = f"No secure connection to {host} could be made.", False
+        what, is_retryable = f"No secure connection to {host} could be established.", False
     elif isinstance(cause, aiohttp.ClientConnectorDNSError):
-        what = f"The name {host} has no address here."
+        what = f"The host name {host} could not be resolved."
     elif isinstance(cause, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
-        what, hint = "The proxy of this machine did not let the request through.", "Check HTTPS_PROXY and NO_PROXY."
+        what, hint = "The proxy of this machine rejected the request.", "Check HTTPS_PROXY and NO_PROXY."
     elif isinstance(cause, aiohttp.ConnectionTimeoutError):
-        what = f"{host} did not answer the connection in time."
+        what = f"Timeout while connecting to {host}."
     elif isinstance(cause, aiohttp.ClientConnectorError):
-        what = f"No connection to {host} could be made."
+        what = f"Could not connect to {host}."
     elif isinstance(cause, aiohttp.ClientPayloadError | httpx.DecodingError):
-        what = f"The answer of {host} broke off in the middle."
+        what = f"The answer of {host} is incomplete."
     elif isinstance(cause, TimeoutError | httpx.TimeoutException):
-        what = f"{host} did not answer in time."
+        what = f"Timeout while waiting for {host}."
     else:
-        what = f"The connection to {host} broke ({type(cause).__name__})."
+        what = f"The connection to {host} was lost ({type(cause).__name__})."
     return errors.ProviderError(what, provider=provider, hint=hint, is_retryable=is_retryable)
 
 
 def redirect_error(provider: str, status: int) -> errors.ProviderError:
-    """A redirect: to follow it would hand the key, or what is paid for, to whoever stands there."""
+    """Error for a redirect. It is not followed, because the target would receive the key or the paid request."""
     return errors.ProviderError(
-        "The service sent us elsewhere, which is not followed with a key.",
+        "The service redirected the request. Requests with a key are not redirected.",
         provider=provider,
         status=status,
-        hint="A proxy or a login page may stand in between: open a page in a browser.",
+        hint="A proxy or a login page may have answered: open a page in a browser.",
         is_retryable=True,
     )

@@ -1,4 +1,4 @@
-"""A multipart body: fields as text, files as bytes, in the order the service expects them."""
+"""Encode multipart forms: text fields and files, in the given order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: text, or a file with a name and a media type."""
+    """One part of a form: text, or a file with a name and a media type."""
 
     name: str
     content: str | bytes | Path
@@ -21,7 +21,7 @@ class Part:
 
 
 def form_fields(body: Mapping[str, Any]) -> list[Part]:
-    """The fields of a form, as text.
+    """Convert fields to text parts of a form.
 
     >>> [part.content for part in as_fields({"seed": 7, "raw": True})]
     ['7', 'true']
@@ -30,7 +30,7 @@ def form_fields(body: Mapping[str, Any]) -> list[Part]:
 
 
 def encode(parts: Sequence[Part], boundary: str) -> bytes:
-    r"""The body. Blocking where a part is a file.
+    r"""Encode the form. Reads files, so it blocks.
 
     >>> encode([Part("n", "1")], "b")
     b'--b\r\nContent-Disposition: form-data; name="n"\r\n\r\n1\r\n--b--\r\n'
@@ -54,5 +54,5 @@ def _bytes(content: str | bytes | Path) -> bytes:
 
 
 def _quoted(name: str) -> str:
-    """A name as HTML forms send it: a quote or a line break in it must not begin another header."""
+    """Escape a name like HTML forms do: a quote or line break must not start another header."""
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

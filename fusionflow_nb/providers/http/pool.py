@@ -1,7 +1,7 @@
-"""The connections of this process: one client per event loop and way out, shared by all services.
+"""Connections of this process: one client per event loop and proxy, shared by all services.
 
-httpx's own transport looks through its whole pool at each request (1,000 concurrent jobs are not done in 45 s), so
-aiohttp's stands under it. Nothing here waits for a free connection: the queue is in front, one per service.
+httpx's own transport scans its whole pool for each request (1,000 concurrent jobs do not finish in 45 s), so the
+aiohttp transport is used. The pool has no limit: each service has a semaphore in front of it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
 DEFAULT_HEADERS = {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": "fusionflow-nb"}
-"""What every request says of us. Nothing of the machine, the person or the notebook."""
+"""Headers of every request. They reveal nothing about the machine, the user or the notebook."""
 IDLE_S = 2.0
-"""A connection idle for longer is not used again: a submit on one that the other side has just closed is ambiguous."""
+"""Idle connections are closed after this time: a submit on a connection that the server just closed is ambiguous."""
 
 
 class PublicResolver(AbstractResolver):
-    """Names as the system resolves them, but none that leads into this machine or its network.
+    """Resolve names with the system's resolver, but reject addresses of this machine or its network.
 
-    An address out of an answer must not make this kernel ask a machine that only it can reach.
+    A URL in an answer must not make this kernel send requests to private hosts.
     """
 
     def __init__(self) -> None:
@@ -36,28 +36,28 @@ class PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Addresses of a host. Raises OSError where one of them is not public."""
-        found = await self._system.resolve(host, port, family)
-        if not all(is_public(each["host"]) for each in found):
-            raise OSError(None, f"{host} leads into a private network")
-        return found
+        """The addresses of a host. Raises OSError if one of them is not public."""
+        addresses = await self._system.resolve(host, port, family)
+        if not all(is_public(entry["host"]) for entry in addresses):
+            raise OSError(None, f"{host} resolves to a private network")
+        return addresses
 
     async def close(self) -> None:
-        """Let go of the system's resolver."""
+        """Close the system's resolver."""
         await self._system.close()
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address can be somebody else's on the open network; names that are no address count as such.
+    """Whether an IP address is public. Host names count as public, except localhost.
 
     >>> is_public("127.0.0.1"), is_public("169.254.169.254"), is_public("fal.media")
     (False, False, True)
     """
     try:
-        found = ipaddress.ip_address(address.strip("[]").partition("%")[0])
+        ip = ipaddress.ip_address(address.strip("[]").partition("%")[0])
     except ValueError:
         return address.lower().rstrip(".") != "localhost" and not address.lower().rstrip(".").endswith(".localhost")
-    return found.is_global and not found.is_multicast
+    return ip.is_global and not ip.is_multicast
 
 
 class Pool:
@@ -69,19 +69,19 @@ class Pool:
         self._proxies: dict[tuple[str, str], str | None] = {}
 
     def client(self, url: httpx.URL, *, public_only: bool) -> httpx.AsyncClient:
-        """The client for an address: through the system's proxy if it names one for it."""
+        """The client for a URL: uses the system's proxy if one is configured for it."""
         place = (url.scheme, url.host)
-        if place not in self._proxies:  # the system's answer holds as long as the pool: asking it takes long
+        if place not in self._proxies:  # cached: looking up the proxy is slow
             self._proxies[place] = _proxy_for(url)
         proxy = self._proxies[place]
         key = (proxy, public_only and proxy is None)
-        found = self._clients.get(key)
-        if found is None:
-            found = self._clients[key] = _client(proxy, public_only=key[1])
-        return found
+        client = self._clients.get(key)
+        if client is None:
+            client = self._clients[key] = _client(proxy, public_only=key[1])
+        return client
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         clients, self._clients = list(self._clients.values()), {}
         for client in clients:
             await client.aclose()
@@ -91,7 +91,7 @@ _pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = weakref.Wea
 
 
 def acquire(user: object) -> Pool:
-    """The running loop's pool, with one more who uses it."""
+    """Register `user` with the running loop's pool and return the pool."""
     loop = asyncio.get_running_loop()
     pool = _pools.get(loop)
     if pool is None:
@@ -101,7 +101,7 @@ def acquire(user: object) -> Pool:
 
 
 async def release(user: object) -> None:
-    """One who used the running loop's pool needs it no more; the last one closes it."""
+    """Unregister `user` from the running loop's pool. The last user closes it."""
     pool = _pools.get(asyncio.get_running_loop())
     if pool is None or id(user) not in pool.users:
         return
@@ -118,12 +118,12 @@ def _client(proxy: str | None, *, public_only: bool) -> httpx.AsyncClient:
         connector: Any = aiohttp.TCPConnector(
             limit=0, keepalive_timeout=IDLE_S, ssl=context, resolver=PublicResolver() if public_only else None
         )
-        # A type that nobody named would be sent with empty bodies, which no client of a service does.
+        # aiohttp would add a content type to empty bodies, which no official client sends.
         quiet = ["content-type"]
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=quiet)
 
     transport = AiohttpTransport(client=session, proxy=httpx.Proxy(proxy) if proxy else None)
-    # Nothing is taken from the environment here: .netrc and proxies would travel with every request.
+    # trust_env=False: credentials of .netrc and environment proxies would be added to every request.
     return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
 
 

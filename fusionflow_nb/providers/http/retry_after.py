@@ -1,4 +1,4 @@
-"""How long a service asks us to wait, in all the spellings there are."""
+"""Parse how long a service asks clients to wait before a retry."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_RETRY_AFTER_S = 120.0
-"""A service that asks for more has, for this run, said no."""
+"""Longest delay that is waited for within a run."""
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*s\s*")
 
 
 def retry_after_s(headers: Mapping[str, str], body: Any = None, *, now: dt.datetime | None = None) -> float | None:  # noqa: ANN401 - JSON
-    """Seconds to wait, or None where the service does not say, or not in a form that anybody sends.
+    """Seconds to wait; None if the answer states no delay in a known form.
 
-    `retry-after-ms` is the finest and wins; then `Retry-After` as seconds or as a date; then Google's
-    `error.details[].retryDelay`. A date is counted from the answer's own `Date`: the clock here may be wrong by a day.
+    `retry-after-ms` is the most precise and wins; then `Retry-After` in seconds or as a date; then Google's
+    `error.details[].retryDelay`. Dates are relative to the `Date` header, because the local clock may be wrong.
 
     Args:
         headers: of the answer, in lower case.
-        body: as JSON.
-        now: for answers without a `Date`; else the clock of this machine.
+        body: parsed JSON.
+        now: for answers without `Date`; default: the local clock.
 
     >>> retry_after_s({"retry-after": "2"})
     2.0
@@ -38,12 +38,12 @@ def retry_after_s(headers: Mapping[str, str], body: Any = None, *, now: dt.datet
     >>> retry_after_s(told)
     9.0
     """
-    found = _number(headers.get("retry-after-ms"), per=1000)
-    if found is None:
-        found = _number(headers.get("retry-after"))
-    if found is None:
-        found = _until(headers.get("retry-after"), response_date(headers) or now or dt.datetime.now(dt.UTC))
-    return found if found is not None else _delay(body)
+    seconds = _number(headers.get("retry-after-ms"), per=1000)
+    if seconds is None:
+        seconds = _number(headers.get("retry-after"))
+    if seconds is None:
+        seconds = _until(headers.get("retry-after"), response_date(headers) or now or dt.datetime.now(dt.UTC))
+    return seconds if seconds is not None else _delay(body)
 
 
 def _number(text: str | None, *, per: int = 1) -> float | None:
@@ -55,7 +55,7 @@ def _number(text: str | None, *, per: int = 1) -> float | None:
 
 
 def response_date(headers: Mapping[str, str]) -> dt.datetime | None:
-    """The service's own time, where the answer says it."""
+    """The service's time from the `Date` header, if present."""
     return _date(headers.get("date"))
 
 
@@ -69,15 +69,15 @@ def _date(text: str | None) -> dt.datetime | None:
         at = email.utils.parsedate_to_datetime(text or "")
     except ValueError:
         return None
-    return at if at.tzinfo else at.replace(tzinfo=dt.UTC)  # without a zone the standard means GMT
+    return at if at.tzinfo else at.replace(tzinfo=dt.UTC)  # without a zone, the standard means GMT
 
 
 def _delay(body: Any) -> float | None:  # noqa: ANN401 - JSON
     error = body.get("error") if isinstance(body, dict) else None
     details = error.get("details") if isinstance(error, dict) else None
     for detail in details if isinstance(details, list) else ():
-        said = detail.get("retryDelay") if isinstance(detail, dict) else None
-        found = _DURATION.fullmatch(said) if isinstance(said, str) else None
-        if found:
-            return float(found[1])
+        text = detail.get("retryDelay") if isinstance(detail, dict) else None
+        match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+        if match:
+            return float(match[1])
     return None

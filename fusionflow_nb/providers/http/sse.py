@@ -1,4 +1,4 @@
-"""Server-sent events: told one by one while the answer comes."""
+"""Parser of server-sent events."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any, TypeAlias
 
 EventCallback: TypeAlias = Callable[[dict[str, Any]], None]
 _GAP = 4
-"""The longest mark between two events (`\\r\\n\\r\\n`): one may lie across two chunks."""
+"""Length of the longest separator of two events (`\\r\
+\r\\n`), which may span two chunks."""
 
 
 class Events:
-    r"""What has come of a stream of events.
+    r"""Incremental parser of an event stream.
 
     >>> heard = []
     >>> events = Events(heard.append)
@@ -28,11 +29,11 @@ class Events:
 
     @property
     def size(self) -> int:
-        """Bytes of the event that is not whole yet."""
+        """Bytes of the incomplete event."""
         return len(self._rest)
 
     def feed(self, chunk: bytes) -> None:
-        """Tell the events that are whole now. A picture is one event of megabytes: only what is new is searched."""
+        """Parse a chunk and dispatch complete events. Events may have megabytes, so only the new part is searched."""
         before = max(0, len(self._rest) - _GAP)
         self._rest += chunk
         if self._rest.find(b"\n\n", before) < 0 and self._rest.find(b"\r\n\r\n", before) < 0:
@@ -44,9 +45,9 @@ class Events:
 
     def _dispatch(self, lines: list[bytes]) -> None:
         try:
-            said = json.loads(b"\n".join(lines))
+            event = json.loads(b"\n".join(lines))
         except (ValueError, RecursionError):
-            return  # a comment, or the word that some services end with
-        if isinstance(said, dict):
+            return  # a comment, or a final marker such as [DONE]
+        if isinstance(event, dict):
             self.last_event = b"\n".join(lines)
-            self.on_event(said)
+            self.on_event(event)

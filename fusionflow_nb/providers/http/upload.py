@@ -1,4 +1,4 @@
-"""A file to the address that a service named for it: the address itself is the permission, so no key goes along."""
+"""Upload a file to a URL that a service returned. The URL itself is the authorisation, so no key is sent."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 async def upload_to_url(
     http: Http, url: str, content: bytes | Sequence[Part], *, headers: Mapping[str, str] | None = None
 ) -> None:
-    """PUT the bytes, or POST the form; done twice they are merely there twice.
+    """PUT the bytes, or POST the form. Idempotent.
 
     Args:
-        http: the service that named the address.
-        url: the address; over TLS on the open network, where it is not the service's own.
+        http: client of the service that returned the URL.
+        url: target; must use https and a public host unless it belongs to the service.
         content: the bytes, or the parts of a form.
-        headers: as the service says, for they may be part of the signature.
+        headers: required by the service; they may be part of the signature.
 
     Raises:
-        ProviderError: they were not taken (`is_retryable` where they may be later), or the address is not asked.
+        ProviderError: the upload was rejected (`is_retryable` for server errors), or the URL is not allowed.
     """
     provider = http.endpoint.provider
     try:
-        address = httpx.URL(url)
-        is_own = http.endpoint.is_own(address)
+        parsed = httpx.URL(url)
+        is_own = http.endpoint.is_own(parsed)
         if not is_own:
-            check_public(address, provider, "A file is to go to")
+            check_public(parsed, provider, "The file would be uploaded to")
         sending = (
-            http.stream("PUT", address, headers=headers, content=content, public_only=not is_own, with_key=False)
+            http.stream("PUT", parsed, headers=headers, content=content, public_only=not is_own, with_key=False)
             if isinstance(content, bytes)
-            else http.stream("POST", address, parts=content, headers=headers, public_only=not is_own, with_key=False)
+            else http.stream("POST", parsed, parts=content, headers=headers, public_only=not is_own, with_key=False)
         )
         async with sending as response:
             answer = await http.read(response)
@@ -48,9 +48,9 @@ async def upload_to_url(
         raise transport_errors.translate(error, provider, url) from error
     if not answer.is_success:
         raise errors.ProviderError(
-            f"{transport_errors.host_of(url)} does not take the file.",
+            f"{transport_errors.host_of(url)} rejected the upload.",
             provider=provider,
             status=answer.status,
             hint="Nothing was submitted: run again.",
-            is_retryable=answer.status >= 500,  # noqa: PLR2004 - its own trouble
+            is_retryable=answer.status >= 500,  # noqa: PLR2004 - server errors
         )

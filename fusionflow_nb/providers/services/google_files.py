@@ -1,4 +1,4 @@
-"""How large media reach Google: uploaded first, as a file of its own."""
+"""Upload of large media to Google's Files API."""
 
 from __future__ import annotations
 
@@ -6,50 +6,49 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
-from fusionflow_nb.providers.http import check_size
+from fusionflow_nb.providers import check_size
 
 if TYPE_CHECKING:
-    from fusionflow_nb.providers.http import Http
-    from fusionflow_nb.providers.protocol import Reference
+    from fusionflow_nb.providers import Http, Reference
 
 UPLOAD_BYTES = 2_000_000_000
 MAX_POLLS, POLL_S = 60, 2.0
-"""At an uploaded film, until the service has read it."""
+"""Polls until Google has processed an uploaded video."""
 
 
 async def upload_file(http: Http, version: str, reference: Reference) -> str:
-    """The address of a medium as the service's own file, which it keeps for two days.
+    """Upload a reference; returns its URI, which is valid for two days.
 
     Raises:
-        MediaError: it is too long.
-        ProviderError: it could not be uploaded, or the service cannot read it.
+        MediaError: the file is too large.
+        ProviderError: the upload failed, or the service cannot read the file.
     """
     asset = reference.asset
     check_size(asset.size_bytes, UPLOAD_BYTES, "The file", provider="google")
-    about = {
+    upload_headers = {
         "x-goog-upload-protocol": "resumable",
         "x-goog-upload-header-content-length": str(asset.size_bytes),
         "x-goog-upload-header-content-type": asset.media_type,
     }
-    begun = await http.request(
+    upload = await http.request(
         "POST",
         f"{http.endpoint.root()}/upload/{version}/files",
         {"file": {"mime_type": asset.media_type, "size_bytes": asset.size_bytes}},
-        headers={**about, "x-goog-upload-command": "start"},
+        headers={**upload_headers, "x-goog-upload-command": "start"},
         tries=3,
     )
-    sent = await http.request(
+    uploaded = await http.request(
         "POST",
-        begun.headers.get("x-goog-upload-url", ""),
+        upload.headers.get("x-goog-upload-url", ""),
         headers={
-            **about,
+            **upload_headers,
             "x-goog-upload-command": "upload, finalize",
             "x-goog-upload-offset": "0",
-            "content-type": "application/json",  # as its own client calls it; what it is stands above
+            "content-type": "application/json",  # as the official client sends; the real type is in upload_headers
         },
         content=await asyncio.to_thread(reference.file.read_bytes),
     )
-    file = sent.json_object().get("file")
+    file = uploaded.json_object().get("file")
     for _ in range(MAX_POLLS):
         if not isinstance(file, dict) or file.get("state") != "PROCESSING":
             break
@@ -58,7 +57,7 @@ async def upload_file(http: Http, version: str, reference: Reference) -> str:
     if isinstance(file, dict) and file.get("state") == "ACTIVE" and isinstance(file.get("uri"), str):
         return str(file["uri"])
     raise errors.ProviderError(
-        "The file could not be uploaded, or the service cannot read it.",
+        "The upload failed, or the service cannot read the file.",
         provider="google",
         hint="Try another format (PNG, JPEG, MP4).",
     )

@@ -1,7 +1,7 @@
-"""Stability AI: pictures, in the answer itself. Nothing can be polled, resumed or stopped.
+"""Stability AI: images. Synchronous: no polling, resuming or cancelling.
 
-No official client speaks this API, so what is known of it is second hand. The creative upscaler, which alone is
-asynchronous, is in no price list and not offered.
+There is no official client, so this API is known only from secondary sources. The creative upscaler, the only
+asynchronous model, has no known price and is not offered.
 """
 
 from __future__ import annotations
@@ -9,24 +9,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.sniff import sniff
-from fusionflow_nb.media.media_types import extension
-from fusionflow_nb.providers.http import Endpoint, Part, check_size, form_fields
-from fusionflow_nb.providers.http_provider import HttpProvider, rejection, request_body
-from fusionflow_nb.providers.protocol import Done, Limits, Output, Refused, SubmitAmbiguousError
-from fusionflow_nb.settings.credentials import Key
+from fusionflow_nb.providers import (
+    Done,
+    Endpoint,
+    HttpProvider,
+    Key,
+    Limits,
+    Output,
+    Part,
+    Refused,
+    SubmitAmbiguousError,
+    check_size,
+    extension,
+    form_fields,
+    rejection,
+    request_body,
+    sniff,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fusionflow_nb.providers.http import Answer
-    from fusionflow_nb.providers.protocol import Operation, Request, Status
+    from fusionflow_nb.providers import Answer, Operation, Request, Status
 
 ROOTS = {"api": "https://api.stability.ai"}
 READ_S = 300.0
 ANSWER_BYTES = 100_000_000
 IMAGE_BYTES = 10_000_000
-"""An assumption: no page states a limit, and the service answers 413 to what is too large for it."""
+"""An assumption: no limit is documented, and the service answers 413 to files that are too large."""
 PICTURES = {"accept": "image/*"}
 FILTERED = "CONTENT_FILTERED"
 FORBIDDEN = 403
@@ -37,7 +47,7 @@ def _authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
 
 
 class Stability(HttpProvider):
-    """See the module."""
+    """Adapter of Stability AI."""
 
     name = "stability"
     limits = Limits(per_minute=900)
@@ -46,8 +56,8 @@ class Stability(HttpProvider):
     def __init__(self, base: str | None = None) -> None:
         super().__init__(Endpoint("stability", ROOTS, _authorise, base))
 
-    async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - it takes none
-        """Ask, and wait for the picture."""
+    async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - unsupported
+        """Send the request and wait for the image."""
         wire = request.model.wire
         route = wire.route if wire is not None and wire.route else request.model.provider_model_id
         files = _files(request)
@@ -64,18 +74,18 @@ class Stability(HttpProvider):
         return _done(answer) if answer.is_success else _error(answer)
 
     async def poll(self, operation: Operation) -> Status:  # noqa: ARG002 - there are no operations
-        """Nothing can be polled."""
+        """Raise ProviderError: the service has no operations."""
         raise errors.ProviderError("This service has no operations to poll.", provider="stability")
 
 
 def _files(request: Request) -> list[Part]:
-    """The pictures as parts of the form. Raises SettingError, MediaError."""
+    """The input images as parts of the form. Raises SettingError, MediaError."""
     fields = request.model.wire.references if request.model.wire is not None else {}
     parts = []
-    for port, found in request.references.items():
-        if found and port not in fields:
-            raise errors.SettingError(f"{request.model.id} reads no {port!r}.", hint="Disconnect it.")
-        for reference in found[:1]:
+    for port, references in request.references.items():
+        if references and port not in fields:
+            raise errors.SettingError(f"{request.model.id} does not read {port!r}.", hint="Disconnect it.")
+        for reference in references[:1]:
             asset = reference.asset
             check_size(asset.size_bytes, IMAGE_BYTES, "The picture", provider="stability")
             name = f"{fields[port]}.{extension(asset.media_type)}"
@@ -84,26 +94,26 @@ def _files(request: Request) -> list[Part]:
 
 
 def _done(answer: Answer) -> Status:
-    """The picture; blurred, it is a refusal that calls itself a success."""
+    """The image; a blurred image is a refusal, although the status is 200."""
     if answer.headers.get("finish-reason") == FILTERED:
-        return Refused("The service has blurred the picture: its filter does not let it out.")
+        return Refused("The service's content filter blurred the image.")
     media_type = sniff(answer.body)
     if media_type is None:
-        raise SubmitAmbiguousError("The service took it, and its answer is no picture that is known here.")
+        raise SubmitAmbiguousError("The service accepted the request, but its answer is not a known image format.")
     seed = answer.headers.get("seed", "")
     return Done((Output("image", answer.body, media_type),), None, int(seed) if seed.isdigit() else None)
 
 
 def _error(answer: Answer) -> Status:
-    said = answer.json_or_none()
-    said = said if isinstance(said, dict) else {}
-    says = said.get("errors") or said.get("message")
-    message = "; ".join(map(str, says)) if isinstance(says, list) else says
-    if answer.status == FORBIDDEN:  # the key is refused with 401
+    payload = answer.json_or_none()
+    payload = payload if isinstance(payload, dict) else {}
+    reasons = payload.get("errors") or payload.get("message")
+    message = "; ".join(map(str, reasons)) if isinstance(reasons, list) else reasons
+    if answer.status == FORBIDDEN:  # a rejected key has status 401
         return Refused(message or "The service refuses this content.")
-    return rejection(answer, code=said.get("name"), message=message)
+    return rejection(answer, code=payload.get("name"), message=message)
 
 
 def provider() -> Stability:
-    """For the entry point."""
+    """Create the provider, for the entry point."""
     return Stability()

@@ -44,7 +44,11 @@ FAULTS = {
     "another type": raw(200, b'["no", "object"]', "application/json"),
     "elsewhere": raw(302, b"", location="http://127.0.0.1:1/"),
 }
-LOST = {"a login page": "no media", "another type": "no media", "elsewhere": "is not asked"}
+LOST = {
+    "a login page": "not a known media type",
+    "another type": "not a known media type",
+    "elsewhere": "is not allowed",
+}
 """Faults of an output that no second look mends, and what is said of them."""
 
 
@@ -131,7 +135,11 @@ class FailureContract(Stage):
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """No network, no such name, a certificate that nobody vouches for: nothing was sent, and nothing is unknown."""
-        says = {"closed": "No connection to", "no name": "has no address", "untrusted": "certificate of localhost"}
+        says = {
+            "closed": "Could not connect to",
+            "no name": "could not be resolved",
+            "untrusted": "certificate of localhost",
+        }
         first = adapter.make()
         begun = await first.submit(request_, idempotency_key="k")
         await first.aclose()
@@ -155,7 +163,7 @@ class FailureContract(Stage):
         begun = await _begun(service, adapter, request_)
         says = b'{"error": "no such key: simulated"}'
         simulator.world.fault = Fault(raw(401, says, "application/json"), _is_no_file)
-        with pytest.raises(errors.SecretError, match="stores another one") as caught:
+        with pytest.raises(errors.SecretError, match="stores another key") as caught:
             await service.poll(begun)
         is_clear(caught.value, service)
         simulator.world.fault = None

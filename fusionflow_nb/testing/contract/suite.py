@@ -205,7 +205,7 @@ class AdapterContract(Stage):
         monkeypatch.setattr(endpoint, "SIMULATED_KEY", Key(BAD_KEY))
         service = adapter.make()
         model, task = adapter.first()
-        with pytest.raises(errors.SecretError, match="stores another one"):
+        with pytest.raises(errors.SecretError, match="stores another key"):
             await service.submit(asked_for(service, model, task, tmp_path), idempotency_key="k")
         await service.aclose()
         assert simulator.world.jobs == {}

@@ -1,13 +1,27 @@
-"""Acme Pictures for FusionFlow: one file, one model. Rename it, and change what its service does otherwise."""
+"""Adapter of Acme Pictures for FusionFlow: one module, one model. Rename it and adapt it to your service."""
 
 from collections.abc import Mapping
 
-from fusionflow_nb.providers.http import Endpoint
-from fusionflow_nb.providers.http_provider import HttpProvider, rejection, request_body, unknown_state
-from fusionflow_nb.providers.model import ModelEntry, Parameter, PerImage
-from fusionflow_nb.providers.protocol import Failed, Operation, Pending, Refused, Request, Status, SubmitAmbiguousError
-from fusionflow_nb.providers.request_mapping import RequestMapping, Size
-from fusionflow_nb.settings.credentials import Key
+from fusionflow_nb.providers import (
+    Endpoint,
+    Failed,
+    HttpProvider,
+    Key,
+    ModelEntry,
+    Operation,
+    Parameter,
+    Pending,
+    PerImage,
+    Refused,
+    Request,
+    RequestMapping,
+    Size,
+    Status,
+    SubmitAmbiguousError,
+    rejection,
+    request_body,
+    unknown_state,
+)
 
 KEYS = ("ACME_API_KEY",)
 
@@ -21,7 +35,7 @@ DAWN = ModelEntry(
         "seed": Parameter(kind="integer", minimum=0, maximum=2**31 - 1),
         "aspect_ratio": Parameter(kind="choice", choices=("1:1", "16:9")),
     },
-    # Our word on the left, the service's on the right; its own fields pass as they are.
+    # Common name: the service's field. `own_fields` are sent unchanged.
     wire=RequestMapping(fields={"seed": "seed"}, size=Size(form="ratio", field="shape"), own_fields=("palette",)),
     price=PerImage(usd=0.02),
     source="https://acme.example/prices",
@@ -30,12 +44,12 @@ DAWN = ModelEntry(
 
 
 def authorise(keys: Mapping[str, Key]) -> Mapping[str, Key]:
-    """The header that the key makes; it is added where a request is sent, and for the service's own addresses only."""
+    """The authentication header. It is added when a request is sent, and only for the service's own URLs."""
     return {"authorization": Key(f"Bearer {keys['ACME_API_KEY']}")}
 
 
 class Acme(HttpProvider):
-    """Submit, poll, fetch."""
+    """Submit, poll, download."""
 
     name = "acme"
     models = (DAWN,)
@@ -44,36 +58,36 @@ class Acme(HttpProvider):
         super().__init__(Endpoint("acme", {"api": "https://api.acme.example/v1"}, authorise, base))
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:
-        """Hand it over: sent once, whatever comes back."""
-        address = f"{self.http.endpoint.root()}/{request.model.provider_model_id}"
+        """Submit the job: sent once, whatever the answer."""
+        url = f"{self.http.endpoint.root()}/{request.model.provider_model_id}"
         answer = await self.http.post_once(
-            address, request_body(request, {}), headers={"x-idempotency-key": idempotency_key}
+            url, request_body(request, {}), headers={"x-idempotency-key": idempotency_key}
         )
         if not answer.is_success:
             return rejection(answer)
-        said = answer.json_or_none()
-        if not isinstance(said, dict) or not isinstance(said.get("job"), str):
-            raise SubmitAmbiguousError("Acme took it, and its answer does not say under which name.")
-        return self.operation(request, job=said["job"])
+        payload = answer.json_or_none()
+        if not isinstance(payload, dict) or not isinstance(payload.get("job"), str):
+            raise SubmitAmbiguousError("Acme accepted the job, but its answer has no job id.")
+        return self.operation(request, job=payload["job"])
 
     async def poll(self, operation: Operation) -> Status:
-        """How it stands, from the Operation alone."""
+        """Return the status, using only the Operation."""
         answer = await self.http.request("GET", f"{self.http.endpoint.root()}/jobs/{operation.data['job']}")
         if not answer.is_success:
-            return Failed("not_found", f"Acme does not know the job any more: {answer.text()}")
-        said = answer.json_object()
-        match said.get("state"):
+            return Failed("not_found", f"Acme no longer knows the job: {answer.text()}")
+        payload = answer.json_object()
+        match payload.get("state"):
             case "working":
-                return Pending(progress=said.get("fraction"))
-            case "done" if isinstance(said.get("picture"), str):
-                return await self.fetch_outputs(operation, [said["picture"]], seed=said.get("seed"))
+                return Pending(progress=payload.get("fraction"))
+            case "done" if isinstance(payload.get("picture"), str):
+                return await self.fetch_outputs(operation, [payload["picture"]], seed=payload.get("seed"))
             case "refused":
-                return Refused(str(said.get("reason")))
+                return Refused(str(payload.get("reason")))
             case "failed":
-                return Failed("failed", str(said.get("reason")))
-        raise unknown_state(said.get("state"), provider=self.name)
+                return Failed("failed", str(payload.get("reason")))
+        raise unknown_state(payload.get("state"), provider=self.name)
 
 
 def provider() -> Acme:
-    """For the entry point."""
+    """Create the provider, for the entry point."""
     return Acme()
