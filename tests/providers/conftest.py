@@ -1,4 +1,4 @@
-"""Every adapter against the simulator. A further adapter is one line in ADAPTERS."""
+"""Run every adapter against the simulator. To add an adapter, add an entry to ADAPTERS."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=ADAPTERS)
 def adapter(request: Any) -> Adapter:
-    """One after the other."""
+    """Each adapter in turn."""
     return ADAPTERS[request.param]
 
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy of this machine stands between."""
+    """Remove the proxy variables of this machine."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
 async def simulator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Simulator]:
-    """All services, on this machine."""
-    async with Simulator() as made:
-        monkeypatch.setenv(SIMULATOR_VARIABLE, made.base)
-        yield made
+    """All simulated services on this machine."""
+    async with Simulator() as running:
+        monkeypatch.setenv(SIMULATOR_VARIABLE, running.base)
+        yield running

@@ -1,4 +1,4 @@
-"""The model catalogue: every row of the sheet is an entry, prices err on the dear side, people add their own."""
+"""The model catalogue: one entry per row of models.csv, estimates that are never too low, and users' own entries."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ FLUX_PRO = "fal/fal-ai/flux-pro/v1.1"
 
 
 def entry(identity: str) -> ModelEntry:
-    [found] = [each for each in catalogue.built_in() if each.id == identity]
-    return found
+    [result] = [model for model in catalogue.built_in() if model.id == identity]
+    return result
 
 
-def test_the_facts_are_what_the_sheet_says() -> None:
-    """`facts.json` is made of `models.csv`, never edited."""
+def test_facts_json_equals_the_built_models_csv() -> None:
+    """`facts.json` is built from `models.csv`, never edited."""
     assert json.loads(build.FACTS.read_text()) == build.facts(build.MODELS_CSV.read_text())
 
 
-def test_every_row_is_an_entry_with_a_name_of_its_own() -> None:
-    """No alias means two models."""
-    aliases = [alias for each in catalogue.built_in() for alias in each.aliases]
+def test_every_row_is_an_entry_with_a_unique_alias() -> None:
+    """No alias belongs to two models."""
+    aliases = [alias for model in catalogue.built_in() for alias in model.aliases]
     rows = len(build.MODELS_CSV.read_text().splitlines()) - 1
     assert len(aliases) == len(set(aliases)) == rows + len(EXTRA_MODELS)
 
 
-def test_a_price_nobody_can_read_stops_the_sheet() -> None:
-    """Nothing is guessed: a person decides what a new unit means."""
+def test_an_unknown_price_unit_stops_the_build() -> None:
+    """The parser guesses nothing."""
     with pytest.raises(ValueError, match="per fortnight"):
         build.facts(
             "alias,provider,provider_model_id,task,inputs,price,price_unit,source,source_date,confidence\n"
@@ -95,12 +95,12 @@ def test_a_price_nobody_can_read_stops_the_sheet() -> None:
         "large",
     ],
 )
-def test_estimates_never_lie_below_the_price(identity: str, settings: dict[str, object], low: int, high: int) -> None:
-    """An uncertain price counts in the high figure only; what is left open counts as the dearest."""
-    found = entry(identity).estimate(settings)
-    assert found.high_micro_usd == high
-    assert found.low_micro_usd in {low, high}
-    assert not found.is_unpriced
+def test_estimates_are_never_below_the_price(identity: str, settings: dict[str, object], low: int, high: int) -> None:
+    """An uncertain price counts only in the high estimate; omitted settings count as the most expensive."""
+    estimate = entry(identity).estimate(settings)
+    assert estimate.high_micro_usd == high
+    assert estimate.low_micro_usd in {low, high}
+    assert not estimate.is_unpriced
 
 
 @pytest.mark.parametrize(
@@ -126,38 +126,38 @@ def test_estimates_never_lie_below_the_price(identity: str, settings: dict[str, 
         "flat",
     ],
 )
-def test_what_goes_in_counts_in_the_high_estimate(  # noqa: PLR0917 - a table
+def test_inputs_raise_the_high_estimate(  # noqa: PLR0917 - a table
     identity: str, settings: dict[str, object], prompt: str, pictures: list[int | None], low: int, high: int
 ) -> None:
-    """Tokens of prompt and references, megapixels and pictures that a service charges for; the low one is sure."""
-    found = entry(identity).estimate(settings, prompt=prompt, image_pixels=pictures)
-    assert (found.low_micro_usd, found.high_micro_usd) == (low, high)
+    """Prompt and reference tokens, megapixels and input images raise only the high estimate."""
+    estimate = entry(identity).estimate(settings, prompt=prompt, image_pixels=pictures)
+    assert (estimate.low_micro_usd, estimate.high_micro_usd) == (low, high)
 
 
 @pytest.mark.parametrize("identity", ["fal/fal-ai/clarity-upscaler", "fal/bytedance/seedance-2.0/text-to-video"])
-def test_what_has_no_price_stays_without(identity: str) -> None:
-    """No price in the sheet, or one by the second where nobody can say how many: an allowance is needed."""
+def test_a_model_without_a_price_is_unpriced(identity: str) -> None:
+    """Without a price, or with a price per second but no length, the user must set an allowance."""
     assert entry(identity).estimate({}).is_unpriced
 
 
-def test_the_same_model_is_known_both_ways_by_a_source() -> None:
-    """Each pair names two entries there are, and who says that they are one."""
-    known = {each.id: each for each in catalogue.built_in()}
+def test_equivalent_models_refer_to_each_other() -> None:
+    """Each pair names two existing entries and its source."""
+    entries = {model.id: model for model in catalogue.built_in()}
     assert EQUIVALENT_PAIRS
     for pair in EQUIVALENT_PAIRS:
         assert pair.source
         assert pair.source_date
-        assert known[pair.first].is_same_as(pair.second)
-        assert known[pair.second].is_same_as(pair.first)
-    assert not entry("bfl/flux-pro-1.1").is_same_as(FLUX_PRO)  # nobody says so
+        assert entries[pair.first].is_same_as(pair.second)
+        assert entries[pair.second].is_same_as(pair.first)
+    assert not entry("bfl/flux-pro-1.1").is_same_as(FLUX_PRO)  # no source
 
 
-def test_a_model_that_ends_says_so_before_and_names_its_successor_after() -> None:
-    """By the page of its service: a warning until the day, an error from it on."""
+def test_a_retiring_model_warns_then_names_its_successor() -> None:
+    """A warning before the date, an error from then on."""
 
     class Openai(FakeProvider):
         name = "openai"
-        models = tuple(each for each in catalogue.built_in() if each.provider == "openai")
+        models = tuple(model for model in catalogue.built_in() if model.provider == "openai")
 
     with pytest.warns(FutureWarning, match=r"gpt-image-1\.5 ends on 2026-12-01\. Use openai/gpt-image-2\.6-flare"):
         Registry([Openai()], today=lambda: dt.date(2026, 11, 23)).resolve("gpt-image-1.5")
@@ -166,27 +166,27 @@ def test_a_model_that_ends_says_so_before_and_names_its_successor_after() -> Non
         ended.resolve("gpt-image-1.5")
     with pytest.raises(errors.RetiredModelError, match=r"sora-2 ended on 2026-09-24\. ff\.models\(task"):
         ended.resolve("sora-2")
-    assert [each.successor in {one.id for one in Openai.models} for each in Openai.models if each.successor] == [
+    assert [model.successor in {other.id for other in Openai.models} for model in Openai.models if model.successor] == [
         True
     ] * 3
 
 
-def test_a_retired_model_knows_when_it_ended() -> None:
-    """The sheet's date of retirement is the entry's."""
+def test_a_retired_model_has_its_end_date() -> None:
+    """The date in models.csv is the entry's."""
     assert entry("openai/sora-2").retires_on == dt.date(2026, 9, 24)
 
 
-def test_a_setting_the_model_lacks_names_those_it_has() -> None:
-    """An error, or where the caller says so a warning; never silence."""
+def test_an_unknown_setting_lists_the_known_settings() -> None:
+    """An error by default, a warning with `strict=False`."""
     flux = entry(FLUX_PRO)
     with pytest.raises(errors.SettingError, match=r"has no setting 'steps'.*aspect_ratio, count.*safety_tolerance"):
         flux.check_settings({"steps": 20})
-    with pytest.warns(UserWarning, match="left out"):
+    with pytest.warns(UserWarning, match="is ignored"):
         assert flux.check_settings({"steps": 20, "seed": 1, "strict": False}) == {"seed": 1}
 
 
 @pytest.mark.parametrize(
-    ("given", "settings", "raw"),
+    ("native", "settings", "raw"),
     [
         ({"num_images": 2}, {"count": 2}, {}),
         ({"image_size": "landscape_16_9"}, {"aspect_ratio": "16:9"}, {}),
@@ -198,34 +198,34 @@ def test_a_setting_the_model_lacks_names_those_it_has() -> None:
     ],
     ids=["count", "preset", "pixels", "a word we lack", "its own", "explicit", "explicit and odd"],
 )
-def test_the_services_own_words_pass(
-    given: dict[str, object], settings: dict[str, object], raw: dict[str, object]
+def test_native_settings_are_accepted(
+    native: dict[str, object], settings: dict[str, object], raw: dict[str, object]
 ) -> None:
-    """A field that the catalogue knows means our word for it, so that price, count and key are alike; or goes as is."""
-    checked = entry(FLUX_PRO).check_settings(given)
+    """A mapped field equals its common setting (same price, count and key); others are sent unchanged."""
+    checked = entry(FLUX_PRO).check_settings(native)
     assert checked.pop("fields", {}) == raw
     assert checked == settings
     flux = entry(FLUX_PRO)
     assert flux.wire is not None
-    body = flux.wire.body("p", flux.check_settings(given), {})
-    wanted = given.get("fields", given)
-    assert isinstance(wanted, dict)
-    assert body == {"prompt": "p", **wanted}
-    assert flux.check_settings(flux.check_settings(given)) == flux.check_settings(given)
+    body = flux.wire.body("p", flux.check_settings(native), {})
+    expected = native.get("fields", native)
+    assert isinstance(expected, dict)
+    assert body == {"prompt": "p", **expected}
+    assert flux.check_settings(flux.check_settings(native)) == flux.check_settings(native)
 
 
-def test_the_services_own_words_count_in_the_price() -> None:
-    """Three pictures cost three, whatever the field is called."""
+def test_native_settings_count_in_the_price() -> None:
+    """Three images cost three times the price, whatever the field is called."""
     flux = entry(FLUX_PRO)
-    for given in ({"num_images": 3}, {"fields": {"num_images": 3}}):
-        assert flux.estimate(flux.check_settings(given)).high_micro_usd == 120_000
+    for native in ({"num_images": 3}, {"fields": {"num_images": 3}}):
+        assert flux.estimate(flux.check_settings(native)).high_micro_usd == 120_000
     large = entry("bfl/flux-2-pro")
-    given = {"fields": {"width": 2048, "height": 2048}}
-    assert large.estimate(large.check_settings(given)).high_micro_usd == 75_000
+    native = {"fields": {"width": 2048, "height": 2048}}
+    assert large.estimate(large.check_settings(native)).high_micro_usd == 75_000
 
 
-def test_texts_and_milliseconds_are_understood() -> None:
-    """A number as text where the service wants it so; thousandths where it counts them."""
+def test_texts_and_milliseconds_are_converted() -> None:
+    """Numbers as text, and milliseconds, are converted."""
     kling = entry("fal/fal-ai/kling-video/v3/pro/text-to-video")
     assert kling.check_settings({"duration": "5"}) == {"duration_s": 5}
     music = entry("elevenlabs/music_v2_5")
@@ -236,23 +236,23 @@ def test_texts_and_milliseconds_are_understood() -> None:
     ("settings", "says"),
     [
         ({"sead": 1}, "no setting 'sead'. Did you mean seed.*aspect_ratio, count.*settings={'fields'"),
-        ({"num_images": 99}, "takes count as a whole number from 1 to 10"),
+        ({"num_images": 99}, "expects count to be a whole number from 1 to 10"),
         ({"count": 2, "num_images": 3}, "num_images is set twice"),
         ({"seed": 2, "fields": {"seed": 3}}, "seed is set twice"),
-        ({"prompt": "x"}, "given 'prompt' as prompt"),
+        ({"prompt": "x"}, "gets 'prompt' from prompt"),
     ],
     ids=["typo", "range", "both words", "both, explicit", "prompt"],
 )
-def test_a_slip_is_an_error_that_lists_what_there_is(settings: dict[str, object], says: str) -> None:
-    """Nobody's typo is sent as a field of the service."""
+def test_a_wrong_setting_is_an_error_that_lists_the_choices(settings: dict[str, object], says: str) -> None:
+    """A typo is never sent as a field of the service."""
     with pytest.raises(errors.SettingError, match=says):
         entry(FLUX_PRO).check_settings(settings)
 
 
-def test_a_medium_is_not_written_by_hand() -> None:
-    """It goes over its port; who insists writes `fields`."""
+def test_a_media_field_is_not_a_setting() -> None:
+    """A port fills it; `fields` overrides that."""
     kontext = entry("fal/fal-ai/flux-pro/kontext")
-    with pytest.raises(errors.SettingError, match="given 'image_url' as image"):
+    with pytest.raises(errors.SettingError, match="gets 'image_url' from image"):
         kontext.check_settings({"image_url": "https://example.com/a.png"})
     raw = {"fields": {"image_url": "https://example.com/a.png"}}
     assert kontext.check_settings(raw) == raw
@@ -262,15 +262,15 @@ def test_a_medium_is_not_written_by_hand() -> None:
     ("settings", "says"),
     [
         ({"width": 64}, "together"),
-        ({"width": 64, "height": 64, "aspect_ratio": "1:1"}, "set twice"),
+        ({"width": 64, "height": 64, "aspect_ratio": "1:1"}, "both a size in pixels and aspect_ratio"),
         ({"seed": 1, "fields": {"seed": 2}}, "seed is set twice"),
         ({"aspect_ratio": "1:1", "fields": {"image_size": "square"}}, "image_size is set twice"),
         ({"aspect_ratio": "5:1"}, "one of 1:1"),
     ],
     ids=["half", "two-sizes", "raw-twice", "raw-size", "ratio"],
 )
-def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, object], says: str) -> None:
-    """Before anything is sent, with the next step."""
+def test_contradicting_settings_are_errors(settings: dict[str, object], says: str) -> None:
+    """The error is raised before anything is sent, with a hint."""
     with pytest.raises(errors.SettingError, match=says):
         entry(FLUX_PRO).check_settings(settings)
 
@@ -300,24 +300,24 @@ def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, objec
     ],
     ids=["preset", "object", "custom", "text", "as-text", "text-field", "raw"],
 )
-def test_common_words_become_the_fields_of_the_service(
+def test_common_settings_become_fields_of_the_service(
     identity: str, settings: dict[str, object], body: dict[str, object]
 ) -> None:
-    """One request, spelled as each service documents it."""
-    found = entry(identity)
-    wire = found.wire
+    """The same request with each service's documented fields."""
+    model = entry(identity)
+    wire = model.wire
     assert isinstance(wire, RequestMapping)
-    assert wire.body("p", found.check_settings(settings), {}) == body
+    assert wire.body("p", model.check_settings(settings), {}) == body
 
 
-def test_references_go_where_the_model_reads_them() -> None:
-    """One address, or a list of them; a medium that the model does not read is an error, not left out."""
+def test_references_are_sent_in_the_models_field() -> None:
+    """One URL or a list; an unsupported port is an error."""
     edit, kontext = entry("fal/fal-ai/nano-banana-2/edit").wire, entry("fal/fal-ai/flux-pro/kontext").wire
     assert isinstance(edit, RequestMapping)
     assert isinstance(kontext, RequestMapping)
     assert edit.body("p", {}, {"image": ["a"], "references": ["b"]})["image_urls"] == ["a", "b"]
     assert kontext.body("p", {}, {"image": ["a"]})["image_url"] == "a"
-    with pytest.raises(errors.SettingError, match="reads no 'mask'"):
+    with pytest.raises(errors.SettingError, match="does not read 'mask'"):
         kontext.body("p", {}, {"image": ["a"], "mask": ["m"]})
 
 
@@ -327,19 +327,19 @@ def own_models() -> Path:
     return folder
 
 
-def test_a_person_adds_models_by_a_file() -> None:
-    """An entry in the home's `models` folder is there, and replaces a built-in one of the same id."""
+def test_a_user_adds_models_by_a_file() -> None:
+    """An entry in the home's `models` folder is added, or replaces a built-in entry with the same id."""
     mine = entry(FLUX_PRO).model_copy(update={"title": "Mine"})
     new = mine.model_copy(update={"provider_model_id": "me/new", "aliases": ("mine",)})
-    (own_models() / "mine.json").write_text(json.dumps([each.model_dump(mode="json") for each in (mine, new)]))
-    found = {each.id: each.title for each in catalogue.entries_of("fal")}
-    assert (found[FLUX_PRO], found["fal/me/new"]) == ("Mine", "Mine")
-    assert len(found) == len([each for each in catalogue.built_in() if each.provider == "fal"]) + 1
+    (own_models() / "mine.json").write_text(json.dumps([model.model_dump(mode="json") for model in (mine, new)]))
+    titles = {model.id: model.title for model in catalogue.entries_of("fal")}
+    assert (titles[FLUX_PRO], titles["fal/me/new"]) == ("Mine", "Mine")
+    assert len(titles) == len([model for model in catalogue.built_in() if model.provider == "fal"]) + 1
 
 
-@pytest.mark.parametrize(("text", "says"), [("{", "no JSON"), ('[{"provider": "a"}]', "0.provider_model_id")])
-def test_a_bad_file_is_named_and_takes_nothing_along(text: str, says: str) -> None:
-    """The built-in models stay, and the warning says which field is bad."""
+@pytest.mark.parametrize(("text", "says"), [("{", "not valid JSON"), ('[{"provider": "a"}]', "0.provider_model_id")])
+def test_an_invalid_file_is_reported_and_skipped(text: str, says: str) -> None:
+    """The built-in models stay; the warning names the invalid field."""
     (own_models() / "bad.json").write_text(text)
     with pytest.warns(UserWarning, match=f"bad.json.*{says}"):
         assert len(catalogue.entries_of("fal")) > 1

@@ -1,4 +1,4 @@
-"""Our adapters keep what strangers' must: the suites are those that the package ships."""
+"""The built-in adapters pass the contract tests that the package ships."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from fusionflow_nb.testing.contract import AdapterContract, FailureContract
 
 @pytest.mark.slow
 class TestContract(AdapterContract, FailureContract):
-    """Every adapter of the package, by the fixture `adapter` of conftest.py."""
+    """Every built-in adapter, by the fixture `adapter` of conftest.py."""

@@ -1,4 +1,4 @@
-"""ElevenLabs: its own client against the simulator, its client's recordings against us, what it charges."""
+"""ElevenLabs: the official client against the simulator, recordings against the adapter, and costs."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ VOICE, TASK = "JBFqnCBsd6RMkjVDRZzb", "text-to-audio"
 
 @pytest.fixture
 async def client(simulator: Simulator) -> AsyncIterator[AsyncElevenLabs]:
-    made = AsyncElevenLabs(base_url=f"{simulator.base}/elevenlabs/api", api_key="simulated")
-    yield made
-    await made._client_wrapper.httpx_client.httpx_client.aclose()
+    client = AsyncElevenLabs(base_url=f"{simulator.base}/elevenlabs/api", api_key="simulated")
+    yield client
+    await client._client_wrapper.httpx_client.httpx_client.aclose()
 
 
 @pytest.fixture
 async def service(simulator: Simulator) -> AsyncIterator[ElevenLabs]:
-    made = ElevenLabs()
-    yield made
-    await made.aclose()
+    adapter = ElevenLabs()
+    yield adapter
+    await adapter.aclose()
 
 
 async def whole(stream: Any) -> str | None:
     return sniff(b"".join([chunk async for chunk in stream]))
 
 
-async def test_its_client_is_content(client: AsyncElevenLabs) -> None:
-    """Speech, whole and streamed, sounds, music, voices, quota."""
+async def test_the_client_works(client: AsyncElevenLabs) -> None:
+    """Speech (whole and streamed), sounds, music, voices and quota."""
     spoken = {"text": "hello", "model_id": "eleven_multilingual_v2"}
     assert await whole(client.text_to_speech.convert(VOICE, **spoken)) == "audio/wav"
     assert await whole(client.text_to_speech.stream(VOICE, **spoken)) == "audio/wav"
     assert await whole(client.text_to_sound_effects.convert(text="glass", duration_seconds=2)) == "audio/wav"
     assert await whole(client.music.compose(prompt="lofi", music_length_ms=10_000)) == "audio/wav"
-    assert VOICE in [each.voice_id for each in (await client.voices.get_all()).voices]
+    assert VOICE in [voice.voice_id for voice in (await client.voices.get_all()).voices]
     assert await quota(client) == len("hellohelloglasslofi")
 
 
@@ -67,10 +67,10 @@ async def quota(client: AsyncElevenLabs) -> int:
     ],
     ids=["busy", "quota", "refused", "broken"],
 )
-async def test_its_client_reads_the_errors(
+async def test_the_client_reads_the_errors(
     client: AsyncElevenLabs, simulator: Simulator, mood: Scenario, status: int, code: str
 ) -> None:
-    """Its own class, with status and word."""
+    """The client's own error class, with status and code."""
     simulator.world.moods.append(mood)
     with pytest.raises(ApiError) as caught:
         await whole(client.text_to_speech.convert(VOICE, text="x"))
@@ -78,7 +78,7 @@ async def test_its_client_reads_the_errors(
 
 
 async def test_its_client_is_told_which_field_is_wrong(client: AsyncElevenLabs) -> None:
-    """A list with the place; a voice that is none; a length beyond the limits."""
+    """A list of fields; an unknown voice; a length out of range."""
     with pytest.raises(ApiError) as caught:
         await whole(client.text_to_speech.convert("nobody", text="x"))
     assert caught.value.body["detail"]["status"] == "voice_not_found"
@@ -88,7 +88,7 @@ async def test_its_client_is_told_which_field_is_wrong(client: AsyncElevenLabs) 
 
 
 async def test_what_was_recorded_is_what_we_send() -> None:
-    """Speech and sound effect byte for byte; music says its model, which the recording leaves to the service."""
+    """Speech and sound effects byte for byte; music sends its model, which the recording omits."""
     async with replayed("elevenlabs-tts-sfx-music-sts") as tape:
         for number, (model, prompt, settings) in enumerate(
             [
@@ -105,12 +105,12 @@ async def test_what_was_recorded_is_what_we_send() -> None:
                 theirs.headers["content-length"] = ours.headers["content-length"]
             same(ours, theirs)
             assert ours.query == theirs.query
-        # The fourth is a voice changed into another: sound from sound, which no node makes.
+        # The fourth request converts a voice (audio to audio), which no node does.
         assert (len(tape.sent), len(tape.recorded)) == (3, 4)
 
 
-async def test_characters_are_charged_as_the_answer_says() -> None:
-    """Five characters at the table's price, which is second-hand: so the figure is not called exact."""
+async def test_the_cost_is_from_the_charged_characters() -> None:
+    """Five characters at the catalogue's price, which is from a secondary source, so the cost is not exact."""
     async with replayed("elevenlabs-tts-sfx-music-sts") as tape:
         settings = {"voice": VOICE}
         done = await driven(at(tape), request(at(tape), "eleven_multilingual_v2", "hello", TASK, settings=settings))
@@ -119,8 +119,8 @@ async def test_characters_are_charged_as_the_answer_says() -> None:
 
 
 @pytest.mark.parametrize(("case", "kind"), [("elevenlabs-429", Failed), ("elevenlabs-quota-exceeded", NoFunds)])
-async def test_errors_that_were_recorded(case: str, kind: type) -> None:
-    """Too many at once is tried again after as long as it says; a quota that is used up is no bad key."""
+async def test_errors_as_recorded(case: str, kind: type) -> None:
+    """Too many concurrent requests are retryable after the stated delay; a used-up quota is not a rejected key."""
     async with replayed(case) as tape:
         service = at(tape)
         status = await driven(service, request(service, "eleven_multilingual_v2", "x", TASK, settings={"voice": "v"}))
@@ -134,13 +134,13 @@ async def test_errors_that_were_recorded(case: str, kind: type) -> None:
         _all_same(tape)
 
 
-async def test_a_wrong_field_is_named(service: ElevenLabs, simulator: Simulator) -> None:
-    """The service's list of places becomes a sentence; a protected name is a refusal."""
+async def test_an_invalid_field_is_named(service: ElevenLabs, simulator: Simulator) -> None:
+    """The list of fields becomes a sentence; a protected name is a refusal."""
     simulator.world.moods.extend([Scenario(submit="invalid"), Scenario(end="refused")])
-    asked = request(service, "eleven_multilingual_v2", "x", TASK)
-    status = await service.submit(asked, idempotency_key="k")
+    speech = request(service, "eleven_multilingual_v2", "x", TASK)
+    status = await service.submit(speech, idempotency_key="k")
     assert status == Failed("invalid", "body.text: Field required")
-    assert isinstance(await service.submit(asked, idempotency_key="k"), Refused)
+    assert isinstance(await service.submit(speech, idempotency_key="k"), Refused)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ async def test_a_wrong_field_is_named(service: ElevenLabs, simulator: Simulator)
 async def test_limits_are_checked_before_anything_is_sent(
     service: ElevenLabs, simulator: Simulator, prompt: str, settings: dict[str, Any], says: str
 ) -> None:
-    """A text that is too long, a format that nothing could play."""
+    """A text that is too long, and a format that cannot be played."""
     with pytest.raises(errors.SettingError, match=says):
         await service.submit(
             request(service, "eleven_multilingual_v2", prompt, TASK, settings=settings), idempotency_key="k"
@@ -160,7 +160,7 @@ async def test_limits_are_checked_before_anything_is_sent(
 
 
 def at(tape: Replay) -> ElevenLabs:
-    """The adapter before a recording."""
-    made = service_at(ElevenLabs, tape.base, {"api": tape.base})
-    assert isinstance(made, ElevenLabs)
-    return made
+    """The adapter connected to a recording."""
+    adapter = service_at(ElevenLabs, tape.base, {"api": tape.base})
+    assert isinstance(adapter, ElevenLabs)
+    return adapter

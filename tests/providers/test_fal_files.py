@@ -1,4 +1,4 @@
-"""fal's long files: in parts, whole again at the other end, and nothing submitted where one of them is lost."""
+"""fal's multipart uploads: complete at the server, and nothing is submitted if a part fails."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def edit(fal: Fal, folder: Path) -> tuple[Request, bytes]:
-    given = picture(folder, 64, noise=True)
-    request = asked(fal, "fal-ai/flux-pro/kontext", "edit-image", "at night", references={"image": [given]})
-    return request, given.file.read_bytes()
+    reference = picture(folder, 64, noise=True)
+    request = asked(fal, "fal-ai/flux-pro/kontext", "edit-image", "at night", references={"image": [reference]})
+    return request, reference.file.read_bytes()
 
 
-async def test_a_long_file_is_whole_at_the_other_end(simulator: Simulator, tmp_path: Path, small_parts: None) -> None:
-    """Its parts come in any order; what is asked for names the address of the whole."""
+async def test_a_large_file_arrives_complete(simulator: Simulator, tmp_path: Path, small_parts: None) -> None:
+    """Parts arrive in any order; the request contains the URL of the whole file."""
     fal = Fal()
     request, content = edit(fal, tmp_path)
     done = await ended(fal, await fal.submit(request, idempotency_key="k"))
     await fal.aclose()
     assert isinstance(done, Done)
     taken(done.outputs[0])
-    puts = [each for each in simulator.world.asked if each.method == "PUT"]
+    puts = [request for request in simulator.world.asked if request.method == "PUT"]
     assert len(puts) == -(-len(content) // 1000) > 4
     [job] = simulator.world.jobs.values()
     assert simulator.world.read(job.body["image_url"]) == content
 
 
-async def test_a_lost_part_submits_nothing(simulator: Simulator, tmp_path: Path, small_parts: None) -> None:
-    """One error, clear, for all that went wrong at once."""
+async def test_a_failed_part_submits_nothing(simulator: Simulator, tmp_path: Path, small_parts: None) -> None:
+    """Several failed parts raise one error."""
     fal = Fal()
     request, _ = edit(fal, tmp_path)
     refused = raw(403, b'{"detail": "no"}', "application/json")
     simulator.world.fault = Fault(refused, lambda path: path.endswith("/3"))
-    with pytest.raises(errors.SecretError, match="does not take the key"):
+    with pytest.raises(errors.SecretError, match="rejects the key"):
         await fal.submit(request, idempotency_key="k")
     await fal.aclose()
     assert simulator.world.jobs == {}

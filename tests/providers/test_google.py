@@ -1,4 +1,4 @@
-"""Google: its own client against the simulator, its clients' recordings against us, what tokens cost."""
+"""Google: the official client against the simulator, recordings against the adapter, and token costs."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ VEO = "veo-3.1-generate-preview"
 
 @pytest.fixture
 async def client(simulator: Simulator) -> AsyncIterator[Any]:
-    async with aiohttp.ClientSession() as session:  # one that is closed: its own stay open
+    async with aiohttp.ClientSession() as session:  # closed here: the client does not close its own
         options = types.HttpOptions(base_url=f"{simulator.base}/google/api", aiohttp_client=session)
-        made = genai.Client(api_key="simulated", http_options=options)
-        yield made.aio
-        await made.aio.aclose()
-        made.close()
+        client = genai.Client(api_key="simulated", http_options=options)
+        yield client.aio
+        await client.aio.aclose()
+        client.close()
 
 
 @pytest.fixture
 async def service(simulator: Simulator) -> AsyncIterator[Google]:
-    made = Google()
-    yield made
-    await made.aclose()
+    adapter = Google()
+    yield adapter
+    await adapter.aclose()
 
 
 @pytest.fixture
 def png(tmp_path: Path) -> Reference:
-    """The 70 bytes of the recordings."""
+    """The 70-byte image of the recordings."""
     file = tmp_path / "ref.png"
     file.write_bytes(PNG)
     return Reference(Asset(hashlib.sha256(PNG).hexdigest(), "image/png", len(PNG), 1, 1), file)
@@ -71,7 +71,7 @@ def png(tmp_path: Path) -> Reference:
 
 @pytest.fixture
 def teal(tmp_path: Path) -> Reference:
-    """A picture that can be worked on."""
+    """An image that can be edited."""
     file = tmp_path / "teal.png"
     Image.new("RGB", (48, 48), "teal").save(file)
     content = file.read_bytes()
@@ -81,40 +81,40 @@ def teal(tmp_path: Path) -> Reference:
 # --- its client ------------------------------------------------------------------------------------------------------
 
 
-async def test_its_client_gets_pictures_in_the_answer(client: Any, teal: Reference) -> None:
-    """From words, and from a picture, which it sends in the alphabet of addresses."""
+async def test_the_client_gets_images_in_the_answer(client: Any, teal: Reference) -> None:
+    """From a prompt, and from an image, which the client sends in URL-safe base64."""
     part = types.Part.from_bytes(data=await asyncio.to_thread(teal.file.read_bytes), mime_type="image/png")
     for contents in (["hills"], ["at night", part]):
-        said = await client.models.generate_content(model=FLASH, contents=contents)
-        [made] = said.candidates[0].content.parts
-        assert sniff(made.inline_data.data) == "image/png"
-        assert said.usage_metadata.candidates_token_count == 1120
+        answer = await client.models.generate_content(model=FLASH, contents=contents)
+        [image] = answer.candidates[0].content.parts
+        assert sniff(image.inline_data.data) == "image/png"
+        assert answer.usage_metadata.candidates_token_count == 1120
 
 
-async def test_its_client_begins_looks_stops_and_forgets(client: Any, simulator: Simulator) -> None:
-    """An interaction in the background, to its end, to a stop; and one that is held."""
-    begun = await client.interactions.create(model=OMNI, input="hills", background=True)
-    seen = [begun.status]
-    while seen[-1] not in {"completed", "failed"}:
-        begun = await client.interactions.get(begun.id)
-        seen.append(begun.status)
-    assert (seen[0], seen[-1]) == ("in_progress", "completed")
-    assert begun.output_video.uri.startswith(simulator.base)
-    await client.interactions.delete(begun.id)
+async def test_the_client_starts_polls_cancels_and_deletes(client: Any, simulator: Simulator) -> None:
+    """A background interaction: finished, cancelled and deleted; and a synchronous one."""
+    interaction = await client.interactions.create(model=OMNI, input="hills", background=True)
+    states = [interaction.status]
+    while states[-1] not in {"completed", "failed"}:
+        interaction = await client.interactions.get(interaction.id)
+        states.append(interaction.status)
+    assert (states[0], states[-1]) == ("in_progress", "completed")
+    assert interaction.output_video.uri.startswith(simulator.base)
+    await client.interactions.delete(interaction.id)
     simulator.world.moods.append(Scenario(end="never"))
-    begun = await client.interactions.create(model=OMNI, input="hills", background=True)
-    assert (await client.interactions.cancel(begun.id)).status == "cancelled"
-    held = await client.interactions.create(model=FLASH, input="hills")
-    assert held.output_image is not None
-    assert held.usage.total_output_tokens == 1120
+    interaction = await client.interactions.create(model=OMNI, input="hills", background=True)
+    assert (await client.interactions.cancel(interaction.id)).status == "cancelled"
+    synchronous = await client.interactions.create(model=FLASH, input="hills")
+    assert synchronous.output_image is not None
+    assert synchronous.usage.total_output_tokens == 1120
 
 
-async def test_its_client_uploads_and_goes_by_it(client: Any, teal: Reference) -> None:
-    """Announced, sent, named."""
+async def test_the_client_uploads_and_refers_to_the_file(client: Any, teal: Reference) -> None:
+    """Announce, upload, reference."""
     file = await client.files.upload(file=str(teal.file))
     assert file.state == types.FileState.ACTIVE
-    said = await client.models.generate_content(model=FLASH, contents=["at night", file])
-    assert said.candidates[0].content.parts
+    answer = await client.models.generate_content(model=FLASH, contents=["at night", file])
+    assert answer.candidates[0].content.parts
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,10 @@ async def test_its_client_uploads_and_goes_by_it(client: Any, teal: Reference) -
     ],
     ids=["busy", "invalid", "billing", "broken"],
 )
-async def test_its_client_reads_the_errors(
+async def test_the_client_reads_the_errors(
     client: Any, simulator: Simulator, mood: Scenario, code: int, status: str
 ) -> None:
-    """Its own class, with code and status; a refusal is an answer without a picture."""
+    """The client's own error class with code and status; a refusal is an answer without an image."""
     simulator.world.moods.extend([mood, Scenario(end="refused")])
     with pytest.raises(google_errors.APIError) as caught:
         await client.models.generate_content(model=FLASH, contents="x")
@@ -142,8 +142,8 @@ async def test_its_client_reads_the_errors(
 # --- its recordings --------------------------------------------------------------------------------------------------
 
 
-async def test_a_held_picture_as_recorded() -> None:
-    """Every field; its tokens have their price. This part of the client puts a blank after each comma, we do not."""
+async def test_a_synchronous_image_as_recorded() -> None:
+    """All fields and the token cost are equal. The client's JSON has a space after each comma, ours has none."""
     async with replayed("google-gemini-image-v1") as tape:
         settings = {"aspect_ratio": "16:9", "resolution": "2K", "background": False}
         done = await driven(at(tape), request(at(tape), FLASH, "a red cube", settings=settings))
@@ -153,11 +153,11 @@ async def test_a_held_picture_as_recorded() -> None:
         _all_same(tape)
 
 
-async def test_a_held_edit_as_recorded(png: Reference) -> None:
-    """The older client's version of the address. Its base64 is of another picture, in the alphabet of addresses."""
+async def test_a_synchronous_edit_as_recorded(png: Reference) -> None:
+    """The older client's URL version. Its base64 is of another image, in the URL-safe alphabet."""
     async with replayed("google-gemini-image-edit") as tape:
         settings = {"aspect_ratio": "16:9", "background": False}
-        asked = request(
+        edit = request(
             at(tape),
             "gemini-2.5-flash-image",
             "make it blue",
@@ -165,11 +165,11 @@ async def test_a_held_edit_as_recorded(png: Reference) -> None:
             settings=settings,
             references={"image": [png]},
         )
-        assert isinstance(await driven(at(tape, "v1beta"), asked), Done)
-        for each in (tape.sent[0], tape.recorded[0]):
-            data = each.json["contents"][0]["parts"][1]["inlineData"].pop("data")
+        assert isinstance(await driven(at(tape, "v1beta"), edit), Done)
+        for message in (tape.sent[0], tape.recorded[0]):
+            data = message.json["contents"][0]["parts"][1]["inlineData"].pop("data")
             assert data.startswith("iVBORw0KGgo")
-            each.headers["content-length"] = "the same"
+            message.headers["content-length"] = "the same"
         _all_same(tape)
 
 
@@ -177,10 +177,10 @@ async def test_a_held_edit_as_recorded(png: Reference) -> None:
     ("case", "prompt", "kind"), [("google-429", "x", Failed), ("google-blocked-prompt", "bad", Refused)]
 )
 async def test_a_rate_limit_and_a_refusal_as_recorded(case: str, prompt: str, kind: type) -> None:
-    """Ours also say that a picture is wanted, which the recordings leave to the model."""
+    """The adapter also requests the modality image, which the recordings omit."""
     async with replayed(case) as tape:
-        asked = request(at(tape), "gemini-2.5-flash-image", prompt, settings={"background": False})
-        status = await driven(at(tape, "v1beta"), asked)
+        image = request(at(tape), "gemini-2.5-flash-image", prompt, settings={"background": False})
+        status = await driven(at(tape, "v1beta"), image)
         assert isinstance(status, kind)
         if isinstance(status, Failed):
             assert (status.code, status.is_retryable, status.retry_after_s) == ("RESOURCE_EXHAUSTED", True, 1.0)
@@ -191,39 +191,39 @@ async def test_a_rate_limit_and_a_refusal_as_recorded(case: str, prompt: str, ki
         _all_same(tape)
 
 
-async def test_an_interaction_with_a_picture_as_recorded(png: Reference) -> None:
-    """Ours goes on in the background and is kept, so that a dead kernel's work comes home."""
+async def test_an_interaction_with_an_image_as_recorded(png: Reference) -> None:
+    """The adapter's interaction runs in the background and is stored, so that another process can resume it."""
     async with replayed("google-interactions-image") as tape:
         settings = {"aspect_ratio": "16:9", "resolution": "1K", "mime_type": "image/png"}
-        asked = request(at(tape), FLASH, "make it blue", "edit-image", settings=settings, references={"image": [png]})
+        edit = request(at(tape), FLASH, "make it blue", "edit-image", settings=settings, references={"image": [png]})
         service = at(tape)
-        begun = await service.submit(asked, idempotency_key="k")
+        operation = await service.submit(edit, idempotency_key="k")
         await service.aclose()
-        assert isinstance(begun, Operation)
+        assert isinstance(operation, Operation)
         ours, theirs = tape.sent[0], tape.recorded[0]
         assert (ours.json.pop("background"), ours.json.pop("store")) == (True, True)
-        for each in (ours, theirs):
-            each.json["input"][0]["content"][1]["data"] = "the same"
-            each.headers.pop("content-length")
-            each.json = dict(sorted(each.json.items()))
+        for message in (ours, theirs):
+            message.json["input"][0]["content"][1]["data"] = "the same"
+            message.headers.pop("content-length")
+            message.json = dict(sorted(message.json.items()))
         assert (ours.method, ours.path, ours.json) == (theirs.method, theirs.path, theirs.json)
 
 
-async def test_a_film_in_the_background_as_recorded() -> None:
-    """Begin, look, look, fetch; begin and stop: byte for byte. Nothing is deleted: the service forgets by itself."""
+async def test_a_background_video_as_recorded() -> None:
+    """Start, poll, fetch; start and cancel: byte for byte. The adapter does not delete, because interactions expire."""
     async with replayed("google-interactions-video-background") as tape:
         service = at(tape)
-        begun = await service.submit(
+        operation = await service.submit(
             request(service, OMNI, "a red cube rotating", "text-to-video"), idempotency_key="k"
         )
-        assert isinstance(begun, Operation)
-        assert isinstance(await service.poll(begun), Pending)
-        done = await service.poll(begun)
+        assert isinstance(operation, Operation)
+        assert isinstance(await service.poll(operation), Pending)
+        done = await service.poll(operation)
         assert isinstance(done, Done)
         assert taken(done.outputs[0]) == PNG
-        begun = await service.submit(request(service, OMNI, "x", "text-to-video"), idempotency_key="k")
-        assert isinstance(begun, Operation)
-        assert await service.cancel(begun) is CancelAnswer.CONFIRMED
+        operation = await service.submit(request(service, OMNI, "x", "text-to-video"), idempotency_key="k")
+        assert isinstance(operation, Operation)
+        assert await service.cancel(operation) is CancelAnswer.CONFIRMED
         await service.aclose()
         assert tape.recorded.pop().method == "DELETE"
         for ours, theirs in zip(tape.sent, tape.recorded, strict=True):
@@ -232,12 +232,12 @@ async def test_a_film_in_the_background_as_recorded() -> None:
 
 
 async def test_an_upload_as_recorded(png: Reference, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Announced and sent. A reference has no name; the second address is the service's own, so our key goes along."""
+    """Announced and sent. References have no name; the upload URL is Google's own, so the key is sent."""
     monkeypatch.setattr("fusionflow_nb.providers.services.google.INLINE_BYTES", 10)
     async with replayed("google-files-upload") as tape:
-        asked = request(at(tape), FLASH, "x", "edit-image", references={"image": [png]})
+        edit = request(at(tape), FLASH, "x", "edit-image", references={"image": [png]})
         service = at(tape, "v1beta")
-        await service.submit(asked, idempotency_key="k")
+        await service.submit(edit, idempotency_key="k")
         await service.aclose()
         for ours, theirs in zip(tape.sent[:2], tape.recorded, strict=True):
             theirs.headers.pop("x-goog-upload-file-name")
@@ -245,78 +245,78 @@ async def test_an_upload_as_recorded(png: Reference, monkeypatch: pytest.MonkeyP
             theirs.headers["content-length"] = ours.headers["content-length"]
             same(ours, theirs)
             assert ours.query == theirs.query
-        [content] = [each for each in tape.sent[2].json["input"][0]["content"] if each["type"] == "image"]
+        [content] = [item for item in tape.sent[2].json["input"][0]["content"] if item["type"] == "image"]
         assert content == {"uri": f"{tape.base}/v1beta/files/abc", "mime_type": "image/png", "type": "image"}
 
 
-async def test_an_operation_that_runs_long_as_recorded(png: Reference) -> None:
-    """For keys that still have it: in the catalogue it has ended. The client asked for the film at a broken path."""
+async def test_a_long_running_operation_as_recorded(png: Reference) -> None:
+    """For keys that still have this API (the model has retired). The client's path of the video is broken."""
     async with replayed("google-veo-long-running") as tape:
         settings = {"duration_s": 8, "aspect_ratio": "16:9", "resolution": "720p", "negative_prompt": "blurry"}
         references = {"image": [png]}
-        asked = request(at(tape), VEO, "a red cube", "image-to-video", settings=settings, references=references)
+        video = request(at(tape), VEO, "a red cube", "image-to-video", settings=settings, references=references)
         service = at(tape)
-        done = await driven(service, asked)
+        done = await driven(service, video)
         assert isinstance(done, Done)
         taken(done.outputs[0])
-        for each in (tape.sent[0], tape.recorded[0]):
-            each.json["instances"][0]["image"]["bytesBase64Encoded"] = "the same"
-            each.headers["content-length"] = "the same"
+        for message in (tape.sent[0], tape.recorded[0]):
+            message.json["instances"][0]["image"]["bytesBase64Encoded"] = "the same"
+            message.headers["content-length"] = "the same"
         for ours, theirs in zip(tape.sent, tape.recorded[:3], strict=True):
             same(ours, theirs)
 
 
-# --- what the contract does not ask ----------------------------------------------------------------------------------
+# --- beyond the contract tests ---------------------------------------------------------------------------------------
 
 
-async def test_a_long_running_operation_refuses_fails_and_ends(service: Google, simulator: Simulator) -> None:
-    """Filtered is a refusal; an error is a failure; nothing stops it."""
+async def test_a_long_running_operation_has_three_ends(service: Google, simulator: Simulator) -> None:
+    """Filtered is a refusal; an error is a failure; cancel is unsupported."""
     for mood, kind in ((Scenario(), Done), (Scenario(end="refused"), Refused), (Scenario(end="failed"), Failed)):
         simulator.world.moods.append(mood)
-        begun = await service.submit(request(service, VEO, "hills", "text-to-video"), idempotency_key="k")
-        assert isinstance(begun, Operation)
-        assert await service.cancel(begun) is CancelAnswer.UNSUPPORTED
-        status = await ended(service, begun)
+        operation = await service.submit(request(service, VEO, "hills", "text-to-video"), idempotency_key="k")
+        assert isinstance(operation, Operation)
+        assert await service.cancel(operation) is CancelAnswer.UNSUPPORTED
+        status = await ended(service, operation)
         assert isinstance(status, kind)
         if isinstance(status, Done):
             assert (sniff(taken(status.outputs[0])) or "").startswith("video/")
 
 
-async def test_a_held_picture_and_a_refused_one(service: Google, simulator: Simulator, teal: Reference) -> None:
-    """`background=False` is one request, with a reference or without."""
+async def test_a_synchronous_image_and_a_refusal(service: Google, simulator: Simulator, teal: Reference) -> None:
+    """`background=False` is one request, with or without a reference."""
     for references in ({}, {"image": [teal]}):
         task = "edit-image" if references else "text-to-image"
-        asked = request(service, PRO, "hills", task, settings={"background": False}, references=references)
-        done = await service.submit(asked, idempotency_key="k")
+        image = request(service, PRO, "hills", task, settings={"background": False}, references=references)
+        done = await service.submit(image, idempotency_key="k")
         assert isinstance(done, Done)
         assert done.cost == Cost(134_400, is_exact=False)
         assert sniff(taken(done.outputs[0])) == "image/png"
     simulator.world.moods.append(Scenario(end="refused"))
-    assert isinstance(await service.submit(asked, idempotency_key="k"), Refused)
+    assert isinstance(await service.submit(image, idempotency_key="k"), Refused)
 
 
-async def test_a_film_that_is_fetched_too_late(service: Google, simulator: Simulator) -> None:
-    """Its address has a life; the failure says so, and the money is spent."""
+async def test_a_video_that_has_expired(service: Google, simulator: Simulator) -> None:
+    """An expired URL is a failure with a cost."""
     simulator.world.lifetime_s = 0.0
-    begun = await service.submit(request(service, OMNI, "hills", "text-to-video"), idempotency_key="k")
-    status = await ended(service, begun)
+    operation = await service.submit(request(service, OMNI, "hills", "text-to-video"), idempotency_key="k")
+    status = await ended(service, operation)
     assert isinstance(status, Failed)
     assert (status.code, status.is_retryable, status.cost is not None) == ("output_lost", False, True)
 
 
 async def test_a_stopped_interaction_is_cancelled(service: Google, simulator: Simulator) -> None:
-    """Its own state, not a failure."""
+    """The state is cancelled, not failed."""
     simulator.world.moods.append(Scenario(end="never"))
-    begun = await service.submit(request(service, FLASH, "hills"), idempotency_key="k")
-    assert isinstance(begun, Operation)
-    assert await service.cancel(begun) is CancelAnswer.CONFIRMED
-    assert isinstance(await service.poll(begun), Cancelled)
+    operation = await service.submit(request(service, FLASH, "hills"), idempotency_key="k")
+    assert isinstance(operation, Operation)
+    assert await service.cancel(operation) is CancelAnswer.CONFIRMED
+    assert isinstance(await service.poll(operation), Cancelled)
 
 
-async def test_a_film_that_is_uploaded_is_waited_for(
+async def test_an_uploaded_video_is_polled_until_ready(
     service: Google, simulator: Simulator, teal: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The service reads it first; until then it is looked at again."""
+    """The adapter polls until the service has processed the file."""
     monkeypatch.setattr("fusionflow_nb.providers.services.google.INLINE_BYTES", 10)
     waited: list[float] = []
 
@@ -325,26 +325,26 @@ async def test_a_film_that_is_uploaded_is_waited_for(
 
     service.http.sleep = sleep
     film = Reference(Asset(teal.asset.sha256, "video/mp4", teal.asset.size_bytes), teal.file)
-    asked = request(service, OMNI, "at night", "video-to-video", references={"video": [film]})
-    assert isinstance(await service.submit(asked, idempotency_key="k"), Operation)
+    edit = request(service, OMNI, "at night", "video-to-video", references={"video": [film]})
+    assert isinstance(await service.submit(edit, idempotency_key="k"), Operation)
     assert waited == [2.0]
 
 
-async def test_media_that_do_not_fit_together(service: Google, simulator: Simulator, teal: Reference) -> None:
-    """Said before anything is sent: which picture is the first; how many go; what is not read at all."""
+async def test_invalid_combinations_of_references(service: Google, simulator: Simulator, teal: Reference) -> None:
+    """The errors are raised before anything is sent: wrong combination, too many, unsupported port."""
     for references, says in (
-        ({"image": [teal], "references": [teal]}, "which picture is the first"),
+        ({"image": [teal], "references": [teal]}, "a first image or references, not both"),
         ({"references": [teal] * 7}, "takes 6 references"),
-        ({"audio": [teal]}, "reads no 'audio'"),
+        ({"audio": [teal]}, "does not read 'audio'"),
     ):
-        asked = request(service, OMNI, "x", "image-to-video", references=references)
+        video = request(service, OMNI, "x", "image-to-video", references=references)
         with pytest.raises(errors.SettingError, match=says):
-            await service.submit(asked, idempotency_key="k")
+            await service.submit(video, idempotency_key="k")
     assert not simulator.world.asked
 
 
-async def test_common_words_in_the_form_of_the_answer(service: Google, simulator: Simulator) -> None:
-    """Length as text with its unit, ratio and class of size beside it; raw fields stand outside."""
+async def test_common_settings_in_the_response_format(service: Google, simulator: Simulator) -> None:
+    """Length as text with unit, ratio and size class are nested; raw fields are sent at the top level."""
     settings = {"duration_s": 8, "aspect_ratio": "9:16", "resolution": "720p", "fields": {"labels": {"a": "b"}}}
     await service.submit(request(service, OMNI, "x", "text-to-video", settings=settings), idempotency_key="k")
     body = json.loads(simulator.world.asked[-1].body)
@@ -356,25 +356,25 @@ async def test_common_words_in_the_form_of_the_answer(service: Google, simulator
 @pytest.mark.parametrize(
     ("text_in_usd", "exact"), [(0.0, False), (2e-6, True)], ids=["no price for the prompt", "every token has one"]
 )
-def test_a_cost_is_exact_where_every_token_has_a_price(text_in_usd: float, exact: bool) -> None:  # noqa: FBT001
-    """Tokens are the service's; their price is ours, and of the prompt's the sheet has none."""
+def test_a_cost_is_exact_if_every_token_has_a_price(text_in_usd: float, exact: bool) -> None:  # noqa: FBT001
+    """Token counts are the service's, prices the catalogue's; models.csv has no price for prompt tokens."""
     usage = {"promptTokenCount": 1000, "candidatesTokenCount": 1130, "candidatesTokensDetails": [
         {"modality": "TEXT", "tokenCount": 10}, {"modality": "IMAGE", "tokenCount": 1120}]}  # fmt: skip
-    found = google_responses.cost(usage, {"token_usd": 120e-6, "text_in_usd": text_in_usd, "is_sure": True})
-    assert found == Cost(134_400 + round(text_in_usd * 1e9), is_exact=exact)
+    cost = google_responses.cost(usage, {"token_usd": 120e-6, "text_in_usd": text_in_usd, "is_sure": True})
+    assert cost == Cost(134_400 + round(text_in_usd * 1e9), is_exact=exact)
 
 
-async def test_too_many_without_a_time_is_a_days_quota(service: Google) -> None:
-    """It is not asked again within the run."""
-    said = b'{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota per day."}}'
-    assert google_responses.error_status(Answer("google", 429, {}, said)) == Failed(
+async def test_a_429_without_a_delay_is_a_daily_quota(service: Google) -> None:
+    """It is not retried within the run."""
+    body = b'{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota per day."}}'
+    assert google_responses.error_status(Answer("google", 429, {}, body)) == Failed(
         "RESOURCE_EXHAUSTED", "Quota per day."
     )
 
 
 def at(tape: Replay, version: str = "v1") -> Google:
-    """The adapter before a recording."""
-    made = service_at(Google, tape.base, {"api": tape.base})
-    assert isinstance(made, Google)
-    made.version = version
-    return made
+    """The adapter connected to a recording."""
+    adapter = service_at(Google, tape.base, {"api": tape.base})
+    assert isinstance(adapter, Google)
+    adapter.version = version
+    return adapter

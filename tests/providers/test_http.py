@@ -1,4 +1,4 @@
-"""The way to a service: what was sent once is not sent twice, keys stay at home, and every failure has its sentence."""
+"""HTTP client: submits are sent once, keys stay with their service, and each failure has a message."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import datetime as dt
 import hashlib
 import logging
 import os
+import re
 import socket
 from typing import TYPE_CHECKING
 
 import aiohttp
 import httpx
 import pytest
-from support.wire import KEY, PNG, Slept, answer, http, site, wire
+from support.wire import KEY, PNG, RecordedSleep, answer, endpoint, http, wire
 
 from fusionflow_nb import errors
 from fusionflow_nb.providers.http import pool
@@ -30,7 +31,7 @@ NOW = dt.datetime(2026, 11, 22, 12, 0, 0, tzinfo=dt.UTC)
 
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key is there, and no proxy of this machine."""
+    """A key is set, and no proxy."""
     monkeypatch.setenv("FAL_KEY", KEY)
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -53,160 +54,167 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["seconds", "fraction", "ms", "date", "past", "negative", "google", "words", "nan", "inf", "none"],
 )
-def test_retry_after_in_every_spelling(headers: dict[str, str], body: object, seconds: float | None) -> None:
-    """Seconds, milliseconds, a date (with a clock that is wrong) and Google's detail are read; nonsense is nothing."""
+def test_retry_after_in_every_format(headers: dict[str, str], body: object, seconds: float | None) -> None:
+    """Seconds, milliseconds, a date (relative to `Date`) and Google's detail are parsed; else None."""
     assert retry_after_s(headers, body, now=NOW) == seconds
 
 
-async def test_a_submit_is_sent_once_whatever_comes_back() -> None:
-    """A broken connection, half an answer, an error of the server: unknown, and not one more request."""
+async def test_a_submit_is_sent_once_whatever_the_answer() -> None:
+    """A lost connection, an incomplete answer or a server error is ambiguous, and the request is not repeated."""
     half = answer(200, b'{"request_id": "7', length=400, connection="close")
-    for told in (None, half, answer(500), answer(502, b"<html>"), answer(503), answer(504)):
-        async with wire(told) as server, http(server.base) as made:
+    for raw in (None, half, answer(500), answer(502, b"<html>"), answer(503), answer(504)):
+        async with wire(raw) as server, http(server.base) as client:
             with pytest.raises(SubmitAmbiguousError):
-                await made.post_once(f"{server.base}/queue/a", {"prompt": "x"})
-            assert len(server.asked) == 1
+                await client.post_once(f"{server.base}/queue/a", {"prompt": "x"})
+            assert len(server.requests) == 1
 
 
-async def test_only_a_server_that_says_when_has_surely_begun_nothing() -> None:
-    """503 with Retry-After, and every 4xx, are answers; the adapter reads them."""
-    told = (answer(503, retry_after="2"), answer(429, retry_after="1"), answer(422))
-    async with wire(*told) as server, http(server.base) as made:
-        found = [await made.post_once(f"{server.base}/queue/a", {}) for _ in range(3)]
-    assert [(each.status, each.retry_after_s()) for each in found] == [(503, 2.0), (429, 1.0), (422, None)]
+async def test_a_503_with_retry_after_means_no_work_was_begun() -> None:
+    """503 with Retry-After, and every 4xx, are answers that the adapter maps."""
+    raw_answers = (answer(503, retry_after="2"), answer(429, retry_after="1"), answer(422))
+    async with wire(*raw_answers) as server, http(server.base) as client:
+        answers = [await client.post_once(f"{server.base}/queue/a", {}) for _ in range(3)]
+    assert [(received.status, received.retry_after_s()) for received in answers] == [
+        (503, 2.0),
+        (429, 1.0),
+        (422, None),
+    ]
 
 
-async def test_a_submit_that_never_left_is_a_plain_failure() -> None:
-    """Refused, or no such name: nothing was sent, so nothing is unknown, and it may be tried again."""
+async def test_an_unsent_submit_is_a_retryable_error() -> None:
+    """If nothing was sent, the error is retryable."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        base = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    for place, says in ((base, "No connection to 127.0.0.1"), ("http://name.invalid", "name.invalid has no address")):
-        async with http(place) as made:
+        closed = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    for base, says in (
+        (closed, "Could not connect to 127.0.0.1"),
+        ("http://name.invalid", "name.invalid could not be resolved"),
+    ):
+        async with http(base) as client:
             with pytest.raises(errors.ProviderError, match=says) as caught:
-                await made.post_once(f"{place}/queue/a", {})
+                await client.post_once(f"{closed}/queue/a", {})
             assert caught.value.is_retryable
 
 
-async def test_an_untrusted_certificate_is_said_and_not_tried_again(tmp_path: Path) -> None:
-    """A proxy in the middle gets no request, and no second chance."""
+async def test_an_untrusted_certificate_is_not_retried(tmp_path: Path) -> None:
+    """An intercepting proxy gets no request, and the error is not retryable."""
     server = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0, ssl=untrusted(tmp_path))
     base = f"https://localhost:{server.sockets[0].getsockname()[1]}"
-    async with http(base) as made:
+    async with http(base) as client:
         with pytest.raises(errors.ProviderError, match="certificate of localhost is not valid") as caught:
-            await made.post_once(f"{base}/queue/a", {})
+            await client.post_once(f"{base}/queue/a", {})
     server.close()
     assert not caught.value.is_retryable
 
 
-async def test_a_connection_is_not_used_again_after_two_idle_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fresh one is: a server may just be closing the old one, and then nobody knows what arrived."""
-    async with wire(answer()) as server, http(server.base) as made:
+async def test_a_connection_is_not_reused_after_two_idle_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server may close an idle connection at any time, which makes a submit on it ambiguous."""
+    async with wire(answer()) as server, http(server.base) as client:
         for _ in range(2):
-            await made.post_once(f"{server.base}/queue/a", {})
+            await client.post_once(f"{server.base}/queue/a", {})
         real = aiohttp.connector.monotonic
         monkeypatch.setattr(aiohttp.connector, "monotonic", lambda: real() + pool.IDLE_S + 0.1)
-        await made.post_once(f"{server.base}/queue/a", {})
-    assert [each.connection for each in server.asked] == [1, 1, 2]
+        await client.post_once(f"{server.base}/queue/a", {})
+    assert [request.connection for request in server.requests] == [1, 1, 2]
 
 
-async def test_questions_are_asked_again_as_the_service_wishes() -> None:
-    """Busy answers are waited out for as long as they say, then with doubled pauses; aiohttp mends one break itself."""
-    slept = Slept()
-    told = (answer(429, retry_after="7"), answer(503), None, None, answer(200, b'{"ok": 1}'))
-    async with wire(*told) as server, http(server.base, sleep=slept) as made:
-        found = await made.request("GET", f"{server.base}/queue/a", tries=4)
-    assert found.json_object() == {"ok": 1}
-    assert slept.seconds[0] == 7.0
+async def test_idempotent_requests_are_retried() -> None:
+    """Delays follow Retry-After, then the exponential back-off; aiohttp itself repeats one lost GET."""
+    slept = RecordedSleep()
+    raw_answers = (answer(429, retry_after="7"), answer(503), None, None, answer(200, b'{"ok": 1}'))
+    async with wire(*raw_answers) as server, http(server.base, sleep=slept) as client:
+        received = await client.request("GET", f"{server.base}/queue/a", tries=4)
+    assert received.json_object() == {"ok": 1}
+    assert 7.0 <= slept.seconds[0] <= 7.7
     assert 0.5 <= slept.seconds[1] <= 1.0
     assert 1.0 <= slept.seconds[2] <= 2.0
 
 
-async def test_a_question_gives_up_in_time() -> None:
-    """The last error is raised once the tries are used up, or at once where the service asks for an hour."""
-    async with wire(answer(429, retry_after="3600")) as server, http(server.base) as made:
+async def test_retries_end_after_the_last_try() -> None:
+    """The last error is raised after the last try, or immediately if the delay is too long."""
+    async with wire(answer(429, retry_after="3600")) as server, http(server.base) as client:
         with pytest.raises(errors.ProviderError, match="busy") as caught:
-            await made.request("GET", f"{server.base}/queue/a", tries=4)
-        assert (len(server.asked), caught.value.retry_after_s) == (1, 3600.0)
+            await client.request("GET", f"{server.base}/queue/a", tries=4)
+        assert (len(server.requests), caught.value.retry_after_s) == (1, 3600.0)
 
 
-async def test_a_key_goes_to_its_own_service_only() -> None:
-    """Neither another origin in an operation's URL, nor a redirect, ever sees it."""
+async def test_a_key_is_sent_to_its_own_service_only() -> None:
+    """Neither another origin in an Operation's URL nor a redirect target receives it."""
     async with (
         wire(answer()) as other,
         wire(answer(307, location=f"{other.base}/x")) as server,
-        http(server.base) as made,
+        http(server.base) as client,
     ):
-        with pytest.raises(errors.ProviderError, match="no key is sent there"):
-            await made.request("GET", f"{other.base}/queue/a")
-        with pytest.raises(errors.ProviderError, match="elsewhere"):
-            await made.request("GET", f"{server.base}/queue/a")
-        with pytest.raises(errors.ProviderError, match="elsewhere"):
-            await made.post_once(f"{server.base}/queue/a", {})
-    assert server.asked[0].headers["authorization"] == f"Key {KEY}"
-    assert other.asked == []
+        with pytest.raises(errors.ProviderError, match="the key is not sent there"):
+            await client.request("GET", f"{other.base}/queue/a")
+        with pytest.raises(errors.ProviderError, match="redirected"):
+            await client.request("GET", f"{server.base}/queue/a")
+        with pytest.raises(errors.ProviderError, match="redirected"):
+            await client.post_once(f"{server.base}/queue/a", {})
+    assert server.requests[0].headers["authorization"] == f"Key {KEY}"
+    assert other.requests == []
 
 
 async def test_a_key_is_in_no_error_log_or_repr(caplog: pytest.LogCaptureFixture) -> None:
-    """Not even where the service repeats it in its own error."""
+    """Not even if the service repeats it in an error."""
     caplog.set_level(logging.DEBUG)
-    told = (answer(400, f'{{"error": "bad key {KEY}"}}'.encode()), answer(401), None)
-    async with wire(*told) as server, http(server.base) as made:
-        bad = await made.post_once(f"{server.base}/queue/a", {})
+    raw_answers = (answer(400, f'{{"error": "bad key {KEY}"}}'.encode()), answer(401), None)
+    async with wire(*raw_answers) as server, http(server.base) as client:
+        bad = await client.post_once(f"{server.base}/queue/a", {})
         with pytest.raises(errors.SecretError) as locked:
-            await made.request("GET", f"{server.base}/queue/a")
+            await client.request("GET", f"{server.base}/queue/a")
         with pytest.raises(SubmitAmbiguousError) as lost:
-            await made.post_once(f"{server.base}/queue/a", {})
-        shown = [repr(bad), bad.text(), repr(locked.value), str(lost.value), repr(made.endpoint), repr(vars(made))]
+            await client.post_once(f"{server.base}/queue/a", {})
+        shown = [repr(bad), bad.text(), repr(locked.value), str(lost.value), repr(client.endpoint), repr(vars(client))]
     assert all(KEY not in text for text in [*shown, caplog.text])
     assert "<key>" in bad.text()
 
 
-async def test_no_key_no_request() -> None:
-    """The error comes before anything is sent, and says how to store one."""
-    async with wire(answer()) as server, http(server.base) as made:
+async def test_without_a_key_nothing_is_sent() -> None:
+    """The error is raised before anything is sent; the hint explains how to store a key."""
+    async with wire(answer()) as server, http(server.base) as client:
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("FAL_KEY")
             with pytest.raises(errors.SecretError, match="stores one"):
-                await made.post_once(f"{server.base}/queue/a", {})
-        assert server.asked == []
+                await client.post_once(f"{server.base}/queue/a", {})
+        assert server.requests == []
 
 
-async def test_a_large_error_page_is_read_to_its_beginning_only() -> None:
-    """10 MB of HTML make one short line."""
+async def test_only_the_start_of_an_error_page_is_read() -> None:
+    """10 MB of HTML become one short line."""
     page = answer(403, b"<html>" + b"x" * 10_000_000, kind="text/html")
-    async with wire(page) as server, http(server.base) as made:
-        found = await made.post_once(f"{server.base}/queue/a", {})
-    assert len(found.body) <= 64_000
-    assert len(found.text()) <= 300
+    async with wire(page) as server, http(server.base) as client:
+        received = await client.post_once(f"{server.base}/queue/a", {})
+    assert len(received.body) <= 64_000
+    assert len(received.text()) <= 300
 
 
-async def test_an_answer_that_is_no_json_says_what_it_is() -> None:
-    """A captive portal's page is not taken for a result."""
-    async with wire(answer(200, b"<html>Sign in</html>", kind="text/html")) as server, http(server.base) as made:
-        found = await made.request("GET", f"{server.base}/queue/a")
-        with pytest.raises(errors.ProviderError, match="text/html where JSON belongs"):
-            found.json_object()
+async def test_an_answer_that_is_not_json_reports_its_type() -> None:
+    """A captive portal's page is not a result."""
+    async with wire(answer(200, b"<html>Sign in</html>", kind="text/html")) as server, http(server.base) as client:
+        received = await client.request("GET", f"{server.base}/queue/a")
+        with pytest.raises(errors.ProviderError, match="text/html instead of JSON"):
+            received.json_object()
 
 
-async def test_an_answer_without_end_is_not_read_to_it() -> None:
-    """Too long a poll is an error; too long an answer to a submit leaves its outcome unknown."""
-    async with wire(answer(200, b" " * 17_000_000)) as server, http(server.base) as made:
-        with pytest.raises(errors.ProviderError, match="longer than 16 MB"):
-            await made.request("GET", f"{server.base}/queue/a")
+async def test_an_answer_beyond_the_limit_is_not_read() -> None:
+    """A long answer to a poll is an error; to a submit it is ambiguous."""
+    async with wire(answer(200, b" " * 17_000_000)) as server, http(server.base) as client:
+        with pytest.raises(errors.ProviderError, match="longer than the limit of 16 MB"):
+            await client.request("GET", f"{server.base}/queue/a")
         with pytest.raises(SubmitAmbiguousError):
-            await made.post_once(f"{server.base}/queue/a", {})
+            await client.post_once(f"{server.base}/queue/a", {})
 
 
-async def test_no_more_requests_at_once_than_allowed() -> None:
-    """The rest waits in front of the pool."""
-    async with wire(answer()) as server, http(server.base, max_concurrent=2) as made:
-        async with made.stream("GET", f"{server.base}/queue/1"), made.stream("GET", f"{server.base}/queue/2"):
-            third = asyncio.create_task(made.request("GET", f"{server.base}/queue/3"))
+async def test_concurrent_requests_are_limited() -> None:
+    """Further requests wait for a slot."""
+    async with wire(answer()) as server, http(server.base, max_concurrent=2) as client:
+        async with client.stream("GET", f"{server.base}/queue/1"), client.stream("GET", f"{server.base}/queue/2"):
+            third = asyncio.create_task(client.request("GET", f"{server.base}/queue/3"))
             await asyncio.sleep(0)
-            assert [each.path for each in server.asked] == ["/queue/1", "/queue/2"]
+            assert [request.path for request in server.requests] == ["/queue/1", "/queue/2"]
         await third
-    assert server.asked[-1].path == "/queue/3"
+    assert server.requests[-1].path == "/queue/3"
 
 
 # --- outputs ---------------------------------------------------------------------------------------------------------
@@ -214,44 +222,44 @@ async def test_no_more_requests_at_once_than_allowed() -> None:
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of temporary files, seen."""
+    """The folder of temporary files."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return tmp_path
 
 
-async def test_an_output_is_hashed_and_named_after_its_bytes(temporary: Path) -> None:
-    """The header may call a PNG what it likes."""
-    async with wire(answer(200, PNG, kind="video/mp4")) as server, http(server.base) as made:
-        found = await made.download(f"{server.base}/queue/out.mp4")
-    assert (found.media_type, found.sha256) == ("image/png", hashlib.sha256(PNG).hexdigest())
-    assert await asyncio.to_thread(found.path.read_bytes) == PNG
-    assert server.asked[0].headers["accept-encoding"] == "identity"
+async def test_an_output_is_hashed_and_typed_by_its_bytes(temporary: Path) -> None:
+    """The content-type header is ignored."""
+    async with wire(answer(200, PNG, kind="video/mp4")) as server, http(server.base) as client:
+        output = await client.download(f"{server.base}/queue/out.mp4")
+    assert (output.media_type, output.sha256) == ("image/png", hashlib.sha256(PNG).hexdigest())
+    assert await asyncio.to_thread(output.path.read_bytes) == PNG
+    assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize(
-    ("told", "says"),
+    ("raw", "says"),
     [
-        (answer(200, PNG[:50], length=90, connection="close"), "broke off"),
-        (answer(200, b"<html>gone</html>", kind="image/png"), "no media"),
-        (answer(404), "not there any more"),
+        (answer(200, PNG[:50], length=90, connection="close"), "interrupted|incomplete"),
+        (answer(200, b"<html>gone</html>", kind="image/png"), "not a known media type"),
+        (answer(404), "has expired"),
         (answer(200, PNG * 40), "longer than"),
-        (answer(302, location="http://127.0.0.1:1/x"), "which is not asked"),
-        (answer(302, location="https://169.254.169.254/latest"), "which is not asked"),
-        (answer(302, location="file:///etc/passwd"), "which is not asked"),
-        (answer(302, location="/queue/again"), "from one to the next"),
+        (answer(302, location="http://127.0.0.1:1/x"), "which is not allowed"),
+        (answer(302, location="https://169.254.169.254/latest"), "which is not allowed"),
+        (answer(302, location="file:///etc/passwd"), "which is not allowed"),
+        (answer(302, location="/queue/again"), "Too many redirects"),
     ],
     ids=["half", "page", "expired", "long", "own-network", "metadata", "file", "circle"],
 )
-async def test_an_output_that_cannot_be_had_leaves_nothing(temporary: Path, told: bytes, says: str) -> None:
-    """Half a file, a page, an expired or a private address: a sentence each, and no file left behind."""
-    async with wire(told) as server, http(server.base) as made:
+async def test_a_failed_download_leaves_no_file(temporary: Path, raw: bytes, says: str) -> None:
+    """Each raises its own message, and no file is left."""
+    async with wire(raw) as server, http(server.base) as client:
         with pytest.raises(errors.ProviderError, match=says):
-            await made.download(f"{server.base}/queue/out", max_bytes=1000)
+            await client.download(f"{server.base}/queue/out", max_bytes=1000)
     assert os.listdir(temporary) == []  # noqa: PTH208 - a look, in a test
 
 
-async def test_a_name_that_leads_into_this_machine_is_not_asked() -> None:
-    """A public name with a private address is what an attacker would put into an answer."""
+async def test_a_name_of_a_private_address_is_rejected() -> None:
+    """A public name with a private address could be an attack."""
     resolver = pool.PublicResolver()
     with pytest.raises(OSError, match="private network"):
         await resolver.resolve("localhost", 443)
@@ -259,8 +267,23 @@ async def test_a_name_that_leads_into_this_machine_is_not_asked() -> None:
 
 
 def test_origins_are_scheme_host_and_port() -> None:
-    """Another port or scheme is another's."""
-    own = site("https://api.example.com/v1")
+    """Another port or scheme is another origin."""
+    own = endpoint("https://api.example.com/v1")
     assert own.is_own(httpx.URL("https://api.example.com:443/other"))
-    strangers = ("http://api.example.com/v1", "https://api.example.com:444", "https://api.example.com.evil.org", "x")
-    assert not any(own.is_own(httpx.URL(each)) for each in strangers)
+    others = ("http://api.example.com/v1", "https://api.example.com:444", "https://api.example.com.evil.org", "x")
+    assert not any(own.is_own(httpx.URL(url)) for url in others)
+
+
+async def test_each_request_writes_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Service, method, path without query, status and time; no key, header, prompt or body."""
+    caplog.set_level(logging.DEBUG, logger="fusionflow_nb.http")
+    async with wire(answer(200, b'{"secret": 1}'), None) as server, http(server.base) as client:
+        await client.post_once(f"{server.base}/queue/a?token=hidden", {"prompt": "hills"})
+        with pytest.raises(errors.ProviderError):
+            await client.request("GET", f"{server.base}/queue/b")
+    lines = [record.getMessage() for record in caplog.records if record.name == "fusionflow_nb.http"]
+    assert [re.sub(r"\d+ ms", "0 ms", line) for line in lines] == [
+        "fal POST /queue/a 200 0 ms",
+        "fal GET /queue/b no answer 0 ms",
+    ]
+    assert not any(word in caplog.text for word in (KEY, "hidden", "hills", "secret"))

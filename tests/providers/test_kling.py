@@ -1,4 +1,4 @@
-"""Kling: signed keys, tasks by kind, codes in the body. There is neither client nor recording to hold it to."""
+"""Kling: signed keys, kinds of tasks, codes in the body. There is no official client and no recording."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ MODEL = "kling-v3"
 
 @pytest.fixture
 async def service(simulator: Simulator) -> AsyncIterator[Kling]:
-    made = Kling()
-    yield made
-    await made.aclose()
+    adapter = Kling()
+    yield adapter
+    await adapter.aclose()
 
 
 def sent(simulator: Simulator) -> dict[str, Any]:
@@ -40,20 +40,20 @@ def sent(simulator: Simulator) -> dict[str, Any]:
     return body
 
 
-def test_a_key_is_signed_as_the_service_reads_it() -> None:
-    """Three parts in the alphabet of addresses: how, who and until when, and the seal over both."""
-    head, claims, seal = sign_token("who", "secret", 1000.7).split(".")
+def test_a_key_is_signed_as_a_jwt() -> None:
+    """A JWT of three base64url parts: header, claims and signature."""
+    head, claims, signature = sign_token("who", "secret", 1000.7).split(".")
     assert json.loads(base64.urlsafe_b64decode(head + "==")) == {"alg": "HS256", "typ": "JWT"}
     assert json.loads(base64.urlsafe_b64decode(claims + "==")) == {"iss": "who", "exp": 2800, "nbf": 995}
-    wanted = hmac.new(b"secret", f"{head}.{claims}".encode(), hashlib.sha256).digest()
-    assert base64.urlsafe_b64decode(seal + "==") == wanted
+    expected = hmac.new(b"secret", f"{head}.{claims}".encode(), hashlib.sha256).digest()
+    assert base64.urlsafe_b64decode(signature + "==") == expected
 
 
-async def test_a_film_from_words(service: Kling, simulator: Simulator) -> None:
-    """Its own address; the length as text, under our own id."""
+async def test_a_video_from_a_prompt(service: Kling, simulator: Simulator) -> None:
+    """The URL of the kind of task; the length as text; our own id."""
     settings = {"duration_s": 5, "aspect_ratio": "9:16", "guidance": 0.5, "mode": "pro", "negative_prompt": "rain"}
     request = asked(service, MODEL, "text-to-video", "hills", settings=settings)
-    begun = await service.submit(request, idempotency_key="our-id")
+    operation = await service.submit(request, idempotency_key="our-id")
     assert simulator.world.asked[-1].path == "/kling/api/v1/videos/text2video"
     assert sent(simulator) == {
         "model_name": MODEL,
@@ -65,44 +65,44 @@ async def test_a_film_from_words(service: Kling, simulator: Simulator) -> None:
         "mode": "pro",
         "external_task_id": "our-id",
     }
-    done = await ended(service, begun)
+    done = await ended(service, operation)
     assert isinstance(done, Done)
     taken(done.outputs[0])
 
 
-async def test_the_same_start_twice_is_refused_by_our_own_id(service: Kling) -> None:
-    """What nothing else in this trade offers: the service itself takes one start once."""
+async def test_a_second_submit_with_the_same_id_fails(service: Kling) -> None:
+    """The service rejects a second submit with the same id."""
     request = asked(service, MODEL, "text-to-video")
     assert isinstance(await service.submit(request, idempotency_key="once"), Operation)
     assert isinstance(await service.submit(request, idempotency_key="once"), Failed)
 
 
-async def test_pictures_go_by_address_or_as_bare_base64(service: Kling, simulator: Simulator, tmp_path: Path) -> None:
-    """Without `data:` in front; first and last."""
-    given = picture(tmp_path)
-    simulator.world.files["there.png"] = File(given.file.read_bytes(), "image/png", float("inf"))
-    there = Reference(given.asset, given.file, url="https://bucket.example.com/there.png")
-    references = {"image": [given], "last_image": [there]}
+async def test_images_are_sent_as_url_or_bare_base64(service: Kling, simulator: Simulator, tmp_path: Path) -> None:
+    """Without a `data:` prefix; first and last image."""
+    local = picture(tmp_path)
+    simulator.world.files["there.png"] = File(local.file.read_bytes(), "image/png", float("inf"))
+    remote = Reference(local.asset, local.file, url="https://bucket.example.com/there.png")
+    references = {"image": [local], "last_image": [remote]}
     request = asked(service, MODEL, "image-to-video", references=references)
     assert isinstance(await service.submit(request, idempotency_key="k"), Operation)
     body = sent(simulator)
-    assert base64.b64decode(body["image"]) == given.file.read_bytes()
+    assert base64.b64decode(body["image"]) == local.file.read_bytes()
     assert body["image_tail"] == "https://bucket.example.com/there.png"
-    with pytest.raises(errors.SettingError, match="first picture"):
+    with pytest.raises(errors.SettingError, match="first image"):
         await service.submit(
-            asked(service, MODEL, "image-to-video", references={"last_image": [given]}), idempotency_key="k2"
+            asked(service, MODEL, "image-to-video", references={"last_image": [local]}), idempotency_key="k2"
         )
 
 
-async def test_a_model_of_ones_own_makes_pictures(service: Kling) -> None:
-    """The sheet has the address and no model for it: a person's own entry names one."""
-    [entry] = [each for each in service.models if each.provider_model_id == MODEL]
+async def test_a_user_model_makes_images(service: Kling) -> None:
+    """models.csv has the URL but no model for it: a user's entry may add one."""
+    [entry] = [model for model in service.models if model.provider_model_id == MODEL]
     mine = entry.model_copy(update={"provider_model_id": "mine", "tasks": ("text-to-image",)})
     request = asked(service, MODEL, "text-to-image")
     from dataclasses import replace
 
-    begun = await service.submit(replace(request, model=mine), idempotency_key="k")
-    done = await ended(service, begun)
+    operation = await service.submit(replace(request, model=mine), idempotency_key="k")
+    done = await ended(service, operation)
     assert isinstance(done, Done)
     assert done.outputs[0].media_type == "image/png"
     taken(done.outputs[0])
@@ -110,27 +110,27 @@ async def test_a_model_of_ones_own_makes_pictures(service: Kling) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("days", [-1, 1])
-async def test_a_wrong_clock_here_is_set_by_the_first_answer(
+async def test_a_wrong_clock_is_corrected_by_the_first_answer(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
 ) -> None:
-    """One start that was not taken, one that is; from then on every request is signed by the service's time."""
+    """The first submit is rejected, the second is signed with the service's time, as are all later requests."""
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + days * 86_400)
     service = Kling()
-    begun = await service.submit(asked(service, MODEL, "text-to-video"), idempotency_key="k")
-    assert isinstance(begun, Operation)
+    operation = await service.submit(asked(service, MODEL, "text-to-video"), idempotency_key="k")
+    assert isinstance(operation, Operation)
     assert len(simulator.world.asked) == 2
     fresh = Kling()
-    await fresh.poll(begun)
+    await fresh.poll(operation)
     assert len(simulator.world.asked) == 4
-    await fresh.poll(begun)
+    await fresh.poll(operation)
     assert len(simulator.world.asked) == 5
-    for each in (service, fresh):
-        await each.aclose()
+    for adapter in (service, fresh):
+        await adapter.aclose()
 
 
-def answer(status: int, said: dict[str, Any], **headers: str) -> Answer:
-    return Answer("kling", status, headers, json.dumps(said).encode())
+def answer(status: int, payload: dict[str, Any], **headers: str) -> Answer:
+    return Answer("kling", status, headers, json.dumps(payload).encode())
 
 
 @pytest.mark.parametrize(
@@ -146,19 +146,19 @@ def answer(status: int, said: dict[str, Any], **headers: str) -> Answer:
         (400, 9, Failed, False),
     ],
 )
-def test_codes_decide_and_texts_do_not(status: int, code: int, kind: type, retryable: bool | None) -> None:  # noqa: FBT001
-    """Three codes are known; of all others the status says what they mean."""
-    said = {"code": code, "message": "Content policy violation", "request_id": "r"}
-    found = _error(answer(status, said), said)
-    assert isinstance(found, kind)
-    assert getattr(found, "is_retryable", None) is retryable
+def test_codes_decide_and_messages_do_not(status: int, code: int, kind: type, retryable: bool | None) -> None:  # noqa: FBT001
+    """Three codes are mapped; for all others the HTTP status decides."""
+    payload = {"code": code, "message": "Content policy violation", "request_id": "r"}
+    outcome = _error(answer(status, payload), payload)
+    assert isinstance(outcome, kind)
+    assert getattr(outcome, "is_retryable", None) is retryable
 
 
-async def test_a_task_under_another_kinds_address_is_not_found(service: Kling, simulator: Simulator) -> None:
-    """So the address is part of what is stored."""
-    begun = await service.submit(asked(service, MODEL, "text-to-video"), idempotency_key="k")
-    assert isinstance(begun, Operation)
-    wrong = Operation({**begun.data, "path": "/v1/videos/image2video"})
+async def test_a_task_is_not_found_under_another_kind(service: Kling, simulator: Simulator) -> None:
+    """So the URL's path is part of the Operation."""
+    operation = await service.submit(asked(service, MODEL, "text-to-video"), idempotency_key="k")
+    assert isinstance(operation, Operation)
+    wrong = Operation({**operation.data, "path": "/v1/videos/image2video"})
     status = await service.poll(wrong)
     assert isinstance(status, Failed)
     assert status.code == "not_found"

@@ -1,4 +1,4 @@
-"""Work whose submit was never answered, found again in a service's listing."""
+"""Find work whose submit got no answer in the service's listing."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MODEL = "replicate/black-forest-labs/flux-schnell"
 
 @pytest.fixture
 async def replicate(simulator: Simulator) -> AsyncIterator[Replicate]:
-    made = Replicate()
-    yield made
-    await made.aclose()
+    adapter = Replicate()
+    yield adapter
+    await adapter.aclose()
 
 
 def asked(replicate: Replicate, prompt: str, seed: int = 1) -> Request:
@@ -37,9 +37,9 @@ def now_us() -> int:
 
 
 @pytest.mark.slow
-async def test_a_listing_finds_the_one_that_was_taken(replicate: Replicate, simulator: Simulator) -> None:
-    """Same model, same input, about that time: found among others over several pages, and followed to its end."""
-    lost = asked(replicate, "the lost one")
+async def test_the_listing_finds_a_lost_submit(replicate: Replicate, simulator: Simulator) -> None:
+    """Found by model, input and time among several pages, and polled to its end."""
+    lost = asked(replicate, "lost")
     for index in range(12):
         await replicate.submit(asked(replicate, f"before {index}"), idempotency_key=str(index))
     simulator.world.moods.append(Scenario(submit="lost"))
@@ -47,16 +47,16 @@ async def test_a_listing_finds_the_one_that_was_taken(replicate: Replicate, simu
         await replicate.submit(lost, idempotency_key="lost")
     for index in range(25):
         await replicate.submit(asked(replicate, f"after {index}"), idempotency_key=f"after {index}")
-    [found] = await replicate.find_candidates(LostSubmit(lost, "lost", now_us()))
-    assert found.name in str(found.operation.data)
-    status = await replicate.poll(found.operation)
+    [candidate] = await replicate.find_candidates(LostSubmit(lost, "lost", now_us()))
+    assert candidate.name in str(candidate.operation.data)
+    status = await replicate.poll(candidate.operation)
     while isinstance(status, Pending):
-        status = await replicate.poll(found.operation)
+        status = await replicate.poll(candidate.operation)
     assert isinstance(status, Done)
 
 
-async def test_what_is_not_listed_is_not_found(replicate: Replicate) -> None:
-    """Another seed, another prompt or another time is other work."""
+async def test_other_work_is_not_a_candidate(replicate: Replicate) -> None:
+    """Another seed, prompt or time does not match."""
     await replicate.submit(asked(replicate, "dawn", seed=2), idempotency_key="a")
     await replicate.submit(asked(replicate, "dusk"), idempotency_key="b")
     assert await replicate.find_candidates(LostSubmit(asked(replicate, "dawn"), "c", now_us())) == []
@@ -65,15 +65,15 @@ async def test_what_is_not_listed_is_not_found(replicate: Replicate) -> None:
     )
 
 
-async def test_two_alike_are_both_told(replicate: Replicate) -> None:
-    """Which of two equal calls is the lost one is not for the adapter to guess."""
+async def test_equal_calls_are_all_candidates(replicate: Replicate) -> None:
+    """The adapter does not choose between equal calls."""
     for key in "ab":
         await replicate.submit(asked(replicate, "dawn"), idempotency_key=key)
     assert len(await replicate.find_candidates(LostSubmit(asked(replicate, "dawn"), "c", now_us()))) == 2
 
 
-async def test_a_listing_without_inputs_says_nothing(replicate: Replicate, simulator: Simulator) -> None:
-    """An entry of the same model and time whose input is not shown may be the one: no verdict."""
+async def test_a_listing_without_inputs_is_not_conclusive(replicate: Replicate, simulator: Simulator) -> None:
+    """An entry of the same model and time without input may match, so the search is not conclusive."""
     await replicate.submit(asked(replicate, "dawn"), idempotency_key="a")
     [job] = simulator.world.jobs.values()
     job.body = None  # type: ignore[assignment] # as a listing that leaves inputs out

@@ -1,4 +1,4 @@
-"""MiniMax: errors with HTTP 200, roles of pictures. There is neither client nor recording to hold it to."""
+"""MiniMax: errors with status 200, and roles of images. There is no official client and no recording."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ H3 = "MiniMax-H3"
 
 @pytest.fixture
 async def service(simulator: Simulator) -> AsyncIterator[MiniMax]:
-    made = MiniMax()
-    yield made
-    await made.aclose()
+    adapter = MiniMax()
+    yield adapter
+    await adapter.aclose()
 
 
 def sent(simulator: Simulator) -> dict[str, Any]:
@@ -43,57 +43,57 @@ def sent(simulator: Simulator) -> dict[str, Any]:
     return body
 
 
-async def test_a_film_from_words_names_a_ratio(service: MiniMax, simulator: Simulator) -> None:
-    """The service wants one there; length and class of size as it spells them, and what it cost by the table."""
+async def test_text_to_video_sends_a_ratio(service: MiniMax, simulator: Simulator) -> None:
+    """The service requires a ratio; length and size class are encoded, and the cost is from the catalogue."""
     settings = {"duration_s": 5, "resolution": "768P"}
-    begun = await service.submit(asked(service, H3, "text-to-video", settings=settings), idempotency_key="k")
+    operation = await service.submit(asked(service, H3, "text-to-video", settings=settings), idempotency_key="k")
     text = {"type": "text", "text": "hills"}
     assert sent(simulator) == {"model": H3, "ratio": "16:9", "duration": 5, "resolution": "768P", "content": [text]}
-    done = await ended(service, begun)
+    done = await ended(service, operation)
     assert isinstance(done, Done)
     assert done.cost == Cost(400_000, is_exact=False)
     taken(done.outputs[0])
 
 
-async def test_pictures_have_roles(service: MiniMax, simulator: Simulator, tmp_path: Path) -> None:
-    """By address where there is one, else as a data URI; each has its price."""
-    given = picture(tmp_path)
-    simulator.world.files["there.png"] = File(given.file.read_bytes(), "image/png", float("inf"))
-    there = Reference(given.asset, given.file, url="https://bucket.example.com/there.png")
+async def test_images_have_roles(service: MiniMax, simulator: Simulator, tmp_path: Path) -> None:
+    """As a URL if there is one, else as a data URI; each has its price."""
+    local = picture(tmp_path)
+    simulator.world.files["there.png"] = File(local.file.read_bytes(), "image/png", float("inf"))
+    remote = Reference(local.asset, local.file, url="https://bucket.example.com/there.png")
     settings = {"duration_s": 4, "resolution": "2K"}
     request = asked(
-        service, H3, "image-to-video", settings=settings, references={"image": [given], "last_image": [there]}
+        service, H3, "image-to-video", settings=settings, references={"image": [local], "last_image": [remote]}
     )
-    begun = await service.submit(request, idempotency_key="k")
+    operation = await service.submit(request, idempotency_key="k")
     body = sent(simulator)
     assert "ratio" not in body
     [_, first, last] = body["content"]
     assert (first["role"], last["role"]) == ("first_frame", "last_frame")
     assert first["image_url"]["url"].startswith("data:image/png;base64,")
     assert last["image_url"]["url"] == "https://bucket.example.com/there.png"
-    assert isinstance(begun, Operation)
+    assert isinstance(operation, Operation)
     spent = round((4 * 0.13 + 2 * 0.04) * 1e6)
-    assert begun.data["cost_micro_usd"] == spent
-    pixels = [given.asset.width * given.asset.height] * 2
+    assert operation.data["cost_micro_usd"] == spent
+    pixels = [local.asset.width * local.asset.height] * 2
     assert request.model.estimate(dict(request.settings), image_pixels=pixels).high_micro_usd == spent
 
 
 async def test_keyframes_and_references_exclude_each_other(
     service: MiniMax, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """And what it does not read is said; before anything is sent."""
-    given = picture(tmp_path)
+    """Unsupported ports and combinations are errors before anything is sent."""
+    image = picture(tmp_path)
     for references, says in (
-        ({"image": [given], "references": [given]}, "not both"),
-        ({"mask": [given]}, "reads no 'mask'"),
+        ({"image": [image], "references": [image]}, "not both"),
+        ({"mask": [image]}, "does not read 'mask'"),
     ):
         request = asked(service, H3, "image-to-video", references=references)
         with pytest.raises(errors.SettingError, match=says):
             await service.submit(request, idempotency_key="k")
     assert not simulator.world.asked
-    request = asked(service, H3, "image-to-video", references={"references": [given, given]})
+    request = asked(service, H3, "image-to-video", references={"references": [image, image]})
     assert isinstance(await service.submit(request, idempotency_key="k"), Operation)
-    assert [each.get("role") for each in sent(simulator)["content"]] == [None, "reference_image", "reference_image"]
+    assert [item.get("role") for item in sent(simulator)["content"]] == [None, "reference_image", "reference_image"]
 
 
 def said(code: int, message: str = "said") -> bytes:
@@ -101,7 +101,7 @@ def said(code: int, message: str = "said") -> bytes:
 
 
 def good(content: bytes) -> bytes:
-    """An answer with HTTP 200, as it goes over the socket."""
+    """A raw answer with status 200."""
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
     return head.encode() + content
 
@@ -118,37 +118,35 @@ def good(content: bytes) -> bytes:
         (4242, Failed, False),
     ],
 )
-def test_codes_of_a_start(code: int, kind: type, retryable: bool | None) -> None:  # noqa: FBT001
-    """Whatever HTTP says. A code that no page has is a failure."""
-    found = _error(Answer("minimax", 200, {}, said(code)), code, "said")
-    assert isinstance(found, kind)
-    assert getattr(found, "is_retryable", None) is retryable
+def test_codes_of_a_submit(code: int, kind: type, retryable: bool | None) -> None:  # noqa: FBT001
+    """Whatever the HTTP status. An undocumented code is a failure."""
+    status = _error(Answer("minimax", 200, {}, said(code)), code, "said")
+    assert isinstance(status, kind)
+    assert getattr(status, "is_retryable", None) is retryable
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("code", [1000, 1001, 1024, 1033])
-async def test_trouble_of_its_own_leaves_a_start_unknown_and_a_look_for_later(
-    service: MiniMax, simulator: Simulator, code: int
-) -> None:
-    """The sheet says "again"; but whether a task was begun, such a code does not say."""
+async def test_an_internal_error_leaves_a_submit_unknown(service: MiniMax, simulator: Simulator, code: int) -> None:
+    """The documentation recommends a retry, but these codes do not state whether a task was created."""
     request = asked(service, H3, "text-to-video")
-    begun = await service.submit(request, idempotency_key="k")
-    assert isinstance(begun, Operation)
+    operation = await service.submit(request, idempotency_key="k")
+    assert isinstance(operation, Operation)
     simulator.world.fault = Fault(good(said(code)))
     with pytest.raises(SubmitAmbiguousError):
         await service.submit(request, idempotency_key="k")
     with pytest.raises(errors.ProviderError) as caught:
-        await service.poll(begun)
+        await service.poll(operation)
     assert caught.value.is_retryable
 
 
-async def test_a_key_that_is_taken_back_is_no_failure_of_the_job(service: MiniMax, simulator: Simulator) -> None:
-    """It comes with HTTP 200, too."""
-    begun = await service.submit(asked(service, H3, "text-to-video"), idempotency_key="k")
-    assert isinstance(begun, Operation)
+async def test_a_revoked_key_does_not_fail_the_job(service: MiniMax, simulator: Simulator) -> None:
+    """It is reported with status 200, too."""
+    operation = await service.submit(asked(service, H3, "text-to-video"), idempotency_key="k")
+    assert isinstance(operation, Operation)
     simulator.world.fault = Fault(good(said(1004)))
-    with pytest.raises(errors.SecretError, match="stores another one"):
-        await service.poll(begun)
+    with pytest.raises(errors.SecretError, match="stores another key"):
+        await service.poll(operation)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +160,7 @@ async def test_a_key_that_is_taken_back_is_no_failure_of_the_job(service: MiniMa
     ids=["output", "input", "failed", "expired"],
 )
 def test_ends_of_a_task(task: dict[str, Any], kind: type, code: str | None) -> None:
-    """A refusal by its code; all else is a failure with the service's own word."""
-    found = _failed(task)
-    assert isinstance(found, kind)
-    assert getattr(found, "code", None) == code
+    """A refusal by its code; everything else is a failure with the service's code."""
+    status = _failed(task)
+    assert isinstance(status, kind)
+    assert getattr(status, "code", None) == code

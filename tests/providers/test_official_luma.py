@@ -1,4 +1,4 @@
-"""The simulator against Luma's own clients, of its Agents API and of the older one."""
+"""Luma's official clients (Agents API and the older API) work against the simulator."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 @pytest.fixture
 async def agents(simulator: Simulator) -> AsyncIterator[luma_agents.AsyncLuma]:
     base = f"{simulator.base}/luma/api"
-    async with luma_agents.AsyncLuma(auth_token="simulated", base_url=base, max_retries=0) as made:  # noqa: S106
-        yield made
+    async with luma_agents.AsyncLuma(auth_token="simulated", base_url=base, max_retries=0) as client:  # noqa: S106
+        yield client
 
 
 @pytest.fixture
 async def dream(simulator: Simulator) -> AsyncIterator[lumaai.AsyncLumaAI]:
     base = f"{simulator.base}/luma-dream-machine/api"
-    async with lumaai.AsyncLumaAI(auth_token="simulated", base_url=base, max_retries=0) as made:  # noqa: S106
-        yield made
+    async with lumaai.AsyncLumaAI(auth_token="simulated", base_url=base, max_retries=0) as client:  # noqa: S106
+        yield client
 
 
-async def states_of(client: Any, made: Any) -> tuple[list[str], Any]:
-    """Every state on the way to the end, and how it ended."""
-    seen = [made.state]
-    while made.state not in {"completed", "failed"}:
-        made = await client.generations.get(made.id)
-        seen.append(made.state)
-    return list(dict.fromkeys(seen)), made
+async def states_of(client: Any, generation: Any) -> tuple[list[str], Any]:
+    """Every state until the end, and the final generation."""
+    states = [generation.state]
+    while generation.state not in {"completed", "failed"}:
+        generation = await client.generations.get(generation.id)
+        states.append(generation.state)
+    return list(dict.fromkeys(states)), generation
 
 
-async def test_its_client_makes_pictures_and_films(agents: luma_agents.AsyncLuma, png: Path) -> None:  # noqa: F811 - the fixture
-    """From a prompt, out of a picture inline, and a film out of it: queued, processing, completed."""
+async def test_the_client_makes_images_and_videos(agents: luma_agents.AsyncLuma, png: Path) -> None:  # noqa: F811 - the fixture
+    """From a prompt, from an inline image, and to a video: queued, processing, completed."""
     inline = {"data": base64.b64encode(await _in_thread(png.read_bytes)).decode(), "media_type": "image/png"}
     for about, kind in (
         ({"model": "uni-1", "type": "image", "aspect_ratio": "16:9"}, "image/png"),
@@ -54,34 +54,36 @@ async def test_its_client_makes_pictures_and_films(agents: luma_agents.AsyncLuma
         ({"model": "ray-3.2", "type": "video", "video": {"start_frame": inline, "duration": "5s"}}, "video/webm"),
     ):
         asking: dict[str, Any] = {"prompt": "hills", **about}
-        seen, made = await states_of(agents, await agents.generations.create(**asking))
-        assert seen == ["queued", "processing", "completed"]
-        assert await _in_thread(fetched, made.output[0].url) == kind
+        states, generation = await states_of(agents, await agents.generations.create(**asking))
+        assert states == ["queued", "processing", "completed"]
+        assert await _in_thread(fetched, generation.output[0].url) == kind
 
 
-async def test_its_client_puts_a_file_and_goes_by_it(agents: luma_agents.AsyncLuma, png: Path) -> None:  # noqa: F811 - the fixture
-    """Announced, put to the address, completed, ready; then named in an edit."""
+async def test_the_client_uploads_and_refers_to_the_file(agents: luma_agents.AsyncLuma, png: Path) -> None:  # noqa: F811 - the fixture
+    """Announced, uploaded, completed, ready; then referenced in an edit."""
     content = await _in_thread(png.read_bytes)
-    made = await agents.files.create(mime_type="image/png", size_bytes=len(content))
-    where = made.upload
+    file = await agents.files.create(mime_type="image/png", size_bytes=len(content))
+    where = file.upload
     async with httpx.AsyncClient(trust_env=False) as plain:
         put = await plain.put(where.url, content=content, headers=dict(where.headers or {}))
     assert put.status_code == 200
-    assert (await agents.files.complete(made.id)).state == "pending"
-    states = [(await agents.files.get(made.id)).state for _ in range(2)]
+    assert (await agents.files.complete(file.id)).state == "pending"
+    states = [(await agents.files.get(file.id)).state for _ in range(2)]
     assert states == ["pending", "ready"]
-    begun = await agents.generations.create(
-        prompt="at night", model="uni-1", type="image_edit", source={"file_id": made.id}
+    generation = await agents.generations.create(
+        prompt="at night", model="uni-1", type="image_edit", source={"file_id": file.id}
     )
-    assert (await states_of(agents, begun))[0][-1] == "completed"
+    assert (await states_of(agents, generation))[0][-1] == "completed"
 
 
-async def test_its_client_reads_the_errors(agents: luma_agents.AsyncLuma, simulator: Simulator) -> None:
-    """States with their code; statuses as its own classes."""
+async def test_the_client_reads_the_errors(agents: luma_agents.AsyncLuma, simulator: Simulator) -> None:
+    """Failure codes, and the client's own error classes."""
     for mood, code in ((Scenario(end="refused"), "content_moderated"), (Scenario(end="failed"), "generation_failed")):
         simulator.world.moods.append(mood)
-        _, made = await states_of(agents, await agents.generations.create(prompt="x", model="uni-1", type="image"))
-        assert (made.state, made.failure_code) == ("failed", code)
+        _, generation = await states_of(
+            agents, await agents.generations.create(prompt="x", model="uni-1", type="image")
+        )
+        assert (generation.state, generation.failure_code) == ("failed", code)
     for mood, kind in (
         (Scenario(submit="busy"), luma_agents.RateLimitError),
         (Scenario(submit="invalid"), luma_agents.BadRequestError),
@@ -93,19 +95,21 @@ async def test_its_client_reads_the_errors(agents: luma_agents.AsyncLuma, simula
 
 
 async def test_the_older_client_makes_deletes_and_fails(dream: lumaai.AsyncLumaAI, simulator: Simulator) -> None:
-    """Pictures, films out of an address, the balance, delete; a failure with its reason."""
+    """Images, videos from a URL, balance, delete; a failure with its reason."""
     simulator.world.files["a.png"] = File(PNG, "image/png", float("inf"))
-    made: Any = await dream.generations.image.create(model="photon-1", prompt="hills")
-    seen, made = await states_of(dream, made)
-    assert seen == ["queued", "dreaming", "completed"]
-    assert await _in_thread(fetched, made.assets.image) == "image/png"
+    generation: Any = await dream.generations.image.create(model="photon-1", prompt="hills")
+    states, generation = await states_of(dream, generation)
+    assert states == ["queued", "dreaming", "completed"]
+    assert await _in_thread(fetched, generation.assets.image) == "image/png"
     frame: Any = {"frame0": {"type": "image", "url": "https://bucket.example.com/a.png"}}
-    _, made = await states_of(dream, await dream.generations.video.create(model="ray-2", prompt="x", keyframes=frame))
-    assert await _in_thread(fetched, made.assets.video) == "video/webm"
+    _, generation = await states_of(
+        dream, await dream.generations.video.create(model="ray-2", prompt="x", keyframes=frame)
+    )
+    assert await _in_thread(fetched, generation.assets.video) == "video/webm"
     assert (await dream.credits.get()).credit_balance == 1250
-    await dream.generations.delete(made.id)
+    await dream.generations.delete(generation.id)
     with pytest.raises(lumaai.NotFoundError):
-        await dream.generations.get(made.id)
+        await dream.generations.get(generation.id)
     simulator.world.moods.append(Scenario(end="failed"))
-    _, made = await states_of(dream, await dream.generations.image.create(model="photon-1", prompt="x"))
-    assert made.failure_reason == "The generation failed."
+    _, generation = await states_of(dream, await dream.generations.image.create(model="photon-1", prompt="x"))
+    assert generation.failure_reason == "The generation failed."

@@ -1,4 +1,4 @@
-"""What we send is what the official clients sent, byte for byte, but for differences listed here with a reason."""
+"""Adapters send what the official clients sent, byte for byte, except for differences listed here with a reason."""
 
 from __future__ import annotations
 
@@ -34,62 +34,62 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.protocol import Status
 
 DIFFERENCES = {
-    "user-agent": "we say who we are, not who they are",
-    "x-stainless-": "measurements of the openai client about its own machine",
-    "x-goog-api-client": "the same of Google's client",
-    "x-fal-queue-priority": "an option of fal's client that the recording used; we leave the queue to fal",
-    "x-fal-request-timeout": "an option of fal's client that the recording used; the engine owns time-outs",
-    "x-fal-object-lifecycle": "an option of fal's client that the recording used; accounts have a setting of their own",
-    "x-fal-file-name": "a reference has no name of its own here",
-    "connection": "of the hop, not of the request: the recordings leave it out, and every client sends it",
-    "content-length": "follows from the body, which is compared itself",
+    "user-agent": "identifies this package instead of the client",
+    "x-stainless-": "telemetry of the openai client",
+    "x-goog-api-client": "telemetry of Google's client",
+    "x-fal-queue-priority": "an option of fal's client that the recording used; not used here",
+    "x-fal-request-timeout": "an option of fal's client that the recording used; the engine handles timeouts",
+    "x-fal-object-lifecycle": "an option of fal's client that the recording used; accounts have a setting for it",
+    "x-fal-file-name": "references have no file name here",
+    "connection": "a hop-by-hop header, which the recordings omit",
+    "content-length": "determined by the body, which is compared",
 }
-"""Headers (or their beginnings) that may differ."""
+"""Headers (or prefixes) that may differ."""
 
 FLUX, KONTEXT, REPLICATE_FLUX = "fal-ai/flux-pro/v1.1", "fal-ai/flux-pro/kontext", "black-forest-labs/flux-1.1-pro"
 
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recordings write the names of variables where keys stood: these are the keys."""
+    """The recordings contain variable names instead of keys."""
     names = ("BFL_API_KEY", "FAL_KEY", "REPLICATE_API_TOKEN", "OPENAI_API_KEY", "ELEVENLABS_API_KEY", "GEMINI_API_KEY")
     for name in names:
         monkeypatch.setenv(name, f"<{name}>")
 
 
 def request(service: HttpProvider, model: str, prompt: str, task: str = "text-to-image", **facts: Any) -> Request:
-    entry = next((each for each in service.models if each.provider_model_id == model), None)
-    if entry is None:  # a version of somebody's model: a person's own entry
+    entry = next((model for model in service.models if model.provider_model_id == model), None)
+    if entry is None:  # a version of a community model, as in a user's own entry
         entry = service.models[0].model_copy(update={"provider_model_id": model})
     return Request(entry, task, prompt, entry.check_settings(facts.pop("settings", {})), **facts)
 
 
 def service_at(kind: type[HttpProvider], base: str, roots: dict[str, str] | None = None) -> HttpProvider:
-    """The adapter, with the recording's server in the place of its hosts."""
-    made = kind()
-    known = {"openai": {"api": f"{base}/v1"}, "replicate": {"api": base}, "bfl": {"api": base}}
-    roots = roots or known.get(made.name)
+    """The adapter with the recording's server as its endpoint."""
+    adapter = kind()
+    roots_by_provider = {"openai": {"api": f"{base}/v1"}, "replicate": {"api": base}, "bfl": {"api": base}}
+    roots = roots or roots_by_provider.get(adapter.name)
     roots = roots or {name: f"{base}/{name}" for name in ("queue", "rest", "cdn", "api")}
-    made.http.endpoint = dataclasses.replace(made.http.endpoint, roots={**roots, "output": base})
-    return made
+    adapter.http.endpoint = dataclasses.replace(adapter.http.endpoint, roots={**roots, "output": base})
+    return adapter
 
 
-async def driven(service: HttpProvider, asked: Request) -> Operation | Status:
-    """One job to its end, as the engine would."""
+async def driven(service: HttpProvider, job: Request) -> Operation | Status:
+    """Run one job to its end, as the engine does."""
     try:
-        begun = await service.submit(asked, idempotency_key="k")
-        while isinstance(begun, Operation):
-            status = await service.poll(begun)
+        started = await service.submit(job, idempotency_key="k")
+        while isinstance(started, Operation):
+            status = await service.poll(started)
             if not isinstance(status, Pending):
                 return status
-        return begun
+        return started
     finally:
         await service.aclose()
 
 
 @pytest.fixture
 def pngs(tmp_path: Path) -> list[Reference]:
-    """Pictures of 70 bytes."""
+    """Images of 70 bytes."""
     file = tmp_path / "ref.png"
     file.write_bytes(PNG)
     return [Reference(Asset(hashlib.sha256(PNG).hexdigest(), "image/png", len(PNG), 1, 1), file)] * 2
@@ -112,7 +112,7 @@ def _headers(sent: Sent) -> dict[str, str]:
 
 
 async def test_fal_submit_status_and_result() -> None:
-    """The five requests of a job; the client's second look at the status, once it has ended, is not made."""
+    """Five requests per job; the client polls the status once more after the end."""
     async with replayed("fal-subscribe") as tape:
         fal = service_at(Fal, tape.base)
         settings = {"aspect_ratio": "4:3", "count": 1, "seed": 42, "output_format": "jpeg"}
@@ -120,7 +120,7 @@ async def test_fal_submit_status_and_result() -> None:
     assert isinstance(done, Done)
     assert (done.seed, done.outputs[0].media_type) == (42, "image/png")
     done.outputs[0].content.unlink()  # type: ignore[union-attr]
-    ours = [each for each in tape.sent if not each.path.startswith("/api/")]
+    ours = [sent for sent in tape.sent if not sent.path.startswith("/api/")]
     assert len(ours) == 5
     for mine, theirs in zip(ours, [*tape.recorded[:4], tape.recorded[5]], strict=True):
         same(mine, theirs)
@@ -128,7 +128,7 @@ async def test_fal_submit_status_and_result() -> None:
 
 
 async def test_fal_refusal_bad_key_and_cancel() -> None:
-    """A content policy is a refusal; a bad key an error; a cancel the recorded PUT."""
+    """A content policy is a refusal, a bad key an error, a cancel the recorded PUT."""
     from fusionflow_nb.providers.protocol import CancelAnswer
 
     async with replayed("fal-content-policy") as tape:
@@ -142,16 +142,16 @@ async def test_fal_refusal_bad_key_and_cancel() -> None:
         _all_same(tape)
     async with replayed("fal-submit-cancel") as tape:
         fal = service_at(Fal, tape.base)
-        begun = await fal.submit(request(fal, FLUX, "a red cube"), idempotency_key="k")
-        assert isinstance(begun, Operation)
-        assert isinstance(await fal.poll(begun), Pending)
-        assert await fal.cancel(begun) is CancelAnswer.REQUESTED
+        operation = await fal.submit(request(fal, FLUX, "a red cube"), idempotency_key="k")
+        assert isinstance(operation, Operation)
+        assert isinstance(await fal.poll(operation), Pending)
+        assert await fal.cancel(operation) is CancelAnswer.REQUESTED
         await fal.aclose()
         _all_same(tape)
 
 
 async def test_fal_rate_limit_is_left_to_the_engine() -> None:
-    """Its client sends again within the call; here one logical start is one request, and the engine waits."""
+    """The client retries within the call; here one submit is one request, and the engine retries."""
     async with replayed("fal-submit-429-retry") as tape:
         fal = service_at(Fal, tape.base)
         status = await driven(fal, request(fal, FLUX, "x"))
@@ -161,7 +161,7 @@ async def test_fal_rate_limit_is_left_to_the_engine() -> None:
 
 
 async def test_fal_upload(pngs: list[Reference]) -> None:
-    """Token, then the bytes under it. The token request differs in `accept`, which fal's client sends there alone."""
+    """Token, then the bytes. The token request differs in `accept`, which the client sends only there."""
     async with replayed("fal-upload") as tape:
         fal = service_at(Fal, tape.base)
         await driven(fal, request(fal, KONTEXT, "x", "edit-image", references={"image": pngs[:1]}))
@@ -175,26 +175,26 @@ async def test_fal_upload(pngs: list[Reference]) -> None:
 
 
 async def test_fal_upload_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above a limit (small here, as in the recording) a file goes in parts, each once, and is put together there."""
+    """Above a limit (small here, as in the recording) a file is sent in parts and completed."""
     monkeypatch.setattr("fusionflow_nb.providers.services.fal.PART_BYTES", 40)
     async with replayed("fal-upload-multipart") as tape:
         fal = service_at(Fal, tape.base)
         fal.http.endpoint = dataclasses.replace(fal.http.endpoint, roots={"cdn": f"{tape.base}/cdnbase"})
-        given = tmp_path / "big.png"
-        given.write_bytes(PNG)
+        file = tmp_path / "big.png"
+        file.write_bytes(PNG)
         headers = {"authorization": "Bearer <CDN_TOKEN>", "content-type": "image/png"}
         named = {**headers, "x-fal-file-name": "big.bin"}
-        reference = Reference(Asset("0" * 64, "image/png", len(PNG)), given)
+        reference = Reference(Asset("0" * 64, "image/png", len(PNG)), file)
         address = await fal._upload_parts(reference, f"{tape.base}/cdnbase/files/upload/multipart", headers, named)
         await fal.aclose()
         assert address == f"{tape.base}/cdnbase/files/zebra/big.bin"
-        order = [each.path for each in tape.recorded]
-        tape.sent.sort(key=lambda sent: order.index(sent.path))  # parts go at once
+        order = [sent.path for sent in tape.recorded]
+        tape.sent.sort(key=lambda sent: order.index(sent.path))  # parts are sent concurrently
         _all_same(tape)
 
 
-async def test_fal_resumes_by_what_was_stored() -> None:
-    """Status and result, by the addresses of the Operation, in an adapter that never submitted."""
+async def test_fal_resumes_from_the_operation() -> None:
+    """Status and result from the Operation's URLs, by an adapter that never submitted."""
     async with replayed("fal-resume-by-id") as tape:
         fal = service_at(Fal, tape.base)
         place = f"{tape.base}{tape.recorded[1].path}"
@@ -203,12 +203,12 @@ async def test_fal_resumes_by_what_was_stored() -> None:
         await fal.aclose()
         assert isinstance(done, Done)
         done.outputs[0].content.unlink()  # type: ignore[union-attr]
-        tape.sent[:] = [each for each in tape.sent if not each.path.startswith("/api/")]
+        tape.sent[:] = [sent for sent in tape.sent if not sent.path.startswith("/api/")]
         _all_same(tape)
 
 
 async def test_fal_on_another_host() -> None:
-    """Its client led elsewhere asks the same; a result without pictures is a failure that says so."""
+    """With another host the requests are equal; a result without images is a failure."""
     async with replayed("fal-tls-host-override") as tape:
         fal = service_at(Fal, tape.base)
         fal.http.endpoint = dataclasses.replace(fal.http.endpoint, roots={"queue": tape.base})
@@ -219,7 +219,7 @@ async def test_fal_on_another_host() -> None:
 
 
 async def test_bfl_generate_and_poll() -> None:
-    """Its client fills in defaults of its own, and says on polls what type a body would have."""
+    """The client sends defaults, and a content type on polls."""
     async with replayed("bfl-generate-poll") as tape:
         service = service_at(BlackForestLabs, tape.base)
         settings = {"width": 1024, "height": 768, "seed": 42, "output_format": "png", "safety_tolerance": 2}
@@ -230,12 +230,12 @@ async def test_bfl_generate_and_poll() -> None:
         done.outputs[0].content.unlink()  # type: ignore[union-attr]
         for poll in tape.recorded[1:]:
             assert poll.headers.pop("content-type") == "application/json"
-        assert [each.query for each in tape.sent] == [each.query for each in tape.recorded]
+        assert [sent.query for sent in tape.sent] == [sent.query for sent in tape.recorded]
         _all_same(tape)
 
 
 async def test_replicate_create_and_poll() -> None:
-    """Without the webhook that the recording asked for, which nothing here could hear."""
+    """Without the webhook of the recording."""
     async with replayed("replicate-create-poll") as tape:
         service = service_at(Replicate, tape.base)
         settings = {"aspect_ratio": "16:9", "output_format": "png", "safety_tolerance": 2}
@@ -249,25 +249,25 @@ async def test_replicate_create_and_poll() -> None:
 
 
 async def test_replicate_version_and_cancel() -> None:
-    """A version goes to another address, with its name in the body."""
+    """A version has another URL and is sent in the body."""
     version = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
     async with replayed("replicate-create-cancel") as tape:
         service = service_at(Replicate, tape.base)
-        begun = await service.submit(request(service, version, "x"), idempotency_key="k")
-        assert isinstance(begun, Operation)
-        await service.cancel(begun)
+        operation = await service.submit(request(service, version, "x"), idempotency_key="k")
+        assert isinstance(operation, Operation)
+        await service.cancel(operation)
         await service.aclose()
         _all_same(tape)
 
 
 @pytest.mark.parametrize("case", ["replicate-failed", "replicate-validation-422"])
 async def test_replicate_failures(case: str) -> None:
-    """Failed predictions and refused input are failures, in the service's words, and not to be sent again."""
+    """Failed predictions and rejected input are failures with the service's message, and not retryable."""
     async with replayed(case) as tape:
         service = service_at(Replicate, tape.base)
-        asked = request(service, REPLICATE_FLUX, "bad")
-        asked = asked if case == "replicate-failed" else dataclasses.replace(asked, prompt=None)
-        status = await driven(service, asked)
+        job = request(service, REPLICATE_FLUX, "bad")
+        job = job if case == "replicate-failed" else dataclasses.replace(job, prompt=None)
+        status = await driven(service, job)
         assert isinstance(status, Failed)
         assert "NSFW" in status.message or "prompt is required" in status.message
         assert not status.is_retryable
@@ -276,14 +276,14 @@ async def test_replicate_failures(case: str) -> None:
 
 @pytest.mark.parametrize("case", ["replicate-file-input-upload", "replicate-file-input-data-uri"])
 async def test_replicate_references(case: str, pngs: list[Reference], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small picture lies in the body, a large one is uploaded; its part has our name for it."""
+    """A small image is inline, a large image is uploaded; its part has our file name."""
     if case.endswith("upload"):
         monkeypatch.setattr("fusionflow_nb.providers.services.replicate.IN_BODY_BYTES", 10)
     async with replayed(case) as tape:
         service = service_at(Replicate, tape.base)
         model = "black-forest-labs/flux-kontext-pro"
-        asked = request(service, model, "make it blue", "edit-image", references={"image": pngs[:1]})
-        await service.submit(asked, idempotency_key="k")
+        edit = request(service, model, "make it blue", "edit-image", references={"image": pngs[:1]})
+        await service.submit(edit, idempotency_key="k")
         await service.aclose()
         for ours, theirs in zip(tape.sent, tape.recorded, strict=True):
             _named_alike(ours)
@@ -300,7 +300,7 @@ async def test_replicate_references(case: str, pngs: list[Reference], monkeypatc
 
 
 async def test_replicate_waits_by_polling() -> None:
-    """Without `Prefer: wait` it is created, looked at, and looked at again."""
+    """Without `Prefer: wait`: create and poll."""
     async with replayed("replicate-run-no-wait") as tape:
         service = service_at(Replicate, tape.base)
         done = await driven(service, request(service, REPLICATE_FLUX, "x"))
@@ -310,7 +310,7 @@ async def test_replicate_waits_by_polling() -> None:
 
 
 async def test_replicate_rate_limits() -> None:
-    """A create is left to the engine, as its client leaves it; a poll says when to look again, and goes on."""
+    """A create is retried by the engine, as the client leaves it to its caller; a poll after the stated delay."""
     async with replayed("replicate-429-post-vs-get") as tape:
         service = service_at(Replicate, tape.base)
         status = await service.submit(request(service, REPLICATE_FLUX, "x"), idempotency_key="k")
@@ -326,31 +326,31 @@ async def test_replicate_rate_limits() -> None:
         _all_same(tape)
 
 
-async def test_replicate_as_its_next_client_asks() -> None:
-    """The pre-release says more of itself (`accept`, a type without a body) and has a deadline and a wait we do not."""
+async def test_replicate_as_its_next_client() -> None:
+    """The pre-release client sends more headers (`accept`, a type without a body), a deadline and a wait."""
     async with replayed("replicate-v2beta-create-get-cancel") as tape:
         service = service_at(Replicate, tape.base)
-        asked = request(service, REPLICATE_FLUX, "x")
-        assert isinstance(await service.submit(asked, idempotency_key="k"), Failed)
-        begun = await service.submit(asked, idempotency_key="k")
-        assert isinstance(begun, Operation)
-        done = await service.poll(begun)
+        job = request(service, REPLICATE_FLUX, "x")
+        assert isinstance(await service.submit(job, idempotency_key="k"), Failed)
+        operation = await service.submit(job, idempotency_key="k")
+        assert isinstance(operation, Operation)
+        done = await service.poll(operation)
         assert isinstance(done, Done)
         done.outputs[0].content.unlink()  # type: ignore[union-attr]
-        await service.cancel(begun)
+        await service.cancel(operation)
         await service.aclose()
-        for each in [*tape.sent, *tape.recorded]:
+        for sent in [*tape.sent, *tape.recorded]:
             for name in ("accept", "content-type", "prefer", "cancel-after"):
-                each.headers.pop(name, None)
+                sent.headers.pop(name, None)
         _all_same(tape)
 
 
 async def test_openai_rate_limit_is_left_to_the_engine() -> None:
-    """Its client counts its tries in a header; ours are three looks at a start that was never taken."""
+    """The client counts its tries in a header; here the test submits three times."""
     async with replayed("openai-429-retry") as tape:
         service = service_at(OpenAI, tape.base)
-        asked, waits = request(service, "gpt-image-2", "x"), []
-        while isinstance(status := await service.submit(asked, idempotency_key="k"), Failed):
+        job, waits = request(service, "gpt-image-2", "x"), []
+        while isinstance(status := await service.submit(job, idempotency_key="k"), Failed):
             assert status.is_retryable
             waits.append(status.retry_after_s)
         await service.aclose()
@@ -360,7 +360,7 @@ async def test_openai_rate_limit_is_left_to_the_engine() -> None:
 
 
 async def test_openai_generate() -> None:
-    """Every field as the client wrote it, in the same number of bytes."""
+    """All fields as the client sent them, in the same number of bytes."""
     async with replayed("openai-images-generate") as tape:
         service = service_at(OpenAI, tape.base)
         own = {"background": "opaque", "output_format": "png", "quality": "low", "fields": {"moderation": "auto"}}
@@ -374,41 +374,41 @@ async def test_openai_generate() -> None:
 
 
 async def test_openai_stream() -> None:
-    """Partial pictures come as previews, the last event is the result."""
-    heard: list[Pending] = []
+    """Partial images become previews, the last event is the result."""
+    progress: list[Pending] = []
     async with replayed("openai-images-generate-stream") as tape:
         service = service_at(OpenAI, tape.base)
-        done = await driven(service, request(service, "gpt-image-2", "a red cube", on_progress=heard.append))
+        done = await driven(service, request(service, "gpt-image-2", "a red cube", on_progress=progress.append))
         assert isinstance(done, Done)
-        assert [each.preview for each in heard] == [done.outputs[0].content]
-        tape.recorded[0].json["partial_images"] = 2  # as many as we like to see
+        assert [pending.preview for pending in progress] == [done.outputs[0].content]
+        tape.recorded[0].json["partial_images"] = 2  # the number that the adapter requests
         _all_same(tape)
 
 
 @pytest.mark.parametrize("case", ["openai-images-edit-one", "openai-images-edit-many-mask"])
 async def test_openai_edits(case: str, pngs: list[Reference]) -> None:
-    """One picture is `image`, several are `image[]`; fields first, as text. Names and the mask's bytes are our own."""
+    """One image is `image`, several are `image[]`; text fields first. File names and the mask's bytes differ."""
     is_one = case.endswith("one")
     async with replayed(case) as tape:
         service = service_at(OpenAI, tape.base)
         references = {"image": pngs[:1]} if is_one else {"image": pngs[:1], "references": pngs[:1], "mask": pngs[:1]}
         settings: dict[str, Any] = {"aspect_ratio": "1:1"} if is_one else {"count": 1}
         prompt = "make it blue" if is_one else "combine"
-        asked = request(service, "gpt-image-2", prompt, "edit-image", settings=settings, references=references)
-        done = await driven(service, asked)
+        edit = request(service, "gpt-image-2", prompt, "edit-image", settings=settings, references=references)
+        done = await driven(service, edit)
         assert isinstance(done, Done)
         [ours], [theirs] = tape.sent, tape.recorded
-        for each in (ours, theirs):
-            _named_alike(each)
-            each.multipart = sorted(each.multipart or [], key=lambda part: "filename" in part)
-        # Fields of a form have no order; pictures have.
+        for message in (ours, theirs):
+            _named_alike(message)
+            message.multipart = sorted(message.multipart or [], key=lambda part: "filename" in part)
+        # Form fields have no order, images have.
         assert _fields(ours) == _fields(theirs)
         assert _files(ours) == _files(theirs)
         same(ours, theirs)
 
 
 async def test_openai_speech() -> None:
-    """Text, voice and format; the answer is the sound."""
+    """Text, voice and format; the answer is the audio."""
     async with replayed("openai-speech") as tape:
         service = service_at(OpenAI, tape.base)
         done = await driven(service, request(service, "gpt-4o-mini-tts", "hello", "text-to-audio"))
@@ -422,7 +422,7 @@ async def test_openai_speech() -> None:
     [("openai-moderation-blocked", "bad", Refused), ("openai-insufficient-quota", "x", NoFunds)],
 )
 async def test_openai_final_errors(case: str, prompt: str, kind: type) -> None:
-    """A refusal and an empty account (which comes as 429) end it: one request, where its client makes three."""
+    """A refusal and an empty account (sent as 429) are final: one request, where the client makes three."""
     async with replayed(case) as tape:
         service = service_at(OpenAI, tape.base)
         assert isinstance(await driven(service, request(service, "gpt-image-2", prompt)), kind)
@@ -437,7 +437,7 @@ def _all_same(tape: Replay) -> None:
 
 
 def _named_alike(sent: Sent) -> None:
-    """File names are everybody's own; so are the bytes of a mask, which we make."""
+    """Ignore file names, and the bytes of a mask."""
     for part in sent.multipart or []:
         if "filename" in part:
             part["filename"] = "file.png"

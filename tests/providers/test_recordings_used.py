@@ -1,4 +1,4 @@
-"""Every recording of an official client is played back, or it stands here why not."""
+"""Every recording of an official client is replayed by a test, or listed here with a reason."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 FOLDER = Path(__file__).parent
 RECORDINGS = FOLDER / "recordings"
 UNUSED = {
-    "fal-js-subscribe-status-stream": "how its JavaScript client waits; we poll, which survives a broken connection",
-    "fal-run-sync": "direct calls cannot be resumed; the queue serves the same models (the simulator speaks them)",
+    "fal-js-subscribe-status-stream": "the JavaScript client streams the status; polling survives a lost connection",
+    "fal-run-sync": "direct calls cannot be resumed; the queue serves the same models (the simulator supports them)",
     "fal-stream-sse": "the same, as events",
-    "google-imagen-predict": "models that ended in 2026; its client refuses them for keys like ours",
-    "google-interactions-stream": "a stream is one more way to lose an answer that cost money; we poll",
-    "openai-videos-create-poll-download-delete": "an API that ended on 2026-09-24: its models raise RetiredModelError",
+    "google-imagen-predict": "retired in 2026; the client rejects them for keys without that access",
+    "google-interactions-stream": "a lost stream would lose a paid answer; we poll",
+    "openai-videos-create-poll-download-delete": "this API ended on 2026-09-24: its models raise RetiredModelError",
     "openai-videos-image-to-video-remix": "the same",
-    "runway-organization": "the account's balance and limits, which nothing here asks for",
-    "replicate-run-prefer-wait": "a held connection is one more way to lose an answer that cost money; we poll",
-    "replicate-stream-sse": "streams of text models; none of the catalogue's models makes text",
+    "runway-organization": "the account's balance and limits are not used here",
+    "replicate-run-prefer-wait": "a lost connection would lose a paid answer; we poll",
+    "replicate-stream-sse": "text models, which the catalogue does not have",
 }
 
 
@@ -31,11 +31,11 @@ def played() -> set[str]:
 
 
 @pytest.mark.parametrize("case", sorted(path.stem for path in RECORDINGS.glob("*.json")))
-def test_it_is_played_or_says_why_not(case: str) -> None:
-    """No recording lies here unread."""
+def test_every_recording_is_used_or_has_a_reason(case: str) -> None:
+    """No recording is unused without a reason."""
     assert (case in played()) + (case in UNUSED) == 1
 
 
-def test_the_list_names_what_is_there() -> None:
-    """A reason without a recording is left over."""
+def test_the_list_has_only_existing_recordings() -> None:
+    """Each reason belongs to an existing recording."""
     assert set(UNUSED) <= {path.stem for path in RECORDINGS.glob("*.json")}

@@ -1,4 +1,4 @@
-"""Which providers there are, which model a name means, and a fake service that behaves as told."""
+"""Providers and models by name, and the fake provider."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def retiring(**facts: Any) -> FakeProvider:
     return provider
 
 
-def test_built_ins_register_like_strangers() -> None:
-    """Every provider of the package comes through the entry points that others use."""
+def test_built_in_providers_use_entry_points() -> None:
+    """Built-in providers are loaded from entry points."""
     registry = Registry()
     assert {"local", "fake"} <= {provider.name for provider in (registry.entries(), registry.loaded())[1]}
 
 
-def test_an_alias_means_one_entry() -> None:
-    """Names and aliases lead to the same entry; what is made for tests is listed only if asked."""
+def test_an_alias_resolves_to_one_entry() -> None:
+    """Ids and aliases resolve to the same entry; test models are listed only on request."""
     registry = Registry([FakeProvider()])
     assert registry.resolve("fake-image") is registry.resolve("fake/image") is registry.entry("fake/image")
     assert registry.entries() == []
@@ -39,8 +39,8 @@ def test_an_alias_means_one_entry() -> None:
     assert tasks == {"fake/image", "fake/free", "fake/unpriced"}
 
 
-def test_what_is_not_there_is_answered_with_what_is() -> None:
-    """Unknown models and providers name the nearest, or all there are."""
+def test_an_unknown_name_lists_the_known_names() -> None:
+    """Errors for unknown models and providers list similar or all names."""
     registry = Registry([FakeProvider()])
     with pytest.raises(errors.UnknownModelError, match="fake-image") as caught:
         registry.resolve("fake-imag", node_id="still")
@@ -53,7 +53,7 @@ def test_what_is_not_there_is_answered_with_what_is() -> None:
 
 
 def test_a_retired_model_names_its_successor() -> None:
-    """Before its end a warning, after it an error; work that was accepted can still be fetched by its entry."""
+    """A warning before the date, an error from then on; accepted work can still be fetched by its entry."""
     provider = retiring(retires_on=dt.date(2030, 1, 1), successor="fake/free")
     with pytest.warns(FutureWarning, match="Use fake/free instead"):
         Registry([provider], today=lambda: dt.date(2029, 12, 31)).resolve("fake/image")
@@ -64,7 +64,7 @@ def test_a_retired_model_names_its_successor() -> None:
 
 
 def test_a_strangers_broken_package_takes_nobody_along(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An entry point that cannot be loaded is a warning; the other providers are there."""
+    """An entry point that cannot be loaded is a warning; other providers stay available."""
     points = [
         importlib.metadata.EntryPoint("broken", "no_such_package:provider", registry_module.GROUP),
         importlib.metadata.EntryPoint("fake", "fusionflow_nb.testing.fake:provider", registry_module.GROUP),
@@ -78,7 +78,7 @@ def test_a_strangers_broken_package_takes_nobody_along(monkeypatch: pytest.Monke
 
 
 async def test_the_fake_answers_from_its_folder_in_another_process(tmp_path: Path) -> None:
-    """An Operation is enough to poll from elsewhere; the log tells of every kernel's submissions."""
+    """Another process polls with the Operation alone; the log lists the submits of all kernels."""
     first, second = FakeProvider(tmp_path), FakeProvider(tmp_path)
     taken = await first.submit(Request(MODELS[0], "text-to-image", "dawn", {}), idempotency_key="a")
     assert isinstance(taken, Operation)

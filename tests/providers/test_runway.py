@@ -1,4 +1,4 @@
-"""Runway: its client's recordings against us; positions, names, uploads, sizes, what a task costs."""
+"""Runway: recordings against the adapter; positions, tags, uploads, sizes and costs."""
 
 from __future__ import annotations
 
@@ -40,46 +40,46 @@ WIDE = {"aspect_ratio": "16:9"}
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recordings name the variable where a key stood."""
+    """The recordings contain the variable's name instead of the key."""
     monkeypatch.setenv("RUNWAYML_API_SECRET", "<RUNWAYML_API_SECRET>")
 
 
 @pytest.fixture
 async def service(simulator: Simulator) -> AsyncIterator[Runway]:
-    made = Runway()
-    yield made
-    await made.aclose()
+    adapter = Runway()
+    yield adapter
+    await adapter.aclose()
 
 
 def at(base: str) -> Any:
-    """The adapter before a recording."""
+    """The adapter connected to a recording."""
     return service_at(Runway, base, {"api": base})
 
 
 def there(tmp_path: Path, url: str, media_type: str = "image/png") -> Reference:
-    """A medium that lies somewhere on the network."""
+    """A reference with a URL."""
     return Reference(Asset("0" * 64, media_type, 70), tmp_path / "nowhere", url=url)
 
 
-async def test_a_picture_as_recorded(tmp_path: Path) -> None:
-    """A named reference by its address; waiting, throttled, at work, done; what it cost."""
+async def test_an_image_as_recorded(tmp_path: Path) -> None:
+    """A tagged reference as a URL; pending, throttled, running, done; the cost."""
     async with replayed("runway-text-to-image") as tape:
         service = at(tape.base)
         references = {"references": [there(tmp_path, "https://example.com/cube.png")]}
         settings = {"seed": 42, "tags": "@cube"}
         about = request(service, "gen4_image", "@cube on a table", settings=settings, references=references)
-        begun = await service.submit(about, idempotency_key="k")
-        heard = [await service.poll(begun) for _ in range(4)]
-        assert heard[:3] == [Pending(), Pending(), Pending(progress=0.42)]
-        assert isinstance(heard[3], Done)
-        assert heard[3].cost == Cost(80_000, is_exact=True)
-        taken(heard[3].outputs[0])
+        operation = await service.submit(about, idempotency_key="k")
+        statuses = [await service.poll(operation) for _ in range(4)]
+        assert statuses[:3] == [Pending(), Pending(), Pending(progress=0.42)]
+        assert isinstance(statuses[3], Done)
+        assert statuses[3].cost == Cost(80_000, is_exact=True)
+        taken(statuses[3].outputs[0])
         await service.aclose()
         _all_same(tape)
 
 
-async def test_a_film_of_words_as_recorded() -> None:
-    """A silent one, of four seconds."""
+async def test_text_to_video_as_recorded() -> None:
+    """A silent video of four seconds."""
     async with replayed("runway-text-to-video") as tape:
         service = at(tape.base)
         settings = {"duration_s": 4, "with_audio": False}
@@ -90,7 +90,7 @@ async def test_a_film_of_words_as_recorded() -> None:
 
 
 async def test_an_upload_as_recorded(pngs: list[Reference], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811 - the fixture
-    """Announced, sent as a form without the key and with the file last, then named in the task."""
+    """Announced, sent as a form without the key and with the file last, then referenced in the task."""
     monkeypatch.setattr(runway, "IN_BODY_BYTES", 0)
     async with replayed("runway-upload-image-to-video") as tape:
         service = at(tape.base)
@@ -108,16 +108,16 @@ async def test_an_upload_as_recorded(pngs: list[Reference], monkeypatch: pytest.
         _all_same(tape)
 
 
-async def test_a_small_picture_goes_as_text_as_recorded(pngs: list[Reference]) -> None:  # noqa: F811 - the fixture
-    """And the task is deleted. The client says a type of the body that its DELETE has not; we look what it cost."""
+async def test_a_small_image_is_sent_inline_as_recorded(pngs: list[Reference]) -> None:  # noqa: F811 - the fixture
+    """The task is then deleted. The client sends a content type with DELETE; the adapter polls for the cost."""
     async with replayed("runway-data-uri-cancel") as tape:
         service = at(tape.base)
         about = request(
             service, "gen4_turbo", "x", "image-to-video", settings={"duration_s": 5}, references={"image": pngs[:1]}
         )
-        begun = await service.submit(about, idempotency_key="k")
-        assert isinstance(await service.poll(begun), Pending)
-        assert await service.cancel(begun) is CancelAnswer.REQUESTED
+        operation = await service.submit(about, idempotency_key="k")
+        assert isinstance(await service.poll(operation), Pending)
+        assert await service.cancel(operation) is CancelAnswer.REQUESTED
         await service.aclose()
         data = tape.sent[0].json.pop("promptImage")
         assert base64.b64decode(data.removeprefix("data:image/png;base64,")) == PNG
@@ -129,8 +129,8 @@ async def test_a_small_picture_goes_as_text_as_recorded(pngs: list[Reference]) -
         _all_same(tape)
 
 
-async def test_larger_ones_as_recorded(tmp_path: Path) -> None:
-    """A picture and a film, by their addresses."""
+async def test_upscales_as_recorded(tmp_path: Path) -> None:
+    """An image and a video, as URLs."""
     async with replayed("runway-upscale") as tape:
         service = at(tape.base)
         still = {"image": [there(tmp_path, "https://example.com/a.png")]}
@@ -145,8 +145,8 @@ async def test_larger_ones_as_recorded(tmp_path: Path) -> None:
         _all_same(tape)
 
 
-async def test_what_is_not_taken_as_recorded() -> None:
-    """A refusal with what it cost; a size that is none; a cap, with and without how long to wait."""
+async def test_rejected_submits_as_recorded() -> None:
+    """A refusal with its cost; an invalid size; a rate limit with and without a delay."""
     async with replayed("runway-failed-moderation") as tape:
         service = at(tape.base)
         refused = await driven(service, request(service, "gen4_image", "bad"))
@@ -175,8 +175,8 @@ async def test_what_is_not_taken_as_recorded() -> None:
         _all_same(tape)
 
 
-async def test_pictures_of_a_film_have_positions(service: Runway, simulator: Simulator, tmp_path: Path) -> None:
-    """First and last, where a model takes both; a film to change is one of its own."""
+async def test_images_of_a_video_have_positions(service: Runway, simulator: Simulator, tmp_path: Path) -> None:
+    """First and last, for models that take both; a video to edit has its own field."""
     first, last = (there(tmp_path, f"https://example.com/{name}.png") for name in ("a", "b"))
     references = {"image": [first], "last_image": [last]}
     settings = {"resolution": "1080p", "aspect_ratio": "9:16", "duration_s": 8}
@@ -199,8 +199,8 @@ async def test_pictures_of_a_film_have_positions(service: Runway, simulator: Sim
         assert json.loads(simulator.world.asked[-1].body)[field] == "https://example.com/a.mp4"
 
 
-async def test_names_of_references(service: Runway, simulator: Simulator, tmp_path: Path) -> None:
-    """In their order; one without a name stays so; a name without a picture is said, and nothing is sent."""
+async def test_references_have_tags(service: Runway, simulator: Simulator, tmp_path: Path) -> None:
+    """In order; a reference without a tag stays untagged; a tag without a reference is an error before sending."""
     two = [there(tmp_path, f"https://example.com/{name}.png") for name in ("a", "b")]
     settings = {"tags": "cube"}
     about = asked(
@@ -222,8 +222,8 @@ async def test_names_of_references(service: Runway, simulator: Simulator, tmp_pa
     assert not simulator.world.asked
 
 
-async def test_fewer_sizes_from_words_alone(service: Runway, simulator: Simulator) -> None:
-    """Said with what helps, and nothing is sent."""
+async def test_text_to_video_has_fewer_sizes(service: Runway, simulator: Simulator) -> None:
+    """The hint lists the sizes, and nothing is sent."""
     about = asked(service, "gen4.5", "text-to-video", settings={"aspect_ratio": "1:1"})
     with pytest.raises(errors.SettingError, match="16:9 or 9:16"):
         await service.submit(about, idempotency_key="k")
@@ -240,13 +240,13 @@ async def test_fewer_sizes_from_words_alone(service: Runway, simulator: Simulato
     ],
     ids=["signed for GET", "a number", "not over TLS", "long"],
 )
-async def test_an_address_that_it_cannot_ask_is_not_sent(
+async def test_a_url_that_runway_cannot_fetch_is_not_sent(
     service: Runway, simulator: Simulator, tmp_path: Path, url: str
 ) -> None:
-    """It asks with HEAD first, and takes domains over TLS: other pictures go as bytes."""
-    given = picture(tmp_path)
+    """Runway requests HEAD first and accepts only https host names: other images are sent as bytes."""
+    local = picture(tmp_path)
     about = asked(
-        service, "gen4_turbo", "image-to-video", references={"image": [Reference(given.asset, given.file, url=url)]}
+        service, "gen4_turbo", "image-to-video", references={"image": [Reference(local.asset, local.file, url=url)]}
     )
     done = await ended(service, await service.submit(about, idempotency_key="k"))
     assert isinstance(done, Done)
@@ -255,10 +255,10 @@ async def test_an_address_that_it_cannot_ask_is_not_sent(
 
 
 async def test_a_large_file_is_uploaded(service: Runway, simulator: Simulator, tmp_path: Path) -> None:
-    """Whole, without the key; the task names it."""
-    given = await asyncio.to_thread(picture, tmp_path, 1400, noise=True)
-    assert given.asset.size_bytes > runway.IN_BODY_BYTES
-    about = asked(service, "gen4.5", "image-to-video", references={"image": [given]})
+    """Uploaded completely without the key, and referenced in the task."""
+    large = await asyncio.to_thread(picture, tmp_path, 1400, noise=True)
+    assert large.asset.size_bytes > runway.IN_BODY_BYTES
+    about = asked(service, "gen4.5", "image-to-video", references={"image": [large]})
     done = await ended(service, await service.submit(about, idempotency_key="k"))
     assert isinstance(done, Done)
     assert done.cost == Cost(80_000, is_exact=True)
@@ -269,9 +269,9 @@ async def test_a_large_file_is_uploaded(service: Runway, simulator: Simulator, t
     assert json.loads(task.body)["duration"] == 5
 
 
-def test_sizes_are_known_in_both_words() -> None:
-    """Every ratio and class has a size, and the size its ratio and class: their price is known either way."""
-    entries = {each.provider_model_id: each for each in Runway().models}
+def test_sizes_convert_in_both_directions() -> None:
+    """Ratio and class convert to a size and back, so that the price is known either way."""
+    entries = {model.provider_model_id: model for model in Runway().models}
     for entry in entries.values():
         assert entry.wire is not None
         size = entry.wire.size
@@ -280,19 +280,19 @@ def test_sizes_are_known_in_both_words() -> None:
         classes = entry.parameters["resolution"].choices if "resolution" in entry.parameters else ("",)
         for ratio in entry.parameters["aspect_ratio"].choices or ():
             for name in classes or ():
-                said = {"aspect_ratio": ratio, **({"resolution": name} if name else {})}
-                assert entry.check_settings(size.encode(said)) == said
+                settings = {"aspect_ratio": ratio, **({"resolution": name} if name else {})}
+                assert entry.check_settings(size.encode(settings)) == settings
     with pytest.raises(errors.SettingError, match="twice"):
         entries["gen4_image"].check_settings({"ratio": "1920:1080", "resolution": "1080p"})
 
 
-async def test_a_task_that_was_stopped_says_what_it_cost(service: Runway, simulator: Simulator) -> None:
-    """Nothing, here; a task that the service has forgotten is no endless poll."""
+async def test_a_cancelled_task_reports_its_cost(service: Runway, simulator: Simulator) -> None:
+    """It is free here; polling a deleted task ends."""
     simulator.world.moods.append(Scenario(end="never"))
-    begun = await service.submit(asked(service, "gen4_image"), idempotency_key="k")
-    assert isinstance(begun, Operation)
-    assert await service.cancel(begun) is CancelAnswer.CONFIRMED
-    assert await service.poll(begun) == Cancelled(Cost(0, is_exact=True))
+    operation = await service.submit(asked(service, "gen4_image"), idempotency_key="k")
+    assert isinstance(operation, Operation)
+    assert await service.cancel(operation) is CancelAnswer.CONFIRMED
+    assert await service.poll(operation) == Cancelled(Cost(0, is_exact=True))
     done = await service.submit(asked(service, "gen4_image"), idempotency_key="k")
     assert isinstance(done, Operation)
     ended_before = await ended(service, done)
@@ -300,7 +300,7 @@ async def test_a_task_that_was_stopped_says_what_it_cost(service: Runway, simula
     taken(ended_before.outputs[0])
     assert await service.cancel(done) is CancelAnswer.REQUESTED  # 204, as for every task; it has cost what it has
     simulator.world.jobs.clear()
-    gone = await service.poll(begun)
+    gone = await service.poll(operation)
     assert isinstance(gone, Failed)
     assert gone.code == "not_found"
-    assert await service.cancel(begun) is CancelAnswer.UNSUPPORTED
+    assert await service.cancel(operation) is CancelAnswer.UNSUPPORTED

@@ -1,4 +1,4 @@
-"""A whole flow over services that take addresses, with a bucket: media goes by address or stream, never inside text."""
+"""A flow over services that take URLs, with a bucket: media travel as URLs or streams, never as text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from support.canvas import talk
+from support.canvas import open_view
 
 import fusionflow_nb as ff
 from fusionflow_nb.api.flow import Flow
@@ -30,31 +30,31 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["support.s3_fixtures"]
 COMM_BYTES = 100_000
-# A run of base64 as long as the smallest picture would need; digests, ids and signatures are shorter.
+# Base64 of the smallest possible image is longer than this; digests, ids and signatures are shorter.
 BASE64 = re.compile(rb"base64,|[A-Za-z0-9+/]{400,}")
 
 
 @pytest.fixture
 def services(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    """The simulated services on a thread of their own, and the bucket beside them on the same machine."""
+    """The simulated services in a thread with its own event loop, beside the bucket server."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    made = Simulator()
-    asyncio.run_coroutine_threadsafe(made.__aenter__(), loop).result()
-    monkeypatch.setenv(SIMULATOR_VARIABLE, made.base)
+    simulator = Simulator()
+    asyncio.run_coroutine_threadsafe(simulator.__aenter__(), loop).result()
+    monkeypatch.setenv(SIMULATOR_VARIABLE, simulator.base)
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
-    yield made
+    yield simulator
     use_session(None)
-    asyncio.run_coroutine_threadsafe(made.__aexit__(), loop).result()
+    asyncio.run_coroutine_threadsafe(simulator.__aexit__(), loop).result()
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
 
 
 def city() -> Flow:
-    """The demo's scene, made by services: a still, edited, upscaled and filmed, and an edit elsewhere."""
+    """The demo's scene made by services: a still, an edit, an upscale, a video, and an edit at another service."""
     flow = Flow("Neon city")
     still = flow.generate_image("neon city at midnight", model="fal/fal-ai/flux/dev", name="still")
     moody = flow.edit_image(still, "violet night", model="fal/fal-ai/flux-pro/kontext", name="moody")
@@ -75,42 +75,44 @@ def every_row(path: Path) -> Iterator[tuple[str, bytes]]:
                 yield from ((table, str(cell).encode()) for cell in row if isinstance(cell, str))
 
 
-def test_media_travels_by_address_or_stream(services: Simulator, s3: S3Server) -> None:
-    """Services get addresses that open exactly the inputs; messages, rows and requests hold no base64."""
+def test_media_travel_as_urls_or_streams(services: Simulator, s3: S3Server) -> None:
+    """Services get URLs of exactly the inputs; messages, rows and requests contain no base64."""
     flow = city()
-    view = talk(flow)
-    conversation = view.conversation
+    view = open_view(flow)
+    conversation = view.controller
     assert conversation is not None
-    begun = len(view.heard)
+    message_count = len(view.received)
     ff.budget(run=20, day=20, unpriced=0.5)
-    view.say("run", targets=[], is_confirmed=True)
-    view.run_ended()
-    living = current_session()
+    view.post("run", targets=[], is_confirmed=True)
+    view.wait_for_run_end()
+    session = current_session()
     conversation.close()
-    assert not living.tape.sql("SELECT node_id, error_message FROM generations WHERE status != 'succeeded'").rows()
-    assert isinstance(living.store, S3Store)
-    assert living.store.uploads.settle(timeout_s=60)
-    stored = {one.sha256: one.size_bytes for one in living.store.assets()}
+    assert not session.tape.sql("SELECT node_id, error_message FROM generations WHERE status != 'succeeded'").rows()
+    assert isinstance(session.store, S3Store)
+    assert session.store.uploads.settle(timeout_s=60)
+    stored = {asset.sha256: asset.size_bytes for asset in session.store.assets()}
     assert len(stored) == 5
 
-    handed = set()
+    sent_hashes = set()
     for request in services.world.asked:
         assert not BASE64.search(request.body), request.path
         for url in re.findall(rf'"({re.escape(s3.settings.endpoint)}/[^"]+)"', request.body.decode("utf-8", "replace")):
-            with urllib.request.urlopen(url) as said:  # noqa: S310 - our own server
-                handed.add(hashlib.sha256(said.read()).hexdigest())
-    inputs = {row[0] for row in living.tape.sql("SELECT DISTINCT sha256 FROM inputs WHERE sha256 IS NOT NULL").rows()}
-    assert handed == inputs
-    assert len(handed) == 3
+            with urllib.request.urlopen(url) as response:  # noqa: S310 - our own server
+                sent_hashes.add(hashlib.sha256(response.read()).hexdigest())
+    inputs = {row[0] for row in session.tape.sql("SELECT DISTINCT sha256 FROM inputs WHERE sha256 IS NOT NULL").rows()}
+    assert sent_hashes == inputs
+    assert len(sent_hashes) == 3
 
-    told = [json.dumps(message).encode() for message in view.heard]
-    assert not any(BASE64.search(message) for message in told)
-    carried = sum(map(len, told[begun:])) + sum(len(one) for found in view.buffers[begun:] for one in found)
-    assert carried < COMM_BYTES < sum(stored.values())
+    messages = [json.dumps(message).encode() for message in view.received]
+    assert not any(BASE64.search(message) for message in messages)
+    comm_bytes = sum(map(len, messages[message_count:])) + sum(
+        len(asset) for leaks in view.buffers[message_count:] for asset in leaks
+    )
+    assert comm_bytes < COMM_BYTES < sum(stored.values())
 
-    found = [(table, cell[:80]) for table, cell in every_row(living.journal.path) if BASE64.search(cell)]
-    assert not found
-    assert not any(b"X-Amz-Signature" in cell for _, cell in every_row(living.journal.path))
-    urls = [row[0] for row in living.tape.sql("SELECT output_url FROM generations").rows()]
+    leaks = [(table, cell[:80]) for table, cell in every_row(session.journal.path) if BASE64.search(cell)]
+    assert not leaks
+    assert not any(b"X-Amz-Signature" in cell for _, cell in every_row(session.journal.path))
+    urls = [row[0] for row in session.tape.sql("SELECT output_url FROM generations").rows()]
     assert all(url.startswith(f"s3://{s3.settings.bucket}/assets/") for url in urls)
-    assert {one.sha256 for one in living.store.bucket.objects()} >= stored.keys()
+    assert {asset.sha256 for asset in session.store.bucket.objects()} >= stored.keys()

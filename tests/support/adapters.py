@@ -1,4 +1,4 @@
-"""Every adapter as the contract suite tests it. A further adapter is one more entry."""
+"""Every built-in adapter with its models for the contract tests. To add an adapter, add an entry."""
 
 from __future__ import annotations
 

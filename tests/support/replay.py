@@ -1,4 +1,4 @@
-"""A recorded exchange, played back: the recorded answers in order, and what we asked beside what was recorded."""
+"""Replay of a recorded exchange: serves the recorded answers in order and records the requests."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6364f8cf500f0003860180"
     "5a347d6b0000000049454e44ae426082"
 )
-"""The 70 bytes that the recordings speak of."""
+"""The 70-byte image of the recordings."""
 OUTPUT = "/output.png"
 
 
 @dataclass
 class Sent:
-    """One request, in the form the recordings have."""
+    """One request in the format of the recordings."""
 
     method: str
     path: str
@@ -40,7 +40,7 @@ class Sent:
 
 @dataclass
 class Replay:
-    """See the module."""
+    """The recorded requests, and those sent by the test."""
 
     recorded: list[Sent]
     base: str = ""
@@ -49,9 +49,9 @@ class Replay:
 
 @contextlib.asynccontextmanager
 async def replayed(case: str) -> AsyncIterator[Replay]:
-    """Serve a recording. Outputs, wherever they lay, lie here."""
+    """Serve a recording. All output URLs are replaced by one on this server."""
     exchanges = json.loads((RECORDINGS / f"{case}.json").read_text())["exchanges"]
-    made = Replay([Sent(**{"query": {}, **exchange["request"]}) for exchange in exchanges])
+    replay = Replay([Sent(**{"query": {}, **exchange["request"]}) for exchange in exchanges])
     answers: dict[tuple[str, str], deque[Any]] = defaultdict(deque)
     for exchange in exchanges:
         request = exchange["request"]
@@ -60,18 +60,18 @@ async def replayed(case: str) -> AsyncIterator[Replay]:
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.path == OUTPUT:
             return web.Response(body=PNG, content_type="image/png")
-        made.sent.append(await sent(request))
-        waiting = answers[request.method, request.path]
-        if not waiting:
+        replay.sent.append(await sent(request))
+        pending = answers[request.method, request.path]
+        if not pending:
             return web.json_response({"detail": "not recorded"}, status=404)
-        response = waiting.popleft()
+        response = pending.popleft()
         headers = {
-            name: value.replace("{BASE}", made.base)
+            name: value.replace("{BASE}", replay.base)
             for name, value in response.get("headers", {}).items()
             if name != "content-type"
         }
         kind = response.get("headers", {}).get("content-type", "application/json")
-        body = _body(response, made.base)
+        body = _body(response, replay.base)
         return web.Response(status=response["status"], headers=headers, body=body, content_type=kind)
 
     app = web.Application()
@@ -79,41 +79,41 @@ async def replayed(case: str) -> AsyncIterator[Replay]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    replay.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
-        yield made
+        yield replay
     finally:
         await runner.cleanup()
 
 
 async def sent(request: web.Request) -> Sent:
-    """A request as the recordings write it down."""
+    """Convert a request to the format of the recordings."""
     body = await request.read()
     headers = {name.lower(): value for name, value in request.headers.items() if name.lower() != "host"}
-    made = Sent(request.method, request.path, dict(request.query), headers)
+    received = Sent(request.method, request.path, dict(request.query), headers)
     kind = headers.get("content-type", "")
     if kind.startswith("multipart/"):
         headers["content-type"] = "multipart/form-data; boundary=<boundary>"
-        made.multipart = _parts(kind, body)
-    elif kind == "application/json" and body.startswith((b"{", b"[")):  # some call a file, or nothing, by that name
-        made.json = json.loads(body)
+        received.multipart = _parts(kind, body)
+    elif kind == "application/json" and body.startswith((b"{", b"[")):  # some clients use it for files and empty bodies
+        received.json = json.loads(body)
     elif body:
-        made.body_bytes = len(body)
-    return made
+        received.body_bytes = len(body)
+    return received
 
 
 def _parts(kind: str, body: bytes) -> list[dict[str, Any]]:
     form = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + body)
-    found: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
     for part in form.iter_parts():
         content = part.get_payload(decode=True)
         name = part.get_param("name", header="content-disposition")
         if part.get_filename() is None:
-            found.append({"name": name, "value": content.decode()})
+            parts.append({"name": name, "value": content.decode()})
         else:
             about = {"filename": part.get_filename(), "content_type": part.get_content_type(), "bytes": len(content)}
-            found.append({"name": name, **about})
-    return found
+            parts.append({"name": name, **about})
+    return parts
 
 
 def _body(response: dict[str, Any], base: str) -> bytes:

@@ -1,4 +1,4 @@
-"""A server on a real socket that answers byte for byte as told, and writes down what it was asked."""
+"""A server on a real socket that sends raw answers and records the requests."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + bytes(60)
 
 
 @dataclass
-class Asked:
-    """One request as it came over the wire."""
+class ReceivedRequest:
+    """One received request."""
 
     method: str
     path: str
@@ -29,12 +29,12 @@ class Asked:
 
 
 @dataclass
-class Wire:
-    """Answers in order, the last one for ever. An answer is raw bytes; None cuts the connection."""
+class RawServer:
+    """Sends the answers in order, then repeats the last. An answer is raw bytes; None closes the connection."""
 
     answers: list[bytes | None]
     base: str = ""
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     connections: int = 0
     also_close: bool = False
 
@@ -48,7 +48,7 @@ class Wire:
                 headers = dict(line.lower().split(": ", 1)[:2] for line in head[1:] if line)
                 values = {line.split(": ", 1)[0].lower(): line.split(": ", 1)[1] for line in head[1:] if line}
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
-                self.asked.append(Asked(method, path, values, body, number))
+                self.requests.append(ReceivedRequest(method, path, values, body, number))
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
                 if answer is None:
                     break
@@ -72,17 +72,17 @@ def answer(
 
 
 @contextlib.asynccontextmanager
-async def wire(*answers: bytes | None) -> AsyncIterator[Wire]:
-    made = Wire(list(answers))
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+async def wire(*answers: bytes | None) -> AsyncIterator[RawServer]:
+    raw_server = RawServer(list(answers))
+    server = await asyncio.start_server(raw_server.serve, "127.0.0.1", 0)
+    raw_server.base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
-        yield made
+        yield raw_server
     finally:
         server.close()
 
 
-def site(base: str) -> Endpoint:
+def endpoint(base: str) -> Endpoint:
     return Endpoint(
         "fal",
         {"queue": "https://queue.fal.run"},
@@ -91,8 +91,8 @@ def site(base: str) -> Endpoint:
     )
 
 
-class Slept:
-    """A clock nobody waits for."""
+class RecordedSleep:
+    """A `sleep` that returns immediately and records the delays."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -103,8 +103,8 @@ class Slept:
 
 @contextlib.asynccontextmanager
 async def http(base: str, **kwargs: Any) -> AsyncIterator[Http]:
-    made = Http(site(base), sleep=kwargs.pop("sleep", Slept()), **kwargs)
+    client = Http(endpoint(base), sleep=kwargs.pop("sleep", RecordedSleep()), **kwargs)
     try:
-        yield made
+        yield client
     finally:
-        await made.aclose()
+        await client.aclose()
