@@ -155,7 +155,7 @@ def test_what_another_kernel_follows_is_left_to_it(
     run = flow.run()
     recorder.until_state(run, "never", "running", progress=0.01)
     other = Session(session.home, Registry([fake]))
-    _current = other
+    session_module._current = other
     try:
         [call] = ff.operations()
         for what in (ff.operations().cancel, ff.operations().forget):
@@ -163,7 +163,7 @@ def test_what_another_kernel_follows_is_left_to_it(
                 what(call.id)
         assert fake.cancelled == []
     finally:
-        _current = session
+        session_module._current = session
         other.close()
 
 

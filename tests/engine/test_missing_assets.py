@@ -11,6 +11,7 @@ import fusionflow_nb as ff
 from fusionflow_nb import errors
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session, use_session
+from fusionflow_nb.session import session as session_module
 
 if TYPE_CHECKING:
     from fusionflow_nb.api.flow import Flow
@@ -95,12 +96,12 @@ def test_what_was_made_again_answers_for_everybody(flow: Flow, fake: FakeProvide
     other = Session(session.home, Registry([fake]))
     try:
         for name, each in (("one", session), ("two", other)):
-            _current = each
+            session_module._current = each
             again = ff.Flow(name)
             still = drawn(again)
             again.edit_image(still, name, model="fake/edit", name="more")
             assert again.run().wait(PATIENCE_S).status == "succeeded"
     finally:
-        _current = session
+        session_module._current = session
         other.close()
     assert [entry["prompt"] for entry in fake.log()] == ["dawn", "change 0", "dawn", "one", "two"]

@@ -16,6 +16,7 @@ from fusionflow_nb.journal import commit_lock
 from fusionflow_nb.providers.protocol import Failed
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session, current_session, use_session
+from fusionflow_nb.session import session as session_module
 from fusionflow_nb.testing.fake import Behaviour, FakeProvider
 
 if TYPE_CHECKING:
@@ -222,14 +223,14 @@ def test_two_kernels_share_one_submission(session: Session, fake: Counting) -> N
         here = ff.Flow("Here")
         here.generate_image("dawn", model="fake/image", name="still", seed=1)
         run = here.run()
-        _current = other
+        session_module._current = other
         there = ff.Flow("There")
         there.generate_image("dawn", model="fake/image", name="still", seed=1)
         second = there.run()
         assert run.result(PATIENCE_S).asset == second.result(PATIENCE_S).asset
         assert len(fake.keys) == 1
     finally:
-        _current = session
+        session_module._current = session
         other.close()
 
 
@@ -245,7 +246,7 @@ def test_a_cancelled_call_passes_to_the_kernel_that_waits(session: Session, fake
         run = here.run()
         run._run.subscribe(lambda event: runs_here.set() if event.progress else None)
         assert runs_here.wait(PATIENCE_S)
-        _current = other
+        session_module._current = other
         there = ff.Flow("There")
         there.generate_image("dawn", model="fake/image", name="still", seed=1)
         second = there.run()
@@ -259,7 +260,7 @@ def test_a_cancelled_call_passes_to_the_kernel_that_waits(session: Session, fake
         assert fake.cancelled == []
         assert len(fake.keys) == 1
     finally:
-        _current = session
+        session_module._current = session
         other.close()
 
 

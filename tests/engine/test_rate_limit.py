@@ -25,6 +25,7 @@ from fusionflow_nb.journal.protocol import Gate, Granted, Later
 from fusionflow_nb.providers.protocol import Failed, Limits
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session, use_session
+from fusionflow_nb.session import session as session_module
 from fusionflow_nb.settings import credentials
 from fusionflow_nb.settings.environment import HOME_VARIABLE
 from fusionflow_nb.testing.fake import FOLDER_VARIABLE, Behaviour, FakeProvider
@@ -276,7 +277,7 @@ def test_a_pause_that_one_kernel_is_asked_for_is_kept_by_all(tmp_path: Path) -> 
     flow.generate_image("a", model="fake/image")
     run = flow.run().wait(PATIENCE_S)
     assert counts(run) == {"failed": 1}  # longer than a run waits
-    _current = second
+    session_module._current = second
     other = ff.Flow("There")
     other.generate_image("b", model="fake/image")
     refused = other.run().wait(PATIENCE_S)
@@ -285,7 +286,7 @@ def test_a_pause_that_one_kernel_is_asked_for_is_kept_by_all(tmp_path: Path) -> 
     clock[0] += 550 * S
     assert counts(other.run().wait(PATIENCE_S)) == {"succeeded": 1}
     assert moody.asked[1] >= moody.asked[0] + 600 * S
-    _current = first
+    session_module._current = first
     second.close()
 
 
