@@ -1,11 +1,11 @@
-"""FusionFlow for notebooks: wire generative media, run it, and never lose money or work.
+"""FusionFlow for notebooks: build flows of generative media and run them; paid results are never lost.
 
     import fusionflow_nb as ff
 
     still = ff.generate_image("neon city at midnight").result()
     ff.tape.sql("SELECT model, count(*), sum(cost_computation) FROM generations GROUP BY ALL")
 
-Every public name is imported when it is first used, so that importing the package costs next to nothing.
+Public names are imported on first use, so that importing the package is fast.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "Audio": "media.handles",
     "Batch": "media.batch",
     "Canvas": "canvas.widget",
@@ -98,16 +98,16 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
-    home = _HOMES.get(name)
-    if home is None:
+    path = _MODULES.get(name)
+    if path is None:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    module = importlib.import_module(f"{__name__}.{home}")
-    if home == "tape":
-        importlib.import_module(f"{__name__}.session")  # gives the tape its journal
-    found = module if home == name else getattr(module, name)
-    globals()[name] = found
-    return found
+    module = importlib.import_module(f"{__name__}.{path}")
+    if path == "tape":
+        importlib.import_module(f"{__name__}.session")  # binds the tape to the journal
+    value = module if path == name else getattr(module, name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
@@ -115,7 +115,7 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(ipython: Any) -> None:  # noqa: ANN401 - an IPython shell
-    """`%load_ext fusionflow_nb`: brings `%%tape`."""
+    """Register the `%%tape` magic; called by `%load_ext fusionflow_nb`."""
     from fusionflow_nb.tape.magic import load_ipython_extension as load  # noqa: PLC0415
 
     load(ipython)

@@ -1,6 +1,6 @@
-"""The steps of paid work, by name: between any two of them a kernel may die, and nothing may be lost by it.
+"""Failpoints: named steps of paid work at which the crash tests kill a kernel. No result may be lost at any of them.
 
-The code says which step it has reached; nobody listens but the crash harness, which ends kernels there.
+The code calls `failpoint(...)` when it reaches a step; without a listener that does nothing.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Failpoint(StrEnum):
-    """In the order in which a call goes through them. Each value ends the sentence "the kernel died ..."."""
+    """The steps in the order of a call. Each value completes the sentence "the kernel died ..."."""
 
     BEFORE_INTENT = "before the intent"
-    INHERITED = "after it had taken over a dead kernel's work"
+    AFTER_TAKEOVER = "after it had taken over a dead kernel's job"
     AFTER_INTENT = "after the intent"
     BEFORE_SUBMIT = "before the submit"
     AFTER_SUBMIT = "after the submit, before the Operation was written"
@@ -27,22 +27,22 @@ class Failpoint(StrEnum):
     BEFORE_SETTLEMENT = "after the bytes were stored, before the settlement"
     IN_SETTLEMENT = "in the middle of the final transaction"
     BEFORE_COMMIT = "before a commit"
-    AFTER_COMMIT = "after a commit, before it was synced and anybody was told"
+    AFTER_COMMIT = "after a commit, before it was synced and acknowledged"
     AFTER_SETTLEMENT = "after the settlement"
-    PUT_ASIDE = "after a result went to the outbox"
-    OUTBOX_DRAINED = "after the outbox was written into the journal, before it was emptied"
+    AFTER_OUTBOX_WRITE = "after a result was written to the outbox"
+    OUTBOX_DRAINED = "after the outbox was copied to the journal, before it was emptied"
 
 
 _listener: Callable[[Failpoint], None] | None = None
 
 
 def failpoint(step: Failpoint) -> None:
-    """Say that a step is reached, on whichever thread it is."""
+    """Report that a step is reached; may be called on any thread."""
     if _listener is not None:
         _listener(step)
 
 
-def listen(listener: Callable[[Failpoint], None] | None) -> None:
-    """Hear every step of this process from now on; None ends it. One listener at a time, called on any thread."""
+def set_listener(listener: Callable[[Failpoint], None] | None) -> None:
+    """Set the listener for all steps of this process, or remove it with None. It is called on any thread."""
     global _listener  # noqa: PLW0603 - one per process is the point
     _listener = listener

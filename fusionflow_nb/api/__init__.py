@@ -1,1 +1,1 @@
-"""What does a user call? `ff.x` is defined in `api/x.py`."""
+"""The public functions: `ff.x` is defined in `api/x.py`."""

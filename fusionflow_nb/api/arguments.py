@@ -1,4 +1,4 @@
-"""From the arguments of a call to inputs by name, with the model pinned and the seed settled."""
+"""Map the arguments of a call to inputs by name; resolve its model and its seed."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ if TYPE_CHECKING:
     from fusionflow_nb.catalog.node_type import NodeType
 
 _NODE_FIELDS = {
-    "take": "Use a whole number from 0 on.",
+    "take": "Use a whole number >= 0.",
     "is_muted": "Use True or False.",
     "locked": "Use the id of a generation.",
 }
 
 
 def by_name(declared: NodeType, args: tuple[Any, ...], params: dict[str, Any]) -> dict[str, Any]:
-    """Arguments by input name; what a provider node does not know itself is a setting of its model.
+    """Map arguments to input names. Unknown names of a provider node become settings of its model.
 
     Raises:
-        PortError: too many, the same twice, or a name that the node does not have.
+        PortError: too many arguments, a duplicate, or an unknown name.
     """
     names = [port.name for port in declared.inputs]
     if len(args) > len(names):
         raise errors.PortError(
-            f"{declared.name} takes {len(names)} inputs, not {len(args)}.", hint=f"They are: {', '.join(names)}."
+            f"{declared.name} takes {len(names)} inputs, got {len(args)}.", hint=f"Inputs: {', '.join(names)}."
         )
-    given = dict(zip(names, args, strict=False))
-    twice = sorted(given.keys() & params.keys())
-    if twice:
-        raise errors.PortError(f"{declared.name} got {', '.join(twice)} twice.", hint="Give it once.")
-    given.update(params)
+    inputs = dict(zip(names, args, strict=False))
+    duplicates = sorted(inputs.keys() & params.keys())
+    if duplicates:
+        raise errors.PortError(f"{declared.name} got {', '.join(duplicates)} twice.", hint="Pass each input once.")
+    inputs.update(params)
     settings = {}
-    for name in list(given):
+    for name in list(inputs):
         if name not in declared.by_name and declared.extra_inputs is None:
             if declared.kind is not Kind.PROVIDER:
-                declared.input(name)  # raises, and lists what there is
-            settings[name] = given.pop(name)  # a setting of the model, checked against it
+                declared.input(name)  # raises, and lists the inputs
+            settings[name] = inputs.pop(name)
     if settings:
-        given["settings"] = {**(given.get("settings") or {}), **settings}
-    return given
+        inputs["settings"] = {**(inputs.get("settings") or {}), **settings}
+    return inputs
 
 
 def pin(declared: NodeType, values: dict[str, Any], node_id: str, connected: frozenset[str], take: int) -> None:
-    """Resolve the model once and write it into the node; settle its seed where it takes one."""
+    """Resolve the model and write its id into `values`; derive a seed if the model takes one and none is set."""
     if values.get("seed") is random:
         values["seed"] = secrets.randbits(SEED_BITS)
     if "model" in connected:
@@ -68,10 +68,10 @@ def pin(declared: NodeType, values: dict[str, Any], node_id: str, connected: fro
 
 
 def new_node(**fields: Any) -> Node:  # noqa: ANN401 - the fields of a node
-    """A node made of what a person gave.
+    """Create a node from the user's arguments.
 
     Raises:
-        EditError: a name that is none, a take below 0.
+        EditError: invalid name, take or lock.
     """
     try:
         return Node(**fields)
@@ -79,13 +79,13 @@ def new_node(**fields: Any) -> Node:  # noqa: ANN401 - the fields of a node
         name = error.errors()[0]["loc"][0]
         if name == "id":
             raise errors.EditError(
-                f"{fields['id']!r} is no name for a node.", hint="Use letters, digits and _, a letter first."
+                f"Invalid node name {fields['id']!r}.", hint="Use letters, digits and _, starting with a letter."
             ) from None
         raise errors.EditError(
             f"{name} cannot be {fields[str(name)]!r}.", node_id=fields["id"], hint=_NODE_FIELDS.get(str(name))
         ) from None
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - a parameter as a person gives it
-    """The value as JSON has it: tuples and ranges are lists."""
+def plain(value: Any) -> Any:  # noqa: ANN401 - any parameter
+    """Convert tuples and ranges to lists, as JSON has no others."""
     return list(value) if isinstance(value, tuple | range) else value

@@ -1,4 +1,4 @@
-"""`ff.budget()`: what may be spent, what is spent, and how to change it; one set of caps for all kernels of a user."""
+"""`ff.budget()`: show or set the caps on spending. All kernels of a user share one set of caps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Unset:
-    """Stands for an amount that nobody gave: `None` already means no cap."""
+    """Type of `UNSET`, the default of amounts: `None` already means no cap."""
 
     def __repr__(self) -> str:
         return "unchanged"
@@ -33,36 +33,36 @@ Amount: TypeAlias = float | Literal["default"] | Unset | None
 
 @dataclass(frozen=True, slots=True)
 class BudgetLine:
-    """One cap and what has been used of it, in dollars."""
+    """A cap and its use, in dollars."""
 
     scope: str
     """`run`, `day`, `month`, `project`, `project:<id>` or `unpriced`."""
     says: str
-    """The same for a person: `today (2026-11-23)`."""
+    """The scope in words, for display: `today (2026-11-23)`."""
     cap_usd: float | None
-    """None: nothing stops it."""
+    """No cap if None."""
     is_set: bool
-    """Whether a person has set it; else it is the default."""
+    """Whether the user has set the cap; otherwise it is the default."""
     spent_usd: float | None = None
-    """None where it is a rule for many: each run has its own."""
+    """None for a cap that applies to each of many scopes, such as `run`."""
     reserved_usd: float | None = None
-    """Held by calls under way, at their high estimate."""
+    """Reserved by running calls, at their high estimate."""
     at_stake_usd: float = 0.0
-    """Of unknown outcome on an earlier day: no longer held back, perhaps spent."""
+    """Cost of calls of unknown outcome from an earlier day: no longer reserved, possibly spent."""
 
     @property
     def left_usd(self) -> float | None:
-        """What may still be begun; None where there is no cap, or it is a rule for many."""
+        """What new calls may still reserve; None without a cap, or if `spent_usd` is None."""
         if self.cap_usd is None or self.spent_usd is None:
             return None
         return max(0.0, self.cap_usd - self.spent_usd - (self.reserved_usd or 0.0))
 
 
 class Budgets(TextTable):
-    """Every cap as a table; iterating gives them."""
+    """The caps as a table; iterating yields the lines."""
 
     def __init__(self, caps: list[BudgetLine]) -> None:
-        super().__init__(("", "cap", "spent", "held", "left"), numbers=(1, 2, 3, 4))
+        super().__init__(("", "cap", "spent", "reserved", "left"), numbers=(1, 2, 3, 4))
         self.caps = tuple(caps)
 
     def __getitem__(self, scope: str) -> BudgetLine:
@@ -72,7 +72,7 @@ class Budgets(TextTable):
         return iter(self.caps)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """One row of text each, as shown."""
+        """One row of text per cap."""
         return [
             (
                 cap.says,
@@ -84,9 +84,9 @@ class Budgets(TextTable):
         ]
 
     def note(self) -> str:
-        """What nobody knows to be spent or not."""
-        at_stake = max(cap.at_stake_usd for cap in self.caps)
-        return f"{dollars(round(at_stake * 1e6))} at stake: ff.operations() lists it." if at_stake else ""
+        """The unconfirmed cost of calls of unknown outcome, if any."""
+        usd = max(cap.at_stake_usd for cap in self.caps)
+        return f"Unconfirmed cost: {dollars(round(usd * 1e6))}. ff.operations() lists the calls." if usd else ""
 
 
 def budget(
@@ -98,70 +98,70 @@ def budget(
     project: Amount = UNSET,
     unpriced: Amount = UNSET,
 ) -> Budgets:
-    """What may be spent, and what is; with amounts, set it: at once, and for every kernel of yours on this machine.
+    """Return the caps and their use; with amounts, set caps first, for all kernels of this user on this machine.
 
-    A cap stops new calls that could pass it, each counted at its high estimate. Calls under way and finished results
-    are never thrown away. Days and months are UTC. Without any setting a run may spend $2 and a day $5.
+    A cap refuses new calls that could exceed it, each counted at its high estimate. Running calls and finished results
+    are never discarded. Days and months are UTC. By default a run may spend $2 and a day $5.
 
     Args:
-        flow: (or a project's id) whose use is shown too; `project` then caps it alone.
-        run: dollars that one run may spend.
-        day: dollars of a day.
-        month: dollars of a month.
-        project: dollars of each project in all; of `flow` alone where one is given.
-        unpriced: dollars that one call to a model without a known price may cost; without it such calls are not made.
-            Each amount may be None (no cap; of `unpriced`: no such calls) or "default".
+        flow: a flow or a project id whose use is shown too; `project` then applies to it only.
+        run: dollars per run.
+        day: dollars per day.
+        month: dollars per month.
+        project: total dollars of each project, or of `flow` if given.
+        unpriced: dollars per call to a model without a known price; without an allowance such calls are refused.
+            Each amount may be None (no cap; for `unpriced`: no such calls) or "default".
 
     Raises:
-        ParameterError: an amount is no sum of dollars.
-        JournalError: it could not be written; the old caps hold.
+        ParameterError: an amount is not a dollar amount.
+        JournalError: the caps could not be stored; the old caps apply.
 
     >>> budget(day=7.5)["day"].cap_usd
     7.5
     """
-    given = {"run": run, "day": day, "month": month, "project": project, UNPRICED: unpriced}
+    amounts = {"run": run, "day": day, "month": month, "project": project, UNPRICED: unpriced}
     project_id = flow.id if isinstance(flow, Flow) else flow
     changes = {
         f"project:{project_id}" if name == "project" and project_id else name: _micro(name, amount)
-        for name, amount in given.items()
+        for name, amount in amounts.items()
         if not isinstance(amount, Unset)
     }
-    living = current_session()
+    session = current_session()
     if changes:
-        living.set_budgets(changes)
-    return Budgets(caps_now(living, project_id))
+        session.set_budgets(changes)
+    return Budgets(current_caps(session, project_id))
 
 
-def caps_now(living: Session, project_id: str | None = None) -> list[BudgetLine]:
-    """Every cap as it stands, the narrowest first."""
-    stored = living.call(living.journal.budgets())
-    today = time.strftime("%Y-%m-%d", time.gmtime(living.services.clock() / 1e6))
+def current_caps(session: Session, project_id: str | None = None) -> list[BudgetLine]:
+    """The current caps and their use, narrowest scope first."""
+    stored = session.call(session.journal.budgets())
+    today = time.strftime("%Y-%m-%d", time.gmtime(session.services.clock() / 1e6))
     projects = [name.partition(":")[2] for name in stored if name.startswith("project:")]
     if project_id is not None and project_id not in projects:
         projects.append(project_id)
     scopes = {
         "day": f"day:{today}",
         "month": f"month:{today[:7]}",
-        **{f"project:{one}": f"project:{one}" for one in projects},
+        **{f"project:{project}": f"project:{project}" for project in projects},
     }
-    used = living.call(living.journal.spending(list(scopes.values())))
-    names = living.call(living.journal.project_names(projects))
-    says = {
+    spending = session.call(session.journal.spending(list(scopes.values())))
+    names = session.call(session.journal.project_names(projects))
+    labels = {
         "run": "a run",
         "day": f"today ({today})",
         "month": f"this month ({today[:7]})",
         "project": "a project",
-        **{f"project:{one}": f"project {names.get(one, one)}" for one in projects},
+        **{f"project:{project}": f"project {names.get(project, project)}" for project in projects},
         UNPRICED: "a call to an unpriced model",
     }
-    found = []
-    for scope, said in says.items():
-        cap = cap_of(scope, stored, living.services.caps_micro_usd)
-        use = used.get(scopes.get(scope, ""))
-        found.append(
+    lines = []
+    for scope, label in labels.items():
+        cap = cap_of(scope, stored, session.services.caps_micro_usd)
+        use = spending.get(scopes.get(scope, ""))
+        lines.append(
             BudgetLine(
                 scope,
-                said,
+                label,
                 None if cap is None else cap / 1e6,
                 scope in stored,
                 None if use is None else use.spent_micro_usd / 1e6,
@@ -169,7 +169,7 @@ def caps_now(living: Session, project_id: str | None = None) -> list[BudgetLine]
                 0.0 if use is None else use.at_stake_micro_usd / 1e6,
             )
         )
-    return found
+    return lines
 
 
 def _cap_text(cap: BudgetLine) -> str:
@@ -183,7 +183,7 @@ def _micro(name: str, amount: object) -> int | str | None:
         return amount
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not math.isfinite(amount) or amount < 0:
         raise errors.ParameterError(
-            f"{name} takes dollars, and {amount!r} is no such sum.",
-            hint='A number from 0 on; None for no cap; "default" for what holds without a setting.',
+            f"{name}: expected a dollar amount >= 0, got {amount!r}.",
+            hint='Use a number, None for no cap, or "default" for the default cap.',
         )
     return round(amount * 1e6)

@@ -1,4 +1,4 @@
-"""`ff.connect`: one door for every key, those of services and that of the bucket."""
+"""`ff.connect`: store the keys of services and the settings of the bucket."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 
 
 def connect(provider: str, key: str | Mapping[str, str] | None = None) -> None:
-    """Store the key of a service, asking for it without showing it.
+    """Store the key of a service. Prompts for it with hidden input.
 
-    `ff.connect("r2")` asks for a bucket (R2 or any other S3 store), tries it, and uses it from then on: results made
-    so far stay on this machine until `fusionflow assets sync` brings them there.
+    `ff.connect("r2")` prompts for a bucket (R2 or any other S3 store), tests it, and uses it from then on. Earlier
+    results stay on this machine until `fusionflow assets sync` uploads them.
 
     Args:
         provider: `fal`, `openai`, `replicate` ..., or `r2`.
-        key: only where it does not come from a person's keyboard; never write one into a notebook. A service with
-            several keys, and the bucket, take them by the names of their variables.
+        key: for programs; never write a key into a notebook. For a service with several keys, and for the bucket, a
+            mapping from the names of their variables.
 
     Raises:
-        SecretError: unknown service, a key that is none, or nowhere to keep it.
-        BucketError: the bucket cannot be used as it was said; nothing was stored.
+        SecretError: unknown service, invalid key, or no place to store it.
+        BucketError: the bucket cannot be used with these settings; nothing was stored.
     """
     if provider != bucket.SERVICE:
         credentials.connect(provider, key)
         return
     if isinstance(key, str):
         raise errors.SecretError(
-            "A bucket is more than a key.",
-            hint=f"Give a dict of {', '.join(bucket.VARIABLES)}, or nothing to be asked.",
+            "A bucket needs more than a key.",
+            hint=f"Pass a dict of {', '.join(bucket.VARIABLES)}, or no key to be prompted.",
         )
     bucket.connect(key)
     reopen_store()

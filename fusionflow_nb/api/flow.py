@@ -102,7 +102,7 @@ class Flow(FlowBuilder):
         return flow
 
     def rename(self, node: Output | str, name: str) -> None:
-        """Change the id of a node. A seed that was derived from the old id is stored, so that the result stays valid."""
+        """Change the id of a node. A seed that was derived from the old id is stored, so the result stays valid."""
         node_id = id_of(node)
         changes: list[Any] = []
         placed = self.document.nodes.get(node_id)
@@ -198,7 +198,7 @@ class Flow(FlowBuilder):
         return to_python.to_python(self.document, forms, reserved={*dir(Flow), *vars(self)}, layout=layout)
 
     def invalidate_lookups(self) -> None:
-        """Have the next plan look up all results again, because another kernel or a resumed call may have added some."""
+        """Have the next plan look up all results again: other kernels or resumed calls may have added some."""
         self._must_look_up = True
 
     def plan(self) -> Plan:

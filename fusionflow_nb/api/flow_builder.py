@@ -1,4 +1,4 @@
-"""Drawing a flow: nodes are calls, edges are arguments; each is an edit of the one document the canvas shows too."""
+"""Build a flow in Python: calls place nodes, arguments draw edges. The canvas shows the same document."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _COLUMN_PX, _ROW_PX = 340.0, 280.0
 
 
 class FlowBuilder:
-    """A document, its history, and the ways to change it."""
+    """A document, its history, and the methods that edit it."""
 
     def __init__(self, document: FlowDocument) -> None:
         self.document = document
         self.history = History(document)
         self._rows: dict[int, int] = {}
-        """How many nodes stand in each column, so that the next finds a free row."""
-        for look in document.layout.nodes.values():
-            self._count(look)
+        """Number of nodes per column, for the position of the next node."""
+        for layout in document.layout.nodes.values():
+            self._count(layout)
 
     def add(
         self,
@@ -49,21 +49,21 @@ class FlowBuilder:
         params: dict[str, Any] | None = None,
         **named: Any,  # noqa: ANN401
     ) -> PlacedNode:
-        """Place a node. Outputs of other nodes passed as arguments become edges, everything else parameters.
+        """Place a node. Outputs of other nodes become edges, all other arguments become parameters.
 
         Args:
-            node_type: its name, or a function (declared with `@ff.node` or not).
+            node_type: the name of a node type, or a function (with or without `@ff.node`).
             args: inputs in the order of the declaration.
-            name: the node's id; `<type>_<n>` by default.
-            take: asks for another result than take 0 of the same settings.
-            muted: left out of runs.
-            locked: id of a generation that the node keeps showing.
-            params: parameters to write as they are: nothing is checked, pinned or loaded. For what was settled before,
-                for parameters called like a keyword above, and for types that are not declared here.
+            name: the node's id; by default `<type>_<n>`.
+            take: another number requests another result of the same settings.
+            muted: exclude the node from runs.
+            locked: id of a generation that the node keeps as its result.
+            params: parameters stored unchanged: nothing is validated, resolved or loaded. For stored flows, for
+                parameters with the name of a keyword above, and for node types that are not declared here.
             named: inputs and parameters by name.
 
         Raises:
-            UnknownNodeTypeError, PortError, ParameterError, ModelError: what is wrong and what there is instead.
+            UnknownNodeTypeError, PortError, ParameterError, ModelError: invalid argument; the hint lists the choices.
         """
         if isinstance(node_type, str) and params is not None and current_session().catalog.find(node_type) is None:
             placeholder = new_node(
@@ -77,14 +77,14 @@ class FlowBuilder:
             self._put(placeholder, [])
             return PlacedNode(self, placeholder.id, "")
         declared = self._declared(node_type)
-        given = by_name(declared, args, named)
+        inputs = by_name(declared, args, named)
         node_id = name or edits.new_node_id(self.document, declared.name)
         edges: list[Edge] = []
         values: dict[str, Any] = {}
-        for port, value in given.items():
-            made = self._edges(value, node_id, declared, port)
-            if made is not None:
-                edges.extend(made)
+        for port, value in inputs.items():
+            port_edges = self._edges(value, node_id, declared, port)
+            if port_edges is not None:
+                edges.extend(port_edges)
             elif value is not None:
                 values[port] = plain(value)
         connected = frozenset(edge.target_port for edge in edges)
@@ -119,17 +119,17 @@ class FlowBuilder:
         return PlacedNode(self, node_id, self.node_type(node_id).first_output)
 
     def set(self, node: Output | str, **params: Any) -> None:  # noqa: ANN401
-        """Change parameters of a placed node, as one undoable edit; None takes a parameter away.
+        """Change parameters of a placed node as one undoable edit; None removes a parameter.
 
         Raises:
-            ParameterError, ModelError: the node does not take that; nothing was changed.
+            ParameterError, ModelError: unknown parameter or invalid value; nothing was changed.
         """
         node_id = id_of(node)
         declared, placed = self.node_type(node_id), self.document.nodes[node_id]
         changed = {name: plain(value) for name, value in params.items()}
-        wanted = placed.model_copy(update={"params": {**placed.params, **changed}})
+        updated = placed.model_copy(update={"params": {**placed.params, **changed}})
         connected = frozenset(edge.target_port for edge in self.document.edges if edge.target == node_id)
-        self._check(wanted, declared, connected)
+        self._check(updated, declared, connected)
         self._do(
             *(
                 edits.SetParam(node_id=node_id, name=name, value=value, is_unset=value is None)
@@ -138,16 +138,16 @@ class FlowBuilder:
         )
 
     def set_variable(self, name: str, value: Any) -> None:  # noqa: ANN401
-        """Change what `{{name}}` stands for."""
+        """Set the value of `{{name}}`."""
         self._do(edits.SetVariable(name=name, value=value))
 
     def connect(self, source: Output | str, target: Output | str, port: str, *, as_is: bool = False) -> None:
-        """Draw an edge into an input port of a placed node; the source may be written `"node.port"`.
+        """Draw an edge to an input port of a placed node; the source may be a text `"node.port"`.
 
-        `as_is=True` draws it even where it does not fit, as a flow read from a file may have it; the plan then says so.
+        With `as_is=True` the types are not checked, as in a flow from a file; the plan then reports a mismatch.
 
         Raises:
-            PortError: the types do not fit; says what does.
+            PortError: the types do not match; the hint lists matching ports.
         """
         node_id, source_port = source.partition(".")[::2] if isinstance(source, str) else (source.node_id, source.port)
         edge = Edge(source=node_id, source_port=source_port, target=id_of(target), target_port=port)
@@ -156,11 +156,11 @@ class FlowBuilder:
         self._do(edits.AddEdge(edge=edge))
 
     def remove(self, node: Output | str) -> None:
-        """Take a node and its edges away."""
+        """Remove a node and its edges."""
         self._do(edits.RemoveNode(node_id=id_of(node)))
 
     def again(self, node: Output | str) -> None:
-        """Ask for another result of the same settings: the next take."""
+        """Request another result of the same settings: increments the take."""
         node_id = id_of(node)
         self.node_type(node_id)
         take = self.document.nodes[node_id].take + 1
@@ -169,32 +169,32 @@ class FlowBuilder:
             changes.append(edits.SetParam(node_id=node_id, name="seed", value=derived_seed(node_id, take)))
         self._do(*changes)
 
-    def place(self, node: Output | str, x: float, y: float, **look: Any) -> None:  # noqa: ANN401
-        """Set where a node stands on the canvas (pixels) and how it looks (width, height, title, color)."""
-        self._do(edits.SetLayout(node_id=id_of(node), fields={"x": x, "y": y, **look}))
+    def place(self, node: Output | str, x: float, y: float, **fields: Any) -> None:  # noqa: ANN401
+        """Set the position of a node on the canvas (pixels), and its width, height, title or color."""
+        self._do(edits.SetLayout(node_id=id_of(node), fields={"x": x, "y": y, **fields}))
 
     def undo(self) -> None:
-        """Take the last edit back."""
+        """Undo the last edit."""
         self.history.undo()
 
     def redo(self) -> None:
-        """Do the edit that was taken back again."""
+        """Redo the edit that was undone last."""
         self.history.redo()
 
     def load_image(self, source: str | Path | Media, *, name: str | None = None) -> PlacedNode:
-        """A picture file as a node; its bytes are put into the store now."""
+        """Place a picture file as a node; its bytes are stored immediately."""
         return self._load("load_image", source, name)
 
     def load_video(self, source: str | Path | Media, *, name: str | None = None) -> PlacedNode:
-        """A video file as a node; its bytes are put into the store now."""
+        """Place a video file as a node; its bytes are stored immediately."""
         return self._load("load_video", source, name)
 
     def load_audio(self, source: str | Path | Media, *, name: str | None = None) -> PlacedNode:
-        """A sound file as a node; its bytes are put into the store now."""
+        """Place a sound file as a node; its bytes are stored immediately."""
         return self._load("load_audio", source, name)
 
     def table(self, rows: Any, *, name: str | None = None, **params: Any) -> PlacedNode:  # noqa: ANN401
-        """A table (list of dicts, DataFrame, or result of `ff.tape.sql`) whose rows fan out; columns are outputs."""
+        """Place a table (list of dicts, DataFrame or result of `ff.tape.sql`): columns are outputs, rows are cells."""
         return self.add("table", rows=rows_of(rows), name=name, **params)
 
     def node_type(self, node_id: str) -> NodeType:
@@ -202,12 +202,12 @@ class FlowBuilder:
 
         Raises:
             GoneError: there is no such node.
-            UnknownNodeTypeError: nothing declares its type.
+            UnknownNodeTypeError: its type is not declared.
         """
         placed = self.document.nodes.get(node_id)
         if placed is None:
-            known = ", ".join(self.document.nodes) or "none"
-            raise errors.GoneError(f"There is no node {node_id!r}.", hint=f"Nodes: {known}.")
+            names = ", ".join(self.document.nodes) or "none"
+            raise errors.GoneError(f"There is no node {node_id!r}.", hint=f"Nodes: {names}.")
         return current_session().catalog.get(placed.type, node_id=node_id)
 
     def _do(self, *changes: Any) -> None:  # noqa: ANN401 - edits
@@ -224,14 +224,14 @@ class FlowBuilder:
         return declared
 
     def _edges(self, value: Any, node_id: str, declared: NodeType, port: str) -> list[Edge] | None:  # noqa: ANN401
-        """The edges a value stands for; None where it is a plain parameter."""
+        """The edges for an argument; None if it is a plain parameter."""
         is_media = declared.input(port).type.is_media
         if isinstance(value, Output):
             if value.flow is not self:
-                raise errors.PortError(f"{value} belongs to another flow.", hint="Place its node on this flow first.")
+                raise errors.PortError(f"{value} belongs to another flow.", hint="Place the node on this flow.")
             return [Edge(source=value.node_id, source_port=value.port, target=node_id, target_port=port)]
-        if isinstance(value, list | tuple) and value and any(isinstance(one, Output | Media) for one in value):
-            return [edge for one in value for edge in self._edges(one, node_id, declared, port) or []]
+        if isinstance(value, list | tuple) and value and any(isinstance(item, Output | Media) for item in value):
+            return [edge for item in value for edge in self._edges(item, node_id, declared, port) or []]
         if is_media and isinstance(value, str | Path | Media):
             loaded = self._load(
                 f"load_{'image' if declared.input(port).type == 'mask' else declared.input(port).type}", value, None
@@ -239,8 +239,8 @@ class FlowBuilder:
             return self._edges(loaded, node_id, declared, port)
         if is_media and value is not None:
             raise errors.PortError(
-                f"{declared.name} takes {declared.input(port).type.value} as {port!r}, not {type(value).__name__}.",
-                hint="Pass an output of a node, a handle, or a path.",
+                f"{declared.name}: {port!r} takes {declared.input(port).type.value}, got {type(value).__name__}.",
+                hint="Pass an output of a node, a media handle, or a path.",
             )
         return None
 
@@ -250,50 +250,50 @@ class FlowBuilder:
         else:
             path = Path(source).expanduser()
             if not path.is_file():
-                raise errors.MediaError(f"There is no file {str(path)!r}.", hint="Check the path.")
+                raise errors.MediaError(f"The file {str(path)!r} does not exist.", hint="Check the path.")
             asset, label = current_session().store.put(path), path.name
         return (
             self.add(node_type, asset=asset.to_json(), name=name)
             if name
-            else self._loaded(node_type, asset.to_json(), label)
+            else self._place_asset(node_type, asset.to_json(), label)
         )
 
-    def _loaded(self, node_type: str, asset: dict[str, Any], label: str) -> PlacedNode:
+    def _place_asset(self, node_type: str, asset: dict[str, Any], label: str) -> PlacedNode:
         node_id = edits.new_node_id(self.document, node_type)
         node = Node(id=node_id, type=node_type, params={"asset": asset, "name": label})
         self._put(node, [])
         return self[node_id]
 
     def _put(self, node: Node, edges: list[Edge]) -> None:
-        look = self._spot(edges)
-        self._do(edits.AddNode(node=node, layout=look), *(edits.AddEdge(edge=edge) for edge in edges))
-        self._count(look)
+        layout = self._free_position(edges)
+        self._do(edits.AddNode(node=node, layout=layout), *(edits.AddEdge(edge=edge) for edge in edges))
+        self._count(layout)
 
     def _check(self, node: Node, declared: NodeType, connected: frozenset[str]) -> None:
-        """Say now what a run would say later, but for inputs that may still come."""
+        """Validate a node as a run would, except for inputs that are not connected yet."""
         variables = self.document.variables
         if variables_used(node.params) <= variables.keys():
             registry = current_session().registry
             prepare(node, declared, connected=connected, variables=variables, models=registry, require_inputs=False)
 
     def _check_drawn(self, edge: Edge) -> None:
-        """Refuse an edge whose types do not fit; ends that nothing declares are for the plan to name."""
+        """Raise if the types of an edge do not match; the plan reports undeclared node types."""
         catalog, nodes = current_session().catalog, self.document.nodes
         if edge.source in nodes and edge.target in nodes:
             source, target = catalog.find(nodes[edge.source].type), catalog.find(nodes[edge.target].type)
             if source is not None and target is not None:
                 check_edge(edge, source, target)
 
-    def _spot(self, edges: list[Edge]) -> NodeLayout:
-        """One column right of the rightmost source, in the first free row."""
+    def _free_position(self, edges: list[Edge]) -> NodeLayout:
+        """The first free row in the column right of the rightmost source."""
         placed = self.document.layout.nodes
         columns = [_column(placed[edge.source]) + 1 for edge in edges if edge.source in placed]
         column = max(columns, default=0)
         return NodeLayout(x=_COLUMN_PX * column, y=_ROW_PX * self._rows.get(column, 0))
 
-    def _count(self, look: NodeLayout) -> None:
-        self._rows[_column(look)] = self._rows.get(_column(look), 0) + 1
+    def _count(self, layout: NodeLayout) -> None:
+        self._rows[_column(layout)] = self._rows.get(_column(layout), 0) + 1
 
 
-def _column(look: NodeLayout) -> int:
-    return round(look.x / _COLUMN_PX)
+def _column(layout: NodeLayout) -> int:
+    return round(layout.x / _COLUMN_PX)

@@ -1,10 +1,10 @@
-"""The Universal API: one call, one signature, whoever serves the model.
+"""Generate media with one call: the same signature for every model.
 
     picture = await ff.generate_image("neon city at midnight", model="local/landscape", seed=7)
     picture = ff.generate_image("neon city at midnight").result()
 
-A call is a flow of one node in the project `scratch`: the same journal, cache, budget and tape. The same call twice is
-one submission; `take=2` or `seed=ff.random` asks for another result.
+A call is a flow of one node in the project `scratch` and uses the same journal, cache, budget and tape. Repeating a
+call returns the cached result; `take=2` or `seed=ff.random` requests another result.
 """
 
 from __future__ import annotations
@@ -28,33 +28,32 @@ SCRATCH = "scratch"
 
 
 class PendingResult(Generic[T]):
-    """A call under way: `await` it, or take its `.result()`. In a cell it shows progress, then the result."""
+    """A running call: `await` it or call `.result()`. A cell displays its progress, then the result."""
 
     def __init__(self, run: RunHandle) -> None:
         self.run = run
 
     def result(self, timeout_s: float | None = None) -> T:
-        """Block until it is there.
+        """Wait for the result and return it.
 
         Raises:
-            JobError: refused, failed, no funds, timed out: its own class each.
-            OverBudgetError: it would pass a cap; nothing was sent.
+            JobError: the job was refused, failed, timed out or lacked funds; each has its own subclass.
+            OverBudgetError: the call would exceed a cap; nothing was sent.
         """
         self.run.wait(timeout_s)
-        return self._given()
+        return self._result()
 
     def __await__(self) -> Generator[Any, None, T]:
         yield from self.run.ended().__await__()
-        return self._given()
+        return self._result()
 
     def cancel(self) -> None:
-        """Stop it; the service is asked to stop too."""
+        """Cancel the call, also at the service."""
         self.run.cancel()
 
-    def _given(self) -> T:
-        failed = self.run.errors
-        if failed:
-            raise failed[0]
+    def _result(self) -> T:
+        if self.run.errors:
+            raise self.run.errors[0]
         return cast("T", self.run.result())
 
     def _ipython_display_(self) -> None:
@@ -74,20 +73,20 @@ def generate_image(
     references: list[Image | str | Path] | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> PendingResult[Image]:
-    """A picture from a prompt.
+    """Generate a picture from a prompt.
 
     Args:
-        prompt: what to show.
-        model: id or alias (`ff.models()` lists them); by default one that runs without keys.
-        references: pictures to go by, for models that take them.
-        settings: `width`, `height` (pixels), `seed`, `count`, `negative_prompt` ... and the model's own. Fields in the
-            service's words go in `settings={"num_inference_steps": 28}`; one that our catalogue does not know in
-            `settings={"fields": {...}}`, which is sent as it is. `strict=False` leaves out what the model lacks, with a
-            warning; `fallback=["replicate/..."]` names models that stand in while the service is out;
-            `reduce=True` lets pictures be made smaller that are too large for it.
+        prompt: describes the picture.
+        model: id or alias (see `ff.models()`); by default a model that needs no key.
+        references: reference pictures, for models that accept them.
+        settings: `width`, `height` (pixels), `seed`, `count`, `negative_prompt` ... and the model's own settings.
+            Native fields of the service go in `settings={"num_inference_steps": 28}`; fields that the catalogue does
+            not list go in `settings={"fields": {...}}` and are sent unchanged. `strict=False` drops settings that the
+            model does not support, with a warning; `fallback=["replicate/..."]` lists models to use while the service
+            is unavailable; `reduce=True` scales down pictures that exceed the model's limit.
 
     Raises:
-        UnknownModelError, SettingError: what there is instead.
+        UnknownModelError, SettingError: unknown model or setting; the hint lists the choices.
 
     >>> picture = generate_image("dawn over hills", width=128, height=96).result()
     >>> picture.width, picture.height
@@ -104,17 +103,17 @@ def edit_image(
     mask: Image | str | Path | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> PendingResult[Image]:
-    """A picture changed as the prompt says; a mask (white: here) limits where."""
+    """Edit a picture by a prompt; a mask limits the edit to its white area."""
     return _call("edit_image", image=image, prompt=prompt, model=model, mask=mask, **settings)
 
 
 def upscale(image: Image | str | Path, model: str | None = None, **settings: Any) -> PendingResult[Image]:  # noqa: ANN401
-    """The same picture with more pixels."""
+    """Enlarge a picture."""
     return _call("upscale", image=image, model=model, **settings)
 
 
 def remove_background(image: Image | str | Path, model: str | None = None, **settings: Any) -> PendingResult[Image]:  # noqa: ANN401
-    """The subject alone, on a transparent ground."""
+    """Remove the background of a picture; it becomes transparent."""
     return _call("remove_background", image=image, model=model, **settings)
 
 
@@ -125,12 +124,12 @@ def generate_video(
     image: Image | str | Path | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> PendingResult[Video]:
-    """A video from a prompt, from a picture, or both. `duration_s` in seconds, `fps` in frames per second."""
+    """Generate a video from a prompt, a picture, or both. `duration_s` in seconds, `fps` in frames per second."""
     return _call("generate_video", prompt=prompt, model=model, image=image, **settings)
 
 
 def generate_audio(prompt: str, model: str | None = None, **settings: Any) -> PendingResult[Audio]:  # noqa: ANN401
-    """Speech, music or a sound from a text. `duration_s` in seconds."""
+    """Generate speech, music or a sound from a text. `duration_s` in seconds."""
     return _call("generate_audio", prompt=prompt, model=model, **settings)
 
 
@@ -140,19 +139,20 @@ def _call(
     take: int = 0,
     unpriced: float | None = None,
     confirmed: bool = False,
-    **given: Any,  # noqa: ANN401
+    **arguments: Any,  # noqa: ANN401
 ) -> PendingResult[Any]:
     flow = Flow(SCRATCH, id=SCRATCH)
-    inputs = {name: value for name, value in given.items() if value is not None}
+    inputs = {name: value for name, value in arguments.items() if value is not None}
     node = flow.add(node_type, name=node_type, take=take, **inputs)
-    _settle_seed(flow, node_type, is_given=inputs.get("seed") is not None or inputs.get("seed") is random, take=take)
+    has_seed = inputs.get("seed") is not None or inputs.get("seed") is random
+    _derive_seed(flow, node_type, has_seed=has_seed, take=take)
     return PendingResult(flow.run(node, unpriced=unpriced, confirmed=confirmed))
 
 
-def _settle_seed(flow: Flow, node_id: str, *, is_given: bool, take: int) -> None:
-    """A bare call has no node to derive its seed from: it takes model, prompt and settings."""
+def _derive_seed(flow: Flow, node_id: str, *, has_seed: bool, take: int) -> None:
+    """Derive the seed of a single call from model, prompt and settings, because its node id is not unique."""
     node = flow.document.nodes[node_id]
-    if is_given or "seed" not in node.params or flow.node_type(node_id).kind is not Kind.PROVIDER:
+    if has_seed or "seed" not in node.params or flow.node_type(node_id).kind is not Kind.PROVIDER:
         return
     rest = {name: value for name, value in node.params.items() if name not in {"seed", "model", "prompt"}}
     seed = derived_seed(node.params.get("model"), node.params.get("prompt"), rest, *([take] if take else []))

@@ -1,4 +1,4 @@
-"""`ff.models()`: what there is to choose from, with price and whether a key is at hand."""
+"""`ff.models()`: the available models with their prices and keys."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.providers.model import ModelEntry
 
-COLUMNS = ("model", "tasks", "made how", "price", "key", "aliases")
+COLUMNS = ("model", "tasks", "method", "price", "key", "aliases")
 
 
 class ModelTable:
-    """Models as a table in a cell and in a terminal; iterating gives the entries."""
+    """Models as a table in a cell or terminal; iterating yields the entries."""
 
     def __init__(self, entries: list[ModelEntry]) -> None:
         self.entries = entries
@@ -34,7 +34,7 @@ class ModelTable:
         return len(self.entries)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """One row of text per model, as shown."""
+        """One row of text per model."""
         keys = {provider: _key_text(provider) for provider in {entry.provider for entry in self.entries}}
         return [
             (
@@ -65,18 +65,16 @@ class ModelTable:
 
 
 def models(task: Task | None = None) -> ModelTable:
-    """Every model, or those that do a task (`text-to-image`, `edit-image`, `upscale`, `image-to-video` ...).
+    """All models, or those for a task (`text-to-image`, `edit-image`, `upscale`, `image-to-video` ...).
 
     Raises:
-        CapabilityError: there is no such task; lists what there is.
+        CapabilityError: unknown task; the hint lists the tasks.
 
     >>> any(entry.id == "local/landscape" for entry in models(task="text-to-image"))
     True
     """
     if task is not None and task not in get_args(Task):
-        raise errors.CapabilityError(
-            f"There is no task {task!r}.", hint=f"The tasks are: {', '.join(sorted(get_args(Task)))}."
-        )
+        raise errors.CapabilityError(f"Unknown task {task!r}.", hint=f"Tasks: {', '.join(sorted(get_args(Task)))}.")
     return ModelTable(current_session().registry.entries(task=task))
 
 
@@ -100,7 +98,7 @@ def price_text(entry: ModelEntry) -> str:
 
 
 def _price_or_end(entry: ModelEntry) -> str:
-    """The price; of a model that its service ended, when."""
+    """The price, and the date on which the service retires the model."""
     ends = entry.retires_on
     if ends is None:
         return price_text(entry)
@@ -116,4 +114,4 @@ def _key_text(provider: str) -> str:
     try:
         return credentials.where(provider) or "missing"
     except errors.SecretError:
-        return "unreadable"  # the list of models is of use all the same; `fusionflow doctor` says why
+        return "unreadable"  # still list the models; `fusionflow doctor` reports the reason

@@ -30,25 +30,26 @@ def node(
 ) -> Callable[[Callable[..., Any]], PythonNode]: ...
 
 
-def node(function: Callable[..., Any] | None = None, /, **facts: Any) -> Any:
-    """Make a Python function a node type; redefining it updates the nodes placed already.
+def node(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Declare a Python function as a node type; redefining it updates the nodes that are already placed.
 
-    Type hints say what it takes and gives: `ff.Image`, `ff.Mask`, `ff.Video`, `ff.Audio`, str, numbers, lists, dicts;
-    `list[...]` collects a batch. It may return a handle, a PIL image, a uint8 array (height, width, 3 or 4), a path or
-    bytes where the hint is a medium, plain values otherwise. A parameter of type `ff.Context` reports progress.
+    Type hints declare inputs and outputs: `ff.Image`, `ff.Mask`, `ff.Video`, `ff.Audio`, str, numbers, lists, dicts;
+    `list[...]` collects a batch. For a media type the function may return a handle, a PIL image, a uint8 array
+    (height, width, 3 or 4), a path or bytes; otherwise it returns plain values. A parameter of type `ff.Context`
+    reports progress.
 
     Args:
         function: sync (runs in a worker thread) or async.
-        name: the node type's name; the function's own by default.
-        version: stands for the source in the content key: results change when it does.
-        cache: False: always run.
-        record: False: no generation is logged.
-        timeout_s: seconds after which a job counts as failed.
+        name: the node type's name; by default the name of the function.
+        version: replaces the source in the content key, so that only a new version invalidates results.
+        cache: if False, always run.
+        record: if False, log no generations.
+        timeout_s: seconds after which a job fails.
         title: shown on the node.
-        facts: these, where it is used with parentheses.
+        options: the arguments above, when used with parentheses.
 
     Raises:
-        PortError: a hint that no port can carry.
+        PortError: a type hint that no port supports.
         ParameterError: the name belongs to a built-in node.
 
     >>> @node
@@ -59,17 +60,17 @@ def node(function: Callable[..., Any] | None = None, /, **facts: Any) -> Any:
     """
 
     def declared(function: Callable[..., Any]) -> PythonNode:
-        made = PythonNode(function, python_node_type(function, **facts), _place)
-        current_session().catalog.declare(made.node_type)
-        return made
+        python_node = PythonNode(function, python_node_type(function, **options), _place)
+        current_session().catalog.declare(python_node.node_type)
+        return python_node
 
     return declared if function is None else declared(function)
 
 
 def _place(node_type: NodeType, args: tuple[Any, ...], params: dict[str, Any]) -> PlacedNode | None:
-    """Place a node on the flow that one of the arguments belongs to; None where none of them does."""
+    """Place a node on the flow of the first argument that is an output; None without such an argument."""
     for value in (*args, *params.values()):
-        for one in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(one, Output):
-                return one.flow.add(node_type.name, *args, **params)
+        for item in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(item, Output):
+                return item.flow.add(node_type.name, *args, **params)
     return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenJob", "OpenJobs", "Outcome", "operations"]
 SHORT = 8
-"""Letters of an id that are shown and accepted: the last ones, because the first encode the time."""
+"""Number of letters of an id that are shown: from its end, because the start encodes the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class OpenJobs(TextTable):
         """Resume all calls that no kernel follows, by polling and fetching only, and wait for them.
 
         Returns:
-            A sentence that says what was resumed, and at which cost.
+            A sentence with the resumed calls and their cost.
         """
         recovered = recover()
         if not recovered:

@@ -1,4 +1,4 @@
-"""What a call on a flow leaves behind: a placed node, and its outputs, which become edges when they are passed on."""
+"""Placed nodes and their outputs, as returned by calls on a flow. Passing one to another call draws an edge."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Output:
 
 
 class PlacedNode(Output):
-    """A placed node; stands for its first output. Its other outputs are attributes: `still.depth`."""
+    """A placed node, usable as its first output. Its other outputs are attributes: `still.depth`."""
 
     def __getattr__(self, port: str) -> Output:
         if port.startswith("_"):
@@ -34,5 +34,5 @@ class PlacedNode(Output):
 
 
 def id_of(node: Output | str) -> str:
-    """The id of a placed node, however it is given."""
+    """The id of a placed node; accepts the id itself."""
     return node.node_id if isinstance(node, Output) else node

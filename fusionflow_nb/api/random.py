@@ -11,4 +11,4 @@ class Random:
 
 
 random = Random()
-"""Pass it as `seed=ff.random`: the node draws a seed now and the flow keeps it."""
+"""As `seed=ff.random`: draw a seed when the node is placed, and store it in the flow."""

@@ -1,4 +1,4 @@
-"""`ff.recipe(path)`: the flow that a saved picture, video or sound carries."""
+"""`ff.recipe(path)`: read the flow from a saved picture, video or sound."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def recipe(path: str | Path) -> Flow:
-    """The flow that made a saved picture, video or sound. Nothing is executed by reading it.
+    """Read the flow that generated a saved picture, video or sound. Nothing in it is executed.
 
     Raises:
-        MediaError: the file carries no recipe.
+        MediaError: the file contains no recipe.
     """
     return Flow.from_document(recipe_files.read(path))

@@ -1,4 +1,4 @@
-"""A run as a person holds it: look at it, wait for it, cancel it, take its results, save them."""
+"""`RunHandle`: the result of `flow.run()`. Observe a run, wait for it, cancel it, read and save its results."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from fusionflow_nb.plan.job import Job
     from fusionflow_nb.session import Session
 
-CAUSES_SAID = 3
-"""How many failures a sentence names; `.errors` has all."""
+LISTED_CAUSES = 3
+"""Number of failures in an error message; `.errors` has all."""
 
-TURN_S = 0.2
+WAKE_INTERVAL_S = 0.2
 
 
 class RunHandle:
-    """What `flow.run()` returns at once. In a cell it shows itself, live.
+    """A started run. A cell displays its progress.
 
-    `.result()` blocks until the end, `await run` awaits it; interrupting either stops the waiting, not the run.
-    `run["node"]` is what a node gave: a handle, a value, or a `Batch` of them. The flow may be edited meanwhile: a run
-    tells of the flow as it was at its start.
+    `.result()` blocks until the end, `await run` awaits it; an interrupt stops the waiting, not the run.
+    `run["node"]` is the result of a node: a media handle, a value, or a `Batch` of them. The flow may be edited
+    meanwhile: the run uses the flow as it was at the start.
     """
 
     def __init__(self, run: Run, document: FlowDocument, session: Session) -> None:
@@ -49,11 +49,11 @@ class RunHandle:
         self._document = document
         self._cards: list[run_card.Card] = []
 
-    # --- how it stands -----------------------------------------------------------------------------------------------
+    # --- state -------------------------------------------------------------------------------------------------------
 
     @property
     def id(self) -> str:
-        """The run on the tape."""
+        """The run's id on the tape."""
         return self._run.id
 
     @property
@@ -63,7 +63,7 @@ class RunHandle:
 
     @property
     def is_done(self) -> bool:
-        """Whether it has ended, however it ended."""
+        """Whether the run has ended, in any status."""
         return self._run.is_done
 
     @property
@@ -73,66 +73,70 @@ class RunHandle:
 
     @property
     def jobs(self) -> dict[tuple[str, Coordinate], JobStatus]:
-        """How each job stands, by (node id, coordinate)."""
+        """Status of each job, by (node id, coordinate)."""
         return dict(self._run.jobs)
 
     @property
     def errors(self) -> list[FusionFlowError]:
-        """Why jobs failed; those skipped because of them are not repeated."""
+        """Errors of failed jobs, without the jobs that were skipped because of them."""
         return self._run.errors()
 
     @property
     def cost_usd(self) -> float:
-        """What this run has paid so far, in dollars."""
+        """Cost so far, in dollars."""
         return self._run.spent_micro_usd() / 1e6
 
     @property
     def cost_is_exact(self) -> bool:
-        """Whether the services have said all of it; False where a price table stands in for one."""
+        """Whether services reported all costs; False if a cost is computed from a price table."""
         return all(status.cost_is_exact for status in list(self._run.jobs.values()))
 
     @property
     def cost_text(self) -> str:
-        """What this run has paid, in words: `$0.04`, or `~$0.04` where it is not exact."""
+        """The cost so far as text: `$0.04`, or `~$0.04` if it is not exact."""
         return f"{'' if self.cost_is_exact else '~'}${self.cost_usd:.2f}"
 
     def node_states(self) -> dict[str, list[JobStatus]]:
-        """How the jobs of each node in scope stand, in the flow's order."""
+        """Job statuses of each node in scope, in the flow's order."""
         by_node: dict[str, list[JobStatus]] = {name: [] for name in self._document.nodes if name in self._run.scope}
         for (node_id, _), status in list(self._run.jobs.items()):
             by_node.setdefault(node_id, []).append(status)
         return by_node
 
     def job_count(self, node_id: str) -> int:
-        """How many jobs a node has, as far as is known."""
+        """Number of jobs of a node that are known so far."""
         return len(self._run.plan.nodes[node_id].jobs)
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since its start, or that it took."""
-        ended = self._run.finished_at_us or self._session.services.clock()
-        return max(0.0, (ended - self._run.started_at_us) / 1e6) if self._run.started_at_us else 0.0
+        """Seconds since the start, or the duration of an ended run."""
+        end_us = self._run.finished_at_us or self._session.services.clock()
+        return max(0.0, (end_us - self._run.started_at_us) / 1e6) if self._run.started_at_us else 0.0
 
     @property
     def scope(self) -> frozenset[str]:
-        """Ids of the nodes it may run."""
+        """Ids of the nodes that the run includes."""
         return self._run.scope
 
     def job(self, node_id: str, coordinate: Coordinate) -> tuple[Job | None, JobStatus | None]:
-        """One job as it is planned, with what it gave, and how it stands."""
+        """A job of the plan, with its outputs, and its status."""
         planned = self._run.plan.nodes[node_id]
         return planned.jobs.get(tuple([label for _, label in coordinate])), self._run.jobs.get((node_id, coordinate))
 
     def is_fresh(self, node_id: str) -> bool:
-        """Whether every job of a node has its result, as the flow was when the run began."""
+        """Whether every job of a node has its result, for the flow at the start of the run."""
         return node_id not in self._run.plan.not_fresh
 
     def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Hear every event from now on, on the loop thread: be quick. Returns how to stop."""
+        """Call `listener` with every event from now on, on the loop thread: it must return quickly.
+
+        Returns:
+            A function that unsubscribes the listener.
+        """
         return self._run.subscribe(listener)
 
-    def standing(self) -> list[Event]:
-        """Events that bring who listens from now on to where the run is: its start, and the newest of each job."""
+    def current_events(self) -> list[Event]:
+        """Events that describe the current state to a new subscriber: the start, and the latest of each job."""
         run = self._run
         if run.status == "queued":
             return []
@@ -160,76 +164,76 @@ class RunHandle:
         return events
 
     def on_change(self, listener: Callable[[], None], *, at_most_every_s: float) -> None:
-        """Call a function when something has changed, and once more at the end.
+        """Call a function after changes, rate-limited, and once more at the end.
 
-        It is called on the loop thread, so it must be quick.
+        It is called on the loop thread: it must return quickly.
         """
         last = 0.0
 
-        def hear(event: Event) -> None:
+        def on_event(event: Event) -> None:
             nonlocal last
             now = time.monotonic()
             if event.kind == "run-end" or now - last >= at_most_every_s:
                 last = now
                 listener()
 
-        self._run.subscribe(hear)
+        self._run.subscribe(on_event)
 
     # --- waiting and cancelling --------------------------------------------------------------------------------------
 
     def wait(self, timeout_s: float | None = None) -> RunHandle:
-        """Block until the run has ended, however it ended; a terminal shows progress meanwhile.
+        """Block until the run has ended, in any status; a terminal shows progress meanwhile.
 
         Raises:
-            TimeoutError: it has not ended by then; it goes on.
-            JournalError: nothing could be written down, so nothing paid was started.
+            TimeoutError: the run has not ended in time; it continues.
+            JournalError: the journal is not writable, so no paid call was started.
         """
         display.watch(self, timeout_s)
         self._run.wait(timeout_s)
         self._redraw()
         return self
 
-    def result(self, timeout_s: float | None = None) -> Any:  # noqa: ANN401 - what the targets give
-        """Block until the end and return what the targets gave: one result, or a dict by node id.
+    def result(self, timeout_s: float | None = None) -> Any:  # noqa: ANN401 - any result
+        """Block until the end and return the results of the targets: a single result, or a dict by node id.
 
         Raises:
-            RunFailedError: a job failed; `.run` of the error has everything that succeeded.
+            RunFailedError: a job failed; `.run` of the error has the results that succeeded.
         """
         self.wait(timeout_s)
-        return self._given()
+        return self._target_results()
 
     async def ended(self) -> RunHandle:
-        """Await the end, however it ended."""
-        with _stirred():
+        """Await the end, in any status."""
+        with _waking_loop():
             await self._run
         self._redraw()
         return self
 
     def __await__(self) -> Generator[Any, None, Any]:
         yield from self.ended().__await__()
-        return self._given()
+        return self._target_results()
 
     def cancel(self, node: Any = None, *, branch: bool = False) -> None:  # noqa: ANN401 - a placed node or its id
-        """Cancel everything, one node's jobs, or (`branch=True`) a node and all below it. Finished results stay."""
+        """Cancel the run, the jobs of a node, or (`branch=True`) a node and its descendants. Finished results stay."""
         self._run.cancel(None if node is None else getattr(node, "node_id", node), branch=branch)
 
-    def _given(self) -> Any:  # noqa: ANN401
+    def _target_results(self) -> Any:  # noqa: ANN401
         failed = self._run.errors()
         if failed or self.status != "succeeded":
             raise self._failure(failed)
         targets = self._run.facts.targets
-        given = {node_id: self[node_id] for node_id in targets}
-        return given[targets[0]] if len(targets) == 1 else given
+        results = {node_id: self[node_id] for node_id in targets}
+        return results[targets[0]] if len(targets) == 1 else results
 
     def _failure(self, failed: list[FusionFlowError]) -> FusionFlowError:
         if not failed:
             skipped = [s.error for s in self._run.jobs.values() if s.error is not None and s.state == "skipped"]
-            what = "The run was cancelled." if self.status == "cancelled" or not skipped else str(skipped[0])
-            return errors.RunFailedError(what, run=self, causes=skipped)
-        said = "; ".join(str(error) for error in failed[:CAUSES_SAID])
-        more = f" (and {len(failed) - CAUSES_SAID} more)" if len(failed) > CAUSES_SAID else ""
+            message = "The run was cancelled." if self.status == "cancelled" or not skipped else str(skipped[0])
+            return errors.RunFailedError(message, run=self, causes=skipped)
+        listed = "; ".join(str(error) for error in failed[:LISTED_CAUSES])
+        more = f" (and {len(failed) - LISTED_CAUSES} more)" if len(failed) > LISTED_CAUSES else ""
         count = "1 job" if len(failed) == 1 else f"{len(failed)} jobs"
-        return errors.RunFailedError(f"{count} of {self.name!r} failed: {said}{more}.", run=self, causes=failed)
+        return errors.RunFailedError(f"{count} of {self.name!r} failed: {listed}{more}.", run=self, causes=failed)
 
     # --- results -----------------------------------------------------------------------------------------------------
 
@@ -247,7 +251,7 @@ class RunHandle:
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """What every node of the run gave so far, by node id."""
+        """The results of all nodes so far, by node id."""
         return {node_id: self[node_id] for node_id in self._document.nodes if node_id in self._run.scope}
 
     def _cells(self, node_id: str, port: str) -> list[Cell[Any]]:
@@ -261,31 +265,31 @@ class RunHandle:
                 cells.append(Cell(job.coordinate, None, status.state if status else "waiting"))
             elif isinstance(value, Series):
                 for label, item in zip(value.labels, value.items, strict=True):
-                    place = (*job.coordinate, (value.axis, label))
-                    cells.append(Cell(place, self._handed(item, port_type, node_id, job.coordinate)))
+                    coordinate = (*job.coordinate, (value.axis, label))
+                    cells.append(Cell(coordinate, self._to_user_value(item, port_type, node_id, job.coordinate)))
             else:
-                cells.append(Cell(job.coordinate, self._handed(value, port_type, node_id, job.coordinate)))
+                cells.append(Cell(job.coordinate, self._to_user_value(value, port_type, node_id, job.coordinate)))
         return cells
 
-    def _handed(self, item: Item, port_type: PortType | None, node_id: str, coordinate: Coordinate) -> Any:  # noqa: ANN401
+    def _to_user_value(self, item: Item, port_type: PortType | None, node_id: str, coordinate: Coordinate) -> Any:  # noqa: ANN401
         if not isinstance(item, Asset):
             return item.data
         return handle(item, self._session.store, port_type, recipe_files.writer(self._document, node_id, coordinate))
 
     def save(self, folder: str | Path = "out") -> list[Path]:
-        """Write every picture, video and sound of this run under human names, recipe inside; returns the paths.
+        """Save every picture, video and sound of this run with its recipe, and return the paths.
 
-        Names are `<node id>.png`, with labels where there are several: `generate_image_1 seed=7.png`. What would have
-        the same name is numbered: `(2)`.
+        Files are named `<node id>.png`, with labels if there are several: `generate_image_1 seed=7.png`. Duplicate
+        names get a number: `(2)`.
 
         Raises:
-            UnwritableError, DiskFullError: what was written until then stays.
+            UnwritableError, DiskFullError: files that were already written stay.
         """
-        found = list(self._media())
-        names = display.distinct(name for name, _ in found)
+        media = list(self._media())
+        names = display.distinct(name for name, _ in media)
         return [
             medium.save(Path(folder) / f"{name}{display.extension(medium.asset.media_type)}")
-            for name, (_, medium) in zip(names, found, strict=True)
+            for name, (_, medium) in zip(names, media, strict=True)
         ]
 
     def _media(self) -> Iterator[tuple[str, Media]]:
@@ -294,17 +298,17 @@ class RunHandle:
                 continue
             planned = self._run.plan.nodes[node_id]
             if planned.type is None or planned.type.kind is Kind.STRUCTURAL:
-                continue  # files that were put in, and what another node made
+                continue  # input files, and results of other nodes
             for port in planned.type.outputs:
                 stem = node_id if port.name == planned.type.first_output else f"{node_id} {port.name}"
                 for cell in self._cells(node_id, port.name):
                     if isinstance(cell.value, Media):
                         yield display.file_stem(stem, cell.labels), cell.value
 
-    # --- showing -----------------------------------------------------------------------------------------------------
+    # --- display -----------------------------------------------------------------------------------------------------
 
     def _redraw(self) -> None:
-        """Whoever waited sees the end at once; and a notebook that is run without a person keeps it."""
+        """Draw the final state before the cell ends, so that it is stored in notebooks that run unattended."""
         for card in self._cards:
             card.draw()
 
@@ -319,16 +323,16 @@ class RunHandle:
 
 
 @contextmanager
-def _stirred() -> Iterator[None]:
-    """Let the running loop turn now and then: ipykernel's interrupt asks for a callback without waking a quiet loop."""
+def _waking_loop() -> Iterator[None]:
+    """Wake the running loop regularly: ipykernel's interrupt schedules a callback without waking an idle loop."""
     loop = asyncio.get_running_loop()
-    due: list[asyncio.TimerHandle] = []
+    timers: list[asyncio.TimerHandle] = []
 
-    def turn() -> None:
-        due[:] = [loop.call_later(TURN_S, turn)]
+    def wake() -> None:
+        timers[:] = [loop.call_later(WAKE_INTERVAL_S, wake)]
 
-    turn()
+    wake()
     try:
         yield
     finally:
-        due[0].cancel()
+        timers[0].cancel()

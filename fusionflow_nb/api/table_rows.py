@@ -1,4 +1,4 @@
-"""Anything table-like as rows of plain values."""
+"""Convert tables to rows of plain values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fusionflow_nb import errors
 
 
 def rows_of(rows: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - anything table-like
-    """A table as a list of dicts, with plain values."""
+    """Convert a list of dicts, a DataFrame or a result of `ff.tape.sql` to a list of dicts."""
     if isinstance(rows, list):
         return rows
     if hasattr(rows, "rows") and hasattr(rows, "columns"):
@@ -18,9 +18,10 @@ def rows_of(rows: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - anything table
     if hasattr(rows, "to_dicts"):
         return list(rows.to_dicts())
     raise errors.ParameterError(
-        f"{type(rows).__name__} is no table.", hint="Give a list of dicts, a DataFrame, or a result of ff.tape.sql."
+        f"Expected a table, got {type(rows).__name__}.",
+        hint="Pass a list of dicts, a DataFrame, or a result of ff.tape.sql.",
     )
 
 
-def _scalar(value: Any) -> Any:  # noqa: ANN401 - numpy scalars know their plain form
+def _scalar(value: Any) -> Any:  # noqa: ANN401 - any cell, numpy scalars included
     return value.item() if hasattr(value, "item") else value

@@ -134,7 +134,7 @@ def test_only_a_node_with_one_result_can_be_locked(flow):
     """Locking what it shows now is refused for a batch, and where nothing is shown."""
     cells = flow.generate_image(flow.prompts(["a", "b"]), model="fake/image", name="cells")
     one = flow.generate_image("c", model="fake/image", name="one")
-    with pytest.raises(errors.EditError, match="no result to keep"):
+    with pytest.raises(errors.EditError, match="no result to lock"):
         flow.lock(one)
     flow.run().wait()
     with pytest.raises(errors.EditError, match="2 cells"):

@@ -56,10 +56,10 @@ def test_nobody_listens_by_default() -> None:
     """Steps cost a comparison where no harness is at work; who listens hears each, and can stop."""
     heard: list[Failpoint] = []
     failpoint(Failpoint.BEFORE_SUBMIT)
-    failpoints.listen(heard.append)
+    failpoints.set_listener(heard.append)
     try:
         failpoint(Failpoint.AFTER_SUBMIT)
     finally:
-        failpoints.listen(None)
+        failpoints.set_listener(None)
     failpoint(Failpoint.BEFORE_SUBMIT)
     assert heard == [Failpoint.AFTER_SUBMIT]

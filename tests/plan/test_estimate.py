@@ -77,7 +77,7 @@ def test_why_names_the_changed_part_of_the_key(chain: Flow, fake: FakeProvider) 
     assert chain.why("edit") == ["waits for still"]
     run = chain.run().wait(PATIENCE_S)
     [generation_id] = [job.generation_id for (name, _), job in run.jobs.items() if name == "still"]
-    assert chain.why("still") == [f"fresh: everything that goes in is as it was for the generation {generation_id}"]
+    assert chain.why("still") == [f"fresh: same inputs and settings as generation {generation_id}"]
     chain.set("still", prompt="dusk")
     assert chain.why("still") == ["prompt: 'dawn' → 'dusk'"]
     assert chain.why("film") == ["waits for edit"]
@@ -98,7 +98,7 @@ def test_why_explains_a_locked_node(chain: Flow, fake: FakeProvider) -> None:
     chain.lock("still")
     chain.set("still", prompt="dusk")
     [reason] = chain.why("still")
-    assert reason.startswith("locked: it keeps the generation ")
+    assert reason.startswith("locked to generation ")
     assert chain.estimate("still").high_micro_usd == 0
     assert counts(chain.run("still").wait(PATIENCE_S)) == {"cached": 1}
     assert len(fake.log()) == 1

@@ -102,14 +102,14 @@ def listen(order: Order, home: Path, at_the_end: ExitStack) -> None:
     holds = iter((True,) if "busy" in order.words else ())
     held = CommitLock(home / "journal.turnstile") if "busy" in order.words else None
     turn = ExitStack()
-    at_the_end.callback(failpoints.listen, None)
+    at_the_end.callback(failpoints.set_listener, None)
 
     def hear(step: Failpoint) -> None:
         if held is not None and step is Failpoint.AFTER_DOWNLOAD and next(holds, False):
             turn.enter_context(held.turn())
         if step is order.step and next(steps_to_go) == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        if step is Failpoint.PUT_ASIDE:
+        if step is Failpoint.AFTER_OUTBOX_WRITE:
             turn.close()
 
-    failpoints.listen(hear)
+    failpoints.set_listener(hear)

@@ -91,7 +91,7 @@ def live(pipe: Connection, home: str, folder: str, orders: Orders) -> None:
     for _ in range(orders.rounds):
         if pipe.recv() != "go":
             break
-        failpoints.listen(stop)
+        failpoints.set_listener(stop)
         run = flow.run(confirmed=True)
         run._run.subscribe(lambda event: pipe.send(("waits", event.waits_for)) if event.waits_for else None)
         trouble = ""
@@ -101,7 +101,7 @@ def live(pipe: Connection, home: str, folder: str, orders: Orders) -> None:
             trouble = str(error)
         said = [str(error) for error in run.errors]
         pipe.send(("ends", ({node: status.state for (node, _), status in run.jobs.items()}, trouble, said)))
-    failpoints.listen(None)
+    failpoints.set_listener(None)
     use_session(None)
 
 
