@@ -28,8 +28,8 @@ def combine(
 ) -> tuple[Axis, ...]:
     """The axes of a node that maps over inputs with these axes, in order of first appearance.
 
-    An axis that occurs twice gets the labels of both; a label that one side lacks makes a missing cell. The labels of a
-    shared axis (`axis=` on several lists) must be equal.
+    An axis that occurs twice gets the labels of both; a label missing on either side makes a missing cell. The labels
+    of a shared axis (`axis=` on several lists) must be equal.
 
     Args:
         sources: (id of the connected node, axes of its outputs).

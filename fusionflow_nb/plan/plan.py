@@ -294,7 +294,7 @@ class Plan:
             self._wait_for_sources(job)
 
     def _wait_for_sources(self, job: Job) -> None:
-        """Register the job with its upstream jobs that have not ended; queue it for binding if there are none."""
+        """Register the job with its upstream jobs that have not ended; queue it for binding if all have ended."""
         waits: dict[Job, bool] = {}
         for link in () if job.node.is_locked else job.node.links:
             is_tolerant = link.port.collects is Collects.CELLS

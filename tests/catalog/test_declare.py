@@ -1,4 +1,4 @@
-"""From type hints to ports and forms: what can be declared, and what each refusal says."""
+"""Node types from type hints: ports, parameters and the errors of unsupported signatures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, Union
 
 import pytest
 from pydantic import Field
-from support.plan import Sketch, complete, catalog, only
+from support.plan import Sketch, catalog, complete, only
 
 from fusionflow_nb import errors
 from fusionflow_nb.catalog import Catalog
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     [
         (Image, "image", Collects.NO, False),
         (Mask | None, "mask", Collects.NO, True),
-        (Optional[Video], "video", Collects.NO, True),  # noqa: UP045 - the older spelling is read, too
+        (Optional[Video], "video", Collects.NO, True),  # noqa: UP045 - the older syntax is supported, too
         (Union[Image, Mask], "image", Collects.NO, False),  # noqa: UP007
         (list[Audio], "audio", Collects.ALL, False),
         (list[Image] | None, "image", Collects.ALL, True),
@@ -42,23 +42,23 @@ if TYPE_CHECKING:
         (list, "json", Collects.NO, False),
         (Any, "json", Collects.NO, False),
         (Literal["a", "b"], "text", Collects.NO, False),
-        (Literal["a", None], "text", Collects.NO, True),  # noqa: PYI061 - read, too
+        (Literal["a", None], "text", Collects.NO, True),  # noqa: PYI061 - supported, too
         (Literal[1, 2.5], "number", Collects.NO, False),
         (Literal[True, False], "json", Collects.NO, False),
         (Literal["a", 1], "json", Collects.NO, False),
     ],
     ids=str,
 )
-def test_a_hint_is_a_port(hint, port, collects, is_optional):
-    """What each hint becomes."""
+def test_the_port_of_a_hint(hint, port, collects, is_optional):
+    """For every kind of hint."""
     assert port_of(hint, where="f(x)") == (port, collects, is_optional)
 
 
 @pytest.mark.parametrize(
     "hint", [bytes, object, tuple[int, int], Image | str, set[int], list[bytes], type(None)], ids=str
 )
-def test_a_hint_that_no_port_can_carry_says_which_can(hint):
-    """The error names the parameter and lists what may stand there."""
+def test_an_unsupported_hint_lists_the_supported_hints(hint):
+    """The error names the parameter."""
 
     def f(x):
         return x
@@ -69,19 +69,19 @@ def test_a_hint_that_no_port_can_carry_says_which_can(hint):
     assert caught.value.hint
 
 
-def test_hints_that_cannot_be_resolved_are_named():
-    """A hint that only a type checker knows, or that a function holds, is an error in words, not a NameError."""
+def test_an_undefined_hint_is_named():
+    """A hint that only type checkers can resolve is a PortError, not a NameError."""
 
     def f(x: Decimal) -> str:
         return str(x)
 
-    with pytest.raises(errors.PortError, match="f: the type hint 'Decimal' is not known") as caught:
+    with pytest.raises(errors.PortError, match="f: the type hint 'Decimal' is not defined") as caught:
         declare(f, kind=Kind.LOCAL)
     assert "top of the notebook" in str(caught.value)
 
 
-def test_signatures_that_no_edge_can_feed():
-    """Inputs have a name each and are given by it."""
+def test_unsupported_parameters_are_errors():
+    """Inputs are passed by name."""
 
     def many(*images: Image) -> Image:
         return images[0]
@@ -92,42 +92,42 @@ def test_signatures_that_no_edge_can_feed():
     def hidden(_image: Image) -> Image:
         return _image
 
-    for function, says in ((many, r"list\[...\]"), (first, "by name"), (hidden, "letter")):
-        with pytest.raises(errors.PortError, match=says):
+    for function, message in ((many, r"list\[...\]"), (first, "by name"), (hidden, "letter")):
+        with pytest.raises(errors.PortError, match=message):
             declare(function, kind=Kind.LOCAL)
     with pytest.raises(errors.ParameterError, match="name="):
         declare(lambda x: x, kind=Kind.LOCAL)
     assert declare(lambda x: x, kind=Kind.LOCAL, name="same").name == "same"
 
 
-def test_parameters_may_be_called_like_the_forms_methods():
-    """`copy`, `json` and `schema` are names like any other."""
+def test_parameters_can_have_names_of_model_methods():
+    """`copy`, `json` and `schema` are valid names."""
 
     def f(copy: int = 1, json: str = "j", schema: bool = False, model_fields: int = 2) -> str:  # noqa: FBT001, FBT002
         return f"{copy}{json}{schema}{model_fields}"
 
-    known = catalog()
-    known.declare(python_node_type(f))
-    sketch = Sketch(node_types=known)
+    node_types = catalog()
+    node_types.declare(python_node_type(f))
+    sketch = Sketch(node_types=node_types)
     sketch.add("f", "node", json="k")
     bound = only(sketch.plan(), "node").bound
     assert bound is not None
     assert bound.values == {"copy": 1, "json": "k", "schema": False, "model_fields": 2}
 
 
-def test_a_context_is_no_input():
-    """A parameter of type Context is given by the run, and never drawn."""
+def test_a_context_parameter_is_not_an_input():
+    """The run passes the context."""
 
     def f(image: Image, ctx: Context, more: Context | None = None) -> Image:
         return image
 
-    made = declare(f, kind=Kind.LOCAL)
-    assert [port.name for port in made.inputs] == ["image"]
-    assert made.context is not None
+    node_type = declare(f, kind=Kind.LOCAL)
+    assert [port.name for port in node_type.inputs] == ["image"]
+    assert node_type.context is not None
 
 
-def test_async_is_noticed_and_every_other_fact_is_kept():
-    """What the engine asks of a declaration."""
+def test_a_python_node_type_has_all_options():
+    """Async functions are detected; the summary is the first line of the docstring."""
 
     async def f(text: str = "x") -> dict[str, int]:
         """Count it.
@@ -136,9 +136,9 @@ def test_async_is_noticed_and_every_other_fact_is_kept():
         """
         return {text: 1}
 
-    made = python_node_type(f, record=False, timeout_s=3, title="Counter")
-    assert (made.is_async, made.is_recorded, made.timeout_s) == (True, False, 3)
-    assert (made.title, made.summary, made.outputs[0].type) == ("Counter", "Count it.", "json")
+    node_type = python_node_type(f, record=False, timeout_s=3, title="Counter")
+    assert (node_type.is_async, node_type.is_recorded, node_type.timeout_s) == (True, False, 3)
+    assert (node_type.title, node_type.summary, node_type.outputs[0].type) == ("Counter", "Count it.", "json")
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_async_is_noticed_and_every_other_fact_is_kept():
     ],
     ids=str,
 )
-def test_what_a_function_gives(hint, port, is_series):
-    """A list of media is a batch; a list of values is one value."""
+def test_the_output_of_a_return_hint(hint, port, is_series):
+    """A list of media is a batch; a list of values is a JSON value."""
 
     def f():
         return None
@@ -165,8 +165,8 @@ def test_what_a_function_gives(hint, port, is_series):
     assert (output.type, output.is_series) == (port, is_series)
 
 
-def test_slots_of_a_template_take_any_name():
-    """`**values: str` is an input under whatever name an edge or a parameter uses."""
+def test_template_slots_can_have_any_name():
+    """`**values: str` accepts edges and parameters of any name."""
     sketch = Sketch()
     sketch.add("text", "hour", text="dawn")
     sketch.add("template", "line", template="{hour}, {number}", hour="@hour.text", number=3.0)
@@ -175,33 +175,33 @@ def test_slots_of_a_template_take_any_name():
     assert {name: value.data for name, value in (only(plan, "line").outputs or {}).items()} == {"text": "dawn, 3"}
 
 
-def test_redefining_updates_placed_nodes_and_built_in_names_are_taken():
-    """A notebook replaces its own types, never ours; who holds a plan sees that it happened."""
-    known = Catalog()
+def test_a_notebook_can_redefine_only_its_own_node_types():
+    """Each declaration increments the catalog's revision."""
+    node_types = Catalog()
 
     def f(text: str) -> str:
         return text
 
-    before = known.rev
-    known.declare(python_node_type(f))
-    known.declare(python_node_type(f, version=2))
-    assert known.get("f").version == 2
-    assert known.rev == before + 2
+    before = node_types.rev
+    node_types.declare(python_node_type(f))
+    node_types.declare(python_node_type(f, version=2))
+    assert node_types.get("f").version == 2
+    assert node_types.rev == before + 2
     with pytest.raises(errors.ParameterError, match="built-in"):
-        known.declare(python_node_type(f, name="upscale"))
+        node_types.declare(python_node_type(f, name="upscale"))
     with pytest.raises(errors.UnknownNodeTypeError, match="upscale"):
-        known.get("upscal")
+        node_types.get("upscal")
 
 
-def test_every_built_in_node_has_a_form_that_takes_its_defaults():
-    """Each declaration makes an empty form, and a JSON schema for the canvas to draw."""
-    known = Catalog()
-    for name in known:
-        made = known.get(name)
-        made.params()
-        assert set(made.params.model_json_schema()["properties"]) == {
-            port.name for port in made.inputs if port.is_parameter
+def test_built_in_defaults_are_valid():
+    """Every built-in node type has a JSON schema, a title, a summary and a category."""
+    node_types = Catalog()
+    for name in node_types:
+        node_type = node_types.get(name)
+        node_type.params()
+        assert set(node_type.params.model_json_schema()["properties"]) == {
+            port.name for port in node_type.inputs if port.is_parameter
         }
-        assert made.title
-        assert made.summary
-        assert made.category
+        assert node_type.title
+        assert node_type.summary
+        assert node_type.category

@@ -1,4 +1,4 @@
-"""What a Python function adds to a content key, and when it has to run again."""
+"""The digest of a Python function for content keys, and when a Python node runs again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusionflow_nb.catalog import Catalog
-from fusionflow_nb.catalog.python import PythonNode, python_node_type, refreshed
+from fusionflow_nb.catalog.python import PythonNode, python_node_type, refresh_digest
 from fusionflow_nb.catalog.source import digest_of
 
 CELLS = count(1)
@@ -31,7 +31,7 @@ def helper(x): return x
 
 
 class Notebook:
-    """A module whose cells are run one after the other, with sources that Python can find, as IPython keeps them."""
+    """A module whose cells run one by one and have sources in linecache, as in IPython."""
 
     def __init__(self) -> None:
         self.module = types.ModuleType(f"notebook_{next(CELLS)}")
@@ -40,14 +40,14 @@ class Notebook:
         self.module.__dict__["node"] = self.node
 
     def node(self, function: Any) -> PythonNode:
-        made = PythonNode(function, python_node_type(function), lambda *_: None)
-        self.catalog.declare(made.node_type)
-        return made
+        node = PythonNode(function, python_node_type(function), lambda *_: None)
+        self.catalog.declare(node.node_type)
+        return node
 
     def run(self, source: str) -> None:
         name = f"<cell {next(CELLS)}>"
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-        exec(compile(source, name, "exec"), self.module.__dict__)  # noqa: S102 - what a notebook does
+        exec(compile(source, name, "exec"), self.module.__dict__)  # noqa: S102 - as a notebook does
 
     def digest(self, name: str = "f") -> str:
         self.catalog.refresh()
@@ -62,9 +62,9 @@ class Notebook:
 
 @pytest.fixture
 def notebook():
-    made = Notebook()
-    yield made
-    del sys.modules[made.module.__name__]
+    notebook = Notebook()
+    yield notebook
+    del sys.modules[notebook.module.__name__]
 
 
 PLAIN = st.recursive(
@@ -76,22 +76,22 @@ PLAIN = st.recursive(
 
 @settings(deadline=None)
 @given(PLAIN, PLAIN)
-def test_plain_values_from_outside_are_in_the_key(one, two):
-    """Two values that a function reads make two digests; one value of one type makes one. NaN equals itself here."""
+def test_plain_outer_values_are_in_the_digest(first, second):
+    """Different values or types give different digests. NaN equals itself here."""
 
     def digest(value):
         def reads() -> str:
             return repr(value)
 
-        made = python_node_type(reads)
-        assert made.volatile is None
-        return made.source_digest
+        node_type = python_node_type(reads)
+        assert node_type.volatile is None
+        return node_type.source_digest
 
-    assert (digest(one) == digest(two)) == (repr(one) == repr(two))
+    assert (digest(first) == digest(second)) == (repr(first) == repr(second))
 
 
-def test_running_a_cell_again_changes_nothing(notebook):
-    """The same source is the same work, for a function that calls itself, too: a notebook run twice pays once."""
+def test_running_a_cell_again_keeps_the_digest(notebook):
+    """The same source gives the same digest, also for a recursive function."""
     cell = "@node\ndef f(n: int) -> int:\n    return n * f(n - 1) if n else 1\n"
     notebook.run(cell)
     first, rev = notebook.digest(), notebook.catalog.rev
@@ -103,8 +103,8 @@ def test_running_a_cell_again_changes_nothing(notebook):
     assert notebook.digest() != first
 
 
-def test_decorators_place_and_trailing_spaces_are_not_in_the_key(notebook):
-    """Moving a function, or declaring it otherwise, is no change of it."""
+def test_decorators_and_whitespace_are_not_in_the_digest(notebook):
+    """Moving a function or changing its declaration keeps the digest."""
     notebook.run("@node\ndef f(n: int) -> int:\n    return n\n")
     first = notebook.digest()
     notebook.run("# far\n\nif True:\n    @node\n    def f(n: int) -> int:   \n        return n\n")
@@ -119,7 +119,7 @@ def test_decorators_place_and_trailing_spaces_are_not_in_the_key(notebook):
             "@node\ndef helper(x: int) -> int: return x", "@node\ndef helper(x: int) -> int: return -x", id="a node"
         ),
         pytest.param("K = 1\ndef helper(x, k=K): return k", "K = 2\ndef helper(x, k=K): return k", id="a default"),
-        pytest.param("K = 1\ndef helper(x): return K", "K = 1.0\ndef helper(x): return K", id="what a helper reads"),
+        pytest.param("K = 1\ndef helper(x): return K", "K = 1.0\ndef helper(x): return K", id="a helper's outer value"),
         pytest.param(
             "def deep(x): return x\ndef helper(x): return deep(x)",
             "def deep(x): return 2\ndef helper(x): return deep(x)",
@@ -149,8 +149,8 @@ def test_decorators_place_and_trailing_spaces_are_not_in_the_key(notebook):
         pytest.param("helper = lambda x: x", "helper = lambda x: -x", id="a lambda"),
     ],
 )  # fmt: skip
-def test_another_cell_changes_what_a_node_does(notebook, before, after):
-    """What a node names in its own notebook counts as it is now, though the node's own cell was not run again."""
+def test_redefining_a_helper_changes_the_digest(notebook, before, after):
+    """Outer names of the notebook count with their current values, without running the node's cell again."""
     notebook.run(before)
     notebook.run("@node\ndef f(n: int) -> int:\n    return helper(n)\n")
     first, rev = notebook.digest(), notebook.catalog.rev
@@ -162,8 +162,8 @@ def test_another_cell_changes_what_a_node_does(notebook, before, after):
     assert notebook.digest() == first
 
 
-def test_a_helper_defined_later_counts_from_then_on(notebook):
-    """A name that is not defined yet is none; once it is, it is in the key."""
+def test_a_helper_that_is_defined_later_changes_the_digest(notebook):
+    """An undefined name is not in the digest; a defined name is."""
     notebook.run("@node\ndef f(n: int) -> int:\n    return later(n)\n")
     first = notebook.digest()
     notebook.run("def later(x): return x")
@@ -180,11 +180,11 @@ def test_a_helper_defined_later_counts_from_then_on(notebook):
         pytest.param(
             "import functools\ndata = functools.partial(int)", "data", "partial", id="an imported class's object"
         ),
-        pytest.param("from random import random as data", "data", "builtin_function_or_method", id="chance"),
+        pytest.param("from random import random as data", "data", "builtin_function_or_method", id="a builtin method"),
     ],
 )
-def test_anything_else_runs_always_and_is_named(notebook, source, name, kind):
-    """What no key can hold makes a node volatile, and the reason names the variable."""
+def test_other_outer_objects_make_a_node_volatile(notebook, source, name, kind):
+    """The reason names the variable and its type."""
     notebook.run(source)
     notebook.run("@node\ndef f(n: int) -> int:\n    return data(n)\n")
     assert notebook.volatile() == f"it reads {name} ({kind})"
@@ -192,8 +192,8 @@ def test_anything_else_runs_always_and_is_named(notebook, source, name, kind):
     assert notebook.volatile() is None
 
 
-def test_what_is_imported_counts_by_name(notebook):
-    """Modules, their functions and classes are in the key by name; which one it is matters, its source does not."""
+def test_imported_objects_count_by_name(notebook):
+    """Modules, functions and classes are in the digest by name, without their source."""
     body = "\n@node\ndef f(n: int) -> float:\n    return g(n)\n"
     notebook.run("from math import sqrt as g" + body)
     first = notebook.digest()
@@ -205,35 +205,35 @@ def test_what_is_imported_counts_by_name(notebook):
         assert notebook.volatile() is None, line
 
 
-def test_source_that_cannot_be_read_is_volatile():
-    """Without a source there is nothing to stand for it."""
+def test_a_function_without_source_is_volatile():
+    """There is no source to digest."""
     names: dict[str, Any] = {}
     exec("def f(n: int) -> int:\n    return n", names)  # noqa: S102
     assert python_node_type(names["f"]).volatile == "the source of f cannot be read"
     assert "cannot be read" in str(digest_of(math.floor).volatile)
 
 
-def test_a_stated_version_is_never_looked_at_again(notebook):
-    """`version=` and `cache=False` are the author's own word."""
+def test_an_explicit_version_is_not_refreshed(notebook):
+    """With `version=` or `cache=False`, outer names do not matter."""
     notebook.run("K = 1\ndef plain(n: int) -> int:\n    return K\n")
-    stated = python_node_type(notebook.module.plain, version="a")
-    never = python_node_type(notebook.module.plain, cache=False)
+    versioned = python_node_type(notebook.module.plain, version="a")
+    uncached = python_node_type(notebook.module.plain, cache=False)
     notebook.run("K = 2")
-    assert refreshed(stated) is stated
-    assert refreshed(never) is never
-    assert never.volatile == "cache=False"
-    assert stated.source_digest != python_node_type(notebook.module.plain, version="b").source_digest
+    assert refresh_digest(versioned) is versioned
+    assert refresh_digest(uncached) is uncached
+    assert uncached.volatile == "cache=False"
+    assert versioned.source_digest != python_node_type(notebook.module.plain, version="b").source_digest
 
 
-def test_a_node_is_still_the_function(notebook):
-    """Called with plain values a node is its function, for helpers, tests and recursion alike."""
+def test_a_node_can_be_called_as_a_function(notebook):
+    """With plain values, also in recursion."""
     notebook.run("@node\ndef f(n: int) -> int:\n    return n * f(n - 1) if n else 1\n")
     assert notebook.module.f(5) == 120
     assert functools.reduce(lambda total, n: total + notebook.module.f(n), range(3), 0) == 4
 
 
-def test_a_flow_notices_a_helper_of_another_cell(flow):
-    """Redefining a helper makes the nodes that use it stale, though they were not declared again."""
+def test_redefining_a_helper_makes_nodes_stale(flow):
+    """Without declaring the nodes again."""
     notebook = Notebook()
     try:
         from fusionflow_nb.api.node import node

@@ -1,4 +1,4 @@
-"""Edits: each has an exact inverse, a failing one changes nothing, and what an edit touches is known."""
+"""Edits: exact inverses, no change on failure, and the nodes that an edit touches."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fusionflow_nb.flow import edits
 from fusionflow_nb.flow.document import Edge, FlowDocument, Node, NodeLayout
 from fusionflow_nb.flow.json_values import MAX_DEPTH
 
-edit_form = TypeAdapter(edits.Edit)
+edit_adapter = TypeAdapter(edits.Edit)
 
 
 def chain(length: int) -> FlowDocument:
-    """Nodes t_0, t_1 ..., each fed by the one before."""
+    """Nodes t_0, t_1 ..., each connected to the previous node."""
     document = FlowDocument()
     for at in range(length):
         document.nodes[f"t_{at}"] = Node(id=f"t_{at}", type="t", params={"x": at})
@@ -29,10 +29,10 @@ def chain(length: int) -> FlowDocument:
 
 
 @given(documents(), st.lists(any_edit, max_size=8))
-def test_an_edit_and_its_inverse_are_nothing(document, wanted):
-    """Inverse after edit leaves no trace, in values or in any order, and has an inverse too; a failing edit is none."""
-    for edit in wanted:
-        before, said = exact(document), edit.model_dump_json()
+def test_an_edit_and_its_inverse_change_nothing(document, changes):
+    """Values and all orders are restored, inverses have inverses, and a failing edit changes nothing."""
+    for edit in changes:
+        before, edit_json = exact(document), edit.model_dump_json()
         try:
             inverse = edits.apply(document, edit)
         except errors.EditError:
@@ -41,7 +41,7 @@ def test_an_edit_and_its_inverse_are_nothing(document, wanted):
             continue
         event(edit.kind)
         after = exact(document)
-        assert edit.model_dump_json() == said
+        assert edit.model_dump_json() == edit_json
         again = edits.apply(document, inverse)
         assert exact(document) == before
         edits.apply(document, again)
@@ -49,14 +49,14 @@ def test_an_edit_and_its_inverse_are_nothing(document, wanted):
 
 
 @given(documents(), st.lists(any_edit, max_size=8))
-def test_a_copy_follows_over_the_wire(document, wanted):
-    """Edits and inverses sent as JSON change a copy exactly as they change the original."""
+def test_edits_sent_as_json_change_a_copy_equally(document, changes):
+    """So do inverses."""
     copy = document.model_copy(deep=True)
 
     def send(edit: edits.Edit) -> None:
-        edits.apply(copy, edit_form.validate_json(edit_form.dump_json(edit)))
+        edits.apply(copy, edit_adapter.validate_json(edit_adapter.dump_json(edit)))
 
-    for edit in wanted:
+    for edit in changes:
         try:
             inverse = edits.apply(document, edit)
         except errors.EditError:
@@ -69,22 +69,22 @@ def test_a_copy_follows_over_the_wire(document, wanted):
 
 
 def own_logic(document: FlowDocument) -> dict[str, str]:
-    """What each node's own plan depends on: its fields, its incoming edges by port, and the types these come from."""
-    found = {}
+    """What each node's plan depends on: its fields, its incoming edges by port, and the types of the sources."""
+    logic = {}
     for node_id, node in document.nodes.items():
         ports: dict[str, list[tuple[str, str, str]]] = {}
-        for one in document.edges:
-            if one.target == node_id:
-                source = (one.source, one.source_port, document.nodes[one.source].type)
-                ports.setdefault(one.target_port, []).append(source)
+        for incoming in document.edges:
+            if incoming.target == node_id:
+                source = (incoming.source, incoming.source_port, document.nodes[incoming.source].type)
+                ports.setdefault(incoming.target_port, []).append(source)
         fields = [node.type, node.params, node.take, node.is_muted, node.locked, ports]
-        found[node_id] = json.dumps(fields, sort_keys=True)
-    return found
+        logic[node_id] = json.dumps(fields, sort_keys=True)
+    return logic
 
 
 @given(documents(), any_edit)
-def test_what_is_to_be_planned_again_is_known(document, edit):
-    """A node whose fields, incoming edges, or types of sources changed is among the replanned, both ways."""
+def test_replanned_contains_all_changed_nodes(document, edit):
+    """Nodes whose fields, incoming edges or source types changed, by an edit or its inverse."""
     before = own_logic(document)
     try:
         inverse = edits.apply(document, edit)
@@ -98,9 +98,9 @@ def test_what_is_to_be_planned_again_is_known(document, edit):
 
 
 @given(documents(), any_edit)
-def test_an_edit_that_is_not_structural_keeps_the_graph(document, edit):
-    """Only structural edits change which nodes and edges there are."""
-    before = [(node.id, node.type) for node in document.nodes.values()], [one.id for one in document.edges]
+def test_only_structural_edits_change_the_graph(document, edit):
+    """Other edits keep nodes, types and edges."""
+    before = [(node.id, node.type) for node in document.nodes.values()], [drawn.id for drawn in document.edges]
     try:
         edits.apply(document, edit)
     except errors.EditError:
@@ -108,37 +108,37 @@ def test_an_edit_that_is_not_structural_keeps_the_graph(document, edit):
     if not edits.is_structural(edit):
         assert before == (
             [(node.id, node.type) for node in document.nodes.values()],
-            [one.id for one in document.edges],
+            [drawn.id for drawn in document.edges],
         )
 
 
 @given(documents(), looks)
-def test_layout_touches_no_logic(document, look):
-    """An edit of looks asks for no new plan."""
+def test_layout_edits_replan_nothing(document, look):
+    """A layout edit touches no node; a variable touches all that read it."""
     document.nodes["t"] = Node(id="t", type="t")
     edit = edits.SetLayout(node_id="t", fields=look)
     assert edits.replanned(document, edit, edits.apply(document, edit)) == frozenset()
     assert edits.touched(edits.SetVariable(name="x", value=1)) == {edits.VARIABLES}
 
 
-def test_a_node_comes_back_to_its_place():
-    """Removing a node takes its edges; the inverse puts node, look and each edge where they were."""
+def test_undoing_a_removal_restores_every_position():
+    """Removing a node removes its edges; the inverse restores node, layout and edges at their positions."""
     document = chain(4)
     document.layout.nodes = {node_id: NodeLayout(x=1) for node_id in reversed(document.nodes)}
     before = exact(document)
     inverse = edits.apply(document, edits.RemoveNode(node_id="t_1"))
-    assert [one.id for one in document.edges] == ["t_2.out->t_3.in"]
+    assert [drawn.id for drawn in document.edges] == ["t_2.out->t_3.in"]
     edits.apply(document, inverse)
     assert exact(document) == before
 
 
-def test_part_of_several_fails_and_nothing_happened():
-    """Several edits are one: when the last does not fit, the first ones are taken back; the error names the node."""
+def test_a_failing_edit_group_changes_nothing():
+    """If an edit of a group fails, the previous edits are undone; the error names the node."""
     document = chain(3)
     before = exact(document)
-    some = [edits.RemoveNode(node_id="t_1"), edits.SetParam(node_id="t_1", name="x", value=0)]
+    group = [edits.RemoveNode(node_id="t_1"), edits.SetParam(node_id="t_1", name="x", value=0)]
     with pytest.raises(errors.EditError) as caught:
-        edits.apply(document, edits.EditGroup(edits=some))
+        edits.apply(document, edits.EditGroup(edits=group))
     assert caught.value.node_id == "t_1"
     assert exact(document) == before
 
@@ -148,8 +148,8 @@ def test_part_of_several_fails_and_nothing_happened():
     [float("nan"), float("inf"), object(), {1: 2}, "\ud800", [{"a": b"bytes"}], 10**5000, {1, 2}],
     ids=["nan", "infinite", "object", "key", "surrogate", "bytes", "huge", "set"],
 )
-def test_only_what_a_file_can_hold_comes_in(value):
-    """A value that no file could hold is refused at the door, naming the node."""
+def test_values_that_json_cannot_store_are_errors(value):
+    """For each kind of edit; the document is unchanged."""
     document = chain(1)
     before = exact(document)
     for edit in (
@@ -165,8 +165,8 @@ def test_only_what_a_file_can_hold_comes_in(value):
     assert exact(document) == before
 
 
-def test_depth_has_an_end():
-    """A value nested deeper than files and code can be is refused."""
+def test_the_depth_of_values_is_limited():
+    """A value nested deeper than MAX_DEPTH is an error."""
     document, value = chain(1), 0
     for _ in range(MAX_DEPTH):
         value = [value]
@@ -175,8 +175,8 @@ def test_depth_has_an_end():
         edits.apply(document, edits.SetParam(node_id="t_0", name="x", value=[value]))
 
 
-def test_the_caller_keeps_no_hand_on_the_document():
-    """A list or node that was given in an edit may be changed afterwards; the document is not."""
+def test_edits_copy_their_values():
+    """Changing a list or node after the edit does not change the document."""
     document, value, node = chain(1), [1], Node(id="n", type="t", params={"x": [1]})
     edits.apply(document, edits.SetParam(node_id="t_0", name="x", value=value))
     edits.apply(document, edits.AddNode(node=node))
@@ -185,8 +185,8 @@ def test_the_caller_keeps_no_hand_on_the_document():
     assert document.nodes["t_0"].params["x"] == document.nodes["n"].params["x"] == [1]
 
 
-def test_ids_are_readable_and_never_given_twice():
-    """`<type>_<n>`, one more than the highest ever used, after removals and renames too; never another node's id."""
+def test_new_ids_are_readable_and_never_reused():
+    """`<type>_<n>` with the highest used number plus one, also after removals and renames."""
     document = FlowDocument()
 
     def place(node_type: str) -> str:
@@ -210,15 +210,15 @@ def test_ids_are_readable_and_never_given_twice():
     assert place("text") == "text_13"
 
 
-def test_the_first_removal_is_remembered_too():
-    """The id of a node that was removed before anyone asked for a new one is not given again."""
+def test_the_id_of_a_removed_node_is_not_reused():
+    """Also if it was removed before the first new id."""
     document = chain(3)
     edits.apply(document, edits.RemoveNode(node_id="t_2"))
     assert edits.new_node_id(document, "t") == "t_3"
 
 
 def steps(document: FlowDocument, edit: edits.Edit) -> int:
-    """How many lines of Python run while an edit is applied."""
+    """The number of Python lines that run while an edit is applied."""
     count = 0
 
     def trace(_frame, what, _value):
@@ -248,11 +248,11 @@ def steps(document: FlowDocument, edit: edits.Edit) -> int:
     ],
     ids=lambda edit: edit.kind,
 )
-def test_small_edits_do_not_walk_the_flow(edit):
-    """These edits take no more steps in a large flow than in a small one."""
+def test_small_edits_do_not_scan_the_document(edit):
+    """They take as many steps in a large flow as in a small flow."""
     small, large = chain(10), chain(2000)
     for document in (small, large):
-        # The first edge makes the index of edges.
+        # The first edge builds the index of edges.
         edits.apply(document, edits.AddEdge(edge=edge("t_0", "out", "t_1", "other")))
     in_small = steps(small, edit)
     assert 0 < steps(large, edit) <= in_small
@@ -271,8 +271,8 @@ def test_small_edits_do_not_walk_the_flow(edit):
     ],
     ids=lambda edit: edit.kind,
 )
-def test_an_edit_of_a_node_that_is_no_more_is_answered_gone(edit):
-    """A view that edits what somebody else has removed must tell that from an edit that was wrong."""
+def test_an_edit_of_a_removed_node_is_a_gone_error(edit):
+    """A view must distinguish an edit of a removed node from an invalid edit."""
     with pytest.raises(errors.GoneError) as caught:
         edits.apply(chain(3), edit)
     assert caught.value.to_payload()["code"] == "gone"

@@ -1,4 +1,4 @@
-"""The file form: nothing is lost, nothing else comes in, and a small change is a small diff."""
+"""The flow file format: round trips, validation, small diffs and atomic writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fusionflow_nb.flow.document import FlowDocument, Layout, Node, NodeLayout
 
 
 def small() -> FlowDocument:
-    """Two nodes, an edge, and a place for each."""
+    """Two nodes with positions and an edge."""
     return FlowDocument(
         id="p1",
         name="Neon city",
@@ -33,8 +33,8 @@ def small() -> FlowDocument:
 
 
 @given(documents())
-def test_a_file_gives_back_what_was_saved(document):
-    """Reading what was written gives an equal document, unknown fields of every level included; and the same text."""
+def test_a_file_round_trip_keeps_everything(document):
+    """An equal document with the unknown fields of every level, and the same text."""
     text = file.dumps(document)
     again = file.loads(text)
     assert again == document
@@ -43,8 +43,8 @@ def test_a_file_gives_back_what_was_saved(document):
     assert file.flow_hash(again) == file.flow_hash(document)
 
 
-def test_the_form_is_read_top_down():
-    """Version first, then identity, logic, layout last; one node and one edge a line; defaults are left out."""
+def test_the_order_and_lines_of_a_file():
+    """Version, identity, logic, then layout; one node or edge per line; defaults are omitted."""
     assert file.dumps(small()) == (
         "{\n"
         '"fusionflow": 1,\n'
@@ -69,14 +69,14 @@ def test_the_form_is_read_top_down():
 
 
 def changed_lines(before: str, after: str) -> int:
-    """How many lines differ between texts of equally many lines."""
+    """The number of different lines of two texts with equally many lines."""
     pairs = list(zip(before.splitlines(), after.splitlines(), strict=True))
-    return sum(one != other for one, other in pairs)
+    return sum(old != new for old, new in pairs)
 
 
 @given(documents(), st.floats(-1e6, 1e6))
-def test_a_small_change_is_one_line(document, x):
-    """Moving a node, or changing one parameter of it, changes exactly one line of its file."""
+def test_a_small_change_changes_one_line(document, x):
+    """Moving a node or changing a parameter changes exactly one line of the file."""
     document.nodes["moved"] = Node(id="moved", type="text", params={"text": ""})
     document.layout.nodes["moved"] = NodeLayout(x=x + 1)
     before = file.dumps(document)
@@ -88,24 +88,24 @@ def test_a_small_change_is_one_line(document, x):
 
 
 @given(documents(), st.randoms(use_true_random=False), unknown)
-def test_the_hash_is_of_the_logic_alone(document, random, more):
-    """Name, id, layout, unknown fields, order of nodes, keys and of edges into different ports do not count."""
+def test_the_hash_covers_only_the_logic(document, random, more):
+    """Not name, id, layout, unknown fields, or the order of nodes, keys and edges into different ports."""
     before = file.flow_hash(document)
     other = FlowDocument(name="Another", variables=dict(reversed(document.variables.items())), **more)
     shuffled = list(document.nodes.values())
     random.shuffle(shuffled)
     for node in shuffled:
         params = dict(reversed(node.params.items()))
-        other.nodes[node.id] = node.model_copy(update={"params": params, "unheard_of": 1})
-    ports = sorted({(one.target, one.target_port) for one in document.edges})
+        other.nodes[node.id] = node.model_copy(update={"params": params, "unknown_field": 1})
+    ports = sorted({(drawn.target, drawn.target_port) for drawn in document.edges})
     random.shuffle(ports)
-    other.edges = [one for port in ports for one in document.edges if (one.target, one.target_port) == port]
+    other.edges = [drawn for port in ports for drawn in document.edges if (drawn.target, drawn.target_port) == port]
     assert file.flow_hash(other) == before
 
 
 @given(documents())
-def test_every_change_of_logic_changes_the_hash(document):
-    """Each kind of logic edit gives another hash, and taking it back gives the old one."""
+def test_every_logic_edit_changes_the_hash(document):
+    """Undoing the edit restores the hash."""
     before = file.flow_hash(document)
     for change in logic_edits(document):
         inverse = edits.apply(document, change)
@@ -114,29 +114,29 @@ def test_every_change_of_logic_changes_the_hash(document):
     assert file.flow_hash(document) == before
 
 
-def test_the_order_of_edges_into_one_port_counts():
-    """A contact sheet shows its pictures in the order of its edges, so that order is logic."""
+def test_the_hash_covers_the_order_of_edges_into_a_port():
+    """A contact sheet shows its pictures in the order of its edges, so the order is logic."""
     nodes = {name: Node(id=name, type="text") for name in "abc"}
     drawn = [edge("a", "text", "c", "images"), edge("b", "text", "c", "images")]
-    one = FlowDocument(nodes=nodes, edges=drawn)
-    other = FlowDocument(nodes=nodes, edges=drawn[::-1])
-    assert file.flow_hash(one) != file.flow_hash(other)
+    first = FlowDocument(nodes=nodes, edges=drawn)
+    second = FlowDocument(nodes=nodes, edges=drawn[::-1])
+    assert file.flow_hash(first) != file.flow_hash(second)
 
 
 @given(documents())
-def test_the_wire_loses_nothing(document):
-    """React Flow's shape, with name, id and variables beside it, gives back an equal document, and is plain JSON."""
+def test_react_flow_format_round_trips(document):
+    """With name, id and variables passed separately; the graph is plain JSON."""
     wire = json.loads(json.dumps(file.to_wire(document), allow_nan=False))
     again = file.from_wire(wire, id=document.id, name=document.name, variables=document.variables)
     document.__pydantic_extra__ = {}
     assert again == document
     assert file.dumps(again) == file.dumps(document)
-    assert len({one["id"] for one in wire["edges"]}) == len(document.edges)
+    assert len({wire_edge["id"] for wire_edge in wire["edges"]}) == len(document.edges)
 
 
 @given(documents(), st.data())
-def test_a_damaged_file_is_a_sentence(document, data):
-    """Whatever bytes of a file are lost or replaced: a flow, or FlowFileError; and such a flow can be saved."""
+def test_a_damaged_file_loads_or_is_a_flow_file_error(document, data):
+    """With any part removed or replaced; a flow that loads can be saved."""
     text = file.dumps(document)
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, min(len(text), start + data.draw(st.sampled_from([0, 1, 5, 10_000])))))
@@ -144,12 +144,12 @@ def test_a_damaged_file_is_a_sentence(document, data):
         st.text(max_size=3) | st.sampled_from(["1e999", "NaN", "[" * 500, "9" * 5000, '"\\ud800"', "{}", "null"])
     )
     try:
-        found = file.loads(text[:start] + junk + text[end:])
+        flow = file.loads(text[:start] + junk + text[end:])
     except errors.FlowFileError:
         event("refused")
     else:
-        assert file.loads(file.dumps(found)) == found
-        file.dumps(found).encode()
+        assert file.loads(file.dumps(flow)) == flow
+        file.dumps(flow).encode()
 
 
 @given(
@@ -167,79 +167,79 @@ def test_a_damaged_file_is_a_sentence(document, data):
         max_leaves=12,
     )
 )
-def test_any_json_is_a_flow_or_a_sentence(content):
-    """JSON of any shape in the place of any field: a flow, or FlowFileError; over the wire too."""
+def test_any_json_is_a_flow_or_a_flow_file_error(content):
+    """With any JSON in place of any field, in a file and in React Flow's format."""
     tops = content if isinstance(content, dict) else {"nodes": content}
     for data in (tops, {"layout": content}, {"nodes": [content]}, {"edges": [content]}, {"layout": {"nodes": content}}):
         try:
-            found = file.loads(json.dumps({"fusionflow": 1, **data}))
+            flow = file.loads(json.dumps({"fusionflow": 1, **data}))
         except errors.FlowFileError:
             event("refused")
         else:
-            assert file.loads(file.dumps(found)) == found
+            assert file.loads(file.dumps(flow)) == flow
         try:
-            found = file.from_wire(data, id="p", name="n", variables={})
+            flow = file.from_wire(data, id="p", name="n", variables={})
         except errors.FlowFileError:
             event("refused over the wire")
         else:
-            assert file.loads(file.dumps(found)) == found
+            assert file.loads(file.dumps(flow)) == flow
 
 
 NODE = '{"id": "a", "type": "text"}'
 REFUSED = {
     "truncated": ('{"fusionflow": 1, "nodes": [', "line 1, column"),
-    "no object": ("[]", "no FusionFlow flow"),
-    "another json": ('{"nbformat": 4}', "no FusionFlow flow"),
+    "no object": ("[]", "not a FusionFlow flow"),
+    "another json": ('{"nbformat": 4}', "not a FusionFlow flow"),
     "newer": ('{"fusionflow": 2}', "newer FusionFlow (file version 2"),
-    "no version": ('{"fusionflow": "1"}', "never was"),
-    "truth as version": ('{"fusionflow": true}', "never was"),
-    "nodes no list": ('{"fusionflow": 1, "nodes": {}}', "nodes is no list"),
+    "no version": ('{"fusionflow": "1"}', "invalid file version"),
+    "truth as version": ('{"fusionflow": true}', "invalid file version"),
+    "nodes no list": ('{"fusionflow": 1, "nodes": {}}', "nodes is not a list"),
     "no type": ('{"fusionflow": 1, "nodes": [{"id": "a"}]}', "node 1: field type"),
     "bad id": ('{"fusionflow": 1, "nodes": [{"id": "a b", "type": "text"}]}', "node 1: field id"),
     "bad params": ('{"fusionflow": 1, "nodes": [{"id": "a", "type": "t", "params": []}]}', "field params"),
     "take in words": ('{"fusionflow": 1, "nodes": [{"id": "a", "type": "t", "take": "3"}]}', "node 1: field take"),
-    "key twice": ('{"fusionflow": 1, "nodes": [], "nodes": []}', "says 'nodes' twice"),
-    "twice": (f'{{"fusionflow": 1, "nodes": [{NODE}, {NODE}]}}', "two nodes called a"),
+    "key twice": ('{"fusionflow": 1, "nodes": [], "nodes": []}', "contains 'nodes' twice"),
+    "twice": (f'{{"fusionflow": 1, "nodes": [{NODE}, {NODE}]}}', "several nodes with the id a"),
     "dangling": (
         (
             f'{{"fusionflow": 1, "nodes": [{NODE}], "edges": '
             '[{"source": "a", "sourceHandle": "o", "target": "gone", "targetHandle": "i"}]}'
         ),
-        "a.o->gone.i ends at 'gone'",
+        "a.o->gone.i refers to the node 'gone'",
     ),
     "edge twice": (
         f'{{"fusionflow": 1, "nodes": [{NODE}], "edges": ['
         + ", ".join(['{"source": "a", "sourceHandle": "o", "target": "a", "targetHandle": "i"}'] * 2)
         + "]}",
-        "a.o->a.i is there 2 times",
+        "a.o->a.i exists 2 times",
     ),
-    "not a number": ('{"fusionflow": 1, "variables": {"x": NaN}}', "nan is no number"),
+    "not a number": ('{"fusionflow": 1, "variables": {"x": NaN}}', "nan cannot be stored"),
     "infinite place": ('{"fusionflow": 1, "layout": {"viewport": {"x": "inf"}}}', "layout: field viewport.x"),
     "too deep": ('{"fusionflow": 1, "variables": {"x": ' + "[" * 150 + "]" * 150 + "}}", "nested deeper"),
     "far too deep": ("[" * 200_000, "nested too deeply"),
     "endless number": ('{"fusionflow": ' + "9" * 5000 + "}", "too long"),
-    "half a character": ('{"fusionflow": 1, "name": "\\ud800"}', "half a character"),
+    "half a character": ('{"fusionflow": 1, "name": "\\ud800"}', "incomplete character"),
 }
 
 
-@pytest.mark.parametrize(("text", "says"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_is_wrong_is_said(text, says):
-    """A text that is no flow is refused with where it stands and what to do."""
+@pytest.mark.parametrize(("text", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_an_invalid_flow_is_an_error_with_a_hint(text, message):
+    """The error starts with the name of the file."""
     with pytest.raises(errors.FlowFileError) as caught:
         file.loads(text, where="night.flow.json")
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).startswith("night.flow.json")
     assert caught.value.hint
 
 
-def test_the_look_of_a_node_that_is_gone_is_dropped():
-    """A line lost in a merge by hand leaves no trace behind in the layout."""
-    found = file.loads('{"fusionflow": 1, "layout": {"nodes": {"gone": {"x": 1}}}}')
-    assert found.layout.nodes == {}
+def test_the_layout_of_a_missing_node_is_dropped():
+    """For example after a manual merge that lost the node."""
+    flow = file.loads('{"fusionflow": 1, "layout": {"nodes": {"gone": {"x": 1}}}}')
+    assert flow.layout.nodes == {}
 
 
 def test_saving_keeps_permissions_and_links(tmp_path):
-    """A file saved again keeps its mode, a link to it stays a link, and nothing else is left in the folder."""
+    """The file keeps its mode, a link stays a link, and no temporary file remains."""
     path, link = tmp_path / "real" / "a.flow.json", tmp_path / "link.flow.json"
     file.save(small(), path)
     path.chmod(0o640)
@@ -248,7 +248,7 @@ def test_saving_keeps_permissions_and_links(tmp_path):
     assert link.is_symlink()
     assert file.load(path).id == file.load(link).id == "p2"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert [one.name for one in path.parent.iterdir()] == ["a.flow.json"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.flow.json"]
 
 
 @pytest.mark.parametrize(
@@ -256,8 +256,8 @@ def test_saving_keeps_permissions_and_links(tmp_path):
     [(errno.ENOSPC, errors.DiskFullError), (errno.EDQUOT, errors.DiskFullError), (errno.EROFS, errors.UnwritableError)],
     ids=["full", "quota", "read only"],
 )
-def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch, number, expected):
-    """A full or unwritable disk is an error of its kind; the old file is whole and no remains lie beside it."""
+def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch, number, expected):
+    """A full and an unwritable disk have their own error; no temporary file remains."""
     path = tmp_path / "a.flow.json"
     file.save(small(), path)
     before = path.read_bytes()
@@ -272,8 +272,8 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch, number, ex
     assert list(tmp_path.glob(".*")) == []
 
 
-def test_a_flow_that_cannot_be_written_leaves_the_old_file(tmp_path):
-    """A value that slipped past the edits and is no JSON is found before the file is touched."""
+def test_a_flow_that_is_not_json_keeps_the_old_file(tmp_path):
+    """An invalid value is an error before the file is changed."""
     path = tmp_path / "a.flow.json"
     file.save(small(), path)
     before = path.read_bytes()
@@ -282,8 +282,8 @@ def test_a_flow_that_cannot_be_written_leaves_the_old_file(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path, monkeypatch):
-    """Missing, a folder, no text, no path, too large: FlowFileError."""
+def test_an_unreadable_file_is_a_flow_file_error(tmp_path, monkeypatch):
+    """Missing, a folder, not text, an invalid path, too large."""
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff")
     for path in (tmp_path / "missing", tmp_path, tmp_path / "picture.png", Path("a\0b")):
         with pytest.raises(errors.FlowFileError):
@@ -297,14 +297,14 @@ def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path, monkeypatch):
 
 
 def test_a_long_name_can_be_saved(tmp_path):
-    """The name of the file on its way is no longer than that of any file the system takes."""
+    """The name of the temporary file does not exceed the limit of the file system."""
     path = tmp_path / ("n" * 245 + ".flow.json")
     file.save(small(), path)
     assert exact(file.load(path)) == exact(small())
 
 
-def test_a_byte_order_mark_is_no_obstacle(tmp_path):
-    """Some editors put one in front of what they save."""
+def test_a_byte_order_mark_is_ignored(tmp_path):
+    """Some editors write it."""
     path = tmp_path / "a.flow.json"
     path.write_text(file.dumps(small()), encoding="utf-8-sig")
     assert exact(file.load(path)) == exact(small())

@@ -1,4 +1,4 @@
-"""History: everything can be undone and redone, gestures are one step, listeners hear all in order."""
+"""History: undo and redo, gestures as single steps, notification of listeners in order."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ def history_of_one() -> History:
 
 
 def set_x(value: object, name: str = "x") -> list[edits.Edit]:
-    """A parameter of the one node."""
+    """An edit that sets a parameter of the node."""
     return [edits.SetParam(node_id="a", name=name, value=value)]
 
 
-gestured = st.tuples(any_edit, st.sampled_from([None, None, "drag", "slide"]), st.sampled_from(["python", "canvas"]))
+edits_with_gestures = st.tuples(
+    any_edit, st.sampled_from([None, None, "drag", "slide"]), st.sampled_from(["python", "canvas"])
+)
 
 
-@given(documents(), st.lists(gestured, max_size=10))
-def test_undo_all_and_redo_all(document, wanted):
-    """Undoing every step gives the first document, redoing every step the last, however gestures joined steps."""
+@given(documents(), st.lists(edits_with_gestures, max_size=10))
+def test_undoing_and_redoing_everything(document, changes):
+    """Undoing all steps gives the first document, redoing all steps the last, with any gestures."""
     history, first = History(document), exact(document)
-    for edit, gesture, origin in wanted:
+    for edit, gesture, origin in changes:
         try:
             history.do([edit], origin=origin, gesture=gesture)
         except errors.EditError:
@@ -50,7 +52,7 @@ def test_undo_all_and_redo_all(document, wanted):
 
 
 def test_a_gesture_is_one_step():
-    """A thousand values of one slider are undone at once, and kept as one inverse; the revisions are all counted."""
+    """A thousand values of a slider are one step with one inverse, and a thousand revisions."""
     history = history_of_one()
     for value in range(1, 1001):
         assert history.do(set_x(value), origin="canvas", gesture="slider-1") == value
@@ -61,8 +63,8 @@ def test_a_gesture_is_one_step():
     assert history.document.nodes["a"].params == {"x": 1000}
 
 
-def test_a_gesture_over_many_things_does_not_grow_deep():
-    """A gesture that adds something new at each step can be undone, however long it was."""
+def test_a_long_gesture_over_many_fields_can_be_undone():
+    """Undo of a gesture that sets a new field in each step does not recurse."""
     history = history_of_one()
     for value in range(1200):
         history.do(set_x(value, f"p{value}"), origin="canvas", gesture="scribble")
@@ -75,8 +77,8 @@ def test_a_gesture_over_many_things_does_not_grow_deep():
     [("canvas", "other"), ("python", "slider-1"), ("canvas", None)],
     ids=["gesture", "origin", "none"],
 )
-def test_other_gestures_and_origins_are_steps_of_their_own(origin, gesture):
-    """Only consecutive edits of one origin in one gesture join."""
+def test_another_gesture_or_origin_is_a_separate_step(origin, gesture):
+    """Only consecutive edits with the same origin and gesture merge."""
     history = history_of_one()
     history.do(set_x(1), origin="canvas", gesture="slider-1")
     history.do(set_x(2), origin=origin, gesture=gesture)
@@ -84,8 +86,8 @@ def test_other_gestures_and_origins_are_steps_of_their_own(origin, gesture):
     assert history.document.nodes["a"].params == {"x": 1}
 
 
-def test_a_new_edit_ends_what_could_be_redone():
-    """After undo, a new edit takes the place of the undone one."""
+def test_a_new_edit_clears_the_redo_stack():
+    """After undo, a new edit replaces the undone edit."""
     history = history_of_one()
     history.do(set_x(1), origin="python")
     history.undo()
@@ -94,81 +96,81 @@ def test_a_new_edit_ends_what_could_be_redone():
     assert not history.redo()
 
 
-def test_a_failing_step_leaves_no_trace():
-    """No revision, no step to undo, no news; what could be redone still can."""
-    history, heard = history_of_one(), []
+def test_a_failing_step_changes_nothing():
+    """No revision, no undo step, no notification; redo is still possible."""
+    history, notifications = history_of_one(), []
     history.do(set_x(1), origin="python")
     history.undo()
-    history.subscribe(lambda *news: heard.append(news))
+    history.subscribe(lambda *notification: notifications.append(notification))
     with pytest.raises(errors.EditError):
         history.do([edits.RemoveNode(node_id="gone")], origin="python")
     assert history.do([], origin="python") == history.rev == 2
-    assert (history.can_undo, history.can_redo, heard) == (False, True, [])
+    assert (history.can_undo, history.can_redo, notifications) == (False, True, [])
 
 
-def test_listeners_hear_what_a_copy_needs():
-    """Revision, origin, the edits themselves (inverses for undo), and which nodes to plan again."""
-    history, heard = history_of_one(), []
+def test_notifications_suffice_to_update_a_copy():
+    """They have the revision, the origin, the edits (inverses for undo) and the nodes to plan again."""
+    history, notifications = history_of_one(), []
     copy = history.document.model_copy(deep=True)
 
     def follow(rev, origin, changes, replanned):
-        heard.append((rev, origin, replanned))
+        notifications.append((rev, origin, replanned))
         for change in changes:
             edits.apply(copy, change)
 
-    stop = history.subscribe(follow)
+    unsubscribe = history.subscribe(follow)
     history.do(set_x(1), origin="canvas")
     history.do([edits.AddNode(node=Node(id="b", type="t"))], origin="python")
     history.undo()
     history.redo()
     assert copy == history.document
-    assert heard == [(1, "canvas", {"a"}), (2, "python", {"b"}), (3, "undo", {"b"}), (4, "redo", {"b"})]
-    stop()
-    stop()
+    assert notifications == [(1, "canvas", {"a"}), (2, "python", {"b"}), (3, "undo", {"b"}), (4, "redo", {"b"})]
+    unsubscribe()
+    unsubscribe()
     history.undo()
-    assert len(heard) == 4
+    assert len(notifications) == 4
 
 
 def test_a_listener_may_edit():
-    """An edit made by a listener is heard by all after the one that caused it."""
-    history, heard = history_of_one(), []
+    """All listeners are notified of its edit after the edit that caused it."""
+    history, notifications = history_of_one(), []
 
     def answer(_rev, origin, _changes, _replanned):
         if origin == "python":
             history.do(set_x(2), origin="answer")
 
     history.subscribe(answer)
-    history.subscribe(lambda rev, origin, _changes, _replanned: heard.append((rev, origin)))
+    history.subscribe(lambda rev, origin, _changes, _replanned: notifications.append((rev, origin)))
     history.do(set_x(1), origin="python")
-    assert heard == [(1, "python"), (2, "answer")]
+    assert notifications == [(1, "python"), (2, "answer")]
 
 
-def test_a_listener_that_fails_silences_nobody():
-    """All others hear of the change, then the error comes out; later changes are heard as ever."""
-    history, heard = history_of_one(), []
+def test_a_failing_listener_does_not_affect_others():
+    """The other listeners are notified, and then the error is raised."""
+    history, notifications = history_of_one(), []
 
     def fail(rev, _origin, _changes, _replanned):
-        heard.append(f"failed at {rev}")
+        notifications.append(f"failed at {rev}")
         raise RuntimeError
 
     history.subscribe(fail)
-    history.subscribe(lambda rev, *_: heard.append(rev))
+    history.subscribe(lambda rev, *_: notifications.append(rev))
     for value in (1, 2):
         with pytest.raises(RuntimeError):
             history.do(set_x(value), origin="python")
-    assert heard == ["failed at 1", 1, "failed at 2", 2]
+    assert notifications == ["failed at 1", 1, "failed at 2", 2]
     assert history.document.nodes["a"].params == {"x": 2}
 
 
-def test_threads_edit_in_one_order():
-    """Edits from many threads are all applied, and heard in the order of revisions, each before its call returns."""
-    history, heard, late = history_of_one(), [], []
-    history.subscribe(lambda rev, *_: heard.append(rev))
+def test_concurrent_edits_are_notified_in_order():
+    """All edits are applied; listeners are called in the order of revisions, before each call returns."""
+    history, notifications, late = history_of_one(), [], []
+    history.subscribe(lambda rev, *_: notifications.append(rev))
 
     def work(name: str) -> None:
         for value in range(100):
             rev = history.do(set_x(value, name), origin=name)
-            if rev not in heard[rev - 1 : rev]:
+            if rev not in notifications[rev - 1 : rev]:
                 late.append(rev)
 
     threads = [threading.Thread(target=work, args=(f"p{at}",)) for at in range(8)]
@@ -176,15 +178,15 @@ def test_threads_edit_in_one_order():
         thread.start()
     for thread in threads:
         thread.join()
-    assert heard == list(range(1, 801))
+    assert notifications == list(range(1, 801))
     assert late == []
     while history.undo():
         pass
     assert history.document.nodes["a"].params == {"x": 0}
 
 
-def test_the_oldest_steps_are_forgotten():
-    """The history has an end, so that a long session does not fill the memory."""
+def test_the_undo_stack_is_limited():
+    """A long session does not exhaust the memory."""
     history = history_of_one()
     for value in range(DEPTH + 10):
         history.do(set_x(value), origin="python")

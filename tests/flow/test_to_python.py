@@ -1,4 +1,4 @@
-"""Python form: code that rebuilds the flow exactly, and that a person would have written."""
+"""Flows as Python code: the code rebuilds the flow exactly and is idiomatic."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RESERVED = {"document", "load_image", "text_of"}
 
 
 class Form:
-    """A node type that knows a few ports."""
+    """A node signature with a few ports."""
 
     inputs = ("prompt", "images")
     first_output = "image"
@@ -50,7 +50,7 @@ class Form:
 
 
 class Output:
-    """What a builder's calls return; knows only the outputs that its type declares."""
+    """The result of a builder's call; has the outputs that its type declares."""
 
     def __init__(self, node_id: str, port: str, form: Form | None) -> None:
         self.ends = (node_id, port)
@@ -63,7 +63,7 @@ class Output:
 
 
 class Builder:
-    """A flow object that does as little as the code may count on; types that `fill` draw a seed where none is given."""
+    """A minimal flow object; node types with `fills` draw a missing seed."""
 
     forms: dict[str, Form] = {}  # noqa: RUF012 - set for each flow
 
@@ -72,7 +72,7 @@ class Builder:
 
     def add(self, node_type, *, name=None, take=0, muted=False, locked=None, params=None, **named: Any):
         form = self.forms.get(node_type)
-        assert form is not None or params is not None, "a type that nobody knows is placed as it is"
+        assert form is not None or params is not None, "an unknown type needs params"
         node_id = name or edits.new_node_id(self.document, node_type)
         drawn, values = [], {}
         for port, value in named.items():
@@ -89,8 +89,8 @@ class Builder:
             id=node_id, type=node_type, params=values | (params or {}), take=take, is_muted=muted, locked=locked
         )
         edits.apply(self.document, edits.AddNode(node=node))
-        for one in drawn:
-            edits.apply(self.document, edits.AddEdge(edge=one))
+        for drawn_edge in drawn:
+            edits.apply(self.document, edits.AddEdge(edge=drawn_edge))
         return Output(node_id, "image" if form is not None else "", form)
 
     def connect(self, source, target, port, **_):
@@ -107,7 +107,7 @@ class Builder:
 
 
 def run(code: str, forms: dict[str, Form]) -> FlowDocument:
-    """The document that the code builds."""
+    """The document built by the code."""
     builder = type("ForThis", (Builder,), {"forms": forms})
     first, rest = code.split("\n", 1)
     assert first == "import fusionflow_nb as ff"
@@ -117,14 +117,14 @@ def run(code: str, forms: dict[str, Form]) -> FlowDocument:
 
 
 def looks_of(document):
-    """Looks by node; None says nothing."""
+    """Layouts by node, without None."""
     return {name: look.model_dump(exclude_none=True) for name, look in document.layout.nodes.items()}
 
 
 @given(documents(), st.dictionaries(st.sampled_from(TYPES), st.booleans()), st.booleans())
-def test_the_code_rebuilds_the_flow(document, known, layout):
-    """Executed, it gives the same hash, id and name, and with `layout` the same looks; whatever types are known."""
-    forms = {node_type: Form(fills=fills) for node_type, fills in known.items()}
+def test_the_code_rebuilds_the_flow(document, fills_by_type, layout):
+    """The same hash, id and name, and with `layout` the same layout, for any set of known node types."""
+    forms = {node_type: Form(fills=fills) for node_type, fills in fills_by_type.items()}
     built = run(to_python(document, forms, reserved=RESERVED, layout=layout), forms)
     assert flow_hash(built) == flow_hash(document)
     assert (built.id, built.name) == (document.id, document.name)
@@ -132,19 +132,19 @@ def test_the_code_rebuilds_the_flow(document, known, layout):
 
 
 @given(documents())
-def test_the_code_is_code_and_nothing_else(document):
-    """Whatever the texts in a flow say, the code is calls with literals: nothing in a flow can become a statement."""
+def test_the_code_has_only_calls_with_literals(document):
+    """No text in a flow can become a statement."""
     tree = ast.parse(to_python(document, {"text": Form(), "image": Form(), "sheet": Form()}))
     allowed = (ast.Import, ast.Assign, ast.Expr)
     assert all(isinstance(statement, allowed) for statement in tree.body)
-    calls = [one for one in ast.walk(tree) if isinstance(one, ast.Call)]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     assert all(isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name) for call in calls)
     assert {call.func.value.id for call in calls} <= {"ff", "flow"}
     assert len(calls) == len([statement for statement in tree.body if not isinstance(statement, ast.Import)])
 
 
-def test_it_reads_as_a_person_writes():
-    """Nodes are calls, edges arguments, several edges a list, `name=` only where it is needed, long calls in lines."""
+def test_the_code_is_idiomatic():
+    """Nodes are calls, edges arguments, several edges a list; `name=` only if needed; long calls are split."""
     document = FlowDocument(id="p1", name="Neon city", variables={"city": "Oslo"})
     for node in (
         Node(id="text_1", type="text", params={"text": 'a "neon" city'}),
@@ -182,8 +182,8 @@ def test_it_reads_as_a_person_writes():
     )
 
 
-def test_edges_point_forward_wherever_they_can():
-    """A node created before its source is written after it, under its own name; only circles need `connect`."""
+def test_nodes_are_written_in_topological_order():
+    """A node created before its source is written after it with `name=`; only cycles need `connect`."""
     document = FlowDocument(nodes={f"text_{at}": Node(id=f"text_{at}", type="text") for at in (1, 2, 3)})
     document.edges = [edge("text_3", "image", "text_1", "prompt"), edge("text_2", "image", "text_2", "prompt")]
     form = Form()
@@ -198,7 +198,7 @@ def test_edges_point_forward_wherever_they_can():
 
 @pytest.mark.parametrize("layout", [False, True], ids=["logic", "layout"])
 def test_a_real_flow_is_rebuilt(tmp_path, layout):
-    """The same through the package itself: media, models, seeds, types and models that nobody knows, odd parameters."""
+    """With media, models, seeds, unknown types and models, and unusual parameters."""
     use_session(Session(tmp_path / "home", Registry([LocalProvider()])))
     flow = Flow("Night", variables={"city": "Oslo"})
     still = flow.generate_image("dawn over {{city}}", model="local/landscape", seed=1)

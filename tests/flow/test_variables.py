@@ -1,55 +1,19 @@
-"""Circles are named, variables are found and put in."""
+"""Flow variables: finding and substituting `{{name}}` in parameters."""
 
 from __future__ import annotations
 
-import networkx as nx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.flow import documents, edge, texts, values
+from support.flow import documents, texts, values
 
 from fusionflow_nb import errors
-from fusionflow_nb.flow.checks import check_cycles, substitute, variables_used
-from fusionflow_nb.flow.document import FlowDocument, Node
-
-pairs = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=16, unique=True)
-
-
-def flow(edges: list[tuple[int, int]]) -> FlowDocument:
-    """A flow of numbered nodes with these edges."""
-    document = FlowDocument(nodes={f"n{at}": Node(id=f"n{at}", type="t") for at in range(8)})
-    document.edges = [edge(f"n{source}", "out", f"n{target}", "in") for source, target in edges]
-    return document
-
-
-@given(pairs)
-def test_a_shortest_circle_is_named(edges):
-    """CycleError exactly where edges form a circle; it names one of the shortest, in edge direction."""
-    document, graph = flow(edges), nx.DiGraph([(f"n{source}", f"n{target}") for source, target in edges])
-    circles = list(nx.simple_cycles(graph))
-    if not circles:
-        check_cycles(document)
-        return
-    with pytest.raises(errors.CycleError) as caught:
-        check_cycles(document)
-    named = caught.value.nodes
-    assert len(named) == min(map(len, circles))
-    assert all(graph.has_edge(*ends) for ends in zip(named, [*named[1:], named[0]], strict=True))
-    assert all(node in str(caught.value) for node in named)
-
-
-def test_a_huge_circle_is_named():
-    """One circle through thousands of nodes is found and named as a whole."""
-    document = FlowDocument(nodes={f"n{at}": Node(id=f"n{at}", type="t") for at in range(1500)})
-    document.edges = [edge(f"n{at}", "out", f"n{(at + 1) % 1500}", "in") for at in range(1500)]
-    with pytest.raises(errors.CycleError) as caught:
-        check_cycles(document)
-    assert caught.value.nodes == list(document.nodes)
+from fusionflow_nb.flow.variables import substitute, variables_used
 
 
 @given(documents(), st.dictionaries(st.sampled_from(["city", "a"]), values))
-def test_substitute_needs_exactly_the_variables_used(document, variables):
-    """It succeeds where every used variable is there, and else names the node, the missing one, and the known ones."""
+def test_substitute_requires_exactly_the_used_variables(document, variables):
+    """Otherwise the error names the node, the missing variable and the flow's variables."""
     for node in document.nodes.values():
         missing = variables_used(node.params) - variables.keys()
         if missing:
@@ -63,15 +27,15 @@ def test_substitute_needs_exactly_the_variables_used(document, variables):
 
 
 @given(values)
-def test_a_whole_parameter_takes_the_variable_as_it_is(value):
-    """`{{name}}` alone gives the variable's own value and type, however deep it stands; spaces do not matter."""
+def test_a_parameter_that_is_a_variable_keeps_its_type(value):
+    """`{{name}}` alone gives the variable's value and type, at any depth; spaces are ignored."""
     assert substitute("{{ x }}", {"x": value}, where="n") == value
     assert substitute({"a": [1, "{{x}}"]}, {"x": value}, where="n") == {"a": [1, value]}
 
 
 @given(texts, texts)
-def test_what_a_variable_says_is_not_read_again(name, text):
-    """A variable's text is put in as it is, even where it looks like a variable; texts without one stay as they are."""
+def test_the_value_of_a_variable_is_not_substituted(name, text):
+    """A value that looks like a variable stays text; a text without variables is unchanged."""
     assert substitute("a {{x}} b", {"x": "{{y}}" + text}, where="n") == "a {{y}}" + text + " b"
     plain = name.replace("{", "(")
     assert substitute(plain, {}, where="n") == plain
@@ -88,7 +52,7 @@ def test_what_a_variable_says_is_not_read_again(name, text):
     ],
     ids=["in text", "escaped", "json in text", "no variable", "escaped alone"],
 )
-def test_how_variables_read(text, expected):
-    """Text as text, everything else as JSON; a backslash keeps the braces; anything else in braces is text."""
+def test_the_format_of_substituted_values(text, expected):
+    """Text as text, other values as JSON; a backslash escapes the braces; other text in braces stays."""
     variables = {"n": 3, "city": "Oslo", "on": True, "sizes": [1, 2.5]}
     assert substitute(text, variables, where="n") == expected

@@ -203,7 +203,7 @@ def test_repeated_labels_get_a_number():
 
 @given(LABELS, LABELS)
 def test_combining_an_axis_twice_keeps_all_labels(first, second):
-    """A label that one input lacks makes a missing cell, not a missing axis."""
+    """A label missing from one input makes a missing cell, not a missing axis."""
     first_axis, second_axis = Axis("prompt", "p", first), Axis("prompt", "p", second)
     [combined] = axes.combine([("a", [first_axis]), ("b", [second_axis])], node_id="n")
     assert set(combined.labels) == {*first, *second}

@@ -127,7 +127,7 @@ def test_the_text_of_a_number_parses_to_that_number(value):
         pytest.param("blend", "opacity", 7, "less than or equal to 1", id="out of range"),
         pytest.param("range", "steps", 2.5, "integer", id="a fraction for an integer"),
         pytest.param("generate_image", "width", 99999, "less than or equal to 16384", id="a limit of all models"),
-        pytest.param("generate_image", "width", 9000, "fake/image takes width", id="a limit of this model"),
+        pytest.param("generate_image", "width", 9000, "fake/image expects width", id="a limit of this model"),
         pytest.param("join", "parts", [1], "needs text", id="a number in a list of texts"),
     ],
 )

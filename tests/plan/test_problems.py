@@ -67,7 +67,7 @@ def test_an_unknown_port_lists_the_existing_ports():
 
 
 def test_two_edges_into_a_single_port_are_an_error():
-    """The error says that the port takes one edge."""
+    """The error names the port."""
     other = node("other", "generate_image", prompt="y", model="fake/image", seed=1)
     edges = [edge("good.image", "n.image"), edge("other.image", "n.image")]
     assert "takes one" in str(problem(node("n", "upscale", model="fake/edit"), other, edges=edges))

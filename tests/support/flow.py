@@ -1,4 +1,4 @@
-"""Flows and edits as hypothesis draws them, and the two ways in which tests look at a document."""
+"""Hypothesis strategies for flows and edits, and helpers that compare documents."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ends = st.tuples(node_ids, st.sampled_from(PORTS), node_ids, st.sampled_from(POR
 
 @st.composite
 def nodes(draw: Callable[..., Any]) -> Node:
-    """A node of any type, with parameters and unknown fields of any kind."""
+    """A node of any type with any parameters and unknown fields."""
     return Node(
         id=draw(node_ids),
         type=draw(st.sampled_from(TYPES)),
@@ -49,10 +49,10 @@ def nodes(draw: Callable[..., Any]) -> Node:
 
 @st.composite
 def documents(draw: Callable[..., Any]) -> FlowDocument:
-    """A document that holds together: edges between nodes that are there, circles included, each edge once."""
+    """A valid document: unique edges between existing nodes, with or without cycles."""
     placed = {node.id: node for node in draw(st.lists(nodes(), max_size=6))}
-    wanted = dict.fromkeys(draw(st.lists(ends, max_size=8)))
-    drawn = [edge(*one, **draw(unknown)) for one in wanted if {one[0], one[2]} <= placed.keys()]
+    pairs = dict.fromkeys(draw(st.lists(ends, max_size=8)))
+    drawn = [edge(*pair, **draw(unknown)) for pair in pairs if {pair[0], pair[2]} <= placed.keys()]
     layout = Layout(
         nodes={
             node_id: NodeLayout(**draw(looks)) for node_id in draw(st.permutations(list(placed))) if draw(st.booleans())
@@ -110,8 +110,8 @@ single_edits = st.one_of(
         fields=looks | st.dictionaries(st.sampled_from(["x", "title", "width", "later"]), values, max_size=2),
         mode=st.sampled_from(["merge", "replace", "remove"]),
     ),
-    st.builds(edits.AddEdge, edge=ends.map(lambda one: edge(*one)), index=_optional_places),
-    st.builds(edits.RemoveEdge, edge=ends.map(lambda one: edge(*one))),
+    st.builds(edits.AddEdge, edge=ends.map(lambda pair: edge(*pair)), index=_optional_places),
+    st.builds(edits.RemoveEdge, edge=ends.map(lambda pair: edge(*pair))),
     st.builds(
         edits.SetVariable,
         name=st.sampled_from(["city", "n"]),
@@ -126,16 +126,16 @@ single_edits = st.one_of(
         value=values | st.lists(st.dictionaries(texts, values, max_size=1), max_size=2),
     ),
 )
-any_edit = single_edits | st.lists(single_edits, max_size=4).map(lambda some: edits.EditGroup(edits=some))
+any_edit = single_edits | st.lists(single_edits, max_size=4).map(lambda members: edits.EditGroup(edits=members))
 
 
 def exact(document: FlowDocument) -> str:
-    """Everything a document holds, every order included, as text."""
+    """The whole document, including every order, as text."""
     return json.dumps(document.model_dump(), sort_keys=False)
 
 
 def logic_edits(document: FlowDocument) -> list[edits.Edit]:
-    """One of each kind of edit that changes what a document computes, as far as it has something to change."""
+    """Edits of every kind that change the logic of a document, as far as they apply."""
     changes: list[edits.Edit] = [
         edits.AddNode(node=Node(id="brand_new", type="text")),
         edits.SetVariable(name="brand_new", value=1),
@@ -151,6 +151,6 @@ def logic_edits(document: FlowDocument) -> list[edits.Edit]:
             edits.SetNode(node_id=node_id, field="type", value=f"{node.type}!"),
             *(edits.SetParam(node_id=node_id, name=name, is_unset=True) for name in node.params),
         ]
-    changes += [edits.RemoveEdge(edge=one) for one in document.edges]
+    changes += [edits.RemoveEdge(edge=drawn) for drawn in document.edges]
     changes += [edits.SetVariable(name=name, is_unset=True) for name in document.variables]
     return changes
