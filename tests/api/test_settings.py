@@ -68,7 +68,7 @@ def test_a_model_that_ends_soon_says_so_on_the_node(flow: Flow, fake: FakeProvid
     flow.generate_image("dawn", model="fake/image", name="still")
     prepared = flow.plan().nodes["still"].prepared
     assert prepared is not None
-    assert prepared.warnings == ("fake/image ends on 2999-01-01, then fake/other.",)
+    assert prepared.warnings == ("fake/image retires on 2999-01-01; use fake/other instead.",)
 
 
 def test_a_lacking_setting_is_left_out_where_a_person_says_so(flow: Flow, fake: FakeProvider) -> None:
@@ -84,4 +84,4 @@ def test_a_lacking_setting_is_left_out_where_a_person_says_so(flow: Flow, fake: 
     finally:
         assert view.controller is not None
         view.close()
-    assert told["warnings"] == ["width is left out: fake/image has no such setting."]
+    assert told["warnings"] == ["width is ignored: fake/image has no such setting."]

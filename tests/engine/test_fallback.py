@@ -201,7 +201,7 @@ def test_equivalents_stand_in_by_one_word(flow: Flow, session: Session, fake: Fa
 
 def test_where_none_is_the_same_the_word_is_refused(flow: Flow, session: Session) -> None:
     """Nothing stands in by a likeness of names."""
-    with pytest.raises(errors.ModelError, match=r"No model is known to be the same as fake/image\."):
+    with pytest.raises(errors.ModelError, match=r"No equivalent model is known for fake/image\."):
         flow.generate_image(DAWN, model="fake/image", fallback=["equivalents"])
 
 
@@ -214,7 +214,7 @@ def test_an_equivalent_needs_a_source() -> None:
 def test_a_fallback_that_has_ended_is_left_out(flow: Flow, session: Session, fake: FakeProvider, spare: Spare) -> None:
     """The asked model still runs; that the other has ended is said."""
     spare.models = [one.model_copy(update={"retires_on": dt.date(2020, 1, 1)}) for one in spare.models]
-    with pytest.warns(FutureWarning, match="spare/image ended on 2020-01-01.*stands in for nobody"):
+    with pytest.warns(FutureWarning, match="spare/image ended on 2020-01-01.*no longer used as a fallback"):
         flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"], name="still")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # heard above
