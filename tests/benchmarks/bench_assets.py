@@ -1,16 +1,15 @@
-"""How fast results reach a bucket, and how much memory that takes, against bare boto3 in the same rounds.
+"""Time and memory to store results and upload them to a bucket, relative to boto3 alone in the same rounds.
 
-`stored and uploaded` is the whole way: into the local folder, hashed, decoded and drawn, written down, then to the
-bucket in the background, until the last one is there; `uploads alone` begins where the files are in the folder. Bare
-boto3 sends the same files with as many threads (`upload_file`), from the disk. Each round runs in a process of its
-own, whose peak memory is its own; the server is a real one on this machine.
+`stored and uploaded` is the whole path: into the local folder, hashed, decoded, with previews, journalled, then
+uploaded in the background until the last file is there. `uploads alone` starts with the files in the folder. boto3
+sends the same files from the disk with as many threads (`upload_file`). Each round is a separate process, so that its
+peak memory is measured alone. The server is a real S3 server on this machine.
 
-    python tests/benchmarks/bench_assets.py [--quick]
+    python tests/benchmarks/bench_assets.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
 import statistics
@@ -24,8 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rich.console import Console
-from rich.table import Table
+from report import Report, options
 from support.s3 import NO_WEED, WEED, s3_server
 
 from fusionflow_nb.assets.local import LocalFolderStore
@@ -49,18 +47,18 @@ class Outcome(NamedTuple):
     before_mb: float
     peak_mb: float
     put_seconds: float
-    """Until the last put had returned: what a run waits for."""
+    """Until the last put returned: what a run waits for."""
 
 
 def a_sound(path: Path, size_bytes: int) -> None:
-    """A WAV file of noise: no two are alike, and each is proven in little time."""
+    """Write a WAV file of noise: unique, and quick to verify."""
     body = size_bytes - 44
     layout = struct.pack("<4sIHHIIHH4sI", b"fmt ", 16, 1, 1, 48_000, 96_000, 2, 16, b"data", body)
     path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(layout) + body) + b"WAVE" + layout + os.urandom(body))
 
 
 def peak_mb() -> float:
-    """Of this process so far (Linux; elsewhere nobody tells it of one program alone)."""
+    """Peak memory of this process; NaN where /proc is missing."""
     status = Path("/proc/self/status")
     if not status.exists():
         return float("nan")
@@ -82,7 +80,7 @@ def whole_way(pipe, settings: BucketSettings, files: list[Path], home: str) -> N
 
 
 def sending(pipe, settings: BucketSettings, files: list[Path], home: str) -> None:
-    """The uploads alone, written down as always: what boto3 does, and what makes it survive."""
+    """The journalled uploads alone."""
     with Journal.open(Path(home)) as journal:
         folder = LocalFolderStore(Path(home) / "assets")
         assets = [folder.put(path) for path in files]
@@ -98,7 +96,7 @@ def sending(pipe, settings: BucketSettings, files: list[Path], home: str) -> Non
 
 
 def bare(pipe, settings: BucketSettings, files: list[Path], _home: str) -> None:
-    """boto3's own way to send files."""
+    """boto3's `upload_file`."""
     client = make_client(settings)
     before, began = peak_mb(), time.perf_counter()
     with ThreadPoolExecutor(AT_ONCE) as threads:
@@ -108,7 +106,7 @@ def bare(pipe, settings: BucketSettings, files: list[Path], _home: str) -> None:
 
 
 def measure(worker, settings: BucketSettings, count: int, size_bytes: int) -> Outcome:
-    """One round with files that nobody has seen yet."""
+    """One round with new files."""
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{os.urandom(8).hex()}.wav" for _ in range(count)]
         for path in files:
@@ -127,35 +125,27 @@ def middle(rounds: list[Outcome]) -> Outcome:
 
 
 def main() -> int:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="one round of a tenth each: a look, not a figure")
-    quick = parser.parse_args().quick
+    """Measure and print."""
+    chosen = options(__doc__, "one round of a tenth each").parse_args()
+    report = Report(f"files to a bucket, {AT_ONCE} concurrent uploads")
     if not WEED.exists():
-        print(NO_WEED)
-        return 0
-    cases = [("100 kB", 100 if quick else 1000, SMALL_BYTES), ("64 MB", 2 if quick else 8, LARGE_BYTES)]
-    table = Table(title=f"to a bucket ({AT_ONCE} at once)", box=None, header_style="bold")
-    for name in ("files", "", "s", "rate", "put returns after", "memory before", "peak"):
-        table.add_column(name, justify="left" if name in {"files", ""} else "right")
+        report.skip("stored and uploaded", NO_WEED, "<= 1.5")
+        return report.finish(chosen.json)
+    cases = [("100 kB", 100 if chosen.quick else 1000, SMALL_BYTES), ("64 MB", 2 if chosen.quick else 8, LARGE_BYTES)]
     with tempfile.TemporaryDirectory() as folder, s3_server(Path(folder)) as server:
         for name, count, size_bytes in cases:
             workers = {"bare boto3": bare, "uploads alone": sending, "stored and uploaded": whole_way}
-            rounds: dict[str, list[Outcome]] = {who: [] for who in workers}
-            for _ in range(1 if quick else 3):
-                for who, worker in workers.items():
-                    rounds[who].append(measure(worker, server.settings, count, size_bytes))
-            floor = middle(rounds["bare boto3"])
-            for who, found in rounds.items():
-                one = middle(found)
-                rate = (
-                    f"{count / one.seconds:.0f}/s" if size_bytes < 1 << 20 else f"{count * 64 / one.seconds:.0f} MB/s"
-                )
-                seconds = f"{one.seconds:.1f} ({one.seconds / floor.seconds:.2f}x)"
-                memory = (f"{one.before_mb:.0f} MB", f"{one.peak_mb:.0f} MB")
-                table.add_row(f"{count} x {name}", who, seconds, rate, f"{one.put_seconds:.1f} s", *memory)
-    Console().print(table)
-    return 0
+            rounds: dict[str, list[Outcome]] = {arm: [] for arm in workers}
+            for _ in range(1 if chosen.quick else 2):
+                for arm, worker in workers.items():
+                    rounds[arm].append(measure(worker, server.settings, count, size_bytes))
+            baseline = middle(rounds["bare boto3"])
+            for arm, outcomes in rounds.items():
+                row = middle(outcomes)
+                detail = f"{row.seconds:.1f} s; put returns after {row.put_seconds:.1f} s; peak {row.peak_mb:.0f} MB"
+                target = "<= 1.5" if arm == "stored and uploaded" else ""
+                report.add(f"{count} x {name}, {arm}", row.seconds / baseline.seconds, "x", target, detail)
+    return report.finish(chosen.json)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
-"""Our canvas against plain React Flow with the same nodes, in turn in one browser; and what the bundle weighs.
+"""The canvas, relative to plain React Flow with the same nodes in one browser; and the size of the bundle.
 
-The other arm is React Flow on React itself, its settings at their defaults, its state in the nodes array: once with our
-own nodes, and once with React Flow's default node, a label and two handles, less than which cannot be drawn. Both begin
-with all nodes in view, where ours paints its overview instead of mounting nodes: that is its way, and what a person
-sees. Both hear of progress in the bundles of the kernel's coalescer. CPU is that of the page's main thread; frames are
-the browser's, at most 60 a second, drawn in software where there is no GPU.
+The other arm is React Flow on React with default settings and its state in the nodes array: once with the canvas's own
+nodes, and once with React Flow's default node, a label and two handles, the least that can be drawn. Both start with
+all nodes in view, where the canvas paints its overview instead of mounting nodes. Both receive progress in the batches
+of the kernel. CPU is that of the page's main thread; frames are the browser's, at most 60 a second, drawn in software
+where there is no GPU.
 
-    python tests/benchmarks/bench_canvas.py [--quick]
+    python tests/benchmarks/bench_canvas.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import os
@@ -22,18 +21,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from report import Report, options
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STATIC = ROOT / "fusionflow_nb" / "canvas" / "static"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARMS = {"ours": "ours", "card": "React Flow, same nodes", "label": "React Flow, labels"}
+ARMS = {"ours": "canvas", "card": "React Flow, same nodes", "label": "React Flow, labels"}
 VIEWS = {"near": "eight in view", "far": "all in view"}
 
 
 def measured(*options: str) -> list[dict[str, Any]]:
-    """What the browser found, one fact each."""
+    """The figures that the browser measured."""
     environment = {**os.environ, **({"CHROMIUM": CHROMIUM} if CHROMIUM else {})}
     words = ["node", "dev/measure.mjs", *options]
     done = subprocess.run(
@@ -42,68 +40,49 @@ def measured(*options: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def weight() -> None:
-    """Print what a browser loads."""
-    table = Table("the bundle", "bytes", "gzip", "target", title="what a browser loads")
-    total = 0
-    for name in ("canvas.js", "canvas.css"):
-        data = (STATIC / name).read_bytes()
-        zipped = len(gzip.compress(data, 9))
-        total += zipped
-        table.add_row(name, f"{len(data) / 1e3:.1f} kB", f"{zipped / 1e3:.1f} kB", "")
-    table.add_row("together", "", f"{total / 1e3:.1f} kB", "<= 160 kB")
-    Console(width=100).print(table)
+def add_sizes(report: Report) -> None:
+    """Add the size of the bundle."""
+    sizes = {name: len(gzip.compress((STATIC / name).read_bytes(), 9)) / 1e3 for name in ("canvas.js", "canvas.css")}
+    detail = ", ".join(f"{name} {size:.1f}" for name, size in sizes.items())
+    report.add("bundle, gzip", sum(sizes.values()), "kB", "<= 165", detail)
 
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="500 nodes, one short round")
-    quick = parser.parse_args().quick
+    chosen = options(__doc__, "500 nodes, one short round").parse_args()
+    report = Report("canvas, relative to plain React Flow (medians)")
     if not (STATIC / "canvas.js").is_file() or shutil.which("node") is None:
-        print("The canvas is not built, or there is no Node.js: run `make js`.")
-        return 1
-    weight()
+        report.skip("bundle", "the canvas is not built, or Node.js is missing: run `make js`", "<= 165")
+        return report.finish(chosen.json)
+    add_sizes(report)
     if CHROMIUM is None:
-        print("There is no Chromium: nothing is drawn. `make browser` as root, or `sudo apt-get install chromium`.")
-        return 0
-    rounds, seconds = (1, 1) if quick else (3, 3)
-    facts = measured("--count", "500" if quick else "5000", "--rounds", str(rounds), "--seconds", str(seconds))
-    setting, console = facts[0], Console(width=100)
+        report.skip("first render", "no Chromium: `make browser` as root, or `sudo apt-get install chromium`", ">= 15")
+        return report.finish(chosen.json)
+    rounds, seconds = (1, 1) if chosen.quick else (3, 2)
+    facts = measured("--count", "500" if chosen.quick else "5000", "--rounds", str(rounds), "--seconds", str(seconds))
+    count = f"{facts[0]['count']:,} nodes"
 
-    def of(arm: str, what: str, field: str, view: str | None = None) -> float:
+    def of(arm: str, what: str, name: str, view: str | None = None) -> float:
         return statistics.median(
-            fact[field] for fact in facts if (fact.get("arm"), fact["what"], fact.get("view")) == (arm, what, view)
+            fact[name] for fact in facts if (fact.get("arm"), fact["what"], fact.get("view")) == (arm, what, view)
         )
 
-    title = f"first render of {setting['count']:,} nodes, data to painted; medians of {rounds}"
-    first = Table("", "time", "of ours", "CPU", "of ours", "target", title=title)
     for arm, name in ARMS.items():
         spent, used = of(arm, "first", "ms"), of(arm, "first", "cpu_ms")
-        first.add_row(
-            name,
-            f"{spent:,.0f} ms",
-            f"{spent / of('ours', 'first', 'ms'):.1f}x",
-            f"{used:,.0f} ms",
-            f"{used / of('ours', 'first', 'cpu_ms'):.1f}x",
-            ">= 15x" if arm == "card" else "",
-        )
-    console.print(first)
-    title = f"100 progress updates/s on {setting['count']:,} nodes, a hundred of them at work; medians of {rounds}"
-    updates = Table("", "", "frames/s", "main thread", "at rest", "target", title=title)
-    for view, seen in VIEWS.items():
+        if arm == "ours":
+            report.add(f"first render of {count}", spent, "ms", "", f"{used:,.0f} ms CPU")
+        else:
+            ratio, target = spent / of("ours", "first", "ms"), ">= 15" if arm == "card" else ""
+            report.add(f"first render, {name}", ratio, "x", target, f"{spent:,.0f} ms, {used:,.0f} ms CPU")
+    for view, visible in VIEWS.items():
         for arm, name in ARMS.items():
-            updates.add_row(
-                seen if arm == "ours" else "",
-                name,
-                f"{of(arm, 'updates', 'fps', view):.0f}",
-                f"{of(arm, 'updates', 'busy', view):.0%}",
-                f"{of(arm, 'updates', 'idle', view):.0%}",
-                ">= 50, <= 15 %" if arm == "ours" else "",
-            )
-    console.print(updates)
-    print(f"Chromium {setting['browser']}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    return 0
+            is_ours = arm == "ours"
+            row = f"100 updates/s, {visible}" + ("" if is_ours else f", {name}")
+            idle = f"{of(arm, 'updates', 'idle', view):.0%} without updates"
+            report.add(f"{row}: frames", of(arm, "updates", "fps", view), "frames/s", ">= 50" if is_ours else "")
+            busy = 100 * of(arm, "updates", "busy", view)
+            report.add(f"{row}: main thread", busy, "%", "<= 15" if is_ours else "", idle)
+    return report.finish(chosen.json)
 
 
 if __name__ == "__main__":

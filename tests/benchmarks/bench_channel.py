@@ -1,17 +1,15 @@
-"""Kernel to canvas: a hundred nodes say their progress, 2,000 events/s in all, while a cell blocks the kernel.
+"""Events from kernel to canvas: a hundred nodes report progress, 2,000 events/s in all, while a cell blocks the kernel.
 
-JupyterLab, kernel, engine, widget and browser are real. `event` is from the node's word to the view's ear, with the
-wait of at most 33 ms for its bundle; `message` is the way of the bundle alone. Events of one job that meet in a bundle
-are one: the older is overtaken, and counts as neither told nor lost. Lost is a bundle missing from the sequence, or a
-job whose end the view has not heard of.
+JupyterLab, kernel, engine, widget and browser are real. `event` is the time from the node's call to the view, including
+the wait of at most 33 ms for the batch; `message` is the time of the batch alone. Events of one job in one batch are
+coalesced: the older event is neither delivered nor lost. Lost is a batch missing from the sequence, or a job whose end
+the view has not received.
 
-    python tests/benchmarks/bench_channel.py [--quick]
+    python tests/benchmarks/bench_channel.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import statistics
 import sys
 import tempfile
@@ -19,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from rich.console import Console
-from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from report import Report, options
 from support.jupyterlab import CHROMIUM, NO_CHROMIUM, browser_page, command, jupyterlab
 
 NODES, PER_NODE = 100, 20
@@ -37,7 +34,7 @@ async def busy(ctx: ff.Context, number: int = 0, seconds: float = 1.0) -> int:
     steps = int(seconds * {per_node})
     for step in range(steps):
         ctx.progress(step / steps)
-        # By the clock, not by sleeping: what a step takes does not slow the stream.
+        # Sleep until a deadline, so that the duration of a step does not slow the stream.
         await asyncio.sleep(max(0, began + (step + 1) / {per_node} - asyncio.get_running_loop().time()))
     return number
 
@@ -48,46 +45,46 @@ ff.Canvas(flow)
 """
 RUN = """\
 run = flow.run()
-said = []
-run.subscribe(lambda event: said.append(event.kind))
+kinds = []
+run.subscribe(lambda event: kinds.append(event.kind))
 run.result()
-print("SAID", said.count("job-progress"))
+print("SENT", kinds.count("job-progress"))
 """
 LISTEN = """() => {
-    const heard = window.heard = {messages: 0, bundles: []};
+    const received = window.received = {messages: 0, batches: []};
     const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-    // Emitted when whoever it is for has had it.
+    // Emitted after the message was handled.
     kernel.iopubMessage.connect((_, message) => {
         if (message.header.msg_type !== 'comm_msg') return;
         const now = performance.timeOrigin + performance.now();
-        heard.messages += 1;
-        const told = message.content.data.content;
-        if (told?.type !== 'events') return;
-        const events = told.events.map(event => [event.kind, now - event.at_us / 1000]);
-        heard.bundles.push({seq: told.seq, now, took: now - Date.parse(message.header.date), events});
+        received.messages += 1;
+        const content = message.content.data.content;
+        if (content?.type !== 'events') return;
+        const events = content.events.map(event => [event.kind, now - event.at_us / 1000]);
+        received.batches.push({seq: content.seq, now, took: now - Date.parse(message.header.date), events});
     });
 }"""
 
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="3 seconds instead of 15")
-    seconds = 3 if parser.parse_args().quick else 15
+    chosen = options(__doc__, "3 seconds instead of 10").parse_args()
+    seconds = 3 if chosen.quick else 10
+    report = Report(f"kernel to canvas: {NODES} nodes, {NODES * PER_NODE:,} events/s requested, for {seconds} s")
     if CHROMIUM is None:
-        print(NO_CHROMIUM)
-        return 0
+        report.skip("message, p50", NO_CHROMIUM, "<= 5")
+        return report.finish(chosen.json)
     with tempfile.TemporaryDirectory(prefix="fusionflow-bench-", ignore_cleanup_errors=True) as place:
-        show(*heard(Path(place), seconds), seconds)
-    return 0
+        add_rows(report, *receive(Path(place), seconds))
+    return report.finish(chosen.json)
 
 
-def heard(place: Path, seconds: float) -> tuple[dict[str, Any], int]:
-    """What the view heard, and how many words of progress there were."""
+def receive(place: Path, seconds: float) -> tuple[dict[str, Any], int]:
+    """The messages that the view received, and how many progress events were sent."""
     (place / "notebooks").mkdir()
     cells = [BEGIN.format(nodes=NODES, per_node=PER_NODE, seconds=seconds), RUN]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    # Else JupyterLab asks which kernel.
+    # Without a kernel spec JupyterLab asks which kernel to use.
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, place / "notebooks" / "busy.ipynb")
     with jupyterlab(place, FUSIONFLOW_HOME=str(place / "home")) as lab, browser_page() as page:
@@ -96,38 +93,37 @@ def heard(place: Path, seconds: float) -> tuple[dict[str, Any], int]:
         page.wait_for_selector(".ff-overview, .ff-card")
         page.evaluate(LISTEN)
         command(page, "notebook:run-cell")
-        said = page.wait_for_function(
-            """() => /SAID (\\d+)/.exec(document.querySelector('.jp-Notebook').textContent)?.[1]"""
+        sent = page.wait_for_function(
+            """() => /SENT (\\d+)/.exec(document.querySelector('.jp-Notebook').textContent)?.[1]"""
         )
-        page.wait_for_timeout(1000)  # what is still under way
-        return page.evaluate("() => window.heard"), int(said.json_value())
+        page.wait_for_timeout(1000)  # messages in flight
+        return page.evaluate("() => window.received"), int(sent.json_value())
 
 
-def show(found: dict[str, Any], said: int, seconds: float) -> None:
-    """Print what came of it."""
-    bundles = [bundle for bundle in found["bundles"] if bundle["events"]]
-    kinds = [kind for bundle in bundles for kind, _ in bundle["events"]]
-    ways = sorted(late for bundle in bundles for kind, late in bundle["events"] if kind == "job-progress")
-    messages = sorted(bundle["took"] for bundle in bundles)
-    numbers = [bundle["seq"] for bundle in found["bundles"]]
-    gone = numbers[-1] - numbers[0] + 1 - len(numbers)
-    span = (bundles[-1]["now"] - bundles[0]["now"]) / 1000
-    lasted = [bundle["now"] for bundle in bundles if any(kind == "job-progress" for kind, _ in bundle["events"])]
-    rate = said / ((lasted[-1] - lasted[0]) / 1000)
+def add_rows(report: Report, received: dict[str, Any], sent: int) -> None:
+    """Add the figures."""
+    batches = [batch for batch in received["batches"] if batch["events"]]
+    kinds = [kind for batch in batches for kind, _ in batch["events"]]
+    latencies = sorted(late for batch in batches for kind, late in batch["events"] if kind == "job-progress")
+    messages = sorted(batch["took"] for batch in batches)
+    numbers = [batch["seq"] for batch in received["batches"]]
+    missing = numbers[-1] - numbers[0] + 1 - len(numbers)
+    span_s = (batches[-1]["now"] - batches[0]["now"]) / 1000
+    times = [batch["now"] for batch in batches if any(kind == "job-progress" for kind, _ in batch["events"])]
 
-    def late(times: list[float]) -> str:
-        cut = statistics.quantiles(times, n=100)
-        return f"{cut[49]:.1f} ms / {cut[98]:.1f} ms"
+    def percentiles(values: list[float]) -> tuple[float, float]:
+        cut = statistics.quantiles(values, n=100)
+        return cut[49], cut[98]
 
-    table = Table("", "figure", "target", title=f"{NODES} nodes, {NODES * PER_NODE:,} events/s wished, for {seconds} s")
-    table.add_row("events/s said", f"{rate:,.0f}", "2,000")
-    table.add_row("message, p50 / p99", late(messages), "p50 <= 5 ms")
-    table.add_row("event, p50 / p99", late(ways), "")
-    table.add_row("progress told", f"{kinds.count('job-progress'):,} of {said:,}, the others overtaken", "")
-    table.add_row("lost: bundles, ends of jobs", f"{gone}, {NODES - kinds.count('job-end')}", "0")
-    table.add_row("messages/s, all that the widget says", f"{found['messages'] / span:.0f}", "<= 60")
-    Console(width=100).print(table)
-    print(f"python {sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    message, event = percentiles(messages), percentiles(latencies)
+    delivered = kinds.count("job-progress")
+    report.add("progress events sent", sent / ((times[-1] - times[0]) / 1000), "events/s", ">= 1900")
+    report.add("message, p50", message[0], "ms", "<= 5", f"p99 {message[1]:.1f} ms")
+    report.add("event, p50", event[0], "ms", "", f"p99 {event[1]:.1f} ms")
+    report.add("progress delivered", 100 * delivered / sent, "%", "", f"{delivered:,} of {sent:,}; others coalesced")
+    report.add("lost batches", missing, "", "<= 0")
+    report.add("lost ends of jobs", NODES - kinds.count("job-end"), "", "<= 0")
+    report.add("messages of the widget", received["messages"] / span_s, "messages/s", "<= 60")
 
 
 if __name__ == "__main__":

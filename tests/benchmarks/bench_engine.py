@@ -1,16 +1,16 @@
-"""The engine against a floor in the same process: graphlib + TaskGroup. Medians and ratios; `--quick` for a look.
+"""The engine's overhead, relative to graphlib and a TaskGroup in the same process.
 
-The floor runs the same graph of no-op coroutines with nothing else: no keys, no cache, no events, no cancel. CPU time
-is that of all threads, the journal's too; a row that says wall is wall time.
+The baseline runs the same graph of no-op coroutines without keys, cache, events and cancellation. CPU time includes all
+threads, the journal's too; rows marked wall are wall time. Engine and baseline take turns.
+
+    python tests/benchmarks/bench_engine.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import functools
 import graphlib
-import os
 import random
 import statistics
 import tempfile
@@ -18,8 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
+from report import Report, options
 
 from fusionflow_nb.catalog.declare import declare
 from fusionflow_nb.catalog.node_type import Kind
@@ -49,8 +48,8 @@ def fan(count: int) -> Edges:
 
 
 def dag(nodes: int, edges: int, layers: int = 50) -> Edges:
-    """Layered and random, three inputs a node on average."""
-    chance = random.Random(1)  # noqa: S311 - a graph, no secret
+    """A random layered graph with three inputs per node on average."""
+    chance = random.Random(1)  # noqa: S311 - not a secret
     wide = nodes // layers
     graph: Edges = {node: [] for node in range(nodes)}
     per_node = edges / (nodes - wide)
@@ -89,19 +88,19 @@ def document(graph: Edges, node_type: str) -> FlowDocument:
 
 
 async def floor(graph: Edges, work: Callable[[], Any]) -> None:
-    """Graphlib hands out what is ready; a TaskGroup runs it."""
+    """Run a graph with graphlib and a TaskGroup alone."""
     sorter = graphlib.TopologicalSorter(graph)
     sorter.prepare()
     done: asyncio.Queue[int] = asyncio.Queue()
 
-    async def one(node: int) -> None:
+    async def job(node: int) -> None:
         await work()
         done.put_nowait(node)
 
     async with asyncio.TaskGroup() as group:
         while sorter.is_active():
             for node in sorter.get_ready():
-                group.create_task(one(node))
+                group.create_task(job(node))
             sorter.done(await done.get())
 
 
@@ -118,25 +117,25 @@ def wall_of(work: Callable[[], Any]) -> float:
 
 
 class Bench:
-    """A session with the three no-op node types, and how to run graphs of them."""
+    """A session with three no-op node types that runs graphs of them."""
 
     def __init__(self, home: Path) -> None:
-        self.living = Session(home, Registry([FakeProvider()]))
-        use_session(self.living)
+        self.session = Session(home, Registry([FakeProvider()]))
+        use_session(self.session)
         self.project = ProjectRecord("bench", "bench", {}, {})
-        catalog = self.living.catalog
+        catalog = self.session.catalog
         catalog.declare(declare(no_op_structural, kind=Kind.STRUCTURAL, run=no_op_structural))
         catalog.declare(python_node_type(no_op_recorded))
         catalog.declare(python_node_type(nap, record=False, cache=False))
 
     def planned(self, graph: Edges, node_type: str) -> tuple[Plan, FlowDocument]:
-        made = document(graph, node_type)
-        plan = Plan(made, self.living.catalog, self.living.registry)
-        self.living.call(look_up(plan, self.living.services))
-        return plan, made
+        flow = document(graph, node_type)
+        plan = Plan(flow, self.session.catalog, self.session.registry)
+        self.session.call(look_up(plan, self.session.services))
+        return plan, flow
 
-    def run(self, plan: Plan, made: FlowDocument) -> None:
-        running = self.living.start(plan, self.project, tuple(made.nodes))
+    def run(self, plan: Plan, flow: FlowDocument) -> None:
+        running = self.session.start(plan, self.project, tuple(flow.nodes))
         running.wait()
         if running.status != "succeeded":
             raise SystemExit(f"the run {running.status}: {running.errors()[:1]}")
@@ -144,68 +143,57 @@ class Bench:
     def fresh_cost(
         self, graph: Edges, node_type: str, clock: Callable[[Callable[[], Any]], float], repeats: int
     ) -> float:
-        """Median cost of a run that finds nothing known."""
+        """Median cost of a run without any cached result."""
         costs = []
         for _ in range(repeats):
-            self.living.services.memo.clear()
-            plan, made = self.planned(graph, node_type)
-            costs.append(clock(functools.partial(self.run, plan, made)))
+            self.session.services.memo.clear()
+            plan, flow = self.planned(graph, node_type)
+            costs.append(clock(functools.partial(self.run, plan, flow)))
             self._forget()
         return statistics.median(costs)
 
     def cached_cost(self, graph: Edges, node_type: str, repeats: int) -> float:
-        """Median cost of a run in which everything is known to the plan it holds."""
-        plan, made = self.planned(graph, node_type)
-        self.run(plan, made)
-        return statistics.median(cpu_of(lambda: self.run(plan, made)) for _ in range(repeats))
+        """Median cost of a run with every result cached in the plan."""
+        plan, flow = self.planned(graph, node_type)
+        self.run(plan, flow)
+        return statistics.median(cpu_of(lambda: self.run(plan, flow)) for _ in range(repeats))
 
     def _forget(self) -> None:
-        """Results of recorded nodes would be found by the next round: raise the version, so that keys differ."""
-        catalog = self.living.catalog
+        """Raise the version of the recorded node, so that the next round finds no cached result."""
+        catalog = self.session.catalog
         catalog.declare(python_node_type(no_op_recorded, version=time.time_ns()))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
-    repeats = 3 if quick else 5
-    big = dag(2_000, 6_000) if quick else dag(10_000, 30_000)
+def main() -> int:
+    """Measure and print."""
+    chosen = options(__doc__, "smaller graphs, three rounds").parse_args()
+    repeats = 3 if chosen.quick else 5
+    big = dag(2_000, 6_000) if chosen.quick else dag(10_000, 30_000)
     graphs = {"chain 1,000": chain(1_000), "fan 1,000": fan(1_000), f"DAG {len(big):,}": big}
 
-    table = Table("what", "ours", "floor", "ratio", "target", title="engine (CPU time, medians)")
+    report = Report("engine (CPU time, medians; x is relative to graphlib and a TaskGroup)")
     with tempfile.TemporaryDirectory() as home:
         bench = Bench(Path(home))
         for name, graph in graphs.items():
             base = statistics.median(cpu_of(lambda g=graph: asyncio.run(floor(g, _nothing))) for _ in range(repeats))
-            ours = bench.fresh_cost(graph, "no_op_structural", cpu_of, repeats)
-            table.add_row(f"{name}, structural", *_figures(ours, base, len(graph)), "<= 2x")
-            ours = bench.fresh_cost(graph, "no_op_recorded", cpu_of, repeats)
-            table.add_row(f"{name}, recorded", *_figures(ours, base, len(graph)), "<= 5x, <= 40 us")
+            cost = bench.fresh_cost(graph, "no_op_structural", cpu_of, repeats)
+            report.add(f"{name}, structural", cost / base, "x", "<= 2", _detail(cost, base, len(graph)))
+            cost = bench.fresh_cost(graph, "no_op_recorded", cpu_of, repeats)
+            report.add(f"{name}, recorded", cost / base, "x", "<= 5", _detail(cost, base, len(graph)))
+            report.add(f"{name}, recorded, a node", cost / len(graph) * 1e6, "us/node", "<= 40")
         cached = bench.cached_cost(big, "no_op_structural", repeats) / len(big) * 1e6
-        table.add_row("cached re-run", f"{cached:.1f} us/node", "", "", "<= 5 us/node")
+        report.add("cached re-run", cached, "us/node", "<= 4")
         deep, shallow = chain(4_000), chain(100)
         per_deep = bench.fresh_cost(deep, "no_op_structural", cpu_of, repeats) / len(deep)
         per_shallow = bench.fresh_cost(shallow, "no_op_structural", cpu_of, repeats * 5) / len(shallow)
-        table.add_row(
-            "depth 4,000 / 100",
-            f"{per_deep * 1e6:.1f} us/node",
-            f"{per_shallow * 1e6:.1f} us/node",
-            f"{per_deep / per_shallow:.2f}x",
-            "<= 1.2x",
-        )
+        detail = f"{per_deep * 1e6:.1f} us/node at 4,000, {per_shallow * 1e6:.1f} at 100"
+        report.add("depth 4,000 / 100", per_deep / per_shallow, "x", "<= 1.2", detail)
         base = statistics.median(wall_of(lambda: asyncio.run(floor(wide(1_000), _nap))) for _ in range(repeats))
-        ours = bench.fresh_cost(wide(1_000), "nap", wall_of, repeats)
-        table.add_row(
-            "1,000 jobs of 50 ms (wall)",
-            f"{ours * 1e3:.0f} ms",
-            f"{base * 1e3:.0f} ms",
-            f"{ours / base:.2f}x",
-            "<= 1.3x",
-        )
+        cost = bench.fresh_cost(wide(1_000), "nap", wall_of, repeats)
+        detail = f"{cost * 1e3:.0f} ms; baseline {base * 1e3:.0f} ms"
+        report.add("1,000 jobs of 50 ms (wall)", cost / base, "x", "<= 1.3", detail)
         use_session(None)
-    Console(width=110).print(table)
-    print(f"python {os.sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    return report.finish(chosen.json)
 
 
 async def _nothing() -> None:
@@ -216,9 +204,9 @@ async def _nap() -> None:
     await asyncio.sleep(NAP_S)
 
 
-def _figures(ours: float, base: float, count: int) -> tuple[str, str, str]:
-    return f"{ours / count * 1e6:.1f} us/node", f"{base / count * 1e6:.1f} us/node", f"{ours / base:.2f}x"
+def _detail(cost: float, base: float, count: int) -> str:
+    return f"{cost / count * 1e6:.1f} us/node; baseline {base / count * 1e6:.1f}"
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

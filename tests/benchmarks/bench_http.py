@@ -1,15 +1,14 @@
-"""What our way to a service costs: 1,000 jobs at once, beside bare aiohttp doing the same requests in the same run.
+"""1,000 concurrent jobs through an adapter, relative to aiohttp sending the same requests in the same run.
 
-A job is a submit, three looks, the result and a picture of 40 kB. The service is a process of its own that answers at
-once, so that what is measured is the client. aiohttp has as many connections as we take, and puts the picture into a
-file, too; keys, hashes, types, checked hosts and settings are ours alone.
+A job is a submit, three polls, the result and a picture of 40 kB. The service is a process of its own that answers
+immediately, so that the client is measured. aiohttp has as many connections and writes the picture into a file too;
+only the adapter adds keys, hashes, media types, host checks and settings.
 
-    python tests/benchmarks/bench_http.py [--quick] [--only jobs adapters] [--profile]
+    python tests/benchmarks/bench_http.py [--quick] [--only jobs adapters] [--profile] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import cProfile
@@ -21,11 +20,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
-from rich.console import Console
-from rich.table import Table
+from report import Report, options
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -35,21 +33,21 @@ from fusionflow_nb.providers.http.client import AT_ONCE
 from fusionflow_nb.providers.protocol import Done, Operation, Pending
 from fusionflow_nb.providers.services.fal import Fal
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
-from fusionflow_nb.testing.contract.requests import asked, taken
+from fusionflow_nb.testing.contract.requests import asked_for, taken
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
 JOBS, QUICK_JOBS = 1000, 200
-WORDS = 4
-"""So many different results the simulator makes: its drawing is not what is measured."""
+PROMPTS = 4
+"""Number of different prompts: the simulator draws few pictures, because drawing is not measured."""
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 SIMULATE = """
 import asyncio
 from fusionflow_nb.simulator import Simulator
 async def main():
-    async with Simulator() as made:
-        print(made.base, flush=True)
+    async with Simulator() as simulator:
+        print(simulator.base, flush=True)
         await asyncio.Event().wait()
 asyncio.run(main())
 """
@@ -57,7 +55,7 @@ asyncio.run(main())
 
 @contextlib.contextmanager
 def serving(*words: str) -> Iterator[str]:
-    """A server in a process of its own; its address."""
+    """Start a server in a process of its own; yields its base URL."""
     with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -66,143 +64,152 @@ def serving(*words: str) -> Iterator[str]:
             process.terminate()
 
 
-async def timed(one: Callable[[int], Awaitable[None]], jobs: int) -> tuple[list[float], int]:
-    """Seconds of each job, all begun at once, and how many failed."""
+class Arm(NamedTuple):
+    """One round of an arm: seconds of each job, sorted, and the errors."""
+
+    seconds: list[float]
+    errors: list[Exception]
+
+
+async def timed(job: Callable[[int], Awaitable[None]], jobs: int) -> Arm:
+    """Start all jobs together and time each."""
     seconds: list[float] = []
-    failed = 0
+    errors: list[Exception] = []
 
     async def measured(number: int) -> None:
-        nonlocal failed
         began = time.perf_counter()
         try:
-            await one(number)
-        except Exception as error:  # noqa: BLE001 - counted
-            failed += 1
-            print(f"   {type(error).__name__}: {str(error)[:200]}")
+            await job(number)
+        except Exception as error:  # noqa: BLE001 - reported
+            errors.append(error)
         seconds.append(time.perf_counter() - began)
 
     await asyncio.gather(*(measured(number) for number in range(jobs)))
-    return sorted(seconds), failed
+    return Arm(sorted(seconds), errors)
 
 
-async def bare(base: str, jobs: int) -> tuple[list[float], int]:
-    """The same requests on aiohttp alone."""
+async def bare(base: str, jobs: int) -> Arm:
+    """The same requests with aiohttp alone."""
     headers = {"authorization": "Key simulated"}
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE), headers=headers) as session:
 
-        async def one(number: int) -> None:
+        async def job(number: int) -> None:
             async with session.post(f"{base}/fal/queue/fal-ai/flux/dev", json={"prompt": f"hills {number}"}) as answer:
-                said = await answer.json()
+                submitted = await answer.json()
             while True:
-                async with session.get(f"{said['status_url']}?logs=false") as answer:
+                async with session.get(f"{submitted['status_url']}?logs=false") as answer:
                     if (await answer.json())["status"] == "COMPLETED":
                         break
-            async with session.get(said["response_url"]) as answer:
+            async with session.get(submitted["response_url"]) as answer:
                 result = await answer.json()
             async with session.get(result["images"][0]["url"]) as answer:
                 descriptor, name = tempfile.mkstemp()
                 with os.fdopen(descriptor, "wb") as file:
                     async for chunk in answer.content.iter_chunked(2**16):
                         file.write(chunk)
-            assert Path(name).read_bytes()  # noqa: ASYNC240 - as ours is taken
+            assert Path(name).read_bytes()  # noqa: ASYNC240 - the adapter's picture is read too
             Path(name).unlink()  # noqa: ASYNC240
 
-        return await timed(one, jobs)
+        return await timed(job, jobs)
 
 
-async def ours(make: Callable[[], Any], model: str, task: str, jobs: int) -> tuple[list[float], int]:
-    """The same by an adapter."""
+async def ours(make: Callable[[], Any], model: str, task: str, jobs: int) -> Arm:
+    """The same jobs by an adapter."""
     service = make()
-    requests = [asked(service, model, task, f"hills {number}") for number in range(WORDS)]
+    with tempfile.TemporaryDirectory() as folder:
+        requests = [
+            asked_for(service, model, task, Path(folder), prompt=f"hills {number}") for number in range(PROMPTS)
+        ]
 
-    async def one(number: int) -> None:
-        status = await service.submit(requests[number % WORDS], idempotency_key=str(number))
-        if isinstance(status, Operation):
-            operation = status
-            while isinstance(status := await service.poll(operation), Pending):
-                pass
-        assert isinstance(status, Done), status
-        for output in status.outputs:
-            taken(output)
+        async def job(number: int) -> None:
+            status = await service.submit(requests[number % PROMPTS], idempotency_key=str(number))
+            if isinstance(status, Operation):
+                operation = status
+                while isinstance(status := await service.poll(operation), Pending):
+                    pass
+            if not isinstance(status, Done):
+                raise TypeError(f"{status}")
+            for output in status.outputs:
+                taken(output)
 
-    try:
-        return await timed(one, jobs)
-    finally:
-        await service.aclose()
+        try:
+            return await timed(job, jobs)
+        finally:
+            await service.aclose()
 
 
 def p99(seconds: list[float]) -> float:
+    """The 99th percentile of sorted times."""
     return seconds[min(len(seconds) - 1, int(len(seconds) * 0.99))]
 
 
-def compare(*, quick: bool) -> Table:
-    """Ours and aiohttp's, in turn, on one server."""
-    jobs, rounds = (QUICK_JOBS, 3) if quick else (JOBS, 7)
-    found: dict[str, list[tuple[list[float], int]]] = {"aiohttp": [], "ours": []}
+def compare(report: Report, *, quick: bool) -> None:
+    """The adapter and aiohttp take turns on one server."""
+    jobs, rounds = (QUICK_JOBS, 3) if quick else (JOBS, 5)
+    arms: dict[str, list[Arm]] = {"aiohttp": [], "adapter": []}
     with serving(str(Path(__file__).with_name("queue_server.py"))) as base:
         os.environ[SIMULATOR_VARIABLE] = base
-        for number in range(rounds + 1):  # the first is to warm up
-            both = (asyncio.run(bare(base, jobs)), asyncio.run(ours(Fal, "fal-ai/flux/dev", "text-to-image", jobs)))
+        for number in range(rounds + 1):  # the first round warms up
+            baseline = asyncio.run(bare(base, jobs))
+            adapter = asyncio.run(ours(Fal, "fal-ai/flux/dev", "text-to-image", jobs))
             if number:
-                found["aiohttp"].append(both[0])
-                found["ours"].append(both[1])
-    table = Table("what", "p50", "p99", "jobs/s", "errors", "target", title=f"{jobs:,} jobs at once, 6 requests each")
-    for name, runs in found.items():
-        p50 = statistics.median(statistics.median(seconds) for seconds, _ in runs)
-        last = statistics.median(p99(seconds) for seconds, _ in runs)
-        rate = statistics.median(jobs / seconds[-1] for seconds, _ in runs)
-        errors = sum(failed for _, failed in runs)
-        table.add_row(name, f"{p50 * 1e3:.0f} ms", f"{last * 1e3:.0f} ms", f"{rate:,.0f}", str(errors), "")
-    ratios = [p99(mine[0]) / p99(theirs[0]) for mine, theirs in zip(found["ours"], found["aiohttp"], strict=True)]
-    spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
-    table.add_row(
-        "ratio of p99, round by round", "", f"{statistics.median(ratios):.2f}x ({spread})", "", "", "<= 2x, 0"
-    )
-    return table
+                arms["aiohttp"].append(baseline)
+                arms["adapter"].append(adapter)
+    details = {}
+    for name, runs in arms.items():
+        last = statistics.median(p99(arm.seconds) for arm in runs)
+        rate = statistics.median(jobs / arm.seconds[-1] for arm in runs)
+        details[name] = f"{name} {last * 1e3:.0f} ms, {rate:,.0f} jobs/s"
+        for error in (error for arm in runs for error in arm.errors):
+            report.fail(name, error)
+    ratios = [p99(a.seconds) / p99(b.seconds) for a, b in zip(arms["adapter"], arms["aiohttp"], strict=True)]
+    detail = f"{'; '.join(details.values())}; {min(ratios):.2f} to {max(ratios):.2f}"
+    report.add(f"{jobs:,} jobs of 6 requests, p99", statistics.median(ratios), "x", "<= 2", detail)
 
 
-def every_adapter(*, quick: bool) -> Table:
-    """As many jobs by each adapter, against the simulator."""
+def every_adapter(report: Report, *, quick: bool) -> None:
+    """The same number of jobs by each adapter, against the simulator."""
     jobs = QUICK_JOBS if quick else JOBS
-    table = Table("adapter", "p50", "p99", "jobs/s", "errors", title=f"{jobs:,} jobs at once, against the simulator")
     with serving("-c", SIMULATE) as base:
         os.environ[SIMULATOR_VARIABLE] = base
         for name, adapter in ADAPTERS.items():
-            seconds, failed = asyncio.run(ours(adapter.make, *adapter.first(), jobs))
-            figures = (f"{statistics.median(seconds) * 1e3:.0f} ms", f"{p99(seconds) * 1e3:.0f} ms")
-            table.add_row(name, *figures, f"{jobs / seconds[-1]:,.0f}", str(failed))
-    return table
+            arm = asyncio.run(ours(adapter.make, *adapter.first(), jobs))
+            for error in arm.errors:
+                report.fail(name, error)
+            detail = f"p50 {statistics.median(arm.seconds) * 1e3:.0f} ms, p99 {p99(arm.seconds) * 1e3:.0f} ms"
+            report.add(f"{name}, {jobs:,} jobs at the simulator", jobs / arm.seconds[-1], "jobs/s", ">= 500", detail)
 
 
 def profile() -> None:
-    """Where our time goes, to the screen."""
+    """Print where the adapter spends its time."""
     with serving(str(Path(__file__).with_name("queue_server.py"))) as base:
         os.environ[SIMULATOR_VARIABLE] = base
-        watched = cProfile.Profile()
-        watched.enable()
+        profiler = cProfile.Profile()
+        profiler.enable()
         asyncio.run(ours(Fal, "fal-ai/flux/dev", "text-to-image", JOBS))
-        watched.disable()
-    pstats.Stats(watched).sort_stats("tottime").print_stats(45)
+        profiler.disable()
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(45)
 
 
 ROWS = {"jobs": compare, "adapters": every_adapter}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_JOBS} jobs, three rounds")
+def main() -> int:
+    """Measure and print."""
+    parser = options(__doc__, f"{QUICK_JOBS} jobs, three rounds")
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS))
-    parser.add_argument("--profile", action="store_true", help="where our time goes, instead of figures")
-    given = parser.parse_args()
+    parser.add_argument("--profile", action="store_true", help="print a profile of the adapter instead of figures")
+    chosen = parser.parse_args()
     for name in PROXIES:
         os.environ.pop(name, None)
-    if given.profile:
+    if chosen.profile:
         profile()
-        return
-    for name in given.only:
-        Console(width=110).print(ROWS[name](quick=given.quick))
-    print(f"python {sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+        return 0
+    report = Report("concurrent jobs over HTTP (wall time, medians)")
+    for name in chosen.only:
+        ROWS[name](report, quick=chosen.quick)
+    return report.finish(chosen.json)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

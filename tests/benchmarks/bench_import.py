@@ -1,24 +1,22 @@
-"""What importing costs: `import fusionflow_nb` against `import anywidget`, and the rooms a first cell needs.
+"""Import time of `fusionflow_nb`, relative to `import anywidget`.
 
-Each figure is the median CPU time of nine fresh processes, taken in turn so that a busy moment hits all alike, less
-that of an interpreter that imports nothing. The first round, which fills the caches of bytecode and disk, is left out.
+Each figure is the median CPU time of nine fresh processes, minus that of an interpreter that imports nothing. The arms
+take turns, so that other load affects all of them. A first round fills the caches and is not counted.
 
-    python tests/benchmarks/bench_import.py [--quick]
+    python tests/benchmarks/bench_import.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
 
-from rich.console import Console
-from rich.table import Table
+from report import Report, options
 
-MODULES = ("", "anywidget", "fusionflow_nb", "fusionflow_nb.api", "fusionflow_nb.cli")
+MODULES = ("", "anywidget", "fusionflow_nb", "fusionflow_nb.api.flow", "fusionflow_nb.cli")
 FLOOR = "anywidget"
-TARGETS = {"fusionflow_nb": "<= 1.3x"}
+TARGETS = {"fusionflow_nb": "<= 1.3"}
 _CODE = "import time, {module}; print(time.process_time())"
 
 
@@ -28,33 +26,25 @@ def cpu_s(module: str) -> float:
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
-def main() -> None:
+def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="three rounds instead of nine")
-    rounds = 3 if parser.parse_args().quick else 9
+    chosen = options(__doc__, "three rounds instead of nine").parse_args()
+    rounds = 3 if chosen.quick else 9
     measured: dict[str, list[float]] = {module: [] for module in MODULES}
-    for taken in range(rounds + 1):
+    for number in range(rounds + 1):
         for module in MODULES:
             seconds = cpu_s(module)
-            if taken:
+            if number:
                 measured[module].append(seconds)
-    medians = {module: statistics.median(found) for module, found in measured.items()}
-    bare = medians.pop("")
-    table = Table(title=f"CPU time of an import in a fresh process; medians of {rounds} rounds")
-    for heading in ("", "whole process", "import alone", "of anywidget's", "target"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    table.add_row("python, nothing imported", f"{bare * 1e3:.0f} ms", "", "", "")
+    medians = {module: statistics.median(times) for module, times in measured.items()}
+    interpreter = medians.pop("")
+    baseline = medians[FLOOR] - interpreter
+    report = Report(f"CPU time of an import in a fresh process, relative to {FLOOR}; medians of {rounds} rounds")
     for module, seconds in medians.items():
-        table.add_row(
-            f"import {module}",
-            f"{seconds * 1e3:.0f} ms",
-            f"{(seconds - bare) * 1e3:.0f} ms",
-            f"{(seconds - bare) / (medians[FLOOR] - bare):.2f}x",
-            TARGETS.get(module, ""),
-        )
-    Console(width=100).print(table)
+        detail = f"{(seconds - interpreter) * 1e3:.0f} ms; the process {seconds * 1e3:.0f} ms"
+        report.add(f"import {module}", (seconds - interpreter) / baseline, "x", TARGETS.get(module, ""), detail)
+    return report.finish(chosen.json)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,21 +1,20 @@
-"""How many durable rows a second the journal takes from many kernels at once, and how evenly it serves them.
+"""Durable rows per second that the journal takes from many kernels, and how evenly it serves them.
 
-A row is one call of the journal by one of many processes, each waiting until its row is on the disk before it makes
-the next. What a call writes, from the least to the most:
+A row is one call of the journal by one of many processes; each process waits until its row is on the disk before it
+makes the next. From the smallest write to the largest:
 
-- an event: a generation of about 0.7 kB appended to the log (what the target means);
-- the same from several jobs of a kernel at a time, which share its commits as they do in life;
-- a finish: the end of a claimed job, which also settles it, and keeps its result and what its node shows.
+- event: a generation of about 0.7 kB appended to the log (the target is about this row);
+- the same from several jobs of a kernel, which share its commits;
+- finish: the end of a claimed job, which also settles it and stores its result and what its node shows.
 
-The floors are measured in the same rounds: bare SQLite (WAL, synchronous=FULL, the same event, no turnstile), and the
-disk itself (4 kB written over and over, each time synced).
+The baselines are measured in the same rounds: bare SQLite (WAL, synchronous=FULL, the same event, no commit lock), and
+the disk (4 kB overwritten and synced).
 
-    python tests/benchmarks/bench_journal.py [--quick]
+    python tests/benchmarks/bench_journal.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import hashlib
 import multiprocessing
@@ -27,8 +26,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from report import Report, options
 
 from fusionflow_nb.journal import codec
 from fusionflow_nb.journal.durability import sync_file
@@ -46,7 +44,7 @@ WORDS = ["neon", "city", "at", "dawn", "with", "rain", "on", "glass", "and", "a"
 
 @dataclass(frozen=True)
 class Outcome:
-    """One cell of the table; latencies in ms."""
+    """Figures of one arm; latencies in ms."""
 
     rows_per_s: float
     p50: float
@@ -58,7 +56,7 @@ class Outcome:
 
 
 def a_generation(number: int, *, is_cached: bool) -> Generation:
-    """About 0.7 kB as JSON, like a real one; one that is not cached is an event and nothing else."""
+    """A generation of about 0.7 kB as JSON. Without a content key it is an event only."""
     name = new_id()
     digest = hashlib.sha256(name.encode())
     return Generation(
@@ -88,13 +86,13 @@ async def append_events(journal: Journal, end: float) -> list[float]:
 
 
 async def append_events_of_many_jobs(journal: Journal, end: float) -> list[float]:
-    """Several jobs of one kernel at a time."""
-    each = await asyncio.gather(*(append_events(journal, end) for _ in range(JOBS)))
-    return [latency for latencies in each for latency in latencies]
+    """Several concurrent jobs of one kernel."""
+    rounds = await asyncio.gather(*(append_events(journal, end) for _ in range(JOBS)))
+    return [latency for latencies in rounds for latency in latencies]
 
 
 async def finish_jobs(journal: Journal, end: float) -> list[float]:
-    """Claim some, then finish one after another; only the finishes are counted, though the claims take their time."""
+    """Claim a batch, then finish one after another; only the finishes are counted."""
     latencies: list[float] = []
     while time.perf_counter() < end:
         intents = [an_intent(a_generation(number, is_cached=True)) for number in range(CLAIMED_AT_ONCE)]
@@ -108,7 +106,7 @@ async def finish_jobs(journal: Journal, end: float) -> list[float]:
 
 
 def an_intent(generation: Generation) -> Intent:
-    """A job that will end as this generation."""
+    """The intent of a job that ends as this generation."""
     return Intent(
         job_id=generation.id,
         run_id=generation.run_id,
@@ -125,7 +123,7 @@ def an_intent(generation: Generation) -> Intent:
 
 
 def write_journal(pipe, home: str, seconds: float, work) -> None:
-    """One kernel: the whole path from a call to its acknowledgement."""
+    """One kernel: from the call to its acknowledgement."""
     journal = Journal.open(Path(home))
     pipe.send("ready")
     pipe.recv()
@@ -136,7 +134,7 @@ def write_journal(pipe, home: str, seconds: float, work) -> None:
 
 
 def write_bare(pipe, home: str, seconds: float, _work) -> None:
-    """One process on SQLite alone: one row per commit, waiting by SQLite's own busy handler."""
+    """One process with SQLite alone: one row per commit, SQLite's busy handler."""
     connection = sqlite3.connect(Path(home) / "bare.sqlite", isolation_level=None, timeout=60)
     connection.execute("PRAGMA synchronous = FULL")
     payload = codec.dumps(codec.generation_to_json(a_generation(0, is_cached=False)))
@@ -155,7 +153,7 @@ def write_bare(pipe, home: str, seconds: float, _work) -> None:
 
 
 def write_disk(pipe, home: str, seconds: float, _work) -> None:
-    """What a durable write costs at least."""
+    """The cost of one durable write of the disk."""
     descriptor = os.open(Path(home) / "floor", os.O_RDWR | os.O_CREAT)
     pipe.send("ready")
     pipe.recv()
@@ -172,7 +170,7 @@ def write_disk(pipe, home: str, seconds: float, _work) -> None:
 
 
 def prepare_bare(home: str) -> None:
-    """Make the bare file."""
+    """Create the database of the bare arm."""
     connection = sqlite3.connect(Path(home) / "bare.sqlite")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(
@@ -182,7 +180,7 @@ def prepare_bare(home: str) -> None:
 
 
 def measure(worker, work, processes: int, seconds: float) -> Outcome:
-    """Let so many processes write for so long, all begun together."""
+    """Let `processes` write for `seconds`, all started together."""
     with tempfile.TemporaryDirectory() as home:
         prepare_bare(home)
         pairs = []
@@ -195,12 +193,12 @@ def measure(worker, work, processes: int, seconds: float) -> Outcome:
             pipe.recv()
         for _, pipe in pairs:
             pipe.send("go")
-        each = [pipe.recv() for _, pipe in pairs]
+        results = [pipe.recv() for _, pipe in pairs]
         for process, _ in pairs:
             process.join()
-    latencies = sorted(latency * 1000 for one, _ in each for latency in one)
-    counts = [len(one) for one, _ in each]
-    cpu = sum(spent for _, spent in each)
+    latencies = sorted(latency * 1000 for row, _ in results for latency in row)
+    counts = [len(row) for row, _ in results]
+    cpu = sum(spent for _, spent in results)
     return Outcome(
         len(latencies) / seconds,
         latencies[len(latencies) // 2],
@@ -214,25 +212,23 @@ def measure(worker, work, processes: int, seconds: float) -> Outcome:
 
 def middle(outcomes: list[Outcome]) -> Outcome:
     """The median of each figure; counts from the round with the median rate."""
-    ordered = sorted(outcomes, key=lambda one: one.rows_per_s)
+    ordered = sorted(outcomes, key=lambda outcome: outcome.rows_per_s)
     typical = ordered[len(ordered) // 2]
     rate, p50, p99, slowest, cpu_us = (
-        statistics.median(getattr(one, name) for one in outcomes)
+        statistics.median(getattr(outcome, name) for outcome in outcomes)
         for name in ("rows_per_s", "p50", "p99", "slowest", "cpu_us")
     )
     return Outcome(rate, p50, p99, slowest, typical.fewest, typical.most, cpu_us)
 
 
-def main() -> None:
+def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer processes, one short round")
-    is_quick = parser.parse_args().quick
-    processes, seconds, rounds = (4, 1.0, 1) if is_quick else (16, 3.0, 3)
+    chosen = options(__doc__, "fewer processes, one short round").parse_args()
+    processes, seconds, rounds = (4, 1.0, 1) if chosen.quick else (16, 2.0, 3)
     cells = {
-        "disk alone, 1 process (floor)": (write_disk, None, 1),
-        f"bare SQLite, {processes} processes (floor)": (write_bare, None, processes),
-        "bare SQLite, 1 process (floor)": (write_bare, None, 1),
+        "disk alone, 1 process (baseline)": (write_disk, None, 1),
+        f"bare SQLite, {processes} processes (baseline)": (write_bare, None, processes),
+        "bare SQLite, 1 process (baseline)": (write_bare, None, 1),
         f"event, {processes} kernels": (write_journal, append_events, processes),
         "event, 1 kernel": (write_journal, append_events, 1),
         f"event, {processes} kernels of {JOBS} jobs": (write_journal, append_events_of_many_jobs, processes),
@@ -243,25 +239,18 @@ def main() -> None:
     for _ in range(rounds):
         for name, (worker, work, count) in cells.items():
             measured[name].append(measure(worker, work, count, seconds))
-    table = Table(title=f"Durable rows; medians of {rounds} rounds of {seconds:g} s")
-    for heading in ("", "rows/s", "p50 ms", "p99 ms", "max ms", "fewest/most", "CPU us/row"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    report = Report(f"durable rows; medians of {rounds} rounds of {seconds:g} s (targets are for 16 kernels)")
     for name, outcomes in measured.items():
-        one = middle(outcomes)
-        table.add_row(
-            name,
-            f"{one.rows_per_s:,.0f}",
-            f"{one.p50:.2f}",
-            f"{one.p99:.1f}",
-            f"{one.slowest:.0f}",
-            f"{one.fewest}/{one.most}",
-            f"{one.cpu_us:.0f}",
-        )
-    console = Console()
-    console.print(table)
-    console.print(f"Load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
-    console.print("Target, event, 16 kernels: at least 2,500 rows/s, p99 at most 25 ms, fair within 2x.")
+        row = middle(outcomes)
+        has_target = name.endswith(f", {processes} kernels")
+        detail = f"p50 {row.p50:.2f} ms, max {row.slowest:.0f} ms, {row.cpu_us:.0f} us CPU/row"
+        report.add(name, row.rows_per_s, "rows/s", ">= 2500" if has_target else "", detail)
+        report.add(f"{name}, p99", row.p99, "ms", "<= 25" if has_target else "")
+        if has_target:
+            detail = f"fewest {row.fewest}, most {row.most} rows of a kernel"
+            report.add(f"{name}, most / fewest", row.most / max(1, row.fewest), "x", "<= 2", detail)
+    return report.finish(chosen.json)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,9 +1,10 @@
-"""Planning after one edit against planning anew, in one process. CPU time, medians, ratios. `--quick` for a look."""
+"""Planning after one edit, relative to planning from scratch in the same process.
+
+python tests/benchmarks/bench_plan.py [--quick] [--json FILE]
+"""
 
 from __future__ import annotations
 
-import argparse
-import os
 import statistics
 import sys
 import time
@@ -11,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
-from rich.console import Console
-from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from bench_engine import dag, document, no_op_structural
+from report import Report, options
 
 from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.catalog.declare import declare
@@ -39,54 +39,49 @@ def cpu_of(work: Callable[[], Any]) -> float:
 
 
 def below(plan: Plan, node_id: str) -> int:
-    """How many nodes an edit of this one touches, itself included."""
-    seen = {node_id}
+    """The number of nodes that an edit of a node affects, itself included."""
+    affected = {node_id}
     stack = [plan.nodes[node_id]]
     while stack:
         for child in stack.pop().children:
-            if child.id not in seen:
-                seen.add(child.id)
+            if child.id not in affected:
+                affected.add(child.id)
                 stack.append(child)
-    return len(seen)
+    return len(affected)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
-    graph = dag(2_000, 6_000) if quick else dag(10_000, 30_000)
+def main() -> int:
+    """Measure and print."""
+    chosen = options(__doc__, "2,000 nodes instead of 10,000").parse_args()
+    graph = dag(2_000, 6_000) if chosen.quick else dag(10_000, 30_000)
+    repeats = 3 if chosen.quick else 5
     catalog, models = Catalog(), Registry([FakeProvider()])
     catalog.declare(declare(no_op_structural, kind=Kind.STRUCTURAL, run=no_op_structural))
-    made = document(graph, "no_op_structural")
+    flow = document(graph, "no_op_structural")
 
-    anew = statistics.median(cpu_of(lambda: Plan(made, catalog, models)) for _ in range(3 if quick else 5))
-    drawn = nx.DiGraph((edge.source, edge.target) for edge in made.edges)
-    walk = statistics.median(cpu_of(lambda: list(nx.topological_sort(drawn))) for _ in range(3 if quick else 5))
-    plan = Plan(made, catalog, models)
+    full = statistics.median(cpu_of(lambda: Plan(flow, catalog, models)) for _ in range(repeats))
+    nx_graph = nx.DiGraph((edge.source, edge.target) for edge in flow.edges)
+    order = statistics.median(cpu_of(lambda: list(nx.topological_sort(nx_graph))) for _ in range(repeats))
+    plan = Plan(flow, catalog, models)
     plan.take_ready()
-    small = [n for n in list(made.nodes)[::-7] if LEAST_AFFECTED <= below(plan, n) <= MOST_AFFECTED][:40]
+    small = [n for n in list(flow.nodes)[::-7] if LEAST_AFFECTED <= below(plan, n) <= MOST_AFFECTED][:40]
     affected = statistics.median(below(plan, node_id) for node_id in small)
 
     def edit(node_id: str) -> None:
-        edits.apply(made, edits.SetParam(node_id=node_id, name="tag", value=made.nodes[node_id].params["tag"] + 1))
-        plan.update(made, [node_id], is_structural=False)
+        edits.apply(flow, edits.SetParam(node_id=node_id, name="tag", value=flow.nodes[node_id].params["tag"] + 1))
+        plan.update(flow, [node_id], is_structural=False)
         plan.take_ready()
 
     costs = sorted(cpu_of(lambda node_id=node_id: edit(node_id)) for node_id in small * 3)
     once = statistics.median(costs)
-    table = Table("what", "figure", "target", title=f"plan of {len(graph):,} nodes (CPU time, medians)")
-    table.add_row("made anew", f"{anew * 1e3:.0f} ms, {anew / len(graph) * 1e6:.1f} us/node", "")
-    table.add_row(
-        "networkx, the order of the nodes alone", f"{walk * 1e3:.0f} ms, {walk / len(graph) * 1e6:.1f} us/node", ""
-    )
-    table.add_row(
-        f"after one edit ({affected:.0f} nodes touched, at most {MOST_AFFECTED})", f"{once * 1e3:.3f} ms", "<= 1 ms"
-    )
-    table.add_row("worst of those edits", f"{costs[-1] * 1e3:.3f} ms", "")
-    table.add_row("ratio", f"{anew / once:,.0f}x less", "")
-    Console(width=100).print(table)
-    print(f"python {sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    report = Report(f"plan of {len(graph):,} nodes (CPU time, medians)")
+    report.add("from scratch", full / len(graph) * 1e6, "us/node", "<= 15", f"{full * 1e3:.0f} ms in all")
+    report.add("networkx, topological order alone", order / len(graph) * 1e6, "us/node", "", f"{order * 1e3:.0f} ms")
+    detail = f"{affected:.0f} nodes affected; {full / once:,.0f} times less than from scratch"
+    report.add("after one edit", once * 1e3, "ms", "<= 1", detail)
+    report.add("worst of those edits", costs[-1] * 1e3, "ms")
+    return report.finish(chosen.json)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,14 +1,13 @@
-"""How fast a large tape opens and answers.
+"""Time to open and to query a large tape.
 
 A journal of a million finished generations (about 0.7 kB each, chains of 20) is written once; then each figure is the
-median of several rounds. The floor of opening is reading the same payloads from SQLite and doing nothing with them.
+median of several rounds. The baseline of opening is reading the same payloads from SQLite and nothing else.
 
-    python tests/benchmarks/bench_tape.py [--quick]
+    python tests/benchmarks/bench_tape.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import sqlite3
 import statistics
@@ -18,8 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
+from report import Report, options
 
 from fusionflow_nb.journal import codec
 from fusionflow_nb.journal.ids import new_id
@@ -37,7 +35,7 @@ WORDS = ["neon", "city", "dawn", "rain", "glass", "tram", "harbour", "fog", "cop
 
 
 def generations(count: int) -> Iterator[Generation]:
-    """Chains of edits: each is made of the one before."""
+    """Chains of edits: each edits the generation before it."""
     before = None
     for number in range(count):
         if number % CHAIN == 0:
@@ -76,7 +74,7 @@ def write(home: Path, count: int) -> Path:
     connection.executemany(
         "INSERT INTO events (event_id, at_us, kernel_id, kind, entity_id, version, payload) "
         "VALUES (?, 0, 'bench', 'generation', ?, 1, ?)",
-        ((new_id(), one.id, codec.dumps(codec.generation_to_json(one))) for one in generations(count)),
+        ((new_id(), row.id, codec.dumps(codec.generation_to_json(row))) for row in generations(count)),
     )
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -85,7 +83,7 @@ def write(home: Path, count: int) -> Path:
 
 
 def read_only(path: Path) -> None:
-    """The floor: every payload comes out of SQLite, and that is all."""
+    """The baseline: read every payload from SQLite."""
     connection = sqlite3.connect(path)
     for _ in connection.execute("SELECT payload FROM events ORDER BY seq"):
         pass
@@ -101,22 +99,22 @@ def open_tape(path: Path) -> None:
 
 def timed(work: Callable[[], object], rounds: int) -> tuple[float, float]:
     """(median, best) in ms."""
-    taken = []
+    times = []
     for _ in range(rounds):
         begin = time.perf_counter()
         work()
-        taken.append((time.perf_counter() - begin) * 1000)
-    return statistics.median(taken), min(taken)
+        times.append((time.perf_counter() - begin) * 1000)
+    return statistics.median(times), min(times)
 
 
 def add_ten(path: Path, number: int) -> None:
-    """Ten new generations, committed by somebody else."""
+    """Commit ten new generations from another connection."""
     connection = sqlite3.connect(path)
-    for one in generations(10):
+    for row in generations(10):
         connection.execute(
             "INSERT INTO events (event_id, at_us, kernel_id, kind, entity_id, version, payload) "
             "VALUES (?, 0, 'bench', 'generation', ?, 1, ?)",
-            (f"{number}-{one.id}", one.id, codec.dumps(codec.generation_to_json(one))),
+            (f"{number}-{row.id}", row.id, codec.dumps(codec.generation_to_json(row))),
         )
     connection.commit()
     connection.close()
@@ -131,14 +129,14 @@ QUERIES = {
 
 
 def measure(path: Path, rounds: int) -> dict[str, tuple[float, float]]:
-    """Every figure, in the order of the table."""
+    """(median, best) of every figure in ms, in the order of the table."""
     figures = {
-        "read the payloads only (floor)": timed(lambda: read_only(path), 3),
+        "read the payloads only (baseline)": timed(lambda: read_only(path), 3),
         "open": timed(lambda: open_tape(path), 3),
     }
     tape = Tape(path)
     tape.refresh()
-    figures["nothing new since"] = timed(tape.refresh, rounds)
+    figures["refresh, nothing new"] = timed(tape.refresh, rounds)
     for name, query in QUERIES.items():
         figures[name] = timed(partial(tape.sql, query), rounds)
     ((tip,),) = tape.sql(
@@ -150,26 +148,26 @@ def measure(path: Path, rounds: int) -> dict[str, tuple[float, float]]:
     for number in range(rounds):
         add_ten(path, number)
         refreshes.append(timed(tape.refresh, 1)[0])
-    figures["10 new rows"] = statistics.median(refreshes), min(refreshes)
+    figures["refresh, 10 new rows"] = statistics.median(refreshes), min(refreshes)
     tape.close()
     return figures
 
 
-def main() -> None:
+TARGETS = {"open": "<= 3000", "prompt ILIKE": "<= 60", "group by model, day": "<= 25", f"lineage, {CHAIN} deep": "<= 5"}
+"""At one million rows, in ms."""
+
+
+def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="50,000 rows")
-    count = 50_000 if parser.parse_args().quick else 1_000_000
+    chosen = options(__doc__, "50,000 rows instead of a million").parse_args()
+    count = 50_000 if chosen.quick else 1_000_000
     with tempfile.TemporaryDirectory() as home:
         figures = measure(write(Path(home), count), rounds=7)
-    table = Table(title=f"A tape of {count:,} generations")
-    for heading in ("", "median ms", "best ms", "target ms at 1M"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    targets = {"open": "3,000", "prompt ILIKE": "60", "group by model, day": "15", f"lineage, {CHAIN} deep": "5"}
+    report = Report(f"a tape of {count:,} generations (targets are for 1,000,000)")
     for name, (median, best) in figures.items():
-        table.add_row(name, f"{median:,.1f}", f"{best:,.1f}", targets.get(name, ""))
-    Console().print(table)
+        report.add(name, median, "ms", TARGETS.get(name, ""), f"best {best:,.1f} ms")
+    return report.finish(chosen.json)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,6 +1,6 @@
-"""A service that answers at once: fal's protocol with canned answers, in a process of its own.
+"""A service that answers immediately: fal's protocol with canned answers, in a separate process. Prints its base URL.
 
-It does as little as a server can, so that what is measured beside it is the client. Prints its port.
+It does as little as a server can, so that the client is measured.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-LOOKS = 2
+PENDING_POLLS = 2
 PICTURE = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + bytes(40_000)
 
 
@@ -17,10 +17,10 @@ def _answer(body: bytes, status: str = "200 OK", kind: str = "application/json")
 
 
 class Queue(asyncio.Protocol):
-    """One connection. Jobs are counted by all of them together."""
+    """One connection. All connections share the counters."""
 
     jobs = 0
-    looked: dict[bytes, int] = {}  # noqa: RUF012 - shared on purpose
+    polls: dict[bytes, int] = {}  # noqa: RUF012 - shared on purpose
     host = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -47,13 +47,13 @@ class Queue(asyncio.Protocol):
             urls = {"status_url": f"{base}/status", "response_url": base, "cancel_url": f"{base}/cancel"}
             return _answer(json.dumps({"request_id": str(Queue.jobs), **urls}).encode())
         if b"/status" in path:
-            looked = self.looked[path] = self.looked.get(path, 0) + 1
-            state = b"COMPLETED" if looked > LOOKS else b"IN_PROGRESS"
+            polls = self.polls[path] = self.polls.get(path, 0) + 1
+            state = b"COMPLETED" if polls > PENDING_POLLS else b"IN_PROGRESS"
             return _answer(b'{"status": "' + state + b'"}')
         if b"/requests/" in path:
             name = path.rsplit(b"/", 1)[-1].decode()
-            said = {"images": [{"url": f"{self.host}/fal/cdn/{name}.png"}], "seed": 7}
-            return _answer(json.dumps(said).encode())
+            result = {"images": [{"url": f"{self.host}/fal/cdn/{name}.png"}], "seed": 7}
+            return _answer(json.dumps(result).encode())
         return _answer(PICTURE, kind="image/png")
 
 

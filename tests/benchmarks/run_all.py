@@ -1,47 +1,69 @@
-"""Every benchmark in turn, each in a process of its own. `--quick` is passed through; `--only import tape` runs some.
+"""Run every benchmark, each in a process of its own: `make bench`, or `make bench ROWS=journal,http` for some.
 
-What is measured is printed, never asserted: a figure says something about this machine at this moment.
+Figures are printed and compared with their targets, never asserted. Exit code 1 means that an arm had errors. All rows
+are written to one JSON file.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parents[1]
 ORDER = ("engine", "plan", "import", "http", "journal", "tape", "canvas", "channel")
-"""Those of the design's table first; any other beside them comes after, by name."""
+"""The benchmarks of the design's table come first; others follow by name."""
 
 
-def found() -> dict[str, Path]:
-    """The benchmarks that are there, by name, in order."""
-    there = {path.stem.removeprefix("bench_"): path for path in sorted(FOLDER.glob("bench_*.py"))}
-    return {name: there[name] for name in dict.fromkeys((*ORDER, *there)) if name in there}
+def benchmarks() -> dict[str, Path]:
+    """The benchmarks by name, in order."""
+    paths = {path.stem.removeprefix("bench_"): path for path in sorted(FOLDER.glob("bench_*.py"))}
+    return {name: paths[name] for name in dict.fromkeys((*ORDER, *paths)) if name in paths}
+
+
+def names(text: str) -> list[str]:
+    """`journal,http` as names; raises ArgumentTypeError for an unknown one."""
+    chosen = [name for name in text.replace(",", " ").split() if name]
+    unknown = [name for name in chosen if name not in benchmarks()]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no rows {', '.join(unknown)}; there are {', '.join(benchmarks())}")
+    return chosen
 
 
 def main() -> int:
-    """Run them; all, even where one fails."""
-    benchmarks = found()
+    """Run the benchmarks; the others still run if one fails."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a look, not a figure")
-    parser.add_argument("--only", nargs="+", choices=benchmarks, default=list(benchmarks))
-    given = parser.parse_args()
+    parser.add_argument("--rows", type=names, default=[], help=f"some of {','.join(benchmarks())}")
+    parser.add_argument("--json", type=Path, default=ROOT / "out" / "bench.json", help="where the rows are written")
+    chosen = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    results: dict[str, object] = {}
     failed = []
-    for name in given.only:
-        began = time.monotonic()
-        print(f"\n== {name}", flush=True)
-        words = [sys.executable, str(benchmarks[name]), *(["--quick"] if given.quick else [])]
-        if subprocess.run(words, cwd=FOLDER.parent.parent, check=False).returncode:
-            failed.append(name)
-        print(f"   took {time.monotonic() - began:.0f} s", flush=True)
+    began_all = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="fusionflow-bench-") as folder:
+        for name in chosen.rows or benchmarks():
+            began = time.monotonic()
+            print(f"\n== {name}", flush=True)
+            path = Path(folder) / f"{name}.json"
+            command = [sys.executable, str(benchmarks()[name]), "--json", str(path)]
+            command += ["--quick"] if chosen.quick else []
+            if subprocess.run(command, cwd=ROOT, check=False).returncode:
+                failed.append(name)
+            results[name] = json.loads(path.read_text()) if path.is_file() else {"errors": {"no rows written": 1}}
+            print(f"{name} took {time.monotonic() - began:.0f} s", flush=True)
+    chosen.json.parent.mkdir(parents=True, exist_ok=True)
+    chosen.json.write_text(json.dumps(results, indent=1))
+    print(f"\nall of it took {time.monotonic() - began_all:.0f} s; rows as JSON: {chosen.json}")
     if failed:
-        print(f"\nfailed: {', '.join(failed)}")
+        print(f"failed: {', '.join(failed)}")
     return 1 if failed else 0
 
 

@@ -39,7 +39,7 @@ RETIRED = re.compile(
     | (?:comes?|came|coming|brings?|brought|bringing)\s+(?:\w+\s+)?home | homecomings?
     | stands(?!\ for) | stood | goes\ on | went\ on | go\ on(?!\ a\b) | lies | lay(?!ers?) | lain
     | mend | mends | mended | mending | stumbled?
-    | (?:is|are|was|were)\ none | by\ (?:itself|themselves|himself) | of\ (?:ours|theirs|its\ own) | all\ the\ same
+    | (?:is|are|was|were)\ none | by\ (?:itself|themselves|himself) | of\ (?:ours|theirs) | all\ the\ same
     | living | wanted | (?:can(?:not)?|may|to)\ be\ had
     | (?:sees?|seen|saw)\ to(?!\ be\b) | lets?\ go | as\ it\ were
     | in\ (?:our|its|their|his)\ own\ words | in\ so\ many\ words
