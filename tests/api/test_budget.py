@@ -1,4 +1,4 @@
-"""Caps: set once for all kernels of a user, obeyed inside the claim, and no reason to throw anything away."""
+"""Caps: shared by all kernels of a user, checked inside the claim; they discard no results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 from support.canvas import open_view
-from support.engine import PATIENCE_S, Gated, EventRecorder, counts
+from support.engine import PATIENCE_S, EventRecorder, Gated, counts
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
@@ -46,26 +46,24 @@ print(sum(job.state == "succeeded" for job in run.jobs.values()), flush=True)
 """
 
 
-def asked(flow: Flow, count: int, **more: float) -> dict[str, int]:
+def run_images(flow: Flow, count: int, **more: float) -> dict[str, int]:
     for index in range(count):
         flow.generate_image(f"p{index}", model="fake/image")
     return counts(flow.run(**more).wait(PATIENCE_S))
 
 
-def test_a_cap_holds_at_once_in_a_kernel_that_was_there_before(
-    flow: Flow, session: Session, fake: FakeProvider
-) -> None:
-    """Another kernel sets the cap; the next claim of this one goes by it, without a restart."""
+def test_a_new_cap_applies_to_running_kernels(flow: Flow, session: Session, fake: FakeProvider) -> None:
+    """A cap set by another kernel applies to the next claim of this kernel without a restart."""
     other = Session(session.home, Registry([fake]))
     try:
         other.set_budgets({"run": 80_000})
-        assert asked(flow, 4) == {"succeeded": 2, "over_budget": 2}
+        assert run_images(flow, 4) == {"succeeded": 2, "over_budget": 2}
     finally:
         other.close()
 
 
-def test_real_kernels_spend_one_cap_together(tmp_path: Path) -> None:
-    """Four processes want 40 calls of $0.04 under $0.50 a day: 12 fit, to the last one, and the service saw no more."""
+def test_kernels_share_one_cap(tmp_path: Path) -> None:
+    """Four processes request 40 calls of $0.04 with a cap of $0.50 a day: exactly 12 are submitted."""
     home, folder = tmp_path / "shared", tmp_path / "service"
     environment = {**os.environ, HOME_VARIABLE: str(home), FOLDER_VARIABLE: str(folder)}
     with Session(home).journal as journal:
@@ -93,27 +91,27 @@ def test_real_kernels_spend_one_cap_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"), [("run", "a run"), ("day", "the day"), ("month", "the month"), ("project", "this project")]
+    ("kind", "label"), [("run", "a run"), ("day", "the day"), ("month", "the month"), ("project", "this project")]
 )
-def test_the_refusal_says_what_is_asked_what_is_left_and_how_to_raise_it(flow: Flow, kind: str, says: str) -> None:
-    """Each kind of cap refuses in full sentences, and its own advice makes the run go through."""
+def test_a_refusal_names_price_rest_and_remedy(flow: Flow, kind: str, label: str) -> None:
+    """Each kind of cap explains its refusal, and following its hint lets the run succeed."""
     ff.budget(**{kind: 0.07})
     for index in range(2):
         flow.generate_image(f"p{index}", model="fake/image")
     run = flow.run().wait(PATIENCE_S)
     assert counts(run) == {"succeeded": 1, "over_budget": 1}
-    said = str(run.errors[0])
-    # The first may still be under way when the second asks, or have ended.
-    assert f"$0.04, and $0.03 of the $0.07 for {says}" in said
-    assert "$0.04 spent" in said or "$0.04 held by calls under way" in said
-    assert "Nothing was sent" in said
-    advice = said.rpartition("this at least: ")[2].partition(" or ")[0]
-    eval(advice, {"ff": ff})  # noqa: S307 - our own hint, which is to work as it stands
+    message = str(run.errors[0])
+    # The first call may have ended or not when the second is refused.
+    assert f"$0.04, and $0.03 of the $0.07 for {label}" in message
+    assert "$0.04 spent" in message or "$0.04 held by calls under way" in message
+    assert "Nothing was sent" in message
+    advice = message.rpartition("this at least: ")[2].partition(" or ")[0]
+    eval(advice, {"ff": ff})  # noqa: S307 - the hint must be valid code
     assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 1, "succeeded": 1}
 
 
-def test_what_runs_when_the_cap_is_reached_comes_home(tmp_path: Path) -> None:
-    """A refusal beside them leaves calls under way and finished results alone: they end, are kept and are paid once."""
+def test_running_calls_finish_when_the_cap_is_reached(tmp_path: Path) -> None:
+    """A refusal does not affect running calls: they end, their results are kept, and they are paid once."""
     fake = Gated()
     use_session(Session(tmp_path / "home", Registry([fake])))
     ff.budget(run=0.09)
@@ -132,8 +130,8 @@ def test_what_runs_when_the_cap_is_reached_comes_home(tmp_path: Path) -> None:
     assert len(fake.log()) == 3
 
 
-def test_the_cap_is_settled_at_the_real_cost(flow: Flow, fake: FakeProvider) -> None:
-    """A call that cost less than its estimate gives the rest back to the cap."""
+def test_the_real_cost_counts_against_the_cap(flow: Flow, fake: FakeProvider) -> None:
+    """A call that costs less than its estimate releases the difference."""
     fake.enqueue(Behaviour(cost_micro_usd=10_000))
     ff.budget(day=0.05)
     flow.generate_image("cheap", model="fake/image")
@@ -144,27 +142,27 @@ def test_the_cap_is_settled_at_the_real_cost(flow: Flow, fake: FakeProvider) -> 
     assert flow.run().wait(PATIENCE_S).status == "succeeded"
 
 
-def test_no_cap_and_the_default(flow: Flow) -> None:
-    """None takes a cap away, "default" brings back what holds without a setting."""
+def test_none_removes_a_cap_and_default_restores_it(flow: Flow) -> None:
+    """None removes a cap, "default" restores the default cap."""
     ff.budget(run=None, day=None)
     assert ff.budget()["run"].cap_usd is None
-    assert asked(flow, 60) == {"succeeded": 60}
+    assert run_images(flow, 60) == {"succeeded": 60}
     ff.budget(run="default")
     assert (ff.budget()["run"].cap_usd, ff.budget()["run"].is_set) == (2.0, False)
 
 
-def test_a_project_has_a_cap_of_its_own(flow: Flow) -> None:
-    """One flow's cap stops that flow alone, and is shown under the flow's name."""
-    shown = ff.budget(flow, project=0.04)
-    assert asked(flow, 2) == {"succeeded": 1, "over_budget": 1}
+def test_a_project_cap_applies_to_that_project(flow: Flow) -> None:
+    """A flow's cap applies only to that flow, and is listed under the flow's name."""
+    budgets = ff.budget(flow, project=0.04)
+    assert run_images(flow, 2) == {"succeeded": 1, "over_budget": 1}
     other = ff.Flow("Other")
-    assert asked(other, 3) == {"cached": 1, "succeeded": 2}
-    assert shown[f"project:{flow.id}"].cap_usd == 0.04
+    assert run_images(other, 3) == {"cached": 1, "succeeded": 2}
+    assert budgets[f"project:{flow.id}"].cap_usd == 0.04
     assert ("project Test", "$0.04", "$0.04", "$0", "$0") in ff.budget().rows()
 
 
-def test_an_unpriced_model_needs_an_allowance_which_may_stand(flow: Flow, fake: FakeProvider) -> None:
-    """Without one nothing is sent; a standing one holds for runs that say nothing, and is what is reserved."""
+def test_an_unpriced_model_needs_an_allowance(flow: Flow, fake: FakeProvider) -> None:
+    """Without an allowance nothing is sent; a stored allowance applies to later runs and is the amount reserved."""
     flow.generate_image("dawn", model="fake/unpriced")
     run = flow.run().wait(PATIENCE_S)
     assert counts(run) == {"over_budget": 1}
@@ -181,16 +179,16 @@ def test_an_unpriced_model_needs_an_allowance_which_may_stand(flow: Flow, fake: 
 
 
 @pytest.mark.parametrize("amount", [-1, float("nan"), float("inf"), "much", True])
-def test_an_amount_is_a_sum_of_dollars(session: Session, amount: object) -> None:
-    """Anything else is refused, and what held before holds."""
-    with pytest.raises(errors.ParameterError, match="day takes dollars"):
+def test_an_invalid_amount_is_refused(session: Session, amount: object) -> None:
+    """The error names the amount, and the former caps stay."""
+    with pytest.raises(errors.ParameterError, match="day: expected a dollar amount"):
         ff.budget(day=amount)
     assert ff.budget()["day"].cap_usd == 5.0
     assert session.call(session.journal.budgets()) == {}
 
 
 def test_a_change_of_caps_is_in_the_log(session: Session) -> None:
-    """Who was allowed what from when on can be read off the journal; the tape passes over what is not for it."""
+    """The journal logs each change of caps; the tape ignores these events."""
     ff.budget(day=7)
     rows = session.call(
         session.journal._read(
@@ -201,36 +199,36 @@ def test_a_change_of_caps_is_in_the_log(session: Session) -> None:
     assert ff.tape.sql("select count(*) from generations").rows() == [(0,)]
 
 
-def test_the_command_line_shows_and_sets_caps(session: Session, flow: Flow) -> None:
-    """`fusionflow budget` says the same as Python, as a table or as JSON, and refuses what is no amount."""
+def test_the_budget_command_shows_and_sets_caps(session: Session, flow: Flow) -> None:
+    """`fusionflow budget` prints the caps as a table or as JSON, and refuses invalid amounts."""
     use_session(session)
     done = CliRunner().invoke(main, ["budget", "--day", "7.5", "--run", "none", "--of", flow.id, "--json"])
     assert done.exit_code == 0, done.output
-    said = {cap["scope"]: cap for cap in json.loads(done.stdout)}
-    assert (said["day"]["cap_usd"], said["run"]["cap_usd"], said["day"]["is_set"]) == (7.5, None, True)
-    assert f"project:{flow.id}" in said
-    shown = CliRunner().invoke(main, ["budget"])
-    assert f"today ({time.strftime('%Y-%m-%d', time.gmtime())})" in shown.stdout
-    assert "$7.50" in shown.stdout
+    caps = {cap["scope"]: cap for cap in json.loads(done.stdout)}
+    assert (caps["day"]["cap_usd"], caps["run"]["cap_usd"], caps["day"]["is_set"]) == (7.5, None, True)
+    assert f"project:{flow.id}" in caps
+    table = CliRunner().invoke(main, ["budget"])
+    assert f"today ({time.strftime('%Y-%m-%d', time.gmtime())})" in table.stdout
+    assert "$7.50" in table.stdout
     assert CliRunner().invoke(main, ["budget", "--day", "lots"]).exit_code == 2
 
 
-def test_views_hear_of_caps(flow: Flow, session: Session) -> None:
-    """What the canvas shows beside the price: the caps that hold, with what is reserved or spent of them."""
+def test_canvas_views_are_notified_of_cap_changes(flow: Flow, session: Session) -> None:
+    """The canvas receives the current caps with their reserved and spent amounts."""
     ff.budget(month=50, project=1)
-    asked(flow, 1)
-    told = {one["label"]: one for one in Environment(flow.id, lambda _asset: {}).budgets()}
-    assert told["today"] == {"label": "today", "spent_micro_usd": 40_000, "cap_micro_usd": 5_000_000}
-    assert told["a run"]["cap_micro_usd"] == 2_000_000
-    assert told["this month"]["cap_micro_usd"] == 50_000_000
-    heard: list[bool] = []
-    session.subscribe_budgets(lambda: heard.append(True))
+    run_images(flow, 1)
+    caps = {cap["label"]: cap for cap in Environment(flow.id, lambda _asset: {}).budgets()}
+    assert caps["today"] == {"label": "today", "spent_micro_usd": 40_000, "cap_micro_usd": 5_000_000}
+    assert caps["a run"]["cap_micro_usd"] == 2_000_000
+    assert caps["this month"]["cap_micro_usd"] == 50_000_000
+    calls: list[bool] = []
+    session.subscribe_budgets(lambda: calls.append(True))
     ff.budget(day=3)
-    assert heard == [True]
+    assert calls == [True]
 
 
-def test_a_canvas_follows_what_is_spent_while_its_run_goes_on(flow: Flow, fake: FakeProvider) -> None:
-    """A call that has ended is in the meter before the run is over; a cap set in a cell is there at once."""
+def test_a_canvas_shows_spending_during_a_run(flow: Flow, fake: FakeProvider) -> None:
+    """The canvas counts an ended call before the run ends, and shows a cap set in a cell immediately."""
     fake.when("never", Behaviour(end="never"))
     flow.generate_image("dawn", model="fake/image", name="still")
     flow.generate_image("never", model="fake/image", name="never")
@@ -251,14 +249,14 @@ def test_a_canvas_follows_what_is_spent_while_its_run_goes_on(flow: Flow, fake: 
     view.close()
 
 
-def test_caps_are_announced_before_the_first_paid_run(flow: Flow, session: Session) -> None:
-    """Who has chosen none is told once which hold; free runs and people who have chosen are left alone."""
+def test_default_caps_are_announced_once(flow: Flow, session: Session) -> None:
+    """Before the first paid run a notice names the default caps, unless the user has set caps."""
     flow.generate_image("free", model="fake/free")
     flow.run().result(PATIENCE_S)
     assert session.notices.texts == []
-    asked(flow, 1)
+    run_images(flow, 1)
     flow.generate_image("more", model="fake/image")
     flow.run().wait(PATIENCE_S)
-    [said] = session.notices.texts
-    assert "$2.00" in said
-    assert "ff.budget" in said
+    [notice] = session.notices.texts
+    assert "$2.00" in notice
+    assert "ff.budget" in notice

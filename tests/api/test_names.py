@@ -1,4 +1,4 @@
-"""What a person may call a node, and what is said to them where it does not do."""
+"""Invalid node names and fields raise an EditError."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from fusionflow_nb import errors
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("arguments", "message"),
     [
-        ({"name": "my node"}, "'my node' is no name for a node"),
+        ({"name": "my node"}, "Invalid node name 'my node'"),
         ({"name": "7up"}, "letters, digits and _"),
         ({"take": -1}, "take cannot be -1"),
         ({"muted": "yes"}, "is_muted cannot be 'yes'"),
@@ -18,15 +18,15 @@ from fusionflow_nb import errors
     ],
     ids=["space", "digit", "take", "muted", "locked"],
 )
-def test_what_no_node_can_be_is_an_edit_error(flow, given, said):
-    """A slip in a call is one sentence with what to do instead, and places nothing."""
-    with pytest.raises(errors.EditError, match=said):
-        flow.text("x", **given)
+def test_invalid_node_fields_raise_an_edit_error(flow, arguments, message):
+    """The message contains the remedy, and nothing is placed."""
+    with pytest.raises(errors.EditError, match=message):
+        flow.text("x", **arguments)
     assert not flow.document.nodes
 
 
-def test_a_node_that_is_not_there_is_gone(flow):
-    """Python hears the same code as a canvas."""
+def test_a_missing_node_raises_gone(flow):
+    """Python gets the same error code as a canvas."""
     flow.text("x", name="here")
     with pytest.raises(errors.GoneError, match="Nodes: here"):
         flow.set("there", text="y")

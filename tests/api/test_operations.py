@@ -1,4 +1,4 @@
-"""What a person may do with paid work that has not ended; the service's own log says that nothing is sent for it."""
+"""Actions on paid calls that have not ended; the fake service's log proves that nothing is submitted."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
-    """What a dead kernel left; nothing is taken up by itself here."""
-    made = Shared(tmp_path)
-    monkeypatch.setenv(HOME_VARIABLE, str(made.home))
-    monkeypatch.setenv(FOLDER_VARIABLE, str(made.folder))
+    """A home with calls of a dead kernel; automatic resume is off."""
+    shared = Shared(tmp_path)
+    monkeypatch.setenv(HOME_VARIABLE, str(shared.home))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(shared.folder))
     monkeypatch.setenv(RESUME_VARIABLE, "ask")
-    return made
+    return shared
 
 
 @pytest.fixture
 def sure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a service does not list now, it never took: tests do not wait a minute."""
+    """An unlisted submission counts as not received immediately, not after a minute."""
     monkeypatch.setattr(open_jobs, "SURE_AFTER_S", 0.0)
 
 
 def lose(flow: Flow, fake: FakeProvider, how: Any = "lost", **more: Any) -> str:
-    """A call of unknown outcome; its id."""
+    """Create a call of unknown outcome and return its id."""
     fake.enqueue(Behaviour(submit=how, **more))
     flow.generate_image("dawn", model="fake/image", name="still")
     assert counts(flow.run().wait(PATIENCE_S)) == {"unknown": 1}
@@ -52,20 +52,18 @@ def lose(flow: Flow, fake: FakeProvider, how: Any = "lost", **more: Any) -> str:
     return call.id
 
 
-def books(session: Session) -> tuple[int, int, int]:
-    """(spent, reserved, at stake) of today, in micro-dollars."""
-    found = session.call(session.journal.spending([day(session)]))[day(session)]
-    return found.spent_micro_usd, found.reserved_micro_usd, found.at_stake_micro_usd
+def spending_today(session: Session) -> tuple[int, int, int]:
+    """Spent, reserved and unconfirmed cost of today, in micro-dollars."""
+    spending = session.call(session.journal.spending([day(session)]))[day(session)]
+    return spending.spent_micro_usd, spending.reserved_micro_usd, spending.at_stake_micro_usd
 
 
 def day(session: Session) -> str:
     return f"day:{time.strftime('%Y-%m-%d', time.gmtime(session.services.clock() / 1e6))}"
 
 
-def test_open_stuck_and_unknown_work_is_listed_with_what_is_at_stake(
-    shared: Shared, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One of each, as another kernel sees them: flow, node, model, notebook, stake."""
+def test_open_stuck_and_unknown_calls_are_listed(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list has flow, node, model, notebook and unconfirmed cost of each call."""
     shared.behave(dawn={"polls": LONG}, dusk={"submit": "taken"}, noon={"polls": LONG})
     shared.die("City", "dawn", notebook="film.ipynb")
     shared.die("Sea", "dusk", notebook="sea.ipynb", state="unknown")
@@ -78,44 +76,45 @@ def test_open_stuck_and_unknown_work_is_listed_with_what_is_at_stake(
     run._run.subscribe(recorder.record)
     recorder.until_state(run, "noon", "running", progress=0.00001)
     monkeypatch.setattr(session_module, "_current", None)
-    found = ff.operations()
-    assert [(call.state, call.flow, call.node_id, call.model) for call in found] == [
+    calls = ff.operations()
+    assert [(call.state, call.flow, call.node_id, call.model) for call in calls] == [
         ("stuck", "City", "dawn", "fake/image"),
         ("unknown", "Sea", "dusk", "fake/image"),
         ("open", "Live", "noon", "fake/image"),
     ]
-    assert [call.notebook for call in found][:2] == ["film.ipynb", "sea.ipynb"]
-    assert found.at_stake_usd == pytest.approx(0.12)
-    assert "$0.12 at stake" in found.note()
+    assert [call.notebook for call in calls][:2] == ["film.ipynb", "sea.ipynb"]
+    assert calls.at_stake_usd == pytest.approx(0.12)
+    assert "Unconfirmed cost: $0.12." in calls.note()
     done = CliRunner().invoke(main, ["operations", "--json"])
     assert [call["state"] for call in json.loads(done.stdout)] == ["stuck", "unknown", "open"]
-    said = CliRunner().invoke(main, ["operations"]).stdout
-    assert "film.ipynb" in said
-    assert "`operations resume`" in said
+    table = CliRunner().invoke(main, ["operations"]).stdout
+    assert "film.ipynb" in table
+    assert "`operations resume`" in table
     other.close()
 
 
-def test_nothing_open_is_said_so(session: Session) -> None:
-    """An empty list is an answer too."""
+def test_an_empty_list_says_that_no_calls_are_open(session: Session) -> None:
+    """Listing and resuming work without open calls."""
     assert len(ff.operations()) == 0
-    assert ff.operations().note() == "Nothing is open: every paid call has ended."
-    assert ff.operations().resume() == "Nothing was waiting."
+    assert ff.operations().note() == "No open calls: every paid call has ended."
+    assert ff.operations().resume() == "Resumed 0 calls."
 
 
-def test_the_command_line_resumes(shared: Shared) -> None:
-    """`fusionflow operations resume` brings home what a dead kernel began; the service's log does not grow."""
+@pytest.mark.parametrize("command", [["resume"], ["operations", "resume"]], ids=" ".join)
+def test_both_resume_commands_finish_stopped_calls(shared: Shared, command: list[str]) -> None:
+    """`fusionflow resume` and `operations resume` fetch the results of a dead kernel; nothing is submitted."""
     shared.behave(dawn={"polls": LONG})
     shared.die("City", "dawn")
     shared.let_end()
-    done = CliRunner().invoke(main, ["operations", "resume"])
+    done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
     assert "1 result ($0.04)" in done.stdout
     assert len(shared.service.log()) == 1
-    assert CliRunner().invoke(main, ["operations"]).stdout.startswith("Nothing is open")
+    assert CliRunner().invoke(main, ["operations"]).stdout.startswith("No open calls")
 
 
 def test_a_stuck_call_is_cancelled_at_the_service(shared: Shared) -> None:
-    """Nobody follows it: the service is asked to stop, and what it confirms costs nothing."""
+    """No kernel follows the call: the service cancels it, and the confirmed cost is zero."""
     shared.behave(dawn={"polls": LONG})
     shared.die("City", "dawn")
     [call] = ff.operations()
@@ -124,13 +123,13 @@ def test_a_stuck_call_is_cancelled_at_the_service(shared: Shared) -> None:
     provider = current_session().registry.provider("fake")
     assert isinstance(provider, FakeProvider)
     assert len(provider.cancelled) == 1
-    assert books(current_session()) == (0, 0, 0)
+    assert spending_today(current_session()) == (0, 0, 0)
     assert len(ff.operations()) == 0
     assert ff.tape.sql("select status, cost_computation::double from generations").rows() == [("cancelled", 0.0)]
 
 
-def test_an_own_call_is_cancelled_and_its_run_goes_on(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
-    """Cancelling one call of this kernel ends its job alone."""
+def test_cancelling_a_call_does_not_end_its_run(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
+    """Cancelling a call of this kernel ends only its job."""
     fake.when("never", Behaviour(end="never"))
     flow.generate_image("never", model="fake/image", name="never")
     flow.generate_image("dawn", model="fake/image", name="still")
@@ -145,10 +144,10 @@ def test_an_own_call_is_cancelled_and_its_run_goes_on(flow: Flow, fake: FakeProv
     assert len(fake.cancelled) == 1
 
 
-def test_what_another_kernel_follows_is_left_to_it(
+def test_calls_of_another_running_kernel_are_refused(
     session: Session, fake: FakeProvider, recorder: EventRecorder
 ) -> None:
-    """A living kernel's call can be neither cancelled nor forgotten from elsewhere; the error says where it is."""
+    """A call that another kernel follows cannot be cancelled or forgotten; the error names the kernel."""
     fake.when("never", Behaviour(end="never"))
     flow = ff.Flow("Here")
     flow.generate_image("never", model="fake/image", name="never")
@@ -158,9 +157,9 @@ def test_what_another_kernel_follows_is_left_to_it(
     session_module._current = other
     try:
         [call] = ff.operations()
-        for what in (ff.operations().cancel, ff.operations().forget):
+        for action in (ff.operations().cancel, ff.operations().forget):
             with pytest.raises(errors.OpenWorkError, match="A living kernel"):
-                what(call.id)
+                action(call.id)
         assert fake.cancelled == []
     finally:
         session_module._current = session
@@ -168,21 +167,21 @@ def test_what_another_kernel_follows_is_left_to_it(
 
 
 def test_forgetting_an_unknown_call_frees_its_node(flow: Flow, fake: FakeProvider, session: Session) -> None:
-    """A person's word ends it, at no cost unless they name one; the next run submits."""
+    """The call ends at no cost unless a cost is passed; the next run submits again."""
     call = lose(flow, fake)
-    assert books(session) == (0, 40_000, 0)
+    assert spending_today(session) == (0, 40_000, 0)
     outcome = ff.operations().forget(call)
     assert (outcome.status, outcome.cost_micro_usd) == ("cancelled", 0)
-    assert books(session) == (0, 0, 0)
+    assert spending_today(session) == (0, 0, 0)
     assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
     assert len(fake.log()) == 1
 
 
-def test_what_the_account_shows_is_what_counts(flow: Flow, fake: FakeProvider, session: Session) -> None:
-    """A forgotten call that was billed after all counts as spent."""
+def test_the_cost_passed_to_forget_counts(flow: Flow, fake: FakeProvider, session: Session) -> None:
+    """A forgotten call counts as spent at the cost that was passed."""
     call = lose(flow, fake, "taken")
     ff.operations().forget(call, cost_usd=0.03)
-    assert books(session) == (30_000, 0, 0)
+    assert spending_today(session) == (30_000, 0, 0)
     assert ff.tape.sql("select status, cost_computation::double, error_code from generations").rows() == [
         ("cancelled", 0.03, "forgotten")
     ]
@@ -190,27 +189,27 @@ def test_what_the_account_shows_is_what_counts(flow: Flow, fake: FakeProvider, s
         ff.operations().forget(call)
 
 
-def test_forgetting_accepted_work_counts_its_estimate(shared: Shared) -> None:
-    """The service took it, so it is not free by being forgotten."""
+def test_forgetting_an_accepted_call_counts_its_estimate(shared: Shared) -> None:
+    """The service accepted the call, so its estimate counts as spent."""
     shared.behave(dawn={"polls": LONG})
     shared.die("City", "dawn")
     [call] = ff.operations()
     assert ff.operations().forget(call.id).cost_micro_usd == 40_000
-    assert books(current_session()) == (40_000, 0, 0)
+    assert spending_today(current_session()) == (40_000, 0, 0)
 
 
-def test_a_call_that_the_service_knows_comes_home(flow: Flow, fake: FakeProvider, session: Session) -> None:
-    """Reconciled by the id we chose: found, followed, settled; sent once."""
+def test_reconcile_fetches_a_call_the_service_has(flow: Flow, fake: FakeProvider, session: Session) -> None:
+    """The call is looked up by its id, followed and settled; it is sent once."""
     call = lose(flow, fake, "taken")
     outcome = ff.operations().reconcile(call)
     assert (outcome.status, outcome.cost_micro_usd) == ("succeeded", 40_000)
-    assert books(session) == (40_000, 0, 0)
+    assert spending_today(session) == (40_000, 0, 0)
     assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 1}
     assert len(fake.log()) == 1
 
 
-def test_a_dead_kernels_unknown_call_is_reconciled_too(shared: Shared) -> None:
-    """Whoever finds out follows it, also where the kernel that lost it is gone."""
+def test_reconcile_works_for_a_dead_kernels_call(shared: Shared) -> None:
+    """The kernel that reconciles a call follows it."""
     shared.behave(dawn={"submit": "taken"})
     shared.die("City", "dawn", state="unknown")
     [call] = ff.operations()
@@ -221,34 +220,34 @@ def test_a_dead_kernels_unknown_call_is_reconciled_too(shared: Shared) -> None:
 
 @pytest.mark.usefixtures("sure")
 def test_a_call_that_never_arrived_frees_its_node(flow: Flow, fake: FakeProvider, session: Session) -> None:
-    """The service surely does not know it: nothing was spent, and the next run submits."""
+    """The service does not have the call: nothing was spent, and the next run submits."""
     call = lose(flow, fake, "lost")
     outcome = ff.operations().reconcile(call)
     assert (outcome.status, outcome.cost_micro_usd) == ("failed", 0)
-    assert books(session) == (0, 0, 0)
+    assert spending_today(session) == (0, 0, 0)
     assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
     assert len(fake.log()) == 1
 
 
-def test_a_service_is_given_time_to_list_it(flow: Flow, fake: FakeProvider) -> None:
-    """Less than a minute after it was sent, "not known" may mean "not yet": it stays unknown."""
+def test_an_unlisted_call_stays_unknown_for_a_minute(flow: Flow, fake: FakeProvider) -> None:
+    """Within a minute of the submit, the service may not list the call yet."""
     call = lose(flow, fake, "lost")
     with pytest.raises(errors.OpenWorkError, match="less than a minute"):
         ff.operations().reconcile(call)
-    assert [one.state for one in ff.operations()] == ["unknown"]
+    assert [call.state for call in ff.operations()] == ["unknown"]
 
 
-def test_where_the_service_cannot_say_a_person_looks(
+def test_a_service_without_queries_leaves_it_unknown(
     flow: Flow, fake: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No id of ours and no listing: the error says what to do, and the job stays as it was."""
+    """Without a query by id or a listing, the error has a hint and the job stays unchanged."""
     monkeypatch.setattr(fake, "reconciles_by", "")
     call = lose(flow, fake, "taken")
     with pytest.raises(errors.OpenWorkError, match=r"no way to find"):
         ff.operations().reconcile(call)
     with pytest.raises(errors.OpenWorkError, match="nothing to cancel"):
         ff.operations().cancel(call)
-    assert [one.state for one in ff.operations()] == ["unknown"]
+    assert [call.state for call in ff.operations()] == ["unknown"]
 
 
 @pytest.mark.usefixtures("sure")
@@ -264,20 +263,20 @@ def test_where_the_service_cannot_say_a_person_looks(
     ids=["ask", "reconcile, taken", "reconcile, lost", "resend", "no policy"],
 )
 @pytest.mark.usefixtures("session")
-def test_only_a_stated_policy_sends_again(
+def test_only_the_resend_policy_submits_again(
     fake: FakeProvider, monkeypatch: pytest.MonkeyPatch, policy: str, how: str, ends: Any
 ) -> None:
-    """FUSIONFLOW_UNKNOWN: by default nothing; `reconcile` asks the service; `resend` counts the stake as spent."""
+    """FUSIONFLOW_UNKNOWN: `ask` does nothing, `reconcile` queries the service, `resend` submits again."""
     monkeypatch.setenv(UNKNOWN_VARIABLE, policy)
     use_session(Session(registry=Registry([fake])))
     flow = ff.Flow("Test")
     lose(flow, fake, how)
     [state] = counts(flow.run().wait(PATIENCE_S))
-    assert (state, len(fake.log()), books(current_session())) == ends
+    assert (state, len(fake.log()), spending_today(current_session())) == ends
 
 
-def test_an_id_that_fits_nothing_or_too_much_is_refused(flow: Flow, fake: FakeProvider) -> None:
-    """An id is one call's, whole or its last letters."""
+def test_an_ambiguous_or_unknown_id_is_refused(flow: Flow, fake: FakeProvider) -> None:
+    """An id or its last letters must match exactly one call."""
     lose(flow, fake)
     for wrong in ("zzz", ""):
         with pytest.raises(errors.OpenWorkError, match=r"ff\.operations\(\) lists them"):

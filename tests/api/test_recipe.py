@@ -1,4 +1,4 @@
-"""What a saved file tells of how it was made: the part of the flow above it, exactly, and nothing is executed."""
+"""Recipes in saved files contain the node and its ancestors; reading one executes nothing."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from fusionflow_nb.media.handles import Media
 
 
-def drawn(flow: Flow) -> dict[str, Any]:
-    """Nodes of every medium, with parts that have nothing to do with each other."""
+def place_nodes(flow: Flow) -> dict[str, Any]:
+    """Place nodes of every media type, in independent branches."""
     prompt = flow.text("hills at {{time}}", name="prompt")
     still = flow.generate_image(prompt, model="fake/image", seed=3, name="still")
     flow.upscale(still, model="fake/edit", name="large")
@@ -39,12 +39,12 @@ def drawn(flow: Flow) -> dict[str, Any]:
 def full(flow: Flow) -> Flow:
     flow.set_variable("time", "dawn")
     flow.set_variable("other", "fog")
-    drawn(flow)
+    place_nodes(flow)
     return flow
 
 
 def upstream_alone(name: str) -> Flow:
-    """The same part, drawn by hand."""
+    """The expected flow, built separately."""
     flow = Flow("Other title", variables={"time": "dawn"} if name != "sound" else {})
     if name == "sound":
         flow.generate_audio("waves", model="fake/audio", name="sound")
@@ -58,36 +58,36 @@ def upstream_alone(name: str) -> Flow:
 
 
 @pytest.mark.parametrize("name", ["still", "large", "film", "sound"])
-def test_a_saved_result_carries_the_part_above_it(full: Flow, tmp_path: Path, name: str) -> None:
-    """The flow in the file has the hash of exactly what made it: no more nodes, no more variables, same parameters."""
+def test_a_saved_result_contains_its_upstream_flow(full: Flow, tmp_path: Path, name: str) -> None:
+    """The flow in the file has the hash of the node with its ancestors, their parameters and variables only."""
     saved = full.run().wait().save(tmp_path)
-    [path] = [one for one in saved if one.stem == name]
+    [path] = [file for file in saved if file.stem == name]
     read = recipe(path)
     assert read.hash == upstream_alone(name).hash
-    assert read.id == full.id  # its results are found where they were made
+    assert read.id == full.id  # same project, so its results are found
 
 
 @pytest.mark.parametrize(("suffix", "encode"), [(".png", encode_png), (".webp", encode_webp), (".jpg", encode_jpeg)])
-def test_every_kind_of_picture_carries_it(full: Flow, tmp_path: Path, suffix: str, encode: Any) -> None:
-    """A picture saved under the name of another kind becomes that kind, with the same recipe and the same pixels."""
+def test_every_picture_format_contains_the_recipe(full: Flow, tmp_path: Path, suffix: str, encode: Any) -> None:
+    """A picture saved with another suffix is converted to that format, with the same recipe and pixels."""
     still = full.run().wait()["still"]
     path = still.save(tmp_path / f"still{suffix}")
     with Pillow.open(path) as picture:
         assert picture.format == {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG"}[suffix]
     assert recipe(path).hash == upstream_alone("still").hash
     assert (
-        Pillow.open(path).convert("RGB").tobytes() == Pillow.open(_bytes(encode(still.pil()))).convert("RGB").tobytes()
+        Pillow.open(path).convert("RGB").tobytes() == Pillow.open(_stream(encode(still.pil()))).convert("RGB").tobytes()
     )
 
 
-def _bytes(data: bytes) -> Any:
+def _stream(data: bytes) -> Any:
     import io
 
     return io.BytesIO(data)
 
 
-def test_running_a_recipe_again_pays_nothing(full: Flow, fake: Any, tmp_path: Path) -> None:
-    """All of it is known: the recipe says the same content keys."""
+def test_running_a_recipe_submits_nothing(full: Flow, fake: Any, tmp_path: Path) -> None:
+    """The recipe yields the same content keys, so all jobs are cached."""
     full.run().wait()["large"].save(tmp_path / "large.png")
     before = len(fake.log())
     run = recipe(tmp_path / "large.png").run().wait()
@@ -95,24 +95,24 @@ def test_running_a_recipe_again_pays_nothing(full: Flow, fake: Any, tmp_path: Pa
     assert len(fake.log()) == before
 
 
-def test_a_cell_of_a_sweep_says_which_it_is(flow: Flow, tmp_path: Path) -> None:
-    """The recipe of one of many holds the sweep and the coordinate of this one."""
+def test_the_recipe_of_a_cell_has_its_coordinate(flow: Flow, tmp_path: Path) -> None:
+    """The recipe of a cell contains the sweep and the coordinate of the cell."""
     flow.generate_image("x", model="fake/image", seed=flow.seeds([7, 9], name="seeds"), name="many")
     paths = flow.run().wait().save(tmp_path)
-    found = [embedded.extract(path) for path in paths]
-    assert [one["coordinate"] if one else None for one in found] == [{"seed": "7"}, {"seed": "9"}]
+    recipes = [embedded.extract(path) for path in paths]
+    assert [content["coordinate"] if content else None for content in recipes] == [{"seed": "7"}, {"seed": "9"}]
 
 
-def test_the_recipe_is_of_the_run_and_not_of_what_came_later(full: Flow, tmp_path: Path) -> None:
-    """Edits after the start do not change how a result was made."""
+def test_later_edits_do_not_change_a_recipe(full: Flow, tmp_path: Path) -> None:
+    """The recipe contains the flow as it was at the start of the run."""
     run = full.run()
     full.set_variable("time", "midnight")
     run.wait()["still"].save(tmp_path / "still.png")
     assert recipe(tmp_path / "still.png").document.variables == {"time": "dawn"}
 
 
-def test_reading_a_recipe_runs_nothing(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python nodes stay names: nothing is imported, evaluated or executed, and nothing is started."""
+def test_reading_a_recipe_executes_nothing(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python nodes are only names: nothing is imported, evaluated or run."""
 
     @node
     def shout(text: str) -> str:
@@ -138,10 +138,10 @@ def test_reading_a_recipe_runs_nothing(session: Any, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("content", "error", "said"),
+    ("content", "error", "message"),
     [
-        (encode_png(Pillow.new("RGB", (4, 4))), errors.MediaError, "carries no recipe"),
-        (embedded.embed(encode_png(Pillow.new("RGB", (4, 4))), {"flow": 3}), errors.MediaError, "carries no recipe"),
+        (encode_png(Pillow.new("RGB", (4, 4))), errors.MediaError, "contains no recipe"),
+        (embedded.embed(encode_png(Pillow.new("RGB", (4, 4))), {"flow": 3}), errors.MediaError, "contains no recipe"),
         (embedded.embed(encode_png(Pillow.new("RGB", (4, 4))), {"flow": "{"}), errors.FlowFileError, "x.png"),
         (
             embedded.embed(encode_png(Pillow.new("RGB", (4, 4))), {"flow": '{"fusionflow": 99}'}),
@@ -149,36 +149,38 @@ def test_reading_a_recipe_runs_nothing(session: Any, tmp_path: Path, monkeypatch
             "newer",
         ),
         (embedded.embed(encode_png(Pillow.new("RGB", (4, 4))), {"flow": "[" * 9000}), errors.FlowFileError, "x.png"),
-        (b"text", errors.MediaError, "carries no recipe"),
-        (b"", errors.MediaError, "carries no recipe"),
+        (b"text", errors.MediaError, "contains no recipe"),
+        (b"", errors.MediaError, "contains no recipe"),
     ],
-    ids=["none", "not-ours", "cut", "newer", "deep", "text", "empty"],
+    ids=["none", "foreign", "cut", "newer", "deep", "text", "empty"],
 )
-def test_what_is_no_recipe_is_a_sentence(tmp_path: Path, content: bytes, error: type[Exception], said: str) -> None:
-    """A file without recipe, with somebody else's, a damaged or a hostile one: an error that names the file."""
+def test_a_missing_or_damaged_recipe_raises(
+    tmp_path: Path, content: bytes, error: type[Exception], message: str
+) -> None:
+    """A file without a recipe, or with a foreign, damaged or hostile recipe, raises an error that names the file."""
     path = tmp_path / "x.png"
     path.write_bytes(content)
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         recipe(path)
 
 
 @pytest.mark.parametrize("name", ["missing.png", "~nobody-of-this-name/x.png", "a\0b.png", ""])
-def test_a_path_that_leads_nowhere_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Also names that no system takes."""
+def test_a_missing_file_raises_a_media_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Invalid file names raise the same error."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(errors.MediaError, match="no file"):
+    with pytest.raises(errors.MediaError, match="does not exist"):
         recipe(name)
 
 
-# --- saving never fails because of the recipe ------------------------------------------------------------------------
+# --- a recipe never prevents saving ----------------------------------------------------------------------------------
 
 
 def is_plain_copy(medium: Media, path: Path) -> bool:
     return path.read_bytes() == medium.bytes()
 
 
-def test_a_recipe_that_is_too_large_stays_out(flow: Flow, tmp_path: Path) -> None:
-    """The picture is saved as it is."""
+def test_a_recipe_over_the_limit_is_left_out(flow: Flow, tmp_path: Path) -> None:
+    """The picture is saved unchanged."""
     flow.generate_image("x" * (embedded.MAX_RECIPE_BYTES + 1), model="fake/image", name="still")
     still = flow.run().wait()["still"]
     assert is_plain_copy(still, still.save(tmp_path / "still.png"))
@@ -187,10 +189,10 @@ def test_a_recipe_that_is_too_large_stays_out(flow: Flow, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "error", [errors.MissingExtraError("Films", extra="video"), errors.MediaError("damaged")], ids=["extra", "damaged"]
 )
-def test_a_recipe_that_cannot_be_embedded_stays_out(
+def test_a_recipe_that_cannot_be_embedded_is_left_out(
     full: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: errors.FusionFlowError
 ) -> None:
-    """Without the package that films need, or where the file is odd, everything is saved all the same."""
+    """Without the extra for videos, or for a damaged file, the results are saved unchanged."""
 
     def refuse(*_args: Any) -> None:
         raise error
@@ -201,8 +203,8 @@ def test_a_recipe_that_cannot_be_embedded_stays_out(
         assert is_plain_copy(run[path.stem], path)
 
 
-def test_a_recipe_holds_no_half_character(flow: Flow, tmp_path: Path) -> None:
-    """A prompt that cannot be written as text costs the recipe, not the picture."""
+def test_a_lone_surrogate_leaves_the_recipe_out(flow: Flow, tmp_path: Path) -> None:
+    """A prompt that cannot be encoded prevents the recipe, not the saving."""
     flow.generate_image("x", model="fake/image", name="still")
     still = flow.run().wait()["still"]
     document = flow.document.model_copy(deep=True)
@@ -212,8 +214,8 @@ def test_a_recipe_holds_no_half_character(flow: Flow, tmp_path: Path) -> None:
     assert is_plain_copy(still, tmp_path / "still.png")
 
 
-def test_variables_of_other_nodes_do_not_travel(full: Flow) -> None:
-    """What a node above does not read says nothing about this picture, and may be private."""
-    made = json.loads(recipe_files.recipe_of(full.document, "apart")["flow"])
-    assert made["variables"] == {"other": "fog"}
-    assert variables_used(made["nodes"][0]["params"]) == {"other"}
+def test_a_recipe_omits_unused_variables(full: Flow) -> None:
+    """Variables that no node of the recipe uses may be private."""
+    content = json.loads(recipe_files.recipe_of(full.document, "apart")["flow"])
+    assert content["variables"] == {"other": "fog"}
+    assert variables_used(content["nodes"][0]["params"]) == {"other"}

@@ -1,4 +1,4 @@
-"""Settings of a call: ours, the service's own, and those that a model lacks."""
+"""Settings of a call: common settings, native settings, and unsupported settings."""
 
 from __future__ import annotations
 
@@ -23,65 +23,65 @@ WIRE = RequestMapping(fields={"count": "num_images", "seed": "seed"}, own_fields
 
 @pytest.fixture
 def fake() -> FakeProvider:
-    """A service whose image model has words of its own, and takes no size."""
-    made = FakeProvider()
-    made.models = [
-        one.model_copy(
+    """A provider whose image model has native settings and no size."""
+    provider = FakeProvider()
+    provider.models = [
+        entry.model_copy(
             update={
                 "wire": WIRE,
-                "parameters": {name: one.parameters[name] for name in ("seed", "count")},
+                "parameters": {name: entry.parameters[name] for name in ("seed", "count")},
             }
         )
-        for one in made.models
-        if one.id == "fake/image"
+        for entry in provider.models
+        if entry.id == "fake/image"
     ]
-    return made
+    return provider
 
 
-def test_a_call_takes_fields_of_the_service(session: Session, fake: FakeProvider) -> None:
-    """`settings={"provider_field": ...}`: two words for one thing are one submission, and as many results."""
+def test_a_call_accepts_native_fields(session: Session, fake: FakeProvider) -> None:
+    """A native field and its common setting have the same key: one submission."""
     ours = ff.generate_image("dawn", model="fake/image", seed=1, count=2, style="ink").result(PATIENCE_S)
     theirs = ff.generate_image("dawn", model="fake/image", seed=1, settings={"num_images": 2, "style": "ink"})
     assert [cell.sha256 for cell in theirs.result(PATIENCE_S)] == [cell.sha256 for cell in ours]  # type: ignore[attr-defined]
     assert len(fake.log()) == 1
 
 
-def test_a_typo_is_an_error_that_lists_what_there_is(session: Session, fake: FakeProvider) -> None:
-    """Before anything is sent."""
+def test_an_unknown_setting_lists_the_settings(session: Session, fake: FakeProvider) -> None:
+    """The error is raised before anything is sent."""
     with pytest.raises(errors.SettingError, match=r"no setting 'num_image'.*Settings: count, seed.*style.*fields"):
         ff.generate_image("dawn", model="fake/image", num_image=2)
     assert fake.log() == []
 
 
-def test_the_explicit_spelling_sends_what_nobody_knows(session: Session, fake: FakeProvider) -> None:
-    """It is part of the key like every setting."""
+def test_the_fields_setting_sends_unlisted_fields(session: Session, fake: FakeProvider) -> None:
+    """The value is part of the content key."""
     for value in ("a", "b", "a"):
         ff.generate_image("dawn", model="fake/image", settings={"fields": {"beta": value}}).result(PATIENCE_S)
     assert len(fake.log()) == 2
 
 
 @pytest.mark.filterwarnings("ignore:fake/image ends:FutureWarning")
-def test_a_model_that_ends_soon_says_so_on_the_node(flow: Flow, fake: FakeProvider) -> None:
-    """Before it is too late; what succeeds it is named."""
+def test_a_node_warns_that_its_model_is_retired_soon(flow: Flow, fake: FakeProvider) -> None:
+    """The warning names the date and the successor."""
     ends = {"retires_on": dt.date(2999, 1, 1), "successor": "fake/other"}
-    fake.models = [one.model_copy(update=ends) for one in fake.models]
+    fake.models = [entry.model_copy(update=ends) for entry in fake.models]
     flow.generate_image("dawn", model="fake/image", name="still")
     prepared = flow.plan().nodes["still"].prepared
     assert prepared is not None
     assert prepared.warnings == ("fake/image retires on 2999-01-01; use fake/other instead.",)
 
 
-def test_a_lacking_setting_is_left_out_where_a_person_says_so(flow: Flow, fake: FakeProvider) -> None:
-    """`strict=False`: a warning in the cell, and a word on the node; the result is the one without it."""
+def test_strict_false_drops_unsupported_settings(flow: Flow, fake: FakeProvider) -> None:
+    """`strict=False` warns in the cell and on the node, and runs without the setting."""
     with pytest.raises(errors.SettingError, match="no setting 'width'"):
         flow.generate_image("dawn", model="fake/image", width=64, name="still")
     with pytest.warns(UserWarning, match=r"no setting 'width'.*is ignored"):
         flow.generate_image("dawn", model="fake/image", width=64, strict=False, name="still")
-    with pytest.warns(UserWarning, match="left out"):
+    with pytest.warns(UserWarning, match="is ignored"):
         view = open_view(flow)
     try:
-        told = view.plan(rev=flow.history.rev)["still"]
+        node = view.plan(rev=flow.history.rev)["still"]
     finally:
         assert view.controller is not None
         view.close()
-    assert told["warnings"] == ["width is ignored: fake/image has no such setting."]
+    assert node["warnings"] == ["width is ignored: fake/image has no such setting."]

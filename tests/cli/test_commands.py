@@ -1,4 +1,4 @@
-"""The command line: what it prints for people and for programs, how it ends, and that no mistake shows our insides."""
+"""The command line: output for users and programs, exit codes, and errors without tracebacks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
     from fusionflow_nb.testing.fake import FakeProvider
 
 PATIENCE_S = 120.0
-"""Only a hang takes so long; nothing is measured by it."""
+"""Time-out for hangs; not a measurement."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a service that child processes share."""
+    """The folder of a fake service that child processes share."""
     folder = tmp_path / "service"
     folder.mkdir()
     monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
@@ -45,7 +46,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def said_of(service: Path, **behaviours: dict[str, Any]) -> None:
+def script(service: Path, **behaviours: dict[str, Any]) -> None:
     (service / "behaviours.json").write_text(json.dumps(behaviours))
 
 
@@ -55,7 +56,7 @@ def submissions(service: Path) -> int:
 
 
 def child(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`fusionflow ...` in a process of its own; whatever happens, it shows no traceback."""
+    """Run `fusionflow ...` in a child process and check that it prints no traceback."""
     done = subprocess.run(
         [sys.executable, "-m", "fusionflow_nb", *words],
         env={**os.environ, **environment},
@@ -68,8 +69,8 @@ def child(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def called(*words: str | Path) -> Result:
-    """`fusionflow ...` in this process, on the current session."""
+def invoke(*words: str | Path) -> Result:
+    """Run `fusionflow ...` in this process with the current session."""
     done = CliRunner().invoke(main, [str(word) for word in words])
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     assert "Traceback" not in done.output
@@ -77,7 +78,7 @@ def called(*words: str | Path) -> Result:
 
 
 def pictures(prompt: str = "hills at {{time}}", **variables: Any) -> Flow:
-    """Text -> picture -> larger picture, at the fake service."""
+    """Text -> picture -> upscaled picture, with the fake provider."""
     flow = Flow("Pictures", variables={"time": "dawn", **variables})
     still = flow.generate_image(flow.text(prompt, name="prompt"), model="fake/image", seed=3, name="still")
     flow.upscale(still, model="fake/edit", name="large")
@@ -86,13 +87,13 @@ def pictures(prompt: str = "hills at {{time}}", **variables: Any) -> Flow:
 
 @pytest.fixture
 def file(session: Session, tmp_path: Path) -> Path:
-    """A flow file; the session is the current one, so `called` runs at once."""
+    """A flow file for `invoke`, with a current session."""
     return pictures().save(tmp_path / "pictures.flow.json")
 
 
 @pytest.fixture
 def saved(service: Path, tmp_path: Path) -> Path:
-    """A flow file for child processes: this one lets home and journal go."""
+    """A flow file for child processes; the session of this process is closed."""
     path = pictures().save(tmp_path / "pictures.flow.json")
     use_session(None)
     return path
@@ -101,34 +102,34 @@ def saved(service: Path, tmp_path: Path) -> Path:
 # --- run -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_flow_runs_and_its_results_are_saved(file: Path, fake: FakeProvider, tmp_path: Path) -> None:
-    """`run FLOW --out FOLDER` says how each node ended, and the last lines are the paths of the files."""
-    done = called("run", file, "--out", tmp_path / "out")
+def test_run_saves_results(file: Path, fake: FakeProvider, tmp_path: Path) -> None:
+    """`run FLOW --out FOLDER` prints the state of each node, then the paths of the files."""
+    done = invoke("run", file, "--out", tmp_path / "out")
     assert done.exit_code == 0
     still, large = tmp_path / "out" / "still.png", tmp_path / "out" / "large.png"
     assert done.stdout.splitlines()[-2:] == [str(still), str(large)]
     assert still.exists()
     assert large.exists()
     assert len(fake.log()) == 2
-    again = called("run", file)
+    again = invoke("run", file)
     assert again.exit_code == 0
     assert "cached" in again.stdout
     assert len(fake.log()) == 2
 
 
 def test_a_saved_picture_runs_as_a_flow(file: Path, fake: FakeProvider, tmp_path: Path) -> None:
-    """A picture carries the part of the flow that made it: it runs, and all of it is known."""
-    called("run", file, "--out", tmp_path / "out")
-    done = called("run", tmp_path / "out" / "still.png", "--json")
+    """The recipe in a picture runs as a flow, and all its jobs are cached."""
+    invoke("run", file, "--out", tmp_path / "out")
+    done = invoke("run", tmp_path / "out" / "still.png", "--json")
     jobs = json.loads(done.stdout)["jobs"]
     assert {job["node"]: job["state"] for job in jobs} == {"prompt": "cached", "still": "cached"}
     assert len(fake.log()) == 2
 
 
-def test_set_changes_variables_and_parameters_of_this_run_only(file: Path, fake: FakeProvider) -> None:
+def test_set_changes_only_the_current_run(file: Path, fake: FakeProvider) -> None:
     """`--set name=value` and `--set node.parameter=value` change the run, not the file."""
     before = file.read_bytes()
-    done = called(
+    done = invoke(
         "run", file, "--set", "time=noon", "--set", "still.width=64", "--set", "still.seed=9", "--to", "still"
     )
     assert done.exit_code == 0
@@ -139,7 +140,7 @@ def test_set_changes_variables_and_parameters_of_this_run_only(file: Path, fake:
 
 
 @pytest.mark.parametrize(
-    ("given", "prompt"),
+    ("text", "prompt"),
     [
         ("1962", "1962"),
         ("007", "007"),
@@ -150,57 +151,57 @@ def test_set_changes_variables_and_parameters_of_this_run_only(file: Path, fake:
         ("NaN", "NaN"),
     ],
 )
-def test_a_text_stays_a_text(file: Path, fake: FakeProvider, given: str, prompt: str) -> None:
-    """Where a text is wanted, what looks like a number or a word of JSON is still a text."""
-    assert called("run", file, "--set", f"time={given}", "--to", "still").exit_code == 0
+def test_text_variables_are_not_parsed_as_json(file: Path, fake: FakeProvider, text: str, prompt: str) -> None:
+    """For a text variable, values that look like JSON stay text; only a JSON string is parsed."""
+    assert invoke("run", file, "--set", f"time={text}", "--to", "still").exit_code == 0
     assert [entry["prompt"] for entry in fake.log()] == [f"hills at {prompt}"]
 
 
-def test_to_runs_what_the_node_needs_and_nothing_else(file: Path, fake: FakeProvider) -> None:
-    """`--to` leaves out what is not above the node."""
-    assert called("run", file, "--to", "still").exit_code == 0
+def test_to_runs_only_the_node_and_its_inputs(file: Path, fake: FakeProvider) -> None:
+    """`--to` excludes nodes that are not ancestors of the target."""
+    assert invoke("run", file, "--to", "still").exit_code == 0
     assert [entry["model"] for entry in fake.log()] == ["fake/image"]
 
 
-def test_dry_run_says_why_and_for_how_much(file: Path, fake: FakeProvider) -> None:
-    """`--dry-run` starts nothing, says what is stale and why, and prices exactly the targets."""
-    called("run", file)
-    done = called("run", file, "--dry-run", "--json", "--set", "time=noon")
-    said = json.loads(done.stdout)
-    assert (said["low_usd"], said["high_usd"]) == (0.04, 0.06)
+def test_dry_run_prints_reasons_and_prices(file: Path, fake: FakeProvider) -> None:
+    """`--dry-run` starts nothing, lists stale nodes with reasons, and prices only the targets."""
+    invoke("run", file)
+    done = invoke("run", file, "--dry-run", "--json", "--set", "time=noon")
+    payload = json.loads(done.stdout)
+    assert (payload["low_usd"], payload["high_usd"]) == (0.04, 0.06)
     because = ["prompt: 'hills at dawn' → 'hills at noon'"]
     price = {"low_usd": 0.04, "high_usd": 0.04, "is_unpriced": False}
-    assert said["nodes"]["still"] == {"state": "stale", "because": because, **price}
-    assert {name: node.get("high_usd") for name, node in said["nodes"].items()}["prompt"] is None
-    assert json.loads(called("run", file, "--dry-run", "--json", "--to", "prompt").stdout)["nodes"].keys() == {"prompt"}
-    assert "price: $0.00" in called("run", file, "--dry-run").stdout
+    assert payload["nodes"]["still"] == {"state": "stale", "because": because, **price}
+    assert {name: node.get("high_usd") for name, node in payload["nodes"].items()}["prompt"] is None
+    assert json.loads(invoke("run", file, "--dry-run", "--json", "--to", "prompt").stdout)["nodes"].keys() == {"prompt"}
+    assert "price: $0.00" in invoke("run", file, "--dry-run").stdout
     assert len(fake.log()) == 2
 
 
 def test_dry_run_of_a_flow_that_cannot_run_fails(file: Path) -> None:
-    """What a run would refuse, the dry run refuses too, after it has said all it knows."""
+    """A dry run prints the plan, then fails like a run of the same flow."""
     broken = file.read_text().replace('"upscale"', '"no_such_type"')
     file.write_text(broken)
-    done = called("run", file, "--dry-run")
+    done = invoke("run", file, "--dry-run")
     assert done.exit_code == 2
     assert "invalid" in done.stdout
     assert "no_such_type" in done.stderr
 
 
-def test_json_is_alone_on_stdout(saved: Path) -> None:
-    """With `--json`, stdout is one JSON document; a program needs nothing else."""
+def test_json_output_is_one_document(saved: Path) -> None:
+    """With `--json`, stdout is one JSON document, also on errors."""
     done = child("run", str(saved), "--json", "--out", "out")
-    said = json.loads(done.stdout)
-    assert (done.returncode, done.stderr, said["status"]) == (0, "", "succeeded")
-    assert said["cost_usd"] == pytest.approx(0.06)
-    assert said["saved"] == ["out/still.png", "out/large.png"]
-    assert {job["node"]: job["state"] for job in said["jobs"]}["large"] == "succeeded"
-    wrong = child("run", str(saved), "--json", "--to", "nobody")
+    payload = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, payload["status"]) == (0, "", "succeeded")
+    assert payload["cost_usd"] == pytest.approx(0.06)
+    assert payload["saved"] == ["out/still.png", "out/large.png"]
+    assert {job["node"]: job["state"] for job in payload["jobs"]}["large"] == "succeeded"
+    wrong = child("run", str(saved), "--json", "--to", "missing")
     assert (wrong.returncode, json.loads(wrong.stdout)["error"]["code"]) == (2, "gone")
 
 
-def test_python_nodes_come_from_the_file_that_is_named(service: Path, tmp_path: Path) -> None:
-    """`--nodes` declares functions, finds modules beside it, and runs no other code; its results are known again."""
+def test_python_nodes_come_from_the_nodes_file(service: Path, tmp_path: Path) -> None:
+    """`--nodes` declares functions, which may import modules of the folder; their results are cached."""
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "beside.py").write_text("END = '!'\n")
@@ -219,8 +220,8 @@ def test_python_nodes_come_from_the_file_that_is_named(service: Path, tmp_path: 
     assert (without.returncode, "shout" in without.stderr) == (2, True)
     states = []
     for _ in range(2):
-        said = json.loads(child("run", str(file), "--nodes", str(nodes), "--json").stdout)
-        states.append({job["node"]: job["state"] for job in said["jobs"]}["s"])
+        payload = json.loads(child("run", str(file), "--nodes", str(nodes), "--json").stdout)
+        states.append({job["node"]: job["state"] for job in payload["jobs"]}["s"])
     assert states == ["succeeded", "cached"]
     tape = child("tape", "--json", "SELECT output_value FROM generations WHERE node_type = 'shout'")
     assert "DAWN!" in tape.stdout
@@ -229,49 +230,49 @@ def test_python_nodes_come_from_the_file_that_is_named(service: Path, tmp_path: 
 # --- exit codes ------------------------------------------------------------------------------------------------------
 
 
-def test_failed_jobs_end_with_1_and_keep_the_rest(file: Path, fake: FakeProvider, tmp_path: Path) -> None:
-    """A failure takes along what needs it, is said on stderr with its node, and everything else is saved."""
+def test_failed_jobs_exit_with_1_and_keep_other_results(file: Path, fake: FakeProvider, tmp_path: Path) -> None:
+    """A failure skips dependent jobs and is printed on stderr with its node; all other results are saved."""
     flow = pictures()
     flow.generate_image("a forbidden thing", model="fake/image", name="other")
     flow.save(file)
     fake.when("a forbidden thing", Behaviour(end="refused"))
-    done = called("run", file, "--out", tmp_path / "out")
+    done = invoke("run", file, "--out", tmp_path / "out")
     assert done.exit_code == 1
     assert "other: fake: The service refuses this prompt." in done.stderr
     assert (tmp_path / "out" / "large.png").exists()
-    said = json.loads(called("run", file, "--json").stdout)
-    assert {job["node"]: (job["error"] or {}).get("code") for job in said["jobs"]}["other"] == "refused"
+    payload = json.loads(invoke("run", file, "--json").stdout)
+    assert {job["node"]: (job["error"] or {}).get("code") for job in payload["jobs"]}["other"] == "refused"
 
 
-def test_money_ends_with_3(file: Path, fake: FakeProvider) -> None:
-    """No funds, a cap that would be passed, and a model without a price: each is 3, and says what it is about."""
+def test_money_errors_exit_with_3(file: Path, fake: FakeProvider) -> None:
+    """No funds, an exceeded cap and an unpriced model exit with 3 and their message."""
     fake.when("hills at dawn", Behaviour(end="no_funds"))
-    assert called("run", file).exit_code == 3
+    assert invoke("run", file).exit_code == 3
     many = Flow("Many")
     many.generate_image("one", model="fake/image", seed=many.seeds(list(range(60))), name="many")
     many.save(file)
-    over = called("run", file)
+    over = invoke("run", file)
     assert (over.exit_code, "over_budget" in over.stdout) == (3, True)
     unpriced = Flow("Unpriced")
     unpriced.generate_image("one", model="fake/unpriced", name="one")
     unpriced.save(file)
-    done = called("run", file)
+    done = invoke("run", file)
     assert (done.exit_code, "unpriced" in done.stderr) == (3, True)
-    assert called("run", file, "--unpriced", "0.10").exit_code == 0
+    assert invoke("run", file, "--unpriced", "0.10").exit_code == 0
 
 
-def test_a_large_run_asks_first(file: Path, fake: FakeProvider) -> None:
-    """More than 100 paid calls need `--yes`; nothing was sent before."""
+def test_a_large_run_needs_confirmation(file: Path, fake: FakeProvider) -> None:
+    """More than 100 paid calls need `--yes`; without it nothing is sent."""
     many = Flow("Many")
     many.generate_image("one", model="fake/image", seed=many.seeds(list(range(101))), name="many")
     many.save(file)
-    done = called("run", file)
+    done = invoke("run", file)
     assert (done.exit_code, "101 paid calls" in done.stderr, fake.log()) == (3, True, [])
 
 
-def test_ctrl_c_ends_with_130_and_resume_brings_the_result_home(saved: Path, service: Path, tmp_path: Path) -> None:
-    """Interrupting a run loses nothing: accepted work is fetched by `resume`, and never paid twice."""
-    said_of(service, **{"hills at dawn": {"end": "never"}})
+def test_ctrl_c_exits_with_130_and_resume_fetches_results(saved: Path, service: Path, tmp_path: Path) -> None:
+    """After an interrupt, `resume` fetches the results of accepted calls; nothing is paid twice."""
+    script(service, **{"hills at dawn": {"end": "never"}})
     running = subprocess.Popen(
         [sys.executable, "-m", "fusionflow_nb", "run", str(saved)],
         stdout=subprocess.PIPE,
@@ -285,19 +286,19 @@ def test_ctrl_c_ends_with_130_and_resume_brings_the_result_home(saved: Path, ser
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=PATIENCE_S)
     assert (running.returncode, "Traceback" in out + err) == (130, False)
-    assert "fusionflow operations resume" in err
+    assert "fusionflow resume" in err
     assert "1 of dead kernels" in child("doctor").stdout
     [job] = (service / "jobs").glob("*.json")
     job.write_text(job.read_text().replace('"never"', '"done"'))
-    assert child("resume").stdout == "1 result came home.\n"
-    assert child("resume").stdout == "0 results came home.\n"
-    said = json.loads(child("run", str(saved), "--to", "still", "--json").stdout)
-    assert {job["node"]: job["state"] for job in said["jobs"]}["still"] == "cached"
+    assert child("resume").stdout.startswith("Resumed 1 call of “Pictures”: 1 result ($0.04)")
+    assert child("resume").stdout == "Resumed 0 calls.\n"
+    payload = json.loads(child("run", str(saved), "--to", "still", "--json").stdout)
+    assert {job["node"]: job["state"] for job in payload["jobs"]}["still"] == "cached"
     assert submissions(service) == 1
 
 
 def accepted(home: Path) -> bool:
-    """Whether a service's acceptance is in the journal, as a bystander sees it."""
+    """Whether the journal has an accepted job, read without a session."""
     import sqlite3
     from contextlib import closing
 
@@ -308,7 +309,7 @@ def accepted(home: Path) -> bool:
         return False
 
 
-# --- mistakes --------------------------------------------------------------------------------------------------------
+# --- invalid input ---------------------------------------------------------------------------------------------------
 
 BAD_FILES = {
     "nothing": (None, "cannot be read"),
@@ -327,8 +328,8 @@ BAD_FILES = {
                 "fusionflow": 1,
                 "nodes": [{"id": name, "type": "resize", "params": {}} for name in "ab"],
                 "edges": [
-                    {"source": one, "sourceHandle": "image", "target": other, "targetHandle": "image"}
-                    for one, other in ("ab", "ba")
+                    {"source": source, "sourceHandle": "image", "target": target, "targetHandle": "image"}
+                    for source, target in ("ab", "ba")
                 ],
             }
         ),
@@ -338,48 +339,50 @@ BAD_FILES = {
 }
 
 
-@pytest.mark.parametrize(("content", "said"), BAD_FILES.values(), ids=BAD_FILES.keys())
-def test_a_bad_file_is_one_line_and_2(session: Session, tmp_path: Path, content: str | None, said: str) -> None:
-    """Whatever is wrong with the file: one line on stderr that names it, and exit code 2."""
+@pytest.mark.parametrize(("content", "message"), BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_a_bad_file_prints_one_line_and_exits_with_2(
+    session: Session, tmp_path: Path, content: str | None, message: str
+) -> None:
+    """Any invalid file gives one line on stderr and exit code 2."""
     path = tmp_path / "bad.flow.json"
     if content is not None:
         path.write_bytes(content.encode("latin-1"))
-    done = called("run", path)
+    done = invoke("run", path)
     assert (done.exit_code, done.stdout) == (2, "")
     [line] = done.stderr.splitlines()
-    assert said in line
+    assert message in line
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--set", "time"], "NAME=VALUE"),
         (["--set", "=dawn"], "NAME=VALUE"),
         (["--set", "weather=fog"], "Its variables: time"),
-        (["--set", "nobody.seed=1"], "no node 'nobody'"),
+        (["--set", "missing.seed=1"], "no node 'missing'"),
         (["--set", "still.seed=first"], "seed"),
         (["--set", "still.seed=" + "9" * 5000], "seed"),
         (["--set", "still.sharpness=2"], "sharpness"),
         (["--set", "still.model=fake/imagge"], "fake-image"),
         (["--set", "large.colour=x"], "colour"),
-        (["--to", "nobody"], "no node 'nobody'"),
-        (["--nodes", "missing.py"], "no file missing.py"),
+        (["--to", "missing"], "no node 'missing'"),
+        (["--nodes", "missing.py"], "missing.py does not exist"),
         (["--out", "/dev/null/x"], "cannot be used"),
         (["--unpriced", "-1"], "--unpriced"),
         (["--unpriced", "much"], "--unpriced"),
         (["--sett", "a=b"], "--sett"),
     ],
-    ids=lambda given: " ".join(given)[:40] if isinstance(given, list) else "",
+    ids=lambda words: " ".join(words)[:40] if isinstance(words, list) else "",
 )
-def test_a_wrong_word_is_said_and_2(file: Path, fake: FakeProvider, words: list[str], said: str) -> None:
-    """A mistake in a command starts nothing, ends with 2, and the message says what there is instead."""
-    done = called("run", file, *words)
+def test_an_invalid_option_exits_with_2(file: Path, fake: FakeProvider, words: list[str], message: str) -> None:
+    """An invalid option starts nothing, and the message lists the choices."""
+    done = invoke("run", file, *words)
     assert (done.exit_code, done.stdout, fake.log()) == (2, "", [])
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("import fusionflow_nb as ff\n\nx = 1 +\n", "my_nodes.py, line 3: SyntaxError"),
         ("\n\n1 / 0\n", "my_nodes.py, line 3: ZeroDivisionError: division by zero"),
@@ -389,17 +392,17 @@ def test_a_wrong_word_is_said_and_2(file: Path, fake: FakeProvider, words: list[
     ],
     ids=["syntax", "raises", "import", "exit", "hint"],
 )
-def test_a_broken_nodes_file_names_its_line(saved: Path, tmp_path: Path, source: str, said: str) -> None:
-    """The user's own code fails in one line that names file and line; nothing ran."""
+def test_a_broken_nodes_file_names_its_line(saved: Path, tmp_path: Path, source: str, message: str) -> None:
+    """An error in the user's code prints one line with file and line number; nothing runs."""
     (tmp_path / "my_nodes.py").write_text(source)
     done = child("run", str(saved), "--nodes", "my_nodes.py")
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_control_codes_in_a_flow_reach_no_terminal(session: Session, tmp_path: Path) -> None:
-    """A hostile flow cannot recolour or rewrite the terminal through names, prompts or errors."""
+def test_control_characters_of_a_flow_are_escaped(session: Session, tmp_path: Path) -> None:
+    """A hostile flow cannot send control sequences to the terminal by names, prompts or errors."""
     hostile = "\x1b[2J\x1b]0;owned\x07\u202egnp\x9b31m"
     flow = Flow(f"Bad {hostile}", variables={f"v{hostile}": "x"})
     flow.text(f"text {hostile}", name="words")
@@ -413,13 +416,13 @@ def test_control_codes_in_a_flow_reach_no_terminal(session: Session, tmp_path: P
         ["run", path, "--set", "no=1"],
         ["run", path, "--to", "x"],
     ):
-        done = called(*words)
+        done = invoke(*words)
         assert not CONTROL.search(done.output.replace("\n", "")), words
         assert "\u202e" not in done.output
 
 
-def test_an_unusable_home_is_a_sentence(saved: Path) -> None:
-    """Where home cannot be made, every command says which setting moves it."""
+def test_an_unusable_home_names_its_variable(saved: Path) -> None:
+    """If the home folder cannot be created, every command names the variable that moves it."""
     for words in (["run", str(saved)], ["tape", "SELECT 1"], ["models"], ["resume"]):
         done = child(*words, **{HOME_VARIABLE: "/dev/null/home"})
         assert (done.returncode, HOME_VARIABLE in done.stderr) == (2, True), words
@@ -428,8 +431,8 @@ def test_an_unusable_home_is_a_sentence(saved: Path) -> None:
 # --- terminals and pipes ---------------------------------------------------------------------------------------------
 
 
-def test_without_a_terminal_there_are_no_control_codes(saved: Path) -> None:
-    """Output into a file is plain text in whole lines, each row in one."""
+def test_output_to_a_pipe_has_no_control_characters(saved: Path) -> None:
+    """Output to a file or pipe is plain text with one line per row."""
     for words in (
         ["run", str(saved)],
         ["models"],
@@ -440,32 +443,32 @@ def test_without_a_terminal_there_are_no_control_codes(saved: Path) -> None:
         done = child(*words)
         assert done.returncode == 0
         assert not CONTROL.search(done.stdout.replace("\n", "")), words
-    assert "local/reaction-diffusion" in child("models").stdout  # never cut to the width of a screen that is not there
+    assert "local/reaction-diffusion" in child("models").stdout  # not wrapped to a terminal width
 
 
-def test_a_terminal_shows_bars_and_ends_with_the_table(saved: Path) -> None:
-    """On a terminal the run is followed live, and the last state of every node stays there, once."""
-    ours, theirs = pty.openpty()
+def test_a_terminal_shows_progress_and_a_final_table(saved: Path) -> None:
+    """A terminal shows progress bars, and the final table stays once."""
+    master, slave = pty.openpty()
     running = subprocess.Popen(
         [sys.executable, "-m", "fusionflow_nb", "run", str(saved)],
-        stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
     )  # fmt: skip
-    os.close(theirs)
-    seen = b""
+    os.close(slave)
+    screen = b""
     try:
-        while piece := os.read(ours, 65536):
-            seen += piece
+        while piece := os.read(master, 65536):
+            screen += piece
     except OSError:
-        pass  # how a terminal says that nobody writes to it any more
-    os.close(ours)
+        pass  # EIO: the child closed the terminal
+    os.close(master)
     assert running.wait(PATIENCE_S) == 0
-    last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode()).split("Pictures · running")[-1]
+    last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.decode()).split("Pictures · running")[-1]
     assert "━" in last
     assert last.count("Pictures · succeeded") == 1
 
 
-def test_a_closed_pipe_is_no_error_of_ours(saved: Path) -> None:
-    """`fusionflow ... | head -1` ends quietly."""
+def test_a_closed_pipe_prints_no_error(saved: Path) -> None:
+    """`fusionflow ... | head -1` exits without a message."""
     running = subprocess.Popen(
         [sys.executable, "-m", "fusionflow_nb", "tape", "--json", "SELECT range FROM range(100000)"],
         stdout=subprocess.PIPE,
@@ -477,35 +480,35 @@ def test_a_closed_pipe_is_no_error_of_ours(saved: Path) -> None:
     running.stdout.close()
     err = running.stderr.read()
     running.stderr.close()
-    assert running.wait(PATIENCE_S) in {0, 1}  # as click sees it; a reader that has enough is no failure
+    assert running.wait(PATIENCE_S) in {0, 1}  # click exits with 1 on a closed pipe
     assert err == b""
 
 
-def test_a_terminal_that_lacks_a_letter_stops_nothing(saved: Path) -> None:
-    """An ASCII terminal gets question marks, not a UnicodeEncodeError."""
+def test_an_ascii_terminal_gets_question_marks(saved: Path) -> None:
+    """Characters that the encoding lacks do not raise UnicodeEncodeError."""
     done = child("run", str(saved), PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
     assert "succeeded" in done.stdout
 
 
-# --- the other commands ----------------------------------------------------------------------------------------------
+# --- other commands --------------------------------------------------------------------------------------------------
 
 
-def test_tape_answers_in_rows_and_in_json(file: Path) -> None:
-    """The same answer as a table for people, and as JSON that every parser takes."""
-    called("run", file)
-    asked = "SELECT node_id, cost_computation FROM generations ORDER BY ALL"
-    assert called("tape", asked).stdout.splitlines() == [
+def test_tape_prints_rows_or_json(file: Path) -> None:
+    """Results are printed as a table or as strict JSON."""
+    invoke("run", file)
+    query = "SELECT node_id, cost_computation FROM generations ORDER BY ALL"
+    assert invoke("tape", query).stdout.splitlines() == [
         "node_id  cost_computation",
         "large                0.02",
         "still                0.04",
     ]
-    rows = json.loads(called("tape", "--json", asked).stdout)
+    rows = json.loads(invoke("tape", "--json", query).stdout)
     assert rows == [{"node_id": "large", "cost_computation": 0.02}, {"node_id": "still", "cost_computation": 0.04}]
     odd = (
         "SELECT 'nan'::DOUBLE AS n, 'a'::BLOB AS b, 1.5::DECIMAL(4, 2) AS d, DATE '2030-01-02' AS day, {'x': [1]} AS s"
     )
-    assert json.loads(called("tape", "--json", odd).stdout) == [
+    assert json.loads(invoke("tape", "--json", odd).stdout) == [
         {"n": None, "b": "YQ==", "d": 1.5, "day": "2030-01-02", "s": {"x": [1]}}
     ]
 
@@ -522,36 +525,36 @@ def test_tape_answers_in_rows_and_in_json(file: Path) -> None:
         "COPY generations TO 'x.csv'",
     ],
 )
-def test_a_wrong_query_is_one_line_and_2(session: Session, query: str) -> None:
-    """DuckDB's words in one line, without its excerpt; nothing was written."""
-    done = called("tape", query)
+def test_an_invalid_query_prints_one_line(session: Session, query: str) -> None:
+    """The message of DuckDB is printed in one line without the query excerpt, with exit code 2."""
+    done = invoke("tape", query)
     assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
 
 
-def test_models_lists_by_task(session: Session) -> None:
-    """A task narrows the list; a wrong one lists the tasks."""
-    assert "local/upscale" not in called("models", "--task", "text-to-image").stdout
-    wrong = called("models", "--task", "text-to-imag")
+def test_models_filters_by_task(session: Session) -> None:
+    """`--task` filters the list; an unknown task lists the tasks."""
+    assert "local/upscale" not in invoke("models", "--task", "text-to-image").stdout
+    wrong = invoke("models", "--task", "text-to-imag")
     assert (wrong.exit_code, "text-to-image" in wrong.stderr) == (2, True)
 
 
-def test_doctor_looks_at_the_rest_when_something_is_broken(tmp_path: Path) -> None:
-    """A home that cannot be made is a finding with exit code 1, and no reason to say nothing about the rest."""
+def test_doctor_continues_after_a_broken_home(tmp_path: Path) -> None:
+    """A broken home is a finding with exit code 1, and the other checks still run."""
     done = child("doctor", **{HOME_VARIABLE: "/dev/null/home"})
     assert (done.returncode, done.stdout.startswith("✗  home")) == (1, True)
     assert "extra video" in done.stdout
 
 
-def test_doctor_names_a_file_of_keys_that_cannot_be_read(session: Session) -> None:
-    """Doctor exists for such days: the finding names the file; the list of models is still there."""
+def test_doctor_names_an_unreadable_keys_file(session: Session) -> None:
+    """The finding names the file, and `models` still lists the models."""
     (session.home / "keys.json").write_text("{")
-    done = called("doctor")
+    done = invoke("doctor")
     assert (done.exit_code, "keys.json cannot be read" in done.stdout) == (1, True)
-    assert called("models").exit_code == 0
+    assert invoke("models").exit_code == 0
 
 
-def test_help_and_version_need_nothing(tmp_path: Path) -> None:
-    """`--help` and `--version` touch no home, and load no room that they do not need."""
+def test_help_and_version_import_no_heavy_modules(tmp_path: Path) -> None:
+    """`--help` and `--version` create no home and import no heavy packages."""
     done = child("--help")
     assert done.returncode == 0
     assert all(command in done.stdout for command in ("demo", "run", "tape", "models", "resume", "doctor"))
@@ -563,7 +566,24 @@ def test_help_and_version_need_nothing(tmp_path: Path) -> None:
     assert loaded.stdout == "[]\n"
 
 
-def test_a_line_is_a_line() -> None:
-    """Whatever a message holds, stderr gets one line of it."""
+@pytest.mark.parametrize("group", [[], ["assets"], ["operations"]], ids=["fusionflow", "assets", "operations"])
+def test_command_summaries_fit_80_columns(group: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No summary of the help listing is truncated at 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    done = CliRunner().invoke(main, [*group, "--help"])
+    listing = done.stdout.partition("Commands:")[2].splitlines()
+    assert len(listing) > 3
+    assert [line for line in listing if line.endswith("...")] == []
+
+
+def test_resume_is_the_same_command_in_both_places() -> None:
+    """`fusionflow resume` is an alias of `fusionflow operations resume`."""
+    operations = main.commands["operations"]
+    assert isinstance(operations, click.Group)
+    assert main.commands["resume"] is operations.commands["resume"]
+
+
+def test_as_line_returns_a_single_line() -> None:
+    """Line breaks and control characters of a message are replaced."""
     assert output.as_line("a\nb\r\n  c\x1b[0m") == r"a b c\x1b[0m"
     assert isinstance(errors.TapeError("x"), errors.FusionFlowError)

@@ -1,4 +1,4 @@
-"""The main job on real input, as a person starts it: the installed command, run once in a process of its own."""
+"""`fusionflow demo`: the installed command, run once in a child process."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from PIL import Image as Pillow
 
 from fusionflow_nb.api.flow import Flow
 from fusionflow_nb.api.recipe import recipe
-from fusionflow_nb.cli import demo_flow as scene
+from fusionflow_nb.cli import demo_flow
 from fusionflow_nb.media.video import video_facts
 from fusionflow_nb.settings.environment import HOME_VARIABLE
 
 PATIENCE_S = 400.0
-"""Only a hang takes so long; nothing is measured by it."""
+"""Time-out for hangs; not a measurement."""
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Completed
     return done, folder
 
 
-def test_the_demo_makes_what_it_says(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    """The demo ends well and leaves an upscaled still, a film, a contact sheet and the flow that made them."""
+def test_the_demo_saves_its_results(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """The demo saves an upscaled still, a video, a contact sheet and the flow."""
     done, folder = demo
     assert (done.returncode, done.stderr) == (0, "")
     out = folder / "out"
@@ -54,31 +54,31 @@ def test_the_demo_makes_what_it_says(demo: tuple[subprocess.CompletedProcess[str
     assert Flow.load(out / "neon-city.flow.json").name == "Neon city"
 
 
-def test_the_demo_pays_once_and_asks_in_sql(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    """SQL lists every generation of the demo, and the second run takes all of it from what is known."""
+def test_the_demo_queries_results_and_hits_the_cache(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """The SQL query lists every generation, and all jobs of the second run are cached."""
     lines = demo[0].stdout.splitlines()
-    answer = lines[lines.index("--- what SQL says") : lines.index("--- second run")]
-    assert sum(line.startswith("sweep ") for line in answer) == 6
-    assert any(line.startswith("large ") and "local/upscale" in line for line in answer)
-    assert "every job says: cached; paid: $0.00" in lines
+    table = lines[lines.index("--- SQL query") : lines.index("--- second run")]
+    assert sum(line.startswith("sweep ") for line in table) == 6
+    assert any(line.startswith("large ") and "local/upscale" in line for line in table)
+    assert "all jobs: cached; paid: $0.00" in lines
 
 
-def test_the_demo_leaves_the_home_of_the_user_alone(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    """Nobody's tape gets demo rows."""
+def test_the_demo_does_not_create_the_users_home(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """The user's tape gets no rows of the demo."""
     assert not (demo[1] / "home").exists()
 
 
-def test_the_question_fits_a_terminal(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    """Question and answer are no wider than 80 columns."""
+def test_the_demo_query_fits_80_columns(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """The query and its result are at most 80 columns wide."""
     lines = demo[0].stdout.splitlines()
-    answer = lines[lines.index("--- what SQL says") + 1 : lines.index("--- second run")]
-    assert max(map(len, answer)) <= 80
+    table = lines[lines.index("--- SQL query") + 1 : lines.index("--- second run")]
+    assert max(map(len, table)) <= 80
 
 
-def test_the_next_step_that_it_names_works(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    """The command it ends with is one that can be typed."""
+def test_the_next_command_of_the_demo_works(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """The printed command runs without errors."""
     out = demo[0].stdout.splitlines()
-    command = out[out.index("--- go on with") + 1].split()
+    command = out[out.index("--- next command") + 1].split()
     done = subprocess.run(
         [*command, "--to", "still"],
         env={**os.environ, HOME_VARIABLE: str(demo[1] / "next")},
@@ -91,13 +91,13 @@ def test_the_next_step_that_it_names_works(demo: tuple[subprocess.CompletedProce
     assert (demo[1] / "out" / "dawn" / "still.png").exists()
 
 
-def test_saving_again_leaves_nothing_of_before(flow: Flow, tmp_path: Path) -> None:
-    """`all/` holds this run's results, not those of a demo before."""
+def test_saving_again_removes_former_results(flow: Flow, tmp_path: Path) -> None:
+    """`all/` contains only the results of the latest demo."""
     for name in ("titled", "film", "sheet"):
         flow.generate_image(name, model="fake/free", name=name)
     run = flow.run().wait()
     (tmp_path / "all").mkdir()
     (tmp_path / "all" / "old.png").write_text("old")
-    saved = scene.save(run, tmp_path)
+    saved = demo_flow.save(run, tmp_path)
     assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["film.png", "sheet.png", "titled.png"]
     assert (saved.still, saved.film.suffix) == (tmp_path / "still.png", ".png")

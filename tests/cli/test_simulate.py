@@ -1,4 +1,4 @@
-"""`fusionflow simulate` as a program of its own."""
+"""`fusionflow simulate` in a child process."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import httpx
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 
 
-def test_it_serves_until_it_is_interrupted_and_a_run_elsewhere_finds_it() -> None:
-    """It says where it is and how to be led there; Ctrl-C ends it without a traceback."""
+def test_simulate_serves_until_it_is_interrupted() -> None:
+    """It prints its address and the variable to set; Ctrl-C ends it without a traceback."""
     with subprocess.Popen(
         [sys.executable, "-m", "fusionflow_nb", "simulate", "--port", "0"],
         stdout=subprocess.PIPE,
@@ -23,28 +23,28 @@ def test_it_serves_until_it_is_interrupted_and_a_run_elsewhere_finds_it() -> Non
     ) as running:
         assert running.stdout is not None
         assert running.stderr is not None
-        said = ""
-        while SIMULATOR_VARIABLE not in said:
+        printed = ""
+        while SIMULATOR_VARIABLE not in printed:
             line = running.stdout.readline()
             assert line, running.stderr.read()
-            said += line
-        base = said.split(f"{SIMULATOR_VARIABLE}=")[1].split()[0]
+            printed += line
+        base = printed.split(f"{SIMULATOR_VARIABLE}=")[1].split()[0]
         answer = httpx.post(f"{base}/fal/queue/fal-ai/flux/dev", json={"prompt": "x"}, trust_env=False)
         assert (answer.status_code, answer.json()["detail"]) == (401, "No user found for Key ID and Secret")
         running.send_signal(signal.SIGINT)
-        rest, trouble = running.communicate(timeout=30)
-    assert running.returncode == 0, trouble
-    assert "Traceback" not in rest + trouble
+        rest, stderr = running.communicate(timeout=30)
+    assert running.returncode == 0, stderr
+    assert "Traceback" not in rest + stderr
 
 
-def test_a_taken_port_is_a_sentence() -> None:
-    """It names the option, not a stack."""
+def test_a_port_in_use_names_the_option() -> None:
+    """The message names --port and has no traceback."""
     import socket
 
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = str(listener.getsockname()[1])
         done = subprocess.run(
             [sys.executable, "-m", "fusionflow_nb", "simulate", "--port", port],
             capture_output=True,
