@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
@@ -107,7 +108,7 @@ def downstream(roots: Iterable[NodePlan]) -> list[NodePlan]:
     Raises:
         CycleError: edges form a cycle; names the nodes of a shortest cycle.
     """
-    waiting = dict.fromkeys(reachable(roots, lambda node: node.children), 0)
+    waiting = dict.fromkeys(reachable(roots, attrgetter("children")), 0)
     for node in waiting:
         for child in node.children:
             waiting[child] += 1
