@@ -1,4 +1,4 @@
-"""Ancestors, descendants and the shortest cycle of a flow's graph, by networkx.
+"""Ancestors of a node and the shortest cycle of a flow's graph, by networkx.
 
 networkx takes about 0.1 s to import, so it is imported on first use. A plan walks its own adjacency instead
 (`plan.graph`): building a networkx graph of 10,000 nodes takes longer than the whole walk.
@@ -21,14 +21,9 @@ def ancestors(document: FlowDocument, node_id: str) -> set[str]:
     """Ids of all nodes upstream of a node, without the node itself."""
     import networkx as nx  # noqa: PLC0415 - slow to import
 
-    return set(nx.ancestors(_digraph(document), node_id))
-
-
-def descendants(document: FlowDocument, node_id: str) -> set[str]:
-    """Ids of all nodes downstream of a node, without the node itself."""
-    import networkx as nx  # noqa: PLC0415 - slow to import
-
-    return set(nx.descendants(_digraph(document), node_id))
+    graph = nx.DiGraph((edge.source, edge.target) for edge in document.edges)
+    graph.add_node(node_id)
+    return set(nx.ancestors(graph, node_id))
 
 
 def shortest_cycle(edges: Iterable[tuple[str, str]]) -> list[str]:
@@ -62,12 +57,3 @@ def _shortest_through(graph: Any, node: str) -> list[str]:  # noqa: ANN401 - net
     path: list[str] = nx.shortest_path(graph, node, copy)[:-1]
     graph.remove_node(copy)
     return path
-
-
-def _digraph(document: FlowDocument) -> Any:  # noqa: ANN401 - networkx has no types
-    import networkx as nx  # noqa: PLC0415 - slow to import
-
-    graph = nx.DiGraph()
-    graph.add_nodes_from(document.nodes)
-    graph.add_edges_from((edge.source, edge.target) for edge in document.edges)
-    return graph
