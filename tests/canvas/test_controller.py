@@ -387,7 +387,7 @@ def test_previews_of_unfinished_work_are_small_buffers(
     ],
 )
 def test_another_wire_version_gets_advice_not_a_snapshot(view: View, view_version: int, advice: str) -> None:
-    """The error says which side to restart; edits and runs of other views continue."""
+    """The error names the side to restart; edits and runs of other views continue."""
     reply = view.request("ask", what="snapshot", wire=view_version)
     assert reply["type"] == "reply"
     assert reply["error"]["code"] == "wire_version"

@@ -1,4 +1,4 @@
-"""What the kernel tells views of catalog and tape: complete, newest first, never failing for one file."""
+"""Catalog and tape in wire form: complete, newest first, robust against unservable files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fusionflow_nb.tape.query import Tape
 CATALOG = Path(__file__).parents[2] / "js" / "dev" / "catalog.json"
 
 
-def address(asset):
+def urls(asset):
     return {"url": f"a/{asset.sha256[:6]}", "preview_url": f"p/{asset.sha256[:6]}"}
 
 
@@ -43,22 +43,22 @@ def record(journal, *generations):
     journal.call(journal.record(generations))
 
 
-def frames(tape, **asked):
-    return tape_facts(tape, **{"project_id": None, "before": None, "limit": 10, "address": address, **asked})
+def frames(tape, **arguments):
+    return tape_facts(tape, **{"project_id": None, "before": None, "limit": 10, "urls": urls, **arguments})
 
 
-def test_the_dev_page_draws_what_the_kernel_says():
-    """The stored catalog of the dev page is what a canvas receives today."""
-    known = Catalog()
+def test_the_dev_page_has_the_current_catalog():
+    """The stored catalog of the dev page equals what a canvas receives."""
+    catalog = Catalog()
     now = {
-        "node_types": [node_type_facts(known.get(name)) for name in known],
+        "node_types": [node_type_facts(catalog.get(name)) for name in catalog],
         "models": [model_facts(entry, has_key=True) for entry in MODELS],
     }
     assert json.loads(json.dumps(now, default=str)) == json.loads(CATALOG.read_text(encoding="utf-8"))
 
 
-def test_a_paid_model_says_its_price_and_its_end():
-    """Price in words, retirement as an ISO date, successor and key: what one needs to choose."""
+def test_a_paid_model_has_a_price_and_a_retirement_date():
+    """The picker gets the price as text, the retirement as ISO date, successor and key."""
     entry = ModelEntry(
         provider="x",
         provider_model_id="y",
@@ -79,43 +79,43 @@ def test_a_paid_model_says_its_price_and_its_end():
 
 
 def test_an_empty_tape_has_no_frames(tape):
-    """Before the first generation there is an honest nothing."""
+    """Before the first generation, counts and costs are zero."""
     assert frames(tape) == {"frames": [], "generations": 0, "cost_micro_usd": 0}
 
 
-def test_frames_are_newest_first_and_go_on_where_they_ended(journal, tape):
-    """Pages follow each other without a gap or a repeat, also where several ended in one microsecond."""
-    made = [a_generation(at, finished_at_us=1_000 + at // 3, cost_micro_usd=10) for at in range(10)]
-    record(journal, *made)
+def test_frames_are_newest_first_and_paged(journal, tape):
+    """Pages have no gap and no repetition, even if several generations ended in the same microsecond."""
+    generations = [a_generation(at, finished_at_us=1_000 + at // 3, cost_micro_usd=10) for at in range(10)]
+    record(journal, *generations)
     first = frames(tape, limit=4)
     assert (first["generations"], first["cost_micro_usd"]) == (10, 100)
-    seen, page = [], first
+    pages, page = [], first
     while page["frames"]:
-        seen += page["frames"]
-        page = frames(tape, limit=4, before=seen[-1]["generation_id"])
-    expected = sorted(made, key=lambda one: (one.finished_at_us, one.id), reverse=True)
-    assert [one["generation_id"] for one in seen] == [one.id for one in expected]
+        pages += page["frames"]
+        page = frames(tape, limit=4, before=pages[-1]["generation_id"])
+    expected = sorted(generations, key=lambda row: (row.finished_at_us, row.id), reverse=True)
+    assert [frame["generation_id"] for frame in pages] == [row.id for row in expected]
     assert page["generations"] == 10
 
 
-def test_frames_of_a_flow_are_its_own(journal, tape):
-    """Other projects neither show nor count."""
+def test_frames_of_a_flow_exclude_other_flows(journal, tape):
+    """Frames and totals are those of one project."""
     record(journal, a_generation("a", project_id="one"), a_generation("b", project_id="two", cost_micro_usd=5))
-    found = frames(tape, project_id="one")
-    assert [one["node_id"] for one in found["frames"]] == ["node_a"]
-    assert (found["generations"], found["cost_micro_usd"]) == (1, 0)
+    page = frames(tape, project_id="one")
+    assert [frame["node_id"] for frame in page["frames"]] == ["node_a"]
+    assert (page["generations"], page["cost_micro_usd"]) == (1, 0)
 
 
-def test_what_was_cancelled_is_no_frame(journal, tape):
-    """Somebody took it back: it counts among the calls, and the filmstrip shows what came before."""
+def test_a_cancelled_generation_is_not_a_frame(journal, tape):
+    """It counts among the generations, but the filmstrip omits it."""
     record(journal, a_generation("a"), a_generation("b", status="cancelled", outputs=None))
-    found = frames(tape)
-    assert [one["node_id"] for one in found["frames"]] == ["node_a"]
-    assert found["generations"] == 2
+    page = frames(tape)
+    assert [frame["node_id"] for frame in page["frames"]] == ["node_a"]
+    assert page["generations"] == 2
 
 
-def test_a_frame_shows_the_first_result_and_says_what_failed(journal, tape):
-    """Of four pictures the first, with its addresses; of a value the value; of a failure its state and no cell."""
+def test_a_frame_shows_the_first_result_or_the_failure(journal, tape):
+    """Of several images the first, with its URLs; of a value the value; of a failure the state without a cell."""
     four = Series("variant", ("1", "2"), (picture("x"), picture("y")))
     record(
         journal,
@@ -128,20 +128,20 @@ def test_a_frame_shows_the_first_result_and_says_what_failed(journal, tape):
         "port": "image",
         "coordinate": [["seed", "7"], ["variant", "1"]],
         **picture("x").to_json(),
-        **address(picture("x")),
+        **urls(picture("x")),
     }
     assert value["cell"] == {"port": "text", "coordinate": [], "value": {"a": 1}}
     assert value["title"] == "node_v"
     assert (failed["state"], failed["cell"], failed["title"]) == ("refused", None, "a picture of f")
 
 
-def test_a_generation_tells_how_it_was_made(journal, tape):
-    """Settings, times, cost, the flow's name, results, and pictures that went in, from generations and from files."""
+def test_facts_of_a_generation_are_complete(journal, tape):
+    """Settings, times, cost, the flow's name, results, and inputs from generations and files."""
     source = a_generation("source")
     asset = picture("file").to_json()
     node = {"id": "load", "type": "load_image", "data": {"params": {"asset": asset}}}
     journal.call(journal.record_project(ProjectRecord("scratch", "Neon", {"nodes": [node], "edges": []}, {})))
-    made = a_generation(
+    generation = a_generation(
         "made",
         seed=7,
         take=2,
@@ -157,8 +157,8 @@ def test_a_generation_tells_how_it_was_made(journal, tape):
             InputRecord("prompt", 0, "json:" + "0" * 64),
         ),
     )
-    record(journal, source, made)
-    facts = generation_facts(tape, made.id, address)
+    record(journal, source, generation)
+    facts = generation_facts(tape, generation.id, urls)
     assert {name: facts[name] for name in ("seed", "take", "cost_micro_usd", "cost_is_exact", "flow_name")} == {
         "seed": 7,
         "take": 2,
@@ -169,33 +169,34 @@ def test_a_generation_tells_how_it_was_made(journal, tape):
     assert (facts["queued_at_us"], facts["started_at_us"], facts["finished_at_us"]) == (1, 2, 3)
     assert facts["settings"] == {"width": 64}
     assert facts["error"] is None
-    assert [cell["url"] for cell in facts["cells"]] == [address(picture("made"))["url"]]
-    shown = [
-        (one["port"], one["source_generation_id"], one["cell"] and one["cell"]["sha256"]) for one in facts["inputs"]
+    assert [cell["url"] for cell in facts["cells"]] == [urls(picture("made"))["url"]]
+    inputs = [
+        (entry["port"], entry["source_generation_id"], entry["cell"] and entry["cell"]["sha256"])
+        for entry in facts["inputs"]
     ]
-    assert shown == [
+    assert inputs == [
         ("image", source.id, picture("source").sha256),
         ("mask", None, picture("file").sha256),
         ("references", None, None),
     ]
 
 
-def test_a_failed_generation_says_why(journal, tape):
-    """Code, sentence and node of the error; an unknown generation is an error itself."""
-    made = a_generation("f", status="failed", outputs=None, error_code="provider", error_message="It fell over.")
-    record(journal, made)
-    facts = generation_facts(tape, made.id, address)
+def test_facts_of_a_failed_generation_have_an_error(journal, tape):
+    """Code, message and node of the error. An unknown generation raises."""
+    generation = a_generation("f", status="failed", outputs=None, error_code="provider", error_message="It fell over.")
+    record(journal, generation)
+    facts = generation_facts(tape, generation.id, urls)
     assert facts["error"] == {"code": "provider", "message": "It fell over.", "node_id": "node_f"}
     assert facts["cells"] == []
     with pytest.raises(errors.TapeError, match="no generation nowhere"):
-        generation_facts(tape, "nowhere", address)
+        generation_facts(tape, "nowhere", urls)
 
 
-def test_what_nothing_serves_is_told_without_an_address(journal, tape):
-    """A medium that cannot be addressed is named all the same: a frame of the tape never fails because of one file."""
+def test_an_unservable_file_is_sent_without_url(journal, tape):
+    """A frame never fails because of one file."""
     record(journal, a_generation("a"))
 
     def refuse(_asset):
-        raise errors.MediaError("No type of ours.")
+        raise errors.MediaError("Unknown type.")
 
-    assert frames(tape, address=refuse)["frames"][0]["cell"]["sha256"] == picture("a").sha256
+    assert frames(tape, urls=refuse)["frames"][0]["cell"]["sha256"] == picture("a").sha256

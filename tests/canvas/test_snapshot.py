@@ -1,4 +1,4 @@
-"""The still picture: whole by itself, safe in a notebook nobody trusts, small enough to be stored."""
+"""The static picture: self-contained, safe in an untrusted notebook, small enough to be saved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 from fusionflow_nb.canvas.snapshot import MOST_BYTES, snapshot_html, snapshot_text
 from fusionflow_nb.flow import edits
 
-# What JupyterLab's sanitiser lets through of what we use.
+# The part of our HTML that JupyterLab's sanitizer keeps.
 TAGS = {"div", "span", "b", "img"}
 ATTRIBUTES = {"class", "style", "title", "alt", "src"}
 
@@ -31,26 +31,27 @@ def result(sha256="", state="succeeded", coordinate=(), **more):
 
 
 def drawing(html):
-    """The picture of the edges, as text."""
+    """The SVG of the edges."""
     return base64.b64decode(re.search(r"data:image/svg\+xml;base64,([^\"]+)", html)[1]).decode()
 
 
-def test_only_what_a_sanitiser_keeps_is_used(flow):
-    """No script, style sheet, SVG element, id or handler; a theme's colour stands after one that survives alone."""
+def test_only_html_that_a_sanitizer_keeps_is_used(flow):
+    """No script, style sheet, SVG element, id or handler; each theme colour follows a fallback."""
     words = flow.text("dawn", name="words")
     flow.text_overlay(text=words, name="over")
     html = snapshot_html(flow, {"over": [result("ab")]}, lambda _: noisy(1), css_class="ff-snapshot-1")
     assert set(re.findall(r"<(\w+)", html)) <= TAGS
     assert set(re.findall(r"\s([\w-]+)=\"", re.sub(r'"[^"]*"', '""', html))) <= ATTRIBUTES
     for style in re.findall(r'style="([^"]*)"', html):
-        names = [one.split(":")[0] for one in style.split(";") if one]
-        for at, one in enumerate(part for part in style.split(";") if part):
-            if "var(" in one:
-                assert names[at] == names[at - 1]
+        rules = [rule for rule in style.split(";") if rule]
+        names = [rule.split(":")[0] for rule in rules]
+        for index, rule in enumerate(rules):
+            if "var(" in rule:
+                assert names[index] == names[index - 1]
     assert html.startswith('<div class="ff-snapshot-1"')
 
 
-def test_what_people_wrote_is_text(flow):
+def test_all_text_is_escaped(flow):
     """Names, prompts, titles, errors and labels cannot become markup."""
     evil = '"><script>alert(1)</script>'
     flow.history.do([edits.SetFlow(field="name", value=evil)], origin="test")
@@ -62,8 +63,8 @@ def test_what_people_wrote_is_text(flow):
     assert html.count("&lt;script&gt;") >= 4
 
 
-def test_a_hole_says_why(flow):
-    """In a batch, what is missing is named in its place, and the node counts it."""
+def test_a_missing_result_shows_its_reason(flow):
+    """In a batch, the place of a missing result shows its state, and the node counts it."""
     flow.text("dawn", name="words")
     refused = result(state="refused", coordinate=[["seed", "2"]], error={"code": "refused", "message": "Not this."})
     results = [result("ab", coordinate=[["seed", "1"]]), refused]
@@ -74,8 +75,8 @@ def test_a_hole_says_why(flow):
     assert "1/2 · 1 refused" in snapshot_text(flow, {"words": results})
 
 
-def test_it_keeps_to_its_size_whatever_there_is_to_show(flow):
-    """A hundred noisy pictures fit as well as one, smaller; nothing is inlined twice that differs not."""
+def test_the_size_is_limited_for_any_number_of_images(flow):
+    """A hundred noisy images fit at smaller sizes; the same image is embedded once."""
     changes = [
         edits.AddNode(node={"id": f"n_{at}", "type": "text"}, layout={"x": 320.0 * (at % 10), "y": 300.0 * (at // 10)})
         for at in range(100)
@@ -85,12 +86,12 @@ def test_it_keeps_to_its_size_whatever_there_is_to_show(flow):
     html = snapshot_html(flow, results, lambda sha256: noisy(int(sha256)))
     assert len(html) <= MOST_BYTES
     assert html.count("data:image/webp") >= 50
-    one = snapshot_html(flow, {"n_0": [result("0")]}, lambda sha256: noisy(int(sha256)))
-    assert one.count("data:image/webp") == 1
+    single = snapshot_html(flow, {"n_0": [result("0")]}, lambda sha256: noisy(int(sha256)))
+    assert single.count("data:image/webp") == 1
 
 
-def test_many_nodes_are_seen_from_afar(flow):
-    """Of hundreds of nodes only their places are drawn, all within a notebook's width, in one small picture."""
+def test_large_flows_are_drawn_as_an_overview(flow):
+    """Of thousands of nodes only their positions are drawn, within a notebook's width, in one small image."""
     changes = [
         edits.AddNode(node={"id": f"n_{at}", "type": "text"}, layout={"x": 320.0 * (at % 50), "y": 300.0 * (at // 50)})
         for at in range(2500)
@@ -108,8 +109,8 @@ def test_many_nodes_are_seen_from_afar(flow):
     assert int(re.search(r"width:(\d+)px", html)[1]) <= 960
 
 
-def test_edges_are_dashed_where_nothing_has_flowed(flow):
-    """An edge from a node without results is dashed; ends stay within the picture."""
+def test_edges_of_nodes_without_results_are_dashed(flow):
+    """An edge from a node with results is solid."""
     words = flow.text("dawn", name="words")
     flow.text_overlay(text=words, name="over")
     assert "stroke-dasharray" in drawing(snapshot_html(flow, {}, lambda _: None))
@@ -117,8 +118,8 @@ def test_edges_are_dashed_where_nothing_has_flowed(flow):
     assert "stroke-dasharray" not in drawing(snapshot_html(flow, {"words": [value]}, lambda _: None))
 
 
-def test_nodes_that_nothing_declares_and_pictures_that_are_gone_are_shown_as_such(flow):
-    """An unknown type, an unplaced node, a lost and a damaged preview: named, never an error."""
+def test_unknown_types_and_missing_previews_are_shown(flow):
+    """An unknown type, a node without position, a missing and a damaged preview are no errors."""
     flow.history.do(
         [edits.AddNode(node={"id": "theirs", "type": "unknown"}), edits.AddNode(node={"id": "other", "type": "text"})],
         origin="test",
@@ -127,15 +128,15 @@ def test_nodes_that_nothing_declares_and_pictures_that_are_gone_are_shown_as_suc
         [edits.AddEdge(edge={"source": "theirs", "sourceHandle": "x", "target": "other", "targetHandle": "text"})],
         origin="test",
     )
-    kept = result("lost")
-    kept["cells"][0]["media_type"] = "image/png"
+    lost = result("lost")
+    lost["cells"][0]["media_type"] = "image/png"
     for preview in (lambda _: None, lambda _: b"no picture"):
-        html = snapshot_html(flow, {"theirs": [kept]}, preview)
+        html = snapshot_html(flow, {"theirs": [lost]}, preview)
         assert "theirs" in html
         assert "image/png" in html
 
 
-def test_an_empty_flow_is_a_quiet_frame(flow):
-    """Nothing to show is shown as nothing, in words too."""
+def test_an_empty_flow_is_an_empty_frame(flow):
+    """HTML and text show zero nodes."""
     assert "0 nodes" in snapshot_html(flow, {}, lambda _: None)
     assert snapshot_text(flow, {}) == "Test: 0 nodes"

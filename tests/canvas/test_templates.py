@@ -1,4 +1,4 @@
-"""Templates: real flows that run to the end without a key, well laid out; a cell makes their Python node one's own."""
+"""Templates: flows that run without an API key and have a clean layout; a cell redefines their Python node."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fusionflow_nb.session import current_session
 
 LAST = {"still": "graded", "sweep": "sheet", "film": "film", "python": "grain"}
 MOST_PX = (300, 320)
-"""What a node of a template needs at most, at its default width."""
+"""Maximum size of a node in a template, at its default width."""
 
 
 def opened(template):
@@ -23,23 +23,23 @@ def opened(template):
 
 
 def by_id(template_id):
-    return next(one for one in templates() if one["id"] == template_id)
+    return next(template for template in templates() if template["id"] == template_id)
 
 
-def test_there_are_four_and_each_says_what_it_is():
-    """A still, a sweep, image to video, a Python node; and only the last needs a cell."""
-    found = templates()
-    assert [one["id"] for one in found] == list(LAST)
-    assert all(one["title"] and one["summary"] for one in found)
-    assert [one["id"] for one in found if "cell" in one] == ["python"]
-    found[0]["graph"].clear()
+def test_there_are_four_templates_with_summaries():
+    """A still, a sweep, image to video, a Python node; only the last has a cell."""
+    entries = templates()
+    assert [entry["id"] for entry in entries] == list(LAST)
+    assert all(entry["title"] and entry["summary"] for entry in entries)
+    assert [entry["id"] for entry in entries if "cell" in entry] == ["python"]
+    entries[0]["graph"].clear()
     assert templates()[0]["graph"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("template_id", LAST)
-def test_a_template_runs_to_the_end_and_gives_something_to_look_at(template_id):
-    """On a fresh home with the installed providers and no key, every node succeeds, for nothing."""
+def test_a_template_runs_without_a_key(template_id):
+    """In a new home with the installed providers, every node succeeds, for free."""
     declare_examples(current_session().catalog)
     flow = opened(by_id(template_id))
     run = flow.run().wait(timeout_s=240)
@@ -48,7 +48,7 @@ def test_a_template_runs_to_the_end_and_gives_something_to_look_at(template_id):
     assert set(flow.states().values()) == {"fresh"}
     result = run[LAST[template_id]]
     shown = PIL.Image.fromarray(result.frame(1.0)) if template_id == "film" else result.pil()
-    # Something is on it: no flat colour.
+    # The image is not a flat colour.
     assert len(set(shown.convert("L").resize((32, 32)).tobytes())) > 16
     if template_id == "sweep":
         cells = run["pictures"].cells
@@ -58,8 +58,8 @@ def test_a_template_runs_to_the_end_and_gives_something_to_look_at(template_id):
 
 
 @pytest.mark.parametrize("template_id", LAST)
-def test_no_node_covers_another_and_edges_go_right(template_id):
-    """Every node has its place and room around it, and what feeds a node stands left of it."""
+def test_nodes_do_not_overlap_and_edges_go_right(template_id):
+    """Every node has a position with space around it, to the right of its inputs."""
     graph = by_id(template_id)["graph"]
     places = {node["id"]: (node["position"]["x"], node["position"]["y"]) for node in graph["nodes"]}
     assert not any(node.get("is_unplaced") for node in graph["nodes"])
@@ -69,8 +69,8 @@ def test_no_node_covers_another_and_edges_go_right(template_id):
         assert places[edge["source"]][0] < places[edge["target"]][0]
 
 
-def test_the_cell_makes_the_node_ones_own():
-    """The shown source runs as it is; changed, the placed node follows, and a notebook's own node is never replaced."""
+def test_the_cell_redefines_the_python_node():
+    """The source runs unchanged; after a change, placed nodes are stale; the notebook's node is not replaced."""
     import linecache
 
     catalog = current_session().catalog
@@ -81,7 +81,7 @@ def test_the_cell_makes_the_node_ones_own():
     assert "noqa" not in source
     linecache.cache["<a cell>"] = (len(source), None, source.splitlines(keepends=True), "<a cell>")
     namespace = {"__name__": "__main__"}
-    exec(compile(source, "<a cell>", "exec", dont_inherit=True), namespace)  # noqa: S102 - our own text
+    exec(compile(source, "<a cell>", "exec", dont_inherit=True), namespace)  # noqa: S102 - from this package
     assert catalog.find("grain") is namespace["grain"].node_type
     assert flow.states()["grain"] == "stale"
     assert flow.run().wait(timeout_s=240).status == "succeeded"
@@ -90,6 +90,6 @@ def test_the_cell_makes_the_node_ones_own():
 
 
 def test_a_template_without_python_has_no_cell():
-    """Asking for a cell that there is not says which there are."""
+    """The error lists the templates that have a cell."""
     with pytest.raises(errors.UnknownNodeTypeError, match="python"):
         cell_source("still")

@@ -258,14 +258,14 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[st
 
 def test_the_kernel_reads_every_example_of_a_view(examples: dict[str, list[dict[str, Any]]]) -> None:
     """Each example is valid, and the kernel knows each of its keys."""
-    seen: dict[type[Any], set[str]] = {}
+    keys_by_type: dict[type[Any], set[str]] = {}
     for name, group in examples.items():
         for example in group:
             message = messages.read_message(example)
             unknown = example.keys() - type(message).model_fields.keys()
             assert not unknown, f"{name}: the kernel ignores {unknown}"
-            seen.setdefault(type(message), set()).update(example)
-    for kind, keys in seen.items():
+            keys_by_type.setdefault(type(message), set()).update(example)
+    for kind, keys in keys_by_type.items():
         assert keys == kind.model_fields.keys(), f"no example of {kind.__name__} has {kind.model_fields.keys() - keys}"
 
 

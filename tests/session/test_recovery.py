@@ -1,4 +1,4 @@
-"""A fresh kernel takes up what dead ones began, says so, and sends nothing."""
+"""A new kernel recovers the open calls of stopped kernels, reports them, and submits nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from jupyter_client.manager import KernelManager
 from kernels.test_cells import Kernel, is_update
-from support.canvas import talk
+from support.canvas import open_view
 from support.dead_kernel import LONG, Shared
 from support.engine import PATIENCE_S
 
@@ -22,29 +22,29 @@ from fusionflow_nb.testing.fake import FOLDER_VARIABLE
 
 @pytest.fixture
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
-    """What a dead kernel left, in the home that this one will open."""
-    made = Shared(tmp_path)
-    monkeypatch.setenv(HOME_VARIABLE, str(made.home))
-    monkeypatch.setenv(FOLDER_VARIABLE, str(made.folder))
-    return made
+    """A home shared with stopped kernels; the session of the test opens it."""
+    shared = Shared(tmp_path)
+    monkeypatch.setenv(HOME_VARIABLE, str(shared.home))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(shared.folder))
+    return shared
 
 
 def resumed() -> list[str]:
-    """Begin a session as any first call does, wait until what it took up has ended, and give the lines it said."""
-    living = current_session()
-    living.homecomings.wait(PATIENCE_S)
-    return living.notices.said
+    """Open a session as a first call does, wait for its recovery, and return the notices it showed."""
+    session = current_session()
+    session.recovery.wait(PATIENCE_S)
+    return session.notices.texts
 
 
-def test_a_fresh_kernel_brings_accepted_work_home_by_itself(shared: Shared) -> None:
-    """At session start: polled and fetched only, told with flow and notebook, and on the tape with its cost."""
+def test_a_new_session_resumes_accepted_calls(shared: Shared) -> None:
+    """They are only polled and fetched, reported with flow and notebook, and recorded with their cost."""
     shared.behave(dawn={"polls": LONG}, dusk={"polls": LONG})
     shared.die("City", "dawn", "dusk", notebook="film.ipynb")
     sent = shared.service.log()
     shared.let_end()
     first, last = resumed()
-    assert first == "Resuming 2 calls of “City” (film.ipynb): asked for and fetched, nothing is sent again."
-    assert last == "Resumed 2 calls of “City” (film.ipynb): 2 came home ($0.08)."
+    assert first == "Resuming 2 calls of “City” (film.ipynb). Results are fetched; nothing is sent again."
+    assert last == "Resumed 2 calls of “City” (film.ipynb): 2 results ($0.08)."
     assert shared.service.log() == sent
     rows = ff.tape.sql("select node_id, status, cost_computation::double from generations order by 1").rows()
     assert rows == [("dawn", "succeeded", 0.04), ("dusk", "succeeded", 0.04)]
@@ -54,10 +54,10 @@ def test_a_fresh_kernel_brings_accepted_work_home_by_itself(shared: Shared) -> N
 
 
 def test_several_notebooks_are_named(shared: Shared) -> None:
-    """Whose work it was is said of each flow and notebook."""
+    """The notice names each flow with its notebook."""
     shared.behave(dawn={"polls": LONG}, dusk={"polls": LONG})
     shared.die("City", "dawn", notebook="film.ipynb")
-    # The second kernel must not resume the first one's work while it lives.
+    # The second kernel must not resume the calls of the first while it runs.
     os.environ[RESUME_VARIABLE] = "ask"
     try:
         shared.die("Sea", "dusk", notebook="sea.ipynb", state="accepted")
@@ -67,34 +67,34 @@ def test_several_notebooks_are_named(shared: Shared) -> None:
     assert "“City” (film.ipynb), “Sea” (sea.ipynb)" in resumed()[0]
 
 
-def test_work_without_an_operation_is_unknown_and_said_with_its_stake(shared: Shared) -> None:
-    """An answer that never came: not sent again, not counted as lost, named with what is at stake."""
+def test_a_call_without_operation_is_reported_as_unknown(shared: Shared) -> None:
+    """A submit without a response is not repeated; the notice contains its unconfirmed cost."""
     shared.behave(dawn={"polls": LONG})
     shared.die("City", "dawn", state="accepted")
-    living = Session(shared.home)
-    living.call(
-        living.journal._write(
+    session = Session(shared.home)
+    session.call(
+        session.journal._write(
             lambda cursor: cursor.execute("UPDATE jobs SET state = 'intent', operation = NULL").rowcount
         )
     )
-    living.close()
+    session.close()
     last = resumed()[-1]
-    assert "1 may or may not have been taken ($0.04 at stake" in last
+    assert "1 of unknown outcome (unconfirmed cost $0.04" in last
     assert len(shared.service.log()) == 1
     assert shared.jobs("unknown") == 1
 
 
-def test_a_failure_at_the_service_is_told(shared: Shared) -> None:
-    """What ended badly is written down, and said with its reason."""
+def test_a_failure_at_the_service_is_reported(shared: Shared) -> None:
+    """A failed call is recorded, and the notice contains the reason."""
     shared.behave(dawn={"polls": LONG, "end": "refused"})
     shared.die("City", "dawn")
     shared.let_end()
-    assert "0 came home ($0.00), 1 had failed (dawn: fake: The service refuses this prompt." in resumed()[-1]
+    assert "0 results ($0.00), 1 failed (dawn: fake: The service refuses this prompt." in resumed()[-1]
     assert ff.tape.sql("select status from generations").rows() == [("refused",)]
 
 
-def test_a_living_kernel_keeps_its_work(shared: Shared) -> None:
-    """Only the dead are inherited from: nothing is said, and nothing touched."""
+def test_a_running_kernel_keeps_its_calls(shared: Shared) -> None:
+    """Calls of a running kernel are neither resumed nor reported."""
     shared.behave(dawn={"polls": LONG})
     code = "import sys; from support.dead_kernel import KERNEL; sys.argv[1:] = ['City', 'dawn']; exec(KERNEL)"
     here = Path(__file__).parents[1]
@@ -112,8 +112,8 @@ def test_a_living_kernel_keeps_its_work(shared: Shared) -> None:
         kernel.wait()
 
 
-def test_a_person_may_want_to_be_asked(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With FUSIONFLOW_RESUME=ask a new kernel takes up nothing; `ff.resume()` does."""
+def test_resume_ask_leaves_recovery_to_the_user(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With FUSIONFLOW_RESUME=ask a new kernel resumes nothing; `ff.resume()` does."""
     monkeypatch.setenv(RESUME_VARIABLE, "ask")
     shared.behave(dawn={"polls": LONG})
     shared.die("City", "dawn")
@@ -124,26 +124,25 @@ def test_a_person_may_want_to_be_asked(shared: Shared, monkeypatch: pytest.Monke
     assert len(shared.service.log()) == 1
 
 
-def test_opening_a_canvas_shows_results_on_their_nodes(shared: Shared) -> None:
-    """A flow's canvas takes up its dead kernel's calls: the line is said in it, and the node gets its picture."""
-    use_session(Session(shared.home))  # this kernel was there before the other died
+def test_opening_a_canvas_resumes_calls_of_its_flow(shared: Shared) -> None:
+    """The canvas shows the notice, and the node shows the result."""
+    use_session(Session(shared.home))  # opened before the other kernel stops
     shared.behave(dawn={"polls": LONG})
     shared.die("City", "dawn")
     shared.let_end()
     flow = ff.Flow("City", id="city")
     flow.generate_image("dawn", model="fake/image", name="dawn", seed=1)
-    view = talk(flow)
-    assert view.conversation is not None
-    told = view.until(lambda message: message["type"] == "plan" and "dawn" in message.get("results", {}))
-    assert told["results"]["dawn"]
-    news = view.until(lambda message: str(message.get("news", "")).startswith("Resumed"))
+    view = open_view(flow)
+    plan = view.wait_for(lambda message: message["type"] == "plan" and "dawn" in message.get("results", {}))
+    assert plan["results"]["dawn"]
+    news = view.wait_for(lambda message: str(message.get("news", "")).startswith("Resumed"))
     assert "“City” (film.ipynb)" in news["news"]
     assert len(shared.service.log()) == 1
-    view.conversation.close()
+    view.close()
 
 
-def test_the_line_stands_in_the_cell_that_began_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a real kernel: what is resumed is shown below the first cell, and replaced there by how it ended."""
+def test_the_first_cell_shows_the_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a real kernel the notice appears below the first cell and is replaced at the end of the recovery."""
     shared = Shared(tmp_path)
     shared.behave(dawn={"polls": LONG})
     shared.die("City", "dawn", notebook="film.ipynb")
@@ -162,7 +161,7 @@ def test_the_line_stands_in_the_cell_that_began_the_session(tmp_path: Path, monk
         shown = kernel.until(lambda message: message["msg_type"] == "display_data")[-1]["content"]
         assert shown["data"]["text/plain"].startswith("Resuming 1 call of “City” (film.ipynb)")
         ended = kernel.until(lambda message: is_update(message, shown["transient"]["display_id"]))[-1]["content"]
-        assert ended["data"]["text/plain"] == "Resumed 1 call of “City” (film.ipynb): 1 came home ($0.04)."
+        assert ended["data"]["text/plain"] == "Resumed 1 call of “City” (film.ipynb): 1 result ($0.04)."
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

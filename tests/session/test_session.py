@@ -1,4 +1,4 @@
-"""The living parts of a kernel: one session, its loop thread, its end."""
+"""The session of a kernel: one per process, its loop thread, closing it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from fusionflow_nb.api.flow import Flow
 
 
-def test_home_is_the_setting_else_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FUSIONFLOW_HOME wins, with ~; without it the platform's folder for user data."""
+def test_home_is_the_setting_or_the_user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FUSIONFLOW_HOME takes precedence, with ~ expanded; the default is the platform's user data folder."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv(HOME_VARIABLE, "~/fusion")
     assert home_folder() == tmp_path / "fusion"
@@ -33,18 +33,18 @@ def test_home_is_the_setting_else_the_users_folder(tmp_path: Path, monkeypatch: 
 
 
 def test_one_session_per_process(session: Session) -> None:
-    """Whoever asks, on whatever thread, gets the same one."""
-    found: list[object] = []
-    threads = [threading.Thread(target=lambda: found.append(current_session())) for _ in range(4)]
+    """All threads get the same session."""
+    sessions: list[object] = []
+    threads = [threading.Thread(target=lambda: sessions.append(current_session())) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(map(id, found)) == {id(session)}
+    assert set(map(id, sessions)) == {id(session)}
 
 
-def test_a_session_ends_once_and_completely(session: Session) -> None:
-    """Closing ends the loop thread and gives the kernel's lock up; closing again does nothing."""
+def test_closing_a_session_releases_everything(session: Session) -> None:
+    """Closing stops the loop thread and releases the kernel's lock; closing again does nothing."""
     thread = session._thread
     use_session(None)
     assert not thread.is_alive()
@@ -53,10 +53,10 @@ def test_a_session_ends_once_and_completely(session: Session) -> None:
         pass
 
 
-def test_a_closed_session_tells_those_who_wait(
+def test_closing_a_session_ends_waiting_calls(
     flow: Flow, fake: FakeProvider, recorder: EventRecorder, session: Session
 ) -> None:
-    """A run under way ends with an error that says why; the service is not told to stop; resume brings it home."""
+    """A running run ends with an error; the service is not cancelled; a later session resumes the call."""
     fake.enqueue(Behaviour(polls=50))
     flow.generate_image("dawn", model="fake/image", name="still")
     run = flow.run()
@@ -70,13 +70,13 @@ def test_a_closed_session_tells_those_who_wait(
     assert len(fake.log()) == 1
 
 
-def test_a_forked_child_gets_a_session_of_its_own(session: Session) -> None:
-    """Threads and locks do not survive a fork: the child's first need makes new ones, the parent's stay whole."""
+def test_a_forked_child_gets_a_new_session(session: Session) -> None:
+    """Threads and locks do not survive a fork: the child creates a session, and the parent's stays intact."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        made = current_session()
-        os.write(writer, b"new" if made is not session and made._thread.is_alive() else b"old")
+        opened = current_session()
+        os.write(writer, b"new" if opened is not session and opened._thread.is_alive() else b"old")
         os._exit(0)
     os.waitpid(child, 0)
     assert os.read(reader, 3) == b"new"
@@ -86,21 +86,21 @@ def test_a_forked_child_gets_a_session_of_its_own(session: Session) -> None:
     assert ff.generate_image("dawn", model="fake/image").result(PATIENCE_S).width == 32
 
 
-def test_an_id_without_a_name_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Containers run ids that no password file knows."""
+def test_a_user_id_without_a_name_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers often use ids that are not in the password file."""
 
-    def nobody() -> str:
+    def no_name() -> str:
         raise KeyError("getpwuid(): uid not found")
 
-    monkeypatch.setattr(getpass, "getuser", nobody)
+    monkeypatch.setattr(getpass, "getuser", no_name)
     use_session(Session(tmp_path / "home", Registry([])))
     assert current_session().services.user == str(os.getuid())
 
 
-def test_an_error_before_the_start_reaches_whoever_waits(
+def test_an_error_before_the_start_ends_waiting_calls(
     flow: Flow, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits for ever for a run that could not begin, whatever kept it."""
+    """Callers that wait for a run get the error that prevented its start."""
 
     async def broken(_project: object) -> None:
         raise OSError("no such device")
@@ -112,10 +112,8 @@ def test_an_error_before_the_start_reaches_whoever_waits(
         run.result(PATIENCE_S)
 
 
-def test_resume_leaves_what_its_kernel_still_follows(
-    session: Session, fake: FakeProvider, recorder: EventRecorder
-) -> None:
-    """A second kernel that resumes does not touch the work of a living one."""
+def test_resume_skips_calls_of_running_kernels(session: Session, fake: FakeProvider, recorder: EventRecorder) -> None:
+    """A second kernel does not resume the calls of a running kernel."""
     fake.enqueue(Behaviour(polls=100))
     flow = ff.Flow("Test")
     flow.generate_image("dawn", model="fake/image", name="still")
@@ -127,10 +125,10 @@ def test_resume_leaves_what_its_kernel_still_follows(
     assert run.result(PATIENCE_S).width == 32
 
 
-def test_resume_skips_what_no_provider_here_can_follow(
+def test_resume_skips_calls_without_an_installed_provider(
     flow: Flow, fake: FakeProvider, recorder: EventRecorder, session: Session
 ) -> None:
-    """Work of a service that is not installed in this kernel stays open for one where it is."""
+    """They stay open for a kernel that has the provider."""
     fake.enqueue(Behaviour(polls=50))
     flow.generate_image("dawn", model="fake/image", name="still")
     run = flow.run()
@@ -140,3 +138,13 @@ def test_resume_skips_what_no_provider_here_can_follow(
     assert ff.resume() == []
     use_session(Session(session.home, Registry([fake])))
     assert len(ff.resume()) == 1
+
+
+def test_the_session_logs_runs_without_prompts(flow: Flow, caplog: pytest.LogCaptureFixture) -> None:
+    """At debug level the start of a run is logged, without prompts."""
+    caplog.set_level("DEBUG", "fusionflow_nb.session")
+    flow.generate_image("a secret prompt", model="fake/image", seed=1)
+    run = flow.run().wait(PATIENCE_S)
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("fusionflow_nb.session")]
+    assert f"run {run.id} started: 1 nodes" in lines
+    assert "secret" not in caplog.text

@@ -132,7 +132,7 @@ class NoFile:
 
 
 def open_view(flow: Flow, *, name: str = "view", path: Path | None = None) -> View:
-    """A view on a controller of its own, after its first snapshot."""
+    """A view on a new controller, after its first snapshot."""
     from fusionflow_nb.canvas.autosave import Autosave
 
     view = View(name)
