@@ -1,7 +1,7 @@
-"""The crash harness: campaigns of kernels that are killed until so many have died.
+"""The crash harness: runs campaigns in which kernels are killed, until `--kills` kernels have died.
 
-Half of the kernels die at a named step, half at any instant; some are left to themselves, some live two at a time.
-It prints its seed; `--seed` draws the same again.
+Half of the kernels are killed at a failpoint, half at a random time; some run to their end, some run in pairs.
+The seed is printed; `--seed` repeats a run.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ import tempfile
 import time
 from pathlib import Path
 
-from support.crash_campaign import Campaign, Services, drawn, seeded, tell
+from support.crash_campaign import Campaign, Services, draw_kernel, print_totals, seeded_random
 from support.crash_kernel import Order
 
 from fusionflow_nb.failpoints import Failpoint
 
-LIVES = 18
-"""Kernels of one campaign, before those that bring it to its end."""
+KERNELS = 18
+"""Kernels of a campaign, before those that finish it."""
 
 
-def campaign(home: Path, services: Services, chance: random.Random) -> tuple[Campaign, dict[str, int]]:
-    """Let kernels die on one flow, then bring it to its end."""
-    made = Campaign(home, services, chance)
-    for _ in range(LIVES):
+def run_campaign(home: Path, services: Services, chance: random.Random) -> tuple[Campaign, dict[str, int]]:
+    """Kill kernels that run one flow, then finish the flow."""
+    campaign = Campaign(home, services, chance)
+    for _ in range(KERNELS):
         if chance.random() < 0.2:
-            made.kernels(drawn(chance), drawn(chance))
+            campaign.kernels(draw_kernel(chance), draw_kernel(chance))
         else:
-            order, after_s = drawn(chance)
-            made.kernel(order, dies_after_s=after_s)
+            order, after_s = draw_kernel(chance)
+            campaign.kernel(order, dies_after_s=after_s)
         if chance.random() < 0.1:
-            made.resume()
-        made.decide()
-        if made.is_done:
+            campaign.resume()
+        campaign.decide()
+        if campaign.is_done:
             break
-    return made, made.finish()
+    return campaign, campaign.finish()
 
 
-def every_step(home: Path, services: Services, chance: random.Random) -> tuple[Campaign, dict[str, int]]:
-    """A kernel dies at each step there is, in turn."""
-    made = Campaign(home, services, chance)
+def run_each_failpoint(home: Path, services: Services, chance: random.Random) -> tuple[Campaign, dict[str, int]]:
+    """Kill a kernel at each failpoint in turn."""
+    campaign = Campaign(home, services, chance)
     for step in Failpoint:
-        if step is Failpoint.INHERITED:
-            made.kernel(Order(step=Failpoint.AFTER_OPERATION, nth=2))
-        words = ("busy", "run") if step in {Failpoint.PUT_ASIDE, Failpoint.OUTBOX_DRAINED} else ("run",)
-        assert not made.kernel(Order(words, step)), f"no kernel died {step}"
-        made.decide(1.0)
-    return made, made.finish()
+        if step is Failpoint.AFTER_TAKEOVER:
+            campaign.kernel(Order(step=Failpoint.AFTER_OPERATION, nth=2))
+        words = ("busy", "run") if step in {Failpoint.AFTER_OUTBOX_WRITE, Failpoint.OUTBOX_DRAINED} else ("run",)
+        assert not campaign.kernel(Order(words, step)), f"no kernel died {step}"
+        campaign.decide(1.0)
+    return campaign, campaign.finish()
 
 
 def main() -> None:
@@ -55,25 +55,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    asked = parser.parse_args()
-    chance = seeded(asked.seed)
-    print(f"seed {asked.seed}", flush=True)
-    began = time.monotonic()
+    options = parser.parse_args()
+    chance = seeded_random(options.seed)
+    print(f"seed {options.seed}", flush=True)
+    start = time.monotonic()
     campaigns: list[Campaign] = []
     figures: list[dict[str, int]] = []
     services = Services()
     try:
-        while sum(each.killed.total() for each in campaigns) < asked.kills:
+        while sum(campaign.killed.total() for campaign in campaigns) < options.kills:
             with tempfile.TemporaryDirectory(prefix="fusionflow-crash-") as folder:
-                run = campaign if campaigns else every_step
-                made, figure = run(Path(folder) / "home", services, chance)
-            campaigns.append(made)
+                run = run_campaign if campaigns else run_each_failpoint
+                campaign, figure = run(Path(folder) / "home", services, chance)
+            campaigns.append(campaign)
             figures.append(figure)
-            print(f"{time.monotonic() - began:7.0f} s  {made.killed.total():3} killed  {figure}", flush=True)
+            print(f"{time.monotonic() - start:7.0f} s  {campaign.killed.total():3} killed  {figure}", flush=True)
     finally:
         services.close()
-    tell(campaigns, figures, print)
-    print("0 results lost, 0 paid twice, the books are balanced")
+    print_totals(campaigns, figures, print)
+    print("0 results lost, 0 paid twice, all sums agree")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Pictures of the canvas in JupyterLab, both themes: `make pictures`, or `python tests/screenshots.py [folder]`.
+"""Screenshots of the canvas in JupyterLab in both themes: `make pictures`, or `python tests/screenshots.py [folder]`.
 
-The README's picture is one of them (`notebooks/pictures/canvas.webp`), so it shows what anybody can make again: the
-embedded styles draw by arithmetic, no key is needed.
+One of them is the README's picture (`notebooks/pictures/canvas.webp`). No key is needed: the local models are
+procedural.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parent.parent
-SHOWN = ROOT / "notebooks" / "pictures" / "canvas.webp"
+README_PICTURE = ROOT / "notebooks" / "pictures" / "canvas.webp"
 FLOW = """
 import fusionflow_nb as ff
 
@@ -74,11 +74,13 @@ for row in range(25):
         flow.place(last, 680 + column * 340, row * 420)
 ff.Canvas(flow, height="1010px")
 """
-LOADED = "() => [...document.querySelectorAll('.ff-holder img')].every(one => one.complete && one.naturalWidth > 0)"
+LOADED = (
+    "() => [...document.querySelectorAll('.ff-holder img')].every(image => image.complete && image.naturalWidth > 0)"
+)
 
 
 def main() -> int:
-    """Take them all into a folder, and the README's among them."""
+    """Save all screenshots in a folder, and the README's picture."""
     if CHROMIUM is None:
         print(NO_CHROMIUM)
         return 1
@@ -94,86 +96,86 @@ def main() -> int:
         page.set_viewport_size({"width": 1500, "height": 1360})
         Notebook.of(page, lab, "empty", EMPTY).start(0)
         page.wait_for_selector(".ff-templates button")
-        both(page, folder, "empty")
+        take_both(page, folder, "empty")
         city = Notebook.of(page, lab, "city", FLOW.strip(), DAWN)
         city.run(0)
         canvas = CanvasPage(page).ready()
         canvas.root.get_by_role("button", name="▶ Run").first.click()
         page.wait_for_function("() => /\\d+ %/.test(document.querySelector('.ff-holder').textContent)")
-        both(page, folder, "running")
+        take_both(page, folder, "running")
         canvas.await_fresh()
         canvas.root.focus()
-        page.keyboard.press("f")  # the batch has made its node taller
+        page.keyboard.press("f")  # fit again: the batch has made its node taller
         page.wait_for_function(LOADED)
-        both(page, folder, "finished", shown=True)
-        looked_at(page, canvas, folder)
+        take_both(page, folder, "finished", in_readme=True)
+        finished_views(page, canvas, folder)
         city.run(1)
         page.wait_for_selector(".ff-holder s")
-        both(page, folder, "stale")
+        take_both(page, folder, "stale")
         Service(fakes).behave("a famous face", end="refused")
         Notebook.of(page, lab, "others", OTHERS.strip()).run(0)
-        edited(page, CanvasPage(page).ready(), folder)
+        edit_views(page, CanvasPage(page).ready(), folder)
         Notebook.of(page, lab, "many", MANY.strip()).run(0)
         CanvasPage(page).ready().root.locator(".ff-overview").wait_for()
-        both(page, folder, "500")
-    print(f"The pictures are in {folder}; {SHOWN.relative_to(ROOT)} is for the README.")
+        take_both(page, folder, "500")
+    print(f"The pictures are in {folder}; {README_PICTURE.relative_to(ROOT)} is the README's picture.")
     return 0
 
 
-def looked_at(page: Page, canvas: CanvasPage, folder: Path) -> None:
-    """What opens over the finished flow: palette, model picker, a batch up close, and two results compared."""
+def finished_views(page: Page, canvas: CanvasPage, folder: Path) -> None:
+    """Screenshots of the finished flow: palette, model picker, a batch, and two compared results."""
     canvas.focus()
     canvas.press("Tab")
     page.keyboard.type("im")
-    both(page, folder, "palette")
-    canvas.root.locator(".ff-palette .ff-search").press("Escape")  # the change of theme may have taken the focus
+    take_both(page, folder, "palette")
+    canvas.root.locator(".ff-palette .ff-search").press("Escape")  # changing the theme may move the focus
     canvas.root.locator(".ff-palette").wait_for(state="detached")
     canvas.node("still").locator(".ff-select").click()
-    both(page, folder, "models")
+    take_both(page, folder, "models")
     canvas.press("Escape")
     cells = canvas.node("many").locator(".ff-look")
     cells.nth(0).click(modifiers=["Shift"])
     cells.nth(4).click(modifiers=["Shift"])
     canvas.root.locator(".ff-marks .is-primary").click()
     canvas.root.locator(".ff-viewer .ff-tag").nth(1).wait_for()
-    both(page, folder, "compare")
+    take_both(page, folder, "compare")
     canvas.press("Escape")
     canvas.root.locator(".ff-viewer").wait_for(state="detached")
     canvas.focus()
     canvas.press("Escape", "Control+f")
     page.keyboard.type("Variations")
     canvas.press("Enter")
-    both(page, folder, "batch")
+    take_both(page, folder, "batch")
     canvas.focus()
     canvas.press("Escape", "f")
 
 
-def edited(page: Page, canvas: CanvasPage, folder: Path) -> None:
-    """A node that was refused, and the mask painter over what was made."""
+def edit_views(page: Page, canvas: CanvasPage, folder: Path) -> None:
+    """Screenshots of a refused node and of the mask painter."""
     canvas.run_all()
     canvas.node("paid").get_by_role("alert").wait_for()
     canvas.await_picture("edit")
-    both(page, folder, "error")
+    take_both(page, folder, "error")
     canvas.click("edit")
     canvas.root.get_by_role("button", name="Paint mask").click()
     stage = canvas.root.locator(".ff-mask .ff-stage")
     stage.locator("canvas").wait_for()
     at = middle(stage)
     canvas.drag({"x": at["x"] - 200, "y": at["y"] + 60}, {"x": at["x"] + 220, "y": at["y"] - 40})
-    both(page, folder, "mask")
+    take_both(page, folder, "mask")
 
 
-def both(page: Page, folder: Path, name: str, *, shown: bool = False) -> None:
-    """The canvas in both themes; `shown` keeps the dark one for the README."""
+def take_both(page: Page, folder: Path, name: str, *, in_readme: bool = False) -> None:
+    """Take the canvas in both themes; with `in_readme`, store the dark picture for the README."""
     for theme in ("Light", "Dark"):
         command(page, "apputils:change-theme", theme=f"JupyterLab {theme}")
         page.wait_for_selector(f"body[data-jp-theme-name='JupyterLab {theme}']", state="attached")
-        page.wait_for_timeout(400)  # colours fade over
+        page.wait_for_timeout(400)  # colour transition
         data = page.locator(".ff-holder").last.screenshot()
         (folder / f"{name}-{theme.lower()}.png").write_bytes(data)
-    if shown:
-        SHOWN.parent.mkdir(parents=True, exist_ok=True)
-        Image.open(BytesIO(data)).convert("RGB").save(SHOWN, quality=88, method=6)
+    if in_readme:
+        README_PICTURE.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(BytesIO(data)).convert("RGB").save(README_PICTURE, quality=88, method=6)
 
 
 if __name__ == "__main__":

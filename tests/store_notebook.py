@@ -1,4 +1,4 @@
-"""Run a notebook on a fresh home and store it with what it shows, as its test wants it.
+"""Run a notebook on a fresh home and store it with its outputs, as its test requires.
 
 python tests/store_notebook.py notebooks/providers.ipynb
 """
@@ -16,11 +16,11 @@ from nbclient import NotebookClient
 from fusionflow_nb.settings.environment import HOME_VARIABLE, SIMULATOR_VARIABLE
 
 LANGUAGE = {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"}
-"""Without the version: it says something about this machine alone."""
+"""Without the Python version, which depends on the machine."""
 
 
 def main() -> None:
-    """Run, tidy, write; nothing is written where a cell fails."""
+    """Run the notebook, remove timings and write it; nothing is written if a cell fails."""
     path = Path(sys.argv[1])
     notebook = nbformat.read(path, as_version=4)
     os.environ.pop(SIMULATOR_VARIABLE, None)

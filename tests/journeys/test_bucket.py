@@ -1,4 +1,4 @@
-"""A large film from the canvas in a real JupyterLab: straight into a bucket, or by Jupyter; never by the kernel."""
+"""Upload a large video from the canvas in JupyterLab: to the bucket or the server, never through the kernel."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ LENGTH = """\
 film = flow.document.nodes["load_video_1"]
 print(film.params["asset"]["sha256"], film.params["asset"]["width"], film.params["asset"]["size_bytes"])"""
 FRAME = """\
-made = flow.run().result()
-print(made.frame(0.5).shape)"""
+result = flow.run().result()
+print(result.frame(0.5).shape)"""
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film that plays, made long by an element of the container that says nothing (EBML Void)."""
+    """A valid video, padded to a large size by an EBML Void element."""
     path = tmp_path_factory.mktemp("film") / "long.webm"
     frames = [np.full((HEIGHT, WIDTH, 3), 20 + 8 * index, np.uint8) for index in range(24)]
     video.write_video(path, frames, fps=12, width=WIDTH, height=HEIGHT, codec="vp9")
-    silence = FILM_BYTES - path.stat().st_size
+    padding = FILM_BYTES - path.stat().st_size
     with path.open("ab") as stream:
-        stream.write(b"\xec\x01" + silence.to_bytes(7, "big"))
-        for _ in range(-(-silence // (1 << 20))):
+        stream.write(b"\xec\x01" + padding.to_bytes(7, "big"))
+        for _ in range(-(-padding // (1 << 20))):
             stream.write(os.urandom(1 << 20))
         stream.truncate(FILM_BYTES)
     return path
@@ -59,7 +59,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bucket_lab(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A JupyterLab whose kernels have a bucket, which takes uploads from its pages."""
+    """A JupyterLab whose kernels have a bucket that allows uploads from its pages."""
     place = tmp_path_factory.mktemp("bucket-lab")
     shutil.copytree(ROOT / "jupyter-config", place / "config")
     with jupyterlab(place, **{HOME_VARIABLE: str(place / "home")}, **s3.variables) as running:
@@ -68,13 +68,13 @@ def bucket_lab(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 class Traffic:
-    """What goes between a page and its kernels, and where files are put."""
+    """Counts the bytes between a page and its kernels, and records PUT requests."""
 
     def __init__(self, page: Page) -> None:
         self.kernel_bytes = 0
         self.puts: list[str] = []
         page.on("websocket", self._watch)
-        page.on("request", self._asked)
+        page.on("request", self._on_request)
 
     def _watch(self, socket: WebSocket) -> None:
         socket.on("framesent", self._count)
@@ -83,13 +83,13 @@ class Traffic:
     def _count(self, frame: str | bytes) -> None:
         self.kernel_bytes += len(frame)
 
-    def _asked(self, request: Request) -> None:
+    def _on_request(self, request: Request) -> None:
         if request.method == "PUT" and "/api/" not in request.url and "/lab/" not in request.url:
             self.puts.append(request.url)
 
 
-def put_on_canvas(page: Page, lab: Lab, name: str, film: Path) -> tuple[Notebook, CanvasPage, Traffic]:
-    """Choose a film for a node that loads one, and wait until the kernel has it."""
+def upload_on_canvas(page: Page, lab: Lab, name: str, film: Path) -> tuple[Notebook, CanvasPage, Traffic]:
+    """Choose a file for a load node, and wait until the kernel has it."""
     traffic = Traffic(page)
     notebook = Notebook.of(page, lab, name, f'{IMPORT}\nflow = ff.Flow("Film")\nff.Canvas(flow)', LENGTH, FRAME)
     notebook.run(0)
@@ -103,15 +103,15 @@ def put_on_canvas(page: Page, lab: Lab, name: str, film: Path) -> tuple[Notebook
     return notebook, canvas, traffic
 
 
-def test_a_film_goes_straight_to_the_bucket(page: Page, bucket_lab: Lab, s3: S3Server, film: Path) -> None:
-    """60 MB reach the bucket in one signed PUT; the kernel hears some kilobytes; a local node then reads it through."""
-    notebook, canvas, traffic = put_on_canvas(page, bucket_lab, "straight", film)
+def test_a_video_is_uploaded_directly_to_the_bucket(page: Page, bucket_lab: Lab, s3: S3Server, film: Path) -> None:
+    """60 MB are sent in one signed PUT, the kernel receives a few kilobytes, and a local node reads the video."""
+    notebook, canvas, traffic = upload_on_canvas(page, bucket_lab, "direct", film)
     digest = hashlib.sha256(film.read_bytes()).hexdigest()
     asset = Asset(digest, "video/webm", FILM_BYTES)
     assert notebook.run(1).split() == [digest, str(WIDTH), str(FILM_BYTES)]
-    there = Bucket(s3.settings).head(asset)
-    assert there is not None
-    assert (there.size_bytes, there.media_type) == (FILM_BYTES, "video/webm")
+    head = Bucket(s3.settings).head(asset)
+    assert head is not None
+    assert (head.size_bytes, head.media_type) == (FILM_BYTES, "video/webm")
     assert [url.partition("?")[0] for url in traffic.puts] == [
         f"{s3.settings.endpoint}/{s3.settings.bucket}/{asset.store_key}"
     ]
@@ -123,9 +123,9 @@ def test_a_film_goes_straight_to_the_bucket(page: Page, bucket_lab: Lab, s3: S3S
     canvas.node("load_video_1").wait_for()
 
 
-def test_a_film_goes_to_the_local_store_in_the_same_words(page: Page, lab: Lab, film: Path) -> None:
-    """Without a bucket the same canvas puts it through Jupyter's server; the kernel hears no more of it."""
-    notebook, _, traffic = put_on_canvas(page, lab, "local", film)
+def test_without_a_bucket_a_video_goes_through_jupyter(page: Page, lab: Lab, film: Path) -> None:
+    """The canvas uploads to Jupyter's server, and the kernel receives as little as with a bucket."""
+    notebook, _, traffic = upload_on_canvas(page, lab, "local", film)
     digest = hashlib.sha256(film.read_bytes()).hexdigest()
     assert notebook.run(1).split() == [digest, str(WIDTH), str(FILM_BYTES)]
     assert [url.partition("?")[0] for url in traffic.puts] == [f"{lab.url}/fusionflow/uploads/{digest}"]
@@ -133,19 +133,19 @@ def test_a_film_goes_to_the_local_store_in_the_same_words(page: Page, lab: Lab, 
     assert stored.stat().st_size == FILM_BYTES
 
 
-def test_a_bucket_that_refuses_the_page_is_gone_around(
+def test_without_a_cors_rule_uploads_go_through_jupyter(
     browser: BrowserContext, s3: S3Server, tmp_path: Path, film: Path
 ) -> None:
-    """Without a CORS rule for it the page says so, sends through Jupyter, and the kernel brings it to the bucket."""
+    """If the bucket refuses the page, the canvas warns and uploads through Jupyter, and the kernel to the bucket."""
     shutil.copytree(ROOT / "jupyter-config", tmp_path / "config")
     Bucket(s3.settings).client.put_bucket_cors(
         Bucket=s3.settings.bucket,
         CORSConfiguration={"CORSRules": check.cors_rule(["https://elsewhere.example"])},
     )
     place = jupyterlab(tmp_path, **{HOME_VARIABLE: str(tmp_path / "home")}, **s3.variables)
-    page = browser.new_page()  # not a watched one: the browser itself says what it was refused
+    page = browser.new_page()  # not a watched page: the browser logs the refused request
     with place as running:
-        _, canvas, traffic = put_on_canvas(page, running, "around", film)
+        _, canvas, traffic = upload_on_canvas(page, running, "fallback", film)
         assert "doctor --r2" in canvas.root.inner_text()
         assert traffic.puts[-1].startswith(f"{running.url}/fusionflow/uploads/")
         page.close()

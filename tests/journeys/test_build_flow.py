@@ -1,4 +1,4 @@
-"""The canvas in a real JupyterLab: a flow is made, run, cancelled and undone, by mouse and keyboard."""
+"""The canvas in JupyterLab: build, run, cancel and undo a flow by mouse and keyboard."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.lab
 pytest_plugins = ["support.jupyterlab_fixtures"]
 
 
-def test_a_flow_is_built_by_mouse_and_keyboard_and_runs(page: Page, lab: Lab) -> None:
-    """From an empty canvas to a film: palette, edges, a prompt, real progress up to the end, media by the server."""
+def test_a_flow_is_built_and_run_by_mouse_and_keyboard(page: Page, lab: Lab) -> None:
+    """From an empty canvas to a video: palette, edges, prompt, progress, and media from the server."""
     Notebook.of(page, lab, "build", f'{IMPORT}\nff.Canvas("demo.flow.json")').run(0)
     canvas = CanvasPage(page).ready()
     canvas.add("prompt")
@@ -35,7 +35,7 @@ def test_a_flow_is_built_by_mouse_and_keyboard_and_runs(page: Page, lab: Lab) ->
     page.keyboard.type("a lighthouse above a calm sea, dawn")
     start = middle(canvas.port("text_1", "text", "source"))
     canvas.drag(start, {"x": start["x"] + 60, "y": start["y"] - 160})
-    page.keyboard.type("generate image")  # what a loose edge may end in
+    page.keyboard.type("generate image")  # filter of the palette for the open edge
     canvas.press("Enter")
     canvas.node("generate_image_1").wait_for()
     canvas.add("generate video")
@@ -50,15 +50,15 @@ def test_a_flow_is_built_by_mouse_and_keyboard_and_runs(page: Page, lab: Lab) ->
     canvas.await_fresh()
     assert canvas.await_picture("generate_image_1").startswith(f"{lab.url}/fusionflow/")
     canvas.node("generate_video_1").locator(".ff-film, video, img").first.wait_for()
-    seen = canvas.progress_seen()["generate_video_1"]
-    assert seen == sorted(seen)  # the last step and the end come in one message, so 100 itself need not be drawn
-    assert len(seen) > 3
-    assert seen[-1] >= 90
+    progress = canvas.progress_seen()["generate_video_1"]
+    assert progress == sorted(progress)  # the last step and the end arrive in one message: 100 may not be drawn
+    assert len(progress) > 3
+    assert progress[-1] >= 90
 
 
 @contextmanager
 def simulated_services() -> Iterator[str]:
-    """`fusionflow simulate` in another terminal; where it is."""
+    """Run `fusionflow simulate` in another process; yields its address."""
     words = [sys.executable, "-u", "-m", "fusionflow_nb", "simulate", "--port", "0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"}) as running:
         assert running.stdout is not None
@@ -69,8 +69,8 @@ def simulated_services() -> Iterator[str]:
             running.terminate()
 
 
-def test_a_picture_is_seen_while_its_service_makes_it(page: Page, lab: Lab) -> None:
-    """Partial pictures of OpenAI, out of its stream: on the node, then the result."""
+def test_partial_pictures_are_shown_during_a_call(page: Page, lab: Lab) -> None:
+    """Partial pictures from OpenAI's stream are shown on the node, then the result."""
     cell = 'flow = ff.Flow("Partial")\nflow.generate_image("a lighthouse", model="gpt-image-2", name="picture")'
     with simulated_services() as base:
         notebook = Notebook.of(
@@ -83,15 +83,15 @@ def test_a_picture_is_seen_while_its_service_makes_it(page: Page, lab: Lab) -> N
         canvas.run_all()
         canvas.await_fresh()
         result = canvas.await_picture("picture")
-    seen = canvas.partial_pictures_seen()
-    assert seen
-    assert all(address.startswith("blob:") for address in seen)
-    assert result not in seen
+    partial = canvas.partial_pictures_seen()
+    assert partial
+    assert all(address.startswith("blob:") for address in partial)
+    assert result not in partial
     assert canvas.node("picture").locator(".is-partial").count() == 0
 
 
 def test_a_run_is_cancelled_while_a_cell_blocks_the_kernel(page: Page, lab: Lab, service: Service) -> None:
-    """Run and cancel do their work while a cell sleeps; the service hears of it too."""
+    """Run and Cancel work while a cell sleeps, and the call is cancelled at the service."""
     prompt = "a job that never ends"
     service.behave(prompt, end="never")
     cell = f'{IMPORT}\nflow = ff.Flow("Cancel")\nflow.generate_image("{prompt}", model="fake/image", name="slow")'
@@ -101,7 +101,7 @@ def test_a_run_is_cancelled_while_a_cell_blocks_the_kernel(page: Page, lab: Lab,
     notebook.start(1)
     canvas.root.scroll_into_view_if_needed()
     canvas.run_all()
-    canvas.node("slow").locator("[role=progressbar][aria-valuenow]").wait_for()  # the service has it
+    canvas.node("slow").locator("[role=progressbar][aria-valuenow]").wait_for()  # the service has accepted the job
     canvas.click("slow")
     canvas.node("slow").locator("[title^='Cancel this node']").click()
     canvas.await_chip("slow", "cancelled")
@@ -110,7 +110,7 @@ def test_a_run_is_cancelled_while_a_cell_blocks_the_kernel(page: Page, lab: Lab,
 
 
 def test_ten_steps_are_undone_and_redone(page: Page, lab: Lab) -> None:
-    """Undo takes back edits of every kind one by one, in the file too, and redo brings them all again."""
+    """Undo reverts edits of every kind one by one, also in the file, and redo applies them again."""
     notebook = Notebook.of(page, lab, "undo", f'{IMPORT}\ncanvas = ff.Canvas("undo.flow.json")\ncanvas')
     notebook.run(0)
     canvas = CanvasPage(page).ready()
@@ -128,7 +128,7 @@ def test_ten_steps_are_undone_and_redone(page: Page, lab: Lab) -> None:
     canvas.await_nodes(*(f"seeds_{number}" for number in range(1, 6)))
     canvas.press("Delete")
     canvas.await_nodes(*(f"seeds_{number}" for number in range(1, 5)))
-    made = canvas.nodes()
+    node_ids = canvas.nodes()
     before = notebook.file("undo.flow.json", lambda text: "Many" in text)
     for _ in range(10):
         canvas.press("Control+z")
@@ -136,14 +136,14 @@ def test_ten_steps_are_undone_and_redone(page: Page, lab: Lab) -> None:
     for _ in range(10):
         canvas.press("Control+Shift+z")
     canvas.press("f")
-    canvas.await_nodes(*made)
+    canvas.await_nodes(*node_ids)
     canvas.node("seeds_4").locator(".ff-title", has_text="Many").wait_for()
     after = notebook.file("undo.flow.json", lambda text: "Many" in text)
     assert json.loads(after)["nodes"] == json.loads(before)["nodes"]
 
 
-def test_a_template_begins_a_flow_and_runs(page: Page, lab: Lab) -> None:
-    """Templates stand on the empty canvas; one click places one, it runs without a key, and one undo takes it away."""
+def test_a_template_is_placed_and_runs(page: Page, lab: Lab) -> None:
+    """The empty canvas offers templates; a click places a template, it runs without a key, and undo removes it."""
     Notebook.of(page, lab, "template", f'{IMPORT}\nff.Canvas("template.flow.json")').run(0)
     canvas = CanvasPage(page).ready()
     assert canvas.root.locator(".ff-templates button").count() == 4
@@ -153,7 +153,7 @@ def test_a_template_begins_a_flow_and_runs(page: Page, lab: Lab) -> None:
     canvas.await_fresh()
     canvas.await_picture("picture")
     canvas.await_picture("graded")
-    canvas.root.locator(".ff-tape .ff-frame").nth(1).wait_for()  # the tape is told after the last result
+    canvas.root.locator(".ff-tape .ff-frame").nth(1).wait_for()  # the tape is updated after the last result
     assert canvas.root.locator(".ff-tape .ff-frame").count() == 2
     canvas.focus()
     canvas.press("Control+z")

@@ -1,6 +1,6 @@
-"""The quickstart in JupyterLab, in a real browser: as it is stored, and as it runs, in both themes.
+"""The quickstart notebook in JupyterLab in a browser: as stored, and after a run, in both themes.
 
-Pictures of what was seen are kept in the folder that `LAB_PICTURES` names, else in the test's own.
+Screenshots are stored in the folder `LAB_PICTURES`, by default in the temporary folder of the test.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ pytestmark = pytest.mark.lab
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "quickstart.ipynb"
 WATCH_CARDS = """() => {
-    const seen = window.cardsSeen = new Set();
+    const states = window.cardStates = new Set();
     new MutationObserver(() => {
         for (const card of document.querySelectorAll('.jp-OutputArea-output')) {
-            const found = /^\\s*Neon city\\s*(running|succeeded|failed)/.exec(card.textContent);
-            if (found) seen.add(found[1]);
+            const match = /^\\s*Neon city\\s*(running|succeeded|failed)/.exec(card.textContent);
+            if (match) states.add(match[1]);
         }
     }).observe(document.body, {subtree: true, childList: true, characterData: true});
 }"""
 FAILED_CELLS = """() => [...document.querySelectorAll('.jp-OutputArea [data-mime-type$="stderr"], .jp-RenderedError')]
-    .map(said => said.textContent.slice(0, 500))"""
+    .map(output => output.textContent.slice(0, 500))"""
 ALL_RAN = """() => {
     if (document.querySelector('.jp-OutputArea [data-mime-type$="stderr"], .jp-RenderedError')) return true;
     const notebook = window.jupyterapp.shell.currentWidget;
@@ -47,7 +47,7 @@ FAILED_PICTURES = """() => [...document.querySelectorAll('.jp-OutputArea img')]
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
-    """JupyterLab on a copy of the notebook, with nothing of this machine's settings."""
+    """JupyterLab with a copy of the notebook, without this machine's settings."""
     (tmp_path / "notebooks").mkdir()
     shutil.copy(NOTEBOOK, tmp_path / "notebooks")
     with jupyterlab(tmp_path) as running:
@@ -56,7 +56,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A page of a fresh browser, with a list of what went wrong in it."""
+    """A page of a new browser."""
     if CHROMIUM is None:
         pytest.skip(NO_CHROMIUM)
     with browser_page() as opened:
@@ -64,41 +64,41 @@ def page() -> Iterator[Page]:
 
 
 def picture(page: Page, folder: Path, name: str) -> None:
-    """Keep what the whole notebook looks like."""
+    """Save a screenshot of the whole notebook."""
     height = page.evaluate("() => document.querySelector('.jp-WindowedPanel-viewport').scrollHeight")
     page.set_viewport_size({"width": WIDTH_PX, "height": int(height) + 140})
     page.evaluate("() => { document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0; }")
-    page.wait_for_timeout(500)  # only the picture depends on it
+    page.wait_for_timeout(500)  # only for the screenshot
     page.screenshot(path=folder / f"{name}.png")
     page.set_viewport_size({"width": WIDTH_PX, "height": 900})
 
 
-def test_the_quickstart_in_jupyterlab(page: Page, lab: Lab, tmp_path: Path) -> None:
-    """Stored, it shows pictures and finished cards; run, nothing fails and the cards live to their end."""
-    kept = Path(os.environ.get("LAB_PICTURES") or tmp_path)
-    kept.mkdir(parents=True, exist_ok=True)
-    went_wrong: list[str] = []
-    page.on("pageerror", lambda error: went_wrong.append(str(error)))
+def test_the_quickstart_runs_in_jupyterlab(page: Page, lab: Lab, tmp_path: Path) -> None:
+    """The stored notebook shows pictures and finished cards; after a run nothing failed and the cards are updated."""
+    pictures = Path(os.environ.get("LAB_PICTURES") or tmp_path)
+    pictures.mkdir(parents=True, exist_ok=True)
+    page_errors: list[str] = []
+    page.on("pageerror", lambda error: page_errors.append(str(error)))
 
     lab.open(page, NOTEBOOK.name)
     assert page.locator(".jp-OutputArea img").count() > 20
     assert page.evaluate(FAILED_PICTURES) == []
     assert "model not found" not in page.inner_text(".jp-Notebook")
-    picture(page, kept, "stored")
+    picture(page, pictures, "stored")
 
     command(page, "notebook:clear-all-cell-outputs")
     page.evaluate(WATCH_CARDS)
     command(page, "notebook:run-all-cells")
     page.wait_for_function(ALL_RAN)
     assert page.evaluate(FAILED_CELLS) == []
-    assert {"running", "succeeded"} <= set(page.evaluate("() => [...window.cardsSeen]"))
+    assert {"running", "succeeded"} <= set(page.evaluate("() => [...window.cardStates]"))
     assert page.locator(".ff-tape img").count() >= 5
     assert page.evaluate(FAILED_PICTURES) == []
     assert page.evaluate("() => document.querySelector('.jp-OutputArea video').readyState") > 0
     for theme in ("Light", "Dark"):
         command(page, "apputils:change-theme", theme=f"JupyterLab {theme}")
         page.wait_for_selector(f"body[data-jp-theme-name='JupyterLab {theme}']", state="attached")
-        picture(page, kept, theme.lower())
+        picture(page, pictures, theme.lower())
 
     command(page, "docmanager:save")
     page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
@@ -113,4 +113,4 @@ def test_the_quickstart_in_jupyterlab(page: Page, lab: Lab, tmp_path: Path) -> N
     ]
     assert len(cards) >= 3
     assert all(": succeeded," in card for card in cards)
-    assert went_wrong == []
+    assert page_errors == []

@@ -1,4 +1,4 @@
-"""Pictures in a real JupyterLab: dropped and stored through the server, painted over, compared."""
+"""Pictures in JupyterLab: dropped files, painted masks, and comparison of results."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ pytest_plugins = ["support.jupyterlab_fixtures"]
 
 DROP = """([text, x, y]) => {
     const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
-    const held = new DataTransfer();
-    held.items.add(new File([bytes], 'dropped.png', {type: 'image/png'}));
-    const about = {bubbles: true, cancelable: true, clientX: x, clientY: y, dataTransfer: held};
-    const under = document.elementFromPoint(x, y);
-    under.dispatchEvent(new DragEvent('dragover', about));
-    under.dispatchEvent(new DragEvent('drop', about));
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([bytes], 'dropped.png', {type: 'image/png'}));
+    const options = {bubbles: true, cancelable: true, clientX: x, clientY: y, dataTransfer: transfer};
+    const target = document.elementFromPoint(x, y);
+    target.dispatchEvent(new DragEvent('dragover', options));
+    target.dispatchEvent(new DragEvent('drop', options));
 }"""
 TWO = """\
 import fusionflow_nb as ff
@@ -41,13 +41,13 @@ flow.edit_image(still, "red dusk", model="local/recolor", seed=3, name="edit")
 ff.Canvas(flow)"""
 MASK_MEAN = """\
 import numpy as np
-made = flow.run().result()
+results = flow.run().result()
 mask = next(node for node in flow.states() if node.startswith("load_image"))
-print(float(np.asarray(made[mask].pil().convert("L")).mean()))"""
+print(float(np.asarray(results[mask].pil().convert("L")).mean()))"""
 
 
-def test_a_dropped_picture_is_uploaded_by_the_server(page: Page, lab: Lab) -> None:
-    """Its bytes go past the kernel into the store, and the node shows what the server gives back."""
+def test_a_dropped_picture_is_uploaded_to_the_server(page: Page, lab: Lab) -> None:
+    """The bytes go to the store without the kernel, and the node shows the picture from the server."""
     data = png(seed=77, side=96)
     puts: list[str] = []
     page.on("request", lambda request: puts.append(request.url) if request.method == "PUT" else None)
@@ -63,7 +63,7 @@ def test_a_dropped_picture_is_uploaded_by_the_server(page: Page, lab: Lab) -> No
 
 
 def test_a_mask_is_painted_and_used(page: Page, lab: Lab) -> None:
-    """Strokes over the picture become a mask in the store, wired into the port, and the kernel works with it."""
+    """Strokes become a stored mask that is connected to the port and used by the kernel."""
     notebook = Notebook.of(page, lab, "mask", PAINTED, MASK_MEAN)
     notebook.run(0)
     canvas = CanvasPage(page).ready()
@@ -87,7 +87,7 @@ def test_a_mask_is_painted_and_used(page: Page, lab: Lab) -> None:
 
 
 def test_two_results_are_compared(page: Page, lab: Lab) -> None:
-    """Two cells of a batch stand against each other, drawn by WebGL2 from the server's bytes; the divider moves."""
+    """The viewer compares two cells of a batch with WebGL2, and the divider moves."""
     Notebook.of(page, lab, "compare", TWO).run(0)
     canvas = CanvasPage(page).ready()
     canvas.run_all()

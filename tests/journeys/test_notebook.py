@@ -1,4 +1,4 @@
-"""The canvas as a part of its notebook: restarts, reopening, Python beside it, keys, its file, and no traces."""
+"""The canvas in its notebook: restarts, reopening, edits from Python, key events, its file, and cleanup."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ import fusionflow_nb as ff
 canvas = ff.Canvas("paid.flow.json")
 canvas"""
 COUNT_LISTENERS = """() => {
-    // Of the page itself, added from the canvas's module: those on elements go with their elements.
-    const kept = window.canvasListeners = new Map();
+    // Listeners of the page that the canvas's module adds; those of elements are removed with their elements.
+    const all = window.canvasListeners = new Map();
     for (const target of [window, document]) {
         const { addEventListener: add, removeEventListener: remove } = EventTarget.prototype;
-        const known = new Map();
+        const added = new Map();
         target.addEventListener = function (type, listener, ...more) {
-            if (/blob:/.test(new Error().stack)) known.set(listener, type);
+            if (/blob:/.test(new Error().stack)) added.set(listener, type);
             return add.call(target, type, listener, ...more);
         };
         target.removeEventListener = function (type, listener, ...more) {
-            known.delete(listener);
+            added.delete(listener);
             return remove.call(target, type, listener, ...more);
         };
-        kept.set(target, known);
+        all.set(target, added);
     }
 }"""
-LISTENERS = "() => [...window.canvasListeners.values()].map(known => [...known.values()].sort())"
+LISTENERS = "() => [...window.canvasListeners.values()].map(added => [...added.values()].sort())"
 TRACES = """() => ({
     holders: document.querySelectorAll('.ff-holder').length,
-    // anywidget keeps one sheet for all widgets of a class, for as long as the page lives.
-    styles: [...document.querySelectorAll('style:not([id])')].filter(one => /[.]ff-/.test(one.textContent)).length,
+    // anywidget keeps one style sheet per widget class until the page is reloaded.
+    styles: [...document.querySelectorAll('style:not([id])')].filter(style => /[.]ff-/.test(style.textContent)).length,
 })"""
 
 
 def flow_file(prompt: str, model: str = "fake/image") -> str:
-    """A flow of one picture, as it stands in a file."""
+    """A flow file with a single picture node."""
     node = {"id": "picture", "type": "generate_image", "params": {"prompt": prompt, "model": model, "seed": 5}}
     return json.dumps({"fusionflow": 1, "id": f"flow-{prompt}", "name": prompt, "variables": {}, "nodes": [node]})
 
 
 def test_a_restarted_kernel_costs_nothing(page: Page, lab: Lab, service: Service) -> None:
-    """The picture stays while the kernel is away, and running only the canvas cell brings all back, unpaid."""
+    """The picture stays without the kernel, and running only the canvas cell restores all results for free."""
     prompt = "paid for once"
     notebook = Notebook.of(page, lab, "restart", PAID, files={"paid.flow.json": flow_file(prompt)})
     notebook.run(0)
@@ -65,7 +65,7 @@ def test_a_restarted_kernel_costs_nothing(page: Page, lab: Lab, service: Service
     assert canvas.await_picture("picture") == picture
     canvas.root.get_by_text("Run this cell to reconnect").wait_for()
     canvas.click("picture")
-    canvas.press("ArrowRight")  # what cannot be told to anybody breaks nothing
+    canvas.press("ArrowRight")  # an edit without a kernel raises no error
     notebook.run(0)
     canvas = CanvasPage(page).ready()
     canvas.await_fresh()
@@ -74,7 +74,7 @@ def test_a_restarted_kernel_costs_nothing(page: Page, lab: Lab, service: Service
 
 
 def test_a_cell_is_run_while_its_kernel_restarts(page: Page, lab: Lab, service: Service) -> None:
-    """JupyterLab sends it as soon as it can, and takes one way to the kernel away: the canvas is still heard."""
+    """JupyterLab sends the cell early and closes a connection to the kernel: messages of the canvas still arrive."""
     prompt = "paid for before a restart"
     notebook = Notebook.of(page, lab, "hasty", PAID, files={"paid.flow.json": flow_file(prompt)})
     notebook.run(0)
@@ -84,40 +84,40 @@ def test_a_cell_is_run_while_its_kernel_restarts(page: Page, lab: Lab, service: 
     notebook.begin_restart()
     notebook.run(0)
     canvas = CanvasPage(page).ready()
-    canvas.await_picture("picture")  # it has no place yet: the kernel was asked where to
+    canvas.await_picture("picture")  # the kernel has answered a message of the canvas
     canvas.field("picture", "prompt").click()
     page.keyboard.type("once more: ")
     canvas.node("picture").locator(".ff-chip", has_text="stale").first.wait_for()
     assert service.times_paid(prompt) == 1
 
 
-def test_a_reopened_notebook_shows_a_still_picture(page: Page, lab: Lab) -> None:
-    """While the canvas lives its still picture is hidden; without a kernel it stands alone, with what was made."""
+def test_a_notebook_without_kernel_shows_a_snapshot(page: Page, lab: Lab) -> None:
+    """The snapshot is hidden while the canvas runs; without a kernel it is shown with the results."""
     notebook = Notebook.of(page, lab, "still", PAID, files={"paid.flow.json": flow_file("kept in the notebook")})
     notebook.run(0)
     canvas = CanvasPage(page).ready()
-    still = page.locator("[class^=ff-snapshot-]")
-    still.wait_for(state="attached")
-    assert not still.is_visible()
+    snapshot = page.locator("[class^=ff-snapshot-]")
+    snapshot.wait_for(state="attached")
+    assert not snapshot.is_visible()
     canvas.run_all()
     canvas.await_fresh()
     canvas.await_picture("picture")
     canvas.click("picture")
-    canvas.press("ArrowRight")  # something to save
-    still.locator("img[alt^='Generate image'], img[alt^=picture]").wait_for(state="attached")
+    canvas.press("ArrowRight")  # an edit, so that there is something to save
+    snapshot.locator("img[alt^='Generate image'], img[alt^=picture]").wait_for(state="attached")
     notebook.save()
     notebook.shut_down()
     notebook.open(without_kernel=True)
     page.locator("[class^=ff-snapshot-]").wait_for()
-    shown = page.locator("[class^=ff-snapshot-] img").evaluate_all("all => all.map(image => image.naturalWidth)")
-    assert len(shown) == 2
-    assert min(shown) > 0
+    widths = page.locator("[class^=ff-snapshot-] img").evaluate_all("all => all.map(image => image.naturalWidth)")
+    assert len(widths) == 2
+    assert min(widths) > 0
     assert page.locator(".ff-root").count() == 0
     assert "model not found" not in page.inner_text(".jp-Notebook")
 
 
 def test_python_and_the_canvas_edit_one_flow(page: Page, lab: Lab) -> None:
-    """What a cell changes is seen at once, and what is typed on the canvas is read by the next cell."""
+    """The canvas shows edits of a cell immediately, and the next cell reads edits of the canvas."""
     notebook = Notebook.of(
         page,
         lab,
@@ -139,8 +139,8 @@ def test_python_and_the_canvas_edit_one_flow(page: Page, lab: Lab) -> None:
     assert '"dunes at dawn"' in notebook.run(2)
 
 
-def test_two_views_keep_in_step(page: Page, lab: Lab) -> None:
-    """Two canvases of one file, and two views of one canvas, show the same edits, and fields of their own."""
+def test_two_views_show_the_same_edits(page: Page, lab: Lab) -> None:
+    """Two canvases of a file and two views of a canvas show the same edits; labels focus fields of their view."""
     cell = f'{IMPORT}\nff.Canvas("two.flow.json", height="320px")'
     notebook = Notebook.of(page, lab, "two", cell, cell)
     notebook.run(0)
@@ -151,21 +151,21 @@ def test_two_views_keep_in_step(page: Page, lab: Lab) -> None:
     second.focus()
     second.press("f")
     second.field("text_1", "text").click()
-    page.keyboard.type("said in the second")
-    first.await_value("text_1", "text", "said in the second")
+    page.keyboard.type("typed in the second")
+    first.await_value("text_1", "text", "typed in the second")
     second.add("seeds")
     first.node("seeds_1").wait_for(state="attached")
-    second.node("seeds_1").locator("label", has_text="count").click()  # a label finds the field of its own view
+    second.node("seeds_1").locator("label", has_text="count").click()  # a label focuses the field of its view
     assert second.field("seeds_1", "count").evaluate("field => field === document.activeElement")
     notebook.activate(0)
     begin(page, "notebook:create-output-view")
     page.locator(".jp-LinkedOutputView .ff-root").wait_for()
     third = CanvasPage(page, 2)
-    third.await_value("text_1", "text", "said in the second")
+    third.await_value("text_1", "text", "typed in the second")
 
 
-def test_no_key_leaks_into_the_notebook(page: Page, lab: Lab) -> None:
-    """Keys on the canvas and in its fields never reach the notebook; outside, the notebook's own keys work."""
+def test_keys_on_the_canvas_do_not_reach_the_notebook(page: Page, lab: Lab) -> None:
+    """Keys on the canvas and in its fields do not reach the notebook; elsewhere the notebook's keys work."""
     notebook = Notebook.of(page, lab, "keys", f'{IMPORT}\nff.Canvas("keys.flow.json")', "'a second cell'")
     notebook.run(0)
     before = notebook.sources()
@@ -186,8 +186,8 @@ def test_no_key_leaks_into_the_notebook(page: Page, lab: Lab) -> None:
     page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.widgets.length === 3")
 
 
-def test_the_file_follows_and_is_never_overwritten_blindly(page: Page, lab: Lab) -> None:
-    """The file is written shortly after an edit; changed by somebody else, a banner asks and nothing is lost."""
+def test_a_file_changed_on_disk_is_not_overwritten(page: Page, lab: Lab) -> None:
+    """The file is saved after an edit; if it changed on disk, a banner offers to save a copy."""
     notebook = Notebook.of(page, lab, "file", f'{IMPORT}\nff.Canvas("file.flow.json")')
     notebook.run(0)
     canvas = CanvasPage(page).ready()
@@ -195,19 +195,19 @@ def test_the_file_follows_and_is_never_overwritten_blindly(page: Page, lab: Lab)
     canvas.field("text_1", "text").click()
     page.keyboard.type("mine")
     text = notebook.file("file.flow.json", lambda text: '"mine"' in text)
-    (notebook.folder / "file.flow.json").write_text(text.replace('"mine"', '"theirs"'))
+    (notebook.folder / "file.flow.json").write_text(text.replace('"mine"', '"other"'))
     page.keyboard.type(" too")
     conflict = canvas.root.get_by_role("alert")
     conflict.get_by_text("was changed on disk").wait_for()
-    assert '"theirs"' in notebook.file("file.flow.json")
+    assert '"other"' in notebook.file("file.flow.json")
     conflict.get_by_role("button", name="Save a copy").click()
     conflict.wait_for(state="detached")
     assert '"mine too"' in notebook.file("file (2).flow.json")
-    assert '"theirs"' in notebook.file("file.flow.json")
+    assert '"other"' in notebook.file("file.flow.json")
 
 
-def test_a_canvas_leaves_nothing_behind(page: Page, lab: Lab) -> None:
-    """When its cell is deleted no element, style or listener of it stays, and nothing goes wrong on the way."""
+def test_deleting_the_cell_removes_the_canvas(page: Page, lab: Lab) -> None:
+    """After its cell is deleted, no element, style or listener of the canvas remains."""
     page.add_init_script(f"({COUNT_LISTENERS})()")
     notebook = Notebook.of(page, lab, "traces", IMPORT, 'ff.Canvas("traces.flow.json")')
     notebook.run(0)

@@ -1,7 +1,7 @@
-"""A home folder and a notebook of an older tree open unchanged: same rows, same keys, nothing submitted again.
+"""A home folder and a notebook of an older version: same rows, same keys, nothing is submitted again.
 
-The fixture and the functions that read it are in tests/fixtures/home-2026-11-23; the tree that wrote it also wrote what
-it read, and this tree must read the same.
+The fixture and the functions that read it are in tests/fixtures/home-2026-11-23. The older version also stored what it
+read, and this version must read the same.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ print(canvas.snapshot().count("data:image/webp"))"""
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the old home, its service, saved files and notebook; the session opens it, and resumes nothing."""
+    """A copy of the old home, its fake service, saved files and notebook; automatic resume is off."""
     with zipfile.ZipFile(FIXTURE / "home.zip") as archive:
         archive.extractall(tmp_path)
     shutil.copytree(FIXTURE / "notebook", tmp_path / "notebook")
@@ -59,7 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def nodes(folder: Path) -> None:
     """Declare the Python nodes of the old flow, whose source is part of their keys."""
-    loaded("nodes")
+    load_module("nodes")
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def expected() -> Any:
 
 @pytest.fixture(scope="module")
 def reader() -> Any:
-    """The functions that wrote what is expected."""
-    return loaded("write_home")
+    """The functions that wrote the expected values."""
+    return load_module("write_home")
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,8 @@ def stored() -> Any:
     return nbformat.read(FIXTURE / "notebook" / "old-city.ipynb", as_version=4)
 
 
-def loaded(name: str) -> Any:
-    """A module of the fixture, as new."""
+def load_module(name: str) -> Any:
+    """Import a module of the fixture."""
     spec = importlib.util.spec_from_file_location(f"old_home_{name}", FIXTURE / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -89,7 +89,7 @@ def loaded(name: str) -> Any:
 
 
 def submissions(folder: Path) -> list[str]:
-    """The prompts that the paid service has received."""
+    """The prompts that the fake service has received."""
     lines = (folder / "service" / "submissions.jsonl").read_text().splitlines()
     return [json.loads(line)["prompt"] for line in lines]
 
@@ -104,23 +104,23 @@ def cli(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
-# --- what is read -----------------------------------------------------------------------------------------------------
+# --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def test_every_row_of_the_tape_is_as_before(folder: Path, expected: Any, reader: Any) -> None:
-    """Tables and cost views are equal, the result that waited in a dead kernel's outbox among them."""
+def test_the_tape_has_the_same_rows(folder: Path, expected: Any, reader: Any) -> None:
+    """Tables and cost views are equal, with the result from a dead kernel's outbox."""
     tables = reader.tables()
     assert list(tables) == list(expected["tables"])
     for name, rows in expected["tables"].items():
         assert tables[name] == rows, name
-    [put_aside] = [row for row in tables["generations"] if row["prompt_snapshot"] == reader.PUT_ASIDE]
-    assert (put_aside["status"], put_aside["cost_computation"]) == ("succeeded", "0.04")
+    [from_outbox] = [row for row in tables["generations"] if row["prompt_snapshot"] == reader.PUT_ASIDE]
+    assert (from_outbox["status"], from_outbox["cost_computation"]) == ("succeeded", "0.04")
 
 
-def test_results_of_simulated_services_are_as_before(
+def test_simulated_results_are_the_same(
     folder: Path, expected: Any, reader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows with costs and operations, keys and sums; a run of the same flow asks no server."""
+    """Rows, costs, operations and keys are equal; a run of the same flow sends no request."""
     monkeypatch.setenv(SIMULATOR_VARIABLE, NO_SERVER)
     assert reader.tables() == expected["simulated"]["tables"]
     flow = ff.Flow.load(folder / "notebook" / "old-services.flow.json")
@@ -129,8 +129,8 @@ def test_results_of_simulated_services_are_as_before(
     assert {status.state for status in run.jobs.values()} == {"cached"}
 
 
-def test_what_is_open_and_what_may_be_spent_is_as_before(folder: Path, expected: Any, reader: Any) -> None:
-    """The job of a killed kernel, the one of unknown outcome, and the caps that the user has set."""
+def test_open_calls_and_caps_are_the_same(folder: Path, expected: Any, reader: Any) -> None:
+    """The call of a killed kernel, a call of unknown outcome, and the stored caps."""
     assert reader.operations() == expected["operations"]
     assert {call["state"] for call in expected["operations"]} == {"stuck", "unknown"}
     assert reader.budget() == expected["budget"]
@@ -138,8 +138,8 @@ def test_what_is_open_and_what_may_be_spent_is_as_before(folder: Path, expected:
 
 @pytest.mark.usefixtures("nodes")
 @pytest.mark.parametrize("name", FLOWS)
-def test_a_flow_file_has_the_same_hash_keys_and_python(folder: Path, expected: Any, reader: Any, name: str) -> None:
-    """And every node is as fresh as it was; saved again, the file is the same, byte by byte."""
+def test_a_flow_file_has_the_same_hash_and_keys(folder: Path, expected: Any, reader: Any, name: str) -> None:
+    """Hash, keys, Python code and node states are equal; saving writes the same bytes."""
     path = folder / "notebook" / f"{name}.flow.json"
     before = path.read_bytes()
     flow = ff.Flow.load(path)
@@ -150,8 +150,8 @@ def test_a_flow_file_has_the_same_hash_keys_and_python(folder: Path, expected: A
 
 @pytest.mark.usefixtures("nodes")
 @pytest.mark.parametrize("name", SAVED)
-def test_a_saved_file_carries_the_same_recipe(folder: Path, expected: Any, reader: Any, name: str) -> None:
-    """A picture, a film and a sound each give back the flow that made them; running it submits nothing."""
+def test_a_saved_file_contains_the_same_recipe(folder: Path, expected: Any, reader: Any, name: str) -> None:
+    """The recipe of a picture, a video and a sound is equal; running it submits nothing."""
     before = generations()
     flow = ff.recipe(folder / "saved" / name)
     assert reader.described(flow) == expected["recipes"][name]
@@ -161,7 +161,7 @@ def test_a_saved_file_carries_the_same_recipe(folder: Path, expected: Any, reade
 
 
 def test_every_saved_file_is_tested(expected: Any) -> None:
-    """No file of the fixture is forgotten."""
+    """The parameters of these tests cover all files of the fixture."""
     assert sorted(expected["recipes"]) == sorted(SAVED)
     assert sorted(expected["flows"]) == sorted(FLOWS)
 
@@ -172,12 +172,12 @@ def test_the_money_audit_passes(folder: Path) -> None:
     assert audit.returncode == 0, audit.stdout + audit.stderr
 
 
-# --- what is done with it ---------------------------------------------------------------------------------------------
+# --- using ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("nodes")
 def test_running_the_old_flows_again_submits_nothing(folder: Path) -> None:
-    """Local, Python and paid nodes are all cached; only what the service refused would be tried again."""
+    """Local, Python and paid nodes are cached; only refused jobs would be run again."""
     before, sent = generations(), submissions(folder)
     city = ff.Flow.load(folder / "notebook" / "old-city.flow.json").run().wait()
     film = ff.Flow.load(folder / "notebook" / "old-film.flow.json").run("film", "sound", "large").wait()
@@ -187,8 +187,8 @@ def test_running_the_old_flows_again_submits_nothing(folder: Path) -> None:
     assert submissions(folder) == sent
 
 
-def test_bare_calls_find_their_results(folder: Path) -> None:
-    """The same call is the same picture, local or paid."""
+def test_single_calls_are_cached(folder: Path) -> None:
+    """The same call returns the same picture, local or paid."""
     before, sent = generations(), submissions(folder)
     local = ff.generate_image("dawn over hills", width=64, height=64).result()
     paid = ff.generate_image("dawn over hills", model="fake/image").result()
@@ -199,7 +199,7 @@ def test_bare_calls_find_their_results(folder: Path) -> None:
 
 
 def test_resume_finishes_the_accepted_job_by_polling(folder: Path) -> None:
-    """One submission each, long ago; the unknown one is found by asking the service about it."""
+    """The accepted call is polled and the unknown call is reconciled; neither is submitted again."""
     sent = submissions(folder)
     [resumed] = ff.resume()
     query = "SELECT prompt_snapshot, status, cost_computation FROM generations WHERE id = ?"
@@ -218,15 +218,15 @@ def test_resume_finishes_the_accepted_job_by_polling(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("nodes")
-def test_a_generation_is_restored_with_what_made_it(folder: Path) -> None:
-    """The nodes that made a picture come back on another flow, and show it for nothing."""
+def test_a_generation_is_restored_with_its_inputs(folder: Path) -> None:
+    """The nodes that generated a picture are placed on another flow and are fresh."""
     query = "SELECT id FROM generations WHERE project_id = 'old-city' AND node_id = 'printed'"
     [(generation_id,)] = ff.tape.sql(query).rows()
     flow = ff.Flow("New")
     before = generations()
     node = flow.restore(generation_id)
     assert flow.states()[node.node_id] == "fresh"
-    assert {"halftone", "caption", "grade", "generate_image"} <= {each.type for each in flow.document.nodes.values()}
+    assert {"halftone", "caption", "grade", "generate_image"} <= {node.type for node in flow.document.nodes.values()}
     flow.run(node).result()
     assert generations() == before
 
@@ -243,8 +243,8 @@ def kinds_of(notebook: Any) -> list[list[str]]:
     return [sorted(output.get("data", {output.output_type: ""})) for output in outputs_of(notebook)]
 
 
-def test_the_stored_outputs_are_valid_and_whole(stored: Any) -> None:
-    """A run card, a picture, the widget and its snapshot, a tape table, the budget: readable without a kernel."""
+def test_the_stored_outputs_are_readable(stored: Any) -> None:
+    """A run card, a picture, the widget and its snapshot, a tape table and the budget are readable without a kernel."""
     nbformat.validate(stored)
     card, picture, widget, snapshot, table, budget = (output.data for output in outputs_of(stored))
     assert card["text/plain"].startswith("<Run of 'Old city': succeeded")
@@ -255,17 +255,17 @@ def test_the_stored_outputs_are_valid_and_whole(stored: Any) -> None:
     assert "fusionflow:" in table["text/plain"]
     assert "project Old film" in budget["text/plain"]
     inline = [
-        base64.b64decode(found)
+        base64.b64decode(encoded)
         for data in (card, snapshot, table)
-        for found in re.findall(r"data:image/webp;base64,([A-Za-z0-9+/=]+)", data["text/html"])
+        for encoded in re.findall(r"data:image/webp;base64,([A-Za-z0-9+/=]+)", data["text/html"])
     ]
     assert len(inline) > 5
     for data in inline:
         Image.open(io.BytesIO(data)).verify()
 
 
-def test_its_cells_run_again_and_submit_nothing(folder: Path, stored: Any) -> None:
-    """In a kernel of this tree: outputs of the same kinds, a canvas with every node and its results, no submission."""
+def test_running_the_cells_submits_nothing(folder: Path, stored: Any) -> None:
+    """In a new kernel the outputs have the same kinds, the canvas shows all results, and nothing is submitted."""
     before, sent = generations(), submissions(folder)
     copy = nbformat.from_dict(json.loads(json.dumps(stored)))
     copy.metadata.pop("widgets")

@@ -1,4 +1,4 @@
-"""The notebook of all image models: stored with what it shows, and true, by every model that the catalogue has."""
+"""The providers notebook: stored with its outputs, and it runs with every image model of the catalogue."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "providers.ipynb"
-MOST_BYTES = 3_000_000
+MAX_BYTES = 3_000_000
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
@@ -32,7 +32,7 @@ def stored() -> Any:
 
 @pytest.fixture
 def simulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The tape that is asked is the one of simulated results; kernels are told where by the notebook itself."""
+    """Query the tape of the simulated results; the notebook starts its own simulator."""
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(SIMULATOR_VARIABLE, "http://127.0.0.1:1")
@@ -41,57 +41,59 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def models() -> list[str]:
-    """The models that the notebook means."""
+    """Hosted text-to-image models that are not retired."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [each.id for each in ff.models(task="text-to-image") if each.method == "hosted" and not each.retires_on]
+        return [
+            entry.id for entry in ff.models(task="text-to-image") if entry.method == "hosted" and not entry.retires_on
+        ]
 
 
-def test_it_is_stored_with_its_outputs_and_small(stored: Any) -> None:
-    """Whoever opens it without a kernel sees the sheet and the rows; tests/store_notebook.py stores it anew."""
-    assert NOTEBOOK.stat().st_size < MOST_BYTES
+def test_the_notebook_is_stored_with_its_outputs(stored: Any) -> None:
+    """All cells were run in order without errors; tests/store_notebook.py stores the notebook again."""
+    assert NOTEBOOK.stat().st_size < MAX_BYTES
     nbformat.validate(stored)
     counts = [cell.execution_count for cell in code_cells(stored)]
     assert counts == list(range(1, len(counts) + 1))
     outputs = [output for cell in code_cells(stored) for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error"]
-    shown = [output.data["text/plain"] for output in outputs if "data" in output]
-    assert ": succeeded," in shown[0]
+    outputs_text = [output.data["text/plain"] for output in outputs if "data" in output]
+    assert ": succeeded," in outputs_text[0]
     assert any("image/png" in output.get("data", {}) for output in outputs)
 
 
-def test_it_holds_no_path_of_a_machine(stored: Any) -> None:
-    """What is stored says nothing about where it was made."""
+def test_the_notebook_contains_no_machine_path(stored: Any) -> None:
+    """Stored texts contain no absolute paths."""
     assert not [text for text in texts(stored) if MACHINE_PATH.search(text)]
 
 
-def test_it_runs_and_running_it_again_submits_nothing(simulated: None, tmp_path: Path, stored: Any) -> None:
-    """On a fresh home, by two kernels with two simulators: each model once, two refusals, and then all is there."""
+def test_running_the_notebook_again_submits_nothing(simulated: None, tmp_path: Path, stored: Any) -> None:
+    """In two kernels on a fresh home: each model is called once, two calls are refused, then all is cached."""
     home = tmp_path / "home"
     assert os.environ[HOME_VARIABLE] == str(home)
     folder = tmp_path / "cells"
     folder.mkdir()
     first = run(stored, folder)
-    made = asked("SELECT model, status FROM generations WHERE project_id = 'providers' AND provider IS NOT NULL")
-    assert sorted(made) == sorted((model, "succeeded") for model in models())
+    rows = tape_rows("SELECT model, status FROM generations WHERE project_id = 'providers' AND provider IS NOT NULL")
+    assert sorted(rows) == sorted((model, "succeeded") for model in models())
     refused = "SELECT count(*) FROM generations WHERE status = 'refused'"
-    assert asked(refused) == [(2,)]
-    assert shape(first) == shape(stored), "Store the notebook anew: its outputs are of other kinds now."
+    assert tape_rows(refused) == [(2,)]
+    assert shape(first) == shape(stored), "Store the notebook again: its kinds of outputs have changed."
     again = run(stored, folder)
     assert shape(again) == shape(first)
     paid = "SELECT count(*) FROM generations WHERE project_id = 'providers' AND provider IS NOT NULL"
-    assert asked(paid) == [(len(models()),)]
+    assert tape_rows(paid) == [(len(models()),)]
 
 
 def run(notebook: Any, folder: Path) -> Any:
-    """A copy, run in a kernel of its own."""
+    """Run a copy of the notebook in a new kernel."""
     copy = nbformat.from_dict(json.loads(json.dumps(notebook)))
     NotebookClient(copy, timeout=150, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
     return copy
 
 
-def asked(query: str) -> list[tuple[Any, ...]]:
-    """Ask the tape of the home that the kernels used, by a session of our own."""
+def tape_rows(query: str) -> list[tuple[Any, ...]]:
+    """Query the tape of the kernels' home in a session of this process."""
     rows = current_session().tape.sql(query).rows()
     use_session(None)
     return rows

@@ -1,4 +1,4 @@
-"""The quickstart notebook: stored with what it shows, and true: it runs, and running it again submits nothing."""
+"""The quickstart notebook: stored with its outputs; it runs, and running it again submits nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "quickstart.ipynb"
-MOST_BYTES = 1_500_000
+MAX_BYTES = 1_500_000
 MACHINE_PATH = re.compile(r"(?<![\w/.<])/(?:home|Users|root|tmp|private|var|usr|opt|work|mnt)/\w|\b[A-Z]:\\\\")
 
 
@@ -29,7 +29,7 @@ def code_cells(notebook: Any) -> Iterator[Any]:
 
 
 def texts(notebook: Any) -> Iterator[str]:
-    """Everything stored as text, pictures left out."""
+    """All stored texts without pictures."""
     for cell in notebook.cells:
         yield cell.source
         for output in cell.get("outputs", []):
@@ -46,9 +46,9 @@ def stored() -> Any:
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
-def test_it_is_stored_with_its_outputs_and_small(stored: Any) -> None:
-    """Whoever opens it without a kernel sees what it shows: executed in order, cards at their end, nothing failed."""
-    assert NOTEBOOK.stat().st_size < MOST_BYTES
+def test_the_notebook_is_stored_with_its_outputs(stored: Any) -> None:
+    """All cells were run in order without errors, and the cards show finished runs."""
+    assert NOTEBOOK.stat().st_size < MAX_BYTES
     nbformat.validate(stored)
     counts = [cell.execution_count for cell in code_cells(stored)]
     assert counts == list(range(1, len(counts) + 1))
@@ -61,16 +61,16 @@ def test_it_is_stored_with_its_outputs_and_small(stored: Any) -> None:
     assert all(": succeeded," in card for card in cards)
 
 
-def test_its_pictures_open(stored: Any) -> None:
-    """Each stored picture is one."""
+def test_the_stored_pictures_are_valid(stored: Any) -> None:
+    """Each stored picture has the media type that it declares."""
     from fusionflow_nb.assets.sniff import sniff
 
     outputs = [output.get("data", {}) for cell in code_cells(stored) for output in cell.outputs]
     pictures = [(kind, data[kind]) for data in outputs for kind in data if kind.startswith("image/")]
     inline = [
-        found.groups()
+        match.groups()
         for data in outputs
-        for found in re.finditer(r"data:([a-z]+/[a-z]+);base64,([A-Za-z0-9+/=]+)", data.get("text/html", ""))
+        for match in re.finditer(r"data:([a-z]+/[a-z]+);base64,([A-Za-z0-9+/=]+)", data.get("text/html", ""))
     ]
     assert len(pictures) >= 4
     assert len(inline) >= 10
@@ -78,36 +78,36 @@ def test_its_pictures_open(stored: Any) -> None:
         assert sniff(base64.b64decode(encoded)) == kind
 
 
-def test_it_holds_no_path_of_a_machine(stored: Any) -> None:
-    """What is stored says nothing about where it was made."""
+def test_the_notebook_contains_no_machine_path(stored: Any) -> None:
+    """Stored texts contain no absolute paths."""
     assert not [text for text in texts(stored) if MACHINE_PATH.search(text)]
 
 
-def test_run_in_two_kernels_it_works_and_the_second_submits_nothing(tmp_path: Path, stored: Any) -> None:
-    """On a fresh home: no error, and all that a second kernel needs is found, so that no generation is added."""
+def test_a_second_kernel_submits_nothing(tmp_path: Path, stored: Any) -> None:
+    """On a fresh home the notebook runs in two kernels, and the second adds no generation."""
     first, generations, _ = execute(stored, tmp_path)
     assert generations > 10
     again, after, second_runs = execute(stored, tmp_path)
     assert after == generations
     assert second_runs
     assert {job["state"] for jobs in second_runs for job in jobs} == {"cached"}
-    assert shape(first) == shape(stored), "Store the notebook anew: its outputs are of other kinds now."
+    assert shape(first) == shape(stored), "Store the notebook again: its kinds of outputs have changed."
     assert shape(again) == shape(first)
 
 
 def execute(notebook: Any, home: Path) -> tuple[Any, int, list[Any]]:
-    """Run a copy in a kernel of its own: what it became, how many generations there are, the jobs of its runs."""
+    """Run a copy in a new kernel; returns it, the number of generations, and the jobs of its runs."""
     copy = nbformat.from_dict(json.loads(json.dumps(notebook)))
     folder = home / "cells"
     folder.mkdir(exist_ok=True)
-    before = asked(home, "SELECT count(*) FROM runs")[0][0] if (home / "home").exists() else 0
+    before = tape_rows(home, "SELECT count(*) FROM runs")[0][0] if (home / "home").exists() else 0
     NotebookClient(copy, timeout=150, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
-    runs = asked(home, "SELECT jobs FROM runs ORDER BY started_at OFFSET ?", before)
-    return copy, asked(home, "SELECT count(*) FROM generations")[0][0], [json.loads(jobs) for (jobs,) in runs]
+    runs = tape_rows(home, "SELECT jobs FROM runs ORDER BY started_at OFFSET ?", before)
+    return copy, tape_rows(home, "SELECT count(*) FROM generations")[0][0], [json.loads(jobs) for (jobs,) in runs]
 
 
-def asked(home: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Ask the tape of the home that the kernels used, by a session of our own."""
+def tape_rows(home: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Query the tape of the kernels' home in a session of this process."""
     assert os.environ[HOME_VARIABLE] == str(home / "home")
     rows = current_session().tape.sql(query, values).rows()
     use_session(None)
@@ -115,7 +115,7 @@ def asked(home: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
 
 
 def shape(notebook: Any) -> list[list[tuple[str, ...]]]:
-    """Which kinds of output each cell has."""
+    """The kinds of output of each cell."""
     return [
         [
             (output.output_type.replace("execute_result", "display_data"), *sorted(output.get("data", {})))

@@ -1,4 +1,4 @@
-"""Campaigns of the crash harness: kernels that die one after the other on one home, a person, and the services."""
+"""Campaigns of the crash harness: kernels that are killed one after another on one home, and the services."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from support.crash_books import Books
-from support.crash_kernel import Order, live
+from support.crash_kernel import Order, run_kernel
 
 from fusionflow_nb.failpoints import Failpoint
 from fusionflow_nb.journal.journal import Journal
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATIENCE_S = 120.0
-"""Only a hang takes so long."""
-LONGEST_LIFE_S = 0.5
-"""The latest random instant after a run's beginning; a whole run takes about twice as long."""
-MOST_STARTS = 30
+"""Time-out for hangs."""
+LATEST_KILL_S = 0.5
+"""Latest random kill after the start of a run; a whole run takes about twice as long."""
+MAX_STARTS = 30
 
-# A server that has imported the product already: its children are kernels of their own, and begin at once.
+# A fork server with the package already imported, so that kernels start quickly.
 KERNELS = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 if sys.platform != "win32":
     KERNELS.set_forkserver_preload(
@@ -39,10 +39,10 @@ if sys.platform != "win32":
 
 
 class Services:
-    """The simulator on a thread of its own; it outlives every kernel."""
+    """The simulator on a background thread; it outlives the kernels."""
 
     def __init__(self) -> None:
-        logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # clients that die in mid-answer are the point
+        logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # killed clients are expected
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulator")
         self._thread.start()
@@ -50,7 +50,7 @@ class Services:
         self._call(self.simulator.__aenter__())
 
     def forget(self) -> None:
-        """Begin a campaign: nobody has asked for anything yet."""
+        """Clear all requests, jobs and files before a campaign."""
 
         async def clear() -> None:
             self.simulator.world.asked.clear()
@@ -60,7 +60,7 @@ class Services:
         self._call(clear())
 
     def close(self) -> None:
-        """End the server and its thread."""
+        """Stop the server and its thread."""
         self._call(self.simulator.__aexit__())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -72,57 +72,57 @@ class Services:
 
 @dataclass
 class Campaign:
-    """One home, one flow, many deaths.
+    """Kernels that run one flow on one home and are killed.
 
     Args:
-        home: a folder that is not there yet.
-        services: what the kernels pay.
-        chance: draws instants and a person's mind.
+        home: a folder that does not exist yet.
+        services: the simulated services.
+        chance: draws kill times and decisions about unknown calls.
     """
 
     home: Path
     services: Services
     chance: random.Random
     killed: Counter[str] = field(default_factory=Counter)
-    """Kernels that died, by where."""
+    """Number of killed kernels by failpoint."""
     ends: dict[str, str] = field(default_factory=dict)
-    """How each job ended in the last run that ended by itself."""
+    """Final state of each job in the last run that was not killed."""
     is_done: bool = False
-    """Whether that was well, for all of them."""
+    """Whether all jobs of that run succeeded or were cached."""
 
     def __post_init__(self) -> None:
         self.services.forget()
         self.books = Books(self.home, self.services.simulator.world)
 
     def kernel(self, order: Order, *, dies_after_s: float | None = None) -> bool:
-        """Let a kernel live until its order or a random instant ends it. True: it ended by itself."""
-        [ended] = self.kernels((order, dies_after_s))
-        return ended
+        """Run a kernel until it ends or is killed; returns whether it ended without a kill."""
+        [survived] = self.kernels((order, dies_after_s))
+        return survived
 
     def kernels(self, *orders: tuple[Order, float | None]) -> list[bool]:
-        """The same for several that live at once."""
-        lives = [_Life(str(self.home), self.services.simulator.base, order) for order, _ in orders]
+        """Run several kernels concurrently; see `kernel`."""
+        processes = [_KernelProcess(str(self.home), self.services.simulator.base, order) for order, _ in orders]
         threads = [
-            threading.Thread(target=life.watch, args=(after_s,))
-            for life, (_, after_s) in zip(lives, orders, strict=True)
+            threading.Thread(target=process.watch, args=(after_s,))
+            for process, (_, after_s) in zip(processes, orders, strict=True)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        for life, (order, _) in zip(lives, orders, strict=True):
-            assert not life.hangs, f"a kernel hangs: {order}"
-            assert life.code in {0, -9}, f"a kernel failed with {life.code}: {order}"
-            self.books.done |= life.done
-            if life.code:
-                self.killed[order.step or "at a random instant"] += 1
-            elif life.ends is not None:
-                self.ends = life.ends
-                self.is_done = set(life.ends.values()) <= {"succeeded", "cached"}
-        return [life.code == 0 for life in lives]
+        for process, (order, _) in zip(processes, orders, strict=True):
+            assert not process.hangs, f"a kernel hangs: {order}"
+            assert process.code in {0, -9}, f"a kernel failed with {process.code}: {order}"
+            self.books.done |= process.done
+            if process.code:
+                self.killed[order.step or "at a random time"] += 1
+            elif process.ends is not None:
+                self.ends = process.ends
+                self.is_done = set(process.ends.values()) <= {"succeeded", "cached"}
+        return [process.code == 0 for process in processes]
 
     def decide(self, likely: float = 0.5) -> None:
-        """A person looks at what is unknown, and lets some of it be sent again."""
+        """Write off some calls of unknown outcome, as a user would, so that they are sent again."""
         with Journal.open(self.home) as journal:
             for job in journal.call(journal.open_jobs()):
                 if job.state == "unknown" and self.chance.random() < likely:
@@ -132,61 +132,61 @@ class Campaign:
                     self.books.forgotten[job.draft.content_key] += 1
 
     def resume(self) -> None:
-        """A kernel that only resumes; it submits nothing."""
+        """Run a kernel that only resumes, and check that it submits nothing."""
         before = len(self.services.simulator.world.jobs)
         self.kernel(Order(("resume",)))
         assert len(self.services.simulator.world.jobs) == before
 
     def finish(self) -> dict[str, int]:
-        """Kernels without an order, until one has ended every job; then the books."""
-        for _ in range(MOST_STARTS):
+        """Run kernels without a kill until all jobs have ended; then check the sums."""
+        for _ in range(MAX_STARTS):
             if self.kernel(Order()) and not {"failed", "cancelled", "over_budget"} & set(self.ends.values()):
                 return self.books.check(self.ends)
-        raise AssertionError(f"never done: {Counter(self.ends.values())}")
+        raise AssertionError(f"not finished: {Counter(self.ends.values())}")
 
 
-def seeded(seed: int) -> random.Random:
-    """Chance that can be repeated."""
-    return random.Random(seed)  # noqa: S311 - instants, not secrets
+def seeded_random(seed: int) -> random.Random:
+    """A reproducible random generator."""
+    return random.Random(seed)  # noqa: S311 - not for secrets
 
 
-def drawn(chance: random.Random) -> tuple[Order, float | None]:
-    """A kernel and its death: half of them at a step, half at any instant."""
+def draw_kernel(chance: random.Random) -> tuple[Order, float | None]:
+    """Draw an order and a kill time: half of the kernels die at a failpoint, half at a random time."""
     words = chance.choice((("run",), ("run",), ("resume", "run")))
     if chance.random() < 0.5:
-        return Order(words), chance.uniform(0, LONGEST_LIFE_S)
+        return Order(words), chance.uniform(0, LATEST_KILL_S)
     step = chance.choice(list(Failpoint))
-    if step in {Failpoint.PUT_ASIDE, Failpoint.OUTBOX_DRAINED}:
+    if step in {Failpoint.AFTER_OUTBOX_WRITE, Failpoint.OUTBOX_DRAINED}:
         words = ("busy", *words)
-    nth = 1 if step is Failpoint.INHERITED else chance.choice((1, 1, 2, 3, 5, 8))
+    nth = 1 if step is Failpoint.AFTER_TAKEOVER else chance.choice((1, 1, 2, 3, 5, 8))
     return Order(words, step, nth), None
 
 
-class _Life:
-    """A kernel's process, and what it says until its end."""
+class _KernelProcess:
+    """The process of a kernel, and the messages that it sends."""
 
     def __init__(self, home: str, base: str, order: Order) -> None:
-        self._pipe, theirs = KERNELS.Pipe(duplex=False)
-        self._process = KERNELS.Process(target=live, args=(theirs, home, base, order), daemon=True)
+        self._pipe, child_end = KERNELS.Pipe(duplex=False)
+        self._process = KERNELS.Process(target=run_kernel, args=(child_end, home, base, order), daemon=True)
         self._process.start()
-        theirs.close()
+        child_end.close()
         self.done: set[str] = set()
         self.ends: dict[str, str] | None = None
         self.code: int | None = None
         self.hangs = False
 
     def watch(self, dies_after_s: float | None) -> None:
-        """Hear it out; with an instant, kill it so long after its run has begun."""
-        said: dict[str, Callable[[Any], None]] = {
+        """Receive messages until the process ends; kill it `dies_after_s` after the start of its run."""
+        handlers: dict[str, Callable[[Any], None]] = {
             "done": self.done.add,
             "ends": lambda ends: setattr(self, "ends", ends),
             "runs": lambda _: self._kill_after(dies_after_s),
-            "home": lambda _: None,
+            "resumed": lambda _: None,
         }
         try:
             while self._pipe.poll(PATIENCE_S):
-                word, what = self._pipe.recv()
-                said[word](what)
+                kind, payload = self._pipe.recv()
+                handlers[kind](payload)
             self.hangs = True
             self._process.kill()
         except EOFError:
@@ -202,12 +202,12 @@ class _Life:
             self._process.kill()
 
 
-def tell(campaigns: list[Campaign], figures: list[dict[str, int]], say: Callable[[str], None]) -> None:
-    """The sums, and where kernels died."""
+def print_totals(campaigns: list[Campaign], figures: list[dict[str, int]], write: Callable[[str], None]) -> None:
+    """Print the totals and the number of kills by failpoint."""
     killed: Counter[str] = sum((campaign.killed for campaign in campaigns), Counter())
-    total: Counter[str] = sum((Counter(each) for each in figures), Counter())
-    say(f"{killed.total()} kernels killed in {len(campaigns)} campaigns")
+    total: Counter[str] = sum((Counter(figure) for figure in figures), Counter())
+    write(f"{killed.total()} kernels killed in {len(campaigns)} campaigns")
     for where, count in killed.most_common():
-        say(f"{count:6} {where}")
-    for what, count in total.items():
-        say(f"{count:6} {what}")
+        write(f"{count:6} {where}")
+    for label, count in total.items():
+        write(f"{count:6} {label}")

@@ -1,4 +1,4 @@
-"""Kernels that die: real processes with the moody service, killed where a test wants them dead."""
+"""Kernel processes with the fake service that are killed at a state of their jobs."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ for prompt in sys.argv[2:]:
 flow.run().wait()
 """
 LONG = 10_000
-"""Polls: longer than any kernel lives here."""
+"""Number of polls of a job that outlives its kernel."""
 
 
 class Shared:
-    """A home and a service that kernels share; the service's own log is the truth."""
+    """A home and a fake service that kernels share; the service logs its submissions."""
 
     def __init__(self, folder: Path) -> None:
         self.home, self.folder = folder / "home", folder / "service"
         self.service = FakeProvider(self.folder)
 
     def behave(self, **by_prompt: dict[str, object]) -> None:
-        """What the service does with prompts from now on."""
+        """Script the service's behaviour by prompt."""
         (self.folder / "behaviours.json").write_text(json.dumps(by_prompt))
 
     def environment(self, notebook: str = "") -> dict[str, str]:
-        named = {"JPY_SESSION_NAME": f"/notebooks/{notebook}"} if notebook else {}
-        return {**os.environ, HOME_VARIABLE: str(self.home), FOLDER_VARIABLE: str(self.folder), **named}
+        variables = {"JPY_SESSION_NAME": f"/notebooks/{notebook}"} if notebook else {}
+        return {**os.environ, HOME_VARIABLE: str(self.home), FOLDER_VARIABLE: str(self.folder), **variables}
 
     def die(self, flow: str, *prompts: str, notebook: str = "film.ipynb", state: str = "accepted") -> None:
-        """A kernel runs prompts and is killed when the journal has all of them in that state."""
+        """Run prompts in a kernel and kill it when all their jobs have that state in the journal."""
         before = self.jobs(state)
         kernel = subprocess.Popen([sys.executable, "-c", KERNEL, flow, *prompts], env=self.environment(notebook))
         try:
             deadline = time.monotonic() + PATIENCE_S
             while self.jobs(state) < before + len(prompts):
-                assert kernel.poll() is None, "it ended by itself"
-                assert time.monotonic() < deadline, "it never came so far"
+                assert kernel.poll() is None, "the kernel ended before it was killed"
+                assert time.monotonic() < deadline, "the jobs did not reach the state"
                 time.sleep(0.005)
         finally:
             kernel.kill()
@@ -68,12 +68,12 @@ class Shared:
         try:
             return connection.execute("SELECT count(*) FROM jobs WHERE state = ?", (state,)).fetchone()[0]
         except sqlite3.OperationalError:
-            return 0  # it is being made
+            return 0  # the schema is being created
         finally:
             connection.close()
 
     def let_end(self) -> None:
-        """Everything that the service works on ends at the next poll."""
+        """Let all running jobs of the service end at the next poll."""
         for path in (self.folder / "jobs").glob("*.json"):
             job = json.loads(path.read_text())
             job["behaviour"]["polls"] = 1

@@ -1,4 +1,4 @@
-"""A JupyterLab of our own in a real browser: neither this machine's settings nor anybody's keys come in."""
+"""Start a separate JupyterLab without this machine's settings and keys, and open it in a browser."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-PATIENCE_S = 120  # a bound for hanging, never for speed
+PATIENCE_S = 120  # time-out for hangs
 WIDTH_PX = 1180
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-NO_CHROMIUM = "There is no Chromium: `make browser` as root, or `sudo apt-get install chromium`."
+NO_CHROMIUM = "Chromium is not installed: `make browser` as root, or `sudo apt-get install chromium`."
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -38,20 +38,20 @@ FLAGS = [
     "--disable-sync",
 ]
 SETTINGS = {
-    "notebook-extension/tracker": {"windowingMode": "none"},  # else cells out of sight are not in the page
+    "notebook-extension/tracker": {"windowingMode": "none"},  # otherwise cells outside the viewport are not in the page
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
 
 
 class Lab(NamedTuple):
-    """A JupyterLab of our own."""
+    """A running JupyterLab."""
 
     url: str
     token: str
     folder: Path
 
     def open(self, page: Page, name: str) -> None:
-        """Open a notebook of the folder, alone, and wait for its kernel."""
+        """Open a notebook of the folder and wait for its kernel."""
         page.goto(f"{self.url}/lab/tree/{name}?token={self.token}")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
         page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.sessionContext?.isReady")
@@ -60,11 +60,11 @@ class Lab(NamedTuple):
 
 @contextmanager
 def jupyterlab(place: Path, **variables: str) -> Iterator[Lab]:
-    """JupyterLab on the folder `notebooks` of a place, with nothing of this machine's settings.
+    """Run JupyterLab on the folder `notebooks` of `place`, without this machine's settings.
 
     Args:
-        place: gets settings and log, too.
-        variables: of the environment.
+        place: also contains settings and the log.
+        variables: environment variables.
     """
     folder = place / "notebooks"
     folder.mkdir(exist_ok=True)
@@ -83,18 +83,18 @@ def jupyterlab(place: Path, **variables: str) -> Iterator[Lab]:
         *(f"--LabApp.user_settings_dir={place / 'settings'}", f"--LabApp.workspaces_dir={place / 'workspaces'}"),
     ]
     with (
-        (place / "lab.log").open("w") as said,
-        subprocess.Popen(command, env=environment | variables, stdout=said, stderr=said) as server,
+        (place / "lab.log").open("w") as log,
+        subprocess.Popen(command, env=environment | variables, stdout=log, stderr=log) as server,
     ):
         try:
-            yield Lab(_answering(f"http://127.0.0.1:{port}", token, server, place / "lab.log"), token, folder)
+            yield Lab(_wait_until_ready(f"http://127.0.0.1:{port}", token, server, place / "lab.log"), token, folder)
         finally:
             server.terminate()
 
 
 @contextmanager
 def browser_page() -> Iterator[Page]:
-    """A page of a fresh browser; only where there is a `CHROMIUM`."""
+    """A page of a new browser; requires `CHROMIUM`."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -106,8 +106,8 @@ def browser_page() -> Iterator[Page]:
 
 
 def command(page: Page, name: str, **arguments: Any) -> None:
-    """Have JupyterLab do something by its command's name."""
-    page.evaluate("([name, given]) => window.jupyterapp.commands.execute(name, given)", [name, arguments])
+    """Execute a command of JupyterLab and wait for it."""
+    page.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, arguments])
 
 
 def _free_port() -> int:
@@ -115,11 +115,11 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _answering(url: str, token: str, server: subprocess.Popen[bytes], log: Path) -> str:
+def _wait_until_ready(url: str, token: str, server: subprocess.Popen[bytes], log: Path) -> str:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            with urllib.request.urlopen(f"{url}/api/status?token={token}", timeout=5):  # noqa: S310 - our own server
+            with urllib.request.urlopen(f"{url}/api/status?token={token}", timeout=5):  # noqa: S310 - local server
                 return url
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""One JupyterLab for all tests that need one, and a page of it. Used as a plugin: `pytest_plugins`."""
+"""Fixtures: a JupyterLab for the whole test run, and a browser page. Use it with `pytest_plugins`."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _FAILED = pytest.StashKey[bool]()
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """The JupyterLab of this test run; each test has a notebook of its own in it."""
+    """The JupyterLab of this test run; each test opens its own notebook."""
     place = tmp_path_factory.mktemp("jupyterlab")
-    shutil.copytree(ROOT / "jupyter-config", place / "config")  # the extension is switched on, however we are installed
+    shutil.copytree(ROOT / "jupyter-config", place / "config")  # enables the server extension for any kind of install
     variables = {HOME_VARIABLE: str(place / "home"), FOLDER_VARIABLE: str(place / "fake")}
     with jupyterlab(place, **variables) as running:
         yield running
@@ -37,15 +37,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture
 def service(lab: Lab) -> Service:
-    """The paid service of its kernels."""
+    """The fake paid service of the kernels."""
     return Service(lab.folder.parent / "fake")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[BrowserContext]:
-    """A browser per module, whose pages share what was fetched once.
+    """A browser per module with a shared cache.
 
-    Not per session: while Playwright lives, nothing else can have an event loop in this thread.
+    Not per session: while Playwright runs, no other code can use an event loop in this thread.
     """
     with browser_context() as running:
         yield running
@@ -53,23 +53,22 @@ def browser() -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(browser: BrowserContext, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Page]:
-    """A page; an error in it fails the test. `LAB_PICTURES`: where to keep pictures of failures."""
-    with watched_page(browser) as made:
-        yield made
+    """A page that fails the test on errors. `LAB_PICTURES` is the folder for screenshots of failures."""
+    with watched_page(browser) as browser_page:
+        yield browser_page
         if request.node.stash.get(_FAILED, False):
             folder = Path(os.environ.get("LAB_PICTURES") or tmp_path)
             folder.mkdir(parents=True, exist_ok=True)
-            # What was seen says more than the line that waited in vain.
-            made.screenshot(path=folder / f"{request.node.name}.png")
+            browser_page.screenshot(path=folder / f"{request.node.name}.png")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Remember for the page's end that a test failed; and say what its page showed, for nobody sees it afterwards."""
+    """Record for the `page` fixture that a test failed, and add the text of the page to the report."""
     report = yield
     if report.when == "call":
         item.stash[_FAILED] = report.failed
         page = getattr(item, "funcargs", {}).get("page")
         if report.failed and page is not None and not page.is_closed():
-            report.sections.append(("What the page showed", "\n".join(page.locator("body").all_inner_texts())))
+            report.sections.append(("Text of the page", "\n".join(page.locator("body").all_inner_texts())))
     return report

@@ -1,4 +1,4 @@
-"""A notebook in a real JupyterLab, worked as a person works it, and the paid service that its kernels talk to."""
+"""Drive a notebook in a real JupyterLab in a browser, and script the fake service of its kernels."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 IMPORT = "import fusionflow_nb as ff"
 WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # without a graphics card
-PATIENCE_S = 60  # a bound for hanging, never for speed
-NOT_OURS = re.compile(
-    # JupyterLab asks for these and copes without: a workspace nobody saved yet, a session that has just ended.
+PATIENCE_S = 60  # time-out for hangs
+IGNORED = re.compile(
+    # JupyterLab handles errors of these requests: unsaved workspaces, sessions that have just ended.
     r"/api/(workspaces|sessions|kernels|contents)\b|/lab/api/"
 )
 _CURRENT = "window.jupyterapp.shell.currentWidget"
@@ -43,16 +43,16 @@ _RESTART = f"""() => {{
     panel.fusionflowRestarted = false;
     window.jupyterapp.commands.execute('notebook:restart-kernel').then(() => {{ panel.fusionflowRestarted = true; }});
 }}"""
-_SAID = f"""index => {_CURRENT}.content.widgets[index].model.outputs.toJSON()
+_OUTPUT_TEXT = f"""index => {_CURRENT}.content.widgets[index].model.outputs.toJSON()
     .filter(output => output.output_type !== 'display_data')
     .map(output => output.text ?? output.data?.['text/plain'] ?? output.traceback?.join('\\n') ?? '').join('')"""
 
 
 class Service:
-    """The paid service of all kernels.
+    """The fake paid service of all kernels.
 
     Args:
-        folder: where it keeps its jobs (`FUSIONFLOW_FAKE_FOLDER`).
+        folder: the folder of its jobs (`FUSIONFLOW_FAKE_FOLDER`).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,19 +60,19 @@ class Service:
         self._fake = FakeProvider(folder)
 
     def behave(self, prompt: str, **behaviour: Any) -> None:
-        """What to do with a prompt from now on."""
+        """Script the behaviour for a prompt."""
         path = self._folder / "behaviours.json"
-        known = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**known, prompt: behaviour}))
+        behaviours = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**behaviours, prompt: behaviour}))
 
     def times_paid(self, prompt: str) -> int:
-        """How often something was submitted."""
-        return [one["prompt"] for one in self._fake.log()].count(prompt)
+        """Number of submissions of a prompt."""
+        return [entry["prompt"] for entry in self._fake.log()].count(prompt)
 
 
 @contextmanager
 def browser_context() -> Iterator[BrowserContext]:
-    """A browser whose pages share what was fetched once; without Chromium the tests are skipped."""
+    """A browser context with a shared cache; skips the test without Chromium."""
     if CHROMIUM is None:
         pytest.skip(NO_CHROMIUM)
     from playwright.sync_api import sync_playwright
@@ -87,42 +87,42 @@ def browser_context() -> Iterator[BrowserContext]:
 
 @contextmanager
 def watched_page(context: BrowserContext) -> Iterator[Page]:
-    """A page; what goes wrong in it fails the test."""
+    """A page that fails the test on errors and console errors."""
     page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(error.stack or str(error)) if _is_ours(error) else None)
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(error.stack or str(error)) if _is_canvas_error(error) else None)
     page.on(
         "console",
-        lambda said: (
-            wrong.append(f"{said.text} ({said.location['url']})")
-            if said.type == "error" and not NOT_OURS.search(f"{said.text} {said.location['url']}")
+        lambda message: (
+            failures.append(f"{message.text} ({message.location['url']})")
+            if message.type == "error" and not IGNORED.search(f"{message.text} {message.location['url']}")
             else None
         ),
     )
     try:
         yield page
-        assert not wrong, "\n".join(wrong)
+        assert not failures, "\n".join(failures)
     finally:
         page.close()
 
 
-def _is_ours(error: Error) -> bool:
-    """Whether an error passed through the canvas (a module from a blob); the widget manager has some of its own."""
+def _is_canvas_error(error: Error) -> bool:
+    """Whether an error involves the canvas (a module from a blob) and not only the widget manager."""
     return "blob:" in (error.stack or "blob:") or "/@jupyter-widgets/" not in error.stack
 
 
 def begin(page: Page, name: str, **arguments: Any) -> None:
-    """Have JupyterLab begin something by its command's name; it may ask back."""
-    page.evaluate("([name, given]) => void window.jupyterapp.commands.execute(name, given)", [name, arguments])
+    """Start a command of JupyterLab without waiting for it; it may open a dialog."""
+    page.evaluate("([name, args]) => void window.jupyterapp.commands.execute(name, args)", [name, arguments])
 
 
 class Notebook:
     """A notebook that is open in a page of JupyterLab.
 
     Args:
-        page: of the browser.
-        lab: where the file is.
-        name: of the file, with `.ipynb`; its folder is the kernel's.
+        page: the browser page.
+        lab: the JupyterLab.
+        name: the file name with `.ipynb`; its folder is the kernel's working folder.
     """
 
     def __init__(self, page: Page, lab: Lab, name: str) -> None:
@@ -132,14 +132,14 @@ class Notebook:
 
     @classmethod
     def of(cls, page: Page, lab: Lab, name: str, *cells: str, files: dict[str, str] | None = None) -> Notebook:
-        """Make a notebook of code cells in a folder of its own, with files beside it, and open it."""
+        """Create a notebook of code cells in a new folder, with other files in it, and open it."""
         notebook = cls(page, lab, f"{name}/{name}.ipynb")
         notebook.folder.mkdir()
         for file, text in (files or {}).items():
             (notebook.folder / file).write_text(text)
-        made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(made, notebook.path)
+        content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(content, notebook.path)
         notebook.open()
         return notebook
 
@@ -148,7 +148,7 @@ class Notebook:
         return self.path.parent
 
     def open(self, *, without_kernel: bool = False) -> None:
-        """Load the page anew with this notebook alone in it."""
+        """Reload the page with only this notebook open."""
         at = self.path.relative_to(self.lab.folder)
         self.page.goto(f"{self.lab.url}/lab/workspaces/{self.path.stem}?token={self.lab.token}&reset")
         self.page.wait_for_function("() => window.jupyterapp?.started")
@@ -161,63 +161,63 @@ class Notebook:
             self.page.wait_for_function(f"() => {_CURRENT}?.sessionContext?.session?.kernel?.status === 'idle'")
 
     def start(self, index: int) -> None:
-        """Run a cell, and do not wait for it."""
+        """Run a cell without waiting for it."""
         self.page.evaluate(_RUN_CELL, index)
 
     def run(self, index: int) -> str:
-        """Run a cell to its end; returns what it printed, fails where it failed."""
+        """Run a cell to its end and return its text output; fails if the cell raised."""
         self.start(index)
         self.wait(index)
-        said = self.said(index)
-        assert "Traceback" not in said, said
-        return said
+        text = self.output_text(index)
+        assert "Traceback" not in text, text
+        return text
 
     def wait(self, index: int) -> None:
         """Wait for the end of a cell."""
         self.page.wait_for_function(f"index => {_CURRENT}.content.widgets[index].fusionflowRan", arg=index)
 
     def is_running(self, index: int) -> bool:
-        """Whether a cell that was started goes on."""
+        """Whether a started cell is still running."""
         return not self.page.evaluate(f"index => {_CURRENT}.content.widgets[index].fusionflowRan", index)
 
-    def said(self, index: int) -> str:
-        """What a cell printed or answered."""
-        return str(self.page.evaluate(_SAID, index))
+    def output_text(self, index: int) -> str:
+        """The text outputs of a cell."""
+        return str(self.page.evaluate(_OUTPUT_TEXT, index))
 
     def sources(self) -> list[str]:
-        """The text of every cell."""
+        """The source of every cell."""
         return list(
             self.page.evaluate(f"() => [...{_CURRENT}.content.model.cells].map(cell => cell.sharedModel.source)")
         )
 
     def save(self) -> None:
-        """Write the notebook."""
+        """Save the notebook."""
         begin(self.page, "docmanager:save")
         self.page.wait_for_function(f"() => !{_CURRENT}.context.model.dirty")
 
     def activate(self, index: int) -> None:
-        """Make a cell the current one."""
+        """Select a cell."""
         self.page.evaluate(f"index => {{ {_CURRENT}.content.activeCellIndex = index; }}", index)
 
-    def file(self, name: str, fits: Callable[[str], bool] = bool) -> str:
-        """The text of a file beside the notebook, once it is as it should be."""
+    def file(self, name: str, matches: Callable[[str], bool] = bool) -> str:
+        """The text of a file in the notebook's folder; waits until it matches."""
         path, deadline = self.folder / name, time.monotonic() + PATIENCE_S
-        while not path.exists() or not fits(path.read_text()):
-            assert time.monotonic() < deadline, f"{name} never became what it should: {path.exists()}"
-            self.page.evaluate("() => new Promise(requestAnimationFrame)")  # the page lives on meanwhile
+        while not path.exists() or not matches(path.read_text()):
+            assert time.monotonic() < deadline, f"{name} does not match; it exists: {path.exists()}"
+            self.page.evaluate("() => new Promise(requestAnimationFrame)")  # keep the page running
         return path.read_text()
 
     def shut_down(self) -> None:
-        """End the kernel."""
+        """Shut down the kernel."""
         self.page.evaluate(f"() => {_CURRENT}.sessionContext.shutdown()")
 
     def begin_restart(self) -> None:
-        """Restart the kernel by the menu's command and its dialog, and do not wait for it."""
+        """Restart the kernel by its command and dialog, without waiting for it."""
         self.page.evaluate(_RESTART)
         self.page.locator(".jp-Dialog .jp-mod-warn").click()
 
     def restart_kernel(self) -> None:
-        """Restart it, to the end: until then the kernel that goes may seem idle."""
+        """Restart the kernel and wait for the command: before its end the former kernel may seem idle."""
         self.begin_restart()
         self.page.wait_for_function(f"() => {_CURRENT}.fusionflowRestarted")
         self.page.wait_for_function(f"() => {_CURRENT}.sessionContext.session.kernel.status === 'idle'")
