@@ -92,7 +92,7 @@ async def test_an_unsent_submit_is_a_retryable_error() -> None:
     ):
         async with http(base) as client:
             with pytest.raises(errors.ProviderError, match=says) as caught:
-                await client.post_once(f"{closed}/queue/a", {})
+                await client.post_once(f"{base}/queue/a", {})
             assert caught.value.is_retryable
 
 

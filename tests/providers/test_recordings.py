@@ -58,7 +58,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def request(service: HttpProvider, model: str, prompt: str, task: str = "text-to-image", **facts: Any) -> Request:
-    entry = next((model for model in service.models if model.provider_model_id == model), None)
+    entry = next((item for item in service.models if item.provider_model_id == model), None)
     if entry is None:  # a version of a community model, as in a user's own entry
         entry = service.models[0].model_copy(update={"provider_model_id": model})
     return Request(entry, task, prompt, entry.check_settings(facts.pop("settings", {})), **facts)
