@@ -1,4 +1,4 @@
-"""In a real kernel: runs show themselves live, cells wait or do not as they please, and mistakes read as one line."""
+"""In a real kernel: runs update their cards, cells may wait for them, and mistakes are shown in one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from jupyter_client.blocking import BlockingKernelClient
 
-PATIENCE_S = 60.0  # a bound for hanging, never for speed
+PATIENCE_S = 60.0  # detects hanging, does not measure speed
 
 PRELUDE = """
 import os, pathlib, time
@@ -44,7 +44,7 @@ def flow_for(gate):
 
 
 class Kernel:
-    """A living ipykernel, spoken to as a front end does."""
+    """A running ipykernel and a client like a front end's."""
 
     def __init__(self, client: BlockingKernelClient, manager: KernelManager, gates: Path) -> None:
         self.client = client
@@ -52,23 +52,23 @@ class Kernel:
         self._gates = gates
 
     def open(self, gate: str) -> None:
-        """Let a node, or a cell, that waits at this gate go on."""
+        """Unblock the node or cell that waits at this gate."""
         (self._gates / gate).touch()
 
     def send(self, code: str) -> str:
-        """Begin a cell; returns the id of the request."""
+        """Start a cell; returns the id of the request."""
         return self.client.execute(code)
 
-    def until(self, is_enough: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
-        """Messages on IOPub up to and with the first that is enough."""
-        heard: list[dict[str, Any]] = []
+    def until(self, is_last: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """Messages on IOPub up to and including the first that matches."""
+        messages: list[dict[str, Any]] = []
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             message = self.client.get_iopub_msg(timeout=PATIENCE_S)
-            heard.append(message)
-            if is_enough(message):
-                return heard
-        pytest.fail(f"Nothing was enough among {[message['msg_type'] for message in heard[-20:]]}.")
+            messages.append(message)
+            if is_last(message):
+                return messages
+        pytest.fail(f"No match among {[message['msg_type'] for message in messages[-20:]]}.")
 
     def finish(self, request: str) -> list[dict[str, Any]]:
         """Messages until the kernel is idle again after a request."""
@@ -85,14 +85,14 @@ class Kernel:
         return self.finish(self.send(code))
 
     def value(self, code: str) -> str:
-        """What a cell shows as its result, as text."""
+        """The result of a cell as text."""
         messages = self.run(code)
         shown = [message["content"]["data"] for message in messages if message["msg_type"] == "execute_result"]
         assert len(shown) == 1, [message["content"] for message in messages if message["msg_type"] == "error"]
         return str(shown[0]["text/plain"])
 
     def error(self, code: str) -> dict[str, Any]:
-        """What a cell says that fails."""
+        """The error of a cell that fails."""
         return next(message["content"] for message in self.run(code) if message["msg_type"] == "error")
 
 
@@ -127,18 +127,18 @@ def card_of(messages: list[dict[str, Any]]) -> str:
     return str(shown["content"]["transient"]["display_id"])
 
 
-def is_update(message: dict[str, Any], card: str, words: str = "") -> bool:
-    """Whether a message draws this card anew, with these words on it."""
+def is_update(message: dict[str, Any], card: str, text: str = "") -> bool:
+    """Whether a message updates this card, with this text on it."""
     return (
         message["msg_type"] == "update_display_data"
         and message["content"]["transient"]["display_id"] == card
-        and words in message["content"]["data"]["text/html"]
+        and text in message["content"]["data"]["text/html"]
     )
 
 
-def test_a_run_returns_at_once_and_its_card_lives_while_a_later_cell_blocks_the_kernel(kernel: Kernel) -> None:
-    """The card is updated from the background, also while the kernel's own thread stands still, up to the end."""
-    card = card_of(kernel.run("run = flow_for('first').run()\nrun"))  # it came back, with the gate still closed
+def test_the_card_of_a_run_updates_while_a_cell_blocks(kernel: Kernel) -> None:
+    """`run` returns immediately, and background threads update its card while the kernel's main thread is blocked."""
+    card = card_of(kernel.run("run = flow_for('first').run()\nrun"))  # returns while the gate is closed
     blocking = kernel.send("while not is_open('cell'):\n    time.sleep(0.01)")
     kernel.until(lambda message: message["msg_type"] == "execute_input")
 
@@ -146,7 +146,7 @@ def test_a_run_returns_at_once_and_its_card_lives_while_a_later_cell_blocks_the_
     kernel.open("first")
     ended = kernel.until(lambda message: is_update(message, card, "succeeded"))[-1]
 
-    # The cell is still blocked: nothing above needed the kernel's thread.
+    # The cell is still blocked: nothing above needed the kernel's main thread.
     kernel.open("cell")
     kernel.finish(blocking)
     assert len({update["content"]["data"]["text/html"] for update in updates}) > 1
@@ -155,8 +155,8 @@ def test_a_run_returns_at_once_and_its_card_lives_while_a_later_cell_blocks_the_
 
 
 @pytest.mark.parametrize("waiting", ["await run", "run.result()"])
-def test_a_cell_that_waits_gets_the_result_and_leaves_the_card_as_it_ended(kernel: Kernel, waiting: str) -> None:
-    """Both ways to wait give what the run gave, and draw its card for the last time within that very cell."""
+def test_a_waiting_cell_gets_the_result_and_final_card(kernel: Kernel, waiting: str) -> None:
+    """Both ways to wait return the result, and draw the final card during that cell."""
     gate = f"gate {waiting[:5]}"
     card = card_of(kernel.run(f"run = flow_for({gate!r}).run('waits')\nrun"))
     cell = kernel.send(waiting)
@@ -173,22 +173,22 @@ def test_a_cell_that_waits_gets_the_result_and_leaves_the_card_as_it_ended(kerne
 
 @pytest.mark.parametrize("waiting", ["await run", "run.result()", "run.wait()"])
 def test_interrupting_a_cell_stops_the_waiting_not_the_run(kernel: Kernel, waiting: str) -> None:
-    """After an interrupt the run goes on, and what it makes is there later."""
+    """After an interrupt the run continues, and its result is available later."""
     gate = f"stop {waiting}"
     kernel.run(f"run = flow_for({gate!r}).run('waits')\nwhile run.status != 'running':\n    time.sleep(0.01)")
     cell = kernel.send(f"print('waiting', flush=True)\n{waiting}")
     kernel.until(lambda message: message["msg_type"] == "stream")
     kernel.manager.interrupt_kernel()
-    said = [message["content"]["ename"] for message in kernel.finish(cell) if message["msg_type"] == "error"]
-    assert said in (["KeyboardInterrupt"], ["CancelledError"])
+    names = [message["content"]["ename"] for message in kernel.finish(cell) if message["msg_type"] == "error"]
+    assert names in (["KeyboardInterrupt"], ["CancelledError"])
 
     assert kernel.value("run.is_done") == "False"
     kernel.open(gate)
     assert kernel.value("run.result()") == repr(gate.upper())
 
 
-def test_a_run_that_has_ended_is_shown_as_it_is(kernel: Kernel) -> None:
-    """A finished run is an ordinary result: a card that nothing will change."""
+def test_a_finished_run_is_an_ordinary_result(kernel: Kernel) -> None:
+    """Its card is static."""
     kernel.open("done")
     messages = kernel.run("flow_for('done').run().wait()")
     shown = [message for message in messages if message["msg_type"] in {"execute_result", "display_data"}]
@@ -196,10 +196,10 @@ def test_a_run_that_has_ended_is_shown_as_it_is(kernel: Kernel) -> None:
     assert "succeeded" in shown[0]["content"]["data"]["text/html"]
 
 
-def test_a_bare_call_shows_its_card_and_then_its_picture(kernel: Kernel) -> None:
-    """`ff.generate_image(...)` alone shows progress; awaited, the picture, small enough to be stored."""
+def test_a_bare_call_shows_its_card_then_its_image(kernel: Kernel) -> None:
+    """`ff.generate_image(...)` alone shows progress; awaited, an image small enough for a saved notebook."""
     call = "ff.generate_image('dawn over hills', width=96, height=64)"
-    # A call this small may have ended before it is shown: then its card is an ordinary result.
+    # Such a small call may end before it is shown; then its card is an ordinary result.
     kinds = {"display_data", "execute_result"}
     bundles = [message["content"]["data"] for message in kernel.run(call) if message["msg_type"] in kinds]
     assert len(bundles) == 1
@@ -211,7 +211,7 @@ def test_a_bare_call_shows_its_card_and_then_its_picture(kernel: Kernel) -> None
 
 
 @pytest.mark.parametrize(
-    ("code", "name", "words"),
+    ("code", "name", "text"),
     [
         ("ff.generate_image('x', model='local/landskape')", "UnknownModelError", "local/landscape"),
         ("ff.Flow('x').upscale(3)", "PortError", "image"),
@@ -231,37 +231,37 @@ def test_a_bare_call_shows_its_card_and_then_its_picture(kernel: Kernel) -> None
     ],
     ids=["model", "port", "file", "sql", "node"],
 )
-def test_a_mistake_reads_as_one_line(kernel: Kernel, code: str, name: str, words: str) -> None:
-    """Errors of ours show what, where and what to do next, and none of our stack."""
-    said = kernel.error(code)
-    assert said["ename"] == name
-    text = "\n".join(said["traceback"])
-    assert text.startswith(f"{name}: ")
-    assert words in text
-    assert "Traceback" not in text
-    assert "fusionflow_nb/" not in text
+def test_a_mistake_is_shown_in_one_line(kernel: Kernel, code: str, name: str, text: str) -> None:
+    """Errors of the package show message and hint, without the package's stack."""
+    error = kernel.error(code)
+    assert error["ename"] == name
+    shown = "\n".join(error["traceback"])
+    assert shown.startswith(f"{name}: ")
+    assert text in shown
+    assert "Traceback" not in shown
+    assert "fusionflow_nb/" not in shown
 
 
-def test_the_extension_brings_the_tape_magic(kernel: Kernel) -> None:
-    """`%load_ext fusionflow_nb` once, then `%%tape` shows a table and `name <<` keeps it; `$name` is a variable."""
+def test_the_extension_defines_the_tape_magic(kernel: Kernel) -> None:
+    """After `%load_ext fusionflow_nb`, `%%tape` shows a table, `name <<` stores it, and `$name` is a variable."""
     kernel.open("tape")
-    kernel.run("await flow_for('tape').run()\n%load_ext fusionflow_nb\nwanted = 'waits'")
-    query = "%%tape\nSELECT node_id, status FROM generations WHERE node_id = $wanted AND run_id IS NOT NULL LIMIT 1"
+    kernel.run("await flow_for('tape').run()\n%load_ext fusionflow_nb\nnode = 'waits'")
+    query = "%%tape\nSELECT node_id, status FROM generations WHERE node_id = $node AND run_id IS NOT NULL LIMIT 1"
     messages = kernel.run(query)
     shown = [message for message in messages if message["msg_type"] in {"execute_result", "display_data", "stream"}]
     assert [message["msg_type"] for message in shown] == ["execute_result"]
     assert ">waits</td>" in shown[0]["content"]["data"]["text/html"]
-    kernel.run(query.replace("%%tape", "%%tape kept <<"))
-    assert kernel.value("kept.rows()") == "[('waits', 'succeeded')]"
+    kernel.run(query.replace("%%tape", "%%tape stored <<"))
+    assert kernel.value("stored.rows()") == "[('waits', 'succeeded')]"
     assert kernel.error("%%tape\nDELETE FROM generations")["ename"] == "TapeError"
 
 
-def test_nested_loops_neither_help_nor_hurt(tmp_path: Path) -> None:
+def test_nest_asyncio_changes_nothing(tmp_path: Path) -> None:
     """With nest_asyncio applied, running, waiting, awaiting and live cards work as without it."""
-    found = [name for name in ("nest_asyncio", "nest_asyncio2") if importlib.util.find_spec(name)]
-    if not found:
+    modules = [name for name in ("nest_asyncio", "nest_asyncio2") if importlib.util.find_spec(name)]
+    if not modules:
         pytest.skip("Neither nest_asyncio nor nest_asyncio2 is installed.")
-    for kernel in begin(tmp_path, f"import {found[0]}\n{found[0]}.apply()\n"):
+    for kernel in begin(tmp_path, f"import {modules[0]}\n{modules[0]}.apply()\n"):
         card = card_of(kernel.run("run = flow_for('nested').run('waits')\nrun"))
         kernel.until(lambda message, card=card: is_update(message, card, "running"))
         kernel.open("nested")

@@ -1,4 +1,4 @@
-"""A canvas in a page of JupyterLab, worked by mouse and keyboard alone."""
+"""A canvas on a page of JupyterLab, operated by mouse and keyboard only."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class CanvasPage:
     """One view of a canvas.
 
     Args:
-        page: it is in.
-        index: which view, where there are several.
+        page: the page.
+        index: number of the view, if there are several.
     """
 
     def __init__(self, page: Page, index: int = 0) -> None:
@@ -46,26 +46,26 @@ class CanvasPage:
         self.root = page.locator(".ff-root").nth(index)
 
     def ready(self) -> CanvasPage:
-        """Wait for the kernel's first word, and bring the canvas into sight."""
+        """Wait for the first snapshot, and scroll the canvas into view."""
         self.root.locator(".ff-tape, .ff-tape-tab").wait_for()
         self.root.scroll_into_view_if_needed()
         return self
 
-    # --- what is there -----------------------------------------------------------------------------------------------
+    # --- queries -----------------------------------------------------------------------------------------------------
 
     def node(self, node_id: str) -> Locator:
         return self.root.locator(f".react-flow__node[data-id='{node_id}']")
 
     def nodes(self) -> list[str]:
-        """The ids of all nodes in sight."""
-        found = self.root.locator(".react-flow__node").evaluate_all("all => all.map(one => one.dataset.id)")
-        return sorted(found)
+        """The ids of all visible nodes."""
+        ids = self.root.locator(".react-flow__node").evaluate_all("nodes => nodes.map(node => node.dataset.id)")
+        return sorted(ids)
 
     def await_nodes(self, *node_ids: str) -> None:
-        """Wait until just these nodes are in sight."""
+        """Wait until exactly these nodes are visible."""
         self.page.wait_for_function(
             "([root, ids]) => JSON.stringify([...root.querySelectorAll('.react-flow__node')]"
-            ".map(one => one.dataset.id).sort()) === ids",
+            ".map(node => node.dataset.id).sort()) === ids",
             arg=[self.root.element_handle(), json.dumps(sorted(node_ids), separators=(",", ":"))],
         )
 
@@ -76,33 +76,33 @@ class CanvasPage:
     def edges(self) -> int:
         return self.root.locator(".react-flow__edge").count()
 
-    def await_chip(self, node_id: str, says: str) -> None:
-        """Wait until a node says its state."""
-        self.node(node_id).locator(".ff-chip", has_text=says).first.wait_for()
+    def await_chip(self, node_id: str, text: str) -> None:
+        """Wait until a node shows this state."""
+        self.node(node_id).locator(".ff-chip", has_text=text).first.wait_for()
 
     def await_picture(self, node_id: str) -> str:
-        """Wait for a picture that has really loaded; returns where it came from."""
+        """Wait for a loaded image on a node; returns its URL."""
         picture = self.node(node_id).locator("img").first.element_handle()
         self.page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=picture)
         return str(picture.evaluate("image => image.src"))
 
     def await_fresh(self) -> None:
-        """Wait until nothing is left to run."""
+        """Wait until all nodes are fresh."""
         self.root.locator(".ff-button.is-quiet", has_text="all fresh").wait_for()
 
     def field(self, node_id: str, name: str) -> Locator:
-        """A parameter's field on its node."""
+        """The field of a parameter on its node."""
         return self.node(node_id).locator(f"[id^='ff-card-{node_id}-{name}-']")
 
     def await_value(self, node_id: str, name: str, value: str) -> None:
-        """Wait until a parameter's field shows this."""
+        """Wait until the field of a parameter has this value."""
         field = self.field(node_id, name).element_handle()
         self.page.wait_for_function("([field, value]) => field.value === value", arg=[field, value])
 
-    # --- what a person does ------------------------------------------------------------------------------------------
+    # --- actions -----------------------------------------------------------------------------------------------------
 
     def focus(self) -> None:
-        """Keys go to the canvas from now on."""
+        """Send later keys to the canvas."""
         self.root.evaluate("root => root.focus({preventScroll: true})")
 
     def press(self, *keys: str) -> None:
@@ -110,7 +110,7 @@ class CanvasPage:
             self.page.keyboard.press(key)
 
     def add(self, letters: str) -> None:
-        """A node from the palette, by keyboard."""
+        """Add a node from the palette, by keyboard."""
         self.focus()
         self.press("Tab")
         self.root.get_by_role("combobox").wait_for()
@@ -118,7 +118,7 @@ class CanvasPage:
         self.press("Enter")
 
     def choose_model(self, node_id: str, letters: str) -> None:
-        """By the picker; the first that these letters find."""
+        """Choose the first model that the picker finds."""
         self.node(node_id).locator(".ff-select").click()
         self.root.get_by_role("combobox", name="Find a model").fill(letters)
         self.press("Enter")
@@ -156,7 +156,7 @@ class CanvasPage:
         return list(self.page.evaluate("() => [...window.partialSeen]"))
 
     def watch_progress(self) -> None:
-        """Note every progress that a node shows from now on."""
+        """Record the progress that nodes show from now on."""
         self.root.evaluate(_WATCH_PROGRESS)
 
     def progress_seen(self) -> dict[str, list[int]]:
@@ -164,7 +164,7 @@ class CanvasPage:
 
 
 def middle(locator: Locator) -> dict[str, float]:
-    """The middle of something, when the view has come to rest."""
+    """The centre of an element, after animations have ended."""
     locator.element_handle().wait_for_element_state("stable")
     box: Any = locator.bounding_box()
     assert box is not None, "not on the page"

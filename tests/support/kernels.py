@@ -1,4 +1,4 @@
-"""Several kernels on one home, each a process of its own: they stop at a step when told to, and say how they stand."""
+"""Several kernels on one home, each in its own process: they stop at a failpoint on request, and report states."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.failpoints import Failpoint
 
-# A server that has imported the product already: its children are kernels of their own, and begin at once.
+# The fork server has imported the package, so that its child processes start quickly.
 KERNELS = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 if sys.platform != "win32":
     KERNELS.set_forkserver_preload(["support.kernels", "support.crash_kernel", "PIL.Image"])
@@ -36,12 +36,12 @@ if sys.platform != "win32":
 
 @dataclass(frozen=True)
 class Job:
-    """A picture or film to pay for: what it is estimated at follows from the model, what it costs is said here."""
+    """A paid image or video. Its estimate follows from the model; its actual cost is set here."""
 
     prompt: str
     cost_micro_usd: int | None = None
     seconds: int | None = None
-    """Of a film, at five cents each; a picture for four cents without."""
+    """Length of a video, at five cents a second; None: an image, for four cents."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Orders:
     """What a kernel does.
 
     Args:
-        jobs: the nodes of its flow, each called by its prompt.
-        stops_at: the step at which it stops (SIGSTOP); the `nth` time it gets there.
-        patience_s: how long it waits for the journal.
-        caps_micro_usd: its caps by kind.
-        rounds: it runs its flow again each time it is told to go on.
+        jobs: the nodes of its flow, each named by its prompt.
+        stops_at: the failpoint at which it stops (SIGSTOP), at the `nth` pass.
+        patience_s: timeout for the journal's lock.
+        caps_micro_usd: budget caps by kind.
+        rounds: number of runs of its flow, each after a call of `start`.
     """
 
     jobs: tuple[Job, ...] = (Job("dawn"),)
@@ -64,8 +64,8 @@ class Orders:
     rounds: int = 1
 
 
-def live(pipe: Connection, home: str, folder: str, orders: Orders) -> None:
-    """Be a kernel: wait for `go` before each round, say the states of all jobs after it."""
+def run_kernel(pipe: Connection, home: str, folder: str, orders: Orders) -> None:
+    """Main function of the process: run the flow once per `go`, and send the states of all jobs after each run."""
     os.environ[HOME_VARIABLE] = home
     fake = FakeProvider(Path(folder))
     for job in orders.jobs:
@@ -76,14 +76,14 @@ def live(pipe: Connection, home: str, folder: str, orders: Orders) -> None:
     if orders.patience_s is not None:
         session.journal._writer._patience_s = orders.patience_s
     use_session(session)
-    left = [orders.nth]
+    passes = [orders.nth]
 
     def stop(step: Failpoint) -> None:
         if step is orders.stops_at:
-            left[0] -= 1
-            if left[0] == 0:
+            passes[0] -= 1
+            if passes[0] == 0:
                 pipe.send(("stops", os.getpid()))
-                # To this thread: another one would take its time to stop the rest.
+                # Signal this thread: stopping it through another thread takes longer.
                 signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     flow = flow_of(orders.jobs)
@@ -94,19 +94,19 @@ def live(pipe: Connection, home: str, folder: str, orders: Orders) -> None:
         failpoints.set_listener(stop)
         run = flow.run(confirmed=True)
         run._run.subscribe(lambda event: pipe.send(("waits", event.waits_for)) if event.waits_for else None)
-        trouble = ""
+        failure = ""
         try:
             run.result()
-        except Exception as error:  # noqa: BLE001 - said to the test, which judges it
-            trouble = str(error)
-        said = [str(error) for error in run.errors]
-        pipe.send(("ends", ({node: status.state for (node, _), status in run.jobs.items()}, trouble, said)))
+        except Exception as error:  # noqa: BLE001 - the test checks it
+            failure = str(error)
+        job_errors = [str(error) for error in run.errors]
+        pipe.send(("ends", ({node: status.state for (node, _), status in run.jobs.items()}, failure, job_errors)))
     failpoints.set_listener(None)
     use_session(None)
 
 
 def flow_of(jobs: tuple[Job, ...]) -> Flow:
-    """A flow of this kernel's own, with a node for each job."""
+    """A flow for this kernel alone, with one node per job."""
     flow = Flow("Together", id=f"of-{os.getpid()}")
     for job in jobs:
         if job.seconds is None:
@@ -117,69 +117,70 @@ def flow_of(jobs: tuple[Job, ...]) -> Flow:
 
 
 class Kernel:
-    """A kernel that lives in a process of its own."""
+    """A kernel in a child process."""
 
     def __init__(self, home: Path, folder: Path, orders: Orders) -> None:
-        self._pipe, theirs = KERNELS.Pipe()
-        self.process = KERNELS.Process(target=live, args=(theirs, str(home), str(folder), orders), daemon=True)
+        self._pipe, child_end = KERNELS.Pipe()
+        arguments = (child_end, str(home), str(folder), orders)
+        self.process = KERNELS.Process(target=run_kernel, args=arguments, daemon=True)
         self.process.start()
-        theirs.close()
+        child_end.close()
 
-    def hears(self, word: str) -> Any:
-        """What it says with this word, the next time it does."""
+    def receive(self, kind: str) -> Any:
+        """Wait for the next message of this kind; returns its content."""
         while True:
-            assert self._pipe.poll(PATIENCE_S), f"the kernel never says {word!r}"
-            said, what = self._pipe.recv()
-            if said == word:
-                return what
+            assert self._pipe.poll(PATIENCE_S), f"the kernel never sends {kind!r}"
+            received, content = self._pipe.recv()
+            if received == kind:
+                return content
 
-    def go(self) -> None:
-        """Let it run its flow."""
+    def start(self) -> None:
+        """Start the next run of its flow."""
         self._pipe.send("go")
 
-    def until_stopped(self) -> int:
-        """Wait until the system has stopped it; its pid."""
-        pid: int = self.hears("stops")
+    def wait_until_stopped(self) -> int:
+        """Wait until the system has stopped the process; returns its pid."""
+        pid: int = self.receive("stops")
         while not _state(pid).startswith("T"):
             pass
         return pid
 
-    def goes_on(self) -> None:
-        """Wake it."""
+    def continue_(self) -> None:
+        """Continue the stopped process."""
         assert self.process.pid is not None
         os.kill(self.process.pid, signal.SIGCONT)
 
-    def dies(self) -> None:
-        """Kill it, stopped or not."""
+    def kill(self) -> None:
+        """Kill the process, even if it is stopped."""
         self.process.kill()
         self.process.join()
 
-    def ends(self) -> tuple[dict[str, str], str, list[str]]:
-        """States by node, why the run itself failed if it did, and the errors of jobs."""
-        found: tuple[dict[str, str], str, list[str]] = self.hears("ends")
-        return found
+    def wait_for_end(self) -> tuple[dict[str, str], str, list[str]]:
+        """Wait for the end of the run; returns states by node, the error of the run, and the errors of jobs."""
+        end: tuple[dict[str, str], str, list[str]] = self.receive("ends")
+        return end
 
     def close(self) -> None:
-        """Whatever became of it: it is gone afterwards."""
-        self.dies()
+        """Kill the process if needed, and release its resources."""
+        self.kill()
         self.process.close()
         self._pipe.close()
 
 
 @contextmanager
 def kernels(home: Path, folder: Path, *orders: Orders) -> Iterator[list[Kernel]]:
-    """Kernels that have opened their sessions and wait to be told to go."""
-    begun: list[Kernel] = []
+    """Kernels with open sessions, which wait for `start`."""
+    opened: list[Kernel] = []
     try:
-        for each in orders:
-            begun.append(Kernel(home, folder, each))
-            if len(begun) == 1:
-                begun[0].hears("ready")  # the first makes the home
-        for kernel in begun[1:]:
-            kernel.hears("ready")
-        yield begun
+        for kernel_orders in orders:
+            opened.append(Kernel(home, folder, kernel_orders))
+            if len(opened) == 1:
+                opened[0].receive("ready")  # the first kernel creates the home
+        for kernel in opened[1:]:
+            kernel.receive("ready")
+        yield opened
     finally:
-        for kernel in begun:
+        for kernel in opened:
             kernel.close()
 
 
