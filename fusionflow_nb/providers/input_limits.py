@@ -27,7 +27,7 @@ class InputLimits(BaseModel):
     def describe(self) -> str:
         """The limits as text.
 
-        >>> Reads(size_bytes=50_000_000, media_types=("image/png", "image/jpeg")).describe()
+        >>> InputLimits(size_bytes=50_000_000, media_types=("image/png", "image/jpeg")).describe()
         'png or jpeg, 50 MB'
         """
         types = " or ".join(media_type.partition("/")[2] for media_type in self.media_types)

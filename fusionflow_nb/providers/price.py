@@ -121,7 +121,7 @@ def cost_bounds(
         prompt: the prompt.
         image_pixels: pixels of each input image; None for an image that does not exist yet.
 
-    >>> bounds(PerImage(usd=0.04), {"count": 2}, "", ())
+    >>> cost_bounds(PerImage(usd=0.04), {"count": 2}, "", ())
     (0.08, 0.08)
     """
     count = int(settings.get("count") or 1)

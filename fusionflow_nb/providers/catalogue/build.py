@@ -95,11 +95,11 @@ def _price(usd: float, unit: str) -> dict[str, Any]:
         if words.startswith(start):
             tiers = {name: float(price) for name, price in _TIER.findall(unit)}
             base = dict.fromkeys(_BASE_TIERS.findall(words), usd) if tiers else {}
-            dearer = [float(price) for price in re.findall(r"\(edit (\d+\.\d+)", unit)]
+            edit_prices = [float(price) for price in re.findall(r"\(edit (\d+\.\d+)", unit)]
             each_in = _INPUT_PRICE.search(unit)
             return {
                 "rule": rule,
-                "usd": max([usd, *dearer]),
+                "usd": max([usd, *edit_prices]),
                 **({"tiers": {**base, **tiers}} if tiers else {}),
                 **({"picture_in_usd": float(each_in[1] or each_in[2])} if each_in else {}),
             }

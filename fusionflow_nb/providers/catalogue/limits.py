@@ -32,7 +32,7 @@ BY_MODEL: dict[str, dict[str, InputLimits]] = {
 def input_limits_of(provider: str, model: str) -> dict[str, InputLimits]:
     """The limits of a model's input media by kind; empty if undocumented.
 
-    >>> reads_of("openai", "gpt-image-2")["image"].count
+    >>> input_limits_of("openai", "gpt-image-2")["image"].count
     16
     """
     return BY_MODEL.get(f"{provider}/{model}", BY_SERVICE.get(provider, {}))

@@ -23,7 +23,7 @@ class Part:
 def form_fields(body: Mapping[str, Any]) -> list[Part]:
     """Convert fields to text parts of a form.
 
-    >>> [part.content for part in as_fields({"seed": 7, "raw": True})]
+    >>> [part.content for part in form_fields({"seed": 7, "raw": True})]
     ['7', 'true']
     """
     return [Part(name, str(value).lower() if isinstance(value, bool) else str(value)) for name, value in body.items()]

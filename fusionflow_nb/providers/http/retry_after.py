@@ -34,8 +34,8 @@ def retry_after_s(headers: Mapping[str, str], body: Any = None, *, now: dt.datet
     0.35
     >>> retry_after_s({}, {"error": {"details": [{"retryDelay": "17s"}]}})
     17.0
-    >>> told = {"date": "Mon, 01 Jan 2001 00:00:00 GMT", "retry-after": "Mon, 01 Jan 2001 00:00:09 GMT"}
-    >>> retry_after_s(told)
+    >>> headers = {"date": "Mon, 01 Jan 2001 00:00:00 GMT", "retry-after": "Mon, 01 Jan 2001 00:00:09 GMT"}
+    >>> retry_after_s(headers)
     9.0
     """
     seconds = _number(headers.get("retry-after-ms"), per=1000)

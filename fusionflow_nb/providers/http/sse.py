@@ -8,17 +8,16 @@ from typing import Any, TypeAlias
 
 EventCallback: TypeAlias = Callable[[dict[str, Any]], None]
 _GAP = 4
-"""Length of the longest separator of two events (`\\r\
-\r\\n`), which may span two chunks."""
+"""Length of the longest separator of two events (`\\r\\n\\r\\n`), which may span two chunks."""
 
 
 class Events:
     r"""Incremental parser of an event stream.
 
-    >>> heard = []
-    >>> events = Events(heard.append)
+    >>> received = []
+    >>> events = Events(received.append)
     >>> events.feed(b'event: a\ndata: {"n": 1}\n\ndata: {"n"')
-    >>> heard, events.last_event, events.size
+    >>> received, events.last_event, events.size
     ([{'n': 1}], b'{"n": 1}', 10)
     """
 

@@ -206,7 +206,7 @@ class Google(HttpProvider):
         parameters = request_body(_without_raw(request), {})
         instance: dict[str, Any] = {"prompt": parameters.pop("prompt", "")}
         for reference in media[:1]:
-            check_size(reference.asset.size_bytes, 4 * INLINE_BYTES, "The picture", provider="google")
+            check_size(reference.asset.size_bytes, 4 * INLINE_BYTES, "The image", provider="google")
             instance["image"] = {
                 "bytesBase64Encoded": await as_base64(reference),
                 "mimeType": reference.asset.media_type,

@@ -129,7 +129,7 @@ def _done(answer: Answer, request: Request) -> Status:
         raise SubmitAmbiguousError("The service accepted the request, but its answer ends before the image.")
     cost = _cost(payload.get("usage"), request)
     try:
-        return Done(tuple(decode_output("image", picture, provider="openai") for picture in images), cost)
+        return Done(tuple(decode_output("image", image, provider="openai") for image in images), cost)
     except errors.ProviderError as error:  # delivered and billed
         return Failed("no_output", error.what, cost=cost)
 
@@ -176,7 +176,7 @@ async def _parts(body: dict[str, Any], media: Mapping[str, Any]) -> list[Part]:
     name = "image" if len(images) == 1 else "image[]"
     for number, reference in enumerate(images):
         asset = reference.asset
-        check_size(asset.size_bytes, IMAGE_BYTES, "The picture", provider="openai")
+        check_size(asset.size_bytes, IMAGE_BYTES, "The image", provider="openai")
         parts.append(Part(name, reference.file, f"image_{number}.{extension(asset.media_type)}", asset.media_type))
     for reference in media.get("mask", ())[:1]:
         mask = await asyncio.to_thread(_with_alpha, reference.file)

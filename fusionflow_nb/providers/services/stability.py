@@ -87,7 +87,7 @@ def _files(request: Request) -> list[Part]:
             raise errors.SettingError(f"{request.model.id} does not read {port!r}.", hint="Disconnect it.")
         for reference in references[:1]:
             asset = reference.asset
-            check_size(asset.size_bytes, IMAGE_BYTES, "The picture", provider="stability")
+            check_size(asset.size_bytes, IMAGE_BYTES, "The image", provider="stability")
             name = f"{fields[port]}.{extension(asset.media_type)}"
             parts.append(Part(fields[port], reference.file, name, asset.media_type))
     return parts
