@@ -36,8 +36,8 @@ class HttpProvider:
     reconciles_by: Literal["", "id", "listing"] = ""
     takes_references: Literal["bytes", "bytes_or_url", "url"] = "bytes_or_url"
 
-    def __init__(self, site: Endpoint) -> None:
-        self.http = Http(site)
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.http = Http(endpoint)
 
     @cached_property
     def models(self) -> Sequence[ModelEntry]:

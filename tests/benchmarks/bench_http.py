@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from support.adapters import ADAPTERS
 
-from fusionflow_nb.providers.http.client import AT_ONCE
+from fusionflow_nb.providers.http.client import MAX_CONCURRENT
 from fusionflow_nb.providers.protocol import Done, Operation, Pending
 from fusionflow_nb.providers.services.fal import Fal
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
@@ -91,7 +91,7 @@ async def timed(job: Callable[[int], Awaitable[None]], jobs: int) -> Arm:
 async def bare(base: str, jobs: int) -> Arm:
     """The same requests with aiohttp alone."""
     headers = {"authorization": "Key simulated"}
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE), headers=headers) as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=MAX_CONCURRENT), headers=headers) as session:
 
         async def job(number: int) -> None:
             async with session.post(f"{base}/fal/queue/fal-ai/flux/dev", json={"prompt": f"hills {number}"}) as answer:

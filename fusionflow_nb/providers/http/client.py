@@ -39,7 +39,7 @@ JSON_BYTES = 16_000_000
 ERROR_BYTES = 64_000
 """Maximum bytes read of an error's body: a proxy's page may be 10 MB long."""
 TRIES = 4
-AT_ONCE = 64
+MAX_CONCURRENT = 64
 TOO_MANY, BUSY = 429, 503
 PIECE_BYTES = 2**18
 
@@ -58,9 +58,9 @@ class Http:
     """
 
     def __init__(
-        self, site: Endpoint, *, max_concurrent: int = AT_ONCE, sleep: Callable[[float], Any] = asyncio.sleep
+        self, endpoint: Endpoint, *, max_concurrent: int = MAX_CONCURRENT, sleep: Callable[[float], Any] = asyncio.sleep
     ) -> None:
-        self.endpoint = site
+        self.endpoint = endpoint
         self.sleep = sleep
         self._max_concurrent = max_concurrent
         self._slots: dict[int, asyncio.Semaphore] = {}
