@@ -5,7 +5,8 @@
  * Buffers become object URLs; unused ones are revoked in least recently used order when the cache exceeds its limit.
  */
 
-import { KernelError, type Session } from "../state/session"
+import { KernelError } from "../state/kernel-reply"
+import type { Session } from "../state/session"
 import type { ResultCell } from "../wire/run"
 import { currentPage, isAbsoluteUrl, resolveUrl, serverBaseUrl } from "./server"
 
@@ -236,7 +237,7 @@ export class MediaBytes {
   async #signBatch(sha256: string[]): Promise<Signed> {
     try {
       const { reply } = await this.session.request({ type: "sign", sha256 })
-      return (reply.urls ?? {}) as Signed
+      return reply.urls ?? {}
     } catch (error) {
       // A kernel that does not respond would not respond to single requests either.
       if (!(error instanceof KernelError) || ["silence", "closed"].includes(error.facts.code)) throw error
@@ -268,7 +269,7 @@ export class MediaBytes {
     const { reply, buffers } = await this.session.request({ type: "media", sha256, use }, undefined, MEDIA_TIMEOUT_MS)
     const [buffer] = buffers
     if (!buffer) throw new BytesNotFoundError("The kernel sent no bytes.")
-    return new Blob([buffer as DataView<ArrayBuffer>], { type: String(reply.media_type ?? "") })
+    return new Blob([buffer as DataView<ArrayBuffer>], { type: reply.media_type ?? "" })
   }
 
   /** Revokes unused object URLs, oldest first, until the cache is within its limit. */

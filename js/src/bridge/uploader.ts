@@ -2,7 +2,8 @@
 
 import type { Editing } from "../state/editing"
 import { type FileTarget, fileEdits, fileKind, fileMismatch, formatMegabytes, mediaTypeOf } from "../state/files"
-import { KernelError, type Session } from "../state/session"
+import { KernelError } from "../state/kernel-reply"
+import type { Session } from "../state/session"
 import { reduceUploads, type Upload, type UploadStep } from "../state/uploads"
 import type { JsonObject } from "../wire/flow"
 import { newId } from "../wire/messages"
@@ -184,7 +185,7 @@ export class Uploader {
     signal.throwIfAborted()
     const request = { type: "confirm_upload", ...metadata, media_type, ...facts } as const
     const { reply } = await this.session.request(request, preview ? [preview] : [], CONFIRM_TIMEOUT_MS)
-    return reply.asset as JsonObject
+    return reply.asset
   }
 
   /** Uploads the bytes to the URL from the kernel; returns their media type. */
@@ -201,10 +202,10 @@ export class Uploader {
       const head = await file.slice(0, HEAD_BYTES).arrayBuffer()
       const { reply } = await this.session.request({ type: "place_upload", ...metadata, ...via }, [head])
       signal.throwIfAborted()
-      const media_type = String(reply.media_type ?? metadata.media_type)
-      const signedHeaders = reply.headers as Record<string, string> | null | undefined
+      const media_type = reply.media_type ?? metadata.media_type
+      const signedHeaders = reply.headers
       try {
-        const url = resolveUrl(this.bytes.base, String(reply.url))
+        const url = resolveUrl(this.bytes.base, reply.url)
         await this.ways.put(url, file, signedHeaders ?? { "Content-Type": media_type }, onProgress, signal)
         return media_type
       } catch (error) {
@@ -237,7 +238,7 @@ export class Uploader {
     signal.throwIfAborted()
     const request = { type: "upload", media_type: upload.mediaType } as const
     const { reply } = await this.session.request(request, [buffer], KERNEL_TIMEOUT_MS)
-    return reply.asset as JsonObject
+    return reply.asset
   }
 
   #place(kind: Upload["kind"], asset: JsonObject, name: string, target: FileTarget): void {

@@ -36,7 +36,7 @@ export function SourcePanel({ panel }: { panel: Extract<Panel, { kind: "source" 
 /** Show Python code that rebuilds the flow. */
 export async function showPython({ session, store }: Bridge): Promise<void> {
   const reply = await session.requestOrNotify({ type: "ask", what: "python" })
-  if (typeof reply?.python !== "string") return
+  if (!reply) return
   const text = "Paste this into a cell to rebuild this flow without the canvas."
   store.setState({ panel: { kind: "source", title: "Flow as Python", text, source: reply.python } })
 }
@@ -44,7 +44,7 @@ export async function showPython({ session, store }: Bridge): Promise<void> {
 /** Show a SQL cell that queries the tape for this flow. */
 export async function showSql({ session, store }: Bridge): Promise<void> {
   const reply = await session.requestOrNotify({ type: "ask_in_sql" })
-  if (typeof reply?.source !== "string") return
+  if (!reply) return
   const text = "Paste this into a cell and run it. The tape holds every generation of all flows."
   store.setState({ panel: { kind: "source", title: "Query the tape in SQL", text, source: reply.source } })
 }

@@ -34,7 +34,7 @@ export function useTapeFrames() {
     if (of !== "all") return
     let isDisposed = false
     void session.requestOrNotify({ type: "ask", what: "tape", of }).then((reply) => {
-      const tape = reply?.tape as Tape | undefined
+      const tape = reply?.tape
       if (tape && !isDisposed) setLoaded((before) => (before.of === "all" ? { ...before, newest: tape } : before))
     })
     return () => {
@@ -48,7 +48,7 @@ export function useTapeFrames() {
     isRequesting.current = true
     const reply = await session.requestOrNotify({ type: "ask", what: "tape", of, before: last })
     isRequesting.current = false
-    const olderFrames = (reply?.tape as Tape | undefined)?.frames ?? []
+    const olderFrames = reply?.tape?.frames ?? []
     setLoaded((before) =>
       before.of === of
         ? { ...before, older: mergeFrames(before.older, olderFrames), isAtEnd: olderFrames.length === 0 }

@@ -5,7 +5,7 @@ import {
   type Channel,
   type FromKernel,
   newId,
-  type Reply,
+  type ReplyTo,
   type RunEventsBroadcast,
   type Snapshot,
   type ToKernel,
@@ -13,6 +13,7 @@ import {
 } from "../wire/messages"
 import type { ErrorFacts } from "../wire/run"
 import { EditError } from "./json-values"
+import { errorText, KernelError, type KernelReply, type Sendable, wireMismatch } from "./kernel-reply"
 import { addPendingEdits, confirmEdits, dropRefusedEdits, resetToSnapshot } from "./pending"
 import { Previews } from "./previews"
 import { clearRequested, emptyRuns, markRequested, reduceRunEvents, withResults } from "./runs"
@@ -26,30 +27,6 @@ const TIMEOUT_MS = 5000
  * flight. The delay doubles with each retry, because the kernel may only be busy.
  */
 const RETRY_MS: Partial<Record<ToKernel["type"], number>> = { ask: TIMEOUT_MS, sign: TIMEOUT_MS, media: 20_000 }
-
-type Sendable<T> = T extends ToKernel ? Omit<T, "id"> : never
-
-export interface KernelReply {
-  reply: Reply
-  buffers: DataView[]
-}
-
-const errorText = ({ message, hint }: ErrorFacts): string => [message, hint].filter(Boolean).join(" ")
-
-/** What to do if the kernel's protocol version differs from the view's; null if they are equal. */
-export function wireMismatch(kernel: number | undefined): string | null {
-  if (kernel === WIRE_VERSION) return null
-  return (kernel ?? 0) > WIRE_VERSION
-    ? "This page is older than the kernel. Save your work, then reload the page."
-    : "The kernel is older than this page. Restart the kernel, then run this cell again."
-}
-
-/** Error reply of the kernel to a request, or a timeout. */
-export class KernelError extends Error {
-  constructor(readonly facts: ErrorFacts) {
-    super(errorText(facts))
-  }
-}
 
 export class Session {
   readonly store: CanvasStore = createCanvasStore()
@@ -102,13 +79,13 @@ export class Session {
    *
    * Rejects with a `KernelError` on an error reply, or if there is no reply within `timeoutMs`.
    */
-  request(
-    message: Sendable<ToKernel>,
+  request<const M extends Sendable<ToKernel>>(
+    message: M,
     buffers?: ArrayBuffer[],
     timeoutMs = 60_000,
     id = newId(),
-  ): Promise<KernelReply> {
-    const request = { ...message, id } as ToKernel
+  ): Promise<KernelReply<ReplyTo<M>>> {
+    const request = { ...message, id } as unknown as ToKernel
     return new Promise((resolve, reject) => {
       let retryTimer: ReturnType<typeof setTimeout> | undefined
       const retryAfter = (delayMs: number) => {
@@ -127,7 +104,7 @@ export class Session {
         clearTimeout(timer)
         this.#requests.delete(id)
         if (response.reply.error) reject(new KernelError(response.reply.error))
-        else resolve(response)
+        else resolve(response as KernelReply<ReplyTo<M>>)
       })
       const delayMs = RETRY_MS[request.type]
       if (delayMs !== undefined) retryAfter(delayMs)
@@ -204,7 +181,7 @@ export class Session {
   }
 
   /** Sends a request; on failure notifies the user and returns null. */
-  async requestOrNotify(message: Sendable<ToKernel>): Promise<Reply | null> {
+  async requestOrNotify<const M extends Sendable<ToKernel>>(message: M): Promise<ReplyTo<M> | null> {
     try {
       return (await this.request(message)).reply
     } catch (error) {

@@ -2,7 +2,7 @@
 
 import type { Bridge } from "../bridge/context"
 import { assetOf, fileEdits } from "../state/files"
-import { KernelError } from "../state/session"
+import { KernelError } from "../state/kernel-reply"
 import type { Point } from "../state/store"
 import type { ViewedResult } from "../state/viewer-state"
 
@@ -58,17 +58,15 @@ export const downloadResult = (bridge: Bridge, { cell, nodeId }: ViewedResult): 
       sha256: cell.sha256,
       ...(nodeId !== null && { node_id: nodeId, coordinate: cell.coordinate }),
     })
-    const name = typeof reply.name === "string" ? reply.name : cell.sha256.slice(0, 12)
+    const name = reply.name ?? cell.sha256.slice(0, 12)
     const [buffer] = buffers
     if (!buffer) {
-      const url = typeof reply.url === "string" ? bridge.bytes.cachedUrl({ url: reply.url }, "asset") : null
+      const url = reply.url === undefined ? null : bridge.bytes.cachedUrl({ url: reply.url }, "asset")
       if (url === null) throw new KernelError({ code: "no_bytes", message: "The kernel sent no file." })
       save(url, name)
       return
     }
-    const url = URL.createObjectURL(
-      new Blob([buffer as DataView<ArrayBuffer>], { type: String(reply.media_type ?? "") }),
-    )
+    const url = URL.createObjectURL(new Blob([buffer as DataView<ArrayBuffer>], { type: reply.media_type ?? "" }))
     save(url, name)
     setTimeout(() => URL.revokeObjectURL(url), 60_000) // the browser may still read from it
   })

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "react"
 import { type Bridge, useBridge } from "../bridge/context"
-import { KernelError } from "../state/session"
+import { KernelError } from "../state/kernel-reply"
 import type { GenerationFacts } from "../wire/run"
 
 export interface Generation {
@@ -40,7 +40,7 @@ function loadGeneration(bridge: Bridge, id: string): Promise<Generation> {
   let promise = cached.get(id)
   if (!promise) {
     promise = bridge.session.request({ type: "ask", what: "generation", generation_id: id }).then(
-      ({ reply }) => ({ ...EMPTY, facts: (reply.generation ?? null) as GenerationFacts | null }),
+      ({ reply }) => ({ ...EMPTY, facts: reply.generation ?? null }),
       (error) => {
         if (!(error instanceof KernelError)) throw error
         cached.delete(id) // request again next time

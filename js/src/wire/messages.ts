@@ -146,6 +146,14 @@ export interface Reply {
   [more: string]: unknown
 }
 
+/** The successful reply to a request. */
+export type ReplyTo<M> = Reply &
+  (M extends { type: "ask"; what: infer W extends keyof ReplyFields }
+    ? ReplyFields[W]
+    : M extends { type: infer T extends keyof ReplyFields }
+      ? ReplyFields[T]
+      : unknown)
+
 export type FromKernel = Snapshot | EditsBroadcast | RunEventsBroadcast | PlanMessage | Facts | Reply
 
 export type ToKernel =
