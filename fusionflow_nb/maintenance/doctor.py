@@ -176,7 +176,7 @@ def _some(names: list[str]) -> str:
 
 def _keys(living: Session | None) -> Iterator[Finding]:
     """Where the keys are; of a service without one, only if this version has models for it."""
-    trouble = credentials.trouble()
+    trouble = credentials.storage_warning()
     if trouble is not None:
         yield Finding("keys", "look", trouble)
     entries = living.registry.entries() if living is not None else []

@@ -34,7 +34,7 @@ from fusionflow_nb.settings.environment import (
     HOME_VARIABLE,
     home_folder,
     notebook_name,
-    resumes_by_itself,
+    resumes_automatically,
     unknown_policy,
 )
 from fusionflow_nb.settings.logs import configure_logging
@@ -317,7 +317,7 @@ def current_session() -> Session:
         session, is_new = _current, _current is None or _current.pid != os.getpid()
         if session is None or is_new:
             session = _current = Session()
-    if is_new and resumes_by_itself():
+    if is_new and resumes_automatically():
         session.recovery.start()
     return session
 

@@ -1,4 +1,4 @@
-"""Keys of services: from the customary environment variable, the OS keyring, or a file only the user can read.
+"""API keys of services: from the customary environment variable, the OS keyring, or a file only the user can read.
 
 A key is never part of a flow, the tape, a log line, a repr, an exception or anything sent to the browser.
 """
@@ -40,14 +40,14 @@ ENVIRONMENT = {
     "stability": ("STABILITY_API_KEY",),
 }
 GROUP = "fusionflow_nb.keys"
-"""Entry points of other packages: `service = "module:KEYS"`, the names of the variables its keys stand in."""
+"""Entry points of other packages: `service = "module:KEYS"`, the names of the environment variables of its keys."""
 _LOCK_WAIT_S = 10.0
 
 
 class Key(str):
-    """A key. It is text where text is sent, and shows nothing where it is only looked at.
+    """A key: a `str` whose repr hides it.
 
-    A list of variables beside a traceback, or a dict of keys as the last line of a cell, is the usual leak.
+    Keys usually leak through the repr of variables beside a traceback, or of a dict as the last line of a cell.
 
     >>> key = Key("not-a-real-key")
     >>> {"FAL_KEY": key}
@@ -63,57 +63,57 @@ class Key(str):
 
 
 def connect(provider: str, key: str | Mapping[str, str] | None = None) -> None:
-    """Store the key of a service, asking for it without showing it.
+    """Store the key of a service; prompts for it without echo.
 
     Args:
         provider: `fal`, `openai`, `replicate` ...
-        key: only where it does not come from a person's keyboard; never write one into a notebook. A service with
-            several keys takes them by the names of their variables.
+        key: the key, instead of the prompt; never write a key into a notebook. A service with several keys takes a
+            mapping by the names of their variables.
 
     Raises:
-        SecretError: unknown service, a key that is none, or nowhere to keep it.
+        SecretError: the service is unknown, the value is not a key, or it cannot be stored.
     """
     names = _names(provider)
     if key is None:
-        given = {name: _ask(provider, name) for name in names}
+        keys = {name: _prompt(provider, name) for name in names}
     elif isinstance(key, str):
-        given = {names[0]: Key(key)}
+        keys = {names[0]: Key(key)}
     else:
-        given = {name: Key(value) for name, value in key.items()}
-    if given.keys() != set(names):
+        keys = {name: Key(value) for name, value in key.items()}
+    if keys.keys() != set(names):
         raise errors.SecretError(
             f"{provider} takes {len(names)} keys: {', '.join(names)}."
             if len(names) > 1
             else f"{provider} takes one key: {names[0]}.",
-            hint=f"Call ff.connect({provider!r}) and paste what it asks for.",
+            hint=f"Call ff.connect({provider!r}) and paste each key at its prompt.",
         )
-    # All of them are looked at before the first is kept: half a pair opens nothing.
-    for name, value in {name: _checked(provider, value) for name, value in given.items()}.items():
-        _keep(name, value)
+    # All keys are checked before the first is stored: half a pair is useless.
+    for name, value in {name: _checked(provider, value) for name, value in keys.items()}.items():
+        _store(name, value)
 
 
 def key_of(provider: str) -> dict[str, Key] | None:
-    """The keys of a service by their variable's name; None where one is missing.
+    """The keys of a service by variable name; None if a key is missing.
 
     Raises:
-        SecretError: unknown service, or the file of keys cannot be read.
+        SecretError: the service is unknown, or the file of keys cannot be read.
     """
-    found = {name: found[0] for name in _names(provider) if (found := _find(name))}
-    return found if len(found) == len(_names(provider)) else None
+    keys = {name: key[0] for name in _names(provider) if (key := _find(name))}
+    return keys if len(keys) == len(_names(provider)) else None
 
 
 def where(provider: str) -> str | None:
-    """Where the key of a service was found (`environment`, `keyring`, `file`), never the key; None where it was not.
+    """Where the key of a service is stored (`environment`, `keyring`, `file`), never the key; None if it is missing.
 
     Raises:
         SecretError: as `key_of`.
     """
-    places = [found[1] if (found := _find(name)) else None for name in _names(provider)]
+    places = [key[1] if (key := _find(name)) else None for name in _names(provider)]
     return None if None in places else " and ".join(dict.fromkeys(str(place) for place in places))
 
 
 def missing(provider: str) -> list[str]:
-    """The variables of a service's keys that are found nowhere: one of two is as good as none.
+    """The variables of a service's keys that are missing. Half a pair counts as missing.
 
     Raises:
         SecretError: as `key_of`.
@@ -122,12 +122,12 @@ def missing(provider: str) -> list[str]:
 
 
 def services() -> Mapping[str, tuple[str, ...]]:
-    """Services that take keys, with the variables these stand in: ours, then those of other installed packages."""
-    return {**ENVIRONMENT, **_of_others()}
+    """Services with keys and their variables: the built-in ones, then those of other installed packages."""
+    return {**ENVIRONMENT, **_from_entry_points()}
 
 
 def account(provider: str) -> str:
-    """Which key of a service is in use, as a short name that gives nothing of it away; empty where none is needed."""
+    """A short digest that identifies the key in use without revealing it; empty if no key is needed."""
     if provider not in services() or os.environ.get(SIMULATOR_VARIABLE):
         return ""
     try:
@@ -136,83 +136,83 @@ def account(provider: str) -> str:
         return ""
     if keys is None:
         return ""
-    whole = "\n".join(f"{name}={keys[name]}" for name in sorted(keys))
-    return hashlib.sha256(whole.encode()).hexdigest()[:12]
+    text = "\n".join(f"{name}={keys[name]}" for name in sorted(keys))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def has_key(provider: str) -> bool:
-    """Whether a service can be called: its key is there, or it needs none, as a simulated one does."""
+    """Whether a service can be called: its key exists, or it needs no key, or it is simulated."""
     return provider not in services() or bool(os.environ.get(SIMULATOR_VARIABLE)) or where(provider) is not None
 
 
-def trouble() -> str | None:
-    """What is wrong with how keys are kept, in words; None where nothing is."""
+def storage_warning() -> str | None:
+    """What is wrong with the file of keys; None if nothing is."""
     try:
         mode = stat.S_IMODE(_path().stat().st_mode)
     except OSError:
         return None
     if os.name == "posix" and mode & 0o077:
-        return f"others can read {_path()}: chmod 600 closes it"
+        return f"other users can read {_path()}; run chmod 600 on it"
     return None
 
 
 def _names(provider: str) -> tuple[str, ...]:
-    names = ENVIRONMENT.get(provider) or _of_others().get(provider)
+    names = ENVIRONMENT.get(provider) or _from_entry_points().get(provider)
     if names is None:
         raise errors.SecretError(
-            f"There is no service {provider!r} that takes a key.", hint=f"Known: {', '.join(services())}."
+            f"No service {provider!r} takes a key.", hint=f"Known services: {', '.join(services())}."
         )
     return names
 
 
 @functools.cache
-def _of_others() -> Mapping[str, tuple[str, ...]]:
-    """What other packages declare. None of them has a say in where the keys of our services stand."""
-    found: dict[str, tuple[str, ...]] = {}
+def _from_entry_points() -> Mapping[str, tuple[str, ...]]:
+    """Services that other packages declare. They cannot change the variables of built-in services."""
+    declared: dict[str, tuple[str, ...]] = {}
     for point in importlib.metadata.entry_points(group=GROUP):
         try:
             names = point.load()
         except (ImportError, AttributeError) as error:
-            warnings.warn(f"The keys of {point.name!r} are not known: {error}.", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"The key names of {point.name!r} cannot be loaded: {error}.", RuntimeWarning, stacklevel=2)
             continue
         if point.name not in ENVIRONMENT:
-            found[point.name] = tuple(str(name) for name in names)
-    return found
+            declared[point.name] = tuple(str(name) for name in names)
+    return declared
 
 
-def _ask(provider: str, name: str) -> Key:
+def _prompt(provider: str, name: str) -> Key:
     with warnings.catch_warnings():
-        # Where the terminal cannot hide what is typed, getpass only warns; by then it is on the screen.
+        # If the terminal cannot hide input, getpass only warns, and the key would be echoed.
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
             return Key(getpass.getpass(f"{provider} {name}: "))
         except (getpass.GetPassWarning, EOFError) as error:
             raise errors.SecretError(
-                "There is no terminal that can ask for a key without showing it.",
+                "This terminal cannot prompt for a key without echo.",
                 provider=provider,
                 hint=f"Set the environment variable {name} instead.",
             ) from error
 
 
 def _checked(provider: str, value: str) -> Key:
-    """The key without what a paste brings along; refused where no service could have given it."""
+    """The key without surrounding whitespace. Raises SecretError for text that cannot be a key."""
     key = Key(value.strip())
     if not key:
         raise errors.SecretError(
             f"The {provider} key is empty.", provider=provider, hint="Paste the key and press Enter."
         )
     if not key.isascii() or not key.isprintable() or " " in key:
-        # It would end up in an HTTP header, where a line break begins another one.
+        # It would go into an HTTP header, where a line break starts another header.
         raise errors.SecretError(
-            f"The {provider} key holds characters that no key has (blanks, line breaks, accents).",
+            f"The {provider} key contains characters that keys do not have (spaces, line breaks, accents).",
             provider=provider,
-            hint="Copy it again, the key alone.",
+            hint="Copy only the key.",
         )
     return key
 
 
 def _find(name: str) -> tuple[Key, str] | None:
-    """A key and the place it was found in: the environment, then the keyring, then the file."""
+    """A key and its place: the environment first, then the keyring, then the file."""
     in_environment = os.environ.get(name, "").strip()
     if in_environment:
         return Key(in_environment), "environment"
@@ -226,7 +226,7 @@ def _find(name: str) -> tuple[Key, str] | None:
 # --- the keyring -----------------------------------------------------------------------------------------------------
 
 
-def _keyring() -> Any:  # noqa: ANN401 - the module, where it is installed and has somewhere to keep things
+def _keyring() -> Any:  # noqa: ANN401 - the module, if it is installed and has a backend
     try:
         import keyring  # noqa: PLC0415 - optional
         from keyring.backends import fail  # noqa: PLC0415
@@ -240,23 +240,23 @@ def _from_keyring(name: str) -> str | None:
     if keyring is None:
         return None
     try:
-        found: str | None = keyring.get_password(SERVICE, name)
+        key: str | None = keyring.get_password(SERVICE, name)
     except keyring.errors.KeyringError:
         return None
-    return found
+    return key
 
 
-def _keep(name: str, key: Key) -> None:
+def _store(name: str, key: Key) -> None:
     keyring = _keyring()
     if keyring is not None:
         try:
             keyring.set_password(SERVICE, name, str(key))
         except keyring.errors.KeyringError:
-            pass  # locked or headless: the file below is the customary second place
+            pass  # locked or headless: use the file
         else:
-            if _from_keyring(name) == key:  # some backends take everything and keep nothing
+            if _from_keyring(name) == key:  # some backends accept a key and do not store it
                 return
-    _keep_in_file(name, key)
+    _store_in_file(name, key)
 
 
 # --- the file --------------------------------------------------------------------------------------------------------
@@ -267,24 +267,26 @@ def _path() -> Path:
 
 
 def _from_file() -> dict[str, Key]:
-    """What the file holds. Its errors come from nowhere: the parser's own would carry the whole text along."""
+    """The keys in the file. Errors are not chained: the parser's exception would contain the whole text."""
     try:
         data = json.loads(_path().read_bytes())
     except FileNotFoundError:
         return {}
     except OSError as error:
-        said = error.strerror
+        reason = error.strerror
     except (ValueError, RecursionError):
-        said = "it is no JSON"
+        reason = "it is not JSON"
     else:
         if isinstance(data, dict):
             return {str(name): Key(value) for name, value in data.items() if isinstance(value, str)}
-        said = "it is no list of keys by name"
-    raise errors.SecretError(f"{_path()} cannot be read: {said}.", hint="Mend or remove it, then ff.connect again.")
+        reason = "it does not map names to keys"
+    raise errors.SecretError(
+        f"{_path()} cannot be read: {reason}.", hint="Fix or remove it, then call ff.connect again."
+    )
 
 
-def _keep_in_file(name: str, key: Key) -> None:
-    """Written whole, readable by the user alone from its first byte on, and by one kernel at a time."""
+def _store_in_file(name: str, key: Key) -> None:
+    """Replace the file atomically, with mode 0600 from the start, by one kernel at a time."""
     import portalocker  # noqa: PLC0415 - only to write
 
     path = _path()
@@ -293,14 +295,14 @@ def _keep_in_file(name: str, key: Key) -> None:
         with portalocker.Lock(path.with_suffix(".lock"), timeout=_LOCK_WAIT_S):
             _replace(path, {**_from_file(), name: key})
     except (OSError, portalocker.exceptions.LockException) as error:
-        said = getattr(error, "strerror", None) or "another process holds it"
+        reason = getattr(error, "strerror", None) or "another process has locked it"
         raise errors.SecretError(
-            f"The key could not be kept in {path}: {said}.", hint=f"Set the environment variable {name} instead."
+            f"The key could not be stored in {path}: {reason}.", hint=f"Set the environment variable {name} instead."
         ) from error
 
 
 def _replace(path: Path, keys: dict[str, Key]) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".keys-")  # made with mode 0600
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".keys-")  # created with mode 0600
     try:
         with os.fdopen(descriptor, "w") as stream:
             json.dump(keys, stream)

@@ -115,14 +115,14 @@ def test_the_file_is_readable_by_the_user_alone(path: Path) -> None:
     path.parent.mkdir()
     path.write_text(json.dumps({"OPENAI_API_KEY": "other"}))
     path.chmod(0o644)
-    assert "chmod 600" in str(credentials.trouble())
+    assert "chmod 600" in str(credentials.storage_warning())
     before = os.umask(0)
     try:
         connect("fal", SECRET)
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert credentials.trouble() is None
+    assert credentials.storage_warning() is None
     assert json.loads(path.read_text()) == {"OPENAI_API_KEY": "other", "FAL_KEY": SECRET}
 
 
