@@ -313,9 +313,9 @@ def accepted(home: Path) -> bool:
 
 BAD_FILES = {
     "nothing": (None, "cannot be read"),
-    "empty": ("", "no valid JSON"),
-    "no-json": ("{nodes", "no valid JSON"),
-    "no-flow": ("[1, 2]", "no FusionFlow flow"),
+    "empty": ("", "not valid JSON"),
+    "no-json": ("{nodes", "not valid JSON"),
+    "no-flow": ("[1, 2]", "not a FusionFlow flow"),
     "newer": ('{"fusionflow": 99, "nodes": []}', "newer FusionFlow"),
     "half": ('{"fusionflow": 1, "nodes": [{"id": 3}]}', "node 1: field id"),
     "unknown-type": (
@@ -333,7 +333,7 @@ BAD_FILES = {
                 ],
             }
         ),
-        "circle",
+        "cycle",
     ),
     "png-bytes": ("\x89PNG\r\n\x1a\n\0\0", ""),
 }
