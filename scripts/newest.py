@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from requirements import FILES, FOLDER, HEADER, ROOT, compile_file, pins
+from requirements import FILES, FOLDER, ROOT, compile_file, pins
 
 VENV = ROOT / ".venv-newest"
 PYTHON = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
@@ -45,15 +45,17 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="run some parts of the suite")
     parser.add_argument("--minutes", type=float, default=30, help="longest time spent on testing packages alone")
     arguments = parser.parse_args()
-    pinned = FOLDER / "test.txt"
     with tempfile.TemporaryDirectory(prefix="fusionflow-newest-") as name:
         folder = Path(name)
-        newest = folder / "newest.txt"
-        compile_file(FILES["test.txt"], newest)
+        pinned, newest = folder / "pinned.txt", folder / "newest.txt"
+        compile_file((str(FOLDER / "test.txt"),), pinned, universal=False)
+        compile_file(FILES["test.txt"], newest, universal=False)
         changes = differences(pinned, newest)
-        print(f"Newer than in requirements/test.txt ({len(changes)}):", *changes.values(), sep="\n  ")
+        version = ".".join(map(str, sys.version_info[:2]))
+        title = f"Python {version}: {len(changes)} packages have a newer version than requirements/test.txt"
+        print(title, *changes.values(), sep="\n  ", flush=True)
         if not changes and not arguments.always:
-            print("Nothing to test: `make test` runs on these versions. --always runs the suite all the same.")
+            print("Nothing to test: `make test` runs on these versions. --always runs the suite anyway.")
             return 0
         install(newest)
         failures = run_suite(arguments.only, folder)
@@ -113,23 +115,24 @@ def _last_failed(cache: Path) -> tuple[str, ...]:
 
 def blame(failures: Failures, changes: dict[str, str], folder: Path, *, until: float) -> None:
     """Run only what failed: on the pins, then with one changed package at a time; print a line for each."""
-    install(FOLDER / "test.txt")
+    pinned, alone = folder / "pinned.txt", folder / "alone.txt"
+    install(pinned)
     without_change = rerun(failures, folder)
     if without_change:
-        print(f"\nFails on the pinned versions too, so no package is to blame: {without_change}")
+        print("\nFail on the pinned versions too:", *without_change.parts, *without_change.tests, sep="\n  ")
     failures = Failures(
         tuple(test for test in failures.tests if test not in without_change.tests),
         tuple(part for part in failures.parts if part not in without_change.parts),
     )
+    print("\nOne package at a time:", flush=True)
     found, tried = Failures(), set[frozenset[str]]()
     for name in changes if failures else ():
         if time.monotonic() > until:
             print("  Time is up; the packages that follow were not tested alone.")
             break
-        alone = folder / "alone.txt"
-        alone.write_text((FOLDER / "test.txt").read_text(encoding="utf-8").removeprefix(HEADER), encoding="utf-8")
-        compile_file(FILES["test.txt"], alone, f"--upgrade-package={name}")
-        moved = differences(FOLDER / "test.txt", alone)
+        alone.write_text(pinned.read_text(encoding="utf-8"), encoding="utf-8")  # uv prefers an existing file's versions
+        compile_file(FILES["test.txt"], alone, f"--upgrade-package={name}", universal=False)
+        moved = differences(pinned, alone)
         if frozenset(moved.values()) in tried or name not in moved:
             continue
         tried.add(frozenset(moved.values()))

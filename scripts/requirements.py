@@ -46,10 +46,11 @@ def normalize(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def compile_file(sources: tuple[str, ...], target: Path, *options: str) -> None:
-    """Resolve `sources` for every supported platform and Python version into `target`."""
+def compile_file(sources: tuple[str, ...], target: Path, *options: str, universal: bool = True) -> None:
+    """Resolve `sources` into `target`: for every supported platform and Python version, or only for those in use."""
     command = [sys.executable, "-m", "uv", "pip", "compile", *sources, *options, "--quiet"]
-    command += ["--universal", "--python-version", OLDEST_PYTHON, "--output-file", str(target)]
+    command += ["--universal", "--python-version", OLDEST_PYTHON] if universal else ["--python", sys.executable]
+    command += ["--output-file", str(target)]
     command += ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
     subprocess.run(command, cwd=ROOT, check=True)
 
