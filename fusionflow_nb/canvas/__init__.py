@@ -1,4 +1,4 @@
-"""The canvas in a notebook: a thin widget around a flow that lives in this kernel.
+"""The canvas in a notebook: a thin widget around a flow of this kernel.
 
 widget.py           the anywidget
 controller.py       handles messages of the views and broadcasts changes to all of them

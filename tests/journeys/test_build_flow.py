@@ -103,7 +103,7 @@ def test_a_run_is_cancelled_while_a_cell_blocks_the_kernel(page: Page, lab: Lab,
     canvas.run_all()
     canvas.node("slow").locator("[role=progressbar][aria-valuenow]").wait_for()  # the service has accepted the job
     canvas.click("slow")
-    canvas.node("slow").locator("[title^='Cancel this node']").click()
+    canvas.node("slow").locator("[title='Cancel this node (.)']").click()
     canvas.await_chip("slow", "cancelled")
     assert notebook.is_running(1)
     assert service.times_paid(prompt) == 1
