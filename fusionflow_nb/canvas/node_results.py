@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.canvas import wire
     from fusionflow_nb.engine.status import JobStatus
-    from fusionflow_nb.journal.protocol import Shown
+    from fusionflow_nb.journal.protocol import NodeResult
     from fusionflow_nb.journal.records import Coordinate
     from fusionflow_nb.media.values import Item, Outputs
     from fusionflow_nb.plan.job import Job, NodePlan
@@ -37,7 +37,7 @@ class NodeResults:
     results: dict[str, dict[Coordinate, wire.JobResult]] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
 
-    def load(self, stored: Mapping[tuple[str, Coordinate], Shown]) -> None:
+    def load(self, stored: Mapping[tuple[str, Coordinate], NodeResult]) -> None:
         """Load the results that nodes showed when the flow was last open."""
         for (node_id, coordinate), result in stored.items():
             facts = self._job_result(coordinate, "cached", result.outputs, result.generation_id)
