@@ -135,7 +135,7 @@ def budget(
 def current_caps(session: Session, project_id: str | None = None) -> list[BudgetLine]:
     """The current caps and their use, narrowest scope first."""
     stored = session.call(session.journal.budgets())
-    today = time.strftime("%Y-%m-%d", time.gmtime(session.services.clock() / 1e6))
+    today = time.strftime("%Y-%m-%d", time.gmtime(session.engine.context.clock() / 1e6))
     projects = [name.partition(":")[2] for name in stored if name.startswith("project:")]
     if project_id is not None and project_id not in projects:
         projects.append(project_id)
@@ -156,7 +156,7 @@ def current_caps(session: Session, project_id: str | None = None) -> list[Budget
     }
     lines = []
     for scope, label in labels.items():
-        cap = cap_of(scope, stored, session.services.caps_micro_usd)
+        cap = cap_of(scope, stored, session.engine.context.caps_micro_usd)
         use = spending.get(scopes.get(scope, ""))
         lines.append(
             BudgetLine(

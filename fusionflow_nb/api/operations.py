@@ -127,7 +127,7 @@ class OpenJobs(TextTable):
                 f"Expected a dollar amount >= 0, got {cost_usd!r}.", hint="Use the amount that your account shows."
             )
         cost = None if cost_usd is None else round(cost_usd * 1e6)
-        return _apply(job_id, lambda job, services: open_jobs.forget(job, services, cost))
+        return _apply(job_id, lambda job, engine: open_jobs.forget(job, engine, cost))
 
     def reconcile(self, job_id: str) -> Outcome:
         """Query the service about a call of unknown outcome: by the id that we chose, or in its listing.
@@ -154,7 +154,7 @@ def operations() -> OpenJobs:
         [
             OpenJob(
                 job.job_id,
-                open_jobs.open_job_statuses(job, session.services),
+                open_jobs.open_job_status(job, session.engine),
                 names.get(job.draft.project_id, job.draft.project_id),
                 job.draft.node_id,
                 job.draft.model or "",
@@ -176,6 +176,6 @@ def _apply(job_id: str, action: Callable[..., Any]) -> Outcome:
             hint="ff.operations() lists them with their ids.",
         )
     job: protocol.OpenJob = matches[0]
-    outcome: Outcome = session.call(action(job, session.services))
+    outcome: Outcome = session.call(action(job, session.engine))
     session.recovery.notify(job.draft.project_id)
     return outcome

@@ -16,7 +16,7 @@ def resume() -> list[str]:
     Returns:
         The ids of the generations whose results were fetched.
     """
-    return [job.answer.generation_id for job in recover() if job.answer is not None]
+    return [job.result.generation_id for job in recover() if job.result is not None]
 
 
 def recover() -> list[RecoveredJob]:

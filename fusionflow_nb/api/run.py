@@ -110,7 +110,7 @@ class RunHandle:
     @property
     def elapsed_s(self) -> float:
         """Seconds since the start, or the duration of an ended run."""
-        end_us = self._run.finished_at_us or self._session.services.clock()
+        end_us = self._run.finished_at_us or self._session.engine.context.clock()
         return max(0.0, (end_us - self._run.started_at_us) / 1e6) if self._run.started_at_us else 0.0
 
     @property

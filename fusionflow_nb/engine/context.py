@@ -1,4 +1,4 @@
-"""What a run works with: the concrete parts, given by the session; the engine knows their protocols only."""
+"""What runs depend on (`RunContext`, fixed) and what they share while they execute (`EngineState`, mutable)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-
-import uuid_utils
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from fusionflow_nb.engine.function_threads import FunctionThreads
+from fusionflow_nb.journal.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from fusionflow_nb.assets.protocol import AssetStore
@@ -24,13 +23,16 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.model import ModelEntry
     from fusionflow_nb.providers.protocol import Done, Provider
 
-FUNCTIONS_AT_ONCE = 4
+DEFAULT_FUNCTION_THREADS = 4
 MEMO_SIZE = 200_000
-FLUSH_S = 0.05
+FLUSH_INTERVAL_S = 0.05
 FLUSH_ROWS = 100
-"""Rows handed over at once: turning them into text must not hold the loop up."""
-PEEK_KEYS = 64
-"""Up to so many keys are looked up on the loop itself (well under a millisecond)."""
+"""Rows per request to the journal: serialising more of them in one step would block the loop."""
+MAX_LOOKUP_NOW = 64
+"""Up to this many keys are looked up on the loop thread (well under a millisecond)."""
+
+UnknownPolicy: TypeAlias = "Callable[[Unknown, EngineState], Awaitable[bool]]"
+"""Decides about a job of unknown outcome; True if its key may be claimed again."""
 
 
 def now_us() -> int:
@@ -38,111 +40,124 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-def new_id() -> str:
-    """A UUIDv7: unique, and sorted by time."""
-    return str(uuid_utils.uuid7())
+async def ask_user(_unknown: Unknown, _engine: EngineState) -> bool:
+    """Leave a job of unknown outcome to the user: its key stays blocked."""
+    return False
 
 
-class Parked(NamedTuple):
-    """An accepted job that nobody follows any more."""
+class DetachedOp(NamedTuple):
+    """An accepted operation that this kernel holds and no call follows."""
 
     epoch: int
     operation: dict[str, Any]
 
 
-class Unwritten(NamedTuple):
-    """How a job of ours ended, while neither the journal nor its outbox could take it."""
+class UnsavedEnd(NamedTuple):
+    """The end of a job that neither the journal nor its outbox could store."""
 
     epoch: int
     generation: Generation
 
 
 class Providers(Protocol):
-    """What the engine needs of the registry."""
+    """The part of the registry that the engine uses."""
 
     def provider(self, name: str) -> Provider:
         """The adapter of a service."""
         ...
 
     def resolve(self, name: str, *, node_id: str | None = None) -> ModelEntry:
-        """The entry that a name or alias means, if it may be used."""
+        """The entry for a name or alias, if it may be used."""
         ...
 
     def entry(self, name: str) -> ModelEntry | None:
-        """The entry of exactly this id, retired or not."""
+        """The entry with exactly this id, retired or not."""
         ...
 
 
-@dataclass
-class Services:
-    """The living parts a run uses.
+@dataclass(frozen=True)
+class RunContext:
+    """The dependencies of runs; the session supplies the concrete ones.
 
     Args:
-        store: where bytes live (blocking calls: used in worker threads).
+        store: holds the bytes (blocking calls: used in worker threads).
         journal: the durable log.
         providers: adapters and the model catalogue.
-        workers: runs our own blocking work (storing, hashing).
+        workers: runs the engine's own blocking work (storing, hashing).
         functions: threads for Python nodes and transforms.
-        caps_micro_usd: budget scope kind (`run`, `day`, `month`, `project`) -> cap, where a person has set no other.
-        clock: UTC microseconds; an argument so that tests own time.
-        sleep: how to wait; likewise.
+        caps_micro_usd: budget scope kind (`run`, `day`, `month`, `project`) -> cap, where the user has set no other.
+        clock: UTC microseconds; injected so that tests control time.
+        sleep: waits for some seconds; likewise.
         ids: makes unique ids.
         user: who runs, for the tape.
-        unknown_policy: what a claim does that meets a job of unknown outcome: `ask` a person (fail), `reconcile` with
-            the service where it can say, or `resend`, counting what is at stake as spent.
+        unknown_policy: called when a claim meets a job of unknown outcome; see `open_jobs.UNKNOWN_POLICIES`.
+        account: provider -> a name for the API key in use that reveals nothing of the key. Blocking.
     """
 
     store: AssetStore
     journal: Journal
     providers: Providers
     workers: Executor
-    functions: FunctionThreads = field(default_factory=lambda: FunctionThreads(FUNCTIONS_AT_ONCE))
-    caps_micro_usd: dict[str, int] = field(default_factory=dict)
+    functions: FunctionThreads = field(default_factory=lambda: FunctionThreads(DEFAULT_FUNCTION_THREADS))
+    caps_micro_usd: Mapping[str, int] = field(default_factory=dict)
     clock: Callable[[], int] = now_us
     sleep: Callable[[float], Any] = asyncio.sleep
     ids: Callable[[], str] = new_id
     user: str = ""
-    unknown_policy: str = "ask"
-    memo: OrderedDict[bytes, Stored] = field(default_factory=OrderedDict)
-    flights: dict[bytes, SingleFlight] = field(default_factory=dict)
-    slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    unknown_policy: UnknownPolicy = ask_user
     account: Callable[[str], str] = lambda _provider: ""
-    """Provider -> which of a person's keys is in use, as a name that gives nothing away. Blocking."""
+
+    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 - the function's own
+        """Run blocking work in a worker thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.workers, function, *args)
+
+
+@dataclass
+class EngineState:
+    """What all runs of a kernel share: caches, queues and unfinished paid work. Used on the loop thread only."""
+
+    context: RunContext
+    memo: OrderedDict[bytes, Stored] = field(default_factory=OrderedDict)
+    """By content key: results, cached in memory."""
+    flights: dict[bytes, SingleFlight] = field(default_factory=dict)
+    """By content key: provider calls under way."""
+    slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
-    doors: dict[str, asyncio.Lock] = field(default_factory=dict)
-    took_s: dict[str, list[float]] | None = None
-    """By model: how long a person's last calls of it took; None until somebody wants to know."""
-    leftovers: set[Job] = field(default_factory=set)
-    """Jobs whose cancelled function still runs in a thread that nobody can stop."""
+    """By provider: the name of the API key in use."""
+    locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    durations_by_model: dict[str, list[float]] | None = None
+    """Seconds that the user's last calls took; None until an estimate needs them."""
+    abandoned_threads: set[Job] = field(default_factory=set)
+    """Jobs whose cancelled function still runs, in a thread that cannot be stopped."""
     records: list[Generation] = field(default_factory=list)
-    parked: dict[str, Parked] = field(default_factory=dict)
-    """By job id: accepted work of ours whose result could not be brought home (disk full, say); the next asks again."""
-    unwritten: dict[str, Unwritten] = field(default_factory=dict)
-    """By job id: ends that could not be written down; the next who asks writes them first."""
-    undelivered: dict[bytes, Done] = field(default_factory=dict)
-    """By content key: paid results that no disk could take and no service will give again; their cost is booked."""
-    sending: set[asyncio.Future[Any]] = field(default_factory=set)
-    """Submits whose answer is not here yet: cancelling one would leave what it started unknown."""
+    detached_ops: dict[str, DetachedOp] = field(default_factory=dict)
+    """By job id: accepted work whose result could not be fetched or stored; the next request for it resumes it."""
+    unsaved_ends: dict[str, UnsavedEnd] = field(default_factory=dict)
+    """By job id: ends that could not be stored; the next request for the job's key stores them first."""
+    unstored_results: dict[bytes, Done] = field(default_factory=dict)
+    """By content key: paid results that could not be stored and cannot be fetched again; their cost is settled."""
+    in_flight_submits: set[asyncio.Future[Any]] = field(default_factory=set)
+    """Submits without an answer yet: cancelling one would make its outcome unknown."""
     is_closing: bool = False
     """The session ends: accepted work is left to the next kernel instead of being cancelled."""
     _flusher: asyncio.Task[None] | None = None
 
     # --- results ---------------------------------------------------------------------------------------------------
 
-    async def find(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
-        """Results by content key, from memory first, then from the journal."""
-        found = {key: self.memo[key] for key in keys if key in self.memo}
-        missing = [key for key in keys if key not in found]
+    async def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
+        """Results by content key, from memory first, then from the journal; misses are absent."""
+        results = {key: self.memo[key] for key in keys if key in self.memo}
+        missing = [key for key in keys if key not in results]
         if missing:
-            few = len(missing) <= PEEK_KEYS
-            stored = self.journal.peek(missing) if few else await self.journal.lookup(missing)
+            journal = self.context.journal
+            stored = journal.lookup_now(missing) if len(missing) <= MAX_LOOKUP_NOW else await journal.lookup(missing)
             for key, result in stored.items():
                 self.remember(key, result)
-            found.update(stored)
-        return found
+            results.update(stored)
+        return results
 
     def remember(self, key: bytes, result: Stored) -> None:
-        """Keep a result in memory; the oldest leave first."""
+        """Cache a result in memory; the oldest are evicted first."""
         self.memo[key] = result
         if len(self.memo) > MEMO_SIZE:
             self.memo.popitem(last=False)
@@ -150,55 +165,50 @@ class Services:
     # --- the tape --------------------------------------------------------------------------------------------------
 
     def record(self, generation: Generation) -> None:
-        """Log a call that needed no write-ahead; committed together with others within 50 ms."""
+        """Queue a generation that needs no write-ahead; committed together with others within 50 ms."""
         self.records.append(generation)
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.get_running_loop().create_task(self._flush_soon())
 
     async def flush(self) -> None:
-        """Make every record so far durable.
+        """Make every queued record durable.
 
         Raises:
             JournalError: the log cannot be written; the records are kept for the next flush.
         """
         records, self.records = self.records, []
-        parts = [records[at : at + FLUSH_ROWS] for at in range(0, len(records), FLUSH_ROWS)]
+        batches = [records[start : start + FLUSH_ROWS] for start in range(0, len(records), FLUSH_ROWS)]
         try:
-            # One commit all the same: the journal takes together what comes together.
-            ends = await asyncio.gather(*map(self.journal.record, parts), return_exceptions=True)
+            # Still one commit: the journal batches requests that arrive together.
+            results = await asyncio.gather(*map(self.context.journal.record, batches), return_exceptions=True)
         except BaseException:
             self.records = records + self.records
             raise
-        failed = [(part, end) for part, end in zip(parts, ends, strict=True) if end is not None]
+        failed = [(batch, error) for batch, error in zip(batches, results, strict=True) if error is not None]
         if failed:
-            self.records = [record for part, _ in failed for record in part] + self.records
+            self.records = [record for batch, _ in failed for record in batch] + self.records
             raise failed[0][1]
 
     async def _flush_soon(self) -> None:
-        await asyncio.sleep(FLUSH_S)
+        await asyncio.sleep(FLUSH_INTERVAL_S)
         await self.flush()
 
     # --- limits ----------------------------------------------------------------------------------------------------
 
     def slot(self, provider: Provider) -> asyncio.Semaphore:
-        """The queue in front of a service: as many calls at once as it allows."""
+        """The queue in front of a service: as many concurrent calls as it allows."""
         slot = self.slots.get(provider.name)
         if slot is None:
             slot = self.slots[provider.name] = asyncio.Semaphore(provider.max_concurrency)
         return slot
 
-    def door(self, name: str) -> asyncio.Lock:
-        """Where this kernel's callers stand in line for a service that may not be asked now."""
-        return self.doors.setdefault(name, asyncio.Lock())
+    def lock(self, name: str) -> asyncio.Lock:
+        """The lock of this name; a paused service has one, so that its callers retry one by one, in order."""
+        return self.locks.setdefault(name, asyncio.Lock())
 
-    async def settle_unknown(self, unknown: Unknown) -> bool:
-        """Whether a job of unknown outcome has ended now, by the person's policy, so that its key may be claimed."""
-        if self.unknown_policy == "ask":
-            return False
-        from fusionflow_nb.engine.open_jobs import by_policy  # noqa: PLC0415 - it makes calls, which need services
-
-        return await by_policy(unknown, self)
-
-    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 - the function's own
-        """Run blocking work off the loop."""
-        return await asyncio.get_running_loop().run_in_executor(self.workers, function, *args)
+    async def account(self, provider: str) -> str:
+        """A name for the API key in use at a provider, cached: reading a keyring blocks."""
+        name = self.accounts.get(provider)
+        if name is None:
+            name = self.accounts[provider] = await self.context.in_thread(self.context.account, provider)
+        return name

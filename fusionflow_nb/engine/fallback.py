@@ -1,7 +1,7 @@
-"""When a service is out: the models that a node names to stand in, each before anything was accepted.
+"""Fallbacks: the models that a node names for an outage of its service, each tried before anything was accepted.
 
-A fallback's result is stored under its own key and as the answer to the asked one; `served_by` says who made it. Only
-an outage leads on: a refusal, missing funds or a failed job would cost twice, or be refused twice.
+A fallback's result is stored under its own key and as the answer to the asked key; `served_by` names the model. Only an
+outage leads to the next model: after a refusal, missing funds or a failed job another call would cost again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fusionflow_nb.plan.prepare import task_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusionflow_nb.engine.context import Services
+    from fusionflow_nb.engine.context import EngineState
     from fusionflow_nb.engine.single_flight import CallResult
     from fusionflow_nb.engine.status import Facts
     from fusionflow_nb.plan.job import Bound, Job
@@ -28,62 +28,70 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.model import Estimate
 
 
-class Calls:
-    """The calls that may answer a job, in the order in which they are tried. Made when the job begins.
+class CallChain:
+    """The calls that may answer a job, in the order in which they are tried. Created when the job begins.
+
+    Args:
+        job: bound and keyed.
+        models: the model catalogue.
+        facts: the run's place on the tape, and the allowance for models without a price.
+        engine: shared state of the kernel.
+        report: receives progress.
 
     Raises:
-        OverBudgetError: a model has no price, and no allowance was given.
+        OverBudgetError: a model has no price, and no allowance is set.
     """
 
     def __init__(
-        self, job: Job, models: Models, facts: Facts, services: Services, tell: Callable[[CallProgress], None]
+        self, job: Job, models: Models, facts: Facts, engine: EngineState, report: Callable[[CallProgress], None]
     ) -> None:
         node_type, prepared = job.node.type, job.node.prepared
         assert node_type is not None  # noqa: S101 - ready jobs are typed, bound and keyed
         assert job.bound is not None  # noqa: S101
         self._job = job
         self._facts = facts
-        self._services = services
-        self._tell = tell
+        self._engine = engine
+        self._report = report
         self._task = task_of(node_type, frozenset(link.port.name for link in job.node.links))
         self._calls = [self._call(job.bound, job.key, job.estimate)]
-        for instead in prepared.fallbacks if prepared is not None else ():
-            found = bind_inputs(job, node_type, instead, models, [])
-            if found is not None:
-                self._calls.append(self._call(*found, estimate_of(found[0])))
+        for fallback in prepared.fallbacks if prepared is not None else ():
+            binding = bind_inputs(job, node_type, fallback, models, [])
+            if binding is not None:
+                self._calls.append(self._call(*binding, estimate_of(binding[0])))
 
     async def run(self) -> CallResult:
-        """The answer of the first whose service is there.
+        """The result of the first model whose service is available.
 
         Raises:
-            OutageError: none of them is.
-            other errors: as `Call.run`.
+            OutageError: no service is available.
+            other errors: as `ProviderCall.run`.
         """
-        out: list[errors.OutageError] = []
+        outages: list[errors.OutageError] = []
         for call in self._calls:
-            if out:
-                self._tell(CallProgress("waiting", waits_for=f"fallback {call.entry.id}"))
+            if outages:
+                self._report(CallProgress("waiting", waits_for=f"fallback {call.entry.id}"))
             try:
-                return self._said(await call.run(), call)
+                return self._with_model(await call.run(), call)
             except errors.OutageError as outage:
-                out.append(outage)
-        if len(out) > 1:
-            out[0].what += "".join(f" So is its fallback {one.provider}: {one.what}" for one in out[1:])
-        raise out[0]
+                outages.append(outage)
+        first, *others = outages
+        first.what += "".join(f" So is its fallback {other.provider}: {other.what}" for other in others)
+        raise first
 
-    def _said(self, answer: CallResult, call: ProviderCall) -> CallResult:
-        """The answer, with the model that made it where that is not the asked one."""
+    def _with_model(self, result: CallResult, call: ProviderCall) -> CallResult:
+        """The result, with the model that served it if that is not the asked one."""
         asked = self._calls[0].asked
         if call.entry.id == asked.id:
-            return answer
-        return answer._replace(served_by=call.entry.id, is_same_model=asked.is_same_as(call.entry.id))
+            return result
+        return result._replace(served_by=call.entry.id, is_same_model=asked.is_same_as(call.entry.id))
 
-    def _call(self, given: Bound, key: bytes | None, estimate: Estimate | None) -> ProviderCall:
-        entry, asked = given.entry, self._job.bound
+    def _call(self, bound: Bound, key: bytes | None, estimate: Estimate | None) -> ProviderCall:
+        entry, asked = bound.entry, self._job.bound
         assert entry is not None  # noqa: S101 - provider jobs have a model
-        draft = draft_of(self._job, self._facts, self._services, self._services.clock())
-        if given is not asked:
-            seed = given.values.get("seed")
+        context = self._engine.context
+        draft = draft_of(self._job, self._facts, context, context.clock())
+        if bound is not asked:
+            seed = bound.values.get("seed")
             draft = replace(
                 draft,
                 provider=entry.provider,
@@ -93,13 +101,13 @@ class Calls:
                 estimate_micro_usd=estimate.high_micro_usd if estimate else None,
             )
         return ProviderCall(
-            given,
+            bound,
             self._task,
             draft,
             asked_key=self._job.key,
             reserve_micro_usd=self._reserve(entry.id, estimate),
-            services=self._services,
-            tell=self._tell,
+            engine=self._engine,
+            report=self._report,
             replaces=self._job.generation_id if self._job.is_lost else None,
         )
 
@@ -110,6 +118,6 @@ class Calls:
             raise errors.OverBudgetError(
                 f"{model} has no known price.",
                 node_id=self._job.node.id,
-                hint="Allow it an amount per call in dollars: run(unpriced=0.50).",
+                hint="Allow an amount per call in dollars: run(unpriced=0.50).",
             )
         return self._facts.unpriced_micro_usd

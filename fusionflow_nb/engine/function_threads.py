@@ -1,9 +1,9 @@
-"""Threads for functions we do not know: Python nodes and transforms.
+"""Threads for the functions of Python nodes and transforms.
 
-They are apart from the pool of our own blocking work, for three reasons. A function may never return: its thread is
-left behind as a daemon, so that neither the next job nor the end of the process waits for it. A function may wait for a
-run of its own: while it does, its place is lent to others, or nested runs would stand still. And results are stored by
-the other pool, which no function can fill up.
+They are separate from the pool for the engine's own blocking work, for three reasons. A function may never return: its
+daemon thread is abandoned, so that neither the next job nor the end of the process waits for it. A function may wait
+for a run that it started: meanwhile it lends its slot to others, or nested runs would deadlock. And results are stored
+by the other pool, which functions cannot block.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _here = threading.local()
 
 
 class FunctionThreads:
-    """At most `limit` functions run at once; those left behind do not count.
+    """At most `limit` functions run concurrently; abandoned threads do not count.
 
-    Places are given on the event loop that asks first; threads are made when needed and kept for the next.
+    Slots are assigned on the event loop of the first caller; threads are created when needed and reused.
     """
 
     def __init__(self, limit: int) -> None:
@@ -44,8 +44,8 @@ class FunctionThreads:
         return self._busy >= self._limit
 
     @contextlib.asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """One of the places, in order of asking; given back at the end of the block."""
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold a slot, first come, first served; released at the end of the block."""
         self._loop = asyncio.get_running_loop()
         if self.is_full or self._queue:
             turn: asyncio.Future[None] = self._loop.create_future()
@@ -54,29 +54,29 @@ class FunctionThreads:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
-                    self._give_back()  # the place came in the same moment as the cancel
+                    self._release_slot()  # assigned in the same step as the cancel
                 raise
         else:
             self._busy += 1
         try:
             yield
         finally:
-            self._give_back()
+            self._release_slot()
 
     def begin(self, function: Callable[..., Any], *args: Any) -> Future[Any]:  # noqa: ANN401 - the function's own
-        """Start a function in a thread; on the loop thread, inside a `place`."""
+        """Start a function in a thread; call it on the loop thread, inside a `slot`."""
         future: Future[Any] = Future()
-        inbox = self._idle.pop() if self._idle else self._grown()
+        inbox = self._idle.pop() if self._idle else self._new_thread()
         inbox.put((future, function, args))
         return future
 
     def close(self) -> None:
-        """Let idle threads end; busy ones end after their function."""
+        """End idle threads; busy ones end after their function."""
         self._is_closed = True
         while self._idle:
             self._idle.pop().put(None)
 
-    def _grown(self) -> Inbox:
+    def _new_thread(self) -> Inbox:
         inbox: Inbox = queue.SimpleQueue()
         threading.Thread(target=self._work, args=(inbox,), name="fusionflow-function", daemon=True).start()
         return inbox
@@ -88,7 +88,7 @@ class FunctionThreads:
             if future.set_running_or_notify_cancel():
                 try:
                     result = function(*args)
-                except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+                except BaseException as error:  # noqa: BLE001 - passed on through the future
                     future.set_exception(error)
                 else:
                     future.set_result(result)
@@ -98,7 +98,7 @@ class FunctionThreads:
                 return
             self._idle.append(inbox)
 
-    def _give_back(self) -> None:
+    def _release_slot(self) -> None:
         self._busy -= 1
         while self._queue and self._busy < self._limit:
             turn = self._queue.popleft()
@@ -106,22 +106,22 @@ class FunctionThreads:
                 self._busy += 1
                 turn.set_result(None)
 
-    def _take_back(self) -> None:
+    def _reclaim_slot(self) -> None:
         self._busy += 1
 
     @contextlib.contextmanager
-    def lent(self) -> Iterator[None]:
-        """Give the calling function's place to others while it waits."""
-        assert self._loop is not None  # noqa: S101 - the function got its place from it
-        self._loop.call_soon_threadsafe(self._give_back)
+    def lend(self) -> Iterator[None]:
+        """Lend the calling function's slot to others while it waits."""
+        assert self._loop is not None  # noqa: S101 - the function got its slot on it
+        self._loop.call_soon_threadsafe(self._release_slot)
         try:
             yield
         finally:
             if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._take_back)
+                self._loop.call_soon_threadsafe(self._reclaim_slot)
 
 
-def waiting() -> contextlib.AbstractContextManager[None]:
-    """To be entered before a thread blocks on a run: a node's function lends its place meanwhile."""
+def lend_slot() -> contextlib.AbstractContextManager[None]:
+    """Enter it before a thread blocks on a run: if the thread runs a node's function, its slot is lent meanwhile."""
     threads: FunctionThreads | None = getattr(_here, "threads", None)
-    return contextlib.nullcontext() if threads is None else threads.lent()
+    return contextlib.nullcontext() if threads is None else threads.lend()

@@ -1,49 +1,48 @@
-"""From a job to the generation that the tape will keep: snapshots of everything as it was at that moment."""
+"""The generation that the tape stores for a job: snapshots of prompt, settings and inputs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb.journal.records import Generation, InputRecord, JobRecord, RunRecord
+from fusionflow_nb.journal.records import Generation, InputRecord
 from fusionflow_nb.media.values import assets_of
 from fusionflow_nb.plan.reasons import ingredients
 
 if TYPE_CHECKING:
     from fusionflow_nb import errors
-    from fusionflow_nb.engine.context import Services
-    from fusionflow_nb.engine.run import Run
+    from fusionflow_nb.engine.context import RunContext
     from fusionflow_nb.engine.status import Facts
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.plan.job import Job
     from fusionflow_nb.providers.model import Estimate
 
 
-def draft_of(job: Job, facts: Facts, services: Services, at_us: int) -> Generation:
-    """A provider's generation as far as it is known before the work is done."""
-    return _generation(job, facts, services, at_us, status="running", estimate=job.estimate)
+def draft_of(job: Job, facts: Facts, context: RunContext, at_us: int) -> Generation:
+    """The generation of a provider call, as far as it is known before the call."""
+    return _generation(job, facts, context, at_us, status="running", estimate=job.estimate)
 
 
-def finished(
+def finished_generation(
     job: Job,
     facts: Facts,
-    services: Services,
+    context: RunContext,
     at_us: int,
     *,
     outputs: Outputs | None = None,
     error: errors.FusionFlowError | None = None,
 ) -> Generation:
-    """The generation of local work that began at `at_us` and has just ended. Built once: thousands end in a second."""
+    """The generation of local work that began at `at_us` and has just ended. Thousands end per second."""
     assets = assets_of(outputs) if outputs else None
     return _generation(
         job,
         facts,
-        services,
+        context,
         at_us,
         status="failed" if error else "succeeded",
         outputs=outputs,
-        output_url=services.store.uri(assets[0]) if assets else None,
+        output_url=context.store.uri(assets[0]) if assets else None,
         cost_micro_usd=0,
-        finished_at_us=services.clock(),
+        finished_at_us=context.clock(),
         error=error,
     )
 
@@ -51,7 +50,7 @@ def finished(
 def _generation(
     job: Job,
     facts: Facts,
-    services: Services,
+    context: RunContext,
     at_us: int,
     *,
     status: str,
@@ -67,14 +66,14 @@ def _generation(
     assert node_type is not None  # noqa: S101 - keyed jobs are typed and bound
     assert bound is not None  # noqa: S101
     model = bound.entry.id if bound.entry else None
-    made_of = ingredients(job)
-    settings: dict[str, Any] = made_of["params"]
+    snapshot = ingredients(job)
+    settings: dict[str, Any] = snapshot["params"]
     prompt = bound.values.get("prompt")
     if "prompt" in settings:
         settings = {name: value for name, value in settings.items() if name != "prompt"}
     seed = bound.values.get("seed")
     return Generation(
-        id=services.ids(),
+        id=context.ids(),
         project_id=facts.project_id,
         run_id=facts.run_id,
         node_id=node.id,
@@ -102,25 +101,5 @@ def _generation(
         error_code=error.code if error else None,
         error_message=str(error) if error else None,
         flow_hash=facts.flow_hash,
-        ingredients=made_of,
-    )
-
-
-def run_record(run: Run) -> RunRecord:
-    """A run as the tape keeps it: which generation answered for each job, and what it cost in all."""
-    return RunRecord(
-        id=run.id,
-        project_id=run.facts.project_id,
-        user=run.services.user,
-        status=run.status,
-        started_at_us=run.started_at_us,
-        finished_at_us=run.finished_at_us or None,
-        flow_hash=run.facts.flow_hash,
-        targets=run.facts.targets,
-        jobs=tuple(
-            JobRecord(node_id, coordinate, status.state, status.generation_id)
-            for (node_id, coordinate), status in run.jobs.items()
-            if status.generation_id is not None or status.error is not None
-        ),
-        cost_micro_usd=run.spent_micro_usd(),
+        ingredients=snapshot,
     )

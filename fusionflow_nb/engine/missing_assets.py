@@ -1,4 +1,4 @@
-"""Finding results whose bytes no store holds any more, where a run would need them."""
+"""Find results whose bytes no store holds any more and that a run would need."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def mark_lost(plan: Plan, scope: Iterable[str], store: AssetStore) -> list[Job]:
-    """Mark exactly the results whose bytes a run in this scope would need and nobody has; returns their jobs.
+    """Mark exactly the results whose bytes a run in this scope would need and no store holds; returns their jobs.
 
-    What was marked for another scope, or has come back since, counts as known again.
+    Results that were marked for another scope, or whose bytes exist again, are unmarked.
     """
     marked = [job for node_id in plan.not_fresh for job in plan.nodes[node_id].jobs.values() if job.is_lost]
     for job in marked:
@@ -32,30 +32,30 @@ def mark_lost(plan: Plan, scope: Iterable[str], store: AssetStore) -> list[Job]:
 
 
 def lost_jobs(plan: Plan, scope: Iterable[str], store: AssetStore) -> list[Job]:
-    """Jobs above something that would run whose outputs are gone, each above before those it needs itself.
+    """Jobs upstream of a job that would run whose outputs are lost, downstream jobs first.
 
-    Results that nobody would read again are not looked for: a hit needs digests only.
+    Results that the run would not read are not checked: a cache hit needs digests only.
     """
-    found: dict[Job, None] = {}
-    # Only what stands right below a known result can miss its bytes.
-    waiting = [
+    lost: dict[Job, None] = {}
+    # Only jobs directly downstream of a stored result can miss its bytes.
+    stack = [
         job
         for node_id in plan.not_fresh.intersection(scope)
         if any(_has_result(link.source) for link in plan.nodes[node_id].links)
         for job in plan.nodes[node_id].jobs.values()
         if job.state in (JobState.READY, JobState.PENDING)
     ]
-    seen = set(waiting)
-    while waiting:
-        job = waiting.pop()
+    visited = set(stack)
+    while stack:
+        job = stack.pop()
         for link in job.node.links:
             for source in upstream_jobs(link, job):
-                if source in seen or source.state is not JobState.DONE or _is_whole(source, store):
+                if source in visited or source.state is not JobState.DONE or _is_whole(source, store):
                     continue
-                seen.add(source)
-                found[source] = None
-                waiting.append(source)
-    return list(found)
+                visited.add(source)
+                lost[source] = None
+                stack.append(source)
+    return list(lost)
 
 
 def _has_result(node: NodePlan) -> bool:
@@ -63,10 +63,10 @@ def _has_result(node: NodePlan) -> bool:
 
 
 def _is_whole(job: Job, store: AssetStore) -> bool:
-    """Whether the bytes of a result are there, or are no concern of this job (a file that was put in)."""
+    """Whether the bytes of a result exist, or do not come from this job (an uploaded file)."""
     assets: list[Asset] = assets_of(job.outputs or {})
     if job.node.type is None or job.node.type.kind is Kind.STRUCTURAL:
-        # What a pick node passes on is made above it: it waits until that is there again.
-        passed_on = {digest for _, _, digest, _ in job.digests}
-        assets = [asset for asset in assets if asset.digest in passed_on]
+        # A pick node passes on results from upstream: it waits until these exist again.
+        inputs = {digest for _, _, digest, _ in job.digests}
+        assets = [asset for asset in assets if asset.digest in inputs]
     return all(store.has(asset.sha256) for asset in assets)

@@ -10,14 +10,16 @@ from fusionflow_nb import errors
 from fusionflow_nb.media.batch import Batch
 from fusionflow_nb.media.handles import Media
 from fusionflow_nb.media.values import Asset, Series, Value, canonical_json
+from fusionflow_nb.plan.plan import VARIANT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fusionflow_nb.assets.protocol import AssetStore
     from fusionflow_nb.catalog.node_type import NodeType, OutputPort
     from fusionflow_nb.media.ports import PortType
     from fusionflow_nb.media.values import Item, Outputs, PortValue
+    from fusionflow_nb.providers.protocol import Output
 
 VALUE_BYTES = 16 * 1024 * 1024
 """Values are kept in the journal, so that what lies below can be planned without reading files."""
@@ -41,6 +43,38 @@ def to_outputs(result: Any, node_type: NodeType, store: AssetStore, *, node_id: 
     if len(ports) > 1 and isinstance(result, tuple):
         return {port.name: _port(value, port, store, node_id) for port, value in zip(ports, result, strict=False)}
     return {ports[0].name: _port(result, ports[0], store, node_id)}
+
+
+def store_provider_outputs(
+    results: Sequence[Output], store: AssetStore, *, recipe: str | None, is_series: bool
+) -> Outputs:
+    """Store what a service returned, by port; fetched files are deleted once all of them are stored.
+
+    Args:
+        results: the service's outputs.
+        store: receives the bytes.
+        recipe: recorded with the bytes: the content key as hex.
+        is_series: whether each port carries a series along the axis `variant`.
+    """
+    by_port: dict[str, list[Asset]] = {}
+    for result in results:
+        asset = store.put(result.content, media_type=result.media_type, recipe=recipe)
+        by_port.setdefault(result.port, []).append(asset)
+    for result in results:
+        if isinstance(result.content, Path):
+            result.content.unlink(missing_ok=True)
+    outputs: Outputs = {}
+    for port, assets in by_port.items():
+        labels = tuple(str(index + 1) for index in range(len(assets)))
+        outputs[port] = Series(VARIANT, labels, tuple(assets)) if is_series else assets[0]
+    return outputs
+
+
+def first_asset(outputs: Outputs) -> Asset | None:
+    """The first item of the first port, if it is an asset."""
+    value = next(iter(outputs.values()), None)
+    item = value.items[0] if isinstance(value, Series) else value
+    return item if isinstance(item, Asset) else None
 
 
 def _port(result: Any, port: OutputPort, store: AssetStore, node_id: str) -> PortValue:  # noqa: ANN401

@@ -1,274 +1,326 @@
-"""Calling a provider: submit, poll, fetch. The engine owns this loop; adapters only map the wire.
+"""Calling a provider: submit, poll, fetch. The engine owns this loop; adapters only map their service's wire format.
 
-The order is what keeps money safe: the claim (intent, key, reservation) is durable before a request leaves, the
-Operation before the first poll, the bytes before the generation that names them. A process may die between any two
-lines. What the journal sees of a call is in `booked`; here is what the service sees.
+The order protects money: the claim (intent, key, reservation) is durable before a request leaves, the Operation before
+the first poll, the bytes before the generation that names them. The process may die between any two of these steps.
+`lease.CallLease` is the journal's side of a call; this module is the service's side.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
+from fusionflow_nb.assets.backoff import BASE_S, backoff_s
 from fusionflow_nb.engine import call_errors, rate_limit
-from fusionflow_nb.engine.context import Parked
-from fusionflow_nb.engine.eta import Eta, median_duration_s
-from fusionflow_nb.engine.lease import NOTHING, Booked
+from fusionflow_nb.engine.eta import Eta, median_duration_s, record_duration
+from fusionflow_nb.engine.lease import CallLease
 from fusionflow_nb.engine.media_limits import fit_to_limits
+from fusionflow_nb.engine.node_outputs import first_asset, store_provider_outputs
 from fusionflow_nb.engine.references import reference_of
 from fusionflow_nb.engine.single_flight import CallProgress, CallResult
 from fusionflow_nb.failpoints import Failpoint, failpoint
-from fusionflow_nb.journal.protocol import (
-    Inherited,
-    Stored,
-)
+from fusionflow_nb.journal.protocol import Inherited, Stored
 from fusionflow_nb.providers.protocol import (
     CancelAnswer,
+    Cancelled,
     Cost,
     Done,
     Failed,
+    NoFunds,
     Operation,
     Pending,
+    Refused,
     Request,
     SubmitAmbiguousError,
 )
 
 if TYPE_CHECKING:
-    from fusionflow_nb.providers.protocol import Status
+    from collections.abc import Callable
+
+    from fusionflow_nb.engine.context import EngineState, RunContext
+    from fusionflow_nb.journal.protocol import RateLimit
+    from fusionflow_nb.journal.records import Generation
+    from fusionflow_nb.media.values import Outputs
+    from fusionflow_nb.plan.job import Bound
+    from fusionflow_nb.providers.model import ModelEntry
+    from fusionflow_nb.providers.protocol import Provider, Status
 
 SUBMIT_TRIES = 3
-BACKOFF_S = 0.5
-BACKOFF_CAP_S = 8.0
-LAST_LOOK_S = 300.0
-"""For one more look at a job whose time is over, its download included."""
+BACKOFF_S = BASE_S
+FINAL_POLL_S = 300.0
+"""Time for one more poll of a job that has timed out, its download included."""
 ANSWER_GRACE_S = 5.0
-"""How long a cancelled submit may still answer, so that what it started can be stopped."""
+"""How long a cancelled submit may still answer, so that the operation it started can be cancelled."""
+NOTHING = Cost(0, is_exact=True)
+"""Cost of a call that the service did not accept."""
 
 
-class ProviderCall(Booked):
-    """One provider call of one job. See `Booked` for what it is made of."""
+class ProviderCall:
+    """One provider call of one job.
+
+    Args:
+        bound: the job's inputs.
+        task: the task requested of the model.
+        draft: the generation as far as it is known.
+        asked_key: the content key that this call answers: the draft's own or, for a fallback, that of the model it
+            replaces.
+        reserve_micro_usd: what the budget reserves: the high estimate, or an allowance for a model without a price.
+        engine: shared state of the kernel.
+        report: receives progress.
+        replaces: the generation whose bytes are lost, if the user regenerates it.
+    """
+
+    def __init__(
+        self,
+        bound: Bound,
+        task: str,
+        draft: Generation,
+        *,
+        asked_key: bytes | None,
+        reserve_micro_usd: int,
+        engine: EngineState,
+        report: Callable[[CallProgress], None],
+        replaces: str | None = None,
+    ) -> None:
+        assert bound.entry is not None  # noqa: S101 - provider jobs have a model
+        self.asked = bound.entry
+        self.entry = bound.entry
+        """The model that serves the call: the asked one, or the fallback that a dead kernel had used."""
+        self.provider: Provider = engine.context.providers.provider(self.entry.provider)
+        self._bound = bound
+        self._task = task
+        self._engine = engine
+        self._report = report
+        self._limit: RateLimit | None = None
+        self._lease = CallLease(
+            draft,
+            engine,
+            report,
+            is_remote=self.provider.is_remote,
+            asked_key=asked_key,
+            reserve_micro_usd=reserve_micro_usd,
+            replaces=replaces,
+        )
 
     async def run(self) -> CallResult:
-        """Make the call, or find that it was made.
+        """Make the call, or return the result of an equal one.
 
         Raises:
             JobError: refused, failed, no funds, unknown, timed out: each its own class.
-            OverBudgetError: the reservation would pass a cap; nothing was sent.
+            OverBudgetError: the reservation would exceed a cap; nothing was sent.
             JournalBusyError: the log could not be written; nothing was sent.
         """
-        slot = self.services.slot(self.provider)
+        slot = self._engine.slot(self.provider)
         if slot.locked():
-            self.tell(CallProgress("waiting", waits_for="slot"))
+            self._report(CallProgress("waiting", waits_for="slot"))
         async with slot:
             if not self.provider.is_remote:
-                return await self._submitted_and_settled()
-            claim = await self._claim()
+                return await self._submit_and_follow()
+            claim = await self._lease.acquire(await self._rate_limit())
             match claim:
                 case Stored():
                     return CallResult(claim.outputs, claim.generation_id, is_hit=True)
                 case Inherited():
                     await self._inherit(claim)
-                    return await self._followed(Operation(claim.operation))
+                    return await self._follow(Operation(claim.operation))
                 case _:
-                    return await self._submitted_and_settled()
+                    return await self._submit_and_follow()
 
     async def resume(self, job_id: str, epoch: int, operation: dict[str, Any]) -> CallResult:
-        """Finish what a dead kernel began: poll and fetch only."""
-        self.job_id, self.epoch = job_id, epoch
-        failpoint(Failpoint.INHERITED)
-        return await self._followed(Operation(operation))
+        """Finish the job of a dead kernel: poll and fetch only."""
+        self.adopt(job_id, epoch)
+        failpoint(Failpoint.AFTER_TAKEOVER)
+        return await self._follow(Operation(operation))
 
-    def take_over(self, job_id: str, epoch: int) -> None:
-        """From now on this is the call of a job that somebody else had begun."""
-        self.job_id, self.epoch = job_id, epoch
+    def adopt(self, job_id: str, epoch: int) -> None:
+        """Make this the call of a job that another kernel began."""
+        self._lease.adopt(job_id, epoch)
 
-    async def stop(self, operation: Operation) -> None:
-        """Ask the service to stop what somebody else had begun, and write down what that costs."""
-        self.draft = replace(self.draft, operation=operation.data)
-        await self._cancelled(await self._stopped(operation))
+    async def cancel(self, operation: Operation) -> None:
+        """Ask the service to cancel an adopted job's operation, and settle the job with what that costs."""
+        self._lease.update(operation=operation.data)
+        await self._settle_cancelled(await self._cancel_operation(operation))
 
-    def request_again(self) -> Request:
-        """What was sent, as far as the log knows it: without its media."""
-        return self._built()
+    def rebuild_request(self) -> Request:
+        """The request as far as the log records it: without its media."""
+        return self._build_request()
 
-    # --- the call itself -------------------------------------------------------------------------------------------
+    async def _inherit(self, claim: Inherited) -> None:
+        draft = await self._lease.continue_job(claim)
+        if draft is not None and draft.served_by != self._lease.draft.served_by:
+            # A fallback accepted it: the Operation belongs to that service.
+            self.entry = serving_model(draft, self._context)
+            self.provider = self._context.providers.provider(self.entry.provider)
+            self._lease.update(provider=draft.provider, served_by=draft.served_by, content_key=draft.content_key)
 
-    async def _submitted_and_settled(self) -> CallResult:
-        node_id, provider = self.draft.node_id, self.entry.provider
-        try:
-            request = await self._request()
-            self.draft = replace(self.draft, started_at_us=self.services.clock())
-            self.tell(CallProgress("running", expected=await self._expectation()))
-            status = self.services.undelivered.pop(self._key, None) or await self._submit(request)
-        except asyncio.CancelledError:
-            if not self._has_ended:  # nothing was on its way
-                await asyncio.shield(self._cancelled(0))
-            raise
-        except errors.FusionFlowError as error:
-            if not self._has_ended:
-                # Before it left: a key is missing, or the bytes of an input. Nothing was taken.
-                await self._finish("failed", cost=NOTHING, error_code=error.code, error_message=str(error))
-            error.at(node_id)
-            raise
-        except Exception as error:  # SubmitAmbiguousError, or an adapter that broke: did it arrive?
-            await self._finish("unknown", error_code="unknown", error_message=f"{type(error).__name__}: {error}")
-            raise call_errors.unknown(self.reserve_micro_usd, node_id, provider) from error
-        if isinstance(status, Operation):
-            return await self._followed(status, is_new=True)
-        if isinstance(status, Failed) and status.is_retryable:
-            await self._finish("failed", cost=NOTHING, error_code="outage", error_message=status.message)
-            raise call_errors.outage(status, node_id, provider)
-        return await self._ended_at_once(status)
+    # --- the request -----------------------------------------------------------------------------------------------
 
-    async def _ended_at_once(self, status: Status) -> CallResult:
-        """The end of a call without an Operation, from which its result could be fetched again."""
-        try:
-            return await self._ended(status)
-        except errors.StoreError as error:
-            if isinstance(status, Done) and not self._has_ended:
-                # Paid for and nowhere but here: the next who asks need not pay again.
-                self.services.undelivered[self._key] = replace(status, cost=Cost(0, is_exact=True))
-                await self._spoilt(status, error)
-            raise
+    async def _prepare_request(self) -> Request:
+        """Build the request, in a thread if references have to be read or uploaded."""
+        if not self._bound.media:
+            return self._build_request()
+        if self.provider.takes_references == "url":
+            self._report(CallProgress("waiting", waits_for="upload"))
+        request: Request = await self._context.in_thread(self._build_request)
+        return request
 
-    async def _request(self) -> Request:
-        """The request, with the files of its references at hand."""
-        if self.bound.media:
-            if self.provider.takes_references == "url":
-                self.tell(CallProgress("waiting", waits_for="upload"))
-            made: Request = await self.services.in_thread(self._built)
-            return made
-        return self._built()
-
-    def _built(self) -> Request:
-        """The request, with the files of its references at hand. Blocking where there are any."""
-        values = dict(self.bound.values)
+    def _build_request(self) -> Request:
+        """The request with its references. Blocking if there are any."""
+        values = dict(self._bound.values)
         prompt = values.pop("prompt", None)
         may_reduce = bool(values.get("reduce"))
         for name in ("model", "settings", "fallback", "reduce"):
             values.pop(name, None)
-        store = self.services.store
-        media = {port: item if isinstance(item, list) else [item] for port, item in self.bound.media.items()}
-        found = fit_to_limits(media, self.entry, store, may_reduce=may_reduce, node_id=self.draft.node_id)
-        if found.reduced:  # what the tape says was sent, is what was
-            settings = {**self.draft.settings_snapshot, "reduced": found.reduced}
-            self.draft = replace(self.draft, settings_snapshot=settings)
+        store = self._context.store
+        media = {port: item if isinstance(item, list) else [item] for port, item in self._bound.media.items()}
+        fitted = fit_to_limits(media, self.entry, store, may_reduce=may_reduce, node_id=self._node_id)
+        if fitted.reduced:  # the tape records what was sent
+            self._lease.update(settings_snapshot={**self._lease.draft.settings_snapshot, "reduced": fitted.reduced})
         references = {
             port: [reference_of(asset, self.provider, store) for asset in assets]
-            for port, assets in found.media.items()
+            for port, assets in fitted.media.items()
         }
-        return Request(self.entry, self.task, prompt, values, references, self._hear)
+        return Request(self.entry, self._task, prompt, values, references, self._report_pending)
 
-    async def _expectation(self) -> Eta | None:
-        """From now on, or since somebody sent it, the service is at work; None where nobody knows for how long."""
-        usual_s = (
-            await median_duration_s(self.entry, self.services) if self.provider.is_remote else self.entry.typical_s
+    async def _eta(self) -> Eta | None:
+        """When the service started and how long it usually takes; None if there is no record of that."""
+        typical_s = (
+            await median_duration_s(self.entry, self._engine) if self.provider.is_remote else self.entry.typical_s
         )
-        since_us = self.begun_at_us or self.draft.started_at_us or self.services.clock()
-        return Eta(since_us, usual_s) if usual_s else None
+        since_us = self._lease.began_at_us or self._lease.draft.started_at_us or self._context.clock()
+        return Eta(since_us, typical_s) if typical_s else None
 
-    def _hear(self, pending: Pending) -> None:
-        """News while the submit itself waits."""
-        self.tell(CallProgress("running", pending.progress, pending.queue_position, preview=pending.preview))
+    def _report_pending(self, pending: Pending) -> None:
+        self._report(
+            CallProgress("running", pending.progress, pending.queue_position, preview=pending.preview),
+        )
+
+    # --- submit ----------------------------------------------------------------------------------------------------
+
+    async def _submit_and_follow(self) -> CallResult:
+        """Submit once claimed, then follow the operation to its end."""
+        try:
+            request = await self._prepare_request()
+            self._lease.update(started_at_us=self._context.clock())
+            self._report(CallProgress("running", expected=await self._eta()))
+            unstored = self._engine.unstored_results.pop(self._lease.content_key, None)
+            status = unstored or await self._submit(request)
+        except asyncio.CancelledError:
+            if not self._lease.has_ended:  # nothing was sent
+                await asyncio.shield(self._settle_cancelled(0))
+            raise
+        except errors.FusionFlowError as error:
+            if not self._lease.has_ended:
+                # Before the request left: a missing key, or missing bytes of an input. Nothing was accepted.
+                await self._settle_failed(error.code, str(error), NOTHING)
+            error.at(self._node_id)
+            raise
+        except Exception as error:  # SubmitAmbiguousError, or a defect of the adapter: the request may have arrived
+            message = f"{type(error).__name__}: {error}"
+            await self._lease.settle("unknown", cost=self._cost(0), error_code="unknown", error_message=message)
+            raise call_errors.unknown(self._lease.reserve_micro_usd, self._node_id, self.entry.provider) from error
+        if isinstance(status, Operation):
+            return await self._follow(status, is_new=True)
+        if isinstance(status, Failed) and status.is_retryable:
+            await self._settle_failed("outage", status.message, NOTHING)
+            raise call_errors.outage(status, self._node_id, self.entry.provider)
+        return await self._settle_without_operation(status)
 
     async def _submit(self, request: Request) -> Operation | Status:
-        """One logical start: tried again only where the service said it took nothing."""
+        """Submit; retry only if the service states that it accepted nothing."""
         tries = 0
         while True:
             tries += 1
-            status = await self._sent(request)
+            status = await self._submit_once(request)
             if not (isinstance(status, Failed) and status.is_retryable):
                 return status
             if self.provider.is_remote:
-                await rate_limit.pause_service(await self._gate(), status.retry_after_s, self.services)
-            if tries == SUBMIT_TRIES or (status.retry_after_s or 0.0) > rate_limit.LONGEST_WAIT_S:
+                await rate_limit.pause_service(await self._rate_limit(), status.retry_after_s, self._engine)
+            if tries == SUBMIT_TRIES or (status.retry_after_s or 0.0) > rate_limit.MAX_WAIT_S:
                 return status
-            self.tell(CallProgress("waiting", waits_for="rate_limit"))
-            await self.services.sleep(_backoff_s(tries, status.retry_after_s))
+            self._report(CallProgress("waiting", waits_for="rate_limit"))
+            await self._context.sleep(backoff_s(tries, base_s=BACKOFF_S, retry_after_s=status.retry_after_s))
             if self.provider.is_remote:
-                await rate_limit.acquire_slot(await self._gate(), self.services)
+                await rate_limit.acquire_slot(await self._rate_limit(), self._engine)
 
-    async def _sent(self, request: Request) -> Operation | Status:
-        """One request, seen through to its answer: cut off in the middle, nobody would know what it started."""
+    async def _submit_once(self, request: Request) -> Operation | Status:
+        """One request. A cancel waits a short while for its answer, else the outcome would be unknown."""
         failpoint(Failpoint.BEFORE_SUBMIT)
-        sending = asyncio.ensure_future(self.provider.submit(request, idempotency_key=self.job_id))
-        self.services.sending.add(sending)
-        sending.add_done_callback(self.services.sending.discard)
+        submit = asyncio.ensure_future(self.provider.submit(request, idempotency_key=self._lease.job_id))
+        self._engine.in_flight_submits.add(submit)
+        submit.add_done_callback(self._engine.in_flight_submits.discard)
         try:
-            status = await asyncio.shield(sending)
+            status = await asyncio.shield(submit)
         except asyncio.CancelledError:
-            await _seen_to(sending)
-            if not sending.done() or sending.cancelled():
-                sending.cancel()
+            await _wait_for_answer(submit)
+            if not submit.done() or submit.cancelled():
+                submit.cancel()
                 raise SubmitAmbiguousError("Cancelled before an answer came.") from None
-            status = sending.result()
+            status = submit.result()
             if isinstance(status, Operation):
-                await self._let_go(status, is_new=True)
+                await self._release(status, is_new=True)
             elif isinstance(status, Done):
-                await self._ended_at_once(status)  # paid for and here: keep it for the next who asks
+                await self._settle_without_operation(status)  # already paid: store the result
             raise
         failpoint(Failpoint.AFTER_SUBMIT)
         return status
 
-    async def _followed(self, operation: Operation, *, is_new: bool = False) -> CallResult:
-        """Keep the Operation, poll until it has ended, and bring the result home."""
-        self.draft = replace(
-            self.draft, operation=operation.data, started_at_us=self.draft.started_at_us or self.services.clock()
+    # --- follow ----------------------------------------------------------------------------------------------------
+
+    async def _follow(self, operation: Operation, *, is_new: bool = False) -> CallResult:
+        """Store the Operation, poll until it has ended, and store the result."""
+        self._lease.update(
+            operation=operation.data, started_at_us=self._lease.draft.started_at_us or self._context.clock()
         )
-        node_id, provider = self.draft.node_id, self.entry.provider
+        node_id, provider = self._node_id, self.entry.provider
         if not is_new:
-            self.tell(CallProgress("running", expected=await self._expectation()))
+            self._report(CallProgress("running", expected=await self._eta()))
         try:
             if is_new and self.provider.is_remote:
-                await self.services.journal.accepted(self.job_id, self.epoch, operation.data)
+                await self._lease.record_operation(operation)
                 failpoint(Failpoint.AFTER_OPERATION)
             try:
                 async with asyncio.timeout(self.entry.timeout_s):
-                    status = await self._polled(operation)
+                    status = await self._poll(operation)
             except TimeoutError as error:
-                status = await self._last_look(operation)
+                status = await self._poll_finally(operation)
                 if isinstance(status, Pending):
                     message = f"No result after {self.entry.timeout_s:g} s."
                     if not self.provider.is_remote:
-                        cost = await self._stopped(operation)
-                        await self._finish("failed", cost_micro_usd=cost, error_code="timeout", error_message=message)
-                    # What a service has accepted may still come, and is paid for: it is put aside, not given up.
+                        cost = self._cost(await self._cancel_operation(operation))
+                        await self._settle_failed("timeout", message, cost)
+                    # What a remote service has accepted may still end, and is paid for: it is detached, not failed.
                     raise call_errors.timed_out(message, node_id, provider) from error
-            return await self._seen_through(status, operation)
+            return await self._settle_shielded(status, operation)
         except asyncio.CancelledError:
-            if not self._has_ended:
-                await asyncio.shield(self._let_go(operation))
+            if not self._lease.has_ended:
+                await asyncio.shield(self._release(operation))
             raise
         except errors.FusionFlowError as error:
-            await self._put_aside(operation, error)
+            await self._detach(operation, error)
             raise
-        except Exception as error:  # the border to an adapter
-            await self._put_aside(operation, error)
+        except Exception as error:  # defects of adapters
+            await self._detach(operation, error)
             raise call_errors.adapter_broke(error, node_id, provider) from error
 
-    async def _last_look(self, operation: Operation) -> Status:
-        """How it stands now that its time is over.
-
-        A laptop that slept, or a kernel that was stopped, has not looked for all that time: it may have been done
-        long since.
-        """
+    async def _poll_finally(self, operation: Operation) -> Status:
+        """The status after the time-out: a suspended laptop or a stopped kernel may not have polled meanwhile."""
         try:
-            async with asyncio.timeout(LAST_LOOK_S):
-                return await self._polled(operation, is_last=True)
+            async with asyncio.timeout(FINAL_POLL_S):
+                return await self._poll(operation, is_last=True)
         except TimeoutError:
             return Pending()
 
-    async def _polled(self, operation: Operation, *, is_last: bool = False) -> Status:
-        """How it ended; with `is_last` also that it has not."""
+    async def _poll(self, operation: Operation, *, is_last: bool = False) -> Status:
+        """Poll until the operation has ended; with `is_last` return after the first status."""
         failures = 0
         while True:
             try:
                 if self.provider.is_remote:
-                    await rate_limit.wait_while_paused(await self._gate(), self.services)
+                    await rate_limit.wait_while_paused(await self._rate_limit(), self._engine)
                 status = await self.provider.poll(operation)
                 failures = 0
             except errors.ProviderError as error:
@@ -276,79 +328,173 @@ class ProviderCall(Booked):
                     return Failed(error.code, error.what)
                 failures += 1
                 if self.provider.is_remote:
-                    await rate_limit.pause_service(await self._gate(), error.retry_after_s, self.services)
-                await self.services.sleep(_backoff_s(failures, error.retry_after_s))
+                    await rate_limit.pause_service(await self._rate_limit(), error.retry_after_s, self._engine)
+                await self._context.sleep(backoff_s(failures, base_s=BACKOFF_S, retry_after_s=error.retry_after_s))
                 continue
             failpoint(Failpoint.DURING_POLL)
             if is_last or not isinstance(status, Pending):
                 return status
-            self.tell(CallProgress("running", status.progress, status.queue_position, preview=status.preview))
+            self._report_pending(status)
             if self.provider.poll_interval_s:
-                await self.services.sleep(self.provider.poll_interval_s)
+                await self._context.sleep(self.provider.poll_interval_s)
 
-    async def _let_go(self, operation: Operation, *, is_new: bool = False) -> None:
-        """Cancelled: the work goes to another kernel that waits for it, else the service is asked to stop."""
+    async def _release(self, operation: Operation, *, is_new: bool = False) -> None:
+        """After a cancel: give the work to another kernel that waits for it, else cancel it at the service."""
         try:
-            if is_new and self.provider.is_remote:
-                await self.services.journal.accepted(self.job_id, self.epoch, operation.data)
-            if self.services.is_closing and self.provider.is_remote:
-                self._has_ended = True  # for this kernel: its lease ends with it, and the next one brings the work home
+            if is_new:
+                await self._lease.record_operation(operation)
+            if self._engine.is_closing and self.provider.is_remote:
+                self._lease.leave_open()
                 return
-            if self.provider.is_remote and await self.services.journal.hand_over(self.job_id, self.epoch):
-                self._has_ended = True
-                return
-            await self._cancelled(await self._stopped(operation))
-        except errors.JournalError as error:  # nobody can be told: it stays ours, and the next who asks follows it
-            await self._put_aside(operation, error)
+            if not await self._lease.release_to_waiter():
+                await self._settle_cancelled(await self._cancel_operation(operation))
+        except errors.JournalError as error:  # the lease cannot be changed: it stays here
+            await self._detach(operation, error)
 
-    async def _stopped(self, operation: Operation) -> int:
-        """Ask the service to stop; what it may bill all the same, in micro-dollars."""
+    async def _cancel_operation(self, operation: Operation) -> int:
+        """Ask the service to cancel; returns what it may still charge, in micro-dollars."""
         try:
             answer = await self.provider.cancel(operation)
-        except Exception:  # noqa: BLE001 - the border to an adapter: a stop that fails must not leave the job without an end
+        except Exception:  # noqa: BLE001 - defects of adapters: a failed cancel must not leave the job without an end
             answer = CancelAnswer.UNSUPPORTED
-        return 0 if answer is CancelAnswer.CONFIRMED or self.entry.is_free else self.reserve_micro_usd
+        return 0 if answer is CancelAnswer.CONFIRMED or self.entry.is_free else self._lease.reserve_micro_usd
 
-    async def _cancelled(self, cost_micro_usd: int) -> None:
-        await self._finish(
-            "cancelled", cost_micro_usd=cost_micro_usd, error_code="cancelled", error_message="Cancelled."
-        )
+    async def _detach(self, operation: Operation, error: BaseException) -> None:
+        """Keep accepted work whose end could not be written; the next request for its key resumes it."""
+        if self._lease.has_ended:
+            return
+        if self.provider.is_remote:
+            self._lease.detach(operation)
+        else:
+            await self._settle_failed(getattr(error, "code", "adapter"), str(error), self._cost(0))
 
-    async def _seen_through(self, status: Status, operation: Operation) -> CallResult:
-        """Write the end down even if the job is cancelled meanwhile: what is paid for is kept."""
-        ending = asyncio.ensure_future(self._ended(status))
+    # --- the end ---------------------------------------------------------------------------------------------------
+
+    async def _settle_shielded(self, status: Status, operation: Operation) -> CallResult:
+        """Settle even if the job is cancelled meanwhile: a paid result is kept."""
+        settlement = asyncio.ensure_future(self._settle(status))
         try:
-            return await asyncio.shield(ending)
+            return await asyncio.shield(settlement)
         except asyncio.CancelledError:
-            await asyncio.wait([ending])
-            error = ending.exception()
+            await asyncio.wait([settlement])
+            error = settlement.exception()
             if error is not None:
-                await self._put_aside(operation, error)
+                await self._detach(operation, error)
             raise
 
-    async def _put_aside(self, operation: Operation, error: BaseException) -> None:
-        """Where its end could not be written down, accepted work stays ours: the next who asks follows it again."""
-        if self._has_ended:
-            return
-        self._has_ended = True
-        if self.provider.is_remote:
-            self.services.parked[self.job_id] = Parked(self.epoch, operation.data)
-        else:
-            code = getattr(error, "code", "adapter")
-            await self._finish("failed", cost_micro_usd=0, error_code=code, error_message=str(error))
+    async def _settle_without_operation(self, status: Status) -> CallResult:
+        """Settle a call whose result cannot be fetched again."""
+        try:
+            return await self._settle(status)
+        except errors.StoreError as error:
+            if isinstance(status, Done) and not self._lease.has_ended:
+                # Paid, and only in memory: the next request for the key stores it without paying again.
+                self._engine.unstored_results[self._lease.content_key] = replace(status, cost=NOTHING)
+                await self._settle_failed(error.code, str(error), self._cost_of(status))
+            raise
+
+    async def _settle(self, status: Status) -> CallResult:
+        """Write the end; return the result or raise the error for it."""
+        node_id, provider, settle = self._node_id, self.entry.provider, self._lease.settle
+        match status:
+            case Done():
+                return await self._settle_done(status)
+            case Refused(message, cost):
+                await settle("refused", cost=cost or self._cost(0), error_code="refused", error_message=message)
+                raise call_errors.final("refused", message, node_id, provider)
+            case NoFunds(message):
+                await settle("no_funds", cost=NOTHING, error_code="no_funds", error_message=message)
+                raise call_errors.final("no_funds", message, node_id, provider)
+            case Cancelled(cost):
+                await self._settle_cancelled_as(cost or self._cost(0), "Cancelled at the service.")
+                raise call_errors.final("cancelled", "It was cancelled at the service.", node_id, provider)
+            case Failed():
+                await self._settle_failed(status.code, status.message, status.cost or self._cost(0))
+                raise call_errors.failed(status, node_id, provider)
+            case _:
+                message = f"The service answered {type(status).__name__} to a submit."
+                raise errors.ProviderError(message, node_id=node_id, provider=provider)
+
+    async def _settle_done(self, status: Done) -> CallResult:
+        failpoint(Failpoint.AFTER_DOWNLOAD)
+        cost = self._cost_of(status)
+        try:
+            outputs: Outputs = await self._context.in_thread(self._store_outputs, status)
+        except errors.MediaError as error:  # the same bytes would fail again
+            await self._settle_failed(error.code, str(error), cost)
+            raise
+        failpoint(Failpoint.BEFORE_SETTLEMENT)
+        asset = first_asset(outputs)
+        generation = await self._lease.settle(
+            "succeeded",
+            cost=cost,
+            outputs=outputs,
+            output_url=self._context.store.uri(asset) if asset is not None else None,
+            seed=status.seed,
+        )
+        if generation.started_at_us and generation.finished_at_us:
+            record_duration(self.entry, (generation.finished_at_us - generation.started_at_us) / 1e6, self._engine)
+        return CallResult(outputs, generation.id, cost.micro_usd, cost_is_exact=generation.cost_is_exact)
+
+    async def _settle_failed(self, code: str, message: str, cost: Cost) -> None:
+        await self._lease.settle("failed", cost=cost, error_code=code, error_message=message)
+
+    async def _settle_cancelled(self, cost_micro_usd: int) -> None:
+        await self._settle_cancelled_as(self._cost(cost_micro_usd), "Cancelled.")
+
+    async def _settle_cancelled_as(self, cost: Cost, message: str) -> None:
+        await self._lease.settle("cancelled", cost=cost, error_code="cancelled", error_message=message)
+
+    def _store_outputs(self, status: Done) -> Outputs:
+        """Put the fetched outputs into the store. Blocking."""
+        recipe = self._lease.draft.content_key.hex() if self._lease.draft.content_key else None
+        is_series = int(self._bound.values.get("count") or 1) > 1
+        return store_provider_outputs(status.outputs, self._context.store, recipe=recipe, is_series=is_series)
+
+    def _cost_of(self, status: Done) -> Cost:
+        """What a result costs: as the service states, else as estimated."""
+        if status.cost is not None:
+            return status.cost
+        return self._cost(0 if self.entry.is_free else self._lease.reserve_micro_usd)
+
+    def _cost(self, micro_usd: int) -> Cost:
+        """A cost that the service has not stated; exact only for a free model."""
+        return Cost(micro_usd, is_exact=self.entry.is_free)
+
+    async def _rate_limit(self) -> RateLimit:
+        if self._limit is None:
+            self._limit = await rate_limit.rate_limit_of(self.provider, self.entry, self._engine)
+        return self._limit
+
+    @property
+    def _context(self) -> RunContext:
+        return self._engine.context
+
+    @property
+    def _node_id(self) -> str:
+        return self._lease.draft.node_id
 
 
-async def _seen_to(sending: asyncio.Future[Any]) -> None:
-    """Wait a short while for an answer, however often this is cancelled: a closing session and a run both do."""
-    waiting = asyncio.ensure_future(asyncio.wait([sending], timeout=ANSWER_GRACE_S))
-    while not waiting.done():
+def serving_model(draft: Generation, context: RunContext) -> ModelEntry:
+    """The model that serves a job begun elsewhere: the asked one, or the fallback that accepted it.
+
+    Raises:
+        ModelError: its provider is not installed here.
+    """
+    model = draft.served_by or draft.model or ""
+    entry = context.providers.entry(model)
+    if entry is None:
+        raise errors.ModelError(
+            f"No installed provider serves {model}.",
+            node_id=draft.node_id,
+            hint="Install the package of its provider, or resume the call in an environment that has it.",
+        )
+    return entry
+
+
+async def _wait_for_answer(submit: asyncio.Future[Any]) -> None:
+    """Wait `ANSWER_GRACE_S` for an answer, through repeated cancels: a closing session and a run may both cancel."""
+    waiter = asyncio.ensure_future(asyncio.wait([submit], timeout=ANSWER_GRACE_S))
+    while not waiter.done():
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(waiting)
-
-
-def _backoff_s(tries: int, asked_s: float | None = None) -> float:
-    """What the service asks for, else exponential; with jitter: many refused together do not come back together."""
-    if asked_s is not None:
-        return asked_s * random.uniform(1.0, 1.1)  # noqa: S311 - no secret
-    whole: float = min(BACKOFF_CAP_S, BACKOFF_S * 2 ** min(tries - 1, 10))
-    return whole * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+            await asyncio.shield(waiter)

@@ -1,97 +1,90 @@
-"""In front of each service: what its documentation allows, and what it asks for itself, for all kernels together."""
+"""Rate limits of services: the documented ones and the pauses that services request, for all kernels together."""
 
 from __future__ import annotations
 
 import contextlib
-import random
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
-from fusionflow_nb.journal.protocol import Gate, Later
+from fusionflow_nb.assets.backoff import with_jitter
+from fusionflow_nb.journal.protocol import RateLimit, Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fusionflow_nb.engine.context import Services
+    from fusionflow_nb.engine.context import EngineState
     from fusionflow_nb.journal.protocol import Claim, Intent
     from fusionflow_nb.providers.model import ModelEntry
     from fusionflow_nb.providers.protocol import Provider
 
-LONGEST_WAIT_S = 120.0
-"""A service that asks for more before the next try has, for this run, said no."""
-_JITTER = 1.1
-"""Many who wait for the same instant do not come at the same instant."""
+MAX_WAIT_S = 120.0
+"""A service that requests a longer pause counts as unavailable for this run."""
 
 
-async def gate_of(provider: Provider, entry: ModelEntry, services: Services) -> Gate:
-    """The gate of a service and the key in use."""
-    account = services.accounts.get(provider.name)
-    if account is None:  # a model that came over an edge, or a resumed job; a keyring may be slow
-        account = await services.in_thread(services.account, provider.name)
-        services.accounts[provider.name] = account
+async def rate_limit_of(provider: Provider, entry: ModelEntry, engine: EngineState) -> RateLimit:
+    """The rate limit of a service for the API key in use."""
+    account = await engine.account(provider.name)
     limits = provider.limits
     name = f"{provider.name}:{account}" if account else provider.name
-    return Gate(name, limits.per_minute, limits.concurrent, int(entry.timeout_s * 1e6))
+    return RateLimit(name, limits.per_minute, limits.concurrent, int(entry.timeout_s * 1e6))
 
 
-async def claim_when_allowed(intent: Intent, services: Services, tell: Callable[[], None]) -> Claim:
-    """The answer to a claim, when the service may be asked. Those who wait in one kernel ask one at a time, in order.
+async def claim_when_allowed(intent: Intent, engine: EngineState, on_wait: Callable[[], None]) -> Claim:
+    """Claim a job once the service may be called. Callers of one kernel wait in one queue, in order.
 
     Args:
-        intent: with its gate.
-        services: the engine's living parts.
-        tell: called when there is something to wait for.
+        intent: with its rate limit.
+        engine: shared state of the kernel.
+        on_wait: called if the claim has to wait.
 
     Raises:
-        OutageError: the service wants to be left alone for longer than a run waits; nothing was sent.
+        OutageError: the service requested a longer pause than a run waits; nothing was sent.
     """
-    [claim] = await services.journal.claim([intent], services.caps_micro_usd)
-    if not isinstance(claim, Later) or intent.gate is None:
+    context = engine.context
+    [claim] = await context.journal.claim([intent], context.caps_micro_usd)
+    if not isinstance(claim, Throttled) or intent.rate_limit is None:
         return claim
-    tell()
-    async with services.door(intent.gate.name):
-        while isinstance(claim, Later):
+    on_wait()
+    async with engine.lock(intent.rate_limit.name):
+        while isinstance(claim, Throttled):
             wait_s = claim.wait_us / 1e6
-            if claim.is_asked_for and wait_s > LONGEST_WAIT_S:
-                raise _left_alone(intent, wait_s)
-            await services.sleep(_with_jitter(wait_s))
-            [claim] = await services.journal.claim([intent], services.caps_micro_usd)
+            if claim.is_by_service and wait_s > MAX_WAIT_S:
+                raise _paused(intent, wait_s)
+            await context.sleep(with_jitter(wait_s))
+            [claim] = await context.journal.claim([intent], context.caps_micro_usd)
     return claim
 
 
-async def acquire_slot(gate: Gate, services: Services) -> None:
-    """Wait until a claimed job may ask once more."""
-    async with services.door(gate.name):
-        while wait_us := await services.journal.turn(gate):
-            await services.sleep(_with_jitter(wait_us / 1e6))
+async def acquire_slot(limit: RateLimit, engine: EngineState) -> None:
+    """Wait until a claimed job may send another request."""
+    async with engine.lock(limit.name):
+        while wait_us := await engine.context.journal.acquire_start(limit):
+            await engine.context.sleep(with_jitter(wait_us / 1e6))
 
 
-async def pause_service(gate: Gate, wait_s: float | None, services: Services) -> None:
-    """The service asked for a pause: write it down, so that every kernel of the user obeys."""
+async def pause_service(limit: RateLimit, wait_s: float | None, engine: EngineState) -> None:
+    """Record a pause that the service requested, so that every kernel of the user respects it."""
     if wait_s is None:
         return
-    # Where it cannot be written this kernel obeys alone.
+    # If it cannot be recorded, only this kernel respects it.
     with contextlib.suppress(errors.JournalError):
-        await services.journal.block(gate.name, services.clock() + int(wait_s * 1e6))
+        await engine.context.journal.block(limit.name, engine.context.clock() + int(wait_s * 1e6))
 
 
-async def wait_while_paused(gate: Gate, services: Services) -> None:
-    """Wait while the service wants to be left alone, whoever heard it say so."""
-    while until_us := services.journal.blocked_until_us(gate.name):
-        await services.sleep(_with_jitter(max(0.0, (until_us - services.clock()) / 1e6)))
+async def wait_while_paused(limit: RateLimit, engine: EngineState) -> None:
+    """Wait while the service is paused, whichever kernel recorded the pause."""
+    context = engine.context
+    while until_us := context.journal.blocked_until_us(limit.name):
+        await context.sleep(with_jitter(max(0.0, (until_us - context.clock()) / 1e6)))
 
 
-def _left_alone(intent: Intent, wait_s: float) -> errors.OutageError:
+def _paused(intent: Intent, wait_s: float) -> errors.OutageError:
     minutes = round(wait_s / 60)
     return errors.OutageError(
-        f"{intent.provider} asked to be left alone for {minutes} more minutes. Nothing was sent.",
+        f"{intent.provider} requested a pause of {minutes} more minutes. Nothing was sent.",
         node_id=intent.node_id,
         provider=intent.provider,
         hint="Run again after that: only what is missing is submitted.",
         is_retryable=True,
         retry_after_s=wait_s,
     )
-
-
-def _with_jitter(wait_s: float) -> float:
-    return wait_s * random.uniform(1.0, _JITTER)  # noqa: S311 - no secret

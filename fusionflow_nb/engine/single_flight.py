@@ -1,7 +1,7 @@
-"""Single flight inside a kernel: jobs that ask for the same content key share one call.
+"""Single flight inside a kernel: jobs with the same content key share one call.
 
-The call lives on its own; those who wait for it come and go. It is cancelled when the last one lets go.
-Between kernels the journal does the same (see `dispatch`).
+The call is a task of its own; jobs join and leave it. It is cancelled when the last job leaves. Between kernels the
+journal does the same (see `lease`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class CallProgress(NamedTuple):
-    """How a call stands, for those who watch it."""
+    """The progress of a call, for the jobs that joined it."""
 
     state: str
     progress: float | None = None
@@ -28,51 +28,52 @@ class CallProgress(NamedTuple):
     waits_for: str = ""
     preview: bytes | None = None
     expected: Eta | None = None
-    """Since when the service works on it, and how long that usually takes, where somebody knows."""
+    """When the service started and how long it usually takes, if known."""
 
 
 class CallResult(NamedTuple):
-    """What a call gave. `is_hit`: somebody had already paid for it."""
+    """The result of a call. `is_hit`: it was already paid for."""
 
     outputs: Outputs
     generation_id: str
     cost_micro_usd: int = 0
     is_hit: bool = False
     cost_is_exact: bool = True
-    """False: the service does not say what it charges, so the cost is the table's."""
+    """False: the service does not report its price, so the cost is from the price table."""
     served_by: str = ""
-    """The model that made it, where a fallback stood in for the asked one."""
+    """The model that served the call, if a fallback replaced the asked one."""
     is_same_model: bool = True
     """Whether that is known to be the same model."""
 
 
 class SingleFlight:
-    """One call and everybody who waits for it."""
+    """One call and the jobs that joined it."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[CallProgress], None]] = []
         self._task: asyncio.Task[CallResult] | None = None
-        self._when_over: Callable[[], object] | None = None
+        self._on_closed: Callable[[], object] | None = None
         self.last: CallProgress | None = None
 
-    def start(self, call: Coroutine[Any, Any, CallResult], when_over: Callable[[], object]) -> None:
-        """Begin the call; `when_over` runs when nobody may join any more: it has ended, or the last one let go."""
-        self._when_over = when_over
+    def start(self, call: Coroutine[Any, Any, CallResult], on_closed: Callable[[], object]) -> None:
+        """Start the call; `on_closed` is called once no job may join any more: it has ended or is being cancelled."""
+        self._on_closed = on_closed
         self._task = asyncio.get_running_loop().create_task(call)
         self._task.add_done_callback(self._ended)
 
-    def tell(self, news: CallProgress) -> None:
-        """Pass news on to everybody who waits."""
-        self.last = news
+    def report(self, progress: CallProgress) -> None:
+        """Pass progress on to every job that joined."""
+        self.last = progress
         for listener in tuple(self._listeners):
-            listener(news)
+            listener(progress)
 
     async def join(self, listener: Callable[[CallProgress], None]) -> CallResult:
-        """Wait for the call's answer, hearing its news meanwhile.
+        """Wait for the result of the call; `listener` receives its progress.
 
         Raises:
-            whatever the call raised; CancelledError if this one was cancelled (the call goes on for the others).
-            UnknownOutcomeError: cancelled while the request was on its way, and its answer never came.
+            CancelledError: this job was cancelled; the call continues for the other jobs.
+            UnknownOutcomeError: cancelled after the request was sent and before its answer arrived.
+            other errors: as the call.
         """
         task = self._task
         assert task is not None  # noqa: S101 - joined after start
@@ -83,7 +84,7 @@ class SingleFlight:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if len(self._listeners) == 1 and not task.done():
-                self._over()
+                self._close()
                 task.cancel()
                 await asyncio.wait([task])
                 if not task.cancelled() and isinstance(task.exception(), errors.UnknownOutcomeError):
@@ -93,18 +94,18 @@ class SingleFlight:
             self._listeners.remove(listener)
 
     async def cancel(self) -> None:
-        """Stop the call for everybody who waits, and wait until that is written down."""
+        """Cancel the call for all jobs, and wait until that is recorded."""
         if self._task is not None and not self._task.done():
-            self._over()
+            self._close()
             self._task.cancel()
             await asyncio.wait([self._task])
 
     def _ended(self, task: asyncio.Task[CallResult]) -> None:
-        self._over()
+        self._close()
         if not task.cancelled():
-            task.exception()  # heard here, even if everybody has gone
+            task.exception()  # retrieved here, even if every job has left
 
-    def _over(self) -> None:
-        if self._when_over is not None:
-            self._when_over()
-            self._when_over = None
+    def _close(self) -> None:
+        if self._on_closed is not None:
+            self._on_closed()
+            self._on_closed = None

@@ -1,4 +1,4 @@
-"""How jobs and runs stand: the states of `job-end`, the facts of a run, and what to call the whole."""
+"""States of jobs and runs, and the facts of a run."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class JobStatus:
-    """How one job stands, for whoever looks."""
+    """The state of one job."""
 
     state: str = "queued"
     progress: float | None = None
-    """Fraction of real work done; None where nobody says."""
+    """Fraction of real work done; None if the service does not report it."""
     expected: Eta | None = None
-    """What an estimate is made of meanwhile: `expected.fraction(now_us)`."""
+    """Basis for estimated progress meanwhile: `expected.fraction(now_us)`."""
     queue_position: int | None = None
     waits_for: str = ""
     started_at_us: int = 0
     finished_at_us: int = 0
     cost_micro_usd: int = 0
     cost_is_exact: bool = True
-    """False: the cost is the table's; the service has not said what it charged."""
+    """False: the cost is from the price table; the service did not report it."""
     generation_id: str | None = None
     served_by: str = ""
-    """The model that made it, where a fallback stood in for the asked one."""
+    """The model that served the job, if a fallback replaced the asked one."""
     is_same_model: bool = True
     """Whether that is known to be the same model."""
     error: errors.FusionFlowError | None = None
@@ -39,18 +39,18 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Where a run belongs."""
+    """A run's place on the tape."""
 
     run_id: str
     project_id: str
     flow_hash: str | None
     targets: tuple[str, ...]
     unpriced_micro_usd: int | None = None
-    """What a call to a model without a price may cost; None: such calls are not made."""
+    """Allowance for one call to a model without a price; None: such calls are refused."""
 
 
-def verdict(jobs: Iterable[JobStatus]) -> str:
-    """What to call the whole: a failure says more than a cancel, and both more than what was skipped."""
+def run_status(jobs: Iterable[JobStatus]) -> str:
+    """The status of a run: `failed` over `cancelled` over `succeeded`; skipped jobs do not count."""
     states = {status.state for status in jobs} - {"succeeded", "cached"}
     if not states:
         return "succeeded"

@@ -176,7 +176,7 @@ def named(flows: Iterable[Path]) -> set[str]:
         JournalError, FlowFileError: something could not be read.
     """
     living = current_session()
-    living.call(living.services.flush())
+    living.call(living.engine.flush())
 
     def read(cursor: sqlite3.Cursor) -> set[str]:
         found: set[str] = set()

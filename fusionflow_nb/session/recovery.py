@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from fusionflow_nb.display.notices import Notices
-    from fusionflow_nb.engine.context import Services
+    from fusionflow_nb.engine.context import EngineState
     from fusionflow_nb.engine.resume import RecoveredJob
     from fusionflow_nb.journal.protocol import OpenJob
 
@@ -25,7 +25,7 @@ class Recovery:
     """Resumes open calls that no kernel follows. Only polls and fetches; never submits.
 
     Args:
-        services: the engine's dependencies and state.
+        engine: shared state of the kernel.
         loop: the loop thread's event loop.
         call: runs a coroutine on that loop and waits for it.
         notices: shows messages to the user.
@@ -33,12 +33,12 @@ class Recovery:
 
     def __init__(
         self,
-        services: Services,
+        engine: EngineState,
         loop: asyncio.AbstractEventLoop,
         call: Callable[[Coroutine[Any, Any, Any]], Any],
         notices: Notices,
     ) -> None:
-        self._services = services
+        self._engine = engine
         self._loop = loop
         self._call = call
         self._notices = notices
@@ -50,7 +50,7 @@ class Recovery:
         earlier = self.wait()
 
         async def work() -> list[RecoveredJob]:
-            return await resume_jobs(await waiting_jobs(self._services), self._services, self._on_job)
+            return await resume_jobs(await waiting_jobs(self._engine), self._engine, self._on_job)
 
         jobs: list[RecoveredJob] = self._call(work())
         return earlier + jobs
@@ -59,15 +59,15 @@ class Recovery:
         """Start to recover open calls in the background. Shows a notice at the start and at the end."""
         if self._background is not None and not self._background.done():
             return
-        jobs = self._call(waiting_jobs(self._services))
+        jobs = self._call(waiting_jobs(self._engine))
         if not jobs:
             return
-        names = self._call(self._services.journal.project_names(list({job.draft.project_id for job in jobs})))
+        names = self._call(self._engine.context.journal.project_names(list({job.draft.project_id for job in jobs})))
         notice = self._notices.show(start_message(jobs, names))
         _log.debug("resuming %d calls", len(jobs))
 
         async def work() -> list[RecoveredJob]:
-            recovered = await resume_jobs(jobs, self._services, self._on_job)
+            recovered = await resume_jobs(jobs, self._engine, self._on_job)
             _log.debug("resumed %d calls", len(recovered))
             notice.replace(end_message(recovered, names))
             return recovered
@@ -112,11 +112,11 @@ def start_message(jobs: Sequence[OpenJob], names: Mapping[str, str]) -> str:
 
 def end_message(recovered: Sequence[RecoveredJob], names: Mapping[str, str]) -> str:
     """The notice at the end of a recovery: numbers of results, failures and open calls, and the cost."""
-    succeeded = [entry for entry in recovered if entry.answer is not None]
+    succeeded = [entry for entry in recovered if entry.result is not None]
     unknown = [entry for entry in recovered if entry.is_unknown]
     still_open = [entry for entry in recovered if entry.is_open]
     failed = [entry for entry in recovered if entry.error is not None and not entry.is_open]
-    cost = sum(entry.answer.cost_micro_usd for entry in succeeded if entry.answer is not None)
+    cost = sum(entry.result.cost_micro_usd for entry in succeeded if entry.result is not None)
     places = _places([entry.job for entry in recovered], names)
     results = f"{len(succeeded)} result{'' if len(succeeded) == 1 else 's'}"
     parts = [f"Resumed {_calls(len(recovered))} of {places}: {results} (${cost / 1e6:.2f})"]

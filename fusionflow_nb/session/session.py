@@ -13,17 +13,20 @@ import logging
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fusionflow_nb import errors, tape
 from fusionflow_nb.catalog import Catalog
 from fusionflow_nb.display.notices import Notices
 from fusionflow_nb.engine.cache_lookup import look_up, scope_of
-from fusionflow_nb.engine.context import Services, new_id
+from fusionflow_nb.engine.context import EngineState, RunContext
 from fusionflow_nb.engine.function_threads import FunctionThreads
+from fusionflow_nb.engine.open_jobs import UNKNOWN_POLICIES
 from fusionflow_nb.engine.run import Run
 from fusionflow_nb.engine.status import Facts
 from fusionflow_nb.journal.budgets import UNPRICED
+from fusionflow_nb.journal.ids import new_id
 from fusionflow_nb.journal.journal import Journal
 from fusionflow_nb.plan.price import Price, price
 from fusionflow_nb.providers.registry import Registry
@@ -85,7 +88,7 @@ class Session:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fusionflow-loop", daemon=True)
         self._thread.start()
-        self.services = Services(
+        context = RunContext(
             store=self.store,
             journal=self.journal,
             providers=self.registry,
@@ -93,14 +96,15 @@ class Session:
             functions=FunctionThreads(_threads()),
             caps_micro_usd={kind: round(usd * 1e6) for kind, usd in DEFAULT_CAPS_USD.items()},
             user=_user(),
-            unknown_policy=unknown_policy(),
+            unknown_policy=UNKNOWN_POLICIES[unknown_policy()],
             account=credentials.account,
         )
+        self.engine = EngineState(context)
         self.workers.submit(resume_uploads, self.store)
         self._tape: Tape | None = None
         self._runs: set[Any] = set()
         self._written: dict[str, ProjectRecord] = {}
-        self.recovery = Recovery(self.services, self._loop, self.call, self.notices)
+        self.recovery = Recovery(self.engine, self._loop, self.call, self.notices)
         self._budget_listeners: list[Callable[[], None]] = []
         self._has_announced_caps = False
         _log.debug("session opened: %s", self.home)
@@ -121,17 +125,17 @@ class Session:
 
     def look_up(self, plan: Plan) -> None:
         """Look up the cached results of a plan's jobs."""
-        self.call(look_up(plan, self.services))
+        self.call(look_up(plan, self.engine))
 
     def last_ingredients(self, project_id: str) -> dict[tuple[str, Any], dict[str, Any]]:
         """Key ingredients of the result that each (node id, coordinate) of a project last showed."""
-        results = self.call(self.journal.shown(project_id))
+        results = self.call(self.journal.node_results(project_id))
         return {place: result.ingredients for place, result in results.items()}
 
     def generations(self, generation_ids: Sequence[str]) -> dict[str, Generation]:
         """Generations in the journal by id; unknown ids are absent."""
-        if self.services.records:
-            self.call(self.services.flush())
+        if self.engine.records:
+            self.call(self.engine.flush())
         return self.call(self.journal.generations(generation_ids))
 
     def projects_before(self, generation_id: str, *, most: int) -> list[ProjectRecord]:
@@ -199,7 +203,7 @@ class Session:
         allowance = None if unpriced_usd is None else round(unpriced_usd * 1e6)
         if allowance is None and cost.unpriced:
             allowance = self.call(self.journal.budgets()).get(UNPRICED)
-        run = Run(plan, scope, Facts(new_id(), project.id, flow_hash, targets, allowance), self.services, self._loop)
+        run = Run(plan, scope, Facts(new_id(), project.id, flow_hash, targets, allowance), self.engine, self._loop)
         if announce is not None:
             announce(run)
 
@@ -219,7 +223,7 @@ class Session:
 
     def resume(self) -> list[str]:
         """Recover open calls of stopped kernels by polling and fetching; returns ids of the finished generations."""
-        return [job.answer.generation_id for job in self.recovery.run() if job.answer is not None]
+        return [job.result.generation_id for job in self.recovery.run() if job.result is not None]
 
     # --- budgets -----------------------------------------------------------------------------------------------------
 
@@ -237,8 +241,8 @@ class Session:
     def _name_accounts(self, prepared: Iterable[Prepared | None]) -> None:
         """Look up the account of each provider here, because a slow keyring would block the loop thread."""
         for name in {call.entry.provider for call in prepared if call is not None and call.entry is not None}:
-            if name not in self.services.accounts:
-                self.services.accounts[name] = credentials.account(name)
+            if name not in self.engine.accounts:
+                self.engine.accounts[name] = credentials.account(name)
 
     def _announce_caps(self) -> None:
         """Show the default caps once, before the first paid run, unless the user has set caps."""
@@ -260,8 +264,8 @@ class Session:
             from fusionflow_nb.tape.query import Tape  # noqa: PLC0415 - imports DuckDB
 
             self._tape = Tape(self.journal.path, preview=self.preview)
-        if self.services.records:
-            self.call(self.services.flush())
+        if self.engine.records:
+            self.call(self.engine.flush())
         return self._tape
 
     def preview(self, sha256: str) -> bytes | None:
@@ -278,14 +282,14 @@ class Session:
         if self.pid != os.getpid() or self._loop.is_closed():
             return
         _log.debug("session closing")
-        self.services.is_closing = True
+        self.engine.is_closing = True
         try:
-            self.call(_cancel_all(self.services.sending))
-            self.call(self.services.flush())
+            self.call(_cancel_all(self.engine.in_flight_submits))
+            self.call(self.engine.flush())
             for provider in self.registry.loaded():
                 self.call(provider.aclose())
         finally:
-            self.services.functions.close()
+            self.engine.context.functions.close()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
@@ -298,7 +302,7 @@ class Session:
     def reopen_store(self) -> None:
         """Open the store again after the bucket's settings changed. Running work keeps its store."""
         previous, self.store = self.store, home_store(self.home, self.journal.uploads)
-        self.services.store = self.store
+        self.engine.context = replace(self.engine.context, store=self.store)
         self.workers.submit(resume_uploads, self.store)
         previous.close()
 

@@ -98,7 +98,7 @@ def test_calls_are_on_the_tape(session: Session) -> None:
     rows = ff.tape.sql("select project_id, model, prompt_snapshot, seed, cost_computation from generations").rows()
     assert [(*row[:4], float(row[4])) for row in rows] == [("scratch", "fake/image", "dawn", 7, 0.04)]
     assert call.run.cost_usd == pytest.approx(0.04)
-    assert session.services.records == []
+    assert session.engine.records == []
 
 
 @pytest.mark.usefixtures("session", "fake")

@@ -59,7 +59,7 @@ def spending_today(session: Session) -> tuple[int, int, int]:
 
 
 def day(session: Session) -> str:
-    return f"day:{time.strftime('%Y-%m-%d', time.gmtime(session.services.clock() / 1e6))}"
+    return f"day:{time.strftime('%Y-%m-%d', time.gmtime(session.engine.context.clock() / 1e6))}"
 
 
 def test_open_stuck_and_unknown_calls_are_listed(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:

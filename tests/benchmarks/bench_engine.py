@@ -131,7 +131,7 @@ class Bench:
     def planned(self, graph: Edges, node_type: str) -> tuple[Plan, FlowDocument]:
         flow = document(graph, node_type)
         plan = Plan(flow, self.session.catalog, self.session.registry)
-        self.session.call(look_up(plan, self.session.services))
+        self.session.call(look_up(plan, self.session.engine))
         return plan, flow
 
     def run(self, plan: Plan, flow: FlowDocument) -> None:
@@ -146,7 +146,7 @@ class Bench:
         """Median cost of a run without any cached result."""
         costs = []
         for _ in range(repeats):
-            self.session.services.memo.clear()
+            self.session.engine.memo.clear()
             plan, flow = self.planned(graph, node_type)
             costs.append(clock(functools.partial(self.run, plan, flow)))
             self._forget()

@@ -217,11 +217,11 @@ def test_a_cancelled_function_is_a_leftover_and_its_result_is_dropped(flow: Flow
     recorder.until_state(run, "stubborn_1", "running")
     run.cancel()
     run.wait(PATIENCE_S)
-    services = current_session().services
+    engine = current_session().engine
     assert counts(run) == {"cancelled": 2}
-    assert [job.node.id for job in services.leftovers] == ["stubborn_1"]
+    assert [job.node.id for job in engine.abandoned_threads] == ["stubborn_1"]
     gate.set()
-    while services.leftovers:
+    while engine.abandoned_threads:
         threading.Event().wait(0.001)
     assert seen == [True]
     assert state_of(run, "stubborn_1") == "cancelled"
@@ -248,7 +248,7 @@ def test_a_function_that_never_returns_times_out_and_blocks_nobody(flow: Flow) -
     assert isinstance(run.errors[0], errors.JobTimeoutError)
     assert "timeout_s=" in str(run.errors[0])
     assert run[last] == 2
-    assert len(current_session().services.leftovers) == 20
+    assert len(current_session().engine.abandoned_threads) == 20
     gate.set()
 
 
@@ -267,7 +267,7 @@ def test_the_time_allowed_begins_with_the_function(flow: Flow) -> None:
     def waits(number: int) -> int:
         return number
 
-    limit = current_session().services.functions._limit
+    limit = current_session().engine.context.functions._limit
     flow.add(holds, flow.seeds(list(range(limit))), name="holding")
     run = flow.run()
     for _ in range(limit):

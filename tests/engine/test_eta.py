@@ -87,20 +87,20 @@ def test_what_a_service_says_is_no_estimate(
 def test_without_a_figure_a_persons_own_calls_say_how_long_it_takes(session: Session, fake: FakeProvider) -> None:
     """The median of the latest; nothing where there were none."""
     entry = fake.models[0].model_copy(update={"typical_s": None})
-    assert session.call(median_duration_s(entry, session.services)) is None
+    assert session.call(median_duration_s(entry, session.engine)) is None
     for seconds in (3.0, 100.0, 5.0):
-        record_duration(entry, seconds, session.services)
-    assert session.call(median_duration_s(entry, session.services)) == 5.0
+        record_duration(entry, seconds, session.engine)
+    assert session.call(median_duration_s(entry, session.engine)) == 5.0
     for _ in range(20):
-        record_duration(entry, 7.0, session.services)
-    assert session.call(median_duration_s(entry, session.services)) == 7.0
+        record_duration(entry, 7.0, session.engine)
+    assert session.call(median_duration_s(entry, session.engine)) == 7.0
 
 
 def test_the_next_kernel_knows_it_from_the_log(flow: Flow, session: Session, fake: FakeProvider) -> None:
     """How long calls took stands in the journal, by the model that served them."""
     flow.generate_image("dawn", model="fake/image", name="still")
     flow.run().result(PATIENCE_S)
-    found = session.call(session.journal.took_s())
+    found = session.call(session.journal.durations_by_model())
     assert list(found) == ["fake/image"]
     assert found["fake/image"][0] > 0
 

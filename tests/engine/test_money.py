@@ -287,7 +287,7 @@ def test_the_cap_of_the_day_counts_all_runs(flow: Flow, fake: Counting, session:
     assert counts(run) == {"succeeded": 25, "over_budget": 25}
     assert len(fake.log()) == 125
     assert "day" in str(run.errors[0])
-    assert session.services.caps_micro_usd["day"] == 5_000_000
+    assert session.engine.context.caps_micro_usd["day"] == 5_000_000
 
 
 def test_an_overrun_is_recorded_and_stops_the_next(flow: Flow, fake: Counting) -> None:

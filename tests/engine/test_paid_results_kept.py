@@ -86,7 +86,7 @@ def test_a_result_that_no_disk_could_take_is_stored_by_the_next_run(
     def full(_store: LocalFolderStore, *_args: object, **_facts: object) -> None:
         raise errors.DiskFullError("The disk is full.", hint="Make room.")
 
-    session.services.caps_micro_usd["project"] = 40_000
+    session.engine.context.caps_micro_usd["project"] = 40_000
     whole = LocalFolderStore.put
     monkeypatch.setattr(LocalFolderStore, "put", full)
     assert isinstance(flow.run().wait(PATIENCE_S).errors[0], errors.DiskFullError)
@@ -132,7 +132,7 @@ def test_a_cancel_that_nobody_could_be_told_of_blocks_nothing(  # noqa: PLR0917 
     run = flow.run()
     recorder.until_state(run, "still", "running", progress=0.01)
     if where == "journal":
-        monkeypatch.setattr(session.journal, "hand_over", failing(error, session.journal.hand_over))
+        monkeypatch.setattr(session.journal, "release_to_waiter", failing(error, session.journal.release_to_waiter))
     else:
         monkeypatch.setattr(fake, "cancel", failing(error))
     run.cancel()

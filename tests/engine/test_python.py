@@ -228,7 +228,7 @@ def test_a_function_may_run_a_flow_of_its_own(flow: Flow, fake: FakeProvider) ->
         picture = ff.generate_image(f"p{number}", model="fake/image").result(PATIENCE_S)
         return nested.run(last).result(PATIENCE_S) + picture.width
 
-    limit = current_session().services.functions._limit
+    limit = current_session().engine.context.functions._limit
     flow.add(outer, flow.seeds(list(range(limit * 3))), name="outer")
     run = flow.run().wait(PATIENCE_S)
     assert counts(run)["succeeded"] == limit * 3 + 1  # and the list of seeds

@@ -21,7 +21,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.engine import provider_call
 from fusionflow_nb.journal import rate_limits, schema
 from fusionflow_nb.journal.journal import Journal
-from fusionflow_nb.journal.protocol import Gate, Granted, Later
+from fusionflow_nb.journal.protocol import RateLimit, Granted, Throttled
 from fusionflow_nb.providers.protocol import Failed, Limits
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session, use_session
@@ -99,7 +99,7 @@ def test_no_minute_sees_more_starts_than_are_allowed(per_minute: int, steps: lis
     connection = sqlite3.connect(":memory:", isolation_level=None)
     cursor = connection.cursor()
     schema.migrate(cursor)
-    gate = Gate("fake", per_minute)
+    gate = RateLimit("fake", per_minute)
     burst, per_second = rate_limits.shape(per_minute)
     now_us, true_us, starts = 10**15, 0, []
     for step in steps:
@@ -119,7 +119,7 @@ def test_no_minute_sees_more_starts_than_are_allowed(per_minute: int, steps: lis
 
 def test_who_waits_as_long_as_told_may_start(cursor: Any) -> None:
     """The wait is as long as needed, and no longer."""
-    gate, now_us = Gate("fake", 6), 10**15
+    gate, now_us = RateLimit("fake", 6), 10**15
     rate_limits.take(cursor, gate, now_us, None)
     wait_us = rate_limits.wait_us(cursor, gate, now_us, always)
     assert wait_us == pytest.approx(10 * S, abs=2)
@@ -129,11 +129,11 @@ def test_who_waits_as_long_as_told_may_start(cursor: Any) -> None:
 
 def test_what_a_service_asks_for_holds_for_everybody_and_ends(cursor: Any) -> None:
     """A block stands until its time; a shorter one does not shorten it; one of a clock set back is no block."""
-    gate, now_us = Gate("fake"), 10**15
+    gate, now_us = RateLimit("fake"), 10**15
     rate_limits.block(cursor, "fake", now_us + 30 * S, now_us)
     rate_limits.block(cursor, "fake", now_us + 10 * S, now_us)
     assert rate_limits.wait_us(cursor, gate, now_us, always) == 30 * S
-    assert rate_limits.wait_us(cursor, Gate("other"), now_us, always) == 0
+    assert rate_limits.wait_us(cursor, RateLimit("other"), now_us, always) == 0
     assert rate_limits.wait_us(cursor, gate, now_us + 30 * S, always) == 0
     assert rate_limits.blocked_until_us(cursor, "fake", now_us - 2 * rate_limits.LONGEST_BLOCK_US) == 0
     rate_limits.block(cursor, "fake", now_us + 10**12, now_us)
@@ -144,7 +144,7 @@ def test_a_block_of_an_unused_bucket_costs_no_tokens(cursor: Any) -> None:
     """After the pause as many may start at once as before it."""
     now_us = 10**15
     rate_limits.block(cursor, "fake", now_us + S, now_us)
-    gate = Gate("fake", 600)
+    gate = RateLimit("fake", 600)
     for _ in range(60):
         assert rate_limits.wait_us(cursor, gate, now_us + S, always) == 0
         rate_limits.take(cursor, gate, now_us + S, None)
@@ -153,18 +153,18 @@ def test_a_block_of_an_unused_bucket_costs_no_tokens(cursor: Any) -> None:
 
 def test_slots_count_what_a_service_works_on(tmp_path: Path) -> None:
     """A call has its slot from the claim to its end, across kernels; a refused budget takes neither slot nor token."""
-    gate = Gate("fake", 60, concurrent=1, longest_us=600 * S)
+    gate = RateLimit("fake", 60, concurrent=1, longest_us=600 * S)
     with Journal.open(tmp_path) as here, Journal.open(tmp_path) as there:
-        first = an_intent("a", gate=gate)
-        over = an_intent("dear", reserve=10, gate=gate)
+        first = an_intent("a", rate_limit=gate)
+        over = an_intent("dear", reserve=10, rate_limit=gate)
         assert type(here.call(here.claim([over], {"run": 5}))[0]).__name__ == "OverBudget"
         [granted] = here.call(here.claim([first], {}))
         assert isinstance(granted, Granted)
-        second = an_intent("b", gate=gate)
+        second = an_intent("b", rate_limit=gate)
         [later] = there.call(there.claim([second], {}))
-        assert later == Later(rate_limits.SLOT_LOOK_US, is_asked_for=False)
+        assert later == Throttled(rate_limits.SLOT_LOOK_US, is_by_service=False)
         here.call(here.accepted(granted.job_id, granted.epoch, {"id": 1}))
-        assert isinstance(there.call(there.claim([second], {}))[0], Later)
+        assert isinstance(there.call(there.claim([second], {}))[0], Throttled)
         here.call(here.finish(granted.job_id, granted.epoch, ended(first)))
         assert isinstance(there.call(there.claim([second], {}))[0], Granted)
 
@@ -172,17 +172,17 @@ def test_slots_count_what_a_service_works_on(tmp_path: Path) -> None:
 def test_a_dead_kernels_submit_holds_no_slot_and_accepted_work_holds_it_for_a_while(tmp_path: Path) -> None:
     """What never was accepted is not at the service; what was, is, until its time is over."""
     now = [10**15]
-    gate = Gate("fake", concurrent=1, longest_us=600 * S)
+    gate = RateLimit("fake", concurrent=1, longest_us=600 * S)
     dead = Journal.open(tmp_path, clock_us=lambda: now[0])
-    dead.call(dead.claim([an_intent("a", gate=gate)], {}))
+    dead.call(dead.claim([an_intent("a", rate_limit=gate)], {}))
     dead.close()
     with Journal.open(tmp_path, clock_us=lambda: now[0]) as here:
-        [granted] = here.call(here.claim([an_intent("b", gate=gate)], {}))
+        [granted] = here.call(here.claim([an_intent("b", rate_limit=gate)], {}))
         assert isinstance(granted, Granted)
         here.call(here.accepted(granted.job_id, granted.epoch, {"id": 1}))
     with Journal.open(tmp_path, clock_us=lambda: now[0]) as here:
-        third = an_intent("c", gate=gate)
-        assert isinstance(here.call(here.claim([third], {}))[0], Later)
+        third = an_intent("c", rate_limit=gate)
+        assert isinstance(here.call(here.claim([third], {}))[0], Throttled)
         now[0] += 600 * S
         assert isinstance(here.call(here.claim([third], {}))[0], Granted)
 
@@ -260,9 +260,9 @@ def clocked(home: Path, provider: FakeProvider, clock: list[int]) -> Session:
     async def sleep(seconds: float) -> None:
         clock[0] += int(seconds * 1e6) + 1
 
-    made.services.clock = made.journal._clock_us = lambda: clock[0]
+    made.journal._clock_us = lambda: clock[0]
+    made.engine.context = replace(made.engine.context, clock=lambda: clock[0], sleep=sleep)
     made.journal._claims = replace(made.journal._claims, now_us=lambda: clock[0])
-    made.services.sleep = sleep
     return made
 
 
@@ -328,8 +328,8 @@ def test_what_is_known_waits_for_no_service(flow: Flow, fake: FakeProvider, sess
     """A hit is no start: results and other kernels' work are had while the service wants to be left alone."""
     flow.generate_image("a", model="fake/image")
     flow.run().result(PATIENCE_S)
-    session.call(session.journal.block("fake", session.services.clock() + 600 * S))
-    session.services.memo.clear()
+    session.call(session.journal.block("fake", session.engine.context.clock() + 600 * S))
+    session.engine.memo.clear()
     assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 1}
     assert len(fake.log()) == 1
 

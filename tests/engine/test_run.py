@@ -166,7 +166,7 @@ def test_results_are_durable_when_the_run_has_ended(flow: Flow) -> None:
     flow.add(shout, flow.prompts(["a", "b", "c"]))
     flow.run().result(PATIENCE_S)
     current = current_session()
-    assert current.services.records == []
+    assert current.engine.records == []
     rows = ff.tape.sql("select status from generations where node_type = 'shout'").rows()
     assert [row[0] for row in rows] == ["succeeded"] * 3
 

@@ -66,12 +66,12 @@ def test_sync_and_pull_bring_both_in_step(with_bucket: Session, bucket: Bucket) 
     """What was made before there was a bucket goes there; what only the bucket has comes here, verified."""
     folder = LocalFolderStore(with_bucket.home / "assets")
     made = [folder.put(png(seed=number)) for number in range(3)]
-    assert "3 files brought" in said("assets", "sync")
+    assert "Uploaded 3 files" in said("assets", "sync")
     assert {one.sha256 for one in bucket.objects()} == {one.sha256 for one in made}
-    assert "0 files brought" in said("assets", "sync")
+    assert "Uploaded 0 files" in said("assets", "sync")
     for one in made[:2]:
         folder.path(one.sha256).unlink()
-    assert "2 files fetched" in said("assets", "pull")
+    assert "Downloaded 2 files" in said("assets", "pull")
     assert all(folder.path(one.sha256) for one in made)
 
 

@@ -124,7 +124,7 @@ def test_a_mended_result_is_found_and_not_paid_again(worked: Flow, fake: FakePro
     """A look-up that was lost comes back from the log: the next run hits."""
     break_it(session, "DELETE FROM results WHERE content_key = KEY")
     CliRunner().invoke(main, ["doctor", "--money", "--mend"])
-    session.services.memo.clear()
+    session.engine.memo.clear()
     sent = len(fake.log())
     assert counts(worked.run("paid").wait(PATIENCE_S)) == {"cached": 1}
     assert len(fake.log()) == sent

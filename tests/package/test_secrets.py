@@ -183,7 +183,7 @@ def test_no_key_is_in_anything_that_is_written_or_shown(
         "plan": [flow.stale(), flow.states(), str(flow.estimate())],
         "models": [models.models(), models.models()._repr_html_()],
         "doctor": list(doctor.findings()),
-        "parts": [vars(session), vars(session.services), vars(flow)],
+        "parts": [vars(session), vars(session.engine), vars(session.engine.context), vars(flow)],
         "wire": [error.to_payload() for error in run.errors],
         "tape": [
             tape.sql(f"FROM {name}")._repr_mimebundle_() for name in ("generations", "runs", "projects", "outputs")

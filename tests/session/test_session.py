@@ -94,7 +94,7 @@ def test_a_user_id_without_a_name_is_recorded(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(getpass, "getuser", no_name)
     use_session(Session(tmp_path / "home", Registry([])))
-    assert current_session().services.user == str(os.getuid())
+    assert current_session().engine.context.user == str(os.getuid())
 
 
 def test_an_error_before_the_start_ends_waiting_calls(

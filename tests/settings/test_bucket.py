@@ -80,7 +80,7 @@ def test_connect_tries_the_bucket_then_uses_it(s3: S3Server, session: Session) -
     assert credentials.where("r2") == "file"
     assert bucket.settings() == s3.settings
     assert isinstance(session.store, S3Store)
-    assert session.services.store is session.store
+    assert session.engine.context.store is session.store
 
 
 @pytest.mark.parametrize("wrong", [{bucket.BUCKET: "nobody-made-this"}, {bucket.SECRET_KEY: "wrong"}], ids=str)

@@ -75,7 +75,7 @@ def run_kernel(pipe: Connection, home: str, base: str, order: Order) -> None:
             service = registry.provider(name)
             service.poll_interval_s, service.max_concurrency = 0.02, MAX_CONCURRENCY
         session = Session(Path(home), registry)
-        session.services.caps_micro_usd.clear()
+        session.engine.context.caps_micro_usd.clear()
         if "busy" in order.words:
             session.journal._writer._patience_s = WRITER_TIMEOUT_S
         use_session(session)

@@ -71,8 +71,8 @@ def run_kernel(pipe: Connection, home: str, folder: str, orders: Orders) -> None
     for job in orders.jobs:
         fake.when(job.prompt, Behaviour(polls=2, cost_micro_usd=job.cost_micro_usd))
     session = Session(Path(home), Registry([fake]))
-    session.services.caps_micro_usd.clear()
-    session.services.caps_micro_usd.update(orders.caps_micro_usd)
+    session.engine.context.caps_micro_usd.clear()
+    session.engine.context.caps_micro_usd.update(orders.caps_micro_usd)
     if orders.patience_s is not None:
         session.journal._writer._patience_s = orders.patience_s
     use_session(session)
