@@ -29,7 +29,7 @@ from fusionflow_nb.canvas.wire import WIRE_VERSION
 from fusionflow_nb.engine.cache_lookup import runnable
 from fusionflow_nb.flow.react_flow import to_wire
 from fusionflow_nb.session import current_session
-from fusionflow_nb.settings.environment import resumes_by_itself
+from fusionflow_nb.settings.environment import resumes_automatically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,7 +196,7 @@ class CanvasController:
     def _on_recovered(self, project_id: str) -> None:
         """Reload results after a call of a stopped kernel was recovered."""
         if project_id == self.flow.id:
-            self.flow.look_again()
+            self.flow.invalidate_lookups()
             self._enqueue(self._after_run)
 
     def _broadcast_budgets_soon(self) -> None:
@@ -229,13 +229,13 @@ class CanvasController:
     def _open(self) -> None:
         """Load the results that nodes showed last, then plan."""
         session = current_session()
-        stored = session.call(session.journal.shown(self.flow.id))
+        stored = session.call(session.journal.node_results(self.flow.id))
         with self._send_lock:
             self._results.load(stored)
         self._ingredients = {place: result.ingredients for place, result in stored.items()}
         self._plan()
         self._broadcast_tape()
-        if resumes_by_itself():
+        if resumes_automatically():
             session.recovery.start()
 
     def _plan_soon(self) -> None:
@@ -262,7 +262,7 @@ class CanvasController:
 
     def _after_run(self) -> None:
         session = current_session()
-        stored = session.call(session.journal.shown(self.flow.id))
+        stored = session.call(session.journal.node_results(self.flow.id))
         self._ingredients = {place: result.ingredients for place, result in stored.items()}
         self._plan()
         self._broadcast_tape()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusionflow_nb.api.budget import caps_now
+from fusionflow_nb.api.budget import current_caps
 from fusionflow_nb.canvas import catalog_payload
 from fusionflow_nb.canvas.tape_payload import generation_facts, tape_facts
 from fusionflow_nb.canvas.templates import declare_examples, templates
@@ -72,7 +72,7 @@ class Environment:
     def budgets(self) -> list[wire.Budget]:
         """Use of each budget cap, reservations included; the cap of a run has no spending yet."""
         budgets: list[wire.Budget] = []
-        for cap in caps_now(current_session(), self._project_id):
+        for cap in current_caps(current_session(), self._project_id):
             label = _LABELS.get(cap.scope, "project" if cap.scope.endswith(f":{self._project_id}") else None)
             if label is None or cap.cap_usd is None:
                 continue

@@ -45,7 +45,7 @@ class RunStream:
         """Subscribe to a run; if it has already started, replay its state first."""
         self._runs[run.id] = run
         run.subscribe(self._batcher.add)
-        for event in run.standing():
+        for event in run.current_events():
             self._batcher.add(event)
 
     def cancel(self, node_id: str | None, *, branch: bool) -> None:
