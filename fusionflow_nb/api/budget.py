@@ -52,7 +52,7 @@ class BudgetLine:
 
     @property
     def left_usd(self) -> float | None:
-        """What new calls may still reserve; None without a cap, or if `spent_usd` is None."""
+        """What new calls may still reserve; None without a cap or without `spent_usd`."""
         if self.cap_usd is None or self.spent_usd is None:
             return None
         return max(0.0, self.cap_usd - self.spent_usd - (self.reserved_usd or 0.0))

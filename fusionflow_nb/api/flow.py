@@ -293,7 +293,7 @@ class Flow(FlowBuilder):
 
         Args:
             targets: nodes to run.
-            unpriced: dollars that one call to a model without a known price may cost.
+            unpriced: dollars that a call to a model without a known price may cost.
             confirmed: confirm a run of more than 100 paid calls or $10.
 
         Raises:

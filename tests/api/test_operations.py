@@ -158,7 +158,7 @@ def test_calls_of_another_running_kernel_are_refused(
     try:
         [call] = ff.operations()
         for action in (ff.operations().cancel, ff.operations().forget):
-            with pytest.raises(errors.OpenWorkError, match="A living kernel"):
+            with pytest.raises(errors.OpenWorkError, match="A live kernel"):
                 action(call.id)
         assert fake.cancelled == []
     finally:
