@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be stopped here")
-IMPATIENCE_S = 0.3
+LOCK_TIMEOUT_S = 0.3
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_killed_kernel_passes_its_leases_on(home: Path, step: Failpoint, end: 
 )
 def test_a_kernel_stopped_in_a_commit_is_reported_by_others(home: Path, step: Failpoint, nth: int) -> None:
     """Others submit nothing paid, and their error names the process; when it continues, they succeed."""
-    impatient = Orders((Job("dusk"),), patience_s=IMPATIENCE_S, rounds=2)
+    impatient = Orders((Job("dusk"),), timeout_s=LOCK_TIMEOUT_S, rounds=2)
     with kernels(home, home.parent / "service", Orders(stops_at=step, nth=nth), impatient) as (first, second):
         first.start()
         pid = first.wait_until_stopped()

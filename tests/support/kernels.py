@@ -51,7 +51,7 @@ class Orders:
     Args:
         jobs: the nodes of its flow, each named by its prompt.
         stops_at: the failpoint at which it stops (SIGSTOP), at the `nth` pass.
-        patience_s: timeout for the journal's lock.
+        timeout_s: timeout for the journal's lock.
         caps_micro_usd: budget caps by kind.
         rounds: number of runs of its flow, each after a call of `start`.
     """
@@ -59,7 +59,7 @@ class Orders:
     jobs: tuple[Job, ...] = (Job("dawn"),)
     stops_at: Failpoint | None = None
     nth: int = 1
-    patience_s: float | None = None
+    timeout_s: float | None = None
     caps_micro_usd: Mapping[str, int] = field(default_factory=dict)
     rounds: int = 1
 
@@ -73,8 +73,8 @@ def run_kernel(pipe: Connection, home: str, folder: str, orders: Orders) -> None
     session = Session(Path(home), Registry([fake]))
     session.engine.context.caps_micro_usd.clear()
     session.engine.context.caps_micro_usd.update(orders.caps_micro_usd)
-    if orders.patience_s is not None:
-        session.journal._writer._patience_s = orders.patience_s
+    if orders.timeout_s is not None:
+        session.journal._writer._timeout_s = orders.timeout_s
     use_session(session)
     passes = [orders.nth]
 
