@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.engine import PATIENCE_S, Gated, EventRecorder, counts, state_of
+from support.engine import PATIENCE_S, EventRecorder, Gated, counts, state_of
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors

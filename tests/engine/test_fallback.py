@@ -18,7 +18,7 @@ from support.engine import PATIENCE_S, counts, state_of
 
 import fusionflow_nb as ff
 from fusionflow_nb import errors
-from fusionflow_nb.display.run_rows import rows
+from fusionflow_nb.display.run_rows import rows as run_rows
 from fusionflow_nb.engine import provider_call
 from fusionflow_nb.providers.model import Equivalent, PerImage
 from fusionflow_nb.providers.registry import Registry
@@ -185,7 +185,7 @@ def test_only_a_source_makes_it_the_same_model(
     run = flow.run().wait(PATIENCE_S)
     [status] = run.jobs.values()
     assert (status.served_by, status.is_same_model) == ("spare/image", is_same)
-    [row] = rows(run)
+    [row] = run_rows(run)
     assert row.details == ("by spare/image" if is_same else "by spare/image, another model")
 
 

@@ -91,7 +91,7 @@ def test_kept_bytes_that_are_gone_are_never_made_anew(drawn, session, fake):
     run = drawn.run("still").wait()
     drawn.lock("still")
     session.store.path(run["still"].sha256).unlink()
-    with pytest.raises(errors.LostAssetError, match="bytes of the result it keeps are gone"):
+    with pytest.raises(errors.LostAssetError, match="bytes of the locked result are missing"):
         drawn.run("film")
     assert len(fake.log()) == 1
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_kept_says_why(flow, fake, which):
         fake.enqueue(Behaviour(end="refused"))
         flow.run().wait()
         [(found,)] = rows_of(flow)
-        said = "gave no result \\(refused\\)"
+        said = "has no result \\(refused\\)"
     elif which == "cell":
         flow.generate_image(flow.prompts(["a", "b"]), model="fake/image", name="cells")
         run = flow.run("cells").wait()
@@ -115,7 +115,7 @@ def test_what_cannot_be_kept_says_why(flow, fake, which):
     else:
         flow.generate_video("dusk", model="fake/video", duration_s=1, name="film")
         found = flow.run("film").wait().jobs["film", ()].generation_id
-        said = "a result of generate_video, which gave video and not image"
+        said = "a result of generate_video, whose outputs are video, not image"
     flow.lock("still", found)
     problem = flow.plan().nodes["still"].problem
     assert isinstance(problem, errors.EditError)

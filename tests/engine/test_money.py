@@ -338,16 +338,16 @@ def test_a_busy_journal_submits_nothing(flow: Flow, fake: Counting, session: Ses
     """What cannot be written ahead is not sent: the error names who holds the journal, and the next run does it."""
     flow.generate_image("dawn", model="fake/image")
     flow.plan()
-    session.journal._writer._patience_s = 0.05
+    session.journal._writer._timeout_s = 0.05
     held = commit_lock.CommitLock(session.home / "journal.turnstile")
-    with held.turn():
+    with held.hold():
         run = flow.run()
         with pytest.raises(errors.JournalBusyError, match=f"process {os.getpid()}.*nothing paid was submitted"):
             run.result(PATIENCE_S)
     held.close()
     assert run.status == "failed"
     assert fake.keys == []
-    session.journal._writer._patience_s = 10.0
+    session.journal._writer._timeout_s = 10.0
     flow.run().result(PATIENCE_S)
     assert len(fake.keys) == 1
 
@@ -361,12 +361,12 @@ def test_a_journal_that_is_busy_later_submits_nothing_more(
     flow.upscale(still, model="fake/edit", name="large")
     run = flow.run()
     recorder.until_state(run, "still", "running", progress=0.01)
-    session.journal._writer._patience_s = 0.05
+    session.journal._writer._timeout_s = 0.05
     held = commit_lock.CommitLock(session.home / "journal.turnstile")
-    with held.turn():
+    with held.hold():
         recorder.until_state(run, "large", "failed")
     held.close()
-    session.journal._writer._patience_s = 10.0
+    session.journal._writer._timeout_s = 10.0
     run.wait(PATIENCE_S)
     assert (state_of(run, "still"), state_of(run, "large")) == ("succeeded", "failed")
     assert isinstance(run.errors[0], errors.JournalBusyError)

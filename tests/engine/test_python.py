@@ -80,7 +80,7 @@ def test_a_failing_function_names_its_line_and_nothing_of_ours(flow: Flow) -> No
     [error] = run.errors
     assert isinstance(error, errors.NodeFailedError)
     assert isinstance(error.__cause__, KeyError)
-    assert str(error) == f"bad: KeyError: 'x' (line {first_line + 2} of breaks). Mend the function and run again."
+    assert str(error) == f"bad: KeyError: 'x' (line {first_line + 2} of breaks). Fix the function and run again."
     assert {name: state_of(run, name) for name in ("bad", "below", "good")} == {
         "bad": "failed",
         "below": "skipped",

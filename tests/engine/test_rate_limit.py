@@ -21,7 +21,7 @@ from fusionflow_nb import errors
 from fusionflow_nb.engine import provider_call
 from fusionflow_nb.journal import rate_limits, schema
 from fusionflow_nb.journal.journal import Journal
-from fusionflow_nb.journal.protocol import RateLimit, Granted, Throttled
+from fusionflow_nb.journal.protocol import Granted, RateLimit, Throttled
 from fusionflow_nb.providers.protocol import Failed, Limits
 from fusionflow_nb.providers.registry import Registry
 from fusionflow_nb.session import Session, use_session
@@ -40,7 +40,7 @@ KERNEL = """
 import os, sys
 import fusionflow_nb as ff
 from fusionflow_nb.session import Session, use_session
-from fusionflow_nb.providers import fake
+from fusionflow_nb.testing import fake
 from fusionflow_nb.providers.protocol import Done, Limits
 from fusionflow_nb.providers.registry import Registry
 
@@ -153,7 +153,7 @@ def test_a_block_of_an_unused_bucket_costs_no_tokens(cursor: Any) -> None:
 
 def test_slots_count_what_a_service_works_on(tmp_path: Path) -> None:
     """A call has its slot from the claim to its end, across kernels; a refused budget takes neither slot nor token."""
-    gate = RateLimit("fake", 60, concurrent=1, longest_us=600 * S)
+    gate = RateLimit("fake", 60, concurrent=1, slot_timeout_us=600 * S)
     with Journal.open(tmp_path) as here, Journal.open(tmp_path) as there:
         first = an_intent("a", rate_limit=gate)
         over = an_intent("dear", reserve=10, rate_limit=gate)
@@ -162,7 +162,7 @@ def test_slots_count_what_a_service_works_on(tmp_path: Path) -> None:
         assert isinstance(granted, Granted)
         second = an_intent("b", rate_limit=gate)
         [later] = there.call(there.claim([second], {}))
-        assert later == Throttled(rate_limits.SLOT_LOOK_US, is_by_service=False)
+        assert later == Throttled(rate_limits.SLOT_POLL_US, is_by_service=False)
         here.call(here.accepted(granted.job_id, granted.epoch, {"id": 1}))
         assert isinstance(there.call(there.claim([second], {}))[0], Throttled)
         here.call(here.finish(granted.job_id, granted.epoch, ended(first)))
@@ -172,7 +172,7 @@ def test_slots_count_what_a_service_works_on(tmp_path: Path) -> None:
 def test_a_dead_kernels_submit_holds_no_slot_and_accepted_work_holds_it_for_a_while(tmp_path: Path) -> None:
     """What never was accepted is not at the service; what was, is, until its time is over."""
     now = [10**15]
-    gate = RateLimit("fake", concurrent=1, longest_us=600 * S)
+    gate = RateLimit("fake", concurrent=1, slot_timeout_us=600 * S)
     dead = Journal.open(tmp_path, clock_us=lambda: now[0])
     dead.call(dead.claim([an_intent("a", rate_limit=gate)], {}))
     dead.close()
@@ -281,7 +281,7 @@ def test_a_pause_that_one_kernel_is_asked_for_is_kept_by_all(tmp_path: Path) -> 
     other = ff.Flow("There")
     other.generate_image("b", model="fake/image")
     refused = other.run().wait(PATIENCE_S)
-    assert "left alone for 10 more minutes" in str(refused.errors[0])
+    assert "requested a pause of 10 more minutes" in str(refused.errors[0])
     assert isinstance(refused.errors[0], errors.ProviderError)
     clock[0] += 550 * S
     assert counts(other.run().wait(PATIENCE_S)) == {"succeeded": 1}

@@ -153,7 +153,7 @@ def test_a_listener_that_raises_takes_nothing_along(
     started._run.subscribe(lambda event: told.append(event.kind))
     started.result(PATIENCE_S)
     assert told[-1] == "run-end"
-    assert "A listener of a run failed." in caplog.text
+    assert "A listener of a run failed; it was removed." in caplog.text
 
 
 def test_results_are_durable_when_the_run_has_ended(flow: Flow) -> None:

@@ -89,7 +89,7 @@ def test_a_full_disk_submits_nothing(disk: Path) -> None:
     flow = one_picture()
     filler = disk / "filler"
     fill(filler)
-    with pytest.raises(errors.FusionFlowError, match=r"[Mm]ake room"):
+    with pytest.raises(errors.FusionFlowError, match=r"Free disk space"):
         flow.run().result(PATIENCE_S)
     assert fake.log() == []
     filler.unlink()
