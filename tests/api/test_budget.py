@@ -103,9 +103,9 @@ def test_a_refusal_names_price_rest_and_remedy(flow: Flow, kind: str, label: str
     message = str(run.errors[0])
     # The first call may have ended or not when the second is refused.
     assert f"$0.04, and $0.03 of the $0.07 for {label}" in message
-    assert "$0.04 spent" in message or "$0.04 held by calls under way" in message
+    assert "$0.04 spent" in message or "$0.04 reserved by running calls" in message
     assert "Nothing was sent" in message
-    advice = message.rpartition("this at least: ")[2].partition(" or ")[0]
+    advice = message.rpartition("at least this: ")[2].partition(" or ")[0]
     eval(advice, {"ff": ff})  # noqa: S307 - the hint must be valid code
     assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 1, "succeeded": 1}
 
