@@ -20,6 +20,7 @@ FLOW = {"errors", "media", "flow", "catalog"}
 ENGINE = FLOW | {"plan", "engine", "failpoints"}
 """What runs a flow; it sees services, store and journal by their protocols only."""
 PROTOCOLS = {
+    "assets.backoff",
     "assets.protocol",
     "journal.ids",
     "journal.protocol",
