@@ -166,32 +166,36 @@ main.add_command(assets)
 
 @main.command()
 @click.option("--money", is_flag=True, help="Check budgets, results and stored files against the event log.")
-@click.option("--repair", "--mend", "repair", is_flag=True, help="With --money: rebuild derived rows from the log.")
+@click.option("--repair", is_flag=True, help="With --money: rebuild derived rows from the log.")
+@click.option("--mend", is_flag=True, hidden=True)  # the former name of --repair
 @click.option("--r2", is_flag=True, help="Test the bucket: write, read, delete, and uploads from pages (CORS).")
 @click.option(
     "--origin", "origins", multiple=True, metavar="URL", help="With --r2: the address of JupyterLab (repeatable)."
 )
 @click.option("--set-cors", is_flag=True, help="With --r2: set a CORS rule for these addresses, if the key allows it.")
 @click.pass_context
-def doctor(ctx: click.Context, *, money: bool, repair: bool, r2: bool, origins: Sequence[str], set_cors: bool) -> None:
+def doctor(
+    ctx: click.Context, *, money: bool, repair: bool, mend: bool, r2: bool, origins: Sequence[str], set_cors: bool
+) -> None:
     """Check the installation, the home folder and the services."""
     from fusionflow_nb.maintenance.doctor import bucket_findings, findings, money_findings  # noqa: PLC0415
 
+    repair = repair or mend
     if repair and not money:
         raise click.UsageError("--repair requires --money.")
     if money and r2:
         raise click.UsageError("--money and --r2 cannot be combined.")
     if money:
-        results = list(money_findings(mend=repair))
+        results = list(money_findings(repair=repair))
     else:
         results = list(bucket_findings(origins, is_set=set_cors) if r2 else findings())
-    marks = {"well": "✓", "optional": "·", "look": "!", "broken": "✗"}
+    marks = {"ok": "✓", "optional": "·", "warning": "!", "error": "✗"}
     if r2:
         for finding in results:  # plain lines, so that a CORS rule can be copied
-            output.line(f"{marks[finding.state]} {finding.what}: {finding.says}")
+            output.line(f"{marks[finding.state]} {finding.name}: {finding.message}")
     else:
-        output.table(("", "", ""), [(marks[finding.state], finding.what, finding.says) for finding in results])
-    if any(finding.state == "broken" for finding in results):
+        output.table(("", "", ""), [(marks[finding.state], finding.name, finding.message) for finding in results])
+    if any(finding.state == "error" for finding in results):
         ctx.exit(FAILED)
 
 

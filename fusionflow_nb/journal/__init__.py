@@ -1,1 +1,1 @@
-"""The durable log: one SQLite file that all kernels of a user and machine share. `journal.Journal.open` is its door."""
+"""Durable log: one SQLite file shared by all kernels of a user on one machine. Open it with `journal.Journal.open`."""

@@ -1,8 +1,8 @@
-"""The caps a person has set, kept in the journal so that every kernel of theirs goes by the same ones.
+"""Caps set by the user, stored in the journal so that all kernels apply the same caps.
 
-A scope is a kind (`run`, `day`, `month`, `project`: one cap for each of its kind), one project (`project:<id>`), or
-`unpriced`: what a call to a model without a known price may cost. What is not set here is as the kernel was told.
-All functions run inside the caller's transaction.
+A scope is a kind (`run`, `day`, `month`, `project`: one cap for each scope of that kind), one project
+(`project:<id>`), or `unpriced`: the most that a call to a model without a known price may cost. The kernel's defaults
+apply to scopes without a stored cap. All functions run inside the caller's transaction.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 RUN, DAY, MONTH, PROJECT = "run", "day", "month", "project"
 UNPRICED = "unpriced"
 BY_DEFAULT = "default"
-"""In place of an amount: forget what was set."""
+"""Instead of an amount: delete the stored cap."""
 
 
 def read(cursor: sqlite3.Cursor) -> dict[str, int | None]:
-    """What was set, scope -> micro-dollars; None where a person wants no cap."""
+    """Return the stored caps, scope -> micro-dollars; None means no cap."""
     return dict(cursor.execute("SELECT scope, micro_usd FROM budgets"))
 
 
 def write(cursor: sqlite3.Cursor, stamp: event_log.Stamp, changes: Mapping[str, int | str | None]) -> None:
-    """Set some (`BY_DEFAULT` forgets one), and log who was allowed what from when on."""
+    """Store caps (`BY_DEFAULT` deletes one) and log the change."""
     for scope, amount in changes.items():
         if amount == BY_DEFAULT:
             cursor.execute("DELETE FROM budgets WHERE scope = ?", (scope,))
@@ -36,8 +36,8 @@ def write(cursor: sqlite3.Cursor, stamp: event_log.Stamp, changes: Mapping[str, 
     event_log.append(cursor, stamp, "budget", stamp.event_id, codec.dumps(dict(changes)))
 
 
-def cap_of(scope: str, stored: Mapping[str, int | None], given: Mapping[str, int]) -> int | None:
-    """The cap of a scope in micro-dollars: what was set for exactly it, then for its kind, then what the kernel says.
+def cap_of(scope: str, stored: Mapping[str, int | None], defaults: Mapping[str, int]) -> int | None:
+    """Return the cap of a scope in micro-dollars: stored for the scope, else for its kind, else the default.
 
     >>> cap_of("day:2026-11-23", {"day": 7_000_000}, {"day": 5_000_000})
     7000000
@@ -48,4 +48,4 @@ def cap_of(scope: str, stored: Mapping[str, int | None], given: Mapping[str, int
     for name in (scope, kind):
         if name in stored:
             return stored[name]
-    return given.get(scope, given.get(kind))
+    return defaults.get(scope, defaults.get(kind))

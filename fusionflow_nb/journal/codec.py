@@ -1,4 +1,4 @@
-"""Records as JSON and back. One form serves events, drafts and the outbox; `None` and empty fields are left out."""
+"""Records to JSON and back. Events, drafts and the outbox share one form, which omits `None` and empty fields."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fusionflow_nb.journal.records import Coordinate, Generation, InputRecord, P
 from fusionflow_nb.media.values import Outputs, outputs_from_json, outputs_to_json
 
 VERSION = 1
-"""Of the payloads; written beside each event so that a later reader can tell."""
+"""Version of the payloads, stored with each event."""
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
 
@@ -24,19 +24,19 @@ _PLAIN = tuple(
 
 
 def dumps(data: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Compact JSON text that every reader can parse.
+    """Return compact, valid JSON text.
 
-    A result that is paid for is never lost to an odd setting: what is no JSON is written as its text,
-    NaN and infinities as strings, half a surrogate pair as `?`.
+    A setting that JSON cannot represent must not lose a paid result: such values are written as their text, NaN and
+    infinities as strings, and lone surrogates as `?`.
 
     Raises:
-        JournalError: the value holds itself.
+        JournalError: the value contains itself.
     """
     try:
         text = _ENCODER.encode(data)
     except (TypeError, ValueError, RecursionError):
         try:
-            text = json.dumps(_tamed(data), ensure_ascii=False, separators=(",", ":"))
+            text = json.dumps(_json_safe(data), ensure_ascii=False, separators=(",", ":"))
         except RecursionError as error:
             raise messages.not_json() from error
     if text.isascii():
@@ -49,7 +49,7 @@ def dumps(data: Any) -> str:  # noqa: ANN401 - any JSON value
 
 
 def generation_to_json(generation: Generation) -> dict[str, Any]:
-    """The stored form of a generation."""
+    """Return the stored form of a generation."""
     data = {name: value for name in _PLAIN if (value := getattr(generation, name)) is not None}
     if generation.content_key is not None:
         data["content_key"] = generation.content_key.hex()
@@ -69,12 +69,12 @@ def generation_to_json(generation: Generation) -> dict[str, Any]:
 
 
 def generation_from_json(data: dict[str, Any]) -> Generation:
-    """The generation of a stored form."""
-    known: dict[str, Any] = {name: data.get(name) for name in _PLAIN}
+    """Return the generation of a stored form."""
+    plain: dict[str, Any] = {name: data.get(name) for name in _PLAIN}
     content_key = data.get("content_key")
     outputs = data.get("outputs")
     return Generation(
-        **known,
+        **plain,
         content_key=None if content_key is None else bytes.fromhex(content_key),
         settings_snapshot=data.get("settings_snapshot", {}),
         take=data.get("take", 0),
@@ -86,7 +86,7 @@ def generation_from_json(data: dict[str, Any]) -> Generation:
 
 
 def run_to_json(run: RunRecord) -> dict[str, Any]:
-    """The stored form of a run."""
+    """Return the stored form of a run."""
     return {
         "id": run.id,
         "project_id": run.project_id,
@@ -110,7 +110,7 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
 
 
 def project_to_json(project: ProjectRecord) -> dict[str, Any]:
-    """The stored form of a project."""
+    """Return the stored form of a project."""
     return {
         "id": project.id,
         "name": project.name,
@@ -120,17 +120,17 @@ def project_to_json(project: ProjectRecord) -> dict[str, Any]:
 
 
 def project_from_json(data: dict[str, Any]) -> ProjectRecord:
-    """The project of a stored form."""
+    """Return the project of a stored form."""
     return ProjectRecord(data["id"], data["name"], data["graph_state"], data["variables"])
 
 
 def outputs_text(outputs: Outputs) -> str:
-    """Outputs as the look-up tables keep them."""
+    """Return outputs as JSON text, the form of the look-up tables."""
     return dumps(outputs_to_json(outputs))
 
 
 def coordinate_text(coordinate: Coordinate) -> str:
-    """One text for one coordinate, for use as a key.
+    """Return the text of a coordinate, for use as a key.
 
     >>> coordinate_text((("prompt", "a"),))
     '[["prompt","a"]]'
@@ -139,7 +139,7 @@ def coordinate_text(coordinate: Coordinate) -> str:
 
 
 def coordinate_from_json(data: list[list[str]]) -> Coordinate:
-    """The coordinate of a stored form."""
+    """Return the coordinate of a stored form."""
     return tuple((axis, label) for axis, label in data)
 
 
@@ -150,11 +150,11 @@ def _input_to_json(entry: InputRecord) -> dict[str, Any]:
     return data
 
 
-def _tamed(value: Any) -> Any:  # noqa: ANN401 - any value a user may have put into a setting
+def _json_safe(value: Any) -> Any:  # noqa: ANN401 - any value a user may have put into a setting
     if isinstance(value, dict):
-        return {str(key): _tamed(item) for key, item in value.items()}
+        return {str(key): _json_safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_tamed(item) for item in value]
+        return [_json_safe(item) for item in value]
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):

@@ -1,7 +1,7 @@
-"""The queue in front of every commit: a blocking file lock.
+"""Commit lock: a blocking file lock that every process holds while it commits.
 
-SQLite's own busy handler polls and sleeps, so under load it starves writers; the system's file lock queues them and
-drops a dead holder's turn at once.
+SQLite's busy handler polls and sleeps, so under load it starves writers. The operating system's file lock queues
+them, and releases the lock of a dead process immediately.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+FILE_NAME = "journal.turnstile"
 _PID_WIDTH = 20
 
 if sys.platform == "win32":
@@ -24,7 +25,7 @@ if sys.platform == "win32":
         portalocker.lock(descriptor, portalocker.LockFlags.EXCLUSIVE)
 
     _unlock = portalocker.unlock
-else:  # the same calls without portalocker's checks, which would cost more than a free lock
+else:  # the same calls without portalocker's checks, which cost more than taking a free lock
     import fcntl
 
     def _lock(descriptor: int) -> None:
@@ -35,7 +36,7 @@ else:  # the same calls without portalocker's checks, which would cost more than
 
 
 class CommitLock:
-    """One process at a time may be inside; `path` is the lock file, made if missing. Used by one thread only."""
+    """Exclusive lock between processes on the file `path`, which is created if missing. Not thread-safe."""
 
     def __init__(self, path: Path) -> None:
         """Open the lock file.
@@ -45,15 +46,15 @@ class CommitLock:
         """
         self._path = path
         self._pid = f"{os.getpid():<{_PID_WIDTH}}".encode()
-        # A raw descriptor: Python makes it close-on-exec, so a subprocess never keeps our turn.
+        # Python opens a raw descriptor as close-on-exec, so a subprocess never inherits the lock.
         self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait as long as it takes, be alone inside, let the next one in."""
+    def hold(self) -> Iterator[None]:
+        """Acquire the lock, blocking without a timeout, and release it at the end of the block."""
         descriptor = self._descriptor
         if descriptor is None:
-            message = "the turnstile is closed"
+            message = "the commit lock is closed"
             raise ValueError(message)
         _lock(descriptor)
         try:
@@ -63,7 +64,7 @@ class CommitLock:
             _unlock(descriptor)
 
     def holder(self) -> str | None:
-        """The pid of the process that went in last, read without waiting; None where it cannot be read."""
+        """Return the pid of the latest holder, without blocking; None if it cannot be read."""
         try:
             text = self._path.read_text(encoding="ascii", errors="replace").strip()
         except OSError:
@@ -71,7 +72,7 @@ class CommitLock:
         return text or None
 
     def close(self) -> None:
-        """Close the file; in a forked child this leaves the parent's turn untouched."""
+        """Close the file. In a forked child, the parent keeps its lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -82,5 +83,5 @@ def _write_pid(descriptor: int, text: bytes) -> None:
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, text)
     except OSError:
-        # A full disk: the pid is a courtesy for a message, the lock is what counts.
+        # The disk is full. The pid is only shown in an error message; the lock works without it.
         return

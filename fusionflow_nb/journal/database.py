@@ -1,4 +1,4 @@
-"""How the SQLite file is opened: by its one writer, and by readers that cannot harm it."""
+"""Opening the SQLite file: one connection for the writer thread, read-only connections for readers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FILE_NAME = "journal.sqlite"
 _BUSY_TIMEOUT_MS = 2_000
 
 
-def open_writer(path: Path, turnstile: CommitLock) -> sqlite3.Connection:
-    """The writing connection, migrated to our schema; transactions are begun by hand.
+def open_writer(path: Path, commit_lock: CommitLock) -> sqlite3.Connection:
+    """Open the write connection and migrate the schema. The caller begins transactions explicitly.
 
     Raises:
         sqlite3.Error: the file cannot be opened, or is damaged.
-        JournalError: its schema is newer than ours.
+        JournalError: a newer version wrote its schema.
     """
     connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_MS / 1000, cached_statements=256)
     try:
@@ -29,11 +29,11 @@ def open_writer(path: Path, turnstile: CommitLock) -> sqlite3.Connection:
         _refuse_newer(cursor, path)
         is_ready = schema.version_of(cursor) == len(schema.STEPS) and _journal_mode(cursor) == "wal"
         if not is_ready:
-            with turnstile.turn():
+            with commit_lock.hold():
                 _prepare(cursor, path)
         cursor.execute("PRAGMA synchronous = NORMAL")  # the writer syncs each commit itself: see durability
-        cursor.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: folding the log in less often halves its cost
-        cursor.execute("PRAGMA fullfsync = 1")  # macOS: without it a commit may still sit in the drive's cache
+        cursor.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: fewer checkpoints halve their cost
+        cursor.execute("PRAGMA fullfsync = 1")  # macOS: without it a commit may stay in the drive's cache
     except BaseException:
         connection.close()
         raise
@@ -41,10 +41,10 @@ def open_writer(path: Path, turnstile: CommitLock) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that can only read; it never waits for writers.
+    """Open a read-only connection; it never waits for writers.
 
     Raises:
-        sqlite3.Error: the file is not there, or cannot be read.
+        sqlite3.Error: the file is missing or cannot be read.
     """
     return sqlite3.connect(
         f"{path.resolve().as_uri()}?mode=ro",
@@ -60,7 +60,7 @@ def _prepare(cursor: sqlite3.Cursor, path: Path) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("BEGIN IMMEDIATE")
     try:
-        _refuse_newer(cursor, path)  # somebody may have migrated it while we stood in the queue
+        _refuse_newer(cursor, path)  # another process may have migrated the file while this one waited for the lock
         schema.migrate(cursor)
         cursor.execute("COMMIT")
     except BaseException:

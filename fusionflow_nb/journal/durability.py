@@ -1,9 +1,9 @@
-"""When a commit is on the disk: after a sync of the write-ahead log, made once the turnstile is free again.
+"""Syncing commits to disk: after each commit the writer syncs the write-ahead log, outside the commit lock.
 
-SQLite's own `synchronous = FULL` syncs inside the commit, so kernels queue for the disk one by one. Here they queue
-for the commit alone; their syncs overlap, and the system serves many with one flush. Frames lie in the log in the
-order of commits and are chained by checksums: a sync makes everything before it durable too, so nobody can ever act
-durably on something that a power cut takes back. `synchronous = NORMAL` still syncs around each checkpoint.
+SQLite's `synchronous = FULL` syncs inside the commit, so kernels would wait for the disk one after another. Here they
+wait for the commit only; their syncs overlap, and the operating system serves several with one flush. WAL frames are
+in commit order and chained by checksums, so a sync makes every earlier commit durable too: nothing durable can depend
+on a commit that a power failure undoes. `synchronous = NORMAL` still syncs around each checkpoint.
 """
 
 from __future__ import annotations
@@ -20,64 +20,64 @@ if TYPE_CHECKING:
 
 
 class CommitSync:
-    """Brings to the disk what one connection has committed. Used by the connection's thread only.
+    """Syncs the commits of one connection to disk. Used by the connection's thread only.
 
-    Opening the log a second time is safe: SQLite takes its locks on other files, and removes the log only when the
-    last connection closes.
+    Opening the WAL file a second time is safe: SQLite takes its locks on other files, and removes the WAL only when
+    the last connection closes.
     """
 
-    def __init__(self, journal: Path, turnstile: CommitLock) -> None:
-        """Open the log of a journal that is open for writing.
+    def __init__(self, journal: Path, commit_lock: CommitLock) -> None:
+        """Open the WAL file of a journal that is open for writing.
 
         Raises:
-            OSError: there is none, or it cannot be written.
+            OSError: there is no WAL file, or it cannot be written.
         """
         self._descriptor = os.open(f"{journal}-wal", os.O_RDWR)
-        self._turnstile = turnstile
-        self._is_doubtful = False
+        self._commit_lock = commit_lock
+        self._has_failed = False
 
     def sync(self, cursor: sqlite3.Cursor) -> None:
-        """All that was committed is durable when this returns. The caller is outside the turnstile.
+        """Make all commits so far durable. The caller does not hold the commit lock.
 
-        After a failed sync the system may have forgotten what it could not write, and later syncs would say nothing
-        of it; then the log is folded into the file, which has syncs of its own.
+        After a failed sync the system may drop the pages it could not write, and later syncs would not report that.
+        Therefore, after a failure, the WAL is checkpointed into the database file, which has its own syncs.
 
         Raises:
-            OSError, sqlite3.Error: neither way succeeded; nothing since then may be called durable.
+            OSError, sqlite3.Error: both ways failed; no commit since then is known to be durable.
         """
-        if not self._is_doubtful:
+        if not self._has_failed:
             try:
                 sync_file(self._descriptor)
             except OSError:
-                self._is_doubtful = True
+                self._has_failed = True
             else:
                 return
-        is_busy, in_log, in_file = self._fold(cursor)
+        is_busy, in_log, in_file = self._checkpoint(cursor)
         if is_busy or in_log != in_file:
-            message = "what was written could not be brought to the disk"
+            message = "the written data could not be synced to disk"
             raise OSError(message)
-        self._is_doubtful = False
+        self._has_failed = False
 
-    def _fold(self, cursor: sqlite3.Cursor) -> tuple[int, int, int]:
-        with self._turnstile.turn():
+    def _checkpoint(self, cursor: sqlite3.Cursor) -> tuple[int, int, int]:
+        with self._commit_lock.hold():
             is_busy, in_log, in_file = cursor.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
         return is_busy, in_log, in_file
 
     def close(self) -> None:
-        """Let the log go; before the connection, which may want to remove it."""
+        """Close the WAL file. Call it before closing the connection, which may remove the file."""
         os.close(self._descriptor)
 
 
 def sync_file(descriptor: int) -> None:
-    """Wait until what was written to an open file is on the disk.
+    """Block until the data written to an open file is on disk.
 
     Raises:
-        OSError: it could not be.
+        OSError: the sync failed.
     """
     if sys.platform == "darwin":
-        import fcntl  # noqa: PLC0415 - not everywhere
+        import fcntl  # noqa: PLC0415 - not available on Windows
 
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # a plain sync may leave it in the drive's cache
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # a plain sync may leave the data in the drive's cache
     elif hasattr(os, "fdatasync"):
         os.fdatasync(descriptor)
     else:

@@ -1,4 +1,4 @@
-"""Appending to `events`, and the two look-up tables that follow from a generation: `results` and `shown`.
+"""Appending to `events`, and the two look-up tables derived from a generation: `results` and `shown`.
 
 All functions run inside the caller's transaction.
 """
@@ -9,12 +9,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fusionflow_nb.journal import codec, reservations
+from fusionflow_nb.journal import codec
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from fusionflow_nb.journal.protocol import Shown
+    from fusionflow_nb.journal.protocol import NodeResult
     from fusionflow_nb.journal.records import Coordinate, Generation
 
 SUCCEEDED = "succeeded"
@@ -22,7 +22,7 @@ SUCCEEDED = "succeeded"
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Who writes and when; `event_id` makes writing the same thing twice harmless."""
+    """Who writes an event and when. Writing an event with a known `event_id` has no effect."""
 
     event_id: str
     at_us: int
@@ -30,7 +30,7 @@ class Stamp:
 
 
 def append(cursor: sqlite3.Cursor, stamp: Stamp, kind: str, entity_id: str, payload: str) -> int | None:
-    """Append one event; its seq, or None if an event with this id is there already."""
+    """Append one event and return its seq, or None if an event with this id exists."""
     cursor.execute(
         """
         INSERT INTO events (event_id, at_us, kernel_id, kind, entity_id, version, payload)
@@ -42,24 +42,15 @@ def append(cursor: sqlite3.Cursor, stamp: Stamp, kind: str, entity_id: str, payl
 
 
 def log_generation(cursor: sqlite3.Cursor, stamp: Stamp, generation: Generation, payload: str) -> int | None:
-    """Append a generation; if it succeeded, it answers for its content key and is what its node shows."""
+    """Append a generation; if it succeeded, store it as the result of its content key and of its node."""
     seq = append(cursor, stamp, "generation", generation.id, payload)
     if seq is not None and generation.status == SUCCEEDED and generation.outputs is not None:
-        _keep_result(cursor, generation)
+        _store_success(cursor, generation)
     return seq
 
 
-def record_generation(cursor: sqlite3.Cursor, stamp: Stamp, generation: Generation, payload: str) -> None:
-    """Log a call that needed no write-ahead; what it cost counts against caps all the same."""
-    seq = log_generation(cursor, stamp, generation, payload)
-    if seq is not None and generation.cost_micro_usd:
-        day = reservations.day_of(stamp.at_us)
-        scopes = reservations.scopes_of(generation.run_id, generation.project_id, day)
-        reservations.settle(cursor, generation.id, scopes, generation.cost_micro_usd, day)
-
-
 def record_project(cursor: sqlite3.Cursor, stamp: Stamp, project_id: str, payload: str) -> None:
-    """Log a flow, unless it is as it was last logged."""
+    """Log a flow, unless it equals its last logged state."""
     digest = hashlib.sha256(payload.encode()).hexdigest()
     cursor.execute(
         """
@@ -72,8 +63,8 @@ def record_project(cursor: sqlite3.Cursor, stamp: Stamp, project_id: str, payloa
         append(cursor, stamp, "project", project_id, payload)
 
 
-def store_answer(cursor: sqlite3.Cursor, content_key: bytes, generation_id: str, outputs: str) -> None:
-    """Let a generation answer for a content key; a later one takes the place of an earlier one."""
+def store_result(cursor: sqlite3.Cursor, content_key: bytes, generation_id: str, outputs: str) -> None:
+    """Store a generation as the result of a content key, replacing an earlier result."""
     cursor.execute(
         """
         INSERT INTO results (content_key, generation_id, outputs) VALUES (?, ?, ?)
@@ -83,22 +74,24 @@ def store_answer(cursor: sqlite3.Cursor, content_key: bytes, generation_id: str,
     )
 
 
-def show(cursor: sqlite3.Cursor, project_id: str, node_id: str, coordinate: Coordinate, shown: Shown) -> None:
-    """Keep what a node shows now."""
-    outputs = codec.outputs_text(shown.outputs)
-    _show(cursor, project_id, node_id, coordinate, (shown.generation_id, shown.content_key, outputs, shown.ingredients))
+def store_node_result(
+    cursor: sqlite3.Cursor, project_id: str, node_id: str, coordinate: Coordinate, result: NodeResult
+) -> None:
+    """Store the result that a node shows now."""
+    row = (result.generation_id, result.content_key, codec.outputs_text(result.outputs), result.ingredients)
+    _write_node_result(cursor, project_id, node_id, coordinate, row)
 
 
-def _keep_result(cursor: sqlite3.Cursor, generation: Generation) -> None:
+def _store_success(cursor: sqlite3.Cursor, generation: Generation) -> None:
     if generation.content_key is None or generation.outputs is None:
         return
     outputs = codec.outputs_text(generation.outputs)
-    store_answer(cursor, generation.content_key, generation.id, outputs)
+    store_result(cursor, generation.content_key, generation.id, outputs)
     row = (generation.id, generation.content_key, outputs, generation.ingredients or {})
-    _show(cursor, generation.project_id, generation.node_id, generation.coordinate, row)
+    _write_node_result(cursor, generation.project_id, generation.node_id, generation.coordinate, row)
 
 
-def _show(
+def _write_node_result(
     cursor: sqlite3.Cursor,
     project_id: str,
     node_id: str,

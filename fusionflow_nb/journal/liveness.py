@@ -1,6 +1,6 @@
-"""Who is alive: each kernel holds a lock on `kernels/<id>.lock` for its life, and the system drops it on death.
+"""Which kernels are alive: each kernel holds a lock on `kernels/<id>.lock`, which the system releases on its death.
 
-No heartbeat: a sleeping or stopped kernel keeps its lock, so its work is never taken over by mistake.
+There is no heartbeat: a sleeping or stopped kernel keeps its lock, so its jobs are never taken over by mistake.
 """
 
 from __future__ import annotations
@@ -16,59 +16,59 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NOBODY = ""
-"""The kernel id of a job that was handed over: no such kernel lives, so the first who asks inherits it."""
+NO_KERNEL = ""
+"""Kernel id of a released job: no such kernel is alive, so the first kernel that asks takes the job over."""
 
-_SHARED_NOW = portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING
-_living: weakref.WeakSet[KernelLife]
+_TRY_SHARED = portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING
+_open_locks: weakref.WeakSet[KernelLock]
 
 
-class KernelLife:
-    """This kernel's own lock, from construction to `end`."""
+class KernelLock:
+    """The lock of this kernel, held from construction until `release`."""
 
     def __init__(self, folder: Path, kernel_id: str) -> None:
-        """Take the lock `folder/<kernel_id>.lock`.
+        """Acquire the lock `folder/<kernel_id>.lock`.
 
         Raises:
             OSError: the folder cannot be written.
         """
         self.kernel_id = kernel_id
         self._path = lock_path(folder, kernel_id)
-        self._descriptor: int | None = _take_new(self._path)
-        _living.add(self)
+        self._descriptor: int | None = _create_and_lock(self._path)
+        _open_locks.add(self)
 
-    def end(self) -> None:
-        """Give the lock up and remove its file."""
+    def release(self) -> None:
+        """Release the lock and remove its file."""
         if self._descriptor is not None:
             self._path.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = None
 
-    def leave_to_parent(self) -> None:
-        """In a forked child: close our copy, else the child would keep its dead parent alive."""
+    def close_in_child(self) -> None:
+        """In a forked child: close the inherited descriptor, which would keep a dead parent alive."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def lock_path(folder: Path, kernel_id: str) -> Path:
-    """The lock file of a kernel."""
+    """Return the path of a kernel's lock file."""
     return folder / f"{kernel_id}.lock"
 
 
 def is_alive(folder: Path, kernel_id: str) -> bool:
-    """Whether a kernel holds its lock. One whose file is gone is dead."""
-    if kernel_id == NOBODY:
+    """Return whether a kernel holds its lock. A kernel without a lock file is dead."""
+    if kernel_id == NO_KERNEL:
         return False
-    with taken_from_dead(folder, kernel_id) as is_dead:
+    with lock_if_dead(folder, kernel_id) as is_dead:
         return not is_dead
 
 
 @contextmanager
-def taken_from_dead(folder: Path, kernel_id: str) -> Iterator[bool]:
-    """Hold a dead kernel's lock for a while; yields False, holding nothing, if it lives.
+def lock_if_dead(folder: Path, kernel_id: str) -> Iterator[bool]:
+    """Hold a dead kernel's lock during the block; yields False, without a lock, if the kernel is alive.
 
-    The lock is shared: two who look at once must not take each other for the one who is dead.
+    The lock is shared: otherwise two kernels that check a dead kernel at the same time would see it alive.
     """
     try:
         descriptor = os.open(lock_path(folder, kernel_id), os.O_RDWR)
@@ -77,7 +77,7 @@ def taken_from_dead(folder: Path, kernel_id: str) -> Iterator[bool]:
         return
     try:
         try:
-            portalocker.lock(descriptor, _SHARED_NOW)
+            portalocker.lock(descriptor, _TRY_SHARED)
         except portalocker.LockException:
             yield False
             return
@@ -86,21 +86,21 @@ def taken_from_dead(folder: Path, kernel_id: str) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def sweep(folder: Path, *, keep: frozenset[str]) -> list[str]:
-    """Remove the lock files of dead kernels, except of those in `keep`; returns the ids removed."""
+def remove_dead_locks(folder: Path, *, keep: frozenset[str]) -> list[str]:
+    """Remove the lock files of dead kernels, except of those in `keep`; returns the removed kernel ids."""
     removed = []
     for path in folder.glob("*.lock"):
         if path.stem in keep:
             continue
-        with taken_from_dead(folder, path.stem) as is_dead:
+        with lock_if_dead(folder, path.stem) as is_dead:
             if is_dead:
                 path.unlink(missing_ok=True)
                 removed.append(path.stem)
     return removed
 
 
-def _take_new(path: Path) -> int:
-    """Create and lock; again, if a sweeping kernel removed the file between the two."""
+def _create_and_lock(path: Path) -> int:
+    """Create and lock a file; retry if another kernel removed the file between the two steps."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         portalocker.lock(descriptor, portalocker.LockFlags.EXCLUSIVE)
@@ -113,10 +113,10 @@ def _take_new(path: Path) -> int:
 
 
 def _after_fork() -> None:
-    for life in list(_living):
-        life.leave_to_parent()
+    for lock in list(_open_locks):
+        lock.close_in_child()
 
 
-_living = weakref.WeakSet()
+_open_locks = weakref.WeakSet()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -1,9 +1,10 @@
-"""Where the journal may live: SQLite's WAL needs shared memory, which no network file system gives."""
+"""Folder of the journal: SQLite's WAL mode needs shared memory, which network file systems do not provide."""
 
 from __future__ import annotations
 
 import getpass
 import hashlib
+import logging
 import os
 import socket
 import stat
@@ -13,8 +14,9 @@ from pathlib import Path
 
 from fusionflow_nb.journal import messages
 
+_log = logging.getLogger(__name__)
 _MOUNTS = Path("/proc/self/mounts")
-_LASTING_TEMPORARY_FOLDER = Path("/var/tmp")  # noqa: S108 - outlives a reboot; the folder inside is checked to be ours
+_LASTING_TEMPORARY_FOLDER = Path("/var/tmp")  # noqa: S108 - survives a reboot; owner and mode are checked below
 _NETWORK_TYPES = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "gpfs", "davfs"}
 )
@@ -22,14 +24,14 @@ _NETWORK_HELPERS = ("sshfs", "s3fs", "rclone", "gcsfuse", "goofys", "glusterfs",
 
 
 def journal_folder(home: Path, *, mounts: str | None = None) -> Path:
-    """The folder for `journal.sqlite` and `kernels/`: `home`, or a local one (with one warning) if home is remote.
+    """Return the folder for `journal.sqlite` and `kernels/`: `home`, or a local one (with a warning) if it is remote.
 
     Args:
-        home: the folder of the setting FUSIONFLOW_HOME; need not exist yet.
+        home: the folder of the setting FUSIONFLOW_HOME; it may be missing.
         mounts: the text of the mount table; read from the system if None.
 
     Raises:
-        JournalError: the local folder belongs to somebody else.
+        JournalError: the local folder belongs to another user.
     """
     table = _read_mounts() if mounts is None else mounts
     file_system = file_system_of(home, table)
@@ -37,16 +39,17 @@ def journal_folder(home: Path, *, mounts: str | None = None) -> Path:
         return home
     folder = _local_folder(home)
     _make_private(folder)
+    _log.info("%s is on a network file system (%s): using %s for the journal.", home, file_system, folder)
     warnings.warn(
-        f"{home} is on a network file system ({file_system}), which cannot hold the journal: "
-        f"it is kept in {folder}. To choose a local folder yourself, set FUSIONFLOW_HOME.",
+        f"{home} is on a network file system ({file_system}), which does not support the journal. "
+        f"The journal is stored in {folder}. Set FUSIONFLOW_HOME to choose another local folder.",
         stacklevel=2,
     )
     return folder
 
 
 def file_system_of(path: Path, mounts: str) -> str | None:
-    """The file system type under a path: the longest mount point that contains it wins, the later one of equals.
+    """Return the file system type of a path: the longest mount point that contains it wins, of equals the last.
 
     >>> file_system_of(Path("/home/ann/x"), "srv:/h /home nfs4 rw 0 0")
     'nfs4'
@@ -65,7 +68,7 @@ def file_system_of(path: Path, mounts: str) -> str | None:
 
 
 def is_network(file_system: str) -> bool:
-    """Whether a file system type reaches over the network.
+    """Return whether a file system type is a network file system.
 
     >>> is_network("fuse.sshfs"), is_network("ext4")
     (True, False)
@@ -84,8 +87,8 @@ def _make_private(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not hasattr(os, "getuid"):
         return
-    found = folder.lstat()
-    is_private = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    status = folder.lstat()
+    is_private = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
     if not is_private:
         raise messages.foreign_folder(folder)
 
@@ -94,11 +97,11 @@ def _read_mounts() -> str:
     try:
         return _MOUNTS.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""  # no such table on this system: we cannot tell, and most homes are local
+        return ""  # the system has no mount table: assume a local folder
 
 
 def _unescape(mount_point: str) -> str:
-    r"""The mount table writes a space as \040, a tab as \011, a backslash as \134."""
+    r"""Decode the octal escapes of the mount table: \040 space, \011 tab, \134 backslash."""
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         mount_point = mount_point.replace(code, character)
     return mount_point

@@ -1,7 +1,7 @@
-"""Where paid results go while the journal cannot be written: one file per kernel, one JSON line each, synced.
+"""Outbox for paid results while the journal cannot be written: one file per kernel, one synced JSON line per result.
 
-Space is set aside when the file is made, so that a full disk still takes the first lines. Lines are applied by id,
-so applying one twice is harmless; what a crash tore off ends before the last newline.
+Space is preallocated when the file is created, so that the first lines fit on a full disk. Lines are applied by id,
+so applying a line twice has no effect; a line that a crash cut off has no newline and is ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIX = ".outbox.jsonl"
-_SPACE_SET_ASIDE_BYTES = 256 * 1024
+_PREALLOCATED_BYTES = 256 * 1024
 _log = logging.getLogger(__name__)
 
 
@@ -29,7 +29,7 @@ class Outbox:
     """The outbox of this kernel. Any thread may append."""
 
     def __init__(self, folder: Path, kernel_id: str) -> None:
-        """Make the file and set its space aside.
+        """Create the file and preallocate its space.
 
         Raises:
             OSError: the folder cannot be written.
@@ -38,18 +38,18 @@ class Outbox:
         self._descriptor: int | None = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         self._end = 0
         self._lock = threading.Lock()
-        _set_aside(self._descriptor)
+        _preallocate(self._descriptor)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits."""
+        """Whether there are no lines."""
         return self._end == 0
 
     def append(self, entry: str) -> None:
-        """Add one JSON text, durable when this returns.
+        """Append one JSON text and sync it to disk.
 
         Raises:
-            OSError: not even the outbox can be written.
+            OSError: the file cannot be written.
         """
         line = entry.encode() + b"\n"
         with self._lock:
@@ -64,13 +64,13 @@ class Outbox:
             self._end += len(line)
 
     def pending(self) -> tuple[list[dict[str, Any]], Callable[[], None]]:
-        """What waits, and what to call once it is durable elsewhere."""
+        """Return the entries, and a callback that removes them; call it once they are durable in the journal."""
         with self._lock:
             end = self._end
         return read_entries(self.path), lambda: self._clear(end)
 
     def close(self) -> None:
-        """Close the file; it stays only if something waits in it."""
+        """Close the file, and remove it if it is empty."""
         with self._lock:
             if self._descriptor is None:
                 return
@@ -79,29 +79,29 @@ class Outbox:
             if self.is_empty:
                 self.path.unlink(missing_ok=True)
 
-    def leave_to_parent(self) -> None:
-        """In a forked child: close our copy and touch nothing. The lock is not taken: its holder was not forked."""
+    def close_in_child(self) -> None:
+        """In a forked child: close the inherited descriptor only. The lock's holder may not exist in the child."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def _clear(self, up_to: int) -> None:
         failpoint(Failpoint.OUTBOX_DRAINED)
-        # Where it cannot be emptied it is written again with the next transaction: by id, so that nothing is doubled.
+        # If truncating fails, the next transaction applies the entries again; by id, so nothing is stored twice.
         with self._lock, suppress(OSError):
             if self._end == up_to and self._descriptor is not None:
                 os.ftruncate(self._descriptor, 0)
                 self._end = 0
-                _set_aside(self._descriptor)
+                _preallocate(self._descriptor)
 
 
 def outbox_path(folder: Path, kernel_id: str) -> Path:
-    """The outbox file of a kernel."""
+    """Return the path of a kernel's outbox."""
     return folder / f"{kernel_id}{SUFFIX}"
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:
-    """Every whole line of an outbox, in order; none if there is no file. A line that is no JSON object is reported."""
+    """Return the complete lines of an outbox, in order; empty without a file. Invalid lines are logged."""
     try:
         whole, _, _torn = path.read_bytes().rpartition(b"\n")
     except FileNotFoundError:
@@ -115,14 +115,14 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
         if isinstance(entry, dict):
             entries.append(entry)
         else:
-            _log.warning("A line of %s could not be read and was skipped: %.200r", path, line)
+            _log.warning("Skipped a line of %s that is not a JSON object (%d bytes).", path, len(line))
     return entries
 
 
-def _set_aside(descriptor: int) -> None:
+def _preallocate(descriptor: int) -> None:
     if not hasattr(os, "posix_fallocate"):
         return
     try:
-        os.posix_fallocate(descriptor, 0, _SPACE_SET_ASIDE_BYTES)
+        os.posix_fallocate(descriptor, 0, _PREALLOCATED_BYTES)
     except OSError:
-        return  # no room, or a file system that cannot: appending will try for itself
+        return  # no space, or not supported by the file system: append reports a full disk

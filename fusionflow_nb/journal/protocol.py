@@ -1,7 +1,7 @@
-"""What the engine knows of the journal: claims before money is spent, records after, look-ups in between.
+"""The journal's interface for the engine: claims before a paid submit, records after it, and look-ups.
 
-A *claim* is the write-ahead step of a provider call: intent, content key, idempotency key and reservation, made durable
-in one transaction before the request may leave. Each claim answers with exactly one of the `Claim` forms.
+A *claim* is the write-ahead step of a provider call: intent, content key, idempotency key and reservation become
+durable in one transaction before the request is sent. Each claim returns exactly one of the `Claim` types.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """How a service may be asked with one key, as documented; what it says itself is kept under `name`, too."""
+class RateLimit:
+    """The documented limits of a service for one key. Pauses requested by the service are stored under `name` too."""
 
     name: str
-    """Of the service and the key, without the key."""
+    """Service and account, without the key itself."""
     per_minute: int | None = None
     """Starts in any minute."""
     concurrent: int | None = None
-    """Calls at once."""
-    longest_us: int = 0
-    """How long a call may take: a slot that nobody gave back is free after it."""
+    """Concurrent calls."""
+    slot_timeout_us: int = 0
+    """The longest duration of a call: its slot is free afterwards even if it was not released."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A provider call that is about to be made. `reserve_micro_usd` is the high estimate (0 where it costs nothing)."""
+    """A provider call to be made. `reserve_micro_usd` is the high estimate (0 if the call is free)."""
 
     job_id: str
     run_id: str
@@ -45,11 +45,11 @@ class Intent:
     idempotency_key: str
     reserve_micro_usd: int
     draft: Generation
-    """What is known before the call; `finish` and a resume after a dead kernel complete it."""
+    """The generation before the call; `finish`, or a resume after a dead kernel, completes it."""
     replaces: str | None = None
-    """A generation whose bytes are lost: it does not count as `Stored`, so that a person can have it made again."""
-    gate: Gate | None = None
-    """What a start has to wait for, where it has to."""
+    """A generation whose bytes are lost: it does not count as `Stored`, so that the user can generate it again."""
+    rate_limit: RateLimit | None = None
+    """The limits that the start must respect, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The result exists: nothing is to be paid."""
+    """The result exists; nothing is paid."""
 
     generation_id: str
     outputs: Outputs
@@ -70,7 +70,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A living kernel works on the same key; we are registered as a waiter."""
+    """A live kernel holds the lease on this key; the claiming job is registered as a waiter."""
 
     job_id: str
     kernel_id: str
@@ -78,7 +78,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """A dead kernel's accepted work is ours now: poll and fetch it, do not submit."""
+    """The lease of an accepted job passed from a dead kernel to this one: poll and fetch it, do not submit."""
 
     job_id: str
     epoch: int
@@ -87,7 +87,7 @@ class Inherited:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A dead kernel may or may not have submitted this key: a person decides."""
+    """A dead kernel may or may not have submitted this key: the user decides."""
 
     job_id: str
     at_stake_micro_usd: int
@@ -95,55 +95,55 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class OverBudget:
-    """The reservation would pass a cap. All figures in micro-dollars."""
+    """The reservation would exceed a cap. Amounts are in micro-dollars."""
 
     scope: str
     cap_micro_usd: int
     spent_micro_usd: int
     reserved_micro_usd: int
-    asked_micro_usd: int
+    requested_micro_usd: int
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
-    """The service may not be asked now: nothing is written; claim again after a while."""
+class Throttled:
+    """A rate limit does not allow the start now: nothing was written; claim again after `wait_us`."""
 
     wait_us: int
-    is_asked_for: bool
-    """The service itself said so (429, Retry-After); else its limits do."""
+    is_by_service: bool
+    """Whether the service requested the pause (429, Retry-After); else its documented limits require it."""
 
 
-Claim: TypeAlias = Granted | Stored | Held | Inherited | Unknown | OverBudget | Later
+Claim: TypeAlias = Granted | Stored | Held | Inherited | Unknown | OverBudget | Throttled
 
 
 @dataclass(frozen=True, slots=True)
 class OpenJob:
-    """A job that has not ended: what a fresh kernel sees of it."""
+    """A job that has not ended, as any kernel reads it."""
 
     job_id: str
     state: str
-    """`intent` (no Operation yet), `accepted` (has one), `unknown`."""
+    """`intent` (no Operation yet), `accepted` (has an Operation) or `unknown`."""
     kernel_id: str
     is_held: bool
-    """Whether the kernel that holds it lives."""
+    """Whether the kernel that holds it is alive."""
     operation: dict[str, Any] | None
     reserve_micro_usd: int
     draft: Generation
     notebook: str | None = None
-    """Where it was begun, if that is known."""
+    """The notebook that started it, if known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a job that somebody waited for ended."""
+    """The end of a job, for its waiters."""
 
     status: str
     generation: Generation
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What a node last showed in a project: the base of `stale, because ... old -> new`."""
+class NodeResult:
+    """The result that a node last showed in a project: the base of `stale, because ... old -> new`."""
 
     generation_id: str
     content_key: bytes
@@ -153,7 +153,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What a scope has used of its cap, in micro-dollars; `at_stake` no longer counts against it."""
+    """The part of its cap that a scope has used, in micro-dollars; `at_stake` does not count against the cap."""
 
     spent_micro_usd: int
     reserved_micro_usd: int
@@ -161,107 +161,107 @@ class Spending:
 
 
 class Journal(Protocol):
-    """The durable log. Writes are durable when they return; JournalBusyError after 10 s, JournalError otherwise."""
+    """The durable log. Writes are durable when they return. They raise JournalBusyError after 10 s, or JournalError."""
 
     async def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
-        """Results by content key; misses are absent."""
+        """Return results by content key, without the misses."""
         ...
 
-    def peek(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
-        """The same for a few keys, at once and on this thread: some 10 us, against a thread hop of 100."""
+    def lookup_now(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
+        """`lookup` for a few keys on the calling thread: some 10 us, while a thread hop costs 100 us."""
         ...
 
-    async def shown(self, project_id: str) -> dict[tuple[str, Coordinate], Shown]:
-        """What each node of a project last showed."""
+    async def node_results(self, project_id: str) -> dict[tuple[str, Coordinate], NodeResult]:
+        """Return the result that each node of a project last showed."""
         ...
 
     async def generations(self, generation_ids: Sequence[str]) -> dict[str, Generation]:
-        """Generations by id; unknown ids are absent."""
+        """Return generations by id, without unknown ids."""
         ...
 
-    async def took_s(self) -> dict[str, list[float]]:
-        """By the model that served them, how many seconds the latest calls took that ended well; the newest last."""
+    async def durations_by_model(self) -> dict[str, list[float]]:
+        """Return the durations in seconds of the latest successful calls by serving model, the newest last."""
         ...
 
     async def claim(self, intents: Sequence[Intent], caps: Mapping[str, int]) -> list[Claim]:
-        """Write intents ahead, in one commit; one answer each, in order.
+        """Write intents ahead in one commit; returns one answer per intent, in order.
 
-        `caps`: scope, or kind of scope (`run`, `day` ...) -> cap in micro-dollars, where a person has set no other.
+        `caps`: scope, or kind of scope (`run`, `day` ...) -> cap in micro-dollars, used where the user set no cap.
         """
         ...
 
     async def accepted(self, job_id: str, epoch: int, operation: dict[str, Any]) -> bool:
-        """Keep the Operation, before the first poll. False: the lease is lost, keep out of the way."""
+        """Store the Operation before the first poll. False: the lease is lost; stop following the job."""
         ...
 
     async def finish(self, job_id: str, epoch: int, generation: Generation) -> bool:
-        """Outputs, generation, settlement and release in one transaction. False: the lease is lost, nothing settled."""
+        """Log the generation, settle and release in one transaction. False: the lease is lost, nothing was settled."""
         ...
 
     async def project_names(self, project_ids: Sequence[str]) -> dict[str, str]:
-        """The names of flows by id, as they were logged last; unknown ones are absent."""
+        """Return the last logged names of flows by id, without unknown ids."""
         ...
 
     async def ended(self, job_id: str) -> Ended | None:
-        """How a job ended; None while it goes on."""
+        """Return how a job ended; None while it is open."""
         ...
 
     async def record(self, generations: Sequence[Generation]) -> None:
-        """Log calls that needed no write-ahead (local and Python nodes), in one commit."""
+        """Log calls without write-ahead (local and Python nodes) in one commit."""
         ...
 
     async def record_run(self, run: RunRecord) -> None:
-        """Log the beginning or the end of a run (same id: the later one counts)."""
+        """Log the start or the end of a run; the latest record of an id counts."""
         ...
 
     async def record_project(self, project: ProjectRecord) -> None:
-        """Log a flow as it is now; equal states are written once."""
+        """Log the state of a flow, unless it equals the last logged state."""
         ...
 
     async def open_jobs(self) -> list[OpenJob]:
-        """Every job that has not ended, of all kernels."""
+        """Return the open jobs of all kernels."""
         ...
 
     async def adopt(self, job_id: str) -> Claim:
-        """Take over a dead kernel's job: Inherited, Unknown, or Held if its kernel lives."""
+        """Take over the job of a dead kernel: Inherited, Unknown, Stored, or Held if its kernel is alive."""
         ...
 
-    async def record_shown(self, project_id: str, shown: Mapping[tuple[str, Coordinate], Shown]) -> None:
-        """Keep what nodes show now where no generation says so (cached hits)."""
+    async def record_node_results(self, project_id: str, results: Mapping[tuple[str, Coordinate], NodeResult]) -> None:
+        """Store the results that nodes show now without a generation of the run (cached hits)."""
         ...
 
-    async def hand_over(self, job_id: str, epoch: int) -> bool:
-        """Let go of an accepted job. True: a living kernel waits and may adopt it. False: cancel the Operation."""
+    async def release_to_waiter(self, job_id: str, epoch: int) -> bool:
+        """Release an accepted job. True: a live kernel waits and may adopt it. False: cancel the Operation."""
         ...
 
-    async def leave(self, job_id: str, waiting_job_id: str) -> None:
-        """Wait no longer for a job that was `Held`."""
+    async def stop_waiting(self, job_id: str, waiting_job_id: str) -> None:
+        """Stop waiting for a `Held` job."""
         ...
 
     async def resolve(self, job_id: str, generation: Generation) -> bool:
-        """A person decides how an `unknown` job ended. False: it is not unknown (any more)."""
+        """Set how an `unknown` job ended, as the user decided. False: it is not unknown."""
         ...
 
     async def spending(self, scopes: Sequence[str]) -> dict[str, Spending]:
-        """What each scope has used so far."""
+        """Return what each scope has used so far."""
         ...
 
-    async def turn(self, gate: Gate) -> int:
-        """A further start of a claimed job: 0 where it may leave now, else the microseconds until it may ask again."""
+    async def acquire_start(self, limit: RateLimit) -> int:
+        """Request another start of a claimed job: 0 if it may be sent now, else microseconds until the next try."""
         ...
 
     async def block(self, name: str, until_us: int) -> None:
-        """A service asked to be left alone until then; every kernel obeys."""
+        """Block a service for all kernels until a time, as the service requested."""
         ...
 
     def blocked_until_us(self, name: str) -> int:
-        """Until when a service wants to be left alone, 0 where it does not; at once and on this thread, as `peek`."""
+        """Return until when a service is blocked, 0 if it is not; runs on the calling thread, like `lookup_now`."""
         ...
 
     async def is_known(self, name: str) -> bool:
-        """Whether a service's name for its work stands in an Operation of ours, open or ended."""
+        """Return whether an Operation of an open or ended job contains the service's name for its job."""
         ...
 
-    async def recognise(self, job_id: str, operation: dict[str, Any]) -> Inherited | None:
-        """The service knows a job of unknown outcome: keep its Operation and follow it. None: it is not unknown."""
+    async def reconcile(self, job_id: str, operation: dict[str, Any]) -> Inherited | None:
+        """Store the Operation that a service reported for an unknown job, and hold its lease. None: not unknown."""
         ...

@@ -1,4 +1,4 @@
-"""Look-ups that need no turn: WAL readers see every commit and wait for nobody."""
+"""Read queries. WAL readers see every commit and wait for no writer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from fusionflow_nb.journal import claims, codec, reservations
-from fusionflow_nb.journal.protocol import Ended, OpenJob, Shown, Stored
+from fusionflow_nb.journal.protocol import Ended, NodeResult, OpenJob, Stored
 from fusionflow_nb.media.values import outputs_from_json
 
 if TYPE_CHECKING:
@@ -21,52 +21,52 @@ _LATEST_EVENTS = 3000
 
 
 class ResultMemo:
-    """Outputs already decoded, by generation id: a generation never changes, so only its id is asked again."""
+    """Cache of decoded outputs by content key; valid while the key has the same generation, which never changes."""
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Create an empty cache."""
         self._stored: dict[bytes, Stored] = {}
 
     def stored(self, content_key: bytes, generation_id: str, outputs: str) -> Stored:
-        """The answer for a key, decoded once."""
-        known = self._stored.get(content_key)
-        if known is None or known.generation_id != generation_id:
+        """Return the result of a key, decoding its outputs once."""
+        stored = self._stored.get(content_key)
+        if stored is None or stored.generation_id != generation_id:
             if len(self._stored) >= _MEMO_LIMIT:
                 self._stored.clear()
-            known = self._stored[content_key] = Stored(generation_id, outputs_from_json(json.loads(outputs)))
-        return known
+            stored = self._stored[content_key] = Stored(generation_id, outputs_from_json(json.loads(outputs)))
+        return stored
 
 
 def lookup(cursor: sqlite3.Cursor, keys: Sequence[bytes], memo: ResultMemo) -> dict[bytes, Stored]:
-    """Results by content key; misses are absent. One prepared statement, in one read transaction."""
+    """Return results by content key, without the misses. Runs one prepared statement in one read transaction."""
     statement = "SELECT generation_id, outputs FROM results WHERE content_key = ?"
-    found: dict[bytes, Stored] = {}
+    results: dict[bytes, Stored] = {}
     cursor.execute("BEGIN")
     try:
         for key in keys:
             row = cursor.execute(statement, (key,)).fetchone()
             if row is not None:
-                found[key] = memo.stored(key, row[0], row[1])
+                results[key] = memo.stored(key, row[0], row[1])
     finally:
         cursor.execute("COMMIT")
-    return found
+    return results
 
 
 def generations(cursor: sqlite3.Cursor, generation_ids: Sequence[str]) -> dict[str, Generation]:
-    """Generations by id, as they were last written; unknown ids are absent."""
+    """Return the last state of generations by id, without unknown ids."""
     statement = "SELECT payload FROM events WHERE kind = 'generation' AND entity_id = ? ORDER BY seq DESC LIMIT 1"
-    found: dict[str, Generation] = {}
+    results: dict[str, Generation] = {}
     for generation_id in generation_ids:
         row = cursor.execute(statement, (generation_id,)).fetchone()
         if row is not None:
-            found[generation_id] = codec.generation_from_json(json.loads(row[0]))
-    return found
+            results[generation_id] = codec.generation_from_json(json.loads(row[0]))
+    return results
 
 
 def durations_by_model(cursor: sqlite3.Cursor) -> dict[str, list[float]]:
-    """By the model that served them, how many seconds the latest calls took that ended well; the newest last.
+    """Return the durations in seconds of the latest successful calls by serving model, the newest last.
 
-    Looks at the last few thousand events alone: it is asked while calls wait to be sent.
+    Reads only the last few thousand events, because calls wait for the result before they are sent.
     """
     rows = cursor.execute(
         """
@@ -77,14 +77,14 @@ def durations_by_model(cursor: sqlite3.Cursor) -> dict[str, list[float]]:
         ) WHERE status = 'succeeded' AND model IS NOT NULL AND finished > started ORDER BY seq""",
         (_LATEST_EVENTS,),
     )
-    found: dict[str, list[float]] = {}
+    durations: dict[str, list[float]] = {}
     for model, seconds in rows:
-        found.setdefault(model, []).append(seconds)
-    return found
+        durations.setdefault(model, []).append(seconds)
+    return durations
 
 
 def projects_before(cursor: sqlite3.Cursor, generation_id: str, most: int) -> list[ProjectRecord]:
-    """The latest states of a generation's project that were logged before it ended, the newest first."""
+    """Return the last `most` states of a generation's project logged before it ended, the newest first."""
     row = cursor.execute(
         "SELECT seq, payload FROM events WHERE kind = 'generation' AND entity_id = ? ORDER BY seq LIMIT 1",
         (generation_id,),
@@ -100,20 +100,20 @@ def projects_before(cursor: sqlite3.Cursor, generation_id: str, most: int) -> li
 
 
 def project_names(cursor: sqlite3.Cursor, project_ids: Sequence[str]) -> dict[str, str]:
-    """What flows were called when they were last logged; unknown ones are absent."""
+    """Return the last logged names of flows by id, without unknown ids."""
     statement = "SELECT payload FROM events WHERE kind = 'project' AND entity_id = ? ORDER BY seq DESC LIMIT 1"
-    rows = {one: cursor.execute(statement, (one,)).fetchone() for one in project_ids}
-    return {one: json.loads(row[0])["name"] for one, row in rows.items() if row is not None}
+    rows = {project_id: cursor.execute(statement, (project_id,)).fetchone() for project_id in project_ids}
+    return {project_id: json.loads(row[0])["name"] for project_id, row in rows.items() if row is not None}
 
 
-def shown(cursor: sqlite3.Cursor, project_id: str) -> dict[tuple[str, Coordinate], Shown]:
-    """What each node of a project last showed."""
+def node_results(cursor: sqlite3.Cursor, project_id: str) -> dict[tuple[str, Coordinate], NodeResult]:
+    """Return the result that each node of a project last showed."""
     rows = cursor.execute(
         "SELECT node_id, coordinate, generation_id, content_key, outputs, ingredients FROM shown WHERE project_id = ?",
         (project_id,),
     )
     return {
-        (node_id, codec.coordinate_from_json(json.loads(coordinate))): Shown(
+        (node_id, codec.coordinate_from_json(json.loads(coordinate))): NodeResult(
             generation_id, content_key, outputs_from_json(json.loads(outputs)), json.loads(ingredients)
         )
         for node_id, coordinate, generation_id, content_key, outputs, ingredients in rows
@@ -121,7 +121,7 @@ def shown(cursor: sqlite3.Cursor, project_id: str) -> dict[tuple[str, Coordinate
 
 
 def ended(cursor: sqlite3.Cursor, job_id: str) -> Ended | None:
-    """How a job ended (`unknown` counts as an end for those who wait); None while it goes on."""
+    """Return how a job ended (for waiters, `unknown` is an end); None while it is open."""
     row = cursor.execute(
         "SELECT state, payload FROM jobs JOIN events ON seq = ended_seq WHERE job_id = ?", (job_id,)
     ).fetchone()
@@ -129,7 +129,7 @@ def ended(cursor: sqlite3.Cursor, job_id: str) -> Ended | None:
 
 
 def open_jobs(cursor: sqlite3.Cursor, is_alive: Callable[[str], bool]) -> list[OpenJob]:
-    """Every job that has not ended, with whether its kernel lives."""
+    """Return the open jobs, each with whether its kernel is alive."""
     return [
         OpenJob(
             job.job_id,
@@ -146,5 +146,5 @@ def open_jobs(cursor: sqlite3.Cursor, is_alive: Callable[[str], bool]) -> list[O
 
 
 def spending(cursor: sqlite3.Cursor, scopes: Sequence[str], today: str) -> dict[str, Spending]:
-    """What each scope has used so far."""
+    """Return what each scope has used so far."""
     return {scope: reservations.spending_in(cursor, scope, today) for scope in scopes}

@@ -1,4 +1,4 @@
-"""A job of unknown outcome that its service knew after all: whoever found that out follows it from now on."""
+"""Reconciling jobs of unknown outcome with the jobs that their service reports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def reconcile(
     cursor: sqlite3.Cursor, claims: Claims, stamp: event_log.Stamp, job_id: str, operation: dict[str, Any]
 ) -> Inherited | None:
-    """Keep the Operation and take the lease, whoever held it; None where it is not unknown (any more)."""
+    """Store the Operation of an unknown job and take over its lease; None if the job is not unknown."""
     job = leases.job_by_id(cursor, job_id)
     if job is None or job.state != leases.UNKNOWN:
         return None
@@ -28,6 +28,6 @@ def reconcile(
 
 
 def is_known(cursor: sqlite3.Cursor, name: str) -> bool:
-    """Whether a service's name for its work stands in an Operation of ours: then it is not the one that was lost."""
+    """Return whether a stored Operation contains the service's name for a job: such a job is not a lost submit."""
     row = cursor.execute("SELECT 1 FROM jobs WHERE operation IS NOT NULL AND instr(operation, ?) LIMIT 1", (name,))
     return row.fetchone() is not None

@@ -1,4 +1,4 @@
-"""What is written down: one record per call, per run, per project. Plain data, shared by engine, journal and tape."""
+"""Stored records: one per call, run and project. Plain data, shared by engine, journal and tape."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from fusionflow_nb.media.values import Outputs
 
 Coordinate = tuple[tuple[str, str], ...]
-"""Where a job stands in a batch: (axis name, label) pairs in axis order; `()` for a single job."""
+"""Position of a job in a batch: (axis name, label) pairs in axis order; `()` for a single job."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputRecord:
-    """One item that went into a call: its digest (`asset:<sha256>` or `json:<sha256>`) and who made it, if known."""
+    """One input item of a call: its digest (`asset:<sha256>` or `json:<sha256>`) and source generation, if known."""
 
     port: str
     index: int
@@ -24,7 +24,7 @@ class InputRecord:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One call as logged. Times are UTC microseconds, money is integer micro-dollars."""
+    """One logged call. Times are UTC microseconds, amounts are integer micro-dollars."""
 
     id: str
     project_id: str
@@ -47,7 +47,7 @@ class Generation:
     cost_micro_usd: int | None = None
     cost_is_exact: bool = False
     estimate_micro_usd: int | None = None
-    """The high one, which the budget holds."""
+    """The high estimate, which the budget reserves."""
     estimate_low_micro_usd: int | None = None
     queued_at_us: int | None = None
     started_at_us: int | None = None
@@ -61,7 +61,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One execution of a plan. `jobs` says per node and coordinate which generation answered and how."""
+    """One execution of a plan. `jobs` has the state and the generation of each node and coordinate."""
 
     id: str
     project_id: str
@@ -77,7 +77,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """How one job of a run ended: the generation that answered (an older one where it was cached)."""
+    """The end of one job of a run, with its generation (of an earlier run if it was cached)."""
 
     node_id: str
     coordinate: Coordinate
@@ -87,7 +87,7 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class ProjectRecord:
-    """A flow's place on the tape."""
+    """The state of a flow, as logged."""
 
     id: str
     name: str

@@ -1,6 +1,6 @@
-"""The journal's tables, as a list of steps that is only ever appended to: a released step is never edited.
+"""The journal's tables, as a list of migration steps. Append steps only; never edit a released step.
 
-`PRAGMA user_version` is the number of steps a file has been through; all missing ones run in one transaction.
+`PRAGMA user_version` is the number of steps applied to a file; all missing steps run in one transaction.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def _step_1_events(cursor: sqlite3.Cursor) -> None:
-    """What happened, append-only: the only table the tape reads.
+    """Append-only event log: the only table the tape reads.
 
-    AUTOINCREMENT never reuses a number, and there is one writer at a time, so `seq` order is commit order and
-    a reader that asks for `seq > the last one I saw` misses nothing.
+    AUTOINCREMENT never reuses a number and there is one writer at a time, so `seq` order is commit order: a reader
+    that queries `seq > last seq read` misses no event.
     """
     cursor.execute("""
         CREATE TABLE events (
@@ -32,9 +32,9 @@ def _step_1_events(cursor: sqlite3.Cursor) -> None:
 
 
 def _step_2_jobs(cursor: sqlite3.Cursor) -> None:
-    """Provider calls and who holds them. Two open jobs with one content key cannot exist: the index is the law.
+    """Provider calls and their leases. The unique index allows one open job per content key.
 
-    `ended_seq` points at the event that says how the job ended.
+    `ended_seq` is the event of the job's end.
     """
     cursor.execute("""
         CREATE TABLE jobs (
@@ -58,7 +58,7 @@ def _step_2_jobs(cursor: sqlite3.Cursor) -> None:
 
 
 def _step_3_results(cursor: sqlite3.Cursor) -> None:
-    """What is known by content key, and what each node last showed: each answered by one read."""
+    """Results by content key, and the result that each node last showed: one read per look-up."""
     cursor.execute("""
         CREATE TABLE results (
             content_key BLOB PRIMARY KEY CHECK (length(content_key) = 32),
@@ -79,9 +79,9 @@ def _step_3_results(cursor: sqlite3.Cursor) -> None:
 
 
 def _step_4_money(cursor: sqlite3.Cursor) -> None:
-    """What jobs hold of each cap and what they cost: one row per job and scope, integer micro-dollars.
+    """Reservations and costs of jobs: one row per job and scope, in integer micro-dollars.
 
-    `state` is `reserved`, `settled` or `at_stake` (nobody knows); `day` is the UTC day of the claim, because an
+    `state` is `reserved`, `settled` or `at_stake` (unknown outcome); `day` is the UTC day of the claim, because an
     `at_stake` row counts against caps on that day only. The index covers the sum over a scope.
     """
     cursor.execute("""
@@ -97,7 +97,7 @@ def _step_4_money(cursor: sqlite3.Cursor) -> None:
 
 
 def _step_5_waiting(cursor: sqlite3.Cursor) -> None:
-    """Who waits for whose job; what is left of a service's shared rate; which uploads are on their way."""
+    """Waiters of held jobs, token buckets of the services, and pending uploads."""
     cursor.execute("""
         CREATE TABLE waiters (
             job_id TEXT NOT NULL,
@@ -123,23 +123,23 @@ def _step_5_waiting(cursor: sqlite3.Cursor) -> None:
 
 
 def _step_6_projects(cursor: sqlite3.Cursor) -> None:
-    """The digest of each project as last logged, so that an unchanged flow is written once."""
+    """The digest of each project's last logged state, so that an unchanged flow is logged once."""
     cursor.execute("CREATE TABLE projects (project_id TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID")
 
 
 def _step_7_generations_by_id(cursor: sqlite3.Cursor) -> None:
-    """A generation by its id (a kept result, a restore), and the states of a project by theirs.
+    """Indexes for a generation by its id (locked result, restore) and for the states of a project.
 
-    Both partial, and new ids come last: an insert only ever touches the end.
+    Both are partial, and new ids sort last, so an insert touches only the end of the index.
     """
     cursor.execute("CREATE INDEX generations_by_id ON events (entity_id) WHERE kind = 'generation'")
     cursor.execute("CREATE INDEX projects_by_id ON events (entity_id, seq) WHERE kind = 'project'")
 
 
 def _step_8_shared(cursor: sqlite3.Cursor) -> None:
-    """What all kernels of a user go by together, and the notebook that a job was begun in, for whoever brings it home.
+    """State shared by all kernels of a user, and the notebook that started a job.
 
-    Together: caps (NULL: none), how long a service asked to be left alone, and which calls it works on.
+    Shared: caps (NULL: no cap), blocks requested by services, and slots of running calls.
     """
     cursor.execute("CREATE TABLE budgets (scope TEXT PRIMARY KEY, micro_usd INTEGER) WITHOUT ROWID")
     cursor.execute("ALTER TABLE buckets ADD COLUMN blocked_until_us INTEGER NOT NULL DEFAULT 0")
@@ -166,13 +166,13 @@ STEPS: tuple[Callable[[sqlite3.Cursor], None], ...] = (
 
 
 def version_of(cursor: sqlite3.Cursor) -> int:
-    """How many steps the file has been through; 0 for an empty one."""
+    """Return the number of steps applied to the file; 0 for an empty file."""
     (version,) = cursor.execute("PRAGMA user_version").fetchone()
     return int(version)
 
 
 def migrate(cursor: sqlite3.Cursor) -> None:
-    """Run the missing steps. The caller holds the turnstile and an open write transaction."""
+    """Run the missing steps. The caller holds the commit lock and an open write transaction."""
     for step in STEPS[version_of(cursor) :]:
         step(cursor)
-    cursor.execute(f"PRAGMA user_version = {len(STEPS)}")  # a pragma takes no parameters; the number is ours
+    cursor.execute(f"PRAGMA user_version = {len(STEPS)}")  # a pragma takes no parameters; the value is not user input

@@ -1,4 +1,4 @@
-"""Uploads to one bucket, as rows of the journal: what waits outlives the kernel that was to bring it there."""
+"""Uploads to one bucket, stored in the journal so that pending uploads outlive their kernel."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ WAITING = "waiting"
 
 
 class UploadRows:
-    """The rows of one bucket. Every call blocks; callable from any thread but the loop's.
+    """The upload rows of one bucket. All calls block; call them from any thread without a running event loop.
 
     Args:
-        journal: whose table it is.
+        journal: the journal that stores them.
         store: the bucket, as `s3://name` at its endpoint.
     """
 
@@ -29,53 +29,53 @@ class UploadRows:
         self._store = store
 
     def keep(self, rows: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
-        """Write (sha256, state, detail) rows, each in place of what was known of its digest.
+        """Store (sha256, state, detail) rows, replacing earlier rows of the same digests.
 
         Raises:
-            JournalError: they could not be written.
+            JournalError: the rows could not be written.
         """
-        made = [
+        values = [
             (sha256, self._store, state, codec.dumps(detail), self._journal.kernel_id) for sha256, state, detail in rows
         ]
-        self._journal.write_now(lambda cursor: cursor.executemany(_KEEP, made) and None)
+        self._journal.write_blocking(lambda cursor: cursor.executemany(_UPSERT, values) and None)
 
     def state(self, sha256: str) -> str | None:
-        """What is known of a digest. Raises JournalError."""
+        """Return the state of a digest, or None. Raises JournalError."""
 
         def read(cursor: sqlite3.Cursor) -> str | None:
-            found = cursor.execute(
+            row = cursor.execute(
                 "SELECT state FROM uploads WHERE sha256 = ? AND store = ?", (sha256, self._store)
             ).fetchone()
-            return None if found is None else str(found[0])
+            return None if row is None else str(row[0])
 
-        return self._journal.read_now(read)
+        return self._journal.read_blocking(read)
 
     def adopt(self) -> list[dict[str, Any]]:
-        """Take over what waits and has no living kernel; its details. Raises JournalError."""
-        return self._journal.write_now(lambda cursor: self._adopted(cursor, self._journal.is_alive))
+        """Take over the pending uploads of dead kernels and return their details. Raises JournalError."""
+        return self._journal.write_blocking(lambda cursor: self._adopted(cursor, self._journal.is_alive))
 
     def forget(self, sha256: Iterable[str]) -> None:
-        """They are not there (any more). Raises JournalError."""
-        named = [(one, self._store) for one in sha256]
-        self._journal.write_now(
-            lambda cursor: cursor.executemany("DELETE FROM uploads WHERE sha256 = ? AND store = ?", named) and None
+        """Delete the rows of some digests. Raises JournalError."""
+        values = [(digest, self._store) for digest in sha256]
+        self._journal.write_blocking(
+            lambda cursor: cursor.executemany("DELETE FROM uploads WHERE sha256 = ? AND store = ?", values) and None
         )
 
     def _adopted(self, cursor: sqlite3.Cursor, is_alive: Callable[[str], bool]) -> list[dict[str, Any]]:
         rows = cursor.execute(
             "SELECT sha256, detail, kernel_id FROM uploads WHERE store = ? AND state = ?", (self._store, WAITING)
         ).fetchall()
-        mine = self._journal.kernel_id
-        lives = {kernel_id: is_alive(kernel_id) for kernel_id in {row[2] for row in rows} - {mine}}
-        free = [(sha256, detail) for sha256, detail, kernel_id in rows if not lives.get(kernel_id, True)]
+        own_id = self._journal.kernel_id
+        alive = {kernel_id: is_alive(kernel_id) for kernel_id in {row[2] for row in rows} - {own_id}}
+        orphans = [(sha256, detail) for sha256, detail, kernel_id in rows if not alive.get(kernel_id, True)]
         cursor.executemany(
             "UPDATE uploads SET kernel_id = ? WHERE sha256 = ? AND store = ?",
-            [(mine, sha256, self._store) for sha256, _ in free],
+            [(own_id, sha256, self._store) for sha256, _ in orphans],
         )
-        return [json.loads(detail) for _, detail in free]
+        return [json.loads(detail) for _, detail in orphans]
 
 
-_KEEP = """
+_UPSERT = """
     INSERT INTO uploads (sha256, store, state, detail, kernel_id) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (sha256, store) DO UPDATE SET
         state = excluded.state, detail = excluded.detail, kernel_id = excluded.kernel_id"""

@@ -1,4 +1,4 @@
-"""Who waits for what in the writer's queue, and which of it goes into one transaction."""
+"""Queue of the writer thread: write requests, and the batch that goes into one transaction."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BATCH_LIMIT = 256  # requests in one transaction: bounds how long others wait at the turnstile
+BATCH_LIMIT = 256  # requests per transaction: bounds how long other processes wait for the commit lock
 
 
 class State(Enum):
-    """How far a request has come; only one that still waits can be withdrawn."""
+    """Progress of a request; it can be withdrawn only while waiting."""
 
     WAITING = auto()
     RUNNING = auto()
@@ -29,12 +29,12 @@ class State(Enum):
 
 
 class WriteRequest(Generic[T]):
-    """Work to be done in a transaction, and who waits for it.
+    """A function to run in a transaction, and the caller that waits for its result.
 
     Args:
-        work: what to do; its outcome is the answer.
-        undo: takes back what `work` did, for a caller who left.
-        or_else: the answer if the journal cannot be written (it puts the work aside, and may raise).
+        work: runs in the transaction; its return value is the result.
+        undo: reverts `work` if the caller was cancelled.
+        or_else: called if the journal cannot be written; returns the result instead, or raises.
     """
 
     __slots__ = ("event", "failure", "has_no_caller", "loop", "or_else", "reply", "result", "state", "undo", "work")
@@ -45,7 +45,7 @@ class WriteRequest(Generic[T]):
         undo: Callable[[sqlite3.Cursor, T], None] | None = None,
         or_else: Callable[[errors.JournalError], T] | None = None,
     ) -> None:
-        """Not yet in any queue."""
+        """Create a request that is in no queue."""
         self.work = work
         self.undo = undo
         self.or_else = or_else
@@ -58,14 +58,14 @@ class WriteRequest(Generic[T]):
         self.event: threading.Event | None = None
 
     def outcome(self) -> T:
-        """The answer of a request that is done; raises its failure."""
+        """Return the result of a finished request, or raise its error."""
         if self.failure is not None:
             raise self.failure
-        return cast("T", self.result)  # done without failure: `work` has given it
+        return cast("T", self.result)  # no failure: `work` returned it
 
 
 class WriteBatch:
-    """The requests of one transaction: taken from the queue only when it is our turn, so that callers can leave."""
+    """The requests of one transaction, taken from the queue under the commit lock; until then they can be withdrawn."""
 
     def __init__(
         self, first: WriteRequest[Any], more: queue.SimpleQueue[WriteRequest[Any] | None], lock: threading.Lock
@@ -77,13 +77,13 @@ class WriteBatch:
         self.has_close = False
 
     def started(self) -> Iterator[WriteRequest[Any]]:
-        """Each request whose caller still waits; from here on it can no longer be withdrawn."""
+        """Yield each request whose caller still waits; it can no longer be withdrawn."""
         while len(self._started) < BATCH_LIMIT and (self._next is not None or self._take()):
             if request := self._start_next():
                 yield request
 
     def all(self) -> list[WriteRequest[Any]]:
-        """All that were started, and the one the transaction was begun for."""
+        """Return the started requests, and the request that the transaction was begun for."""
         self._start_next()
         return self._started
 

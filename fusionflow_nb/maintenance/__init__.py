@@ -1,1 +1,1 @@
-"""Is everything sound? Doctor, audit of the money records, asset synchronisation."""
+"""Checks and repairs: doctor, audit of the money records, asset synchronisation."""

@@ -1,8 +1,8 @@
-"""Keeping folder and bucket in step, whole and free of what nobody needs: what `fusionflow assets` does.
+"""Synchronising, verifying and garbage-collecting the asset folder and the bucket, for `fusionflow assets`.
 
-An asset is needed while anything names it: any state of any project, any generation with its inputs and outputs, any
-result that is known or shown (a pinned one is), work that is open, and any flow file that was looked at. Names are
-found as text, 64 hex digits: rather too many are kept than one too few.
+An asset is referenced if its digest occurs in any state of a project, any generation, any stored or shown result, any
+open job, or any of the given flow files. References are found as text, 64 hex digits: keeping too many assets is
+safe, deleting a referenced asset is not.
 """
 
 from __future__ import annotations
@@ -25,91 +25,94 @@ if TYPE_CHECKING:
     from fusionflow_nb.assets.local import StoredFile
     from fusionflow_nb.assets.s3.bucket import StoredObject
 
-_NAME = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-_LOOK_S = 0.5
-_NAMING = (
+_DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_POLL_S = 0.5
+_REFERENCE_QUERIES = (
     "SELECT payload FROM events",
     "SELECT outputs FROM results",
     "SELECT outputs FROM shown",
     "SELECT coalesce(draft, '') || coalesce(operation, '') FROM jobs",
 )
 GRACE_S = 24 * 3600
-"""What came in so lately may be named in a moment: bytes are stored before they are written down."""
+"""Younger files are kept: bytes are stored before the record that references them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """What nothing names."""
+    """Unreferenced files and objects."""
 
     files: list[StoredFile]
     objects: list[StoredObject]
 
     @property
     def size_bytes(self) -> int:
-        """Of both together."""
-        return sum(one.size_bytes for one in self.files) + sum(one.size_bytes for one in self.objects)
+        """Sum of both."""
+        return sum(file.size_bytes for file in self.files) + sum(item.size_bytes for item in self.objects)
 
 
 def bucket_store() -> S3Store:
-    """The store of this session, where it has a bucket.
+    """Return the store of this session, if it has a bucket.
 
     Raises:
-        SecretError: there is none.
+        SecretError: no bucket is set up.
     """
     store = current_session().store
     if not isinstance(store, S3Store):
-        raise errors.SecretError("There is no bucket.", hint='Set one up: ff.connect("r2").')
+        raise errors.SecretError("No bucket is set up.", hint='Set one up with ff.connect("r2").')
     return store
 
 
-def sync(told: Callable[[int, int], None] = lambda _left, _all: None) -> int:
-    """Bring everything in the folder to the bucket, and wait for it; returns how many files were not there.
+def sync(on_progress: Callable[[int, int], None] = lambda _left, _total: None) -> int:
+    """Upload all files that the bucket lacks, and wait for it; returns their number.
 
     Args:
-        told: hears how many are left, of how many.
+        on_progress: called with the number of files left and the total.
 
     Raises:
-        SecretError: there is no bucket.
-        BucketError: it takes nothing; what is left goes on in the background and with the next kernel.
+        SecretError: no bucket is set up.
+        BucketError: the bucket refuses the uploads; the rest is retried in the background and by the next kernel.
     """
     store = bucket_store()
-    there = {one.sha256: one.size_bytes for one in store.bucket.objects()}
+    sizes = {item.sha256: item.size_bytes for item in store.bucket.objects()}
     store.uploads.resume()
     count = 0
     for stored in store.assets():
-        if there.get(stored.sha256) == stored.size_bytes:
+        if sizes.get(stored.sha256) == stored.size_bytes:
             continue
         with suppress(errors.LostAssetError):
             store.uploads.gone([stored.sha256])
             store.uploads.add(store.folder.look_up(stored.sha256))
             count += 1
     store.uploads.nudge()
-    while not store.uploads.settle(timeout_s=_LOOK_S):
+    while not store.uploads.settle(timeout_s=_POLL_S):
         waiting = store.uploads.waiting()
-        told(len(waiting), count)
-        failed = [one.error for one in waiting if one.error is not None and not one.error.is_retryable]
+        on_progress(len(waiting), count)
+        failed = [upload.error for upload in waiting if upload.error is not None and not upload.error.is_retryable]
         if failed and len(failed) == len(waiting):
             raise failed[0]
     return count
 
 
-def pull(told: Callable[[int], None] = lambda _left: None) -> int:
-    """Fetch everything the bucket has and the folder has not, verified; returns how many.
+def pull(on_progress: Callable[[int], None] = lambda _left: None) -> int:
+    """Download and verify all objects that the folder lacks; returns their number.
+
+    Args:
+        on_progress: called with the number of objects left.
 
     Raises:
-        SecretError: there is no bucket.
-        BucketError, CorruptAssetError, DiskFullError: it stopped; what came is kept.
+        SecretError: no bucket is set up.
+        BucketError, CorruptAssetError, DiskFullError: it stopped; downloaded files are kept.
     """
     store = bucket_store()
-    missing = [one for one in store.bucket.objects() if not store.folder.has(one.sha256)]
-    for done, one in enumerate(missing):
-        told(len(missing) - done)
-        store.path(one.sha256)
+    missing = [item for item in store.bucket.objects() if not store.folder.has(item.sha256)]
+    for done, item in enumerate(missing):
+        on_progress(len(missing) - done)
+        store.path(item.sha256)
     return len(missing)
 
 
 def verify(*, fetch: bool = False) -> Iterator[tuple[str, errors.FusionFlowError]]:
-    """Hash every local file, and compare lengths in the bucket (with `fetch`, its bytes too); yields what is wrong.
+    """Verify the hash of every local file and the size (with `fetch`, the hash) of every object; yields the damage.
 
     Raises:
         StoreError: the folder or the bucket cannot be read.
@@ -122,79 +125,85 @@ def verify(*, fetch: bool = False) -> Iterator[tuple[str, errors.FusionFlowError
             yield str(stored.path), error
     if not isinstance(store, S3Store):
         return
-    for there in store.bucket.objects():
+    for item in store.bucket.objects():
         try:
-            store.verify_object(there, fetch=fetch)
+            store.verify_object(item, fetch=fetch)
         except (errors.LostAssetError, errors.CorruptAssetError) as error:
-            yield f"{store.bucket.settings.uri}/{there.key}", error
+            yield f"{store.bucket.settings.uri}/{item.key}", error
 
 
 def garbage(flows: Iterable[Path], *, in_bucket: bool = False, now_s: float | None = None) -> Garbage:
-    """What no project, result, open work or flow file names, and is older than a day.
+    """Return the unreferenced assets that are older than a day.
 
     Args:
-        flows: folders that are searched for `*.flow.json`, and such files themselves.
-        in_bucket: look in the bucket too. A bucket that other machines use holds what only *their* journals name.
+        flows: flow files, and folders that are searched for `*.flow.json`.
+        in_bucket: include the bucket. Assets of other machines that share it are referenced by *their* journals only.
         now_s: seconds since 1970.
 
     Raises:
-        JournalError, FlowFileError, StoreError: something could not be read; then nothing is garbage.
-        SecretError: `in_bucket`, and there is none.
+        JournalError, FlowFileError, StoreError: a reference could not be read, so nothing is garbage.
+        SecretError: `in_bucket`, and no bucket is set up.
     """
     now = time.time() if now_s is None else now_s
-    needed = named(flows)
-    living = current_session()
+    needed = referenced(flows)
+    session = current_session()
     files = [
-        one for one in living.store.assets() if one.sha256 not in needed and now - one.path.stat().st_mtime > GRACE_S
+        file
+        for file in session.store.assets()
+        if file.sha256 not in needed and now - file.path.stat().st_mtime > GRACE_S
     ]
     objects = []
     if in_bucket:
-        on_the_way = {one.asset.sha256 for one in bucket_store().uploads.waiting()}
-        young = {one.sha256 for one in living.store.assets()} - {one.sha256 for one in files}
+        uploading = {upload.asset.sha256 for upload in bucket_store().uploads.waiting()}
+        young = {file.sha256 for file in session.store.assets()} - {file.sha256 for file in files}
         objects = [
-            one
-            for one in bucket_store().bucket.objects(older_than_s=GRACE_S)
-            if one.sha256 not in needed | on_the_way | young
+            item
+            for item in bucket_store().bucket.objects(older_than_s=GRACE_S)
+            if item.sha256 not in needed | uploading | young
         ]
     return Garbage(files, objects)
 
 
-def collect(found: Garbage) -> None:
-    """Delete garbage. Raises StoreError, BucketError: some of it is still there."""
-    if found.objects:
-        store = bucket_store()
-        store.bucket.delete(found.objects)
-        store.uploads.gone([one.sha256 for one in found.objects])
-    for one in found.files:
-        current_session().store.discard(one)
-
-
-def named(flows: Iterable[Path]) -> set[str]:
-    """Every digest that something names.
+def collect(unused: Garbage) -> None:
+    """Delete garbage.
 
     Raises:
-        JournalError, FlowFileError: something could not be read.
+        StoreError, BucketError: some of it could not be deleted.
     """
-    living = current_session()
-    living.call(living.engine.flush())
+    if unused.objects:
+        store = bucket_store()
+        store.bucket.delete(unused.objects)
+        store.uploads.gone([item.sha256 for item in unused.objects])
+    for file in unused.files:
+        current_session().store.discard(file)
+
+
+def referenced(flows: Iterable[Path]) -> set[str]:
+    """Return all referenced digests.
+
+    Raises:
+        JournalError, FlowFileError: the journal or a flow file could not be read.
+    """
+    session = current_session()
+    session.call(session.engine.flush())
 
     def read(cursor: sqlite3.Cursor) -> set[str]:
-        found: set[str] = set()
-        for question in _NAMING:
-            for (text,) in cursor.execute(question):
-                found.update(_NAME.findall(text))
-        return found
+        digests: set[str] = set()
+        for query in _REFERENCE_QUERIES:
+            for (text,) in cursor.execute(query):
+                digests.update(_DIGEST.findall(text))
+        return digests
 
-    found = living.journal.read_now(read)
-    # Results that could not be written to the journal yet wait beside it.
-    for path in (*living.journal.path.parent.glob("kernels/*.jsonl"), *_flow_files(flows)):
+    digests = session.journal.read_blocking(read)
+    # Outboxes hold results that could not be written to the journal yet.
+    for path in (*session.journal.path.parent.glob("kernels/*.jsonl"), *_flow_files(flows)):
         try:
-            found.update(_NAME.findall(path.read_text(errors="replace")))
+            digests.update(_DIGEST.findall(path.read_text(errors="replace")))
         except OSError as error:
             raise errors.FlowFileError(
                 f"{path} cannot be read ({error.strerror}).", hint="Nothing was deleted. Make it readable, or move it."
             ) from error
-    return found
+    return digests
 
 
 def _flow_files(flows: Iterable[Path]) -> Iterator[Path]:
@@ -204,4 +213,4 @@ def _flow_files(flows: Iterable[Path]) -> Iterator[Path]:
         elif path.exists():
             yield path
         else:
-            raise errors.FlowFileError(f"There is no {path}.", hint="Nothing was deleted. --flows takes a folder.")
+            raise errors.FlowFileError(f"{path} does not exist.", hint="Nothing was deleted. --flows takes a folder.")

@@ -1,6 +1,6 @@
-"""What is well and what is not: installation, home folder, journal, store, keys. Never shows a key.
+"""Checks of the installation, home folder, journal, store and keys. Never shows a key.
 
-It is asked when things are broken, so nothing it looks at may stop it from looking at the rest.
+A failing check must not stop the others: the doctor runs when something is broken.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.model import ModelEntry
     from fusionflow_nb.session import Session
 
-State: TypeAlias = Literal["well", "optional", "look", "broken"]
-"""`optional`: not there, and nobody needs it; `look`: works, but somebody should look; `broken`: does not work."""
+State: TypeAlias = Literal["ok", "optional", "warning", "error"]
+"""`optional`: missing but not needed; `warning`: works, but needs attention; `error`: does not work."""
 
 _EXTRAS = {
     "video": ("av", "WebM and MP4 video (without it: animated WebP)"),
@@ -34,168 +34,174 @@ _EXTRAS = {
     "keyring": ("keyring", "keys in the system's keyring"),
 }
 _SHOWN_MODELS = 4
-_USUAL_ORIGIN = "http://localhost:8888"
+_DEFAULT_ORIGIN = "http://localhost:8888"
 _LOW_DISK_BYTES = 1_000_000_000
 
 
 class Finding(NamedTuple):
-    """One thing looked at."""
+    """The outcome of one check."""
 
-    what: str
+    name: str
     state: State
-    says: str
+    message: str
 
 
 def findings() -> Iterator[Finding]:
-    """Look at everything, most important first.
+    """Run all checks, the most important first.
 
-    >>> any(finding.what == "journal" for finding in findings())
+    >>> any(finding.name == "journal" for finding in findings())
     True
     """
-    living: Session | None = None
+    session: Session | None = None
     try:
-        opened = living = current_session()
+        opened = session = current_session()
     except errors.FusionFlowError as error:
-        yield Finding("home", "broken", str(error))
+        yield Finding("home", "error", str(error))
     else:
-        yield Finding("home", "well", f"{opened.home} (set {HOME_VARIABLE} to move it)")
+        yield Finding("home", "ok", f"{opened.home} (set {HOME_VARIABLE} to move it)")
         yield _journal(opened)
         yield from _outbox(opened)
         yield _store(opened)
         yield _bucket(opened)
-    for extra, (module, gives) in _EXTRAS.items():
-        has = importlib.util.find_spec(module) is not None
-        says = gives if has else f"pip install 'fusionflow-nb[{extra}]' brings {gives}"
-        yield Finding(f"extra {extra}", "well" if has else "optional", says)
-    yield from _keys(living)
+    for extra, (module, feature) in _EXTRAS.items():
+        is_installed = importlib.util.find_spec(module) is not None
+        message = feature if is_installed else f"pip install 'fusionflow-nb[{extra}]' adds {feature}"
+        yield Finding(f"extra {extra}", "ok" if is_installed else "optional", message)
+    yield from _keys(session)
 
 
-def money_findings(*, mend: bool = False) -> Iterator[Finding]:
-    """Prove the books: every reservation settled or open, every result found and its bytes there, sums that agree.
+def money_findings(*, repair: bool = False) -> Iterator[Finding]:
+    """Audit the money records: reservations and settlements, results and their bytes, and the sums.
 
     Args:
-        mend: write again what follows from the log, then look.
+        repair: first rebuild differing rows from the event log.
     """
     try:
-        living = current_session()
-        mended = living.call(living.journal.mend()) if mend else 0
-        found, entries = money_audit.examine(living)
+        session = current_session()
+        repaired = session.call(session.journal.repair()) if repair else 0
+        report, discrepancies = money_audit.examine(session)
     except errors.FusionFlowError as error:
-        yield Finding("journal", "broken", str(error))
+        yield Finding("journal", "error", str(error))
         return
-    if mend:
-        yield Finding("mended", "well", f"{mended} written again from the log")
+    if repair:
+        yield Finding("repaired", "ok", f"{repaired} rows rebuilt from the log")
     sums = (
-        f"{found.calls} paid calls have ended, ${found.spent_micro_usd / 1e6:.2f} spent; "
-        f"{found.open_calls} open, ${found.held_micro_usd / 1e6:.2f} held"
+        f"{report.calls} paid calls ended, ${report.spent_micro_usd / 1e6:.2f} spent; "
+        f"{report.open_calls} open, ${report.held_micro_usd / 1e6:.2f} reserved"
     )
-    yield Finding("books", "look" if entries else "well", sums if entries else f"{sums}; everything agrees")
-    for entry in entries:
-        state: State = "look" if entry.kind in {"lost_bytes", "outbox", "store"} else "broken"
-        yield Finding(entry.kind.replace("_", " "), state, f"{entry.says} {entry.next}")
+    yield Finding("money", "warning" if discrepancies else "ok", sums if discrepancies else f"{sums}; no discrepancy")
+    for item in discrepancies:
+        state: State = "warning" if item.kind in {"lost_bytes", "outbox", "store"} else "error"
+        yield Finding(item.kind.replace("_", " "), state, f"{item.message} {item.next}")
 
 
-def _outbox(living: Session) -> Iterator[Finding]:
-    for entry in money_audit.waiting(living):
-        yield Finding(entry.kind, "look" if entry.kind == "outbox" else "broken", f"{entry.says} {entry.next}")
+def _outbox(session: Session) -> Iterator[Finding]:
+    for item in money_audit.outbox_findings(session):
+        yield Finding(item.kind, "warning" if item.kind == "outbox" else "error", f"{item.message} {item.next}")
 
 
-def _journal(living: Session) -> Finding:
+def _journal(session: Session) -> Finding:
     try:
-        jobs = living.journal.call(living.journal.open_jobs())
+        jobs = session.journal.call(session.journal.open_jobs())
     except errors.JournalError as error:
-        return Finding("journal", "broken", str(error))
+        return Finding("journal", "error", str(error))
     unknown = sum(job.state == "unknown" for job in jobs)
     waiting = sum(not job.is_held and job.state == "accepted" for job in jobs)
-    said = [str(living.journal.path), f"{len(jobs)} open jobs"]
+    parts = [str(session.journal.path), f"{len(jobs)} open jobs"]
     if unknown:
-        said.append(f"{unknown} of unknown outcome (`fusionflow operations` lists them; never sent again by itself)")
+        parts.append(f"{unknown} of unknown outcome (`fusionflow operations` lists them; never sent again unasked)")
     if waiting:
-        said.append(f"{waiting} of dead kernels: `fusionflow operations resume` brings them home")
-    return Finding("journal", "look" if unknown or waiting else "well", "; ".join(said))
+        parts.append(f"{waiting} of dead kernels: `fusionflow operations resume` resumes them")
+    return Finding("journal", "warning" if unknown or waiting else "ok", "; ".join(parts))
 
 
-def _store(living: Session) -> Finding:
+def _store(session: Session) -> Finding:
     try:
-        size = living.store.size_bytes()
-        free = shutil.disk_usage(living.home).free
+        size = session.store.size_bytes()
+        free = shutil.disk_usage(session.home).free
     except errors.StoreError as error:
-        return Finding("store", "broken", str(error))
-    state: State = "well" if free > _LOW_DISK_BYTES else "look"
+        return Finding("store", "error", str(error))
+    state: State = "ok" if free > _LOW_DISK_BYTES else "warning"
     return Finding("store", state, f"{size / 1e6:.0f} MB of media, {free / 1e9:.0f} GB free")
 
 
-def _bucket(living: Session) -> Finding:
-    """Whether there is one, and what is still on its way; asks it nothing (`fusionflow doctor --r2` does)."""
-    if not isinstance(living.store, S3Store):
+def _bucket(session: Session) -> Finding:
+    """Report the settings and pending uploads, without a request to the bucket (`fusionflow doctor --r2` sends one)."""
+    if not isinstance(session.store, S3Store):
         try:
-            is_set_up = bucket.settings(living.home) is not None
+            is_set_up = bucket.settings(session.home) is not None
         except errors.SecretError as error:
-            return Finding("bucket", "broken", str(error))
-        says = "set up since; restart the kernel" if is_set_up else 'ff.connect("r2") keeps results on Cloudflare R2'
-        return Finding("bucket", "optional", says)
-    waiting = living.store.uploads.waiting()
-    trouble = next((str(one.error) for one in waiting if one.error is not None), None)
-    says = f"{living.store.bucket.settings.uri}; {len(waiting)} uploads on their way"
-    return Finding("bucket", "look" if trouble else "well", f"{says}: {trouble}" if trouble else says)
+            return Finding("bucket", "error", str(error))
+        message = (
+            "set up after the session started; restart the kernel"
+            if is_set_up
+            else 'ff.connect("r2") stores results on Cloudflare R2'
+        )
+        return Finding("bucket", "optional", message)
+    waiting = session.store.uploads.waiting()
+    failure = next((str(upload.error) for upload in waiting if upload.error is not None), None)
+    message = f"{session.store.bucket.settings.uri}; {len(waiting)} pending uploads"
+    return Finding("bucket", "warning" if failure else "ok", f"{message}: {failure}" if failure else message)
 
 
 def bucket_findings(origins: Sequence[str] = (), *, is_set: bool = False) -> Iterator[Finding]:
-    """Try everything a bucket is needed for, and pages of these origins.
+    """Check all uses of the bucket, including CORS for some origins.
 
     Args:
-        origins: where JupyterLab is, as `http://localhost:8888`; that one where none is given.
-        is_set: let those pages upload, where the key may say so.
+        origins: origins of JupyterLab; by default `http://localhost:8888`.
+        is_set: set the CORS rule that allows uploads from them, if the key permits it.
 
     Raises:
-        SecretError: settings that cannot be right.
+        SecretError: the settings are invalid.
     """
-    from fusionflow_nb.assets.s3.bucket import Bucket  # noqa: PLC0415 - boto3 only when it is wanted
+    from fusionflow_nb.assets.s3.bucket import Bucket  # noqa: PLC0415 - imports boto3
     from fusionflow_nb.assets.s3.check import look  # noqa: PLC0415
 
-    found = bucket.settings()
-    if found is None:
-        yield Finding("bucket", "broken", 'none is set up: ff.connect("r2")')
+    settings = bucket.settings()
+    if settings is None:
+        yield Finding("bucket", "error", 'not set up: ff.connect("r2")')
         return
-    for one in look(Bucket(found), origins or [_USUAL_ORIGIN], is_set=is_set):
-        yield Finding(*one)
+    for finding in look(Bucket(settings), origins or [_DEFAULT_ORIGIN], is_set=is_set):
+        yield Finding(*finding)
 
 
-def _opened(entries: list[ModelEntry]) -> str:
-    """How many models there are, and the first few; those that their service has ended are none."""
+def _models(entries: list[ModelEntry]) -> str:
+    """Return the number of models and the first names, without retired models."""
     today = dt.datetime.now(dt.UTC).date()
     names = [(*entry.aliases, entry.id)[0] for entry in entries if entry.retires_on is None or entry.retires_on > today]
-    return f"{len(names)} {'model' if len(names) == 1 else 'models'}: {_some(names)}" if names else ""
+    return f"{len(names)} {'model' if len(names) == 1 else 'models'}: {_first(names)}" if names else ""
 
 
-def _some(names: list[str]) -> str:
-    """The first few of many names, and how many more there are."""
+def _first(names: list[str]) -> str:
+    """Return the first few names, and the number of the rest."""
     shown = ", ".join(names[:_SHOWN_MODELS])
     return f"{shown} and {len(names) - _SHOWN_MODELS} more" if len(names) > _SHOWN_MODELS else shown
 
 
-def _keys(living: Session | None) -> Iterator[Finding]:
-    """Where the keys are; of a service without one, only if this version has models for it."""
+def _keys(session: Session | None) -> Iterator[Finding]:
+    """Report where each key is stored; services without a key only if this version has models for them."""
     trouble = credentials.storage_warning()
     if trouble is not None:
-        yield Finding("keys", "look", trouble)
-    entries = living.registry.entries() if living is not None else []
+        yield Finding("keys", "warning", trouble)
+    entries = session.registry.entries() if session is not None else []
     for provider in credentials.services():
         if provider == bucket.SERVICE:
             continue
         try:
             place = credentials.where(provider)
         except errors.SecretError as error:
-            yield Finding("keys", "broken", str(error))
+            yield Finding("keys", "error", str(error))
             return
-        opens = _opened([entry for entry in entries if entry.provider == provider])
-        half = credentials.missing(provider) if place is None else []
+        models = _models([entry for entry in entries if entry.provider == provider])
+        missing = credentials.missing(provider) if place is None else []
         if place is not None:
-            says = f"opens {opens}" if opens else "this version has no adapter for it yet"
+            detail = models or "this version has no adapter for it"
             names = ", ".join(credentials.services()[provider])
-            yield Finding(provider, "well", f"key found in the {place} ({names}); {says}")
-        elif len(half) < len(credentials.services()[provider]):
-            says = f'half of it is there, {", ".join(half)} is missing; ff.connect("{provider}") stores both'
-            yield Finding(provider, "look", says)
-        elif opens:
-            yield Finding(provider, "optional", f'no key; ff.connect("{provider}") stores one and opens {opens}')
+            yield Finding(provider, "ok", f"key found in the {place} ({names}); {detail}")
+        elif len(missing) < len(credentials.services()[provider]):
+            message = (
+                f'the key is incomplete, {", ".join(missing)} is missing; ff.connect("{provider}") stores both parts'
+            )
+            yield Finding(provider, "warning", message)
+        elif models:
+            yield Finding(provider, "optional", f'no key; ff.connect("{provider}") stores one for {models}')

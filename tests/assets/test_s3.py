@@ -178,7 +178,7 @@ def test_only_known_pages_may_upload(bucket: Bucket) -> None:
     assert check.takes_uploads_from(bucket, PAGE)
     assert not check.takes_uploads_from(bucket, "https://evil.example")
     states = [(one.state, one.says) for one in check.look(bucket, [PAGE, "https://evil.example"])]
-    assert [state for state, _ in states] == ["well", "well", "look"]
+    assert [state for state, _ in states] == ["ok", "ok", "warning"]
     assert '"https://evil.example"' in states[-1][1]
 
 

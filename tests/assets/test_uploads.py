@@ -157,7 +157,7 @@ def test_a_run_does_not_need_the_bucket(s3: S3Server, asked: Asked, monkeypatch:
     run.result()
     assert [url for _, url in asked.handed] == [None]
     assert all(isinstance(one.error, errors_module.BucketKeysError) for one in store_of(session).uploads.waiting())
-    assert next(one for one in doctor.findings() if one.what == "bucket").state == "look"
+    assert next(finding for finding in doctor.findings() if finding.name == "bucket").state == "warning"
     monkeypatch.setenv(bucket_settings.SECRET_KEY, s3.settings.secret_access_key)
     session.reopen_store()
     mine = {one.sha256 for one in session.store.assets()}

@@ -16,8 +16,8 @@ from fusionflow_nb.journal.protocol import (
     Granted,
     Held,
     Inherited,
+    NodeResult,
     OverBudget,
-    Shown,
     Spending,
     Stored,
     Unknown,
@@ -56,7 +56,7 @@ def other(tmp_path, clock):
 
 def die(journal):
     """As the system does it for a killed kernel: only the lock goes."""
-    journal._life.leave_to_parent()
+    journal._kernel_lock.close_in_child()
 
 
 async def claim(journal, intent, **caps):
@@ -276,9 +276,9 @@ async def test_waiter_takes_over_what_its_holder_lets_go(journal, other):
     intent, waiting = an_intent(), an_intent()
     await claim(journal, intent)
     await journal.accepted(intent.job_id, 1, {"id": 1})
-    assert not await journal.hand_over(intent.job_id, 1)
+    assert not await journal.release_to_waiter(intent.job_id, 1)
     assert isinstance(await claim(other, waiting), Held)
-    assert await journal.hand_over(intent.job_id, 1)
+    assert await journal.release_to_waiter(intent.job_id, 1)
     assert await other.adopt(intent.job_id) == Inherited(intent.job_id, 2, {"id": 1})
     assert not await journal.finish(intent.job_id, 1, ended(intent, "cancelled"))
     assert await other.finish(intent.job_id, 2, ended(intent))
@@ -290,8 +290,8 @@ async def test_waiter_who_leaves_inherits_nothing(journal, other):
     await claim(journal, intent)
     await journal.accepted(intent.job_id, 1, {"id": 1})
     await claim(other, waiting)
-    await other.leave(intent.job_id, waiting.job_id)
-    assert not await journal.hand_over(intent.job_id, 1)
+    await other.stop_waiting(intent.job_id, waiting.job_id)
+    assert not await journal.release_to_waiter(intent.job_id, 1)
 
 
 async def test_dead_waiter_inherits_nothing(journal, other):
@@ -301,7 +301,7 @@ async def test_dead_waiter_inherits_nothing(journal, other):
     await journal.accepted(intent.job_id, 1, {"id": 1})
     await claim(other, an_intent())
     die(other)
-    assert not await journal.hand_over(intent.job_id, 1)
+    assert not await journal.release_to_waiter(intent.job_id, 1)
 
 
 async def test_adopting_a_job_that_ended_is_an_answer_or_an_error(journal):
@@ -329,8 +329,10 @@ async def test_records_answer_and_show_and_count(journal, tmp_path):
     assert await journal.lookup([key_of("a"), key_of("b")]) == {
         key_of("a"): Stored(generation.id, {"image": picture("a")})
     }
-    assert await journal.shown("scratch") == {
-        ("node_a", (("prompt", "dawn"),)): Shown(generation.id, key_of("a"), {"image": picture("a")}, {"amount": 0.2})
+    assert await journal.node_results("scratch") == {
+        ("node_a", (("prompt", "dawn"),)): NodeResult(
+            generation.id, key_of("a"), {"image": picture("a")}, {"amount": 0.2}
+        )
     }
     assert (await journal.spending(["run:run-1"]))["run:run-1"].spent_micro_usd == 9
     assert [kind for kind, _, _ in events_of(tmp_path)] == ["generation", "generation"]
@@ -338,11 +340,11 @@ async def test_records_answer_and_show_and_count(journal, tmp_path):
 
 async def test_cached_hit_changes_what_a_node_shows(journal):
     """A hit logs no generation, yet the node shows it from then on."""
-    shown = Shown("g-old", key_of("old"), {"image": picture("old")}, {"seed": 1})
+    shown = NodeResult("g-old", key_of("old"), {"image": picture("old")}, {"seed": 1})
     await journal.record([a_generation("a")])
-    await journal.record_shown("scratch", {("node_a", ()): shown})
-    assert await journal.shown("scratch") == {("node_a", ()): shown}
-    assert await journal.shown("another") == {}
+    await journal.record_node_results("scratch", {("node_a", ()): shown})
+    assert await journal.node_results("scratch") == {("node_a", ()): shown}
+    assert await journal.node_results("another") == {}
 
 
 async def test_equal_project_states_are_written_once(journal, tmp_path):
@@ -386,14 +388,14 @@ async def test_one_key_cannot_have_two_open_jobs_even_by_hand(journal, tmp_path)
 
 def test_who_looks_at_the_dead_is_not_taken_for_them(tmp_path):
     """Two kernels that look at a dead one at the same time both see it dead; nobody's work waits for nobody."""
-    life = liveness.KernelLife(tmp_path, "k")
+    life = liveness.KernelLock(tmp_path, "k")
     assert liveness.is_alive(tmp_path, "k")
-    life.leave_to_parent()
-    with liveness.taken_from_dead(tmp_path, "k") as is_dead:
+    life.close_in_child()
+    with liveness.lock_if_dead(tmp_path, "k") as is_dead:
         assert is_dead
         assert not liveness.is_alive(tmp_path, "k")
 
 
 def test_nobody_is_dead(tmp_path):
     """A handed-over job belongs to no living kernel."""
-    assert not liveness.is_alive(tmp_path, liveness.NOBODY)
+    assert not liveness.is_alive(tmp_path, liveness.NO_KERNEL)

@@ -75,5 +75,5 @@ def test_value_that_holds_itself_is_refused():
     """The one thing that cannot be written says so."""
     loop = []
     loop.append(loop)
-    with pytest.raises(errors.JournalError, match="holds itself"):
+    with pytest.raises(errors.JournalError, match="contains itself"):
         codec.dumps(loop)

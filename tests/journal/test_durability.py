@@ -36,7 +36,7 @@ def disk(tmp_path, monkeypatch):
 @pytest.fixture
 def no_way_out(monkeypatch):
     """Folding the log into the file fails too."""
-    monkeypatch.setattr(durability.CommitSync, "_fold", lambda *_: (1, 5, 0))
+    monkeypatch.setattr(durability.CommitSync, "_checkpoint", lambda *_: (1, 5, 0))
 
 
 async def test_nothing_is_acknowledged_before_its_sync(tmp_path, disk):

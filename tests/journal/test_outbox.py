@@ -32,15 +32,15 @@ needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="limits of POSI
 
 @pytest.fixture
 def journal(tmp_path):
-    with Journal.open(tmp_path, patience_s=1.5) as opened:
+    with Journal.open(tmp_path, timeout_s=1.5) as opened:
         yield opened
 
 
 @pytest.fixture
-def held_turnstile(tmp_path):
+def held_lock(tmp_path):
     """Somebody holds the turnstile until the test lets go."""
-    turnstile = CommitLock(tmp_path / "journal.turnstile")
-    turn = turnstile.turn()
+    commit_lock = CommitLock(tmp_path / "journal.turnstile")
+    turn = commit_lock.hold()
     turn.__enter__()
     is_held = [True]
 
@@ -51,15 +51,15 @@ def held_turnstile(tmp_path):
 
     yield let_go
     let_go()
-    turnstile.close()
+    commit_lock.close()
 
 
 def abandon(journal):
     """As after kill -9: the lock falls, the files stay."""
     journal._writer.close()
-    journal._readers.shutdown()
-    journal._outbox.leave_to_parent()
-    journal._life.leave_to_parent()
+    journal._reader._executor.shutdown()
+    journal._outbox.close_in_child()
+    journal._kernel_lock.close_in_child()
     journal._is_closed = True
 
 
@@ -67,7 +67,7 @@ async def test_paid_result_goes_to_the_outbox_and_comes_home_once(tmp_path, jour
     """Finishing while the journal is held succeeds; the next write brings everything home, each thing once."""
     intent = an_intent("paid", reserve=9)
     (granted,) = await journal.claim([intent], {})
-    let_go = request.getfixturevalue("held_turnstile")
+    let_go = request.getfixturevalue("held_lock")
     assert await journal.accepted(intent.job_id, granted.epoch, {"id": 1})
     assert await journal.finish(intent.job_id, granted.epoch, ended(intent, cost_micro_usd=7))
     await journal.record([a_generation("local")])
@@ -83,7 +83,7 @@ async def test_paid_result_goes_to_the_outbox_and_comes_home_once(tmp_path, jour
     assert kinds == ["generation", "generation", "intent", "operation", "run"]
 
 
-async def test_claim_never_goes_to_the_outbox(journal, held_turnstile):
+async def test_claim_never_goes_to_the_outbox(journal, held_lock):
     """An intent that is not durable is no intent."""
     with pytest.raises(errors.JournalBusyError):
         await journal.claim([an_intent("unpaid")], {})
@@ -117,7 +117,9 @@ async def die_with_a_paid_result(home):
     intent = an_intent("paid")
     await dying.claim([intent], {})
     await dying.accepted(intent.job_id, 1, {"id": 1})
-    dying._put_aside([replay.finish_entry(dying._stamp(), (intent.job_id, 1), ended(intent))], messages.busy())
+    replay.append(
+        dying._outbox, [replay.finish_entry(dying._stamp(), (intent.job_id, 1), ended(intent))], messages.busy()
+    )
     abandon(dying)
     return intent
 
@@ -202,7 +204,7 @@ def test_really_full_disk_keeps_paid_results(tmp_path):
             journal.call(journal.claim(intents, {}))
             filler = tmp_path / "filler"
             fill(filler)
-            with pytest.raises(errors.JournalError, match=r"[Mm]ake room"):
+            with pytest.raises(errors.JournalError, match=r"[Ff]ree disk space"):
                 claim_until_refused(journal)
             for intent in intents:
                 assert journal.call(journal.finish(intent.job_id, 1, ended(intent)))
@@ -225,7 +227,7 @@ def claim_until_refused(journal):
         journal.call(journal.claim([an_intent(f"more-{number}")], {}))
 
 
-async def test_outbox_that_fails_too_says_where_the_result_is(journal, held_turnstile, monkeypatch):
+async def test_outbox_that_fails_too_says_where_the_result_is(journal, held_lock, monkeypatch):
     """When neither journal nor outbox can be written the error says that the result is in memory still."""
 
     def full(_entry):

@@ -229,7 +229,7 @@ class Kernels(RuleBasedStateMachine):
             elif isinstance(answer, Held):
                 job.waiters = {waiter for waiter in job.waiters if waiter[0] != intent.job_id}
             elif isinstance(answer, Inherited):
-                job.kernel = liveness.NOBODY
+                job.kernel = liveness.NO_KERNEL
 
     @rule(number=kernels, key=keys)
     def adopt(self, number, key):
@@ -294,11 +294,11 @@ class Kernels(RuleBasedStateMachine):
             if line.generation is None
             else replay.finish_entry(stamp, lease, line.generation)
         )
-        journal._put_aside([entry], messages.busy())
+        replay.append(journal._outbox, [entry], messages.busy())
         self.outboxes.setdefault(journal.kernel_id, []).append(line)
 
     @rule(key=keys)
-    def hand_over(self, key):
+    def release_to_waiter(self, key):
         """Accepted work goes to who waits for it and lives; else it stays, to be cancelled."""
         job, number = self.owned(key, "accepted")
         if job is None:
@@ -307,18 +307,18 @@ class Kernels(RuleBasedStateMachine):
         self.writes(number)
         is_there = self.jobs.get(key) is job and job.state == "accepted"  # its end may have lain in the outbox
         wanted = is_there and any(kernel_id in self.alive for _, kernel_id in job.waiters)
-        assert asyncio.run(self.living[number].hand_over(job.id, job.epoch)) is wanted
+        assert asyncio.run(self.living[number].release_to_waiter(job.id, job.epoch)) is wanted
         if wanted:
-            job.kernel = liveness.NOBODY
+            job.kernel = liveness.NO_KERNEL
 
     @rule(key=keys)
-    def leave(self, key):
+    def stop_waiting(self, key):
         job = self.job_at(key)
         for waiter in sorted(job.waiters) if job is not None else ():
             for number, journal in enumerate(self.living):
                 if journal is not None and journal.kernel_id == waiter[1]:
                     self.writes(number)
-                    asyncio.run(journal.leave(job.id, waiter[0]))
+                    asyncio.run(journal.stop_waiting(job.id, waiter[0]))
                     job.waiters.discard(waiter)
 
     @rule(number=kernels, key=keys, status=st.sampled_from(["succeeded", "failed"]), cost=st.integers(0, 30))
@@ -337,7 +337,7 @@ class Kernels(RuleBasedStateMachine):
             self.end(job, generation)
 
     @rule(number=kernels, key=keys, url=st.text(max_size=3))
-    def recognise(self, number, key, url):
+    def reconcile(self, number, key, url):
         """The service knew an unknown job after all: it counts again, for whoever found that out."""
         number = self.awake(number)
         job = self.job_at(key, "unknown")
@@ -346,7 +346,7 @@ class Kernels(RuleBasedStateMachine):
         key = job.key
         self.writes(number)
         is_unknown = self.jobs.get(key) is job and job.state == "unknown"
-        found = asyncio.run(self.living[number].recognise(job.id, {"url": url}))
+        found = asyncio.run(self.living[number].reconcile(job.id, {"url": url}))
         assert found == (Inherited(job.id, job.epoch + 1, {"url": url}) if is_unknown else None)
         if is_unknown:
             self.over.append((job.id, job.epoch, job.intent))

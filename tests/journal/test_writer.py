@@ -38,13 +38,13 @@ class Gate:
 
 @pytest.fixture
 def journal(tmp_path):
-    with Journal.open(tmp_path, patience_s=2.0) as opened:
+    with Journal.open(tmp_path, timeout_s=2.0) as opened:
         yield opened
 
 
 async def test_failing_request_takes_no_other_along(journal, tmp_path, monkeypatch):
     """Requests that share a commit fail for themselves."""
-    turnstile = CommitLock(tmp_path / LOCK)
+    commit_lock = CommitLock(tmp_path / LOCK)
 
     def broken(cursor):
         cursor.execute("INSERT INTO projects VALUES ('half', 'written')")
@@ -54,7 +54,7 @@ async def test_failing_request_takes_no_other_along(journal, tmp_path, monkeypat
         cursor.execute("INSERT INTO projects VALUES ('half', 'written')")
         return {}["missing"]
 
-    with turnstile.turn():  # so that all of them wait for one and the same transaction
+    with commit_lock.hold():  # so that all of them wait for one and the same transaction
         good = [asyncio.ensure_future(journal.record([a_generation(name)])) for name in "ab"]
         bad = [asyncio.ensure_future(journal._write(work)) for work in (broken, bug)]
         good.append(asyncio.ensure_future(journal.record([a_generation("c")])))
@@ -65,14 +65,14 @@ async def test_failing_request_takes_no_other_along(journal, tmp_path, monkeypat
             await task
     assert len(events_of(tmp_path)) == 3
     assert await journal._write(lambda cursor: cursor.execute("SELECT count(*) FROM projects").fetchone()) == (0,)
-    turnstile.close()
+    commit_lock.close()
 
 
 async def test_claim_that_waits_too_long_names_the_holder_and_is_never_carried_out(journal, tmp_path):
     """Busy: nothing paid is submitted, and nothing of the claim turns up later."""
-    turnstile = CommitLock(tmp_path / LOCK)
+    commit_lock = CommitLock(tmp_path / LOCK)
     intent = an_intent(reserve=5)
-    with turnstile.turn():
+    with commit_lock.hold():
         with pytest.raises(errors.JournalBusyError, match=f"process {os.getpid()}") as caught:
             await journal.claim([intent], {})
         assert caught.value.is_retryable
@@ -80,7 +80,7 @@ async def test_claim_that_waits_too_long_names_the_holder_and_is_never_carried_o
     (answer,) = await journal.claim([an_intent()], {})
     assert isinstance(answer, Granted)
     assert [kind for kind, _, _ in events_of(tmp_path)] == ["intent"]
-    turnstile.close()
+    commit_lock.close()
 
 
 async def test_claim_granted_after_its_caller_left_is_withdrawn(tmp_path):
@@ -110,7 +110,7 @@ def test_claim_committed_before_its_caller_left_is_withdrawn(tmp_path):
         holder.call(holder.accepted(held.job_id, 1, {"id": 1}))
         dying.call(dying.claim([inherited], {}))
         dying.call(dying.accepted(inherited.job_id, 1, {"id": 2}))
-        dying._life.leave_to_parent()
+        dying._kernel_lock.close_in_child()
         intents = [an_intent("new", reserve=5), an_intent("held"), an_intent("inherited")]
         request = WriteRequest(
             lambda cursor: journal._claims.claim(cursor, intents, {}),
@@ -120,11 +120,11 @@ def test_claim_committed_before_its_caller_left_is_withdrawn(tmp_path):
         journal._writer._put(request)
         assert request.event.wait(30)
         assert [type(answer) for answer in request.outcome()] == [Granted, Held, Inherited]
-        journal._writer._leave(request)
+        journal._writer._abandon(request)
         journal.call(journal.record([]))
         assert journal.call(journal.ended(intents[0].job_id)).status == "cancelled"
         assert journal.call(journal.spending(["run:run-1"]))["run:run-1"] == Spending(0, 0, 0)
-        assert not holder.call(holder.hand_over(held.job_id, 1))
+        assert not holder.call(holder.release_to_waiter(held.job_id, 1))
         (answer,) = holder.call(holder.claim([an_intent("inherited")], {}))
         assert answer == Inherited(inherited.job_id, 3, {"id": 2})
 
@@ -136,7 +136,7 @@ async def test_inherited_job_whose_caller_left_goes_to_the_next(tmp_path):
     with Journal.open(tmp_path) as dying, Journal.open(tmp_path, clock_us=gate) as journal:
         await dying.claim([intent], {})
         await dying.accepted(intent.job_id, 1, {"id": 1})
-        dying._life.leave_to_parent()
+        dying._kernel_lock.close_in_child()
         gate.is_armed = True
         task = asyncio.ensure_future(journal.claim([an_intent(), an_intent("new")], {}))
         await asyncio.to_thread(gate.is_reached.wait, 30)
@@ -166,14 +166,14 @@ async def test_waiter_whose_caller_left_waits_no_longer(tmp_path):
         gate.is_armed = False
         gate.may_go_on.set()
         await journal.record([])
-        assert not await holder.hand_over(intent.job_id, 1)
+        assert not await holder.release_to_waiter(intent.job_id, 1)
 
 
 async def test_record_whose_caller_left_is_written_all_the_same(tmp_path):
     """What has happened is logged, whoever still listens."""
     with Journal.open(tmp_path) as journal:
-        turnstile = CommitLock(tmp_path / LOCK)
-        with turnstile.turn():
+        commit_lock = CommitLock(tmp_path / LOCK)
+        with commit_lock.hold():
             task = asyncio.ensure_future(journal.record([a_generation("a")]))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -182,7 +182,7 @@ async def test_record_whose_caller_left_is_written_all_the_same(tmp_path):
                 await task
         await journal.record([a_generation("b")])
         assert len(events_of(tmp_path)) == 2
-        turnstile.close()
+        commit_lock.close()
 
 
 async def test_close_writes_what_waits(tmp_path):
@@ -221,10 +221,10 @@ def test_forked_child_is_refused_and_does_no_harm(tmp_path):
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     with Journal.open(tmp_path) as other:
-        assert other._is_alive(journal.kernel_id)
+        assert other.is_alive(journal.kernel_id)
         journal.call(journal.record([a_generation("parent")]))
         journal.close()
-        assert not other._is_alive(journal.kernel_id)
+        assert not other.is_alive(journal.kernel_id)
     assert len(events_of(tmp_path)) == 2
     assert is_sound(tmp_path)
 
@@ -243,9 +243,9 @@ def test_child_that_outlives_its_parent_does_not_keep_it_alive(tmp_path):
         os.read(ours, 1)
         os._exit(0)
     os.read(is_there, 1)  # until it runs, its copy of our lock is held
-    journal._life.leave_to_parent()  # as if this process had been killed
+    journal._kernel_lock.close_in_child()  # as if this process had been killed
     with Journal.open(tmp_path) as other:
-        assert not other._is_alive(journal.kernel_id)
+        assert not other.is_alive(journal.kernel_id)
     os.close(theirs)
     os.waitpid(child, 0)
     os.close(ours)
@@ -266,10 +266,10 @@ async def test_writer_without_turnstile_is_waited_for(journal, tmp_path):
 
 def test_stopped_holder_makes_open_say_who(tmp_path):
     """Opening waits its patience, then names the process that holds the turnstile."""
-    turnstile = CommitLock(tmp_path / LOCK)
-    with turnstile.turn(), pytest.raises(errors.JournalBusyError, match=str(os.getpid())):
-        Journal.open(tmp_path, patience_s=0.2)
-    turnstile.close()
+    commit_lock = CommitLock(tmp_path / LOCK)
+    with commit_lock.hold(), pytest.raises(errors.JournalBusyError, match=str(os.getpid())):
+        Journal.open(tmp_path, timeout_s=0.2)
+    commit_lock.close()
 
 
 async def test_removed_file_is_noticed_before_anything_is_claimed(journal, tmp_path):
@@ -368,8 +368,8 @@ def test_event_written_twice_is_there_once(tmp_path):
     """Ids are made by the client, so saying a thing twice is harmless."""
     with Journal.open(tmp_path) as journal:
         stamp = event_log.Stamp("id", 1, "k")
-        first = journal._writer.wait(lambda cursor: event_log.append(cursor, stamp, "run", "r", "{}"))
-        again = journal._writer.wait(lambda cursor: event_log.append(cursor, stamp, "run", "r", "{}"))
+        first = journal._writer.run_blocking(lambda cursor: event_log.append(cursor, stamp, "run", "r", "{}"))
+        again = journal._writer.run_blocking(lambda cursor: event_log.append(cursor, stamp, "run", "r", "{}"))
     assert (first, again) == (1, None)
     assert len(events_of(tmp_path)) == 1
 

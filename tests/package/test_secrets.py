@@ -211,20 +211,20 @@ def test_no_key_is_in_what_waits_for_the_journal(planted: None) -> None:
     """A result that was paid while the journal could not be written lies in the outbox, without a key."""
     service = Slow()
     session = Session(home_folder(), Registry([service]))
-    session.journal._writer._patience_s = 0.2
+    session.journal._writer._timeout_s = 0.2
     use_session(session)
     flow = Flow("Outbox")
     flow.generate_image("x", model="fake/image", name="still")
-    turnstile = CommitLock(session.journal.path.parent / "journal.turnstile")
+    commit_lock = CommitLock(session.journal.path.parent / "journal.turnstile")
     run = flow.run()
     assert service.polled.wait(30)
-    with turnstile.turn():
+    with commit_lock.hold():
         service.gate.set()
         run.wait()
         waiting = [path for path in home_folder().rglob("*.jsonl") if path.stat().st_size]
         assert waiting
         assert_files_clean(home_folder())
-    turnstile.close()
+    commit_lock.close()
 
 
 class Slow(KeyedProvider):

@@ -259,13 +259,13 @@ def test_doctor_says_where_a_key_is_and_never_what(monkeypatch: pytest.MonkeyPat
     """A key that is there is said to be there."""
     monkeypatch.setenv("FAL_KEY", SECRET)
     monkeypatch.setenv("KLING_ACCESS_KEY", SECRET)
-    found = {one.what: one for one in doctor.findings()}
-    assert found["fal"].state == "well"
+    findings = {finding.name: finding for finding in doctor.findings()}
+    assert findings["fal"].state == "ok"
     assert re.match(
-        r"key found in the environment \(FAL_KEY\); opens \d+ models: [^,]+, .* and \d+ more", found["fal"].says
+        r"key found in the environment \(FAL_KEY\); \d+ models: [^,]+, .* and \d+ more", findings["fal"].message
     )
-    assert found["kling"].state == "look"
-    assert "KLING_SECRET_KEY is missing" in found["kling"].says
-    assert found["openai"].state == "optional"
-    assert "sora" not in found["openai"].says  # ended: no key opens it
-    assert SECRET not in repr(found)
+    assert findings["kling"].state == "warning"
+    assert "KLING_SECRET_KEY is missing" in findings["kling"].message
+    assert findings["openai"].state == "optional"
+    assert "sora" not in findings["openai"].message  # retired models are not listed
+    assert SECRET not in repr(findings)

@@ -77,7 +77,7 @@ def run_kernel(pipe: Connection, home: str, base: str, order: Order) -> None:
         session = Session(Path(home), registry)
         session.engine.context.caps_micro_usd.clear()
         if "busy" in order.words:
-            session.journal._writer._patience_s = WRITER_TIMEOUT_S
+            session.journal._writer._timeout_s = WRITER_TIMEOUT_S
         use_session(session)
         if "resume" in order.words:
             pipe.send(("resumed", session.resume()))
@@ -106,7 +106,7 @@ def set_failpoint(order: Order, home: Path, at_the_end: ExitStack) -> None:
 
     def on_failpoint(step: Failpoint) -> None:
         if commit_lock is not None and step is Failpoint.AFTER_DOWNLOAD and next(locks, False):
-            lock_stack.enter_context(commit_lock.turn())
+            lock_stack.enter_context(commit_lock.hold())
         if step is order.step and next(steps_to_go) == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         if step is Failpoint.AFTER_OUTBOX_WRITE:

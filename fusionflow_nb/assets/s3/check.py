@@ -29,7 +29,7 @@ class Looked(NamedTuple):
     """One thing that was tried."""
 
     what: str
-    state: Literal["well", "look", "broken"]
+    state: Literal["ok", "warning", "error"]
     says: str
 
 
@@ -132,9 +132,9 @@ def look(bucket: Bucket, origins: Sequence[str], *, is_set: bool = False) -> Ite
     try:
         try_out(bucket)
     except errors.FusionFlowError as error:
-        yield Looked("bucket", "broken", str(error))
+        yield Looked("bucket", "error", str(error))
         return
-    yield Looked("bucket", "well", f"{bucket.settings.uri} at {bucket.settings.endpoint} takes, gives and removes")
+    yield Looked("bucket", "ok", f"{bucket.settings.uri} at {bucket.settings.endpoint} takes, gives and removes")
     for origin in origins:
         yield _cors(bucket, origin, is_set=is_set)
 
@@ -143,14 +143,14 @@ def _cors(bucket: Bucket, origin: str, *, is_set: bool) -> Looked:
     what = f"CORS {origin}"
     try:
         if takes_uploads_from(bucket, origin):
-            return Looked(what, "well", "pages there show and upload")
+            return Looked(what, "ok", "pages there show and upload")
         if is_set:
             set_cors(bucket, [origin])
-            return Looked(what, "well", "the rule is set; it may take half a minute to spread")
+            return Looked(what, "ok", "the rule is set; it may take half a minute to spread")
     except BucketKeysError:
         pass  # a key for objects may not change the bucket: the person can
     except errors.FusionFlowError as error:
-        return Looked(what, "broken", str(error))
+        return Looked(what, "error", str(error))
     rule = json.dumps(cors_rule([origin]), indent=2)
     says = "the bucket refuses uploads from pages there (they go through Jupyter). Add to its CORS policy:"
-    return Looked(what, "look", f"{says}\n{rule}")
+    return Looked(what, "warning", f"{says}\n{rule}")
