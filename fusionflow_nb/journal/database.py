@@ -60,7 +60,7 @@ def _prepare(cursor: sqlite3.Cursor, path: Path) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("BEGIN IMMEDIATE")
     try:
-        _refuse_newer(cursor, path)  # another process may have migrated the file while this one waited for the lock
+        _refuse_newer(cursor, path)  # another process may have migrated the file before the lock was acquired
         schema.migrate(cursor)
         cursor.execute("COMMIT")
     except BaseException:

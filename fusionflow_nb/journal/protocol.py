@@ -78,7 +78,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """The lease of an accepted job passed from a dead kernel to this one: poll and fetch it, do not submit."""
+    """The lease of an accepted job passed from a dead kernel to this kernel: poll and fetch it, do not submit."""
 
     job_id: str
     epoch: int

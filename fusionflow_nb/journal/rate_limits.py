@@ -2,7 +2,7 @@
 
 A strict token bucket: in any minute no more starts than the service allows, at most a tenth of them in one burst.
 Slots limit the concurrent calls of all kernels. A pause requested by the service (429, Retry-After) applies to all
-kernels. All functions run inside the caller's transaction, which is the one that grants a claim.
+kernels. All functions run inside the transaction that grants a claim.
 """
 
 from __future__ import annotations

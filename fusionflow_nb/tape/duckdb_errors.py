@@ -1,4 +1,4 @@
-"""What goes wrong in DuckDB or under it, as errors of the tape."""
+"""Translation of DuckDB, SQLite and operating system errors to TapeError."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """What DuckDB says about a query is for the reader; what else goes wrong is said plainly."""
+    """Raise TapeError for errors in the block; DuckDB's messages are passed on unchanged."""
     try:
         yield
     except duckdb.Error as error:
@@ -28,8 +28,8 @@ def translate_errors() -> Iterator[None]:
         message = f"A value of this result needs a package that is not installed: {error}."
         raise errors.TapeError(message, hint="Install it, or cast the column: SELECT x::VARCHAR.") from None
     except OverflowError as error:
-        message = f"A value of this result is none that Python has: {error}."
+        message = f"A value of this result cannot be converted to Python: {error}."
         raise errors.TapeError(message, hint="Cast its column to text: SELECT x::VARCHAR.") from None
     except OSError as error:
-        message = f"The tape needs a temporary file, or could not write one: {error}."
-        raise errors.TapeError(message, hint="Make room on the disk and ask again.") from error
+        message = f"The tape could not write a temporary file: {error}."
+        raise errors.TapeError(message, hint="Free disk space and run the query again.") from error

@@ -1,4 +1,4 @@
-"""A copy of the tape for other tools: a DuckDB file with every table, or the generations as Parquet. Whole or not."""
+"""Atomic export for other tools: a DuckDB file with all tables, or the generations as Parquet."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def export_to(cursor: duckdb.DuckDBPyConnection, path: str | Path) -> Path:
-    """Write beside the target first, then put it in place in one step.
+    """Write a temporary file in the same folder, then rename it; returns the path.
 
     Raises:
-        TapeError: another suffix, or the folder does not exist.
-        duckdb.Error, OSError: it cannot be written; what was there before is untouched.
+        TapeError: the suffix is not supported, or the folder does not exist.
+        duckdb.Error, OSError: the file cannot be written; an existing file is unchanged.
     """
     target = Path(path).expanduser()
     write = _WRITERS.get(target.suffix)
     if write is None:
-        message = f"{target.name} has no suffix that tells the format."
+        message = f"The suffix of {target.name} is not a supported format."
         raise errors.TapeError(message, hint=f"Use one of: {', '.join(_WRITERS)}.")
     if not target.parent.is_dir():
-        message = f"There is no folder {target.parent}."
-        raise errors.TapeError(message, hint="Make it first.")
+        message = f"The folder {target.parent} does not exist."
+        raise errors.TapeError(message, hint="Create it first.")
     draft = target.with_name(f".{target.name}.{os.getpid()}.tmp{target.suffix}")
     try:
         write(cursor, draft)
@@ -45,7 +45,7 @@ def _write_database(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
     cursor.execute("ATTACH ? AS copy", [str(path)])
     try:
         for table in schema.TABLES:
-            cursor.execute(f"CREATE TABLE copy.{table} AS FROM memory.main.{table}")  # names of our own
+            cursor.execute(f"CREATE TABLE copy.{table} AS FROM memory.main.{table}")  # not user input
         cursor.execute("USE copy")
         for view in schema.DERIVED_VIEWS:
             cursor.execute(view)

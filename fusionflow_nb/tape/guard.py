@@ -1,6 +1,6 @@
-"""Reads only, decided by DuckDB itself: its parser says what a statement is, its planner what it would do.
+"""Read-only checks, based on DuckDB's own parser and planner.
 
-Three fences: the kind of statement, no step of the plan that writes a file, and (in `query`) a read-only transaction.
+Three checks: the statement type, no step of the plan writes a file, and (in `query`) a read-only transaction.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
     Params = Sequence[Any] | dict[str, Any] | None
 
-_ONLY_READS = "The tape can only be read"
-_HINT = "Use SELECT; ff.tape.export writes a copy that you may change."
-# A pivot without a fixed list of columns is several statements to DuckDB, and a read all the same.
+_READ_ONLY = "The tape is read-only"
+_HINT = "Use SELECT; ff.tape.export writes a copy that you can change."
+# For DuckDB, a pivot without a fixed list of columns is several statements (MULTI); it only reads.
 _READS = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.MULTI})
 _EXPLAIN = re.compile(r"\s*explain\s+(?:analyze\s+)?(?:\((?:format|analyze)[^)]*\)\s*)?(?=\S)", re.IGNORECASE)
 
 
 def only_read(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.Statement:
-    """The one statement of a query, if it reads.
+    """Return the single statement of a query, if it is a read.
 
     Raises:
-        TapeError: it is none, several, or one that is not a read.
+        TapeError: the query is empty, has several statements, or is not a read.
         duckdb.Error: it cannot be parsed.
     """
     statements = connection.extract_statements(query)
     if len(statements) != 1:
-        message = f"A query is one statement; this text has {len(statements)}."
-        raise errors.TapeError(message, hint="Ask one thing at a time.")
+        message = f"A query must be a single statement; this text has {len(statements)}."
+        raise errors.TapeError(message, hint="Run one statement at a time.")
     (statement,) = statements
     if statement.type == duckdb.StatementType.EXPLAIN:
         explained = _EXPLAIN.sub("", query, count=1)
@@ -42,13 +42,13 @@ def only_read(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.State
             only_read(connection, explained)
             return statement
     if statement.type not in _READS:
-        message = f"{_ONLY_READS}, and this is {_name(statement)}."
+        message = f"{_READ_ONLY}; this is {_name(statement)} statement."
         raise errors.TapeError(message, hint=_HINT)
     return statement
 
 
 def refuse_file_writes(connection: duckdb.DuckDBPyConnection, query: str, params: Params) -> None:
-    """Look at the plan: a COPY may hide inside a SELECT, where no kind of statement gives it away.
+    """Check the query plan: a SELECT may contain a COPY that the statement type does not show.
 
     Raises:
         TapeError: a step of the plan writes a file.
@@ -56,15 +56,15 @@ def refuse_file_writes(connection: duckdb.DuckDBPyConnection, query: str, params
     """
     rows = connection.execute("EXPLAIN (FORMAT JSON) " + _EXPLAIN.sub("", query, count=1), params).fetchall()
     if any("COPY" in step for _, plan in rows for step in re.findall(r'"name":\s*"([^"]*)"', plan)):
-        message = f"{_ONLY_READS}, and this would write a file."
+        message = f"{_READ_ONLY}; this query would write a file."
         raise errors.TapeError(message, hint=_HINT)
 
 
 def params_for(statement: duckdb.Statement, params: Mapping[str, Any] | Sequence[Any] | None) -> Params:
-    """Of a mapping only what the query names; a sequence as it is.
+    """Return the parameters that the query names; a sequence unchanged.
 
     Raises:
-        TapeError: a name has no value.
+        TapeError: a named parameter has no value.
     """
     names = statement.named_parameters
     if params is None:
@@ -73,7 +73,7 @@ def params_for(statement: duckdb.Statement, params: Mapping[str, Any] | Sequence
         return list(params)
     missing = sorted(name for name in names if name not in params and not name.isdigit())
     if missing:
-        message = f"The query names ${missing[0]}, which has no value."
+        message = f"The query uses ${missing[0]}, which has no value."
         raise errors.TapeError(message, hint=f"Pass {missing[0]}=..., or define a variable of that name.")
     return {name: params[name] for name in names if name in params} or None  # type: ignore[call-overload]
 

@@ -1,6 +1,6 @@
-"""From the journal's events to the tape's tables: `seq > the last one seen`, so nothing is read twice or missed.
+"""Loading new journal events into the tape's tables by `seq`, so that no event is read twice or missed.
 
-Payloads go to DuckDB as lines of JSON in short-lived files: its reader is parallel and needs no extra package.
+Payloads are passed to DuckDB as temporary NDJSON files: its NDJSON reader is parallel and needs no extra package.
 """
 
 from __future__ import annotations
@@ -39,53 +39,57 @@ _TABLES = {
 
 
 class JournalSync:
-    """The tape's own, reading connection to the journal. One thread at a time may `pull`."""
+    """The tape's read connection to the journal. Only one thread at a time may call `pull`."""
 
     def __init__(self, journal: Path) -> None:
         """Open the journal for reading.
 
         Raises:
-            sqlite3.Error: it cannot be read.
+            sqlite3.Error: the journal cannot be read.
         """
         self._connection = open_reader(journal)
         self._connection.text_factory = bytes
-        self._seen_seq = 0
-        self._seen_version: int | None = None
+        self._last_seq = 0
+        self._last_version: int | None = None
 
     def close(self) -> None:
-        """Let the journal go."""
+        """Close the connection."""
         self._connection.close()
 
     def pull(self, target: duckdb.DuckDBPyConnection) -> bool:
-        """Bring the tables up to date; whether there was anything new.
+        """Load all new events; returns whether there were any.
 
         Raises:
-            sqlite3.Error, duckdb.Error, OSError: nothing was changed; the next pull tries again.
+            sqlite3.Error, duckdb.Error, OSError: no table was changed; the next pull retries.
         """
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        if version == self._seen_version:
+        if version == self._last_version:
             return False
         (last,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
-        is_newer = bool(last > self._seen_seq)
+        is_newer = bool(last > self._last_seq)
         if is_newer:
             try:
                 self._load(target, last, is_lenient=False)
             except duckdb.Error as error:
-                _log.warning("Some events do not fit the tape and are left out: %s", error)
+                # Not the message of the error: it may quote a prompt.
+                _log.warning(
+                    "Some events up to %d do not fit the tape and are skipped (%s).", last, type(error).__name__
+                )
                 self._load(target, last, is_lenient=True)
-            self._seen_seq = last
-        self._seen_version = version
+            _log.debug("Loaded events %d to %d.", self._last_seq + 1, last)
+            self._last_seq = last
+        self._last_version = version
         return is_newer
 
     def _load(self, target: duckdb.DuckDBPyConnection, last: int, *, is_lenient: bool) -> None:
-        """All that is new, in one transaction."""
-        is_large = last - self._seen_seq > _ROWS_PER_PART
+        """Load events up to `last` in one transaction."""
+        is_large = last - self._last_seq > _ROWS_PER_PART
         with tempfile.TemporaryDirectory(prefix="fusionflow-tape-") as folder:
-            parts = _parts(self._connection, Path(folder), self._seen_seq, last)
+            parts = _parts(self._connection, Path(folder), self._last_seq, last)
             target.execute("BEGIN")
             try:
                 before = latest.end_positions(target)
-                for part in _ahead(parts) if is_large else parts:
+                for part in _prefetch(parts) if is_large else parts:
                     for kind, file in part.files.items():
                         _read(target, kind, file, is_lenient=is_lenient)
                 latest.keep_latest(target, before)
@@ -103,7 +107,7 @@ class _File:
 
 @dataclass(slots=True)
 class _Part:
-    """A number of payloads as files, one for each kind."""
+    """Some payloads as files, one file per kind."""
 
     folder: Path
     number: int
@@ -111,13 +115,13 @@ class _Part:
     files: dict[bytes, _File] = field(default_factory=dict)
 
     def add(self, kind: bytes, lines: bytes) -> None:
-        """Append payloads, a line each, to the file of their kind; kinds of a newer version are not for our tables."""
+        """Append payloads, one per line, to the file of their kind; unknown kinds of newer versions are skipped."""
         if kind not in _TABLES:
             return
         file = self.files.get(kind)
         if file is None:
             file = self.files[kind] = _File(self.folder / f"{self.number}-{kind.decode()}.ndjson")
-        if len(lines) > file.longest_line:  # else none of them is longer
+        if len(lines) > file.longest_line:  # otherwise no line is longer
             file.longest_line = max(file.longest_line, *map(len, lines.split(b"\n")))
         with file.path.open("ab") as target:
             target.write(lines)
@@ -126,7 +130,7 @@ class _Part:
 
 
 def _parts(connection: sqlite3.Connection, folder: Path, after: int, last: int) -> Iterator[_Part]:
-    """All events between two numbers: the ends of generations, which are most of them, then the others."""
+    """Yield the events with `after` < seq <= `last` in parts: first generations, the bulk, then the other kinds."""
     part = _Part(folder, 0)
     for kind, lines in _payloads(connection, after, last):
         part.add(kind, lines)
@@ -137,7 +141,7 @@ def _parts(connection: sqlite3.Connection, folder: Path, after: int, last: int) 
 
 
 def _payloads(connection: sqlite3.Connection, after: int, last: int) -> Iterator[tuple[bytes, bytes]]:
-    """(kind, payloads as lines). What is read in bulk never becomes a list: joining the cursor's own rows halves it."""
+    """Yield (kind, payloads as lines). Generations are joined from the cursor without a list, which halves the time."""
     ends = connection.execute(
         "SELECT payload FROM events WHERE seq > ? AND seq <= ? AND kind = 'generation' ORDER BY seq", (after, last)
     )
@@ -154,52 +158,52 @@ def _payloads(connection: sqlite3.Connection, after: int, last: int) -> Iterator
 
 
 def _line(row: tuple[int, bytes, int, bytes]) -> bytes:
-    """The payload of an event; a project's with its number and time, which are in no other place."""
+    """Return the payload of an event; a project's payload gets its seq and time, which it lacks."""
     seq, kind, at_us, payload = row
     return b'{"seq":%d,"at_us":%d,%b' % (seq, at_us, payload[1:]) if kind == b"project" else payload
 
 
-def _ahead(parts: Iterator[_Part]) -> Iterator[_Part]:
-    """The same parts, the next one being written while the last one is read."""
-    made: queue.Queue[_Part | BaseException | None] = queue.Queue(maxsize=1)
-    is_over = threading.Event()
+def _prefetch(parts: Iterator[_Part]) -> Iterator[_Part]:
+    """Yield the parts, writing the next part in a thread while DuckDB reads the current part."""
+    ready: queue.Queue[_Part | BaseException | None] = queue.Queue(maxsize=1)
+    is_stopped = threading.Event()
 
-    def make() -> None:
-        last_word: BaseException | None = None
+    def write() -> None:
+        end: BaseException | None = None
         try:
             for part in parts:
-                made.put(part)
-                if is_over.is_set():
+                ready.put(part)
+                if is_stopped.is_set():
                     return
-        except BaseException as error:  # noqa: BLE001 - carried over to the reading thread and raised there
-            last_word = error
-        made.put(last_word)
+        except BaseException as error:  # noqa: BLE001 - raised in the reading thread
+            end = error
+        ready.put(end)
 
     with ExitStack() as stack:
-        thread = threading.Thread(target=make, name="tape-feed", daemon=True)
+        thread = threading.Thread(target=write, name="tape-sync", daemon=True)
         thread.start()
         stack.callback(thread.join)
-        stack.callback(_drain, made)
-        stack.callback(is_over.set)
-        while (part := made.get()) is not None:
+        stack.callback(_drain, ready)
+        stack.callback(is_stopped.set)
+        while (part := ready.get()) is not None:
             if isinstance(part, BaseException):
                 raise part
             yield part
 
 
-def _drain(made: queue.Queue[Any]) -> None:
-    """Make room, so that the writing thread can see that nobody reads any more."""
-    while not made.empty():
-        made.get_nowait()
+def _drain(ready: queue.Queue[Any]) -> None:
+    """Empty the queue, so that the writing thread wakes up and stops."""
+    while not ready.empty():
+        ready.get_nowait()
 
 
 def _read(target: duckdb.DuckDBPyConnection, kind: bytes, file: _File, *, is_lenient: bool) -> None:
     table, selected, columns = _TABLES[kind]
-    # Table, columns and types are ours; path, limit and leniency are parameters.
+    # Table, columns and types are not user input; path, limit and leniency are parameters.
     statement = (
         f"INSERT INTO internal.{table} SELECT {selected} "  # noqa: S608
         f"FROM read_ndjson(?, columns = {schema.as_json_columns(columns)}, maximum_object_size = ?, ignore_errors = ?) "
-        "WHERE id IS NOT NULL"  # a line that is ignored comes back as a row of nothing
+        "WHERE id IS NOT NULL"  # an ignored line is a row of NULLs
     )
     target.execute(statement, [str(file.path), file.longest_line + 64, is_lenient])
     file.path.unlink()

@@ -1,7 +1,7 @@
-"""From what was said to what is so: of all rows about one thing only the newest stays.
+"""Keeping the latest row per id after a pull appended new rows; runs inside the pull's transaction.
 
-A generation's end supersedes its intent whichever came first; of several ends the later counts. An Operation belongs
-to its generation until the end brings its own. Works on what a pull appended, inside the pull's transaction.
+The end of a generation supersedes its intent in either order; of several ends the last counts. A separate Operation
+is copied to its generation until the end, which carries its own.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _ORDER = {
 
 
 def end_positions(target: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Where each table ends now: rows from there on are new."""
+    """Return the next rowid of each table: later rows are new."""
     return {table: _end(target, table) for table in _ORDER}
 
 
 def keep_latest(target: duckdb.DuckDBPyConnection, before: dict[str, int]) -> None:
-    """Remove what the rows since `mark` supersede, and what they are superseded by."""
+    """Remove superseded rows among the rows since `end_positions`, and the rows that those supersede."""
     target.execute("""
         UPDATE internal.projects AS project SET created_at_us = earliest.at_us
         FROM (SELECT id, min(created_at_us) AS at_us FROM internal.projects GROUP BY id HAVING count(*) > 1) AS earliest
@@ -40,7 +40,7 @@ def keep_latest(target: duckdb.DuckDBPyConnection, before: dict[str, int]) -> No
                              WHERE $first = 0 OR id IN (SELECT id FROM internal.{table} WHERE rowid >= $first)
                              GROUP BY id HAVING count(*) > 1)
                 GROUP BY id)
-            """,  # noqa: S608 - table and order are from the list above
+            """,  # noqa: S608 - table and order are constants
             {"first": before[table]},
         )
     (has_operations,) = target.execute("SELECT count(*) > 0 FROM internal.operations").fetchone() or (False,)
@@ -50,10 +50,10 @@ def keep_latest(target: duckdb.DuckDBPyConnection, before: dict[str, int]) -> No
 
 def _merge_operations(target: duckdb.DuckDBPyConnection) -> None:
     target.execute("""
-        UPDATE internal.generations AS generation SET operation = told.operation
-        FROM internal.operations AS told
-        WHERE generation.id = told.id AND (generation.operation IS NULL OR NOT generation.is_final)
-          AND generation.operation IS DISTINCT FROM told.operation
+        UPDATE internal.generations AS generation SET operation = newest.operation
+        FROM internal.operations AS newest
+        WHERE generation.id = newest.id AND (generation.operation IS NULL OR NOT generation.is_final)
+          AND generation.operation IS DISTINCT FROM newest.operation
         """)
     target.execute("""
         DELETE FROM internal.operations WHERE id IN
@@ -63,6 +63,6 @@ def _merge_operations(target: duckdb.DuckDBPyConnection) -> None:
 
 def _end(target: duckdb.DuckDBPyConnection, table: str) -> int:
     row = target.execute(
-        f"SELECT coalesce(max(rowid) + 1, 0) FROM internal.{table}"  # noqa: S608 - one of our tables
+        f"SELECT coalesce(max(rowid) + 1, 0) FROM internal.{table}"  # noqa: S608 - the table is a constant
     ).fetchone()
     return int(row[0]) if row else 0

@@ -1,7 +1,7 @@
-"""Who was made of whom, step by step. Ids and edges are materialised first, then followed.
+"""Lineage of generations: ancestors and descendants by breadth-first search over materialised edges.
 
-A recursive query would scan all edges once per step. Here the bulk lies in sorted arrays, where a step is one binary
-search, and what came since lies in a dict; so a walk costs the same whether there are a thousand or a million.
+A recursive query would scan all edges once per step. Here most edges are in sorted arrays, where a step is a binary
+search, and recent edges in dicts, so the cost of a search hardly depends on the number of generations.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     import duckdb
     from numpy.typing import NDArray
 
-_RECENT_LIMIT = 50_000  # edges in the dicts before everything is sorted into arrays anew
+_RECENT_LIMIT = 50_000  # edges in the dicts before the arrays are rebuilt
 
 
 class Lineage:
-    """The edges between generations: child -> what it was made of, and back. Used under the tape's lock."""
+    """Edges between generations in both directions. The caller holds the tape's lock."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Build nothing yet: the first question does."""
+        """Create an empty index; the first search builds it."""
         self._connection = connection
-        self._rows_seen: int | None = None
+        self._row_end: int | None = None
         self._ids: NDArray[np.bytes_] = np.array([], dtype="S1")
         self._parents = _Edges.none()
         self._children = _Edges.none()
@@ -34,14 +34,14 @@ class Lineage:
         self._recent_children: dict[str, set[str]] = {}
 
     def ancestors(self, generation_id: str) -> list[tuple[int, str]]:
-        """(-steps, id) of all it was made of, nearest first, each once at its shortest distance."""
+        """Return (-steps, id) of all ancestors, nearest first, each at its shortest distance."""
         self._catch_up()
-        return [(-step, found) for step, found in _walk(generation_id, self._parents_of)]
+        return [(-step, ancestor) for step, ancestor in _breadth_first(generation_id, self._parents_of)]
 
     def descendants(self, generation_id: str) -> list[tuple[int, str]]:
-        """(steps, id) of all that was made of it, nearest first, each once at its shortest distance."""
+        """Return (steps, id) of all descendants, nearest first, each at its shortest distance."""
         self._catch_up()
-        return list(_walk(generation_id, self._children_of))
+        return list(_breadth_first(generation_id, self._children_of))
 
     def _parents_of(self, generation_id: str) -> set[str]:
         return self._at(self._parents, generation_id) | self._recent_parents.get(generation_id, set())
@@ -51,18 +51,18 @@ class Lineage:
 
     def _at(self, edges: _Edges, generation_id: str) -> set[str]:
         key = generation_id.encode()
-        place = int(np.searchsorted(self._ids, np.bytes_(key))) if len(self._ids) else 0
-        if place >= len(self._ids) or self._ids[place] != key:
+        position = int(np.searchsorted(self._ids, np.bytes_(key))) if len(self._ids) else 0
+        if position >= len(self._ids) or self._ids[position] != key:
             return set()
-        return {bytes(self._ids[other]).decode() for other in edges.of(place)}
+        return {bytes(self._ids[other]).decode() for other in edges.of(position)}
 
     def _catch_up(self) -> None:
         end = self._number("SELECT coalesce(max(rowid) + 1, 0) FROM internal.generations")
-        if self._rows_seen is None or self._recent > _RECENT_LIMIT:
+        if self._row_end is None or self._recent > _RECENT_LIMIT:
             self._sort_all()
-        elif end != self._rows_seen:
-            self._add_recent(self._rows_seen)
-        self._rows_seen = end
+        elif end != self._row_end:
+            self._add_recent(self._row_end)
+        self._row_end = end
 
     def _sort_all(self) -> None:
         cursor = self._connection.cursor()
@@ -72,12 +72,12 @@ class Lineage:
             FROM inputs WHERE source_generation_id IS NOT NULL""")
         cursor.execute("""
             CREATE TEMPORARY TABLE nodes AS
-            SELECT id, row_number() OVER (ORDER BY id) - 1 AS place
+            SELECT id, row_number() OVER (ORDER BY id) - 1 AS position
             FROM (SELECT child AS id FROM edges UNION SELECT parent FROM edges)""")
-        ids = cursor.execute("SELECT id FROM nodes ORDER BY place").fetchall()
-        self._ids = np.array([found.encode() for (found,) in ids] or [b""])
+        ids = cursor.execute("SELECT id FROM nodes ORDER BY position").fetchall()
+        self._ids = np.array([generation_id.encode() for (generation_id,) in ids] or [b""])
         pairs = cursor.execute("""
-            SELECT children.place AS child, parents.place AS parent FROM edges
+            SELECT children.position AS child, parents.position AS parent FROM edges
             JOIN nodes AS children ON children.id = edges.child JOIN nodes AS parents ON parents.id = edges.parent
             """).fetchnumpy()
         cursor.close()
@@ -105,10 +105,10 @@ class Lineage:
 
 
 class _Edges:
-    """Edges between places, sorted by where they begin."""
+    """Edges between positions of the id array, sorted by their start."""
 
-    def __init__(self, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
-        self._begins = begins
+    def __init__(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+        self._starts = starts
         self._ends = ends
 
     @staticmethod
@@ -116,23 +116,23 @@ class _Edges:
         return _Edges(np.array([], dtype=np.int64), np.array([], dtype=np.int64))
 
     @staticmethod
-    def sorted(begins: NDArray[np.int64], ends: NDArray[np.int64]) -> _Edges:
-        order = np.argsort(begins, kind="stable")
-        return _Edges(np.asarray(begins)[order], np.asarray(ends)[order])
+    def sorted(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> _Edges:
+        order = np.argsort(starts, kind="stable")
+        return _Edges(np.asarray(starts)[order], np.asarray(ends)[order])
 
-    def of(self, place: int) -> NDArray[np.int64]:
-        """Where the edges that begin at a place end."""
-        low, high = np.searchsorted(self._begins, [place, place + 1])
+    def of(self, position: int) -> NDArray[np.int64]:
+        """Return the ends of the edges that start at a position."""
+        low, high = np.searchsorted(self._starts, [position, position + 1])
         return self._ends[low:high]
 
 
-def _walk(start: str, neighbours: Callable[[str], set[str]]) -> Iterator[tuple[int, str]]:
-    """Breadth first; the start itself is not among the found, even if it is its own ancestor by a forged record."""
-    seen = {start}
+def _breadth_first(start: str, neighbours: Callable[[str], set[str]]) -> Iterator[tuple[int, str]]:
+    """Yield (step, id) without the start, even if a forged record makes it its own ancestor."""
+    visited = {start}
     front = [start]
     step = 0
     while front:
         step += 1
-        front = sorted({found for one in front for found in neighbours(one)} - seen)
-        seen.update(front)
-        yield from ((step, found) for found in front)
+        front = sorted({neighbour for generation_id in front for neighbour in neighbours(generation_id)} - visited)
+        visited.update(front)
+        yield from ((step, generation_id) for generation_id in front)

@@ -1,8 +1,8 @@
-"""The tables people rely on, as views over what the feed fills.
+"""The tape's schema: public views over internal tables that the journal sync fills.
 
-`internal.*` holds the journal's events in typed columns, each thing once; the views in `main` give them the names,
-units and order that queries may count on: money in USD, times as TIMESTAMP in UTC. `outputs`, `inputs` and `assets`
-are unfolded from the generations when asked, so that a million rows open fast.
+`internal.*` has the latest row of each id in typed columns. The views in `main` are the public interface: stable
+names, units and order, money in USD, times as TIMESTAMP in UTC. `outputs`, `inputs` and `assets` are unnested from
+the generations at query time, so that a million rows load fast.
 """
 
 from __future__ import annotations
@@ -168,13 +168,13 @@ DERIVED_VIEWS = (
     WHERE inputs.source_generation_id IS NOT NULL
     """,
 )
-"""Views over the other views alone: an exported file gets them too."""
+"""Views over the other views only, so an exported file contains them too."""
 
 TABLES = ("projects", "runs", "generations", "outputs", "inputs", "assets")
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make everything, empty, in a fresh database."""
+    """Create all tables and views in an empty database."""
     connection.execute("CREATE SCHEMA internal")
     connection.execute(f"CREATE TABLE internal.generations ({_columns(GENERATION_COLUMNS)}, is_final BOOLEAN)")
     connection.execute(f"CREATE TABLE internal.operations ({_columns(OPERATION_COLUMNS)})")
@@ -187,7 +187,7 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def as_json_columns(columns: dict[str, str]) -> str:
-    """The columns as `read_ndjson` wants them; all names and types are ours."""
+    """Return the columns in the syntax of `read_ndjson`; they are not user input."""
     return "{" + ", ".join(f"\"{name}\": '{kind}'" for name, kind in columns.items()) + "}"
 
 

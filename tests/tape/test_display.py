@@ -1,4 +1,4 @@
-"""How results look: everything escaped, pictures inside, readable without a kernel; and the cell magic."""
+"""Display of results: escaped, with embedded thumbnails, readable without a kernel; and the cell magic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOSTILE = '<img src=x onerror=alert(1)><script>alert("hi")</script>\x1b[31m[red]
 
 
 @pytest.fixture
-def asked(tmp_path):
+def opened_tape(tmp_path):
     with Journal.open(tmp_path) as journal:
         journal.call(
             journal.record(
@@ -28,13 +28,13 @@ def asked(tmp_path):
                 ]
             )
         )
-        opened = Tape(journal.path, preview=lambda sha256: b"webp " + sha256[:4].encode())
-        yield opened
-        opened.close()
+        result = Tape(journal.path, preview=lambda sha256: b"webp " + sha256[:4].encode())
+        yield result
+        result.close()
 
 
 class Tags(HTMLParser):
-    """Collects what a browser would see."""
+    """Collects the tags and text of an HTML document."""
 
     def __init__(self, text):
         super().__init__()
@@ -49,20 +49,22 @@ class Tags(HTMLParser):
         self.words += data
 
 
-def test_hostile_prompt_is_only_text(asked):
-    """No tag, no attribute and no script comes out of a value or a column name."""
-    bundle = asked.sql("""SELECT prompt_snapshot, 1 AS "<b onclick=x>" FROM generations LIMIT 3""")._repr_mimebundle_()
-    seen = Tags(bundle["text/html"])
-    assert {tag for tag, _ in seen.tags} <= {"style", "div", "table", "thead", "tbody", "tr", "th", "td", "p", "span"}
-    assert not any(name.startswith("on") for _, attributes in seen.tags for name in attributes)
-    assert seen.words.count("<script>") == 3
+def test_hostile_prompt_is_rendered_as_text(opened_tape):
+    """Values and column names add no tag, attribute or script to the HTML."""
+    bundle = opened_tape.sql(
+        """SELECT prompt_snapshot, 1 AS "<b onclick=x>" FROM generations LIMIT 3"""
+    )._repr_mimebundle_()
+    page = Tags(bundle["text/html"])
+    assert {tag for tag, _ in page.tags} <= {"style", "div", "table", "thead", "tbody", "tr", "th", "td", "p", "span"}
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert page.words.count("<script>") == 3
     assert "\x1b" not in bundle["text/plain"]
     assert "[red]" in bundle["text/plain"]
 
 
-def test_thumbnails_are_inside_and_at_most_so_many(asked):
-    """The first 48 pictures are data URIs; nothing is fetched; the rest is shown as text."""
-    html = asked.sql("SELECT output_url FROM generations")._repr_mimebundle_()["text/html"]
+def test_thumbnails_are_embedded_up_to_a_limit(opened_tape):
+    """The first 48 thumbnails are data URIs, further assets are text, and nothing is requested."""
+    html = opened_tape.sql("SELECT output_url FROM generations")._repr_mimebundle_()["text/html"]
     sources = re.findall(r'src="([^"]*)"', html)
     assert len(sources) == 48
     assert all(source.startswith("data:image/webp;base64,") for source in sources)
@@ -70,21 +72,23 @@ def test_thumbnails_are_inside_and_at_most_so_many(asked):
     assert "http" not in html
 
 
-def test_cells_say_their_side_themselves(asked):
-    """A notebook that is not trusted loses the style sheet, and Lab would set every cell flush right."""
-    seen = Tags(asked.sql("SELECT 'word' AS word, 7 AS number, NULL::VARCHAR AS none")._repr_mimebundle_()["text/html"])
-    sides = [attributes.get("style") for tag, attributes in seen.tags if tag in {"th", "td"}]
+def test_cells_have_inline_alignment(opened_tape):
+    """An untrusted notebook loses the style sheet, and JupyterLab would right-align every cell."""
+    page = Tags(
+        opened_tape.sql("SELECT 'word' AS word, 7 AS number, NULL::VARCHAR AS missing")._repr_mimebundle_()["text/html"]
+    )
+    sides = [attributes.get("style") for tag, attributes in page.tags if tag in {"th", "td"}]
     assert sides == ["text-align:left", "text-align:right", "text-align:left"] * 2
 
 
-def test_content_key_is_no_picture(asked):
-    """Only columns that name assets are looked up."""
-    html = asked.sql("SELECT content_key, node_id FROM generations")._repr_mimebundle_()["text/html"]
+def test_content_key_has_no_thumbnail(opened_tape):
+    """Only columns that name assets have thumbnails."""
+    html = opened_tape.sql("SELECT content_key, node_id FROM generations")._repr_mimebundle_()["text/html"]
     assert "<img" not in html
 
 
-def test_picture_without_preview_is_text(tmp_path):
-    """A lost or missing preview shows its address."""
+def test_asset_without_preview_is_text(tmp_path):
+    """An asset whose preview is missing is shown by its digest."""
     with Journal.open(tmp_path) as journal:
         journal.call(journal.record([a_generation("a")]))
         opened = Tape(journal.path, preview=lambda _sha256: None)
@@ -93,39 +97,39 @@ def test_picture_without_preview_is_text(tmp_path):
     assert f">{picture('a').sha256}</td>" in html
 
 
-def test_table_says_how_much_it_shows(asked):
-    """Long results are cut and say so; empty ones show their columns; NULL is not the word NULL."""
-    assert "60 rows" in asked.sql("FROM generations")._repr_mimebundle_()["text/html"]
-    many = asked.sql("SELECT * FROM range(1000)")._repr_mimebundle_()
+def test_caption_states_the_number_of_rows(opened_tape):
+    """Long results are truncated with a caption, empty results have columns, and NULL differs from the text NULL."""
+    assert "60 rows" in opened_tape.sql("FROM generations")._repr_mimebundle_()["text/html"]
+    many = opened_tape.sql("SELECT * FROM range(1000)")._repr_mimebundle_()
     assert "the first 100 of 1,000 rows" in many["text/html"]
     assert "the first 40 of 1,000 rows" in many["text/plain"]
-    empty = asked.sql("SELECT id FROM generations WHERE FALSE")._repr_mimebundle_()
+    empty = opened_tape.sql("SELECT id FROM generations WHERE FALSE")._repr_mimebundle_()
     assert "0 rows" in empty["text/html"]
     assert ">id</th>" in empty["text/html"]
-    html = asked.sql("SELECT NULL AS nothing, 'NULL' AS word")._repr_mimebundle_()["text/html"]
+    html = opened_tape.sql("SELECT NULL AS nothing, 'NULL' AS word")._repr_mimebundle_()["text/html"]
     assert html.count('<span class="null">NULL</span>') == 1
     assert ">NULL</td>" in html
 
 
-def test_colours_are_inherited(asked):
-    """The table takes the notebook's colours, light or dark: it sets none but shades of its surroundings."""
-    html = asked.sql("SELECT 1")._repr_mimebundle_()["text/html"]
+def test_colours_are_inherited(opened_tape):
+    """The table inherits the notebook's colours in light and dark themes."""
+    html = opened_tape.sql("SELECT 1")._repr_mimebundle_()["text/html"]
     style = html[html.index("<style>") : html.index("</style>")]
     assert "color:inherit" in style
     assert re.findall(r"#[0-9a-fA-F]{3,6}\b|white|black", style.replace("white-space", "")) == []
 
 
 @pytest.fixture
-def shell(asked, monkeypatch):
-    monkeypatch.setattr(tape, "_provider", lambda: asked)
-    found = InteractiveShell()
-    magic.load_ipython_extension(found)
-    yield found
-    found.history_manager.end_session()
+def shell(opened_tape, monkeypatch):
+    monkeypatch.setattr(tape, "_provider", lambda: opened_tape)
+    opened_shell = InteractiveShell()
+    magic.load_ipython_extension(opened_shell)
+    yield opened_shell
+    opened_shell.history_manager.end_session()
 
 
-def test_cell_magic_takes_names_from_the_notebook(shell):
-    """`$name` is the notebook's variable, passed as a value: IPython pastes nothing into the SQL."""
+def test_cell_magic_reads_notebook_variables(shell):
+    """`$name` is passed as a value; IPython expands nothing in the SQL."""
     shell.user_ns["node"] = "node_1' OR 'x' = 'x"
     assert len(shell.run_cell_magic("tape", "", "SELECT * FROM generations WHERE node_id = $node")) == 0
     shell.user_ns["node"] = "node_1"
@@ -134,18 +138,18 @@ def test_cell_magic_takes_names_from_the_notebook(shell):
     assert shell.run_line_magic("tape", "SELECT '{node}'").rows() == [("{node}",)]
 
 
-def test_cell_magic_keeps_a_result(shell):
-    """`name <<` keeps the result instead of showing it, in a cell and in a line; a shift in SQL stays a shift."""
-    assert shell.run_cell_magic("tape", "kept <<", "SELECT 1") is None
-    assert shell.user_ns["kept"].rows() == [(1,)]
+def test_cell_magic_assigns_a_result(shell):
+    """`name <<` assigns the result in cells and lines; a shift inside the SQL stays a shift."""
+    assert shell.run_cell_magic("tape", "newest <<", "SELECT 1") is None
+    assert shell.user_ns["newest"].rows() == [(1,)]
     assert shell.run_line_magic("tape", "line << SELECT 2") is None
     assert shell.user_ns["line"].rows() == [(2,)]
     assert shell.run_line_magic("tape", "SELECT 1 << 3").rows() == [(8,)]
 
 
-def test_cell_magic_says_what_is_missing(shell):
-    """No query and no variable are errors in words."""
-    with pytest.raises(errors.TapeError, match="no query"):
+def test_cell_magic_reports_missing_input(shell):
+    """An empty query and an undefined variable raise TapeError."""
+    with pytest.raises(errors.TapeError, match="query is empty"):
         shell.run_line_magic("tape", "")
-    with pytest.raises(errors.TapeError, match=r"\$unheard_of"):
-        shell.run_cell_magic("tape", "", "SELECT $unheard_of")
+    with pytest.raises(errors.TapeError, match=r"\$undefined"):
+        shell.run_cell_magic("tape", "", "SELECT $undefined")

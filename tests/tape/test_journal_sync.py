@@ -1,4 +1,4 @@
-"""From events to tables: the same tape whatever the batches, and no event that stops the others."""
+"""Loading events: the tables are independent of the batches, and an invalid event affects no other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fusionflow_nb.tape.query import Tape
 
 
 class File:
-    """A journal file to which events are written by hand."""
+    """A journal file with events written directly."""
 
     def __init__(self, folder):
         with Journal.open(Path(folder)) as journal:
@@ -37,7 +37,7 @@ class File:
 
 
 def steps_of(number, status, *, has_operation):
-    """What a provider call writes, in order."""
+    """Return the events of a provider call, in order."""
     intent = an_intent(number)
     events = [("intent", intent.draft.id, codec.generation_to_json(intent.draft))]
     if has_operation:
@@ -50,8 +50,8 @@ def steps_of(number, status, *, has_operation):
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.data())
-def test_any_interleaving_in_any_batches_gives_the_same_tape(data):
-    """Events of several calls may arrive mixed and be pulled in any parts: each call shows its latest state."""
+def test_result_is_independent_of_order_and_batches(data):
+    """Interleaved events loaded in any parts give the latest state of each call."""
     count = data.draw(st.integers(1, 5))
     statuses = data.draw(
         st.lists(st.sampled_from([None, "succeeded", "failed", "unknown"]), min_size=count, max_size=count)
@@ -72,9 +72,9 @@ def test_any_interleaving_in_any_batches_gives_the_same_tape(data):
             file.add(*remaining[number].pop(0))
             if is_pulled:
                 tape.refresh()
-        found = tape.sql("SELECT id, status, operation FROM generations").rows()
+        rows = tape.sql("SELECT id, status, operation FROM generations").rows()
         once = Tape(file.path)
-        assert sorted(found) == sorted(once.sql("SELECT id, status, operation FROM generations").rows())
+        assert sorted(rows) == sorted(once.sql("SELECT id, status, operation FROM generations").rows())
         once.close()
         tape.close()
         file.connection.close()
@@ -82,22 +82,22 @@ def test_any_interleaving_in_any_batches_gives_the_same_tape(data):
         (steps[0][1], status or "running", json.dumps({"n": number}, separators=(",", ":")) if has_operation else None)
         for number, (steps, status, has_operation) in enumerate(zip(calls, statuses, operations, strict=True))
     ]
-    assert sorted(found) == sorted(expected)
+    assert sorted(rows) == sorted(expected)
 
 
-def test_later_end_of_a_generation_counts(tmp_path):
-    """Unknown first, settled later: one row, the later one; in one pull and in two."""
+def test_last_end_of_a_generation_counts(tmp_path):
+    """Unknown first, settled later: one row with the later status, in one pull or two."""
     file = File(tmp_path)
     tape = Tape(file.path)
     generation = a_generation("a", status="unknown", outputs=None)
     later = replace(generation, status="failed", error_code="provider")
-    for one in (generation, later):
-        file.add("generation", one.id, codec.generation_to_json(one))
+    for state in (generation, later):
+        file.add("generation", state.id, codec.generation_to_json(state))
         tape.refresh()
     once = Tape(file.path)
-    for asked in (tape, once):
-        assert asked.sql("SELECT status, error_code FROM generations").rows() == [("failed", "provider")]
-        asked.close()
+    for opened in (tape, once):
+        assert opened.sql("SELECT status, error_code FROM generations").rows() == [("failed", "provider")]
+        opened.close()
     file.connection.close()
 
 
@@ -111,8 +111,8 @@ def test_later_end_of_a_generation_counts(tmp_path):
         '{"id":"bad","seed":1e99}',
     ],
 )
-def test_event_that_does_not_fit_costs_only_itself(tmp_path, payload, caplog):
-    """One spoilt event never closes the tape: the others are there, and the log says so."""
+def test_invalid_event_is_skipped(tmp_path, payload, caplog):
+    """An event that does not fit is skipped with a log record; the others are loaded."""
     file = File(tmp_path)
     file.add("generation", "bad", payload)
     good = a_generation("good")
@@ -124,8 +124,8 @@ def test_event_that_does_not_fit_costs_only_itself(tmp_path, payload, caplog):
     file.connection.close()
 
 
-def test_events_of_a_newer_version_are_passed_over(tmp_path):
-    """Unknown kinds and unknown fields do no harm."""
+def test_unknown_kinds_and_fields_are_ignored(tmp_path):
+    """Events of a newer version are loaded as far as they are known."""
     file = File(tmp_path)
     good = a_generation("good")
     file.add("moon-phase", "x", {"id": "x"})
@@ -136,8 +136,8 @@ def test_events_of_a_newer_version_are_passed_over(tmp_path):
     file.connection.close()
 
 
-def test_many_parts_are_one_pull(tmp_path, monkeypatch):
-    """A journal larger than one part is loaded whole, with what supersedes across parts."""
+def test_pull_loads_several_parts(tmp_path, monkeypatch):
+    """A journal larger than one part is loaded completely, with rows superseded across parts."""
     monkeypatch.setattr(journal_sync, "_ROWS_PER_FETCH", 7)
     monkeypatch.setattr(journal_sync, "_ROWS_PER_PART", 20)
     file = File(tmp_path)
@@ -152,8 +152,8 @@ def test_many_parts_are_one_pull(tmp_path, monkeypatch):
     file.connection.close()
 
 
-def test_failed_pull_changes_nothing_and_is_tried_again(tmp_path, monkeypatch):
-    """A full temporary folder is an error in words; the next question finds everything."""
+def test_failed_pull_changes_nothing_and_is_retried(tmp_path, monkeypatch):
+    """A full temporary folder raises TapeError; the next query loads all events."""
     file = File(tmp_path)
     good = a_generation("good")
     file.add("generation", good.id, codec.generation_to_json(good))
@@ -172,8 +172,8 @@ def test_failed_pull_changes_nothing_and_is_tried_again(tmp_path, monkeypatch):
     file.connection.close()
 
 
-def test_huge_payload_is_read(tmp_path):
-    """A flow of many megabytes is one line like any other."""
+def test_large_payload_is_loaded(tmp_path):
+    """A flow of many megabytes is loaded like any other event."""
     file = File(tmp_path)
     file.add(
         "project", "p", {"id": "p", "name": "big", "graph_state": {"nodes": ["x" * 1000] * 20_000}, "variables": {}}

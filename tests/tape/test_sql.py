@@ -1,4 +1,4 @@
-"""Asking the tape: always fresh, reads only, errors in DuckDB's words, results in every form."""
+"""Queries: up to date, read-only, with DuckDB's error messages and results in every form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import duckdb
 import pytest
 from support.journal import a_generation, an_intent, ended, picture, worker, write_for_ever, write_some
 
-from fusionflow_nb import errors, tape
+from fusionflow_nb import errors
+from fusionflow_nb import tape as tape_module
 from fusionflow_nb.assets import keys
 from fusionflow_nb.assets.sniff import EXTENSIONS
 from fusionflow_nb.journal.journal import Journal
@@ -31,7 +32,7 @@ def journal(tmp_path):
 
 
 @pytest.fixture
-def asked(journal):
+def tape(journal):
     opened = Tape(journal.path)
     yield opened
     opened.close()
@@ -41,8 +42,8 @@ def record(journal, *generations):
     journal.call(journal.record(generations))
 
 
-def test_tables_have_the_promised_columns(asked):
-    """Names and order that queries may count on."""
+def test_tables_have_the_documented_columns(tape):
+    """Names and order of columns are part of the interface."""
     promised = {
         "projects": "id name graph_state variables created_at updated_at",
         "runs": "id project_id user status started_at finished_at flow_hash targets jobs cost_computation",
@@ -55,12 +56,12 @@ def test_tables_have_the_promised_columns(asked):
         "assets": "sha256 media_type size_bytes width height duration_s store_key created_at",
     }
     for table, columns in promised.items():
-        assert asked.sql(f"FROM {table}").columns == columns.split()
+        assert tape.sql(f"FROM {table}").columns == columns.split()
     for view in ("cost_by_day", "cost_by_model", "cost_against_estimate", "lineage"):
-        assert asked.sql(f"FROM {view}").rows() == []
+        assert tape.sql(f"FROM {view}").rows() == []
 
 
-def test_generation_is_all_there(journal, asked):
+def test_generation_has_all_fields(journal, tape):
     """Money in USD, times in UTC, axes by name, settings and values as JSON."""
     generation = a_generation(
         "a",
@@ -78,7 +79,7 @@ def test_generation_is_all_there(journal, asked):
         inputs=(InputRecord("image", 0, picture("b").digest, "g-1"), InputRecord("text", 1, "json:ff", None)),
     )
     record(journal, generation)
-    result = asked.sql("FROM generations")
+    result = tape.sql("FROM generations")
     row = dict(zip(result.columns, result.rows()[0], strict=True))
     noon = dt.datetime(2027, 1, 15, 12)  # noqa: DTZ001 - the tape's times are UTC by contract
     assert row == {
@@ -111,85 +112,85 @@ def test_generation_is_all_there(journal, asked):
         "cost_estimate_low": 0.001,
         "cost_is_exact": False,
     }
-    assert asked.sql("FROM outputs ORDER BY port").rows() == [
+    assert tape.sql("FROM outputs ORDER BY port").rows() == [
         (generation.id, 0, "image", picture("a").sha256, None),
         (generation.id, 0, "text", None, '{"deep":[1,null]}'),
     ]
-    assert asked.sql("FROM inputs ORDER BY port").rows() == [
+    assert tape.sql("FROM inputs ORDER BY port").rows() == [
         (generation.id, "image", 0, picture("b").sha256, "g-1"),
         (generation.id, "text", 1, None, None),
     ]
 
 
-def test_series_has_a_row_per_item_and_assets_are_listed_once(journal, asked):
-    """Four pictures of one call: one generation, four outputs; equal bytes are one asset."""
+def test_series_has_a_row_per_item(journal, tape):
+    """A call with three outputs has three rows in `outputs`; equal bytes are one asset."""
     several = Series("variant", ("0", "1", "2"), (picture("x"), picture("y"), Value.of("words")))
     record(
         journal,
         a_generation("a", outputs={"images": several}, finished_at_us=NOON_US),
         a_generation("b", outputs={"image": picture("x")}, finished_at_us=NOON_US + 1),
     )
-    assert asked.sql('SELECT "index", sha256, value FROM outputs WHERE port = $port', port="images").rows() == [
+    assert tape.sql('SELECT "index", sha256, value FROM outputs WHERE port = $port', port="images").rows() == [
         (0, picture("x").sha256, None),
         (1, picture("y").sha256, None),
         (2, None, '"words"'),
     ]
     sha256 = picture("x").sha256
-    (row,) = asked.sql("FROM assets WHERE sha256 = ?", [sha256]).rows()
+    (row,) = tape.sql("FROM assets WHERE sha256 = ?", [sha256]).rows()
     assert row[:7] == (sha256, "image/png", 3, 640, 480, None, f"assets/{sha256[:2]}/{sha256}.png")
-    assert len(asked.sql("FROM assets")) == 2
+    assert len(tape.sql("FROM assets")) == 2
 
 
-def test_store_keys_are_those_of_the_store(journal, asked):
-    """The tape derives keys by the store's own rule, for every type the store knows."""
-    known = {kind: replace(picture(kind), media_type=kind) for kind in EXTENSIONS}
-    record(journal, *[a_generation(kind, outputs={"out": asset}) for kind, asset in known.items()])
-    expected = sorted(keys.store_key(asset) for asset in known.values())
-    assert asked.sql("SELECT store_key FROM assets ORDER BY 1").rows() == [(key,) for key in expected]
+def test_store_keys_equal_those_of_the_store(journal, tape):
+    """The tape derives store keys by the store's rule for every media type."""
+    assets = {kind: replace(picture(kind), media_type=kind) for kind in EXTENSIONS}
+    record(journal, *[a_generation(kind, outputs={"out": asset}) for kind, asset in assets.items()])
+    expected = sorted(keys.store_key(asset) for asset in assets.values())
+    assert tape.sql("SELECT store_key FROM assets ORDER BY 1").rows() == [(key,) for key in expected]
 
 
-def test_tape_is_always_fresh(journal, asked):
-    """What was committed before the question is in the answer; results given out do not change."""
+def test_query_includes_all_committed_records(journal, tape):
+    """A query includes everything committed before it; earlier results do not change."""
     counts = []
     for name in "abc":
         record(journal, a_generation(name))
-        counts.append(asked.sql("FROM generations"))
+        counts.append(tape.sql("FROM generations"))
     assert [len(result) for result in counts] == [1, 2, 3]
     assert [len(result.rows()) for result in counts] == [1, 2, 3]
 
 
-def test_running_call_shows_and_is_overridden_by_its_end(journal, asked):
-    """An intent is a running generation with its Operation, until it ends."""
+def test_running_call_is_superseded_by_its_end(journal, tape):
+    """An intent is a running generation with its Operation until it ends."""
     intent = an_intent("a", reserve=5)
     journal.call(journal.claim([intent], {}))
     query = "SELECT status, operation FROM generations"
-    assert asked.sql(query).rows() == [("running", None)]
+    assert tape.sql(query).rows() == [("running", None)]
     journal.call(journal.accepted(intent.job_id, 1, {"id": "op"}))
-    assert asked.sql(query).rows() == [("running", '{"id":"op"}')]
+    assert tape.sql(query).rows() == [("running", '{"id":"op"}')]
     journal.call(journal.finish(intent.job_id, 1, ended(intent, cost_micro_usd=5)))
-    assert asked.sql(query).rows() == [("succeeded", '{"id":"op"}')]
-    assert asked.sql("SELECT sum(cost_computation) FROM cost_by_day").rows() == [(0.000005,)]
-    assert asked.sql("SELECT model, generations, succeeded FROM cost_by_model").rows() == [("fake/one", 1, 1)]
+    assert tape.sql(query).rows() == [("succeeded", '{"id":"op"}')]
+    assert tape.sql("SELECT sum(cost_computation) FROM cost_by_day").rows() == [(0.000005,)]
+    assert tape.sql("SELECT model, generations, succeeded FROM cost_by_model").rows() == [("fake/one", 1, 1)]
 
 
-def test_unknown_call_that_the_service_knows_runs_again(journal, asked):
-    """A reconciled job is shown as running, not as unknown."""
+def test_reconciled_call_is_running(journal, tape):
+    """A reconciled job is running, not unknown."""
     intent = an_intent("a")
     journal.call(journal.claim([intent], {}))
     journal.call(journal.finish(intent.job_id, 1, ended(intent, "unknown")))
-    assert asked.sql("SELECT status FROM generations").rows() == [("unknown",)]
+    assert tape.sql("SELECT status FROM generations").rows() == [("unknown",)]
     journal.call(journal.accepted(intent.job_id, 1, {"id": 1}))
-    assert asked.sql("SELECT status, operation FROM generations").rows() == [("running", '{"id":1}')]
+    assert tape.sql("SELECT status, operation FROM generations").rows() == [("running", '{"id":1}')]
 
 
-def test_runs_and_projects_show_their_latest_state(journal, asked):
-    """The later record of one id counts; a project keeps the time of its first."""
+def test_runs_and_projects_have_their_latest_state(journal, tape):
+    """The last record of an id counts; a project keeps the time of its first."""
     run = RunRecord("r", "p", "ann", "running", NOON_US, targets=("n",))
     project = ProjectRecord("p", "Neon", {"nodes": [1]}, {"city": "Oslo"})
     for _ in range(2):
         journal.call(journal.record_run(run))
         journal.call(journal.record_project(project))
-        asked.refresh()
+        tape.refresh()
     journal.call(
         journal.record_run(
             replace(run, status="succeeded", jobs=(JobRecord("n", (), "cached", "g"),), cost_micro_usd=3)
@@ -197,10 +198,10 @@ def test_runs_and_projects_show_their_latest_state(journal, asked):
     )
     journal.call(journal.record_project(replace(project, name="Dawn")))
     journal.call(journal.record_project(replace(project, name="Dusk")))
-    assert asked.sql("SELECT status, targets, jobs->>'$[0].state', cost_computation FROM runs").rows() == [
+    assert tape.sql("SELECT status, targets, jobs->>'$[0].state', cost_computation FROM runs").rows() == [
         ("succeeded", ["n"], "cached", 0.000003)
     ]
-    assert asked.sql("SELECT name, variables, created_at < updated_at FROM projects").rows() == [
+    assert tape.sql("SELECT name, variables, created_at < updated_at FROM projects").rows() == [
         ("Dusk", '{"city":"Oslo"}', True)
     ]
 
@@ -248,17 +249,17 @@ def test_runs_and_projects_show_their_latest_state(journal, asked):
         "   -- nothing",
     ],
 )
-def test_what_is_not_one_read_is_refused_and_does_nothing(journal, asked, tmp_path, query):
-    """No statement changes the tape, the settings or a file; the refusal is a TapeError."""
+def test_everything_but_one_read_is_refused(journal, tape, tmp_path, query):
+    """No statement changes the tape, the settings or a file; it raises TapeError."""
     record(journal, a_generation("a"))
     target = tmp_path / "written"
     files = set(tmp_path.rglob("*"))
     with pytest.raises(errors.TapeError):
-        asked.sql(query.replace("FILE", str(target)))
+        tape.sql(query.replace("FILE", str(target)))
     assert {path for path in tmp_path.rglob("*") if "written" in path.name} == set()
     assert {path for path in files if path.suffix != ".jsonl"} <= set(tmp_path.rglob("*"))
-    assert len(asked.sql("FROM generations")) == 1
-    assert asked.sql("FROM runs").rows() == []
+    assert len(tape.sql("FROM generations")) == 1
+    assert tape.sql("FROM runs").rows() == []
 
 
 @pytest.mark.parametrize(
@@ -281,41 +282,41 @@ def test_what_is_not_one_read_is_refused_and_does_nothing(journal, asked, tmp_pa
         ("SELECT * FROM generations WHERE FALSE", 0),
     ],
 )
-def test_every_kind_of_read_is_answered(journal, asked, query, count):
-    """DuckDB's whole reading language, not a subset of ours."""
+def test_every_kind_of_read_is_allowed(journal, tape, query, count):
+    """All of DuckDB's read statements are allowed."""
     record(journal, a_generation("a"))
-    result = asked.sql(query)
+    result = tape.sql(query)
     assert len(result) == len(list(result)) == count
 
 
-def test_file_may_be_read(asked, tmp_path):
-    """Reading somebody's table is a read."""
+def test_reading_a_file_is_allowed(tape, tmp_path):
+    """Reading a CSV file is a read."""
     (tmp_path / "prices.csv").write_text("model,price\nfake/one,2\n")
-    assert asked.sql("SELECT price FROM read_csv($path)", path=str(tmp_path / "prices.csv")).rows() == [(2,)]
+    assert tape.sql("SELECT price FROM read_csv($path)", path=str(tmp_path / "prices.csv")).rows() == [(2,)]
 
 
 @pytest.mark.parametrize(
     "value",
     ["'; DROP VIEW generations; --", "$name", "?", '"', "\\", "\x00", "🙂", "Robert'); DELETE FROM x", "%s {0}"],
 )
-def test_values_are_never_part_of_the_sql(journal, asked, value):
-    """A hostile value is a value, as a parameter and as a prompt."""
+def test_values_are_never_part_of_the_sql(journal, tape, value):
+    """A hostile value stays a value, as a parameter and as a prompt."""
     record(journal, a_generation("a", prompt_snapshot=value))
     query = "SELECT $v, prompt_snapshot, prompt_snapshot = $v FROM generations"
-    assert asked.sql(query, v=value).rows() == [(value, value, True)]
-    assert asked.sql(query, {"v": value, "unused": object()}).rows() == [(value, value, True)]
-    assert asked.sql("SELECT ?", [value]).rows() == [(value,)]
+    assert tape.sql(query, v=value).rows() == [(value, value, True)]
+    assert tape.sql(query, {"v": value, "unused": object()}).rows() == [(value, value, True)]
+    assert tape.sql("SELECT ?", [value]).rows() == [(value,)]
 
 
-def test_missing_and_impossible_values_are_said_in_words(asked):
-    """A name without a value and a value without a type are the user's mistakes, not tracebacks."""
+def test_missing_and_invalid_values_raise_tape_error(tape):
+    """A name without a value and a value without an SQL type raise TapeError."""
     with pytest.raises(errors.TapeError, match=r"\$model"):
-        asked.sql("SELECT $model")
+        tape.sql("SELECT $model")
     for value in (object(), 2**200, "\ud800"):
         with pytest.raises(errors.TapeError):
-            asked.sql("SELECT $v", v=value)
+            tape.sql("SELECT $v", v=value)
     with pytest.raises(errors.TapeError):
-        asked.sql("SELECT ?", [1, 2])
+        tape.sql("SELECT ?", [1, 2])
 
 
 @pytest.mark.parametrize(
@@ -327,28 +328,28 @@ def test_missing_and_impossible_values_are_said_in_words(asked):
         ("SELECT CAST('x' AS INTEGER)", "Could not convert"),
     ],
 )
-def test_mistakes_are_told_in_duckdbs_words(asked, query, words):
-    """The reader sees DuckDB's own message; nothing of ours hangs on the error."""
+def test_errors_have_the_message_of_duckdb(tape, query, words):
+    """The message is DuckDB's own, without a chained exception."""
     with pytest.raises(errors.TapeError, match=words) as caught:
-        asked.sql(query)
+        tape.sql(query)
     assert caught.value.__suppress_context__
     assert caught.value.__cause__ is None
-    assert asked.sql("SELECT 1").rows() == [(1,)]
+    assert tape.sql("SELECT 1").rows() == [(1,)]
 
 
-def test_our_own_variables_are_no_tables(asked):
-    """DuckDB must not look into the frames between the user and itself."""
-    mine = asked.sql("SELECT 1").df()
+def test_local_variables_are_not_tables(tape):
+    """DuckDB must not look up tables among local variables."""
+    mine = tape.sql("SELECT 1").df()
     assert len(mine) == 1
     for name in ("mine", "query", "params", "named", "cursor", "statement"):
         with pytest.raises(errors.TapeError, match=f"{name} does not exist"):
-            asked.sql(f'FROM "{name}"')
+            tape.sql(f'FROM "{name}"')
 
 
-def test_result_keeps_its_types_in_every_form(journal, asked):
-    """One snapshot as rows, pandas, polars and Arrow, as often as one likes."""
+def test_result_keeps_its_types_in_every_form(journal, tape):
+    """A result converts to rows, pandas, polars and Arrow repeatedly."""
     record(journal, a_generation("a", seed=3), a_generation("b"))
-    result = asked.sql("SELECT seed, prompt_snapshot, finished_at, [1, 2] AS many FROM generations ORDER BY 2")
+    result = tape.sql("SELECT seed, prompt_snapshot, finished_at, [1, 2] AS many FROM generations ORDER BY 2")
     for _ in range(2):
         assert result.rows() == [(3, "a picture of a", None, [1, 2]), (None, "a picture of b", None, [1, 2])]
         assert result.df()["prompt_snapshot"].tolist() == ["a picture of a", "a picture of b"]
@@ -358,14 +359,14 @@ def test_result_keeps_its_types_in_every_form(journal, asked):
     assert result.columns == ["seed", "prompt_snapshot", "finished_at", "many"]
 
 
-def test_threads_may_ask_at_once(journal, asked):
-    """Each question has a connection of its own."""
+def test_threads_may_query_concurrently(journal, tape):
+    """Each query has its own connection."""
     record(journal, *[a_generation(number) for number in range(50)])
     answers = []
 
     def ask():
         for _ in range(10):
-            answers.append(len(asked.sql("SELECT * FROM generations WHERE node_id LIKE $like", like="node_%")))  # noqa: PERF401
+            answers.append(len(tape.sql("SELECT * FROM generations WHERE node_id LIKE $like", like="node_%")))  # noqa: PERF401
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
@@ -375,10 +376,10 @@ def test_threads_may_ask_at_once(journal, asked):
     assert answers == [50] * 40
 
 
-def test_three_processes_write_while_we_read(tmp_path):
-    """Several kernels share one tape: counts only grow, and in the end everything is there, once."""
+def test_tape_follows_three_writing_processes(tmp_path):
+    """Counts only grow, and in the end every row is there once."""
     journal = Journal.open(tmp_path)
-    asked = Tape(journal.path)
+    tape = Tape(journal.path)
     workers = [worker(write_some, str(tmp_path), 80) for _ in range(3)]
     with workers[0] as (_, a), workers[1] as (_, b), workers[2] as (_, c):
         pipes = [a, b, c]
@@ -387,94 +388,94 @@ def test_three_processes_write_while_we_read(tmp_path):
         counts = []
         misses = []
         while pipes:
-            counts.append(len(asked.sql("FROM generations")))
+            counts.append(len(tape.sql("FROM generations")))
             for pipe in list(pipes):
                 if pipe.poll(0.01):
                     misses.append(pipe.recv())
                     pipes.remove(pipe)
     assert misses == [0, 0, 0]
     assert counts == sorted(counts)
-    assert asked.sql("SELECT count(*), count(DISTINCT id) FROM generations").rows() == [(240, 240)]
-    asked.close()
+    assert tape.sql("SELECT count(*), count(DISTINCT id) FROM generations").rows() == [(240, 240)]
+    tape.close()
     journal.close()
 
 
-def test_killed_writer_leaves_a_readable_tape(tmp_path):
-    """Every acknowledged row is on the tape of a kernel that was open all the time."""
+def test_rows_of_a_killed_writer_are_readable(tmp_path):
+    """Every acknowledged row of a killed kernel is on the tape of an open kernel."""
     with Journal.open(tmp_path) as journal, worker(write_for_ever, str(tmp_path)) as (process, pipe):
-        asked = Tape(journal.path)
+        tape = Tape(journal.path)
         acknowledged = {pipe.recv() for _ in range(30)}
         process.kill()
         process.join()
-        assert acknowledged <= {found for (found,) in asked.sql("SELECT id FROM generations").rows()}
-        asked.close()
+        assert acknowledged <= {row_id for (row_id,) in tape.sql("SELECT id FROM generations").rows()}
+        tape.close()
 
 
-def test_lineage_meets_in_a_diamond_once(journal, asked):
-    """Two paths to one ancestor count once, at the shorter distance; ids outside the tape may be ancestors too."""
+def test_lineage_lists_each_ancestor_once(journal, tape):
+    """An ancestor on two paths counts once at the shorter distance; it may be missing from the tape."""
     root = a_generation("root")
     left = a_generation("left", inputs=(InputRecord("image", 0, "asset:x", root.id),))
     right = a_generation("right", inputs=(InputRecord("image", 0, "asset:x", root.id),))
     both = (InputRecord("images", 0, "asset:x", left.id), InputRecord("images", 1, "asset:x", right.id))
     tip = a_generation("tip", inputs=(*both, InputRecord("mask", 0, "asset:x", root.id)))
     record(journal, root, left, right)
-    assert asked.ancestors(tip.id) == []
+    assert tape.ancestors(tip.id) == []
     record(journal, tip)
     for _ in range(2):
-        assert set(asked.ancestors(tip.id)) == {root.id, left.id, right.id}
-        assert set(asked.descendants(root.id)) == {left.id, right.id, tip.id}
+        assert set(tape.ancestors(tip.id)) == {root.id, left.id, right.id}
+        assert set(tape.descendants(root.id)) == {left.id, right.id, tip.id}
         fresh = Tape(journal.path)
         assert fresh.lineage(left.id).rows()[0][:3] == (-1, root.id, "node_root")
         assert [row[:2] for row in fresh.lineage(left.id)] == [(-1, root.id), (0, left.id), (1, tip.id)]
         fresh.close()
     late = a_generation("late", inputs=(InputRecord("image", 0, "asset:x", tip.id),))
     record(journal, late)
-    assert asked.ancestors(late.id)[0] == tip.id
-    assert set(asked.descendants(root.id)) == {left.id, right.id, tip.id, late.id}
-    assert asked.sql("SELECT count(*) FROM lineage WHERE source_node_id = 'node_root'").rows() == [(3,)]
-    with pytest.raises(errors.TapeError, match="no generation nobody"):
-        asked.lineage("nobody")
+    assert tape.ancestors(late.id)[0] == tip.id
+    assert set(tape.descendants(root.id)) == {left.id, right.id, tip.id, late.id}
+    assert tape.sql("SELECT count(*) FROM lineage WHERE source_node_id = 'node_root'").rows() == [(3,)]
+    with pytest.raises(errors.TapeError, match="no generation missing"):
+        tape.lineage("missing")
 
 
-def test_export_is_the_same_tape_in_a_file(journal, asked, tmp_path):
-    """Tables and views round trip; Parquet holds the generations; the file replaces an older one whole."""
+def test_export_contains_all_tables(journal, tape, tmp_path):
+    """DuckDB exports have all tables and views, Parquet the generations; an existing file is replaced."""
     record(journal, a_generation("a", cost_micro_usd=5), a_generation("b", outputs={"text": Value.of("hey")}))
     path = tmp_path / "out.duckdb"
     path.write_bytes(b"older")
-    assert asked.export(path) == path
+    assert tape.export(path) == path
     copy = duckdb.connect(str(path), read_only=True)
     for table in ("projects", "runs", "generations", "outputs", "inputs", "assets", "cost_by_model", "lineage"):
-        assert copy.execute(f"FROM {table} ORDER BY ALL").fetchall() == asked.sql(f"FROM {table} ORDER BY ALL").rows()
+        assert copy.execute(f"FROM {table} ORDER BY ALL").fetchall() == tape.sql(f"FROM {table} ORDER BY ALL").rows()
     copy.close()
-    asked.export(str(tmp_path / "out.parquet"))
-    assert asked.sql("SELECT count(*) FROM read_parquet(?)", [str(tmp_path / "out.parquet")]).rows() == [(2,)]
-    assert sorted(found.name for found in tmp_path.glob("*out*")) == ["out.duckdb", "out.parquet"]
-    assert len(asked.sql("FROM generations")) == 2
+    tape.export(str(tmp_path / "out.parquet"))
+    assert tape.sql("SELECT count(*) FROM read_parquet(?)", [str(tmp_path / "out.parquet")]).rows() == [(2,)]
+    assert sorted(path.name for path in tmp_path.glob("*out*")) == ["out.duckdb", "out.parquet"]
+    assert len(tape.sql("FROM generations")) == 2
 
 
 @pytest.mark.parametrize("name", ["out.txt", "out", "nowhere/out.parquet"])
-def test_export_says_what_it_can_write(asked, tmp_path, name):
-    """Another suffix or a missing folder is said plainly, and nothing is written."""
+def test_export_refuses_other_suffixes(tape, tmp_path, name):
+    """An unsupported suffix or a missing folder raises TapeError, and nothing is written."""
     with pytest.raises(errors.TapeError):
-        asked.export(tmp_path / name)
+        tape.export(tmp_path / name)
     assert not (tmp_path / name).exists()
 
 
-def test_tape_needs_a_journal(tmp_path):
-    """Without a journal there is nothing to ask."""
+def test_tape_requires_a_journal(tmp_path):
+    """A missing journal raises TapeError."""
     with pytest.raises(errors.TapeError, match="no journal"):
         Tape(tmp_path / "journal.sqlite")
 
 
-def test_module_asks_the_bound_tape(asked, monkeypatch):
-    """`ff.tape` is the API: it asks the tape it was bound to, and says so when there is none."""
-    monkeypatch.setattr(tape, "_provider", None)
+def test_module_queries_the_bound_tape(tape, monkeypatch):
+    """`ff.tape` queries the bound tape, and raises TapeError without a session."""
+    monkeypatch.setattr(tape_module, "_provider", None)
     with pytest.raises(errors.TapeError, match="no session"):
-        tape.sql("SELECT 1")
-    tape.bind(lambda: asked)
-    assert tape.sql("SELECT $x", x=4).rows() == [(4,)]
-    assert tape.current() is asked
-    assert "one" in repr(tape.sql("SELECT 1 AS one"))
+        tape_module.sql("SELECT 1")
+    tape_module.bind(lambda: tape)
+    assert tape_module.sql("SELECT $x", x=4).rows() == [(4,)]
+    assert tape_module.current() is tape
+    assert "answer" in repr(tape_module.sql("SELECT 1 AS answer"))
 
 
 FORMS = ["rows", "df", "pl", "arrow"]
@@ -483,9 +484,9 @@ FORMS = ["rows", "df", "pl", "arrow"]
 # DuckDB's own call of pandas, which pandas 3.1 warns of.
 @pytest.mark.filterwarnings("ignore:The inplace keyword:DeprecationWarning")
 @pytest.mark.parametrize("form", FORMS)
-def test_times_with_a_zone_come_in_every_form(asked, form):
-    """`now()` is what people ask first: it needs no package that the project does not bring."""
-    assert len(getattr(asked.sql("SELECT now() AS at"), form)()) == 1
+def test_times_with_a_zone_convert_to_every_form(tape, form):
+    """`now()` requires no package beyond the dependencies of the project."""
+    assert len(getattr(tape.sql("SELECT now() AS at"), form)()) == 1
 
 
 @pytest.mark.parametrize(
@@ -493,28 +494,28 @@ def test_times_with_a_zone_come_in_every_form(asked, form):
     [("SELECT INTERVAL '9999999 years' AS x", "rows"), ("SELECT DATE 'infinity' AS x", "df")],
     ids=["overflow", "conversion"],
 )
-def test_a_value_without_such_a_form_is_an_error_of_the_tape(asked, query, form):
-    """What breaks while a result takes its form is said like what breaks in the query."""
+def test_value_that_cannot_convert_raises_tape_error(tape, query, form):
+    """A failing conversion raises the same error type as a failing query."""
     with pytest.raises(errors.TapeError):
-        getattr(asked.sql(query), form)()
+        getattr(tape.sql(query), form)()
 
 
-def test_a_missing_package_is_an_error_of_the_tape(asked):
-    """DuckDB imports some packages only when a value needs them; the error names the one that is missing."""
+def test_missing_package_raises_tape_error(tape):
+    """DuckDB imports some packages only when a value needs them; the error names the package."""
 
     class CursorWithoutPackage:
         def table(self, _name):
             import a_package_that_is_not_installed  # noqa: F401
 
-    result = asked.sql("SELECT 1")
+    result = tape.sql("SELECT 1")
     result._cursor = CursorWithoutPackage()
     with pytest.raises(errors.TapeError, match="a_package_that_is_not_installed"):
         result.rows()
 
 
 @pytest.mark.parametrize("zone", [{"TZ": "Asia/Tokyo"}, {"PYTHONTZPATH": "/nowhere"}], ids=["Tokyo", "no database"])
-def test_times_are_in_utc_on_every_machine(zone):
-    """Whatever its zone, and where it has no time zone database; in another process, which reads the variables once."""
+def test_times_are_utc_on_every_machine(zone):
+    """Independent of the time zone and of a time zone database; in a process that reads the variables."""
     code = "import fusionflow_nb as ff; print(ff.tape.sql('SELECT now()').rows()[0][0].tzinfo)"
     environment = {**os.environ, **zone}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
