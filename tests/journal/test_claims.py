@@ -1,4 +1,4 @@
-"""Leases on content keys, and what they cost: one kernel at a time, or two in one process."""
+"""Leases on content keys and their reservations: one kernel, or two in one process."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def other(tmp_path, clock):
 
 
 def die(journal):
-    """As the system does it for a killed kernel: only the lock goes."""
+    """Release only the lock, as the system does for a killed kernel."""
     journal._kernel_lock.close_in_child()
 
 
@@ -64,8 +64,8 @@ async def claim(journal, intent, **caps):
     return answer
 
 
-async def test_claim_of_a_new_key_is_granted_and_logged_before_it_returns(journal, tmp_path):
-    """A grant is an intent on disk."""
+async def test_new_key_is_granted_and_logged(journal, tmp_path):
+    """A grant is a durable intent."""
     intent = an_intent()
     assert await claim(journal, intent) == Granted(intent.job_id, 1)
     assert [(kind, entity) for kind, entity, _ in events_of(tmp_path)] == [("intent", intent.draft.id)]
@@ -73,8 +73,8 @@ async def test_claim_of_a_new_key_is_granted_and_logged_before_it_returns(journa
     assert (job.state, job.is_held, job.operation, job.draft) == ("intent", True, None, intent.draft)
 
 
-async def test_finished_key_answers_stored(journal):
-    """What was made once is never made twice."""
+async def test_finished_key_returns_the_stored_result(journal):
+    """A stored result is not submitted again."""
     intent = an_intent()
     await claim(journal, intent)
     assert await journal.finish(intent.job_id, 1, ended(intent))
@@ -85,7 +85,7 @@ async def test_finished_key_answers_stored(journal):
 
 
 async def test_two_equal_keys_in_one_call_make_one_submission(journal):
-    """The first of equals is granted, the second waits for it."""
+    """The first claim is granted, the second waits for it."""
     first, second = an_intent("same"), an_intent("same")
     assert await journal.claim([first, second], {}) == [
         Granted(first.job_id, 1),
@@ -93,14 +93,14 @@ async def test_two_equal_keys_in_one_call_make_one_submission(journal):
     ]
 
 
-async def test_same_claim_again_is_the_same_grant(journal):
-    """A claim whose answer was lost on the way may be repeated."""
+async def test_repeated_claim_returns_the_same_grant(journal):
+    """A claim whose answer was lost may be repeated."""
     intent = an_intent()
     assert await claim(journal, intent) == await claim(journal, intent) == Granted(intent.job_id, 1)
 
 
 async def test_job_id_of_an_ended_job_is_refused(journal):
-    """Ids are for one job; the others of the call are not affected."""
+    """A job id is used once."""
     intent = an_intent()
     await claim(journal, intent)
     await journal.finish(intent.job_id, 1, ended(intent, "failed"))
@@ -108,16 +108,16 @@ async def test_job_id_of_an_ended_job_is_refused(journal):
         await claim(journal, replace(an_intent("b"), job_id=intent.job_id))
 
 
-async def test_living_kernel_keeps_its_key(journal, other):
-    """Liveness is the lock, not a heartbeat."""
+async def test_live_kernel_keeps_its_lease(journal, other):
+    """Liveness depends on the lock, not on a heartbeat."""
     intent = an_intent()
     await claim(journal, intent)
     assert await claim(other, an_intent()) == Held(intent.job_id, journal.kernel_id)
     assert await other.adopt(intent.job_id) == Held(intent.job_id, journal.kernel_id)
 
 
-async def test_accepted_job_of_a_dead_kernel_is_inherited_with_its_operation(journal, other):
-    """What a service has accepted is fetched, not submitted again; the late comer is fenced off by its epoch."""
+async def test_accepted_job_of_a_dead_kernel_is_inherited(journal, other):
+    """The Operation is fetched, not submitted again; late writes are refused by their epoch."""
     intent = an_intent(reserve=5)
     await claim(other, intent)
     await other.accepted(intent.job_id, 1, {"url": "https://example.test/1"})
@@ -131,7 +131,7 @@ async def test_accepted_job_of_a_dead_kernel_is_inherited_with_its_operation(jou
 
 
 async def test_intent_of_a_dead_kernel_becomes_unknown(journal, other):
-    """Nobody knows whether it was submitted, so nobody submits again; everybody is told what is at stake."""
+    """It may have been submitted, so it is not submitted again; every claim returns the amount at stake."""
     intent = an_intent(reserve=7)
     await claim(other, intent)
     die(other)
@@ -144,7 +144,7 @@ async def test_intent_of_a_dead_kernel_becomes_unknown(journal, other):
 
 
 async def test_unknown_counts_on_its_day_and_is_at_stake_afterwards(journal, clock):
-    """An unknown job holds its reservation for its UTC day; then it is shown, but stops nothing."""
+    """An unknown job keeps its reservation on its UTC day; later it is shown, but counts against no cap."""
     intent = an_intent(reserve=7)
     await claim(journal, intent)
     assert await journal.finish(intent.job_id, 1, ended(intent, "unknown"))
@@ -155,8 +155,8 @@ async def test_unknown_counts_on_its_day_and_is_at_stake_afterwards(journal, clo
     assert isinstance(await claim(journal, an_intent("c", reserve=4), project_scratch=10), Granted)
 
 
-async def test_person_resolves_an_unknown_job(journal):
-    """After a decision the key is free, and the money settled."""
+async def test_user_resolves_an_unknown_job(journal):
+    """Afterwards the key is free and the cost is settled."""
     intent = an_intent(reserve=7)
     await claim(journal, intent)
     await journal.finish(intent.job_id, 1, ended(intent, "unknown"))
@@ -166,8 +166,8 @@ async def test_person_resolves_an_unknown_job(journal):
     assert isinstance(await claim(journal, an_intent()), Granted)
 
 
-async def test_unknown_job_that_the_service_knows_goes_on(journal):
-    """A reconciled Operation turns an unknown job into an accepted one, and its reservation counts again."""
+async def test_unknown_job_with_an_operation_is_accepted(journal):
+    """An Operation turns an unknown job into an accepted job and restores its reservation."""
     intent = an_intent(reserve=7)
     await claim(journal, intent)
     await journal.finish(intent.job_id, 1, ended(intent, "unknown"))
@@ -179,7 +179,7 @@ async def test_unknown_job_that_the_service_knows_goes_on(journal):
 
 @pytest.mark.parametrize("scope", ["run_run-1", "day_2027-01-15", "month_2027-01", "project_scratch"])
 async def test_cap_is_used_up_to_the_last_job_that_fits(journal, scope):
-    """Exactly at the cap is allowed; one micro-dollar more is not, and says all figures."""
+    """An amount equal to the cap is allowed; one micro-dollar more is refused with all figures."""
     assert isinstance(await claim(journal, an_intent("a", reserve=60), **{scope: 100}), Granted)
     over = await claim(journal, an_intent("b", reserve=41), **{scope: 100})
     assert over == OverBudget(scope.replace("_", ":", 1), 100, 0, 60, 41)
@@ -187,15 +187,15 @@ async def test_cap_is_used_up_to_the_last_job_that_fits(journal, scope):
     assert isinstance(await claim(journal, an_intent("free"), **{scope: 100}), Granted)
 
 
-async def test_caps_hold_within_one_call(journal):
-    """Reservations of one claim call count for the later intents of the same call."""
+async def test_caps_apply_within_one_call(journal):
+    """Reservations of a call count for its later intents."""
     answers = await journal.claim([an_intent(name, reserve=40) for name in "abc"], {"run:run-1": 100})
     assert [type(answer) for answer in answers] == [Granted, Granted, OverBudget]
     assert answers[2].reserved_micro_usd == 80
 
 
 async def test_overrun_is_recorded_and_stops_the_next_paid_submit(journal):
-    """The guarantee is on estimates: a dearer result is kept and counts."""
+    """Caps apply to estimates: a more expensive result is kept and counts."""
     intent = an_intent("a", reserve=10)
     await claim(journal, intent, run_1=100)
     await journal.finish(intent.job_id, 1, ended(intent, cost_micro_usd=500))
@@ -217,20 +217,20 @@ async def test_overrun_is_recorded_and_stops_the_next_paid_submit(journal):
         ("cancelled", 1, 1),
     ],
 )
-async def test_end_settles_at_what_it_cost(journal, status, cost, settled):
-    """A success without a price counts with its estimate; any other end costs what the service said, or nothing."""
+async def test_end_settles_the_actual_cost(journal, status, cost, settled):
+    """A success without a cost counts with its estimate; any other end counts with its cost or zero."""
     intent = an_intent("a", reserve=10)
     await claim(journal, intent)
     assert await journal.finish(intent.job_id, 1, ended(intent, status, cost_micro_usd=cost))
     assert await journal.spending(["run:run-1"]) == {"run:run-1": Spending(settled, 0, 0)}
-    found = await journal.ended(intent.job_id)
-    assert found.status == status
-    assert (found.generation.cost_micro_usd or 0) == settled
-    assert not found.generation.cost_is_exact
+    end = await journal.ended(intent.job_id)
+    assert end.status == status
+    assert (end.generation.cost_micro_usd or 0) == settled
+    assert not end.generation.cost_is_exact
 
 
-async def test_finish_said_twice_is_logged_once(journal, tmp_path):
-    """Repeating an end is harmless; a different end of the same job is refused."""
+async def test_repeated_finish_is_logged_once(journal, tmp_path):
+    """Repeating an end has no effect; a different end of the same job is refused."""
     intent = an_intent("a", reserve=10)
     await claim(journal, intent)
     assert await journal.finish(intent.job_id, 1, ended(intent))
@@ -240,8 +240,8 @@ async def test_finish_said_twice_is_logged_once(journal, tmp_path):
     assert [kind for kind, _, _ in events_of(tmp_path)] == ["intent", "generation"]
 
 
-async def test_failed_key_may_be_tried_again(journal):
-    """Only a success is an answer."""
+async def test_failed_key_can_be_claimed_again(journal):
+    """Only a success is stored as a result."""
     intent = an_intent()
     await claim(journal, intent)
     await journal.finish(intent.job_id, 1, ended(intent, "failed", error_code="provider"))
@@ -249,18 +249,18 @@ async def test_failed_key_may_be_tried_again(journal):
     assert isinstance(await claim(journal, an_intent()), Granted)
 
 
-async def test_fallback_answers_for_both_keys(journal):
-    """A result served by another model is stored under its own key and as the answer to the asked one."""
+async def test_fallback_result_is_stored_under_both_keys(journal):
+    """The result of another model is stored under its own key and under the requested key."""
     intent = an_intent()
     await claim(journal, intent)
     await journal.finish(intent.job_id, 1, ended(intent, content_key=key_of("served"), served_by="fake/two"))
-    found = await journal.lookup([key_of("a"), key_of("served")])
-    assert {stored.generation_id for stored in found.values()} == {intent.draft.id}
-    assert len(found) == 2
+    results = await journal.lookup([key_of("a"), key_of("served")])
+    assert {stored.generation_id for stored in results.values()} == {intent.draft.id}
+    assert len(results) == 2
 
 
-async def test_lost_result_can_be_made_again(journal):
-    """Naming the generation whose bytes are lost claims its key anew; naming any other does not."""
+async def test_lost_result_can_be_generated_again(journal):
+    """A claim that names the lost generation is granted; a claim that names another is not."""
     first = an_intent()
     await claim(journal, first)
     await journal.finish(first.job_id, 1, ended(first))
@@ -271,8 +271,8 @@ async def test_lost_result_can_be_made_again(journal):
     assert (await journal.lookup([key_of("a")]))[key_of("a")].generation_id == again.draft.id
 
 
-async def test_waiter_takes_over_what_its_holder_lets_go(journal, other):
-    """Cancelled by its holder, a job goes to who waits for it; with nobody waiting the Operation is to be cancelled."""
+async def test_waiter_inherits_a_released_job(journal, other):
+    """A cancelled job passes to a waiter; without a waiter its Operation is cancelled."""
     intent, waiting = an_intent(), an_intent()
     await claim(journal, intent)
     await journal.accepted(intent.job_id, 1, {"id": 1})
@@ -284,8 +284,8 @@ async def test_waiter_takes_over_what_its_holder_lets_go(journal, other):
     assert await other.finish(intent.job_id, 2, ended(intent))
 
 
-async def test_waiter_who_leaves_inherits_nothing(journal, other):
-    """Only who still waits keeps an Operation alive."""
+async def test_cancelled_waiter_inherits_nothing(journal, other):
+    """Only current waiters keep an Operation alive."""
     intent, waiting = an_intent(), an_intent()
     await claim(journal, intent)
     await journal.accepted(intent.job_id, 1, {"id": 1})
@@ -295,7 +295,7 @@ async def test_waiter_who_leaves_inherits_nothing(journal, other):
 
 
 async def test_dead_waiter_inherits_nothing(journal, other):
-    """A waiter in a kernel that died does not count."""
+    """Waiters of a dead kernel do not count."""
     intent = an_intent()
     await claim(journal, intent)
     await journal.accepted(intent.job_id, 1, {"id": 1})
@@ -304,20 +304,20 @@ async def test_dead_waiter_inherits_nothing(journal, other):
     assert not await journal.release_to_waiter(intent.job_id, 1)
 
 
-async def test_adopting_a_job_that_ended_is_an_answer_or_an_error(journal):
-    """A success is handed out; anything else says that there is nothing to adopt."""
+async def test_adopting_an_ended_job_returns_its_result_or_raises(journal):
+    """A success returns its result; any other end raises."""
     intent, failing = an_intent("a"), an_intent("b")
     await journal.claim([intent, failing], {})
     await journal.finish(intent.job_id, 1, ended(intent))
     await journal.finish(failing.job_id, 1, ended(failing, "failed"))
     assert isinstance(await journal.adopt(intent.job_id), Stored)
-    for job_id in (failing.job_id, "nobody's"):
+    for job_id in (failing.job_id, "missing"):
         with pytest.raises(errors.JournalError, match="not open"):
             await journal.adopt(job_id)
 
 
-async def test_records_answer_and_show_and_count(journal, tmp_path):
-    """A call without write-ahead is logged, answers for its key, is what its node shows, and counts against caps."""
+async def test_recorded_call_is_a_result_and_counts(journal, tmp_path):
+    """A call without write-ahead is logged, is the result of its key and node, and counts against caps."""
     generation = a_generation(
         "a",
         coordinate=(("prompt", "dawn"),),
@@ -338,8 +338,8 @@ async def test_records_answer_and_show_and_count(journal, tmp_path):
     assert [kind for kind, _, _ in events_of(tmp_path)] == ["generation", "generation"]
 
 
-async def test_cached_hit_changes_what_a_node_shows(journal):
-    """A hit logs no generation, yet the node shows it from then on."""
+async def test_cached_hit_changes_the_result_of_a_node(journal):
+    """A hit logs no generation, but is stored as the result of the node."""
     shown = NodeResult("g-old", key_of("old"), {"image": picture("old")}, {"seed": 1})
     await journal.record([a_generation("a")])
     await journal.record_node_results("scratch", {("node_a", ()): shown})
@@ -347,16 +347,16 @@ async def test_cached_hit_changes_what_a_node_shows(journal):
     assert await journal.node_results("another") == {}
 
 
-async def test_equal_project_states_are_written_once(journal, tmp_path):
-    """Only a changed flow is an event."""
+async def test_equal_project_states_are_logged_once(journal, tmp_path):
+    """Only a changed flow is logged."""
     project = ProjectRecord("p", "Neon", {"nodes": []}, {})
     for state in (project, project, replace(project, name="Dawn"), project):
         await journal.record_project(state)
     assert [kind for kind, _, _ in events_of(tmp_path)] == ["project"] * 3
 
 
-async def test_runs_are_logged_at_both_ends(journal, tmp_path):
-    """Beginning and end of a run are two events of one id."""
+async def test_start_and_end_of_a_run_are_logged(journal, tmp_path):
+    """The two events have the same id."""
     run = RunRecord("r", "p", "ann", "running", 1)
     await journal.record_run(run)
     await journal.record_run(
@@ -365,8 +365,8 @@ async def test_runs_are_logged_at_both_ends(journal, tmp_path):
     assert [(kind, entity) for kind, entity, _ in events_of(tmp_path)] == [("run", "r")] * 2
 
 
-async def test_ended_is_none_while_a_job_goes_on(journal):
-    """Who waits asks until there is an answer."""
+async def test_ended_is_none_while_a_job_is_open(journal):
+    """Waiters poll until there is an end."""
     intent = an_intent()
     await claim(journal, intent)
     assert await journal.ended(intent.job_id) is None
@@ -374,8 +374,8 @@ async def test_ended_is_none_while_a_job_goes_on(journal):
     assert await journal.ended(intent.job_id) == Ended("refused", ended(intent, "refused", error_code="refused"))
 
 
-async def test_one_key_cannot_have_two_open_jobs_even_by_hand(journal, tmp_path):
-    """Single flight is a law of the file, not a habit of the code."""
+async def test_index_allows_one_open_job_per_key(journal, tmp_path):
+    """Single flight is a constraint of the database, not only of the code."""
     await claim(journal, an_intent())
     connection = sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)
     with pytest.raises(sqlite3.IntegrityError):
@@ -386,8 +386,8 @@ async def test_one_key_cannot_have_two_open_jobs_even_by_hand(journal, tmp_path)
     connection.close()
 
 
-def test_who_looks_at_the_dead_is_not_taken_for_them(tmp_path):
-    """Two kernels that look at a dead one at the same time both see it dead; nobody's work waits for nobody."""
+def test_concurrent_checks_of_a_dead_kernel_agree(tmp_path):
+    """A kernel that checks a dead kernel does not make it look alive to another kernel."""
     life = liveness.KernelLock(tmp_path, "k")
     assert liveness.is_alive(tmp_path, "k")
     life.close_in_child()
@@ -396,6 +396,6 @@ def test_who_looks_at_the_dead_is_not_taken_for_them(tmp_path):
         assert not liveness.is_alive(tmp_path, "k")
 
 
-def test_nobody_is_dead(tmp_path):
-    """A handed-over job belongs to no living kernel."""
+def test_released_job_has_no_live_kernel(tmp_path):
+    """The kernel id of a released job is never alive."""
     assert not liveness.is_alive(tmp_path, liveness.NO_KERNEL)

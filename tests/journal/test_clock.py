@@ -1,4 +1,4 @@
-"""Clocks that jump: money counts where it was claimed, leases follow from locks and never from time."""
+"""Clock jumps: amounts count on the day of the claim, and leases depend on locks only."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def days(*times_us):
 
 
 @pytest.mark.parametrize("jump_us", JUMPS_US.values(), ids=JUMPS_US.keys())
-async def test_a_job_is_settled_on_the_day_of_its_claim(journal, clock, jump_us):
-    """Whatever the clock says when it ends: no day has its reservation for ever, and none its cost twice."""
+async def test_job_is_settled_on_the_day_of_its_claim(journal, clock, jump_us):
+    """At any clock when it ends, no day keeps its reservation and only one day has its cost."""
     intent = an_intent(reserve=50)
     await journal.claim([intent], {})
     clock.now_us += jump_us
@@ -58,8 +58,8 @@ async def test_a_job_is_settled_on_the_day_of_its_claim(journal, clock, jump_us)
 
 
 @pytest.mark.parametrize("jump_us", JUMPS_US.values(), ids=JUMPS_US.keys())
-async def test_a_lease_knows_no_time(journal, other, clock, jump_us):
-    """A living kernel keeps its key however far the clock jumps, and its Operation is kept all the same."""
+async def test_lease_is_independent_of_the_clock(journal, other, clock, jump_us):
+    """A live kernel keeps its lease however far the clock jumps, and its Operation is stored."""
     intent = an_intent()
     await journal.claim([intent], {})
     clock.now_us += jump_us
@@ -71,20 +71,20 @@ async def test_a_lease_knows_no_time(journal, other, clock, jump_us):
     assert set(await other.lookup([key_of("a")])) == {key_of("a")}
 
 
-async def test_unknown_work_counts_on_its_day_however_often_the_clock_comes_by(journal, clock):
-    """On its day against the caps, on others at stake: never both, never twice."""
+async def test_unknown_job_counts_only_on_its_day(journal, clock):
+    """On its day it counts against the caps, on other days it is at stake, however the clock jumps."""
     intent = an_intent(reserve=70)
     await journal.claim([intent], {})
     await journal.finish(intent.job_id, 1, ended(intent, "unknown"))
     project = "project:scratch"
     for jump_us in (DAY_US, -DAY_US, -DAY_US, DAY_US):
         clock.now_us += jump_us
-        is_its_day = reservations.day_of(clock.now_us) == reservations.day_of(NOON_US)
-        expected = Spending(0, 70, 0) if is_its_day else Spending(0, 0, 70)
+        is_same_day = reservations.day_of(clock.now_us) == reservations.day_of(NOON_US)
+        expected = Spending(0, 70, 0) if is_same_day else Spending(0, 0, 70)
         assert (await journal.spending([project]))[project] == expected
         more = an_intent("b", reserve=40)
         (answer,) = await journal.claim([more], {project: 100})
-        assert isinstance(answer, OverBudget if is_its_day else Granted)
+        assert isinstance(answer, OverBudget if is_same_day else Granted)
         if isinstance(answer, Granted):
             [open_b] = [job for job in await journal.open_jobs() if job.job_id == answer.job_id]
             await journal.finish(
@@ -92,12 +92,12 @@ async def test_unknown_work_counts_on_its_day_however_often_the_clock_comes_by(j
             )
 
 
-async def test_events_stay_in_order_when_the_clock_goes_back(journal, clock):
-    """The order of the log is the order of commits; what a job was last is what it is."""
+async def test_events_stay_in_order_when_the_clock_is_set_back(journal, clock):
+    """The log is in commit order; the last event of a job counts."""
     intents = [an_intent(name) for name in "abc"]
     for intent in intents:
         clock.now_us -= DAY_US
         await journal.claim([intent], {})
         await journal.finish(intent.job_id, 1, ended(intent))
-    found = await journal.generations([intent.draft.id for intent in intents])
-    assert {generation.status for generation in found.values()} == {"succeeded"}
+    logged = await journal.generations([intent.draft.id for intent in intents])
+    assert {generation.status for generation in logged.values()} == {"succeeded"}

@@ -1,4 +1,4 @@
-"""What is written down comes back as it was; what cannot be is tamed, never lost."""
+"""Records round-trip through JSON; values that JSON cannot represent are stored as text."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ plain = st.recursive(
 )
 items = st.builds(Asset, words, words, st.integers(0, 10**12)) | plain.map(Value.of)
 series = st.lists(items, max_size=3).flatmap(
-    lambda found: st.builds(
-        Series, words, st.just(tuple(map(str, range(len(found))))), st.just(tuple(found)), is_shared=st.booleans()
+    lambda cells: st.builds(
+        Series, words, st.just(tuple(map(str, range(len(cells))))), st.just(tuple(cells)), is_shared=st.booleans()
     )
 )
 generations = st.builds(
@@ -52,27 +52,27 @@ generations = st.builds(
 
 
 @given(generations)
-def test_generation_comes_back_as_it_was(generation):
-    """Every field survives the way through JSON text."""
+def test_generation_round_trips(generation):
+    """Every field survives the round trip through JSON text."""
     text = codec.dumps(codec.generation_to_json(generation))
     assert codec.generation_from_json(json.loads(text)) == generation
 
 
 @pytest.mark.parametrize(
-    ("odd", "kept"),
+    ("value", "stored"),
     [(math.nan, "nan"), (math.inf, "inf"), ("\ud800", "?"), ({1}, "{1}"), (b"x", "b'x'"), ((1, 2), [1, 2])],
-    ids=["nan", "inf", "half a pair", "set", "bytes", "tuple"],
+    ids=["nan", "inf", "lone surrogate", "set", "bytes", "tuple"],
 )
-def test_odd_setting_never_costs_a_result(odd, kept):
-    """What is no JSON is written as text; the record around it is whole, and every reader can parse it."""
-    generation = a_generation("a", settings_snapshot={"odd": odd, 1: "number key"})
+def test_setting_that_is_not_json_is_stored_as_text(value, stored):
+    """Such a setting does not lose the record, and the text is valid JSON."""
+    generation = a_generation("a", settings_snapshot={"odd": value, 1: "number key"})
     text = codec.dumps(codec.generation_to_json(generation))
     text.encode()
-    assert json.loads(text)["settings_snapshot"] == {"odd": kept, "1": "number key"}
+    assert json.loads(text)["settings_snapshot"] == {"odd": stored, "1": "number key"}
 
 
-def test_value_that_holds_itself_is_refused():
-    """The one thing that cannot be written says so."""
+def test_value_that_contains_itself_is_refused():
+    """A circular value raises JournalError."""
     loop = []
     loop.append(loop)
     with pytest.raises(errors.JournalError, match="contains itself"):

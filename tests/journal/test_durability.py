@@ -1,4 +1,4 @@
-"""What is acknowledged is on the disk; what could not be brought there is never acknowledged."""
+"""Acknowledged records are on disk; records that could not be synced are not acknowledged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fusionflow_nb.journal.protocol import Granted
 
 @pytest.fixture
 def disk(tmp_path, monkeypatch):
-    """A disk whose syncs of the log can be made to fail, and that counts those that did not."""
+    """A disk that counts the syncs of the WAL, and can fail them."""
 
     class Disk:
         is_failing = False
@@ -34,34 +34,34 @@ def disk(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def no_way_out(monkeypatch):
-    """Folding the log into the file fails too."""
+def failing_checkpoint(monkeypatch):
+    """Make checkpoints fail too."""
     monkeypatch.setattr(durability.CommitSync, "_checkpoint", lambda *_: (1, 5, 0))
 
 
-async def test_nothing_is_acknowledged_before_its_sync(tmp_path, disk):
-    """Each commit is followed by a sync of the log before its caller hears of it."""
+async def test_write_returns_after_the_sync(tmp_path, disk):
+    """Each commit is followed by a sync of the WAL before its caller is notified."""
     with Journal.open(tmp_path) as journal:
         for count in range(1, 4):
             await journal.record([a_generation(count)])
             assert disk.synced == count
 
 
-async def test_failed_sync_is_made_good_by_folding_the_log(tmp_path, disk):
-    """After a failed sync a row is acknowledged only once it is in the file itself."""
+async def test_failed_sync_is_followed_by_a_checkpoint(tmp_path, disk):
+    """After a failed sync a row is acknowledged once it is in the database file."""
     with Journal.open(tmp_path) as journal:
         disk.is_failing = True
         await journal.record([a_generation("a")])
         copy = tmp_path / "copy.sqlite"
-        copy.write_bytes((tmp_path / "journal.sqlite").read_bytes())  # without its log
+        copy.write_bytes((tmp_path / "journal.sqlite").read_bytes())  # without the WAL
         connection = sqlite3.connect(copy)
         (count,) = connection.execute("SELECT count(*) FROM events").fetchone()
         connection.close()
         assert count == 1
 
 
-async def test_claim_that_is_not_durable_is_undone(tmp_path, disk, no_way_out):
-    """A claim whose commit may be lost is an error to its caller, and holds nothing once the disk is well again."""
+async def test_claim_that_is_not_durable_is_undone(tmp_path, disk, failing_checkpoint):
+    """The claim raises, and reserves nothing once the disk works again."""
     with Journal.open(tmp_path) as journal:
         disk.is_failing = True
         with pytest.raises(errors.JournalUnwritableError):
@@ -72,14 +72,14 @@ async def test_claim_that_is_not_durable_is_undone(tmp_path, disk, no_way_out):
         assert isinstance(answer, Granted)
 
 
-async def test_record_that_is_not_durable_goes_to_the_outbox_and_home_once(tmp_path, disk, no_way_out):
-    """What is paid for is kept by the outbox, and applying it to a row that survived after all changes nothing."""
+async def test_record_that_is_not_durable_goes_to_the_outbox(tmp_path, disk, failing_checkpoint):
+    """Applying the outbox has no effect on a row that was durable after all."""
     with Journal.open(tmp_path) as journal:
         disk.is_failing = True
         await journal.record([a_generation("a")])
         assert not journal._outbox.is_empty
-        kept = journal._outbox.path.read_bytes()
-    assert kept.count(b"\n") == 1
+        content = journal._outbox.path.read_bytes()
+    assert content.count(b"\n") == 1
     disk.is_failing = False
     Journal.open(tmp_path).close()
     assert len(events_of(tmp_path)) == 1

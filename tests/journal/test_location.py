@@ -1,4 +1,4 @@
-"""Where the journal may live, and where it goes when the home folder is on the network."""
+"""Folder of the journal: the home folder, or a local folder if home is on a network file system."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ tmpfs /tmp tmpfs rw 0 0
         ("/homes", "ext4"),
     ],
 )
-def test_longest_mount_point_decides(path, expected):
+def test_longest_mount_point_wins(path, expected):
     """A local disk mounted inside a network home is local, and the reverse."""
     assert location.file_system_of(Path(path), TABLE) == expected
 
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "fuse.rclone", "9p", "lustre"])
-def test_network_file_systems_are_known(kind):
-    """Types that reach over the network."""
+def test_network_file_systems_are_detected(kind):
+    """Types of network file systems."""
     assert location.is_network(kind)
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "apfs", "fuse.ntfs-3g", "fuseblk"])
-def test_local_file_systems_are_left_alone(kind):
+def test_local_file_systems_are_used(kind):
     """Types of local disks."""
     assert not location.is_network(kind)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="owners and modes of POSIX systems")
 def test_network_home_moves_the_journal_with_one_warning(tmp_path, monkeypatch):
-    """The journal goes to a private local folder, the same one each time; the warning names the setting."""
+    """The journal moves to a private local folder, the same every time; the warning names the setting."""
     monkeypatch.setattr(location, "_LASTING_TEMPORARY_FOLDER", tmp_path)
     home = Path("/home/ann/fusionflow")
     with pytest.warns(UserWarning, match=r"network.*nfs4.*FUSIONFLOW_HOME") as caught:
@@ -65,7 +65,7 @@ def test_network_home_moves_the_journal_with_one_warning(tmp_path, monkeypatch):
         location.journal_folder(home, mounts=TABLE)
 
 
-def test_local_home_is_used_as_it_is(tmp_path):
-    """No warning, no other folder."""
+def test_local_home_is_used_unchanged(tmp_path):
+    """No warning and no other folder."""
     assert location.journal_folder(tmp_path, mounts="/dev/sda1 / ext4 rw 0 0\nshort line\n") == tmp_path
     assert location.journal_folder(tmp_path, mounts="") == tmp_path

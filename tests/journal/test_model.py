@@ -1,4 +1,4 @@
-"""The lease against a model: whatever kernels do and whenever they die, one key is made once and no cap is passed."""
+"""Leases against a model: for any actions and deaths of kernels, a key has one result and no cap is exceeded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPEN = {"intent", "accepted", "unknown"}
 
 
 class Leases(RuleBasedStateMachine):
-    """Three kernels, three keys, one cap; plain dicts say what must be so."""
+    """Three kernels, three keys, one cap; plain dicts hold the expected state."""
 
     @initialize()
     def begin(self):
@@ -112,23 +112,23 @@ class Leases(RuleBasedStateMachine):
         del self.jobs[key]
 
     @rule(number=KERNELS)
-    def die_and_come_back(self, number):
+    def restart(self, number):
         self.alive.discard(self.names[number])
         self.names[number] = new_id()
         self.alive.add(self.names[number])
 
     @rule(status=st.sampled_from(["succeeded", "failed"]))
-    def late_writers_are_fenced_off(self, status):
+    def late_writes_are_refused(self, status):
         for job_id, epoch, intent in self.old_leases:
             assert not self.kernel(0).finish(self.cursor, self.stamp(), (job_id, epoch), ended(intent, status))
             assert not self.kernel(0).accepted(self.cursor, self.stamp(), (job_id, epoch), {})
 
     @invariant()
-    def the_file_says_the_same(self):
+    def the_file_equals_the_model(self):
         if not hasattr(self, "cursor"):
             return
-        found = {job.content_key: (job.job_id, job.epoch, job.state) for job in claims.open_jobs(self.cursor)}
-        assert found == {key_of(key): (job["id"], job["epoch"], job["state"]) for key, job in self.jobs.items()}
+        jobs = {job.content_key: (job.job_id, job.epoch, job.state) for job in claims.open_jobs(self.cursor)}
+        assert jobs == {key_of(key): (job["id"], job["epoch"], job["state"]) for key, job in self.jobs.items()}
         spending = reservations.spending_in(self.cursor, "project:scratch", reservations.day_of(10**15))
         assert (spending.spent_micro_usd, spending.reserved_micro_usd) == (self.spent, self.held())
         assert dict(self.cursor.execute("SELECT content_key, generation_id FROM results")) == {

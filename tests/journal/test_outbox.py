@@ -1,4 +1,4 @@
-"""Paid results while the journal cannot be written: they go to the outbox, and come home."""
+"""Outbox: paid results are kept there while the journal cannot be written, and applied later."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ def journal(tmp_path):
 
 @pytest.fixture
 def held_lock(tmp_path):
-    """Somebody holds the turnstile until the test lets go."""
+    """Hold the commit lock until the test releases it."""
     commit_lock = CommitLock(tmp_path / "journal.turnstile")
-    turn = commit_lock.hold()
-    turn.__enter__()
+    hold = commit_lock.hold()
+    hold.__enter__()
     is_held = [True]
 
-    def let_go():
+    def release():
         if is_held:
             is_held.clear()
-            turn.__exit__(None, None, None)
+            hold.__exit__(None, None, None)
 
-    yield let_go
-    let_go()
+    yield release
+    release()
     commit_lock.close()
 
 
 def abandon(journal):
-    """As after kill -9: the lock falls, the files stay."""
+    """Release the kernel lock and keep the files, as after kill -9."""
     journal._writer.close()
     journal._reader._executor.shutdown()
     journal._outbox.close_in_child()
@@ -63,17 +63,17 @@ def abandon(journal):
     journal._is_closed = True
 
 
-async def test_paid_result_goes_to_the_outbox_and_comes_home_once(tmp_path, journal, request):
-    """Finishing while the journal is held succeeds; the next write brings everything home, each thing once."""
+async def test_paid_result_is_applied_from_the_outbox_once(tmp_path, journal, request):
+    """Writes while the journal is locked succeed; the next transaction applies each entry once."""
     intent = an_intent("paid", reserve=9)
     (granted,) = await journal.claim([intent], {})
-    let_go = request.getfixturevalue("held_lock")
+    release = request.getfixturevalue("held_lock")
     assert await journal.accepted(intent.job_id, granted.epoch, {"id": 1})
     assert await journal.finish(intent.job_id, granted.epoch, ended(intent, cost_micro_usd=7))
     await journal.record([a_generation("local")])
     await journal.record_run(RunRecord("r", "p", "ann", "succeeded", 1))
     assert len(outbox.read_entries(journal._outbox.path)) == 4
-    let_go()
+    release()
     (answer,) = await journal.claim([an_intent("paid")], {})
     assert isinstance(answer, Stored)
     assert (await journal.ended(intent.job_id)).generation.cost_micro_usd == 7
@@ -84,14 +84,14 @@ async def test_paid_result_goes_to_the_outbox_and_comes_home_once(tmp_path, jour
 
 
 async def test_claim_never_goes_to_the_outbox(journal, held_lock):
-    """An intent that is not durable is no intent."""
+    """A claim must be durable in the journal."""
     with pytest.raises(errors.JournalBusyError):
         await journal.claim([an_intent("unpaid")], {})
     assert journal._outbox.is_empty
 
 
 async def test_outbox_of_a_dead_kernel_is_drained_at_open(tmp_path):
-    """What a killed kernel had to put aside is found by the next that opens, and its file removed."""
+    """The next kernel applies the entries of a killed kernel and removes the file."""
     intent = await die_with_a_paid_result(tmp_path)
     with Journal.open(tmp_path) as journal:
         assert set(await journal.lookup([key_of("paid")])) == {key_of("paid")}
@@ -100,8 +100,8 @@ async def test_outbox_of_a_dead_kernel_is_drained_at_open(tmp_path):
     assert [kind for kind, _, _ in events_of(tmp_path)].count("generation") == 1
 
 
-async def test_dead_kernels_outbox_counts_before_its_job_is_inherited(tmp_path):
-    """A kernel that was open all the time finds the paid result too, instead of fetching it again."""
+async def test_outbox_is_applied_before_a_job_is_inherited(tmp_path):
+    """A kernel that was open all the time gets the paid result instead of fetching it again."""
     with Journal.open(tmp_path) as journal:
         intent = await die_with_a_paid_result(tmp_path)
         (answer,) = await journal.claim([an_intent("paid")], {})
@@ -112,7 +112,7 @@ async def test_dead_kernels_outbox_counts_before_its_job_is_inherited(tmp_path):
 
 
 async def die_with_a_paid_result(home):
-    """A kernel is killed after its result went to the outbox."""
+    """Kill a kernel after its result went to the outbox."""
     dying = Journal.open(home)
     intent = an_intent("paid")
     await dying.claim([intent], {})
@@ -124,8 +124,8 @@ async def die_with_a_paid_result(home):
     return intent
 
 
-def test_torn_last_line_is_cut(tmp_path):
-    """What a crash tore off ends before the last newline; set-aside space is not content."""
+def test_incomplete_last_line_is_ignored(tmp_path):
+    """A line without a newline and preallocated space are ignored."""
     box = Outbox(tmp_path, "k")
     box.append('{"a":1}')
     box.append('{"b":2}')
@@ -138,16 +138,16 @@ def test_torn_last_line_is_cut(tmp_path):
     box.close()
 
 
-def test_line_that_is_no_json_is_reported_and_the_rest_is_read(tmp_path, caplog):
-    """One spoilt line costs one line."""
+def test_invalid_line_is_logged_and_skipped(tmp_path, caplog):
+    """An invalid line affects no other line."""
     path = tmp_path / "k.outbox.jsonl"
     path.write_bytes(b'{"a":1}\n\xff\xfe\n[1]\n{"b":2}\n')
     assert outbox.read_entries(path) == [{"a": 1}, {"b": 2}]
     assert len(caplog.records) == 2
 
 
-def test_append_after_reading_is_not_cleared(tmp_path):
-    """Clearing forgets only what was read."""
+def test_clear_keeps_entries_appended_after_reading(tmp_path):
+    """Clearing removes only entries that were read."""
     box = Outbox(tmp_path, "k")
     box.append('{"a":1}')
     entries, clear = box.pending()
@@ -162,8 +162,8 @@ def test_append_after_reading_is_not_cleared(tmp_path):
     assert not box.path.exists()
 
 
-async def test_line_that_does_not_fit_is_kept_aside(tmp_path, journal, caplog):
-    """A line the journal refuses for good stops no other line, and is not thrown away."""
+async def test_invalid_entry_is_saved_as_rejected(tmp_path, journal, caplog):
+    """An entry that cannot be applied affects no other entry, and is saved."""
     journal._outbox.append('{"kind":"finish","stamp":["e",1,"k"]}')
     journal._outbox.append('{"kind":"of a newer version","stamp":["e",1,"k"]}')
     journal._outbox.append('{"kind":"run","stamp":["e-3",1,"k"],"run":{"id":"r"}}')
@@ -176,7 +176,7 @@ async def test_line_that_does_not_fit_is_kept_aside(tmp_path, journal, caplog):
 
 @needs_posix
 def test_full_disk_keeps_paid_results(tmp_path):
-    """No file can grow any further: finishing still succeeds, and the next kernel finds the results."""
+    """When files cannot grow, finish succeeds, and the next kernel has the results."""
     with worker(finish_on_a_full_disk, str(tmp_path), 20) as (process, pipe):
         assert pipe.recv() == [True] * 20
         process.kill()
@@ -189,8 +189,8 @@ def test_full_disk_keeps_paid_results(tmp_path):
 
 @needs_posix
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk")
-def test_really_full_disk_keeps_paid_results(tmp_path):
-    """The same on a real, small, full file system: nothing is lost, claims are refused in clear words."""
+def test_small_file_system_keeps_paid_results(tmp_path):
+    """On a real, full file system no result is lost, and claims raise a clear error."""
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(tmp_path)],
         check=False,
@@ -227,8 +227,8 @@ def claim_until_refused(journal):
         journal.call(journal.claim([an_intent(f"more-{number}")], {}))
 
 
-async def test_outbox_that_fails_too_says_where_the_result_is(journal, held_lock, monkeypatch):
-    """When neither journal nor outbox can be written the error says that the result is in memory still."""
+async def test_error_of_outbox_tells_that_the_result_is_in_memory(journal, held_lock, monkeypatch):
+    """If neither journal nor outbox can be written, the error states that the result is in memory."""
 
     def full(_entry):
         raise OSError(28, "No space left on device")

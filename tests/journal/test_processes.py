@@ -1,4 +1,4 @@
-"""The journal under several processes, some of which are killed. Order is made by pipes, never by sleeping."""
+"""The journal with several processes, some of them killed. Pipes synchronise them, never sleeps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fusionflow_nb.journal.protocol import Inherited, Unknown
 
 
 def acknowledged_until_killed(process, pipe, count):
-    """Kill -9 after `count` acknowledgements; all that were sent, including those still in the pipe."""
+    """Kill -9 after `count` acknowledgements; return all that were sent."""
     ids = [pipe.recv() for _ in range(count)]
     process.kill()
     process.join()
@@ -37,14 +37,14 @@ def acknowledged_until_killed(process, pipe, count):
 
 @pytest.mark.parametrize("count", [1, 40, 173])
 def test_kill_loses_no_acknowledged_row(tmp_path, count):
-    """What was acknowledged is there after kill -9; the other writer goes on; the file is sound."""
+    """Acknowledged rows survive kill -9, the other writer continues, and the file is intact."""
     with (
         worker(write_for_ever, str(tmp_path)) as (victim, pipe),
         worker(write_for_ever, str(tmp_path)) as (other, more),
     ):
         acknowledged = acknowledged_until_killed(victim, pipe, count)
         for _ in range(20):
-            more.recv()  # others are not blocked
+            more.recv()  # the other process is not blocked
         acknowledged += acknowledged_until_killed(other, more, 1)
     logged = {entity for _, entity, _ in events_of(tmp_path)}
     assert len(acknowledged) > count
@@ -52,8 +52,8 @@ def test_kill_loses_no_acknowledged_row(tmp_path, count):
     assert is_sound(tmp_path)
 
 
-def test_processes_write_and_read_at_once(tmp_path):
-    """Each of four processes finds its own rows at once, and all rows are there in the end."""
+def test_processes_write_and_read_concurrently(tmp_path):
+    """Each of four processes reads its own rows immediately, and all rows are stored."""
     count = 60
     workers = [worker(write_some, str(tmp_path), count) for _ in range(4)]
     with workers[0] as (_, a), workers[1] as (_, b), workers[2] as (_, c), workers[3] as (_, d):
@@ -76,8 +76,8 @@ def test_one_of_many_processes_is_granted_a_key(tmp_path):
         assert sorted(pipe.recv() for pipe in pipes) == ["Granted", "Held", "Held", "Held"]
 
 
-def test_killed_kernels_operation_passes_on(tmp_path):
-    """After kill -9 the accepted job is inherited by the next, once."""
+def test_operation_of_a_killed_kernel_is_inherited_once(tmp_path):
+    """After kill -9 the accepted job passes to the next kernel, once."""
     intent = an_intent("paid")
     with worker(claim_and_accept, str(tmp_path), intent, {"id": "op-1"}) as (process, pipe):
         pipe.recv()
@@ -93,8 +93,8 @@ def test_killed_kernels_operation_passes_on(tmp_path):
             assert journal.call(journal.finish(intent.job_id, 2, ended(intent)))
 
 
-def test_killed_kernels_intent_stays_unknown(tmp_path):
-    """Written ahead but not accepted: never passed on, shown with its cost."""
+def test_intent_of_a_killed_kernel_is_unknown(tmp_path):
+    """A job that was not accepted is never inherited; its cost is at stake."""
     intent = an_intent("paid", reserve=12)
     with worker(claim_and_accept, str(tmp_path), intent, None) as (process, pipe):
         pipe.recv()
@@ -105,8 +105,8 @@ def test_killed_kernels_intent_stays_unknown(tmp_path):
         assert answer == Unknown(intent.job_id, 12)
 
 
-def test_cap_is_reached_but_never_passed_by_many_processes(tmp_path):
-    """Four processes spending at once use a cap up to the last job that fits, and not one more."""
+def test_cap_holds_across_processes(tmp_path):
+    """Four concurrent processes use a cap up to the last job that fits, and no further."""
     caps = {"project:scratch": 1_000}
     workers = [worker(spend, str(tmp_path), 30, caps) for _ in range(4)]
     with workers[0] as (_, a), workers[1] as (_, b), workers[2] as (_, c), workers[3] as (_, d):
@@ -118,8 +118,8 @@ def test_cap_is_reached_but_never_passed_by_many_processes(tmp_path):
         assert spent.spent_micro_usd + spent.reserved_micro_usd == 990
 
 
-def test_reader_sees_what_another_process_has_committed(tmp_path):
-    """A look-up after an acknowledgement in another process finds the row."""
+def test_reader_sees_commits_of_another_process(tmp_path):
+    """A look-up after an acknowledgement in another process reads the row."""
     with Journal.open(tmp_path) as journal, worker(write_for_ever, str(tmp_path)) as (_, pipe):
         pipe.recv()
         assert stored_names(journal, ["never written"]) == set()

@@ -1,8 +1,8 @@
-"""The journal as kernels use it, against a simple model: whatever they do, put aside, and whenever they die.
+"""The journal against a simple model, for any actions, outbox entries and deaths of kernels.
 
-Every kernel is a `Journal` of its own on one file. Plain dicts say what must be so after each step: who holds which
-key and who waits for it, what is spent, reserved and at stake on which day, which result answers, and how every
-generation ended. `test_journal_model` holds the rules of the lease alone, many more times.
+Every kernel is a separate `Journal` on one file. Plain dicts hold the expected state after each step: holders and
+waiters of keys, amounts spent, reserved and at stake per day, results, and the status of every generation.
+`test_model` tests the leases alone with many more examples.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ends = st.sampled_from(["succeeded", "succeeded", "failed", "refused", "cancelle
 
 @dataclass
 class Job:
-    """An open job as the model knows it."""
+    """An open job in the model."""
 
     id: str
     key: str
@@ -55,7 +55,7 @@ class Job:
 
 @dataclass
 class Line:
-    """Something in an outbox; `is_written` once it has been applied to good effect, which happens once."""
+    """An outbox entry; `is_written` after it was applied with an effect, at most once."""
 
     job: Job
     epoch: int
@@ -71,8 +71,8 @@ class Kernels(RuleBasedStateMachine):
     def begin(self):
         self.home = Path(tempfile.mkdtemp(prefix="fusionflow-model-"))
         self.now_us = 1_800_000_000_000_000
-        self.living = [self.open() for _ in range(KERNELS)]
-        self.alive = {journal.kernel_id for journal in self.living}
+        self.kernels = [self.open() for _ in range(KERNELS)]
+        self.alive = {journal.kernel_id for journal in self.kernels}
         self.jobs = {}  # key -> the open job
         self.over = []  # leases that were passed on or have ended: (job id, epoch, intent)
         self.results = {}  # key -> generation id
@@ -82,11 +82,11 @@ class Kernels(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "home"):
-            for journal in filter(None, self.living):
+            for journal in filter(None, self.kernels):
                 journal.close()
             shutil.rmtree(self.home)
 
-    # --- what the model knows ---------------------------------------------------------------------------------------
+    # --- the model -----------------------------------------------------------------------------------------------
 
     def open(self):
         return Journal.open(self.home, clock_us=lambda: self.now_us)
@@ -96,20 +96,20 @@ class Kernels(RuleBasedStateMachine):
         return reservations.day_of(self.now_us)
 
     def held(self, day=None):
-        """What is reserved today: unknown work counts on its own day alone."""
+        """Return the sum reserved today: unknown jobs count on their day only."""
         return sum(
             job.reserve
             for job in self.jobs.values()
             if (day is None or job.day == day) and (job.state != "unknown" or job.day == self.today)
         )
 
-    def over_cap(self, asked):
+    def over_cap(self, requested):
         for scope, cap, spent, held in (
             (f"day:{self.today}", DAY_CAP, self.spent[self.today], self.held(self.today)),
             (PROJECT, PROJECT_CAP, sum(self.spent.values()), self.held()),
         ):
-            if asked and spent + held + asked > cap:
-                return OverBudget(scope, cap, spent, held, asked)
+            if requested and spent + held + requested > cap:
+                return OverBudget(scope, cap, spent, held, requested)
         return None
 
     def end(self, job, generation):
@@ -130,7 +130,7 @@ class Kernels(RuleBasedStateMachine):
         job.state, job.operation = "accepted", operation
 
     def apply_outbox(self, kernel_id):
-        """What waits in an outbox is written: each line once, and only while its lease holds."""
+        """Apply an outbox: each entry once, and only while its lease is valid."""
         for line in self.outboxes.get(kernel_id, ()):
             job = line.job
             if line.is_written or self.jobs.get(job.key) is not job or job.epoch != line.epoch:
@@ -142,32 +142,32 @@ class Kernels(RuleBasedStateMachine):
                 self.end(job, line.generation)
 
     def awake(self, number):
-        """This kernel, or the next one that lives; one that comes back where none does."""
+        """Return this kernel or the next live kernel; restart a kernel if all are dead."""
         for index in (*range(number, KERNELS), *range(number)):
-            if self.living[index] is not None:
+            if self.kernels[index] is not None:
                 return index
-        self.come_back(number)
+        self.restart(number)
         return number
 
     def writes(self, number):
-        """This kernel begins a transaction: its own outbox comes first."""
-        self.apply_outbox(self.living[number].kernel_id)
-        self.outboxes.pop(self.living[number].kernel_id, None)
+        """A kernel begins a transaction: its outbox is applied first."""
+        self.apply_outbox(self.kernels[number].kernel_id)
+        self.outboxes.pop(self.kernels[number].kernel_id, None)
 
-    def looks_at(self, key, kernel_id):
-        """Somebody wants a key: what a dead holder had put aside counts first."""
+    def open_job_for(self, key, kernel_id):
+        """A kernel claims a key: the outbox of a dead holder is applied first."""
         job = self.jobs.get(key)
         if job is not None and job.kernel != kernel_id and job.kernel not in self.alive:
             self.apply_outbox(job.kernel)
         return self.jobs.get(key)
 
-    def taken(self, job, kernel_id, asker):
-        """The answer to who wants an open job."""
+    def answer_for(self, job, kernel_id, waiting_job_id):
+        """Return the answer to a claim of an open job."""
         if job.state == "unknown":
             return Unknown(job.id, job.reserve)
         if job.kernel == kernel_id or job.kernel in self.alive:
-            if asker is not None:
-                job.waiters.add((asker, kernel_id))
+            if waiting_job_id is not None:
+                job.waiters.add((waiting_job_id, kernel_id))
             return Held(job.id, job.kernel)
         if job.operation is None:
             self.end(job, replace(job.intent.draft, status="unknown"))
@@ -177,40 +177,40 @@ class Kernels(RuleBasedStateMachine):
         return Inherited(job.id, job.epoch, job.operation)
 
     def job_at(self, key, *states):
-        """The open job of this key, or of another one where it has none; in one of these states, if any are named."""
+        """Return the open job of this key, else of another key, optionally in one of some states."""
         for job in sorted(self.jobs.values(), key=lambda job: job.key != key):
             if not states or job.state in states:
                 return job
         return None
 
     def owned(self, key, *states):
-        """The same, of a living kernel; with the kernel's number."""
-        numbers = {journal.kernel_id: number for number, journal in enumerate(self.living) if journal is not None}
+        """Return the same for a job of a live kernel, with the kernel's number."""
+        numbers = {journal.kernel_id: number for number, journal in enumerate(self.kernels) if journal is not None}
         for job in sorted(self.jobs.values(), key=lambda job: job.key != key):
             if job.kernel in numbers and (not states or job.state in states):
                 return job, numbers[job.kernel]
         return None, 0
 
-    # --- what kernels do --------------------------------------------------------------------------------------------
+    # --- actions of kernels --------------------------------------------------------------------------------------
 
-    @rule(number=kernels, wanted=st.lists(st.tuples(keys, amounts, mostly), min_size=1, max_size=3), stays=mostly)
-    def claim(self, number, wanted, stays):
-        """Answers come in order, earlier ones count for later ones; a caller who left holds nothing."""
+    @rule(number=kernels, requests=st.lists(st.tuples(keys, amounts, mostly), min_size=1, max_size=3), stays=mostly)
+    def claim(self, number, requests, stays):
+        """Answers are in order, earlier intents count for later intents; a cancelled caller holds nothing."""
         number = self.awake(number)
-        journal = self.living[number]
+        journal = self.kernels[number]
         intents = [
-            an_intent(key, reserve=reserve, replaces=self.results.get(key) if anew else None)
-            for key, reserve, anew in wanted
+            an_intent(key, reserve=reserve, replaces=self.results.get(key) if is_replacement else None)
+            for key, reserve, is_replacement in requests
         ]
         self.writes(number)
         answers = asyncio.run(journal.claim(intents, {"day": DAY_CAP, "project": PROJECT_CAP}))
-        for (key, reserve, _), intent, answer in zip(wanted, intents, answers, strict=True):
-            job = self.looks_at(key, journal.kernel_id)
+        for (key, reserve, _), intent, answer in zip(requests, intents, answers, strict=True):
+            job = self.open_job_for(key, journal.kernel_id)
             if self.results.get(key, intent.replaces) != intent.replaces:
                 assert isinstance(answer, Stored)
                 assert answer.generation_id == self.results[key]
             elif job is not None:
-                assert answer == self.taken(job, journal.kernel_id, intent.job_id)
+                assert answer == self.answer_for(job, journal.kernel_id, intent.job_id)
             elif (over := self.over_cap(reserve)) is not None:
                 assert answer == over
             else:
@@ -233,22 +233,22 @@ class Kernels(RuleBasedStateMachine):
 
     @rule(number=kernels, key=keys)
     def adopt(self, number, key):
-        """As `resume` does it: never a submission, whatever comes of it."""
+        """As `resume` does: never a submission."""
         number = self.awake(number)
         job = self.job_at(key)
         if job is None:
             return
         key = job.key
-        journal = self.living[number]
+        journal = self.kernels[number]
         self.writes(number)
-        if self.looks_at(key, journal.kernel_id) is not job:  # it had ended in its dead holder's outbox, or in ours
+        if self.open_job_for(key, journal.kernel_id) is not job:  # its end was in an outbox
             try:
                 assert isinstance(asyncio.run(journal.adopt(job.id)), Stored)
                 assert key in self.results
             except messages.errors.JournalError:
                 assert key not in self.results
         else:
-            assert asyncio.run(journal.adopt(job.id)) == self.taken(job, journal.kernel_id, None)
+            assert asyncio.run(journal.adopt(job.id)) == self.answer_for(job, journal.kernel_id, None)
 
     @rule(key=keys, url=st.text(max_size=3), is_aside=st.booleans())
     def accepted(self, key, url, is_aside):
@@ -261,9 +261,9 @@ class Kernels(RuleBasedStateMachine):
             self.put_aside(number, Line(job, job.epoch, operation=operation))
             return
         self.writes(number)
-        is_ours = self.jobs.get(key) is job
-        assert asyncio.run(self.living[number].accepted(job.id, job.epoch, operation)) is is_ours
-        if is_ours:
+        is_held = self.jobs.get(key) is job
+        assert asyncio.run(self.kernels[number].accepted(job.id, job.epoch, operation)) is is_held
+        if is_held:
             self.accept(job, operation)
 
     @rule(key=keys, status=ends, cost=st.none() | st.integers(0, 30), is_aside=st.booleans(), times=st.integers(1, 2))
@@ -277,17 +277,17 @@ class Kernels(RuleBasedStateMachine):
             self.put_aside(number, Line(job, job.epoch, generation=generation))
             return
         self.writes(number)
-        is_ours = self.jobs.get(key) is job
+        is_held = self.jobs.get(key) is job
         epoch = job.epoch
-        for _ in range(times):  # saying it twice is saying it once
-            said = asyncio.run(self.living[number].finish(job.id, epoch, generation))
-            assert said or not is_ours
-        if is_ours:
+        for _ in range(times):  # repeating an end has no effect
+            is_finished = asyncio.run(self.kernels[number].finish(job.id, epoch, generation))
+            assert is_finished or not is_held
+        if is_held:
             self.end(job, generation)
 
     def put_aside(self, number, line):
-        """What a kernel does where the journal cannot be written."""
-        journal = self.living[number]
+        """Write to the outbox, as if the journal could not be written."""
+        journal = self.kernels[number]
         stamp, lease = journal._stamp(), (line.job.id, line.epoch)
         entry = (
             replay.accepted_entry(stamp, lease, line.operation)
@@ -299,23 +299,23 @@ class Kernels(RuleBasedStateMachine):
 
     @rule(key=keys)
     def release_to_waiter(self, key):
-        """Accepted work goes to who waits for it and lives; else it stays, to be cancelled."""
+        """An accepted job passes to a live waiter; otherwise it stays with its kernel, to be cancelled."""
         job, number = self.owned(key, "accepted")
         if job is None:
             return
         key = job.key
         self.writes(number)
-        is_there = self.jobs.get(key) is job and job.state == "accepted"  # its end may have lain in the outbox
-        wanted = is_there and any(kernel_id in self.alive for _, kernel_id in job.waiters)
-        assert asyncio.run(self.living[number].release_to_waiter(job.id, job.epoch)) is wanted
-        if wanted:
+        is_open = self.jobs.get(key) is job and job.state == "accepted"  # the outbox may have ended it
+        has_waiter = is_open and any(kernel_id in self.alive for _, kernel_id in job.waiters)
+        assert asyncio.run(self.kernels[number].release_to_waiter(job.id, job.epoch)) is has_waiter
+        if has_waiter:
             job.kernel = liveness.NO_KERNEL
 
     @rule(key=keys)
     def stop_waiting(self, key):
         job = self.job_at(key)
         for waiter in sorted(job.waiters) if job is not None else ():
-            for number, journal in enumerate(self.living):
+            for number, journal in enumerate(self.kernels):
                 if journal is not None and journal.kernel_id == waiter[1]:
                     self.writes(number)
                     asyncio.run(journal.stop_waiting(job.id, waiter[0]))
@@ -323,7 +323,7 @@ class Kernels(RuleBasedStateMachine):
 
     @rule(number=kernels, key=keys, status=st.sampled_from(["succeeded", "failed"]), cost=st.integers(0, 30))
     def resolve(self, number, key, status, cost):
-        """A person decides: only what is unknown, whoever held it."""
+        """The user decides; only for unknown jobs, of any kernel."""
         number = self.awake(number)
         job = self.job_at(key, "unknown")
         if job is None:
@@ -332,13 +332,13 @@ class Kernels(RuleBasedStateMachine):
         self.writes(number)
         is_unknown = self.jobs.get(key) is job and job.state == "unknown"
         generation = ended(job.intent, status, cost_micro_usd=cost)
-        assert asyncio.run(self.living[number].resolve(job.id, generation)) is is_unknown
+        assert asyncio.run(self.kernels[number].resolve(job.id, generation)) is is_unknown
         if is_unknown:
             self.end(job, generation)
 
     @rule(number=kernels, key=keys, url=st.text(max_size=3))
     def reconcile(self, number, key, url):
-        """The service knew an unknown job after all: it counts again, for whoever found that out."""
+        """The service knows an unknown job: its reservation counts, and this kernel holds it."""
         number = self.awake(number)
         job = self.job_at(key, "unknown")
         if job is None:
@@ -346,63 +346,63 @@ class Kernels(RuleBasedStateMachine):
         key = job.key
         self.writes(number)
         is_unknown = self.jobs.get(key) is job and job.state == "unknown"
-        found = asyncio.run(self.living[number].reconcile(job.id, {"url": url}))
-        assert found == (Inherited(job.id, job.epoch + 1, {"url": url}) if is_unknown else None)
+        inherited = asyncio.run(self.kernels[number].reconcile(job.id, {"url": url}))
+        assert inherited == (Inherited(job.id, job.epoch + 1, {"url": url}) if is_unknown else None)
         if is_unknown:
             self.over.append((job.id, job.epoch, job.intent))
-            job.epoch, job.kernel = job.epoch + 1, self.living[number].kernel_id
+            job.epoch, job.kernel = job.epoch + 1, self.kernels[number].kernel_id
             self.accept(job, {"url": url})
 
     @rule(number=kernels, key=keys, cost=st.integers(0, 20))
     def record(self, number, key, cost):
-        """Local work needs no lease; what it costs counts today."""
+        """Local calls need no lease; their cost counts today."""
         number = self.awake(number)
         generation = a_generation(key, cost_micro_usd=cost)
         self.writes(number)
-        asyncio.run(self.living[number].record([generation]))
+        asyncio.run(self.kernels[number].record([generation]))
         self.results[key] = generation.id
         self.statuses[generation.id] = "succeeded"
         self.spent[self.today] += cost
 
     @rule(days=st.sampled_from([-1, 1, 40]))
     def jump(self, days):
-        """Any clock."""
+        """Set the clock."""
         self.now_us += days * DAY_US
 
     @rule(number=kernels, properly=st.booleans())
     def die(self, number, properly):
-        """The lock falls, the files stay."""
-        journal = self.living[number]
+        """Release the lock, keep the files."""
+        journal = self.kernels[number]
         if journal is not None:
             journal.close() if properly else abandon(journal)
             self.alive.discard(journal.kernel_id)
-            self.living[number] = None
+            self.kernels[number] = None
 
     @rule(number=kernels)
-    def come_back(self, number):
-        """Who opens writes what the dead had put aside."""
-        if self.living[number] is None:
-            self.living[number] = self.open()
-            self.alive.add(self.living[number].kernel_id)
+    def restart(self, number):
+        """Opening applies the outboxes of dead kernels."""
+        if self.kernels[number] is None:
+            self.kernels[number] = self.open()
+            self.alive.add(self.kernels[number].kernel_id)
             for dead in set(self.outboxes) - self.alive:
                 self.apply_outbox(dead)
                 del self.outboxes[dead]
 
     @precondition(lambda self: getattr(self, "over", None))
     @rule(number=kernels, status=ends)
-    def late_writers_are_fenced_off(self, number, status):
-        """A lease that was passed on writes nothing, whoever says so."""
+    def late_writes_are_refused(self, number, status):
+        """An expired lease writes nothing, from any kernel."""
         number = self.awake(number)
         self.writes(number)
         for job_id, epoch, intent in self.over:
             generation = ended(intent, status, id=new_id())
-            assert not asyncio.run(self.living[number].finish(job_id, epoch, generation))
-            assert not asyncio.run(self.living[number].accepted(job_id, epoch, {}))
+            assert not asyncio.run(self.kernels[number].finish(job_id, epoch, generation))
+            assert not asyncio.run(self.kernels[number].accepted(job_id, epoch, {}))
 
-    # --- what must be so --------------------------------------------------------------------------------------------
+    # --- invariants ----------------------------------------------------------------------------------------------
 
     @invariant()
-    def the_file_says_the_same(self):
+    def the_file_equals_the_model(self):
         if not hasattr(self, "outboxes"):
             return
         with closing(sqlite3.connect(self.home / "journal.sqlite")) as reader:

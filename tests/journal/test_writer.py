@@ -1,4 +1,4 @@
-"""The writing thread: one transaction for all that wait, honest answers when it cannot be had."""
+"""The writer thread: one transaction for all queued requests, and its errors when the file cannot be written."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from fusionflow_nb.journal.write_queue import WriteRequest
 LOCK = "journal.turnstile"
 
 
-class Gate:
-    """A clock that stops the journal's thread inside a transaction until told to go on."""
+class StoppingClock:
+    """A clock that stops the writer thread inside a transaction until `may_continue` is set."""
 
     def __init__(self):
         self.is_reached = threading.Event()
-        self.may_go_on = threading.Event()
+        self.may_continue = threading.Event()
         self.is_armed = False
 
     def __call__(self):
         if self.is_armed and threading.current_thread().name == "journal-writer":
             self.is_reached.set()
-            assert self.may_go_on.wait(30)
+            assert self.may_continue.wait(30)
         return now_us()
 
 
@@ -42,8 +42,8 @@ def journal(tmp_path):
         yield opened
 
 
-async def test_failing_request_takes_no_other_along(journal, tmp_path, monkeypatch):
-    """Requests that share a commit fail for themselves."""
+async def test_failing_request_affects_no_other(journal, tmp_path, monkeypatch):
+    """Requests of one commit fail independently."""
     commit_lock = CommitLock(tmp_path / LOCK)
 
     def broken(cursor):
@@ -54,7 +54,7 @@ async def test_failing_request_takes_no_other_along(journal, tmp_path, monkeypat
         cursor.execute("INSERT INTO projects VALUES ('half', 'written')")
         return {}["missing"]
 
-    with commit_lock.hold():  # so that all of them wait for one and the same transaction
+    with commit_lock.hold():  # so that all requests share one transaction
         good = [asyncio.ensure_future(journal.record([a_generation(name)])) for name in "ab"]
         bad = [asyncio.ensure_future(journal._write(work)) for work in (broken, bug)]
         good.append(asyncio.ensure_future(journal.record([a_generation("c")])))
@@ -68,8 +68,8 @@ async def test_failing_request_takes_no_other_along(journal, tmp_path, monkeypat
     commit_lock.close()
 
 
-async def test_claim_that_waits_too_long_names_the_holder_and_is_never_carried_out(journal, tmp_path):
-    """Busy: nothing paid is submitted, and nothing of the claim turns up later."""
+async def test_claim_that_times_out_names_the_holder_and_is_not_run(journal, tmp_path):
+    """Busy: nothing paid is submitted, and the claim is not run later."""
     commit_lock = CommitLock(tmp_path / LOCK)
     intent = an_intent(reserve=5)
     with commit_lock.hold():
@@ -83,18 +83,18 @@ async def test_claim_that_waits_too_long_names_the_holder_and_is_never_carried_o
     commit_lock.close()
 
 
-async def test_claim_granted_after_its_caller_left_is_withdrawn(tmp_path):
-    """A run cancelled while its claim is being written leaves no key held, no money reserved."""
-    gate = Gate()
-    with Journal.open(tmp_path, clock_us=gate) as journal:
-        gate.is_armed = True
+async def test_claim_of_a_cancelled_caller_is_withdrawn(tmp_path):
+    """A run cancelled while its claim is written holds no key and reserves nothing."""
+    clock = StoppingClock()
+    with Journal.open(tmp_path, clock_us=clock) as journal:
+        clock.is_armed = True
         task = asyncio.ensure_future(journal.claim([an_intent(reserve=5)], {}))
-        await asyncio.to_thread(gate.is_reached.wait, 30)
+        await asyncio.to_thread(clock.is_reached.wait, 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        gate.is_armed = False
-        gate.may_go_on.set()
+        clock.is_armed = False
+        clock.may_continue.set()
         spent = await journal._write(lambda cursor: cursor.execute("SELECT count(*) FROM reservations").fetchone())
         (answer,) = await journal.claim([an_intent()], {})
         assert isinstance(answer, Granted)
@@ -102,8 +102,8 @@ async def test_claim_granted_after_its_caller_left_is_withdrawn(tmp_path):
         assert len(events_of(tmp_path)) == 1
 
 
-def test_claim_committed_before_its_caller_left_is_withdrawn(tmp_path):
-    """The answer was on its way when its caller went: the grant is ended as cancelled, waiting and heirs undone."""
+def test_committed_claim_of_a_cancelled_caller_is_undone(tmp_path):
+    """The grant ends as cancelled, waiting and inheriting are undone."""
     with Journal.open(tmp_path) as journal, Journal.open(tmp_path) as holder, Journal.open(tmp_path) as dying:
         held, inherited = an_intent("held"), an_intent("inherited")
         holder.call(holder.claim([held], {}))
@@ -129,48 +129,48 @@ def test_claim_committed_before_its_caller_left_is_withdrawn(tmp_path):
         assert answer == Inherited(inherited.job_id, 3, {"id": 2})
 
 
-async def test_inherited_job_whose_caller_left_goes_to_the_next(tmp_path):
-    """An Operation is never stranded with a kernel that does not know it holds it."""
-    gate = Gate()
+async def test_inherited_job_of_a_cancelled_caller_is_released(tmp_path):
+    """An Operation is never held by a kernel that does not follow it."""
+    clock = StoppingClock()
     intent = an_intent()
-    with Journal.open(tmp_path) as dying, Journal.open(tmp_path, clock_us=gate) as journal:
+    with Journal.open(tmp_path) as dying, Journal.open(tmp_path, clock_us=clock) as journal:
         await dying.claim([intent], {})
         await dying.accepted(intent.job_id, 1, {"id": 1})
         dying._kernel_lock.close_in_child()
-        gate.is_armed = True
+        clock.is_armed = True
         task = asyncio.ensure_future(journal.claim([an_intent(), an_intent("new")], {}))
-        await asyncio.to_thread(gate.is_reached.wait, 30)
+        await asyncio.to_thread(clock.is_reached.wait, 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        gate.is_armed = False
-        gate.may_go_on.set()
+        clock.is_armed = False
+        clock.may_continue.set()
         (answer,) = await journal.claim([an_intent()], {})
         assert isinstance(answer, Inherited)
         assert answer.operation == {"id": 1}
 
 
-async def test_waiter_whose_caller_left_waits_no_longer(tmp_path):
-    """A withdrawn claim leaves no name on a waiting list."""
-    gate = Gate()
-    with Journal.open(tmp_path) as holder, Journal.open(tmp_path, clock_us=gate) as journal:
+async def test_waiter_of_a_cancelled_caller_is_removed(tmp_path):
+    """A withdrawn claim leaves no waiter."""
+    clock = StoppingClock()
+    with Journal.open(tmp_path) as holder, Journal.open(tmp_path, clock_us=clock) as journal:
         intent = an_intent()
         await holder.claim([intent], {})
         await holder.accepted(intent.job_id, 1, {"id": 1})
-        gate.is_armed = True
+        clock.is_armed = True
         task = asyncio.ensure_future(journal.claim([an_intent(), an_intent("new")], {}))
-        await asyncio.to_thread(gate.is_reached.wait, 30)
+        await asyncio.to_thread(clock.is_reached.wait, 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        gate.is_armed = False
-        gate.may_go_on.set()
+        clock.is_armed = False
+        clock.may_continue.set()
         await journal.record([])
         assert not await holder.release_to_waiter(intent.job_id, 1)
 
 
-async def test_record_whose_caller_left_is_written_all_the_same(tmp_path):
-    """What has happened is logged, whoever still listens."""
+async def test_record_of_a_cancelled_caller_is_written(tmp_path):
+    """Records are logged even if the caller is cancelled."""
     with Journal.open(tmp_path) as journal:
         commit_lock = CommitLock(tmp_path / LOCK)
         with commit_lock.hold():
@@ -185,8 +185,8 @@ async def test_record_whose_caller_left_is_written_all_the_same(tmp_path):
         commit_lock.close()
 
 
-async def test_close_writes_what_waits(tmp_path):
-    """Closing drains the queue; afterwards every call says that it is closed."""
+async def test_close_runs_queued_writes(tmp_path):
+    """Closing drains the queue; afterwards every call raises."""
     journal = Journal.open(tmp_path)
     tasks = [asyncio.ensure_future(journal.record([a_generation(number)])) for number in range(50)]
     await asyncio.sleep(0)
@@ -202,8 +202,8 @@ async def test_close_writes_what_waits(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_forked_child_is_refused_and_does_no_harm(tmp_path):
-    """A child says that it needs a journal of its own; its parent's goes on and dies with the parent alone."""
+def test_forked_child_is_refused(tmp_path):
+    """A child must open a new journal; the parent's journal and lock are unaffected."""
     journal = Journal.open(tmp_path)
     child = os.fork()
     if child == 0:  # pragma: no cover - another process
@@ -231,29 +231,29 @@ def test_forked_child_is_refused_and_does_no_harm(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_child_that_outlives_its_parent_does_not_keep_it_alive(tmp_path):
-    """The kernel's lock is its own: a forked worker inherits neither it nor its turn."""
+def test_forked_child_does_not_keep_its_parent_alive(tmp_path):
+    """A forked worker does not inherit the kernel lock."""
     journal = Journal.open(tmp_path)
-    ours, theirs = os.pipe()
-    is_there, says = os.pipe()
+    child_end, parent_end = os.pipe()
+    is_running, signal = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover - another process
-        os.close(theirs)
-        os.write(says, b".")
-        os.read(ours, 1)
+        os.close(parent_end)
+        os.write(signal, b".")
+        os.read(child_end, 1)
         os._exit(0)
-    os.read(is_there, 1)  # until it runs, its copy of our lock is held
+    os.read(is_running, 1)  # until then the child holds its copy of the lock
     journal._kernel_lock.close_in_child()  # as if this process had been killed
     with Journal.open(tmp_path) as other:
         assert not other.is_alive(journal.kernel_id)
-    os.close(theirs)
+    os.close(parent_end)
     os.waitpid(child, 0)
-    os.close(ours)
+    os.close(child_end)
     journal.close()
 
 
-async def test_writer_without_turnstile_is_waited_for(journal, tmp_path):
-    """Another program inside the file (it knows no turnstile) delays us; a claim then gives up, cleanly."""
+async def test_connection_without_the_commit_lock_is_waited_for(journal, tmp_path):
+    """A transaction of another program delays a claim until it times out."""
     foreign = sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)
     foreign.execute("BEGIN IMMEDIATE")
     with pytest.raises(errors.JournalBusyError):
@@ -264,24 +264,24 @@ async def test_writer_without_turnstile_is_waited_for(journal, tmp_path):
     assert isinstance(answer, Granted)
 
 
-def test_stopped_holder_makes_open_say_who(tmp_path):
-    """Opening waits its patience, then names the process that holds the turnstile."""
+def test_open_that_times_out_names_the_holder(tmp_path):
+    """Opening waits for its timeout, then names the process that holds the commit lock."""
     commit_lock = CommitLock(tmp_path / LOCK)
     with commit_lock.hold(), pytest.raises(errors.JournalBusyError, match=str(os.getpid())):
         Journal.open(tmp_path, timeout_s=0.2)
     commit_lock.close()
 
 
-async def test_removed_file_is_noticed_before_anything_is_claimed(journal, tmp_path):
-    """Writes to a file that is no longer there would be lost in silence."""
+async def test_removed_file_is_detected_before_a_claim(journal, tmp_path):
+    """Writes to a removed file would be lost."""
     (tmp_path / "journal.sqlite").rename(tmp_path / "moved.sqlite")
     with pytest.raises(errors.JournalError, match="removed or replaced"):
         await journal.claim([an_intent()], {})
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 4096])
-def test_damaged_file_is_reported_and_left_alone(tmp_path, content):
-    """Nothing is repaired, moved or overwritten on our own account."""
+def test_damaged_file_is_reported_and_not_changed(tmp_path, content):
+    """The journal repairs, moves and overwrites nothing."""
     path = tmp_path / "journal.sqlite"
     path.write_bytes(content)
     with pytest.raises(errors.JournalError, match=r"damaged.*safe place"):
@@ -290,14 +290,14 @@ def test_damaged_file_is_reported_and_left_alone(tmp_path, content):
 
 
 def test_home_that_is_a_file_is_reported(tmp_path):
-    """An unusable place says which setting names another."""
+    """The error names the setting for another folder."""
     (tmp_path / "home").write_text("not a folder")
     with pytest.raises(errors.JournalError, match="FUSIONFLOW_HOME"):
         Journal.open(tmp_path / "home")
 
 
-def test_newer_schema_is_refused_untouched(tmp_path):
-    """A file of a later version is neither downgraded nor written to."""
+def test_newer_schema_is_refused(tmp_path):
+    """A file of a newer version is neither downgraded nor written."""
     Journal.open(tmp_path).close()
     newer = len(schema.STEPS) + 1
     connection = sqlite3.connect(tmp_path / "journal.sqlite")
@@ -312,7 +312,7 @@ def test_newer_schema_is_refused_untouched(tmp_path):
 
 @pytest.mark.parametrize("steps", range(len(schema.STEPS) + 1))
 def test_every_earlier_schema_is_migrated_once(tmp_path, steps):
-    """From the empty file and from each released step the same tables result; opening again changes nothing."""
+    """Every released step migrates to the same tables; opening again changes nothing."""
     connection = sqlite3.connect(tmp_path / "journal.sqlite")
     for step in schema.STEPS[:steps]:
         step(connection.cursor())
@@ -332,8 +332,8 @@ def test_every_earlier_schema_is_migrated_once(tmp_path, steps):
     whole.close()
 
 
-def test_failing_migration_leaves_the_file_as_it_was(tmp_path, monkeypatch):
-    """Steps run in one transaction."""
+def test_failing_migration_changes_nothing(tmp_path, monkeypatch):
+    """All steps run in one transaction."""
 
     def half(cursor):
         cursor.execute("CREATE TABLE half (x)")
@@ -350,8 +350,8 @@ def test_failing_migration_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     connection.close()
 
 
-def test_locks_of_dead_kernels_are_swept(tmp_path):
-    """The folder does not grow with every kernel that was ever killed; living ones keep their lock."""
+def test_locks_of_dead_kernels_are_removed(tmp_path):
+    """Live kernels keep their lock files."""
     with worker(write_for_ever, str(tmp_path)) as (process, pipe):
         pipe.recv()
         with Journal.open(tmp_path) as journal:
@@ -359,13 +359,13 @@ def test_locks_of_dead_kernels_are_swept(tmp_path):
             process.kill()
             process.join()
             with Journal.open(tmp_path) as other:
-                expected = {f"{one.kernel_id}.lock" for one in (journal, other)}
+                expected = {f"{opened.kernel_id}.lock" for opened in (journal, other)}
                 assert {path.name for path in (tmp_path / "kernels").glob("*.lock")} == expected
     assert list((tmp_path / "kernels").iterdir()) == []
 
 
-def test_event_written_twice_is_there_once(tmp_path):
-    """Ids are made by the client, so saying a thing twice is harmless."""
+def test_event_written_twice_is_stored_once(tmp_path):
+    """The client generates the ids, so a repeated insert has no effect."""
     with Journal.open(tmp_path) as journal:
         stamp = event_log.Stamp("id", 1, "k")
         first = journal._writer.run_blocking(lambda cursor: event_log.append(cursor, stamp, "run", "r", "{}"))
@@ -374,8 +374,8 @@ def test_event_written_twice_is_there_once(tmp_path):
     assert len(events_of(tmp_path)) == 1
 
 
-async def test_own_kernel_is_a_holder_like_any_other(journal):
-    """Two flows in one kernel share one submission too."""
+async def test_two_claims_of_one_kernel_share_a_submission(journal):
+    """Two flows of one kernel make one submission."""
     intent = an_intent()
     await journal.claim([intent], {})
     (answer,) = await journal.claim([an_intent()], {})
@@ -386,15 +386,15 @@ async def test_own_kernel_is_a_holder_like_any_other(journal):
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")
 def test_read_only_home_is_reported(tmp_path):
-    """A folder that cannot be written says so before anything is submitted."""
+    """The error is raised before a submit."""
     tmp_path.chmod(0o500)
     with pytest.raises(errors.JournalError, match="FUSIONFLOW_HOME"):
         Journal.open(tmp_path)
     tmp_path.chmod(0o700)
 
 
-def test_sqlite_codes_decide(tmp_path):
-    """The class of our error follows SQLite's code, not its text."""
+def test_error_class_follows_the_sqlite_code(tmp_path):
+    """The text of the error does not matter."""
     error = sqlite3.OperationalError("database is locked")
     error.sqlite_errorcode = sqlite3.SQLITE_FULL
     assert isinstance(messages.translate(error, tmp_path), errors.JournalUnwritableError)

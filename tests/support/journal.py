@@ -1,4 +1,4 @@
-"""What the journal's and the tape's tests share: small records, and workers for other processes."""
+"""Helpers of the journal and tape tests: small records, and workers for other processes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def ended(intent: Intent, status: str = "succeeded", **changes) -> Generation:
 
 
 def events_of(home: Path) -> list[tuple[str, str, str]]:
-    """(kind, entity_id, event_id) of every event, read from the file itself."""
+    """Return (kind, entity_id, event_id) of every event, read from the file."""
     connection = sqlite3.connect(home / "journal.sqlite")
     try:
         return connection.execute("SELECT kind, entity_id, event_id FROM events ORDER BY seq").fetchall()
@@ -89,17 +89,17 @@ def is_sound(home: Path) -> bool:
 
 @contextmanager
 def worker(target, *arguments):
-    """A spawned process and our end of its pipe; killed at the end, whatever happened."""
-    ours, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=target, args=(theirs, *arguments), daemon=True)
+    """Yield a spawned process and the parent's end of its pipe; kills the process at the end."""
+    parent_end, child_end = SPAWN.Pipe()
+    process = SPAWN.Process(target=target, args=(child_end, *arguments), daemon=True)
     process.start()
-    theirs.close()
+    child_end.close()
     try:
-        yield process, ours
+        yield process, parent_end
     finally:
         process.kill()
         process.join()
-        ours.close()
+        parent_end.close()
         process.close()
 
 
@@ -107,7 +107,7 @@ def worker(target, *arguments):
 
 
 def write_for_ever(pipe, home: str) -> None:
-    """Record generations one after another; say each id once it is durable."""
+    """Record generations one after another; send each id once it is durable."""
     journal = Journal.open(Path(home))
 
     async def go() -> None:
@@ -120,7 +120,7 @@ def write_for_ever(pipe, home: str) -> None:
 
 
 def write_some(pipe, home: str, count: int) -> None:
-    """Record `count` generations, reading one's own writes back after each."""
+    """Record `count` generations, reading each back."""
 
     async def go(journal: Journal) -> int:
         misses = 0
@@ -136,7 +136,7 @@ def write_some(pipe, home: str, count: int) -> None:
 
 
 def claim_once(pipe, home: str, name: str) -> None:
-    """Claim one key when told to; say what came back, then live until told to stop."""
+    """Claim one key after a message, send the answer, then wait for another message."""
     with Journal.open(Path(home)) as journal:
         pipe.send("ready")
         pipe.recv()
@@ -146,7 +146,7 @@ def claim_once(pipe, home: str, name: str) -> None:
 
 
 def claim_and_accept(pipe, home: str, intent: Intent, operation: dict | None) -> None:
-    """Claim, perhaps accept, then wait to be killed."""
+    """Claim, accept if there is an Operation, then wait to be killed."""
     journal = Journal.open(Path(home))
 
     async def go() -> None:
@@ -160,7 +160,7 @@ def claim_and_accept(pipe, home: str, intent: Intent, operation: dict | None) ->
 
 
 def spend(pipe, home: str, cost: int, caps: dict[str, int]) -> None:
-    """Claim and finish jobs of one price until a cap stops us; say how many were granted."""
+    """Claim and finish jobs of one price until a cap refuses one; send how many were granted."""
 
     async def go(journal: Journal) -> int:
         granted = 0
@@ -181,10 +181,10 @@ def spend(pipe, home: str, cost: int, caps: dict[str, int]) -> None:
 
 
 def finish_on_a_full_disk(pipe, home: str, count: int) -> None:
-    """Claim, then let no file grow any further (as on a full disk), then finish: the outbox must take it."""
+    """Claim, then limit the file size as on a full disk, then finish: the results go to the outbox."""
     import resource
 
-    def let_nothing_grow() -> None:
+    def limit_file_size() -> None:
         wal = Path(home, "journal.sqlite-wal").stat().st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (wal, resource.RLIM_INFINITY))
 
@@ -192,11 +192,11 @@ def finish_on_a_full_disk(pipe, home: str, count: int) -> None:
         await journal.record([a_generation(new_id(), error_message="x" * 2000) for _ in range(300)])
         intents = [an_intent(f"full-{number}") for number in range(count)]
         answers = await journal.claim(intents, {})
-        let_nothing_grow()
-        kept = []
+        limit_file_size()
+        results = []
         for intent, answer in zip(intents, answers, strict=True):
-            kept.append(await journal.finish(answer.job_id, answer.epoch, ended(intent)))
-        return kept
+            results.append(await journal.finish(answer.job_id, answer.epoch, ended(intent)))
+        return results
 
     journal = Journal.open(Path(home))
     pipe.send(journal.call(go(journal)))
@@ -204,7 +204,7 @@ def finish_on_a_full_disk(pipe, home: str, count: int) -> None:
 
 
 def stored_names(journal: Journal, names) -> set:
-    """Which of some keys have results."""
-    found = journal.call(journal.lookup([key_of(name) for name in names]))
-    assert all(isinstance(one, Stored) for one in found.values())
-    return {name for name in names if key_of(name) in found}
+    """Return the names whose keys have results."""
+    results = journal.call(journal.lookup([key_of(name) for name in names]))
+    assert all(isinstance(result, Stored) for result in results.values())
+    return {name for name in names if key_of(name) in results}
