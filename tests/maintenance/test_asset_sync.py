@@ -1,4 +1,4 @@
-"""`fusionflow assets` and `doctor --r2`: in step, whole, and nothing deleted that anybody needs."""
+"""`fusionflow assets` and `doctor --r2`: synchronised, verified, and no referenced file deleted."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ PAGE = "http://localhost:8888"
 
 @pytest.fixture
 def bucket(s3: S3Server) -> Bucket:
-    """Emptied: these tests speak of everything in it."""
-    made = Bucket(s3.settings)
-    made.delete(list(made.objects()))
-    return made
+    """Return an empty bucket: these tests compare all its objects."""
+    bucket = Bucket(s3.settings)
+    bucket.delete(list(bucket.objects()))
+    return bucket
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def with_bucket(s3: S3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -
     return current_session()
 
 
-def said(*words: str, code: int = 0) -> str:
+def output_of(*words: str, code: int = 0) -> str:
     done = CliRunner().invoke(main, words, catch_exceptions=False)
     assert done.exit_code == code, done.output
     return done.output
@@ -62,102 +62,102 @@ def age(session: Session, asset: Asset) -> Path:
     return path
 
 
-def test_sync_and_pull_bring_both_in_step(with_bucket: Session, bucket: Bucket) -> None:
-    """What was made before there was a bucket goes there; what only the bucket has comes here, verified."""
+def test_sync_uploads_and_pull_downloads_missing_files(with_bucket: Session, bucket: Bucket) -> None:
+    """Files from before the bucket are uploaded; files only in the bucket are downloaded and verified."""
     folder = LocalFolderStore(with_bucket.home / "assets")
-    made = [folder.put(png(seed=number)) for number in range(3)]
-    assert "Uploaded 3 files" in said("assets", "sync")
-    assert {one.sha256 for one in bucket.objects()} == {one.sha256 for one in made}
-    assert "Uploaded 0 files" in said("assets", "sync")
-    for one in made[:2]:
-        folder.path(one.sha256).unlink()
-    assert "Downloaded 2 files" in said("assets", "pull")
-    assert all(folder.path(one.sha256) for one in made)
+    stored = [folder.put(png(seed=number)) for number in range(3)]
+    assert "Uploaded 3 files" in output_of("assets", "sync")
+    assert {item.sha256 for item in bucket.objects()} == {asset.sha256 for asset in stored}
+    assert "Uploaded 0 files" in output_of("assets", "sync")
+    for asset in stored[:2]:
+        folder.path(asset.sha256).unlink()
+    assert "Downloaded 2 files" in output_of("assets", "pull")
+    assert all(folder.path(asset.sha256) for asset in stored)
 
 
-def test_without_a_bucket_it_says_how_to_get_one(session: Session) -> None:
-    """`sync` and `pull` have nowhere to go; the error names the next step."""
+def test_sync_without_a_bucket_names_the_next_step(session: Session) -> None:
+    """The error names ff.connect."""
     assert session.store.has_bucket is False
-    assert 'ff.connect("r2")' in said("assets", "sync", code=2)
+    assert 'ff.connect("r2")' in output_of("assets", "sync", code=2)
 
 
-def test_verify_names_what_is_damaged(with_bucket: Session, bucket: Bucket) -> None:
-    """Local files by their hash, objects by their length, with --fetch by their hash; each is named."""
-    one, other, third = (with_bucket.store.put(png(seed=number)) for number in (11, 12, 13))
+def test_verify_names_damaged_files(with_bucket: Session, bucket: Bucket) -> None:
+    """Local files by hash, objects by size, and with --fetch by hash."""
+    first, second, third = (with_bucket.store.put(png(seed=number)) for number in (11, 12, 13))
     asset_sync.sync()
-    assert "No damaged files" in said("assets", "verify", "--fetch")
-    path = with_bucket.store.path(one.sha256)
+    assert "No damaged files" in output_of("assets", "verify", "--fetch")
+    path = with_bucket.store.path(first.sha256)
     path.chmod(0o644)
     path.write_bytes(b"damaged")
-    bucket.client.put_object(Bucket=bucket.settings.bucket, Key=other.store_key, Body=b"cut")
+    bucket.client.put_object(Bucket=bucket.settings.bucket, Key=second.store_key, Body=b"cut")
     whole = with_bucket.store.path(third.sha256).read_bytes()
     bucket.client.put_object(Bucket=bucket.settings.bucket, Key=third.store_key, Body=whole[::-1])
-    assert "2 damaged" in said("assets", "verify", code=1)
-    found = sorted((where.startswith("s3:"), Path(where).stem) for where, _ in asset_sync.verify(fetch=True))
-    assert found == sorted([(False, one.sha256), (True, other.sha256), (True, third.sha256)])
-    # The damaged file was healed from the bucket by nobody: verifying changes nothing.
+    assert "2 damaged" in output_of("assets", "verify", code=1)
+    damaged = sorted((where.startswith("s3:"), Path(where).stem) for where, _ in asset_sync.verify(fetch=True))
+    assert damaged == sorted([(False, first.sha256), (True, second.sha256), (True, third.sha256)])
+    # Verifying does not restore the damaged file from the bucket.
     assert path.read_bytes() == b"damaged"
 
 
-def test_gc_deletes_what_nothing_names(
+def test_gc_deletes_unreferenced_files(
     with_bucket: Session, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Results, inputs of projects and files named by flows stay, whatever their age; orphans go, after a dry run."""
+    """Results, inputs of projects and files named by flows are kept at any age; other old files are deleted."""
     flow = Flow("Kept")
     picture = flow.generate_image("city", model="fake/image", name="still")
     flow.edit_image(picture, "night", model="fake/edit", name="edit")
     flow.run().result()
-    results = {one.sha256 for one in with_bucket.store.assets()}
+    results = {file.sha256 for file in with_bucket.store.assets()}
     assert len(results) == 2
     in_flow = with_bucket.store.put(png(seed=21))
     (tmp_path / "flows" / "deep").mkdir(parents=True)
     (tmp_path / "flows" / "deep" / "a.flow.json").write_text(json.dumps({"asset": in_flow.sha256}))
     orphan, young = with_bucket.store.put(png(seed=22)), with_bucket.store.put(png(seed=23))
-    for one in [*with_bucket.store.assets()]:
-        if one.sha256 != young.sha256:
-            age(with_bucket, with_bucket.store.look_up(one.sha256))
+    for file in [*with_bucket.store.assets()]:
+        if file.sha256 != young.sha256:
+            age(with_bucket, with_bucket.store.look_up(file.sha256))
     words = ["assets", "gc", "--flows", str(tmp_path / "flows")]
-    shown = said(*words)
+    shown = output_of(*words)
     assert orphan.sha256 in shown
     assert all(digest not in shown for digest in (*results, in_flow.sha256, young.sha256))
     assert with_bucket.store.look_up(orphan.sha256)
-    said(*words, "--delete")
-    left = {one.sha256 for one in with_bucket.store.assets()}
+    output_of(*words, "--delete")
+    left = {file.sha256 for file in with_bucket.store.assets()}
     assert left == {*results, in_flow.sha256, young.sha256}
     asset_sync.sync()
-    # Objects of the bucket are young in every test: the grace is what is moved.
+    # Objects of the bucket are young in every test, so change the grace period.
     monkeypatch.setattr(asset_sync, "GRACE_S", 0)
-    found = asset_sync.garbage([tmp_path / "flows"], in_bucket=True)
-    assert {one.sha256 for one in found.objects} == {orphan.sha256, young.sha256}
-    asset_sync.collect(found)
-    assert {one.sha256 for one in bucket.objects()} == {*results, in_flow.sha256}
+    unused = asset_sync.garbage([tmp_path / "flows"], in_bucket=True)
+    assert {item.sha256 for item in unused.objects} == {orphan.sha256, young.sha256}
+    asset_sync.collect(unused)
+    assert {item.sha256 for item in bucket.objects()} == {*results, in_flow.sha256}
 
 
-def test_gc_stops_where_it_cannot_read(session: Session, tmp_path: Path) -> None:
-    """A folder that is not there could have named anything: nothing is garbage then."""
+def test_gc_stops_if_a_folder_is_missing(session: Session, tmp_path: Path) -> None:
+    """A missing folder could reference any file, so nothing is garbage."""
     session.store.put(png(seed=31))
     with pytest.raises(errors.FlowFileError, match="Nothing was deleted"):
         asset_sync.garbage([tmp_path / "no-such-folder"])
 
 
-def test_doctor_tries_the_bucket_and_pages(with_bucket: Session, bucket: Bucket) -> None:
-    """It writes, reads and removes; a page that may not upload gets the rule to paste, or --set-cors sets it."""
+def test_doctor_checks_the_bucket_and_cors(with_bucket: Session, bucket: Bucket) -> None:
+    """It writes, reads and deletes an object; a missing CORS rule is printed, or set by --set-cors."""
     assert with_bucket.store.has_bucket
     bucket.client.put_bucket_cors(
         Bucket=bucket.settings.bucket,
         CORSConfiguration={"CORSRules": [{"AllowedOrigins": ["https://a.example"], "AllowedMethods": ["GET"]}]},
     )
-    shown = said("doctor", "--r2", "--origin", PAGE)
+    shown = output_of("doctor", "--r2", "--origin", PAGE)
     rule = json.loads(shown[shown.index("[\n") :])
     assert rule[0]["AllowedOrigins"] == [PAGE]
     assert {"GET", "HEAD", "PUT"} == set(rule[0]["AllowedMethods"])
     bucket.client.put_bucket_cors(Bucket=bucket.settings.bucket, CORSConfiguration={"CORSRules": rule})
-    assert "pages there show and upload" in said("doctor", "--r2", "--origin", PAGE)
-    said("doctor", "--r2", "--set-cors", "--origin", "http://lab.example")
-    assert "pages there" in said("doctor", "--r2", "--origin", "http://lab.example")
+    assert "pages there show and upload" in output_of("doctor", "--r2", "--origin", PAGE)
+    output_of("doctor", "--r2", "--set-cors", "--origin", "http://lab.example")
+    assert "pages there" in output_of("doctor", "--r2", "--origin", "http://lab.example")
     assert list(bucket.objects()) == []
 
 
-def test_doctor_says_that_there_is_no_bucket() -> None:
-    """`--r2` without one is broken, and says what sets one up."""
-    assert 'ff.connect("r2")' in said("doctor", "--r2", code=1)
+def test_doctor_reports_a_missing_bucket() -> None:
+    """`--r2` without a bucket is an error that names ff.connect."""
+    assert 'ff.connect("r2")' in output_of("doctor", "--r2", code=1)

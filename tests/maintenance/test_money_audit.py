@@ -1,4 +1,4 @@
-"""`fusionflow doctor --money`: sound books say so; damage is named with the next step, and mended where it can be."""
+"""`fusionflow doctor --money`: discrepancies are reported with the next step, and repaired where possible."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def worked(flow: Flow, fake: FakeProvider) -> Flow:
-    """Paid, failed, refused, dearer than thought, of unknown outcome: what an honest day leaves behind."""
+def finished(flow: Flow, fake: FakeProvider) -> Flow:
+    """A flow with paid, failed, refused, free and unknown calls, and one above its estimate."""
     fake.when("failed", Behaviour(end="failed"))
     fake.when("refused", Behaviour(end="refused"))
     fake.when("dear", Behaviour(cost_micro_usd=123_456))
@@ -40,8 +40,8 @@ def worked(flow: Flow, fake: FakeProvider) -> Flow:
     return flow
 
 
-def break_it(session: Session, *statements: str) -> None:
-    """Damage the file behind the journal's back."""
+def damage(session: Session, *statements: str) -> None:
+    """Change the database with another connection."""
     connection = sqlite3.connect(session.journal.path)
     with connection:
         for statement in statements:
@@ -53,19 +53,19 @@ def break_it(session: Session, *statements: str) -> None:
     connection.close()
 
 
-def found(session: Session) -> set[str]:
-    return {entry.kind for entry in money_audit.examine(session)[1]}
+def kinds(session: Session) -> set[str]:
+    return {item.kind for item in money_audit.examine(session)[1]}
 
 
-def test_sound_books_say_so(worked: Flow, session: Session) -> None:
-    """After every kind of end nothing differs, and the sums are told: calls, spent, open, held."""
+def test_consistent_records_have_no_discrepancy(finished: Flow, session: Session) -> None:
+    """After every kind of end there is no difference, and the sums are reported."""
     audit, entries = money_audit.examine(session)
     assert entries == []
     assert (audit.calls, audit.open_calls) == (5, 1)
     assert (audit.spent_micro_usd, audit.held_micro_usd) == (163_456, 40_000)
     done = CliRunner().invoke(main, ["doctor", "--money"])
     assert done.exit_code == 0
-    assert "5 paid calls have ended, $0.16 spent; 1 open, $0.04 held; everything agrees" in done.stdout
+    assert "5 paid calls ended, $0.16 spent; 1 open, $0.04 reserved; no discrepancy" in done.stdout
 
 
 PAID = "(SELECT job_id FROM jobs WHERE json_extract(draft, '$.node_id') = 'paid')"
@@ -90,86 +90,88 @@ BROKEN = {
     "unbooked_cost": ["DELETE FROM reservations WHERE job_id = PAID", "DELETE FROM jobs WHERE job_id = PAID"],
     "unended_job": ["UPDATE jobs SET ended_seq = NULL WHERE job_id = PAID"],
     "no_operation": ["UPDATE jobs SET state = 'accepted', operation = NULL WHERE job_id = UNKNOWN"],
-    "dangling_result": ["UPDATE results SET generation_id = 'nobody' WHERE content_key = KEY"],
+    "dangling_result": ["UPDATE results SET generation_id = 'missing' WHERE content_key = KEY"],
     "no_outputs": ["UPDATE events SET payload = json_remove(payload, '$.outputs') WHERE seq = ENDED"],
 }
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_each_kind_of_damage_is_named_with_the_next_step(worked: Flow, session: Session, case: str) -> None:
-    """The audit says which row differs and what to do; the command ends with 1; what can be mended is, and agrees."""
+def test_each_discrepancy_has_a_next_step(finished: Flow, session: Session, case: str) -> None:
+    """The command exits with 1; repairable kinds are repaired, and the records then agree."""
     kind = case.split(maxsplit=1)[0]
-    break_it(session, *BROKEN[case])
+    damage(session, *BROKEN[case])
     entries = money_audit.examine(session)[1]
-    assert kind in {entry.kind for entry in entries}
-    assert all(entry.next for entry in entries)
+    assert kind in {item.kind for item in entries}
+    assert all(item.next for item in entries)
     done = CliRunner().invoke(main, ["doctor", "--money"])
     assert done.exit_code == 1
     assert kind.replace("_", " ") in done.stdout
-    if kind in money_audit.MENDABLE:
-        mended = CliRunner().invoke(main, ["doctor", "--money", "--mend"])
-        assert mended.exit_code == 0, mended.stdout
-        assert found(session) == set()
+    if kind in money_audit.REPAIRABLE:
+        repaired = CliRunner().invoke(main, ["doctor", "--money", "--repair"])
+        assert repaired.exit_code == 0, repaired.stdout
+        assert kinds(session) == set()
         audit, _ = money_audit.examine(session)
         assert (audit.spent_micro_usd, audit.held_micro_usd) == (163_456, 40_000)
 
 
 def test_every_kind_has_a_test() -> None:
-    """A kind of discrepancy that nothing here breaks on purpose is one that nobody has seen."""
+    """Each kind of discrepancy is caused by a test."""
     broken = {case.split()[0] for case in BROKEN} | {"lost_bytes", "outbox", "rejected", "store"}
     assert broken == set(money_audit._NEXT)
 
 
-def test_a_mended_result_is_found_and_not_paid_again(worked: Flow, fake: FakeProvider, session: Session) -> None:
-    """A look-up that was lost comes back from the log: the next run hits."""
-    break_it(session, "DELETE FROM results WHERE content_key = KEY")
+def test_repaired_result_is_not_paid_again(finished: Flow, fake: FakeProvider, session: Session) -> None:
+    """A lost look-up row is rebuilt from the log: the next run is cached."""
+    damage(session, "DELETE FROM results WHERE content_key = KEY")
     CliRunner().invoke(main, ["doctor", "--money", "--mend"])
     session.engine.memo.clear()
     sent = len(fake.log())
-    assert counts(worked.run("paid").wait(PATIENCE_S)) == {"cached": 1}
+    assert counts(finished.run("paid").wait(PATIENCE_S)) == {"cached": 1}
     assert len(fake.log()) == sent
 
 
-def test_lost_bytes_are_named_by_who_made_them(worked: Flow, session: Session) -> None:
-    """A result whose file is gone: which one, made by which generation; nothing is broken, somebody should look."""
-    [picture] = [output for name, output in worked.run("paid").wait().outputs.items() if name == "paid"]
+def test_lost_bytes_are_reported_with_their_generation(finished: Flow, session: Session) -> None:
+    """A missing file is a warning that names its digest and generation."""
+    [picture] = [output for name, output in finished.run("paid").wait().outputs.items() if name == "paid"]
     session.store.path(picture.asset.sha256).unlink()
-    [entry] = money_audit.examine(session)[1]
-    assert entry.kind == "lost_bytes"
-    assert picture.asset.sha256[:12] in entry.says
+    [finding] = money_audit.examine(session)[1]
+    assert finding.kind == "lost_bytes"
+    assert picture.asset.sha256[:12] in finding.message
     done = CliRunner().invoke(main, ["doctor", "--money"])
     assert done.exit_code == 0
     assert "lost bytes" in done.stdout
 
 
-def test_a_store_that_cannot_be_asked_is_named(worked: Flow, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No verdict on bytes where the store does not answer: said once, with why; the books are told all the same."""
+def test_failing_store_is_reported_once(finished: Flow, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the store fails, its error is reported once, and the records are checked."""
 
     def fail(_sha256: str) -> bool:
         raise errors.StoreError("The bucket does not answer.")
 
     monkeypatch.setattr(session.store, "has", fail)
-    audit, [entry] = money_audit.examine(session)
-    assert (entry.kind, audit.calls) == ("store", 5)
-    assert "The bucket does not answer" in entry.says
+    audit, [finding] = money_audit.examine(session)
+    assert (finding.kind, audit.calls) == ("store", 5)
+    assert "The bucket does not answer" in finding.message
 
 
-def test_what_waits_in_an_outbox_is_seen(worked: Flow, session: Session) -> None:
-    """Lines that the journal could not take yet, and such as it would not take, are in both doctors."""
+def test_outbox_entries_are_reported(finished: Flow, session: Session) -> None:
+    """Entries not written yet and rejected entries are reported by both doctor commands."""
     kernels = session.journal.path.parent / "kernels"
     (kernels / "dead.outbox.jsonl").write_text('{"kind": "finish"}\n{"kind": "finish"}\n')
     (kernels / "dead.rejected.jsonl").write_text('{"kind": "odd"}\n')
-    said = {entry.kind: entry.says for entry in money_audit.examine(session)[1]}
-    assert "2 lines in" in said["outbox"]
-    assert "1 line in" in said["rejected"]
-    findings = {one.what: one.state for one in doctor.findings()}
-    assert (findings["outbox"], findings["rejected"]) == ("look", "broken")
+    messages = {item.kind: item.message for item in money_audit.examine(session)[1]}
+    assert "2 lines in" in messages["outbox"]
+    assert "1 line in" in messages["rejected"]
+    states = {finding.name: finding.state for finding in doctor.findings()}
+    assert (states["outbox"], states["rejected"]) == ("warning", "error")
 
 
-def test_mending_is_asked_for() -> None:
-    """Nothing is written by looking, and --mend alone means nothing."""
-    done = CliRunner().invoke(main, ["doctor", "--mend"])
-    assert done.exit_code == 2
+def test_repair_requires_money() -> None:
+    """`--repair`, or its former name `--mend`, without `--money` is a usage error."""
+    for option in ("--repair", "--mend"):
+        done = CliRunner().invoke(main, ["doctor", option])
+        assert done.exit_code == 2
+        assert "requires --money" in done.output
 
 
 WRITER = """
@@ -183,7 +185,7 @@ flow.generate_image("dusk", model="fake/image", name="other", seed=1)
 session = current_session()
 flow.estimate()
 if sys.argv[1] == "refuse":
-    session.journal._writer._path.unlink()      # the file is gone under us: no claim can be written
+    session.journal.path.unlink()      # no claim can be written
     run = flow.run("still")
     try:
         run.wait()
@@ -216,21 +218,19 @@ def writer(tmp_path: Path, what: str) -> Any:
         capture_output=True,
         text=True,
         timeout=PATIENCE_S * 2,
-        check=False,  # it ends as a kernel does that is killed
+        check=False,  # it exits like a killed kernel
     )
 
 
-def test_nothing_paid_is_sent_while_the_journal_cannot_be_written(tmp_path: Path) -> None:
-    """A real kernel whose journal is gone: a clear error, and the service's log stays empty."""
+def test_nothing_is_submitted_without_a_journal(tmp_path: Path) -> None:
+    """A kernel whose journal was removed raises an error, and the service receives nothing."""
     done = writer(tmp_path, "refuse")
     assert "was removed or replaced while it was in use" in done.stdout, done.stderr
     assert FakeProvider(tmp_path / "service").log() == []
 
 
-def test_a_paid_result_waits_in_the_outbox_and_is_drained_by_id(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The journal vanishes before the result comes: the outbox has it, and the next kernel writes it down, once."""
+def test_outbox_result_is_applied_once_by_the_next_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal disappears before the result: the outbox keeps it, and the next kernel writes it."""
     done = writer(tmp_path, "lose")
     assert "'still': 'succeeded'" in done.stdout, done.stderr
     home = tmp_path / "home"
@@ -240,7 +240,7 @@ def test_a_paid_result_waits_in_the_outbox_and_is_drained_by_id(
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "service"))
     session = current_session()
     assert not outbox.exists()
-    assert found(session) == set()
+    assert kinds(session) == set()
     rows = ff.tape.sql("select node_id, status, cost_computation::double from generations").rows()
     assert rows == [("still", "succeeded", 0.04)]
     assert len(FakeProvider(tmp_path / "service").log()) == 1

@@ -1,4 +1,4 @@
-"""What must hold after any number of deaths, read from the service's own log, the journal's file and the store."""
+"""Invariants after any number of killed kernels, read from the service's log, the journal file and the store."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ SCOPES = 4
 _SUBMIT = re.compile(r"/(fal/queue/(?!.*/requests/)|replicate/api/v1/(models/.*/)?predictions$|openai/api/)")
 _PART = re.compile(rb'name="prompt"\r\n(?:.*\r\n)*?\r\n(.*?)\r\n--', re.DOTALL)
 
-Wanted = tuple[str, str, str]
-"""Service, words, sha256 of the picture that went in: what tells one request of the flow from another."""
+Request = tuple[str, str, str]
+"""Service, prompt and sha256 of the input picture: identifies a request of the flow."""
 
 
 @dataclass
 class Books:
-    """What a campaign has left behind, and what its person and its kernels said on the way."""
+    """The records after a campaign, and what its user and kernels reported during it."""
 
     home: Path
     world: World
     forgotten: Counter[bytes] = field(default_factory=Counter)
-    """How often a person let an unknown job of this content key be sent again."""
+    """How often the user allowed another submit of an unknown job, by content key."""
     done: set[str] = field(default_factory=set)
-    """Nodes that a kernel had called done before it died."""
+    """Nodes that a kernel reported as done before it was killed."""
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """From the journal as a bystander sees it."""
+        """Query the journal with another read-only connection."""
         database = sqlite3.connect(f"file:{self.home / 'journal.sqlite'}?mode=ro", uri=True)
         try:
             return database.execute(sql).fetchall()
@@ -49,20 +49,20 @@ class Books:
             database.close()
 
     def arrivals(self) -> Counter[bytes]:
-        """Submissions that the services logged, by content key; each was written down before it left."""
-        keys: dict[Wanted, bytes] = {}
+        """Count the submits in the services' logs by content key; each must have an intent."""
+        keys: dict[Request, bytes] = {}
         for key, draft in self.rows("SELECT content_key, draft FROM jobs"):
-            wanted = _wanted_of_draft(json.loads(draft))
-            assert keys.setdefault(wanted, key) == key, f"two keys for {wanted}"
-        found: Counter[bytes] = Counter()
-        for asked in submissions(self.world.asked):
-            wanted = _wanted_of_request(asked, self.world)
-            assert wanted in keys, f"sent, and never written ahead: {wanted}"
-            found[keys[wanted]] += 1
-        return found
+            request = _request_of_draft(json.loads(draft))
+            assert keys.setdefault(request, key) == key, f"two keys for {request}"
+        counts: Counter[bytes] = Counter()
+        for received in submissions(self.world.asked):
+            request = _request_of_submit(received, self.world)
+            assert request in keys, f"submitted without an intent: {request}"
+            counts[keys[request]] += 1
+        return counts
 
     def check(self, ends: dict[str, str]) -> dict[str, int]:
-        """Nothing is lost, nothing is paid twice, the books are balanced; the figures."""
+        """Check that nothing is lost or paid twice and the sums agree; return the figures."""
         bad = {node_id: state for node_id, state in ends.items() if state not in {"succeeded", "cached", "unknown"}}
         unknown_nodes = {node_id for node_id, state in ends.items() if state == "unknown"}
         assert set(bad.values()) <= {"skipped"}, bad
@@ -71,10 +71,12 @@ class Books:
         arrived = self.arrivals()
         succeeded = Counter(key for (key,) in self.rows("SELECT content_key FROM jobs WHERE state = 'succeeded'"))
         unknown = Counter(key for (key,) in self.rows("SELECT content_key FROM jobs WHERE state = 'unknown'"))
-        assert max(succeeded.values()) == 1, "made twice"
+        assert max(succeeded.values()) == 1, "generated twice"
         for key in arrived | succeeded | unknown:
-            surely, perhaps = succeeded[key], unknown[key] + self.forgotten[key]
-            assert surely <= arrived[key] <= surely + perhaps, "paid twice" if arrived[key] else "made of nothing"
+            certain, possible = succeeded[key], unknown[key] + self.forgotten[key]
+            assert certain <= arrived[key] <= certain + possible, (
+                "paid twice" if arrived[key] else "result without a submit"
+            )
         self._check_jobs()
         self._check_results(succeeded)
         self._check_money()
@@ -83,7 +85,7 @@ class Books:
             "submissions": arrived.total(),
             "keys": len(succeeded),
             "unknown": unknown.total(),
-            "sent again by a person": (arrived - succeeded - unknown).total(),
+            "submitted again by the user": (arrived - succeeded - unknown).total(),
             "forgotten": self.forgotten.total(),
         }
 
@@ -113,8 +115,8 @@ class Books:
             assert digests, "a result without bytes"
             for sha256 in digests:
                 store.verify(sha256)
-        running = [each["id"] for each in logged.values() if each["status"] == "running"]
-        assert not running, "the log ends before they do"
+        running = [item["id"] for item in logged.values() if item["status"] == "running"]
+        assert not running, "running in the log"
 
     def _check_money(self) -> None:
         costs = "SELECT entity_id, json_extract(payload, '$.cost_micro_usd') FROM events WHERE kind = 'generation'"
@@ -129,38 +131,38 @@ class Books:
             due = {"succeeded": ("settled", cost_of[generation_id]), "unknown": ("at_stake", reserve)}.get(state)
             assert held.pop(job_id, set()) == ({due} if due is not None and due[1] else set()), (state, due)
             assert lines[job_id] in {0, SCOPES}
-        assert not held, "money for jobs that are not there"
+        assert not held, "reservations of missing jobs"
         settled = "SELECT sum(micro_usd) FROM reservations WHERE state = 'settled' AND scope = 'project:crash'"
         assert self.rows(settled) == [(sum(cost_of.values()),)]
         database = sqlite3.connect(f"file:{self.home / 'journal.sqlite'}?mode=ro", uri=True, isolation_level=None)
         try:
-            assert audit(database.cursor()).discrepancies == [], "a person's own audit says otherwise"
+            assert audit(database.cursor()).discrepancies == [], "the audit has discrepancies"
         finally:
             database.close()
 
 
-def submissions(asked: Iterable[Asked]) -> list[Asked]:
-    """Requests that start paid work."""
-    return [each for each in tuple(asked) if each.method == "POST" and _SUBMIT.match(each.path)]
+def submissions(requests: Iterable[Asked]) -> list[Asked]:
+    """Return the requests that start a paid job."""
+    return [item for item in tuple(requests) if item.method == "POST" and _SUBMIT.match(item.path)]
 
 
-def _wanted_of_draft(draft: dict[str, Any]) -> Wanted:
+def _request_of_draft(draft: dict[str, Any]) -> Request:
     service = draft["provider"]
-    digests = [each["digest"].partition(":")[2] for each in draft.get("inputs", ()) if each["digest"][:5] == "asset"]
-    words = draft.get("prompt_snapshot") or ""
-    return service, words, digests[0] if digests and service != "openai" else ""
+    digests = [item["digest"].partition(":")[2] for item in draft.get("inputs", ()) if item["digest"][:5] == "asset"]
+    prompt = draft.get("prompt_snapshot") or ""
+    return service, prompt, digests[0] if digests and service != "openai" else ""
 
 
-def _wanted_of_request(asked: Asked, world: World) -> Wanted:
-    service = asked.path.split("/")[1]
-    if service == "openai":  # whose words are all different; a picture comes as the part of a form
-        form = _PART.search(asked.body)
-        said = {} if form else json.loads(asked.body)
-        return service, form[1].decode() if form else said["prompt"], ""
-    said = json.loads(asked.body)
-    said = said.get("input", said)
-    addresses = [value for name, value in said.items() if name in {"image", "image_url", "input_image"}]
-    return service, said.get("prompt", ""), _digest(addresses[0], world) if addresses else ""
+def _request_of_submit(received: Asked, world: World) -> Request:
+    service = received.path.split("/")[1]
+    if service == "openai":  # its prompts are all different; a picture is part of a form
+        form = _PART.search(received.body)
+        prompt = form[1].decode() if form else json.loads(received.body)["prompt"]
+        return service, prompt, ""
+    body = json.loads(received.body)
+    body = body.get("input", body)
+    addresses = [value for name, value in body.items() if name in {"image", "image_url", "input_image"}]
+    return service, body.get("prompt", ""), _digest(addresses[0], world) if addresses else ""
 
 
 def _digest(address: str, world: World) -> str:
