@@ -14,9 +14,9 @@ import duckdb
 from fusionflow_nb import errors
 from fusionflow_nb.tape import guard, schema
 from fusionflow_nb.tape.duckdb_errors import translate_errors
-from fusionflow_nb.tape.export import export_to
+from fusionflow_nb.tape.exporter import export_to
 from fusionflow_nb.tape.journal_sync import JournalSync
-from fusionflow_nb.tape.lineage import Lineage
+from fusionflow_nb.tape.lineage_graph import Lineage
 from fusionflow_nb.tape.result import Result
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -476,6 +477,12 @@ def test_module_queries_the_bound_tape(tape, monkeypatch):
     assert tape_module.sql("SELECT $x", x=4).rows() == [(4,)]
     assert tape_module.current() is tape
     assert "answer" in repr(tape_module.sql("SELECT 1 AS answer"))
+
+
+def test_no_submodule_shadows_a_public_function():
+    """Importing `tape.export` as a module would replace the function `ff.tape.export`."""
+    submodules = {path.stem for path in Path(tape_module.__file__).parent.glob("*.py")}
+    assert not submodules & set(tape_module.__all__)
 
 
 FORMS = ["rows", "df", "pl", "arrow"]
