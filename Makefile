@@ -30,7 +30,7 @@ browser:
 bench: $(VENV)/.test js browser
 	$(BIN)/python tests/benchmarks/run_all.py $(if $(ROWS),--rows $(ROWS))
 
-# Kernels are killed at every step of paid work and at random instants, 300 of them; KILLS=50 is a shorter one.
+# Kernels are killed at every step of paid work and at random instants, 300 of them; KILLS=50 is shorter.
 KILLS ?= 300
 crash: $(VENV)/.test
 	$(BIN)/python tests/crash.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
@@ -42,7 +42,7 @@ lab: $(VENV)/.all js
 pictures: $(VENV)/.test js browser
 	$(BIN)/python tests/screenshots.py
 
-# What is worth knowing after each change: style, types, and the tests that need no browser and start no process.
+# After each change: style, types, and the tests that need no browser and start no process.
 quick: $(VENV)/.test $(INSTALLED)
 	$(BIN)/python tests/run_all.py --quick
 
@@ -101,7 +101,7 @@ floors: .venv-floors/.installed js browser
 	.venv-floors/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The suite on the newest versions that pyproject.toml allows: says what changed, and which package broke what.
+# The suite on the newest versions that pyproject.toml allows: lists what changed, and which package broke what.
 newest: .venv-tools/.installed js browser
 	.venv-tools/bin/python scripts/newest.py
 

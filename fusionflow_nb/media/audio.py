@@ -1,4 +1,4 @@
-"""The one door for sound: write WAV, read samples, know what a file holds, see its shape.
+"""Sound: write WAV, read samples, inspect files, compute waveforms.
 
 WAV needs nothing but Python; every other format needs PyAV (extra `video`).
 """
@@ -37,7 +37,7 @@ class AudioFacts:
 
 
 def write_wav(path: Path, samples: NDArray[np.float32], rate: int) -> AudioFacts:
-    """Write samples (n, channels) of -1..1 as 16-bit WAV, whole or not at all; what lies outside is clipped.
+    """Write samples (n, channels) of -1..1 as 16-bit WAV, atomically; values outside are clipped.
 
     Raises:
         MediaError: not float samples (n, channels), or none, or not finite.
@@ -199,7 +199,7 @@ def _plain_wav(path: Path) -> Iterator[wave.Wave_read | None]:
 
 
 def _cut_short(path: Path) -> errors.MediaError:
-    return errors.MediaError(f"{path.name} holds no sound, or less than it says.", hint="It is truncated.")
+    return errors.MediaError(f"{path.name} contains no sound, or less than its header states.", hint="It is truncated.")
 
 
 def _wav_blocks(plain: wave.Wave_read) -> Iterator[NDArray[np.float32]]:

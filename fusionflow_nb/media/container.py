@@ -1,4 +1,4 @@
-"""Media containers through PyAV: the one place that imports it, opens files with it and words its errors.
+"""Media containers through PyAV: the only module that imports it, opens files and translates its errors.
 
 What is opened may be hostile. FFmpeg is therefore held to plain media formats (no playlists, which may name other files
 or hosts), to local files, and to frames of a bounded size.
@@ -41,9 +41,9 @@ def load_av(what: str = "Reading and writing video") -> Any:  # noqa: ANN401 - a
     """The `av` module.
 
     Raises:
-        MissingExtraError: PyAV is not installed; `what` says what needed it.
+        MissingExtraError: PyAV is not installed; `what` names the feature that needs it.
     """
-    # libsvtav1 prints its settings to stderr unless it is told not to before its first use; 1 = errors only.
+    # libsvtav1 prints its settings to stderr unless the level is set before its first use; 1 = errors only.
     os.environ.setdefault("SVT_LOG", "1")
     try:
         import av  # noqa: PLC0415 - optional, 128 MB: loaded when first needed
@@ -113,7 +113,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         with write_errors(path):
             part.replace(path)
     finally:
-        # What went wrong before says more than a failure to clean up after it.
+        # The first error is more useful than a failure of the clean-up.
         with suppress(OSError):
             part.unlink(missing_ok=True)
 

@@ -40,7 +40,7 @@ class VideoFacts:
 
 @dataclass(frozen=True, slots=True)
 class _Packets:
-    """What a walk over a file's packets tells: the picture stream's count and starts, the end of all streams."""
+    """Result of a walk over a file's packets: the picture stream's count and start times, the end of all streams."""
 
     count: int
     first_s: float
@@ -176,7 +176,7 @@ def _media_type(container: Any, stream: Any) -> str:  # noqa: ANN401 - av object
     """The media type, by what is inside: Matroska with web codecs is WebM."""
     kind = container.format.name
     if "webm" in kind:
-        codecs = {found.codec_context.codec.canonical_name for found in (stream, *playable(container.streams.audio))}
+        codecs = {source.codec_context.codec.canonical_name for source in (stream, *playable(container.streams.audio))}
         return "video/webm" if codecs <= _WEB_CODECS else "video/x-matroska"
     if "mp4" in kind:
         return "video/quicktime" if container.metadata.get("major_brand", "").strip() == "qt" else "video/mp4"

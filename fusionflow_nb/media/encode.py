@@ -81,11 +81,11 @@ class SoundTrack:
         self._blocks = iter(blocks)
         self._stream = output.add_stream(encoder, rate=SOUND_RATE, layout="stereo", bit_rate=128_000)
         self._count = 0
-        # A block reaches past the time it was asked for; what lies beyond waits, or is cut off at the end.
+        # A block may reach past the requested time; the rest waits, or is cut off at the end.
         self._waiting = np.zeros((0, 2), np.float32)
 
     def feed(self, until_s: float) -> None:
-        """Encode what lies before `until_s` and is not encoded yet, to the sample.
+        """Encode the samples before `until_s` that are not encoded yet, exact to the sample.
 
         Raises:
             StoreError: the file cannot be written.

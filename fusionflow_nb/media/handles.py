@@ -121,14 +121,14 @@ class Media:
 
     def _as(self, target: Path, folder: Path) -> Path:
         """A file of the kind that the target's name promises: the stored one, or a conversion in `folder`."""
-        wanted = _KINDS.get(target.suffix.lower())
-        if wanted is None or wanted == self.asset.media_type:
+        allowed = _KINDS.get(target.suffix.lower())
+        if allowed is None or allowed == self.asset.media_type:
             return self.path()
-        converted = self._converted(wanted)
+        converted = self._converted(allowed)
         if converted is None:
             own = next((suffix for suffix, kind in _KINDS.items() if kind == self.asset.media_type), "")
             raise errors.MediaError(
-                f"{target.name}: this is {self.asset.media_type}, and it is not converted to {wanted}.",
+                f"{target.name}: this is {self.asset.media_type}, and it is not converted to {allowed}.",
                 hint=f"Save it as {target.with_suffix(own).name!r}." if own else "Choose another name.",
             )
         source = folder / f"converted{target.suffix}"
@@ -156,7 +156,7 @@ class Media:
 
 
 def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file in one step: nobody ever sees half of it, and what was there before goes only when all is there.
+    """Copy a file atomically: readers see the old file or the whole new file.
 
     Raises:
         OSError: the target cannot be written; it is as it was.
@@ -205,7 +205,7 @@ class Image(Media):
 
     def pil(self) -> Pillow.Image:
         """The picture as a Pillow image (RGB, RGBA or L), fully loaded."""
-        from fusionflow_nb.media.picture import open_picture  # noqa: PLC0415 - Pillow only when pixels are wanted
+        from fusionflow_nb.media.picture import open_picture  # noqa: PLC0415 - Pillow only when pixels are allowed
 
         return open_picture(self.path())
 
@@ -236,7 +236,7 @@ class Image(Media):
         return target.getvalue()
 
     def _repr_html_(self) -> str | None:
-        return None  # the picture says it better
+        return None  # the picture has its own representation
 
 
 class Mask(Image):
@@ -298,7 +298,7 @@ def handle(
     """
     if port_type is PortType.MASK:
         return Mask(asset, files, write_to)
-    # An animated WebP stands in for a video where no video codec is installed: the port decides.
+    # An animated WebP replaces a video if no video codec is installed: the port decides.
     if port_type is PortType.VIDEO:
         return Video(asset, files, write_to)
     return _HANDLES.get(asset.media_type.partition("/")[0], Media)(asset, files, write_to)

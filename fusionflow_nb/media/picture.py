@@ -1,4 +1,4 @@
-"""The one door between bytes and pixels: open, look at, encode and shrink pictures, safely.
+"""Pictures: open, inspect, encode and shrink them, safely.
 
 Everything behind the door sees only plain pictures: 8 bits, L, RGB or RGBA, sRGB, upright, first frame.
 Pillow's own `Image.open` is not used: its bomb check warns or raises by a limit that any other code may
@@ -134,7 +134,7 @@ _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
-    """What a picture's header says: its media type, and its size in pixels as it is seen (upright)."""
+    """Media type and upright size in pixels, from a picture's header."""
 
     media_type: str
     width: int
@@ -238,7 +238,7 @@ def _header(source: Path | bytes) -> Iterator[tuple[str, ImageFile]]:
                 raise errors.MediaError(message, hint="Free some, or make the picture smaller.") from error
             except _DAMAGE as error:
                 message = f"{name} is truncated or damaged and cannot be decoded."
-                raise errors.MediaError(message, hint="Get the file again, or export it anew.") from error
+                raise errors.MediaError(message, hint="Get the file again, or export it again.") from error
     except OSError as error:
         message = f"{name} cannot be read: {error.strerror or error}."
         raise errors.MediaError(message, hint="Check the path and its permissions.") from error
@@ -282,15 +282,15 @@ def _check_side(image: Image.Image, limit: int, kind: str) -> None:
 
 
 def _orientation(media_type: str, image: ImageFile) -> int:
-    """The EXIF orientation 1..8; 1 where there is none, or none that can be read."""
+    """The EXIF orientation 1..8; 1 if it is missing or unreadable."""
     # Pillow turns TIFF itself; and it would decode a PNG without EXIF in the header to look for some behind the pixels.
     if media_type == "image/tiff" or "exif" not in image.info:
         return 1
     try:
-        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _DAMAGE:
-        return 1  # a picture is worth more than its broken metadata
-    return found if isinstance(found, int) else 1
+        return 1  # broken metadata must not make the picture unreadable
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _encode(image: Image.Image, kind: str, **settings: int) -> bytes:

@@ -61,7 +61,7 @@ class Asset:
 
     @property
     def store_key(self) -> str:
-        """Its key in any store, the one the tape keeps: `assets/ab/<sha256>.<ext>`.
+        """Its key in any store, as on the tape: `assets/ab/<sha256>.<ext>`.
 
         Raises:
             MediaError: this house does not store its type.

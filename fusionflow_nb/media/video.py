@@ -1,7 +1,7 @@
-"""The one door for moving pictures: write frames, read frames, know what a file holds.
+"""Video: write frames, read frames, inspect files.
 
 PyAV (extra `video`) writes WebM or MP4 and reads what FFmpeg reads; without it videos become animated WebP, which
-`VideoFacts.media_type` says. Whatever is read may be hostile: sizes are bounded, and damage is a MediaError.
+`VideoFacts.media_type` names it. Files may be hostile: sizes are bounded, and damage is a MediaError.
 """
 
 from __future__ import annotations
@@ -147,8 +147,8 @@ def read_frames(
 
     Args:
         path: the video.
-        start_s: the first moment wanted.
-        end_s: the first moment no more wanted; None for the end.
+        start_s: start of the range, inclusive.
+        end_s: end of the range, exclusive; None for the end of the video.
         every: 1 for all frames, n for each n-th of those in range.
         max_pixels: frames above that many pixels are shrunk to it, their shape kept.
 
@@ -168,7 +168,7 @@ def read_frames(
 
 
 def frame_at(path: Path, time_s: float) -> NDArray[np.uint8]:
-    """The frame that is seen at `time_s`; beyond the end, the last one. A quarter of a frame is forgiven.
+    """The frame shown at `time_s`; beyond the end, the last frame. A quarter of a frame is tolerated.
 
     Raises:
         MediaError: no video, hostile or damaged.
@@ -176,14 +176,14 @@ def frame_at(path: Path, time_s: float) -> NDArray[np.uint8]:
     """
     facts = video_facts(path)
     wanted_s = min(max(time_s, 0.0), max(0.0, facts.duration_s - 0.5 / facts.fps))
-    seen: Callable[[], NDArray[np.uint8]] | None = None
+    shown_pixels: Callable[[], NDArray[np.uint8]] | None = None
     for start_s, rounding_s, pixels in _frames_from(path, wanted_s, None):
-        if seen is not None and start_s > wanted_s + rounding_s:
+        if shown_pixels is not None and start_s > wanted_s + rounding_s:
             break
-        seen = pixels
-    if seen is None:
+        shown_pixels = pixels
+    if shown_pixels is None:
         raise no_frame(path)
-    return seen()
+    return shown_pixels()
 
 
 def poster(path: Path, *, max_pixels: int | None = None) -> NDArray[np.uint8]:

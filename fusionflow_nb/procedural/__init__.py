@@ -53,7 +53,7 @@ def render(
     Args:
         style: a key of `STYLES`.
         prompt: words; those the style knows choose light, colours and elements, the others only vary the picture.
-        seed: any whole number; another one gives another picture.
+        seed: any whole number; each seed gives another picture.
         width: pixels, 64..4096.
         height: pixels, 64..4096.
         settings: values for the settings the style declares; the rest keep their defaults.

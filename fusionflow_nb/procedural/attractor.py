@@ -114,7 +114,7 @@ def _gather(
     steps = max(1, -(-count // walkers // batch)) * batch
     cells = np.empty((batch, walkers), np.int64)
     levels = np.empty((batch, walkers), np.int64)
-    # A tiny shift, another one each step, spreads points over the pixel they fall into: smooth, not speckled.
+    # A tiny shift, different in each step, spreads points over the pixel they fall into: smooth, not speckled.
     shifts = draw.array(steps * 2).reshape(steps, 2) - 0.5
     for step in range(steps):
         before_x, before_y = x, y

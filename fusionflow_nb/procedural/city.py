@@ -1,4 +1,4 @@
-"""A city: rows of towers, each row clearer than the one behind it; coverage is exact, so nothing flickers."""
+"""A city: rows of towers, each row clearer than the row behind it; coverage is exact, so nothing flickers."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _lamp(painting: Painting, row: float, column: float, power: float) -> None:
 
 
 def _crown(painting: Painting, tower: _Tower, body: tuple[F32, F32], draw: Stream) -> None:
-    """What stands on the roof: set-back storeys, a mast with a red lamp, or nothing."""
+    """The structures on the roof: set-back storeys, a mast with a red lamp, or nothing."""
     unit, width, top = painting.frame.unit, tower.right - tower.left, tower.top
     roof = (body[0], body[0])
     kind = draw.unit()

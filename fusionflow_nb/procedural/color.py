@@ -87,12 +87,12 @@ def from_oklab(lab: Rgb) -> Rgb:
 
 def mix(first: Rgb, second: Rgb, share: float) -> Rgb:
     """The colour `share` of the way from first to second, by OKLab (linear light in and out)."""
-    one, two = to_oklab(first), to_oklab(second)
+    start, end = to_oklab(first), to_oklab(second)
     return from_oklab(
         (
-            one[0] + (two[0] - one[0]) * share,
-            one[1] + (two[1] - one[1]) * share,
-            one[2] + (two[2] - one[2]) * share,
+            start[0] + (end[0] - start[0]) * share,
+            start[1] + (end[1] - start[1]) * share,
+            start[2] + (end[2] - start[2]) * share,
         ),
     )
 
@@ -174,9 +174,9 @@ def light_planes(lightness: F32, a: F32, b: F32) -> tuple[F32, F32, F32]:
 
 def mix_planes(colors: F32, target: F32, share: F32) -> F32:
     """Colours (..., 3) moved towards target (broadcast, (..., 3)) by share (...), in OKLab."""
-    one = lab_planes(colors[..., 0], colors[..., 1], colors[..., 2])
-    two = lab_planes(target[..., 0], target[..., 1], target[..., 2])
-    mixed = [first + (second - first) * share for first, second in zip(one, two, strict=True)]
+    source = lab_planes(colors[..., 0], colors[..., 1], colors[..., 2])
+    goal = lab_planes(target[..., 0], target[..., 1], target[..., 2])
+    mixed = [first + (second - first) * share for first, second in zip(source, goal, strict=True)]
     return np.stack(light_planes(mixed[0], mixed[1], mixed[2]), axis=-1)
 
 
@@ -184,10 +184,10 @@ def mix_planes(colors: F32, target: F32, share: F32) -> F32:
 def _srgb_table() -> F32:
     """0..255 sRGB for the square root of linear light (the root spends entries where the eye looks: in the dark)."""
     light = (np.arange(_STEPS, dtype=np.float64) / (_STEPS - 1)) ** 2
-    wanted = np.sqrt(np.sqrt(light * light * light * light * light))  # light ** (5 / 4)
-    guess = np.maximum(wanted, 1e-9)
+    lightness = np.sqrt(np.sqrt(light * light * light * light * light))  # light ** (5 / 4)
+    guess = np.maximum(lightness, 1e-9)
     for _ in range(60):  # its cube root by Newton
-        guess = guess - (guess - wanted / (guess * guess)) / 3
+        guess = guess - (guess - lightness / (guess * guess)) / 3
     codes = np.where(light <= 0.0031308, light * 12.92, 1.055 * guess - 0.055)  # noqa: PLR2004 - the standard's own
     return (np.floor(codes * (255 * 4096) + 0.5) / 4096).astype(np.float32)
 

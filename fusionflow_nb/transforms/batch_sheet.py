@@ -33,10 +33,10 @@ def batch_sheet(
     cell_px: int = 256,
     theme: Theme = "dark",
 ) -> Image.Image:
-    """Lay a batch out: the last axis across, those before it down; a single axis flows into `columns`.
+    """Arrange a batch: the last axis across, the axes before it down; a single axis flows into `columns`.
 
     Raises:
-        ParameterError: nothing to lay out.
+        ParameterError: the batch is empty.
     """
     batch = images if images is not None else videos
     if batch is None or not batch.cells:

@@ -1,4 +1,4 @@
-"""Lay one picture over another."""
+"""Composite one picture over another."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _composite(
     """Two strips (h, w, 4) in 0..1 as one of uint8; the source-over rule with a mixing function (W3C)."""
     below_alpha, alpha = base[..., 3], top[..., 3] * share
     colours = base[..., :3]
-    # Where nothing lies below, there is nothing to mix with: the top's own colour counts there.
+    # Without a backdrop there is nothing to mix with: the top's own colour counts.
     source = top[..., :3] + below_alpha[..., None] * (mix(colours, top[..., :3]) - top[..., :3])
     out_alpha = alpha + below_alpha * (1 - alpha)
     weight = np.divide(alpha, out_alpha, out=np.zeros_like(out_alpha), where=out_alpha > 0)[..., None]

@@ -41,13 +41,13 @@ def in_range(name: str, value: float, low: float, high: float) -> float:
     return value
 
 
-def one_of(name: str, value: str, known: Iterable[str]) -> str:
-    """The value, if it is one of the known words.
+def one_of(name: str, value: str, choices: Iterable[str]) -> str:
+    """The value, if it is one of the choices words.
 
     Raises:
         ParameterError: it is not.
     """
-    words = list(known)
+    words = list(choices)
     if value not in words:
         message = f"{name} is {value!r}; it must be one of: {', '.join(words)}."
         raise errors.ParameterError(message, hint=f"Set {name} to one of these.")

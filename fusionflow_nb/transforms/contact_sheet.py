@@ -27,8 +27,8 @@ class SheetCell:
 
     Args:
         image: its picture, or None for a hole.
-        row: label along the first axis; "" where there is none.
-        column: label along the second axis; "" where there is none.
+        row: label along the first axis; "" without such an axis.
+        column: label along the second axis; "" without such an axis.
         note: a few words: why there is a hole, or what to say on the picture (a seed, a price).
     """
 
@@ -90,7 +90,7 @@ def contact_sheet(
         cell_px: the longer side of a cell in px, 48..2048; letters and lines grow with it.
         theme: dark or light.
         row_axis: what the rows are ("prompt"), shown small; may be empty.
-        column_axis: what the columns are ("seed"), or what tells the cells of a list apart; may be empty.
+        column_axis: name of the column axis ("seed"), or of the list; may be empty.
 
     Raises:
         ParameterError: no cells, a value out of range, or a sheet of too many pixels.

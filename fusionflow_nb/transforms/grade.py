@@ -70,7 +70,7 @@ def grade(
     gamma: float = 1.0,
     gain: float = 1.0,
 ) -> Image.Image:
-    """The picture with its colours graded; what each setting does stands at `grade_table`.
+    """The picture with its colours graded; `grade_table` describes each setting.
 
     Grey pictures become RGB, transparency stays. Neutral settings give the very same pixels.
 
@@ -132,9 +132,9 @@ def grade_table(**settings: float) -> NDArray[np.float32]:
     (33, 33, 33, 3)
     """
     value = {name: neutral for name, (_, neutral, _) in RANGES.items()}
-    for name, asked in settings.items():
+    for name, amount in settings.items():
         low, _, high = RANGES[one_of("setting", name, RANGES)]
-        value[name] = in_range(name, asked, low, high)
+        value[name] = in_range(name, amount, low, high)
     if all(value[name] == neutral for name, (_, neutral, _) in RANGES.items()):
         return identity_table()
     colours = _in_linear_light(_grid(), value)

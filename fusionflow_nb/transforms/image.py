@@ -30,8 +30,8 @@ def resize(
     """The picture at another size, in px, resampled with Lanczos. A side left out follows from the other.
 
     inside: all of the picture, so that one side may come out smaller; contain: the same, centred on `ground`
-    (a CSS colour) of the asked size; cover: filled, the overhang cut evenly; stretch: the sides change apart.
-    With `upscale=False` no side of the picture is ever enlarged: contain keeps the asked size and more
+    (a CSS colour) of the size size; cover: filled, the overhang cut evenly; stretch: the sides change apart.
+    With `upscale=False` no side of the picture is ever enlarged: contain keeps the size size and more
     ground shows; the others come out smaller.
 
     Raises:
@@ -44,15 +44,15 @@ def resize(
     """
     one_of("fit", fit, ("contain", "cover", "stretch", "inside"))
     plain = to_rgb(image)
-    asked = _asked_size(plain.size, width, height)
+    size = _asked_size(plain.size, width, height)
     if fit == "stretch":
-        target = asked if upscale else (min(asked[0], plain.width), min(asked[1], plain.height))
+        target = size if upscale else (min(size[0], plain.width), min(size[1], plain.height))
         return _resampled(plain, target)
     if fit == "cover":
-        return _covered(plain, asked, upscale=upscale)
-    target = _inside(plain.size, asked, upscale=upscale)
+        return _covered(plain, size, upscale=upscale)
+    target = _inside(plain.size, size, upscale=upscale)
     inner = _resampled(plain, target)
-    return inner if fit == "inside" else _on_ground(inner, asked, colour("ground", ground))
+    return inner if fit == "inside" else _on_ground(inner, size, colour("ground", ground))
 
 
 def crop(
@@ -100,7 +100,7 @@ def aspect_ratio(text: str) -> float:
     """Width by height of a text such as "16:9", "4/5" or "1x1".
 
     Raises:
-        ParameterError: the text is none, or an extreme one (beyond 100:1).
+        ParameterError: the text is not a ratio, or beyond 100:1.
 
     >>> aspect_ratio("16:9")
     1.7777777777777777
@@ -125,11 +125,11 @@ def _asked_size(own: Size, width: int | None, height: int | None) -> Size:
         width = max(1, round(own[0] * (height or 0) / own[1]))
     elif height is None:
         height = max(1, round(own[1] * width / own[0]))
-    asked = (int(width), int(height or 0))
-    if asked[0] * asked[1] > MAX_PIXELS or max(asked) > MAX_SIDE:
-        message = f"width x height would be {asked[0]} x {asked[1]}; at most {MAX_PIXELS:,} pixels can be made."
+    size = (int(width), int(height or 0))
+    if size[0] * size[1] > MAX_PIXELS or max(size) > MAX_SIDE:
+        message = f"width x height would be {size[0]} x {size[1]}; at most {MAX_PIXELS:,} pixels can be made."
         raise errors.ParameterError(message, hint="Ask for a smaller width or height.")
-    return asked
+    return size
 
 
 def _inside(own: Size, box: Size, *, upscale: bool) -> Size:
@@ -140,17 +140,17 @@ def _inside(own: Size, box: Size, *, upscale: bool) -> Size:
     return (min(box[0], max(1, round(own[0] * scale))), min(box[1], max(1, round(own[1] * scale))))
 
 
-def _covered(image: Image.Image, asked: Size, *, upscale: bool) -> Image.Image:
-    """The middle of the picture in the asked shape, brought to the asked size where allowed."""
-    ratio = asked[0] / asked[1]
+def _covered(image: Image.Image, size: Size, *, upscale: bool) -> Image.Image:
+    """The middle of the picture in the size shape, brought to the size size where allowed."""
+    ratio = size[0] / size[1]
     # Cut in fractions of a pixel, while resampling: rounding the cut first would distort small pictures.
     part_width = min(float(image.width), image.height * ratio)
     part_height = min(float(image.height), image.width / ratio)
     left, top = (image.width - part_width) / 2, (image.height - part_height) / 2
-    if not upscale and (part_width < asked[0] or part_height < asked[1]):
-        asked = (max(1, round(part_width)), max(1, round(part_height)))
+    if not upscale and (part_width < size[0] or part_height < size[1]):
+        size = (max(1, round(part_width)), max(1, round(part_height)))
     box = (left, top, min(left + part_width, image.width), min(top + part_height, image.height))
-    return image.resize(asked, Image.Resampling.LANCZOS, box=box)
+    return image.resize(size, Image.Resampling.LANCZOS, box=box)
 
 
 def _resampled(image: Image.Image, size: Size) -> Image.Image:
@@ -172,7 +172,7 @@ def _on_ground(image: Image.Image, size: Size, ground: tuple[int, int, int, int]
 
 
 def _span(start: float, length: float, side: int) -> tuple[int, int]:
-    """First pixel and the one after the last, of a span in fractions; never empty."""
+    """Start and end pixel (exclusive) of a span in fractions; never empty."""
     first = min(round(start * side), side - 1)
     return first, max(first + 1, min(side, round((start + length) * side)))
 

@@ -30,7 +30,7 @@ def as_mask(image: Image.Image, size: Size | None = None) -> Image.Image:
 def mask_from_luminance(
     image: Image.Image, low: float = 0.5, high: float = 1.0, feather: float = 0.1, *, invert: bool = False
 ) -> Image.Image:
-    """White where the brightness lies in low..high (0..1), fading to black over `feather` (0..1) outside it.
+    """White where the brightness is in low..high (0..1), fading to black over `feather` (0..1) outside it.
 
     Brightness is Rec. 709 luma of the colours as displayed. Transparent parts are black, inverted or not.
 
@@ -108,7 +108,7 @@ def mask_shape(
         half = (max(width * size[0] / 2, 1e-6), max(height * size[1] / 2, 1e-6))
         inside = _inside_ellipse(across, down, half) if shape == "ellipse" else _inside_box(across, down, half)
         fade = feather * min(size)
-    # Never narrower than a pixel: a sharp edge is smoothed over that one.
+    # Never narrower than a pixel: a sharp edge is smoothed over one pixel.
     ramp = np.clip(inside / np.float32(max(fade, 1.0)) + np.float32(0.5), 0, 1)
     white = ramp if shape == "gradient" else _smooth(ramp)
     mask = Image.fromarray(np.rint(white * 255).astype(np.uint8))

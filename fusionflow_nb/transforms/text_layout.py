@@ -1,6 +1,6 @@
 """Set words in pixels: choose a face that has the letters, measure, wrap, cut with an ellipsis.
 
-No font is shipped. Pillow carries a small one (Aileron, basic Latin), which looks the same everywhere; only a
+No font is shipped. Pillow includes a small font (Aileron, basic Latin), which looks the same everywhere; only a
 text with other letters is set in a font of the system, if there is one that has them all.
 """
 
@@ -35,7 +35,7 @@ _SYSTEM_FACES: Final = (
 )
 _PROBE_SIZE: Final = 20
 _NO_LETTER: Final = "\U0010ffff"  # never assigned: shows how a face draws what it lacks
-# What can be said in basic Latin too.
+# Letters with an equivalent in basic Latin.
 _PLAIN_LETTERS: Final = str.maketrans(
     {
         "\N{MULTIPLICATION SIGN}": "x",
@@ -66,7 +66,7 @@ _PLAIN_LETTERS: Final = str.maketrans(
 class TextStyle:
     """A face at a size, and how it measures and draws; all measures are px of the picture.
 
-    With an `oversampling` above 1, letters are drawn that much larger and shrunk: small ones keep their true
+    With an `oversampling` above 1, letters are drawn that much larger and shrunk: small letters keep their true
     distances instead of being pulled to whole pixels.
     """
 
@@ -101,8 +101,8 @@ def text_style(text: str, size: float, oversampling: int = 1) -> TextStyle:
     """A pen whose letters are `size` px: the built-in face if it has every letter of the text, else the best found."""
     if not missing_letters(text):
         return TextStyle(_built_in(size * oversampling), oversampling)
-    found = [name for name in _SYSTEM_FACES if _system(name, _PROBE_SIZE) is not None]
-    best = min(["", *found], key=lambda name: len(_lacks(text, name)))  # the first of equals
+    available = [name for name in _SYSTEM_FACES if _system(name, _PROBE_SIZE) is not None]
+    best = min(["", *available], key=lambda name: len(_lacks(text, name)))  # the first of equals
     face = _system(best, size * oversampling) if best else None
     return TextStyle(face or _built_in(size * oversampling), oversampling)
 
@@ -125,7 +125,7 @@ def readable_text(text: str, pen: TextStyle) -> str:
     if not lacking:
         return text
     plain = {letter: _plain_letter(letter) for letter in lacking}
-    return "".join("?" if _lacks(said := plain.get(letter, letter), name) else said for letter in text)
+    return "".join("?" if _lacks(latin := plain.get(letter, letter), name) else latin for letter in text)
 
 
 def wrap(text: str, pen: TextStyle, width: float, max_lines: int | None = None) -> list[str]:
@@ -164,7 +164,7 @@ def _with_ellipsis(text: str, pen: TextStyle, width: float) -> str:
 
 
 def _plain_letter(letter: str) -> str:
-    """A letter in basic Latin, if it can be said there."""
+    """A letter in basic Latin, if it has an equivalent there."""
     simple = unicodedata.normalize("NFKD", letter.translate(_PLAIN_LETTERS))
     return "".join(part for part in simple if not unicodedata.combining(part)) or letter
 

@@ -1,6 +1,6 @@
 """What the video nodes do: files in, one file out, frame by frame; progress and cancel through `tick`.
 
-Joined videos take the size and frame rate of the first one. Sound goes along where there is any.
+Joined videos take the size and frame rate of the first video. Sound is kept.
 """
 
 from __future__ import annotations
@@ -100,29 +100,29 @@ def dissolve(
         ParameterError: the fade is longer than a video.
         MediaError: a video cannot be read.
     """
-    one, two = video_facts(first), video_facts(second)
-    _check("duration_s", duration_s, 0.04, min(one.duration_s, two.duration_s))
-    one_count, two_count = one.frame_count, _count_at(two, one.fps)
-    fade = min(max(1, round(duration_s * one.fps)), one_count, two_count)
+    first_facts, second_facts = video_facts(first), video_facts(second)
+    _check("duration_s", duration_s, 0.04, min(first_facts.duration_s, second_facts.duration_s))
+    one_count, two_count = first_facts.frame_count, _count_at(second_facts, first_facts.fps)
+    fade = min(max(1, round(duration_s * first_facts.fps)), one_count, two_count)
     total = one_count + two_count - fade
 
     def frames() -> Frames:
-        ending = _frames_at(first, one, one, "cover")
-        beginning = _frames_at(second, two, one, fit)
+        ending = _frames_at(first, first_facts, first_facts, "cover")
+        beginning = _frames_at(second, second_facts, first_facts, fit)
         yield from islice(ending, one_count - fade)
         for index, (old, new) in enumerate(zip(ending, islice(beginning, fade), strict=True), start=1):
             yield _mixed(old, new, index / (fade + 1))
         yield from beginning
 
     sound = None
-    if one.has_audio or two.has_audio:
-        before_s, fade_s = (one_count - fade) / one.fps, fade / one.fps
+    if first_facts.has_audio or second_facts.has_audio:
+        before_s, fade_s = (one_count - fade) / first_facts.fps, fade / first_facts.fps
         sound = chain(
-            _sound(first, one, 0.0, before_s),
-            [_crossed(first, one, second, two, before_s=before_s, fade_s=fade_s)],
-            _sound(second, two, fade_s, two_count / one.fps),
+            _sound(first, first_facts, 0.0, before_s),
+            [_crossed(first, first_facts, second, second_facts, before_s=before_s, fade_s=fade_s)],
+            _sound(second, second_facts, fade_s, two_count / first_facts.fps),
         )
-    return _write(output, frames(), total, one, sound=sound, tick=tick)
+    return _write(output, frames(), total, first_facts, sound=sound, tick=tick)
 
 
 def concatenate(videos: Sequence[Path], output: Path, *, tick: Tick, fit: Fit = "cover") -> VideoFacts:
@@ -154,7 +154,7 @@ def concatenate(videos: Sequence[Path], output: Path, *, tick: Tick, fit: Fit = 
 
 
 def trim(video: Path, output: Path, *, tick: Tick, start_s: float = 0.0, end_s: float | None = None) -> VideoFacts:
-    """Cut out what lies between two moments, to the frame, sound too.
+    """Cut out the part between two times, exact to the frame, with its sound.
 
     Args:
         video: the video.
@@ -164,7 +164,7 @@ def trim(video: Path, output: Path, *, tick: Tick, start_s: float = 0.0, end_s: 
         end_s: the first moment left out again; None for the end.
 
     Raises:
-        ParameterError: the stretch is empty or lies outside the video.
+        ParameterError: the range is empty or outside the video.
         MediaError: the video cannot be read.
     """
     facts = video_facts(video)
@@ -258,22 +258,27 @@ def _frames_at(path: Path, facts: VideoFacts, form: VideoFacts, fit: Fit) -> Fra
     """The frames of a video at the rate and size of another; exactly `_count_at` of them."""
     count = _count_at(facts, form.fps)
     is_same_rate = count == facts.frame_count
-    given, shown, shown_fitted = 0, None, None
+    written, shown, shown_fitted = 0, None, None
     for time_s, pixels in read_frames(path):
         # What was shown so far is what every moment before this frame shows.
-        while shown is not None and given < count and not is_same_rate and given / form.fps < time_s - 0.25 / facts.fps:
+        while (
+            shown is not None
+            and written < count
+            and not is_same_rate
+            and written / form.fps < time_s - 0.25 / facts.fps
+        ):
             shown_fitted = _fitted(shown, form, fit) if shown_fitted is None else shown_fitted
             yield shown_fitted
-            given += 1
+            written += 1
         shown, shown_fitted = pixels, None
-        if is_same_rate and given < count:
+        if is_same_rate and written < count:
             shown_fitted = _fitted(shown, form, fit)
             yield shown_fitted
-            given += 1
-    while shown is not None and given < count:
+            written += 1
+    while shown is not None and written < count:
         shown_fitted = _fitted(shown, form, fit) if shown_fitted is None else shown_fitted
         yield shown_fitted
-        given += 1
+        written += 1
 
 
 def _fitted(pixels: NDArray[np.uint8], form: VideoFacts, fit: Fit) -> NDArray[np.uint8]:
@@ -293,7 +298,7 @@ def _mixed(old: NDArray[np.uint8], new: NDArray[np.uint8], share: float) -> NDAr
 
 
 def _sound(path: Path, facts: VideoFacts, start_s: float, end_s: float) -> Sound:
-    """The sound of a stretch of a video, exactly as long; silence where there is none."""
+    """The sound of a part of a video, exactly as long; silence without a sound track."""
     missing = round(end_s * SOUND_RATE) - round(start_s * SOUND_RATE)
     if facts.has_audio:
         for block in read_sound(path, start_s=start_s, end_s=end_s):
@@ -306,11 +311,11 @@ def _sound(path: Path, facts: VideoFacts, start_s: float, end_s: float) -> Sound
 
 
 def _crossed(
-    first: Path, one: VideoFacts, second: Path, two: VideoFacts, *, before_s: float, fade_s: float
+    first: Path, first_facts: VideoFacts, second: Path, second_facts: VideoFacts, *, before_s: float, fade_s: float
 ) -> NDArray[np.float32]:
     """The sound of the fade: one goes as the other comes, together equally loud."""
-    old = np.concatenate([*_sound(first, one, before_s, before_s + fade_s)])
-    new = np.concatenate([*_sound(second, two, 0.0, fade_s)])
+    old = np.concatenate([*_sound(first, first_facts, before_s, before_s + fade_s)])
+    new = np.concatenate([*_sound(second, second_facts, 0.0, fade_s)])
     length = min(len(old), len(new))
     angle = (np.linspace(0, np.pi / 2, length, dtype=np.float32))[:, None]
     crossed: NDArray[np.float32] = old[:length] * np.cos(angle) + new[:length] * np.sin(angle)

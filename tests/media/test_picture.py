@@ -104,7 +104,7 @@ def test_every_mode_becomes_plain(mode: str, expected: str) -> None:
     """Whatever Pillow calls it, behind the door it is L, RGB or RGBA, without metadata, and the input is untouched."""
     image = Image.new(mode, (3, 2))
     image.info["comment"] = "kept by the input"
-    plain = picture.to_plain(image)
+    plain = picture.to_rgb(image)
     assert plain.mode == expected
     assert plain.size == (3, 2)
     assert plain.info == {}
@@ -132,8 +132,8 @@ def test_float_pictures_are_read_by_their_range() -> None:
     """Floats up to 1 are fractions, larger ones are 0..255; what is no number is black."""
     fractions = Image.fromarray(np.array([[0.0, 0.5, 1.0, np.nan]], np.float32))
     levels = Image.fromarray(np.array([[0.0, 128.0, 300.0]], np.float32))
-    assert np.asarray(picture.to_plain(fractions)).tolist() == [[0, 128, 255, 0]]
-    assert np.asarray(picture.to_plain(levels)).tolist() == [[0, 128, 255]]
+    assert np.asarray(picture.to_rgb(fractions)).tolist() == [[0, 128, 255, 0]]
+    assert np.asarray(picture.to_rgb(levels)).tolist() == [[0, 128, 255]]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

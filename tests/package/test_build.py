@@ -80,13 +80,13 @@ def test_an_editable_install_needs_no_canvas(tree: Path) -> None:
 def test_a_canvas_as_new_as_its_sources_is_packed_as_it_is(tree: Path) -> None:
     """A source archive brings the canvas along, all of one date: building a wheel from it needs no npm."""
     build(tree)
-    hatch_build.see_to_canvas(tree)
+    hatch_build.build_canvas(tree)
 
 
 def test_nothing_is_packed_without_the_canvas(tree: Path) -> None:
     """Where it is missing and cannot be built, packing stops and says what to install."""
     with pytest.raises(SystemExit, match=r"npm is not here .* Install Node\.js"):
-        hatch_build.see_to_canvas(tree)
+        hatch_build.build_canvas(tree)
 
 
 @pytest.mark.parametrize("changed", ["js/src/index.tsx", "js/src"], ids=["a source written", "a source taken away"])
@@ -95,7 +95,7 @@ def test_an_old_canvas_is_built_again(tree: Path, changed: str) -> None:
     build(tree)
     npm(tree)
     os.utime(tree / changed, (NEW, NEW))
-    hatch_build.see_to_canvas(tree)
+    hatch_build.build_canvas(tree)
     assert asked(tree) == ["ci", "run"]
 
 
@@ -103,7 +103,7 @@ def test_a_build_that_fails_stops_packing(tree: Path) -> None:
     """What npm could not do is named, and the steps after it are not tried."""
     npm(tree, code=3)
     with pytest.raises(SystemExit, match="`npm ci --no-audit --no-fund` failed"):
-        hatch_build.see_to_canvas(tree)
+        hatch_build.build_canvas(tree)
     assert asked(tree) == ["ci"]
 
 
@@ -111,4 +111,4 @@ def test_a_build_that_forgets_a_file_stops_packing(tree: Path) -> None:
     """A canvas without its style or its licences is none."""
     npm(tree, writes=hatch_build.BUILT[:1])
     with pytest.raises(SystemExit, match="lacks one of"):
-        hatch_build.see_to_canvas(tree)
+        hatch_build.build_canvas(tree)

@@ -37,7 +37,7 @@ RETIRED = re.compile(
       somebody | nobody | whoever | whomever | anew | persons?
     | said | told | tells | heard | hears | hearing | says
     | (?:comes?|came|coming|brings?|brought|bringing)\s+(?:\w+\s+)?home | homecomings?
-    | stands(?!\ for) | stood | goes\ on | went\ on | go\ on(?!\ a\b) | lies | lay(?!ers?) | lain
+    | stands(?!\ for) | stood | goes\ on | went\ on | go\ on(?!\ a\b) | lies | lain
     | mend | mends | mended | mending | stumbled?
     | (?:is|are|was|were)\ none | by\ (?:itself|themselves|himself) | of\ (?:ours|theirs) | all\ the\ same
     | living | wanted | (?:can(?:not)?|may|to)\ be\ had
