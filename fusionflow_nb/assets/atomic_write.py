@@ -21,7 +21,7 @@ _READ_ONLY = 0o444
 
 
 class PartFile:
-    """A file being filled, under a name nobody looks for.
+    """A file being written under a temporary name.
 
     Every method raises DiskFullError, UnwritableError or StoreError where the system refuses.
     """
@@ -58,9 +58,9 @@ def part_file(folder: Path, *, root: Path | None = None, hint: str | None = None
     """A new file to fill; on leaving it is deleted unless it was published.
 
     Args:
-        folder: where it lies, on the file system of its later name; made where it is missing.
+        folder: its folder, on the file system of the final name; created if missing.
         root: the folder that errors name; `folder` if not given.
-        hint: advice that replaces the one about FUSIONFLOW_HOME.
+        hint: replaces the default hint about FUSIONFLOW_HOME.
 
     Raises:
         DiskFullError, UnwritableError, StoreError: the file cannot be made.
@@ -73,7 +73,7 @@ def part_file(folder: Path, *, root: Path | None = None, hint: str | None = None
     try:
         yield PartFile(path, stream, root, hint)
     finally:
-        # Closing may flush and fail again on a full disk; the error that led here is the one to tell.
+        # Closing may flush and fail again on a full disk; the first error is the useful error.
         with suppress(OSError):
             stream.close()
         with suppress(OSError):
@@ -95,7 +95,7 @@ def write_disposable(target: Path, data: bytes, *, parts: Path) -> None:
 
 
 def sweep_stale(folder: Path) -> None:
-    """Delete part files that nobody has written to for a day: what killed processes left behind.
+    """Delete part files that were not written to for a day: leftovers of killed processes.
 
     Never raises: what cannot be deleted now can be next time.
     """

@@ -9,9 +9,7 @@ CAP_S = 8.0
 _MAX_DOUBLINGS = 10
 
 
-def backoff_s(
-    tries: int, *, base_s: float = BASE_S, cap_s: float = CAP_S, retry_after_s: float | None = None
-) -> float:
+def backoff_s(tries: int, *, base_s: float = BASE_S, cap_s: float = CAP_S, retry_after_s: float | None = None) -> float:
     """Seconds to wait after `tries` failed tries.
 
     Args:

@@ -42,7 +42,7 @@ def open_source(source: Source, declared: str | None) -> tuple[str, Iterator[byt
 
     Args:
         source: bytes, a regular file, or an iterable of bytes.
-        declared: the type somebody claims; it decides only where the bytes prove nothing (text, JSON).
+        declared: the declared type; it decides only if the bytes are ambiguous (text, JSON).
 
     Raises:
         MediaError: no such file, no bytes at all, or no media this house knows. While the chunks are drawn:
@@ -72,7 +72,7 @@ def pour(chunks: Iterable[bytes], write: Callable[[bytes], object]) -> Arrival:
 
 @contextmanager
 def declared_type(source: Source, part: Path, media_type: str) -> Iterator[None]:
-    """Let a MediaError name what the caller gave, not the part file that nobody knows."""
+    """Let a MediaError name the caller's source instead of the part file."""
     try:
         yield
     except errors.MediaError as error:
@@ -89,7 +89,7 @@ def file_sha256(path: Path) -> str:
 
 
 def check_text(path: Path, media_type: str) -> None:
-    """Believe a declared text only if it is one: UTF-8 without NUL, and JSON that parses where JSON was said.
+    """Verify a declared text: UTF-8 without NUL, and valid JSON if JSON was declared.
 
     Raises:
         MediaError: it is not.
@@ -166,7 +166,7 @@ def _file_chunks(path: Path) -> Iterator[bytes]:
         stream = path.open("rb")
     with stream:
         while True:
-            # Only the read is guarded: while this generator rests, errors belong to whoever writes.
+            # Only the read is guarded: errors between two chunks belong to the writer.
             with source_errors(path):
                 chunk = stream.read(CHUNK_BYTES)
             if not chunk:

@@ -86,11 +86,11 @@ class LocalFolderStore:
             if held is not None:
                 return describe(held, kind, arrival)
             part.finish()
-            # Proven under the part name: nobody ever sees a name for bytes that turn out to be no media.
+            # Verified under the part name: bytes that are not media never get a final name.
             with declared_type(source, part.path, kind):
                 asset = describe(part.path, kind, arrival)
                 preview = prove_and_picture(part.path, asset.media_type)
-            # A damaged file, whatever its extension, is replaced where it stands.
+            # A damaged file, whatever its extension, is replaced in place.
             target = self._find(asset.sha256) or self._folder / file_name(asset.sha256, asset.media_type)
             part.publish(target)
         self._trust(target)
@@ -175,7 +175,7 @@ class LocalFolderStore:
         return describe(path, _TYPES[path.suffix[1:]], Arrival(asset.sha256, path.stat().st_size))
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
     def preview(self, asset: Asset) -> bytes | None:
         """A WebP of at most 256 px a side; made again where it is missing or damaged.
@@ -213,7 +213,7 @@ class LocalFolderStore:
                     yield from _stored_files(shelf)
 
     def discard(self, stored: StoredFile) -> None:
-        """Delete a file and its preview: nobody needs it.
+        """Delete a file and its preview.
 
         Raises:
             StoreError: it cannot be deleted.
@@ -275,7 +275,7 @@ class LocalFolderStore:
 
     def keep_preview(self, sha256: str, data: bytes) -> None:
         """Keep a small picture (a whole WebP) of bytes; never raises, for it can be made again."""
-        # The asset is safe already. A disk too full for its preview is told by the next put; the preview is made again.
+        # The asset is stored. A full disk is reported by the next put, and the preview is generated again.
         with suppress(errors.StoreError):
             write_disposable(self._preview_path(sha256), data, parts=self._incoming)
 

@@ -1,4 +1,4 @@
-"""Which error of ours a failed system call is: decided by its number, never by its text."""
+"""Errors for failed system calls: decided by errno, never by text."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# EFBIG: this process may not write files this large; to the person it is the same wall as a full disk or quota.
+# EFBIG: this process may not write files this large; to the user it is the same as a full disk or quota.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # The last four: a part of the path is a file, is missing, or cannot be made.
 _UNWRITABLE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG}
 )
 
-# Numbers that speak of the disk and its folders, whoever reports them.
+# errno values about the disk and its folders, from any call.
 STORE_ERRNOS = _FULL | _UNWRITABLE | {errno.EIO}
 
 EXPORT_HINT = "Choose a folder that you can write and that has room."
@@ -55,7 +55,7 @@ def store_errors(folder: Path, *, hint: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def source_errors(path: Path) -> Iterator[None]:
-    """Turn an OSError of a read from a file that somebody handed us into MediaError."""
+    """Turn an OSError of reading a user's file into MediaError."""
     try:
         yield
     except FileNotFoundError as error:

@@ -52,7 +52,7 @@ def _damage(path: Path) -> Iterator[None]:
         yield
     except (RuntimeError, ValueError) as error:
         message = f"{path.name} is damaged and cannot be decoded."
-        raise errors.MediaError(message, hint="Get the file again, or export it anew.") from error
+        raise errors.MediaError(message, hint="Get the file again, or export it again.") from error
 
 
 def settle_type(path: Path, media_type: str) -> str:
@@ -88,8 +88,8 @@ def read_facts(path: Path, media_type: str) -> Facts:
             case "image":
                 from fusionflow_nb.media import picture  # noqa: PLC0415
 
-                seen = picture.picture_facts(path)
-                return Facts(seen.width, seen.height)
+                facts = picture.picture_facts(path)
+                return Facts(facts.width, facts.height)
             case "video":
                 from fusionflow_nb.media import video  # noqa: PLC0415
 

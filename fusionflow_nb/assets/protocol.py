@@ -1,4 +1,4 @@
-"""What the rest of the house knows of a store: bytes go in, are named by their sha256, and come out verified."""
+"""The interface of an asset store: bytes are named by their sha256 and verified when read."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class AssetStore(Protocol):
 
 
 class HomeStore(AssetStore, Protocol):
-    """The store of a person's home: what those who show, take in, count and clean ask of it besides."""
+    """The store of a user's home: what display, uploads, doctor and garbage collection need besides."""
 
     has_bucket: bool
     """Whether browsers put files into a bucket."""
@@ -79,7 +79,7 @@ class HomeStore(AssetStore, Protocol):
         ...
 
     def away_url(self, asset: Asset, *, expires_s: int) -> str | None:
-        """Where a browser finds bytes that are not on this machine; None where they are. Asks nobody."""
+        """The URL of bytes that are not on this machine; None if they are. No request is made."""
         ...
 
     def put_url(self, asset: Asset, *, expires_s: int) -> SignedPut | None:
@@ -112,9 +112,9 @@ class HomeStore(AssetStore, Protocol):
         ...
 
     def discard(self, stored: StoredFile) -> None:
-        """Delete a file of this machine: nobody needs it. Raises StoreError."""
+        """Delete a file of this machine. Raises StoreError."""
         ...
 
     def close(self) -> None:
-        """Let go of threads."""
+        """End its threads."""
         ...

@@ -1,4 +1,4 @@
-"""What bytes are, told from their first few hundred: the type is what the bytes are, never what somebody calls them."""
+"""The media type of bytes, from their first few hundred: never from a name or a declaration."""
 
 # ruff: noqa: PLR2004 - the numbers are bytes and bit fields that the format fixes
 
@@ -11,7 +11,7 @@ __all__ = ["DECLARED_TYPES", "EXTENSIONS", "HEAD_BYTES", "extension", "sniff"]
 # As many first bytes as `sniff` looks at, at most.
 HEAD_BYTES = 4096
 
-# Text has no magic bytes: it is believed when somebody declares it (and checked to be text).
+# Text has no magic bytes: its declared type is used (after a check that it is text).
 DECLARED_TYPES = frozenset({"application/json", "text/plain"})
 
 _BITMAP_HEADER_BYTES = frozenset({12, 40, 52, 56, 64, 108, 124})
@@ -119,7 +119,7 @@ def _mp3_frame_bytes(version: int, bitrate: int, rate: int, *, padding: int) -> 
 
 
 def _follows(head: bytes, length: int, second_byte: int) -> bool:
-    """Whether another frame begins where this one ends; in a file shorter than that there is nothing to ask."""
+    """Whether another frame begins where this frame ends; True if the file is shorter than that."""
     if len(head) < length + 2:
         return len(head) < HEAD_BYTES
     return head[length] == 0xFF and head[length + 1] == second_byte

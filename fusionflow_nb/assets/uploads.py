@@ -1,7 +1,7 @@
 """Bringing local files to the bucket in the background: kept in a durable list, tried until they are there.
 
-What waits is written down before anybody is told that the bytes are stored, so that a dead kernel's uploads are gone
-on with by the next one, a large one in the middle. Trouble with the bucket never fails a run: the files are at hand.
+Waiting uploads are logged before a put returns, so that a dead kernel's uploads are gone
+on with by the next one, a large file in the middle. Trouble with the bucket never fails a run: the files are at hand.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class UploadLog(Protocol):
         ...
 
     def adopt(self) -> list[dict[str, Any]]:
-        """Details of waiting uploads that no living kernel sees to; they are ours from now on."""
+        """Details of waiting uploads of dead kernels; this kernel owns them from now on."""
         ...
 
     def forget(self, sha256: Iterable[str]) -> None:
@@ -68,10 +68,10 @@ class _Job:
     done: threading.Event = field(default_factory=threading.Event)
     """It has ended, for good or bad."""
     tried: threading.Event = field(default_factory=threading.Event)
-    """It has ended, or a try has failed in a way that trying again soon will not mend."""
+    """It has ended, or failed in a way that an early retry does not fix."""
 
     def detail(self) -> dict[str, Any]:
-        """What another process needs to go on with it."""
+        """What another process needs to continue it."""
         return {
             "asset": self.asset.to_json(),
             "recipe": self.recipe,
@@ -82,7 +82,7 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An upload that is not there yet, as people are told of it."""
+    """An unfinished upload, as reported to users."""
 
     asset: Asset
     sent_bytes: int
@@ -90,13 +90,13 @@ class Waiting:
 
 
 class Uploads:
-    """The uploads of one kernel to one bucket. Safe to call from any thread; costs no thread until the first one.
+    """The uploads of one kernel to one bucket. Safe to call from any thread; starts no thread before the first upload.
 
     Args:
         bucket: where they go.
         file_of: finds the local file of a digest, verified.
         log: remembers them.
-        clock: tells seconds.
+        clock: returns seconds.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Uploads:
         self._begin(job)
 
     def resume(self) -> int:
-        """Go on with what dead kernels had not brought there yet; returns how many.
+        """Continue the uploads of dead kernels; returns their number.
 
         Raises:
             JournalError: the log cannot be read.
@@ -165,7 +165,7 @@ class Uploads:
         return is_done
 
     def came(self, asset: Asset) -> None:
-        """Somebody else has brought it there (a browser)."""
+        """It was uploaded elsewhere (by a browser)."""
         self._there.add(asset.sha256)
         with suppress(errors.JournalError):
             self._log.keep([(asset.sha256, DONE, {"asset": asset.to_json()})])
@@ -181,7 +181,7 @@ class Uploads:
         """Wait for one upload; it goes before all others.
 
         Raises:
-            BucketError: it does not arrive, or not in time; it is tried further all the same.
+            BucketError: the upload fails or times out; it is still retried.
             LostAssetError, CorruptAssetError: the local file is gone.
         """
         with self._news:
@@ -304,7 +304,7 @@ class Uploads:
             self._out(job)
             return
         if not error.is_retryable:
-            job.tried.set()  # who waits is told now; the person may mend it, so it stays in the list
+            job.tried.set()  # waiters are notified now; the user may fix it, so it stays queued
         self._put_back(job, after_s=_backoff_s(job.tries) if error.is_retryable else LONGEST_WAIT_S)
 
     def _put_back(self, job: _Job, *, after_s: float = 0.0) -> None:
@@ -344,7 +344,7 @@ class MemoryLog:
         return self.rows[sha256][0] if sha256 in self.rows else None
 
     def adopt(self) -> list[dict[str, Any]]:
-        """Everything that waits: nobody else could see to it."""
+        """All waiting uploads: no other process handles them."""
         return [detail for state, detail in list(self.rows.values()) if state == WAITING]
 
     def forget(self, sha256: Iterable[str]) -> None:

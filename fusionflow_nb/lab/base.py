@@ -1,4 +1,4 @@
-"""What all our addresses have in common: who may come in, how errors are told, which headers keep browsers careful."""
+"""Common to all routes: authentication, error responses, security headers."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class LabHandler(APIHandler):
         """Headers of every answer, refusals too."""
         super().set_default_headers()
         self.set_header("X-Content-Type-Options", "nosniff")
-        # Other sites cannot embed, and so not even guess at, what lies here.
+        # Other sites cannot embed these responses, so they cannot probe for them.
         self.set_header("Cross-Origin-Resource-Policy", "same-origin")
         self.set_header("Cache-Control", "no-store")
 
     def refuse(self, error: errors.FusionFlowError) -> None:
-        """Answer with an error of ours, unless the browser has its answer or is gone."""
+        """Respond with an error, unless the response has started or the browser is gone."""
         if not self._finished:
             self.set_status(status_of(error))
             self._forget_representation()
@@ -68,7 +68,7 @@ class LabHandler(APIHandler):
         self.finish({"error": {"code": code, "node_id": None, "message": message}})
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:  # noqa: ANN401 - Tornado's signature
-        """Errors of ours are answers, not accidents; everything else is logged as Jupyter does."""
+        """FusionFlow errors become responses; everything else is logged as Jupyter does."""
         if not isinstance(value, errors.FusionFlowError):
             super().log_exception(typ, value, tb)
 
@@ -96,7 +96,7 @@ class LabHandler(APIHandler):
         """A whole number of the query, in its only spelling.
 
         Raises:
-            MalformedQueryError: it is not there, or is none.
+            MalformedQueryError: it is missing or malformed.
         """
         text = self.field(name)
         if len(text) > _MAX_DIGITS or not text.isascii() or not text.isdigit() or text != str(int(text)):
@@ -104,7 +104,7 @@ class LabHandler(APIHandler):
         return int(text)
 
     def _forget_representation(self) -> None:
-        # What was said about the bytes is not true of an error.
+        # Headers about the bytes do not apply to an error.
         for name in ("Etag", "Content-Disposition", "Content-Range", "Accept-Ranges", "Content-Length"):
             self.clear_header(name)
         self.set_header("Cache-Control", "no-store")

@@ -41,7 +41,7 @@ _TYPES = {suffix: kind for kind, suffix in EXTENSIONS.items()}
 
 @dataclass(slots=True)
 class Served:
-    """Open bytes and what is said of them."""
+    """An open file with its headers."""
 
     stream: BinaryIO
     size_bytes: int
@@ -136,7 +136,7 @@ class ServingHandler(LabHandler):
         while left:
             chunk = await self.place.in_thread(partial(stream.read, min(CHUNK_BYTES, left)))
             if not chunk:
-                return  # cut under our hands; Tornado closes the connection, so that nobody takes it for all
+                return  # truncated meanwhile; Tornado closes the connection, so the response is incomplete
             left -= len(chunk)
             self.write(chunk)
             await self.flush()
@@ -174,7 +174,7 @@ class PreviewHandler(ServingHandler):
         """Read the preview, or make it again.
 
         Raises:
-            NoPreviewError, LostAssetError, CorruptAssetError: there is none.
+            NoPreviewError, LostAssetError, CorruptAssetError: there is no preview.
         """
         data = _preview(self.place.store(), sha256)
         if data is None:
@@ -192,7 +192,7 @@ def _preview(store: LocalFolderStore, sha256: str) -> bytes | None:
 
 
 def _proven_type(head: bytes, path: Path) -> str:
-    """The type of a stored file: its name tells, and its first bytes must agree; else it is only bytes."""
+    """The type of a stored file, by its name if its first bytes agree; else application/octet-stream."""
     named = _TYPES[path.suffix[1:]]
     proven = sniff(head)
     if named in DECLARED_TYPES:

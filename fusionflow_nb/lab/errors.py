@@ -1,4 +1,4 @@
-"""Why the extension says no: its own refusals, and the HTTP status of each error of the house."""
+"""Errors of the server extension, and the HTTP status of each error class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ExpiredLinkError(errors.StoreError):
     code = "expired_link"
 
     def __init__(self) -> None:
-        super().__init__("This address has expired.", hint="Ask for a new one: try again.", is_retryable=True)
+        super().__init__("This URL has expired.", hint="Request a new URL: try again.", is_retryable=True)
 
 
 class WrongLengthError(errors.StoreError):
@@ -40,7 +40,7 @@ class WrongLengthError(errors.StoreError):
 
 
 class TooLongError(WrongLengthError):
-    """An upload goes on past the announced length."""
+    """An upload exceeds the announced length."""
 
 
 class WrongDigestError(errors.StoreError):
@@ -69,7 +69,7 @@ class WrongTypeError(errors.StoreError):
 
 
 class StalledError(errors.StoreError):
-    """An upload stood still for too long."""
+    """An upload stalled for too long."""
 
     code = "stalled"
 
@@ -82,7 +82,7 @@ class StalledError(errors.StoreError):
 
 
 class CutOffError(errors.StoreError):
-    """An upload ended in the middle, because the browser went away; nobody is left to be told."""
+    """An upload ended early because the browser disconnected."""
 
     code = "cut_off"
 
@@ -126,7 +126,7 @@ _STATUS: tuple[tuple[type[errors.FusionFlowError], int], ...] = (
 
 
 def status_of(error: errors.FusionFlowError) -> int:
-    """The HTTP status that tells of an error.
+    """The HTTP status of an error.
 
     >>> status_of(ExpiredLinkError())
     403

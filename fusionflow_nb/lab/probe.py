@@ -15,7 +15,7 @@ from fusionflow_nb.lab.signing import probe_answer
 class ProbeHandler(LabHandler):
     """`{"answer": ...}`: the canvas compares it with what the kernel expects."""
 
-    # A canvas that asks does not mean that a person is at work.
+    # A probe of the canvas is not user activity.
     _track_activity = False
 
     @web.authenticated
@@ -24,6 +24,6 @@ class ProbeHandler(LabHandler):
         """Answer the nonce; null where this server's home folder has no secret, so cannot be the kernel's."""
         nonce = self.field("nonce")
         secret = await self.place.in_thread(partial(read_secret, self.place.home))
-        # A nonce that is none is refused whether or not there is a secret.
+        # A malformed nonce is refused whether or not there is a secret.
         answer = probe_answer(secret or b"", nonce)
         self.finish({"answer": None if secret is None else answer})

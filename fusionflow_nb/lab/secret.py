@@ -1,4 +1,4 @@
-"""The person's secret: `<home>/secret`, which kernel and server share without ever sending it anywhere.
+"""The user's secret: `<home>/secret`, shared by kernel and server and never sent anywhere.
 
 The kernel makes it, once; the server only reads it. Who deletes it makes every address signed so far worthless.
 """
@@ -61,12 +61,12 @@ def read_secret(home: Path) -> bytes | None:
         raise _unusable(home, error) from error
     if not _TEXT.fullmatch(text):
         message = f"The file {path} holds no secret of this program."
-        raise errors.SecretError(message, hint="Delete it, then run the cell again: a new one is made.")
+        raise errors.SecretError(message, hint="Delete it, then run the cell again: a new secret is created.")
     return bytes.fromhex(text.decode())
 
 
 def _publish(path: Path, text: bytes) -> None:
-    """Give a whole file its name, unless somebody was faster: then theirs stays, and is the one to read."""
+    """Publish a complete file, unless another process was faster: then its file is used."""
     draft = path.with_name(f"{path.name}.{uuid4().hex}")
     # The mode counts from the first moment on: a chmod afterwards would leave a gap to read in.
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FOR_OWNER)

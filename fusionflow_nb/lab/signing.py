@@ -1,7 +1,7 @@
 """Addresses that the kernel signs and the server believes: for one use, one asset, one length, until one moment.
 
-A signature is HMAC-SHA256 with the person's secret over everything an address allows. It does not replace Jupyter's
-authentication; it says that this person's kernel agreed. Addresses are relative to the server's base URL, which the
+A signature is HMAC-SHA256 with the user's secret over everything that a URL allows. It does not replace Jupyter's
+authentication; it proves that this user's kernel agreed. Addresses are relative to the server's base URL, which the
 browser knows and the kernel does not.
 """
 
@@ -58,13 +58,13 @@ class Link:
 
 def sign(secret: bytes, link: Link) -> str:
     """The signature of an address: 64 hex digits."""
-    # The method follows from the use; it is told all the same, so that no change of the table can mix them up.
+    # The method follows from the use; it is signed too, so that no change of the table can mix them up.
     method = _METHODS[link.use]
     return _mac(secret, "link", link.use, method, link.sha256, link.media_type, link.size_bytes, link.expires_at)
 
 
 def check(secret: bytes | None, link: Link, signature: str, *, now_s: float) -> None:
-    """Believe an address, or say why not. The signature comes first: of a forged one nothing else is told.
+    """Verify a URL. The signature is checked first: a forged URL reveals nothing else.
 
     Args:
         secret: None where the server has none: then nothing can have been signed for it.
@@ -99,7 +99,7 @@ def upload_url(
             end, but a picture is never taken where sound was announced.
         size_bytes: exactly.
         expires_s: how long an upload may *begin*; one that has begun may take its time.
-        clock: tells seconds since 1970.
+        clock: returns seconds since 1970.
 
     Raises:
         MediaError: no sha256, no media type, or a length that cannot be uploaded.
@@ -154,7 +154,7 @@ def plain_type(media_type: str) -> str:
     """A media type without its parameters, in lower case.
 
     Raises:
-        MediaError: it is none.
+        MediaError: it is not a sha256.
 
     >>> plain_type("text/plain;charset=UTF-8")
     'text/plain'
@@ -167,7 +167,7 @@ def plain_type(media_type: str) -> str:
 
 
 def _mac(secret: bytes, purpose: str, *told: str | int) -> str:
-    # The purpose is part of what is signed: else the probe would sign addresses for whoever asks cleverly.
+    # The purpose is part of what is signed: else the probe could be used to sign URLs.
     # JSON marks where each field ends, so that no two lists read the same.
     return hmac.new(secret, canonical_json(["fusionflow", 1, purpose, *told]).encode(), hashlib.sha256).hexdigest()
 

@@ -35,11 +35,11 @@ class UploadPipe:
         self._is_closed = False
 
     async def give(self, chunk: bytes) -> None:
-        """Hand a chunk over, once there is room; dropped where nobody takes chunks any more."""
+        """Pass a chunk on once there is room; dropped if the reader has ended."""
         if not self._is_closed:
             await self._room.acquire()
         if self._is_closed:
-            self._room.release()  # whoever waits behind us is let through too
+            self._room.release()  # the next waiter is released too
         else:
             self._queue.put(chunk)
 
@@ -98,6 +98,6 @@ def in_daemon_thread(work: Callable[[], T]) -> asyncio.Future[T]:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
-    # A loop that is closed has nobody left to tell.
+    # A closed loop has no waiter.
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(what)

@@ -84,7 +84,7 @@ class UploadHandler(LabHandler):
         super().on_connection_close()
 
     def on_finish(self) -> None:
-        """Whatever was answered: an upload that was not heard to its end is thrown away."""
+        """An upload that was not received to its end is discarded, whatever the response."""
         if self._feed is not None:
             self._feed.cut()
 
@@ -107,7 +107,7 @@ class UploadHandler(LabHandler):
         return link
 
     def _announced_bytes(self) -> int:
-        """Content-Length, or 0 where the header says no number (then Tornado refuses the body)."""
+        """Content-Length, or 0 if the header is not a number (then Tornado refuses the body)."""
         text = self.request.headers.get("Content-Length", "0")
         return int(text) if text.isascii() and text.isdigit() else 0
 
@@ -128,11 +128,11 @@ class UploadHandler(LabHandler):
         self._stored.add_done_callback(self._stored_or_not)
 
     def _stored_or_not(self, stored: asyncio.Future[Asset]) -> None:
-        """Let the next upload in, and the rest of this one fall through."""
+        """Admit the next upload, and discard the rest of this upload."""
         self.place.uploads.release()
         if self._feed is not None:
             self._feed.close()
-        error = stored.exception()  # asked for, so that an upload nobody waits for any more is not logged as lost
+        error = stored.exception()  # retrieved, so that an abandoned upload is not logged as an unhandled error
         if isinstance(error, StalledError):
             # The body will not come to its end, so `put` will not be called: answer here, which also hangs up.
             self.refuse(error)

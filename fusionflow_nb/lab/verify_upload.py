@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def as_announced(chunks: Iterable[bytes], link: Link) -> Iterator[bytes]:
     """The same bytes, as long as they are what was announced; the last word falls after the last chunk.
 
-    So whoever stores them must not give them a name before this iterator has ended.
+    So the store must not give them a name before this iterator has ended.
 
     Raises:
         TooLongError, WrongLengthError, WrongDigestError, WrongTypeError: they are not.
@@ -54,5 +54,5 @@ def _kind(media_type: str) -> str:
     if media_type in DECLARED_TYPES:
         return media_type
     family = media_type.partition("/")[0]
-    # Film and sound share containers: only opening one tells which it is.
+    # Video and audio share containers: only opening the file decides.
     return "film or sound" if family in {"video", "audio"} else family

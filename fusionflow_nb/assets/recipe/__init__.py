@@ -1,7 +1,7 @@
 """The recipe in the file: how a picture, film or sound was made travels inside it, as JSON, free of secrets.
 
     PNG         a compressed iTXt chunk named `fusionflow`
-    JPEG, WebP  one property of the XMP packet; what else the packet says is kept
+    JPEG, WebP  one property of the XMP packet; the rest of the packet is kept
     WAV         a LIST INFO comment (ICMT)
     MP4, MOV, WebM, Matroska    the container's comment tag
 

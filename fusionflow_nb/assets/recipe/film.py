@@ -1,4 +1,4 @@
-"""The recipe in a film: the comment tag of its container. All streams are copied into a new one, none is encoded."""
+"""The recipe in a film: the comment tag of its container. All streams are copied into a new container, not encoded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COPIED = frozenset({"video", "audio", "subtitle"})
 _OPTIONS = {"fflags": "+bitexact"}
 # faststart: the index comes first, for players that stream. use_metadata_tags: any tag may be written.
 _QUICKTIME_OPTIONS = {"movflags": "+faststart+use_metadata_tags"}
-# What the new container says of itself; copied, these would be told twice.
+# Written by the new container itself; copying them would duplicate them.
 _OWN_TAGS = frozenset({"comment", "encoder", "major_brand", "minor_version", "compatible_brands"})
 
 
@@ -38,7 +38,7 @@ def remux(source: Path, target: Path, text: str, media_type: str) -> None:
     """
     av = load_av("A recipe in a video")
     options = _OPTIONS | (_QUICKTIME_OPTIONS if _MUXERS[media_type] in {"mp4", "mov"} else {})
-    # Finds out a truncated film, which would be copied as a shorter one without a word.
+    # Detects a truncated film, which would silently be copied as a shorter film.
     read_facts(source, settle_type(source, media_type))
     with open_media(source) as given, media_errors(source):
         with _write_errors(target):
@@ -60,13 +60,13 @@ def _copy(given: Any, written: Any, text: str, target: Path) -> None:  # noqa: A
         for stream in given.streams:
             if stream.type in _COPIED:
                 if stream.codec_context is None:
-                    # A codec that FFmpeg does not know cannot be copied, and a film without it would be another one.
+                    # A codec that FFmpeg does not know cannot be copied, and a film without it would be incomplete.
                     raise truncated(_NAME)
                 copy = written.add_stream_from_template(stream, opaque=True)
                 copy.metadata.update(stream.metadata)
                 copies[stream.index] = copy
     for packet in given.demux([stream for stream in given.streams if stream.index in copies]):
-        # The last packets of a demuxer are empty: they flush decoders, and there are none here.
+        # The last packets of a demuxer are empty: they flush decoders, which are not used here.
         if packet.dts is not None:
             packet.stream = copies[packet.stream.index]
             is_empty = False

@@ -156,7 +156,7 @@ def _part_of(segment: _Segment, stream: BinaryIO, digest: bytes | None) -> bool:
 
 
 def _extended_packet(stream: BinaryIO, segments: list[_Segment], digest: bytes) -> bytes | None:
-    """The parts of an extended packet put together, None where there are none; bounded, every byte accounted for."""
+    """The joined parts of an extended packet, or None; bounded, every byte accounted for."""
     parts = [segment.data(stream) for segment in segments if _part_of(segment, stream, digest)]
     if not parts:
         return None

@@ -1,6 +1,6 @@
 """The recipe in a PNG: a compressed iTXt chunk named `fusionflow`, right after the header.
 
-Early in the file, so that half a download still says how it was made.
+Early in the file, so that half a download still contains the recipe.
 """
 
 # ruff: noqa: PLR2004 - the numbers are bytes and bit fields that the format fixes
@@ -22,7 +22,7 @@ _SIGNATURE_BYTES = 8
 # Length before the data, checksum after it.
 _FRAME_BYTES = 12
 _KEYWORD = b"fusionflow\0"
-# Deflate never grows data by more than a few bytes: a larger chunk holds no recipe of ours.
+# Deflate never grows data by more than a few bytes: a larger chunk is not a recipe.
 _MAX_CHUNK_BYTES = MAX_RECIPE_BYTES + 4096
 
 

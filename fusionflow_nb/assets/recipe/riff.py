@@ -14,7 +14,7 @@ _MAX_BYTES = (1 << 32) - 2
 
 @dataclass(frozen=True, slots=True)
 class RiffChunk:
-    """One chunk; `start` is where its kind stands in the file."""
+    """One chunk; `start` is the offset of its kind in the file."""
 
     kind: bytes
     start: int
@@ -37,7 +37,7 @@ class RiffChunk:
 
 
 def chunks_of(stream: BinaryIO) -> tuple[list[RiffChunk], int]:
-    """The whole chunks of a file in order, and where the first byte after them stands.
+    """The complete chunks of a file in order, and the offset of the first byte after them.
 
     A chunk that is cut off ends the list; a missing last padding byte is forgiven.
     """
@@ -71,7 +71,7 @@ def whole_chunks(stream: BinaryIO, what: str) -> tuple[list[RiffChunk], int]:
 
 
 def chunk_bytes(kind: bytes, data: bytes) -> bytes:
-    """A chunk as it stands in a file."""
+    """A chunk as stored in a file."""
     return kind + len(data).to_bytes(4, "little") + data + bytes(len(data) % 2)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MAX_RECIPE_BYTES = 1 << 20
 
-# Comment fields are open to everyone, so a recipe says there that it is one.
+# Other programs use comment fields too, so a recipe is marked there.
 _COMMENT_KEY = "fusionflow"
 
 
@@ -63,7 +63,7 @@ def to_comment(text: str) -> str:
 
 
 def from_comment(comment: str | None) -> str | None:
-    """The recipe in a comment field, or None where the comment is somebody else's.
+    """The recipe in a comment field, or None for any other comment.
 
     >>> from_comment('{"fusionflow":{"seed":7}}')
     '{"seed":7}'
@@ -84,5 +84,5 @@ def too_large() -> errors.MediaError:
 
 def damaged() -> errors.MediaError:
     """A recipe is there and cannot be read."""
-    message = "The file carries a recipe that cannot be read: it is damaged or no recipe of ours."
+    message = "The file carries a recipe that cannot be read: it is damaged, or not a FusionFlow recipe."
     return errors.MediaError(message, hint="Use the original file; copies made by other programs may have cut it.")

@@ -54,7 +54,7 @@ def read(stream: BinaryIO) -> str | None:
 
 
 def _is_recipe(stream: BinaryIO, chunk: RiffChunk) -> bool:
-    """Whether a chunk is one of ours: other INFO lists, comments of others among them, are left alone."""
+    """Whether a chunk holds a recipe: other INFO lists, with other comments, are kept."""
     if chunk.kind != b"LIST" or chunk.data_bytes < _COMMENT_AT + len(_MARK):
         return False
     head = read_at(stream, chunk.data_start, _COMMENT_AT + len(_MARK))

@@ -29,7 +29,7 @@ _NO_XML = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff", 0x7F: "\\u007f"}
 
 
 def packet_with(text: str, packet: bytes | None = None) -> bytes:
-    """A packet that carries a recipe: `packet` with ours put in and all else kept, or a new one.
+    """A packet with a recipe: `packet` with the recipe added and the rest kept, or a new packet.
 
     Raises:
         MediaError: the packet is XMP in a form that cannot be extended as text.
@@ -85,7 +85,7 @@ def text_in(packet: bytes) -> str | None:
 
 
 def _between(packet: bytes, before: bytes, after: bytes) -> bytes | None:
-    # The last one: ours goes to the end, so what a damaged copy left before it does not count.
+    # The last recipe counts: it is appended, so a damaged copy before it is ignored.
     start = packet.rfind(before)
     if start < 0:
         return None

@@ -39,7 +39,7 @@ _DELETED_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object of the bucket that is an asset of ours."""
+    """One object of the bucket that is an asset."""
 
     sha256: str
     key: str
@@ -87,18 +87,18 @@ class Bucket:
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        """Put a file of bytes there, unless it is there already; a large one in parts, from where it stopped.
+        """Put a file of bytes there, unless it is there already; a large file in parts, resuming where it stopped.
 
         Args:
             asset: what the file holds.
             path: the file; never read whole into memory.
             recipe: hash of how it was made, kept as metadata.
             overwrite: replace what is there (it was found damaged).
-            progress: remembers the parts of an upload that was interrupted, and says when to stop.
+            progress: stores the parts of an interrupted upload, and requests a stop.
 
         Raises:
             BucketError: not done; parts that arrived stay there for the next try.
-            StoppedError: `progress` said so.
+            StoppedError: `progress` requested it.
             OSError: the file cannot be read.
         """
         with bucket_errors(self.settings):
@@ -115,7 +115,7 @@ class Bucket:
             self.upload(asset, path, recipe=recipe, overwrite=True)
 
     def head(self, asset: Asset) -> StoredObject | None:
-        """What lies under the asset's key, without its bytes; None where nothing does.
+        """The object under the asset's key, without its bytes; None if there is no object.
 
         Raises:
             BucketError: the bucket does not say.
@@ -133,7 +133,7 @@ class Bucket:
         return StoredObject(asset.sha256, key, int(said["ContentLength"]), said.get("ContentType", ""))
 
     def find(self, sha256: str) -> StoredObject | None:
-        """The object of these bytes, whatever their type; None where there is none.
+        """The object of these bytes, whatever their type, or None.
 
         Raises:
             BucketError: the bucket does not say.
@@ -142,7 +142,7 @@ class Bucket:
         return next(self._listed(f"assets/{checked_sha256(sha256)[:2]}/{sha256}."), None)
 
     def read(self, stored: StoredObject, *, first_bytes: int | None = None) -> Iterator[bytes]:
-        """The bytes of an object, in chunks; nothing says yet that they are the right ones.
+        """The bytes of an object, in chunks, not verified yet.
 
         Raises:
             LostAssetError: it is gone.

@@ -122,7 +122,7 @@ def takes_uploads_from(bucket: Bucket, origin: str) -> bool:
 
 
 def look(bucket: Bucket, origins: Sequence[str], *, is_set: bool = False) -> Iterator[Looked]:
-    """Everything `fusionflow doctor --r2` says.
+    """Everything that `fusionflow doctor --r2` reports.
 
     Args:
         bucket: it.
@@ -148,7 +148,7 @@ def _cors(bucket: Bucket, origin: str, *, is_set: bool) -> Looked:
             set_cors(bucket, [origin])
             return Looked(what, "ok", "the rule is set; it may take half a minute to spread")
     except BucketKeysError:
-        pass  # a key for objects may not change the bucket: the person can
+        pass  # a key for objects may not change the bucket; the user can
     except errors.FusionFlowError as error:
         return Looked(what, "error", str(error))
     rule = json.dumps(cors_rule([origin]), indent=2)

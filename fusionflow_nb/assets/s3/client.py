@@ -32,7 +32,7 @@ def make_client(settings: BucketSettings) -> Any:  # noqa: ANN401 - boto3 makes 
         from botocore.config import Config  # noqa: PLC0415
     except ImportError as error:
         raise errors.MissingExtraError("A bucket", extra="s3") from error
-    # A profile of somebody's AWS account has no say here, least of all one that does not exist.
+    # AWS profiles of this machine are ignored, missing profiles included.
     core = botocore.session.Session(session_vars={"profile": (None, [], None, None)})
     core.set_config_variable("config_file", os.devnull)
     core.set_config_variable("credentials_file", os.devnull)

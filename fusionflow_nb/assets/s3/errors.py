@@ -1,4 +1,4 @@
-"""Which error of ours a failed request to a bucket is: decided by its code and status, never by its text."""
+"""Errors for failed requests to a bucket: decided by code and status, never by text."""
 
 from __future__ import annotations
 
@@ -107,14 +107,14 @@ def _answered(response: dict[str, Any], settings: BucketSettings) -> errors.Buck
         return ClockSkewError(
             f"{where} does not believe this computer's clock, which is wrong{off}.",
             status=status,
-            hint="Set the clock (best by the network); waiting uploads then go on by themselves.",
+            hint="Set the clock (best by the network); waiting uploads then continue automatically.",
             is_retryable=True,
         )
     if code in _NO_BUCKET:
         return NoBucketError(
             f"There is no bucket {settings.bucket} at {settings.endpoint}.",
             status=status,
-            hint='Make it there, or name another one: ff.connect("r2").',
+            hint='Create it there, or configure another bucket: ff.connect("r2").',
         )
     if code in _CHANGED:
         return ChangedOnTheWayError(
@@ -127,13 +127,13 @@ def _answered(response: dict[str, Any], settings: BucketSettings) -> errors.Buck
         return BucketKeysError(
             f"{where} does not take the key ({code or status}).",
             status=status,
-            hint='ff.connect("r2") stores another one; it needs the right "Object Read & Write" for this bucket.',
+            hint='ff.connect("r2") stores another key; it needs the permission "Object Read & Write" for this bucket.',
         )
     if code in _FULL or status == _FULL_STATUS:
         return BucketFullError(
             f"{where} takes nothing more ({code or status}).",
             status=status,
-            hint="Make room there; waiting uploads then go on by themselves.",
+            hint="Free space there; waiting uploads then continue automatically.",
             is_retryable=True,
         )
     return errors.BucketError(
@@ -145,7 +145,7 @@ def _answered(response: dict[str, Any], settings: BucketSettings) -> errors.Buck
 
 
 def _skew_s(response: dict[str, Any]) -> float | None:
-    """How far our clock is ahead of the server's, by the answer's own date; None where it says none."""
+    """Seconds that this clock is ahead of the server's, by the Date header; None without one."""
     said = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
     try:
         there = parsedate_to_datetime(said)

@@ -26,20 +26,20 @@ _MEBIBYTE = 1 << 20
 
 
 class StoppedError(errors.StoreError):
-    """The kernel ends; what has arrived stays there, and the next one goes on with it."""
+    """The kernel ends; uploaded parts stay there, and the next kernel continues."""
 
     code = "stopped"
 
     def __init__(self) -> None:
-        super().__init__("An upload was stopped in the middle.", hint="The next kernel goes on with it.")
+        super().__init__("An upload was stopped in the middle.", hint="The next kernel continues it.")
 
 
 @dataclass(slots=True)
 class Progress:
-    """What is remembered of an upload in parts, and who is told.
+    """Stored state of a multipart upload, and its callbacks.
 
     Args:
-        upload_id: the one that was begun before, if any.
+        upload_id: the id of an earlier attempt, if any.
         part_bytes: its length of a part.
         begun: called once the upload has an id, before the first part is sent: keep both.
         sent: called with the number of bytes that have arrived.
@@ -101,7 +101,7 @@ class MultipartUpload:
         about: bucket, key, type and metadata of the object.
         path: the file.
         size_bytes: its length.
-        progress: what was remembered, and who is told.
+        progress: the stored state, and its callbacks.
     """
 
     def __init__(self, client: Any, about: dict[str, Any], path: Path, size_bytes: int, progress: Progress) -> None:  # noqa: ANN401

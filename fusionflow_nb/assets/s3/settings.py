@@ -1,4 +1,4 @@
-"""Which bucket, where, and with which key: what somebody said, as one checked value that shows no secret."""
+"""Settings of a bucket: one validated value whose repr shows no secret."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class BucketSettings:
 
     @property
     def place(self) -> str:
-        """Which bucket this is among all of them: what is known of one says nothing of another of the same name."""
+        """Identifies this bucket: two buckets of the same name at different endpoints differ."""
         return f"{self.uri} at {self.endpoint}"
 
     @property

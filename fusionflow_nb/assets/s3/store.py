@@ -1,4 +1,4 @@
-"""The store of a person who has a bucket: the local folder first, the bucket behind it, one AssetStore.
+"""The store of a user with a bucket: the local folder first, the bucket behind it, one AssetStore.
 
 Bytes go to the folder and are stored; the bucket gets them in the background. Bytes that only the bucket has are
 read through: streamed into the folder, verified, and handed out as a file.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.assets.uploads import UploadLog
 
 UPLOAD_PATIENCE_S = 600.0
-"""How long somebody who needs an address waits for one upload."""
+"""How long a caller that needs a URL waits for one upload."""
 
 
 class S3Store:
@@ -147,7 +147,7 @@ class S3Store:
         return self.bucket.get_url(asset, expires_s=expires_s)
 
     def away_url(self, asset: Asset, *, expires_s: int) -> str | None:
-        """The bucket's address of bytes that the folder has not; None where it has them. Asks nobody."""
+        """The bucket's URL of bytes that the folder lacks; None if it has them. No request is made."""
         if self.folder.has(asset.sha256) or not self.uploads.is_there(asset.sha256):
             return None
         return self.bucket.get_url(asset, expires_s=expires_s)
@@ -162,7 +162,7 @@ class S3Store:
         """Take in what a browser has put into the bucket: there, of this length, and of this kind.
 
         Args:
-            asset: as announced, with what the browser knows of it.
+            asset: as announced, with the browser's facts.
             preview: the small picture it made, a WebP.
 
         Raises:
@@ -231,7 +231,7 @@ class S3Store:
         self.folder.discard(stored)
 
     def close(self) -> None:
-        """Stop sending; the next kernel goes on."""
+        """Stop uploading; the next kernel continues."""
         self.uploads.close()
 
     # --- how ---------------------------------------------------------------------------------------------------------
