@@ -1,1 +1,1 @@
-"""Running a plan: readiness, isolation, cancel; the loop that submits, polls and resumes; events."""
+"""Execution of plans: scheduling, isolation of failures, cancellation, provider calls, resume and events."""

@@ -64,7 +64,7 @@ def over_budget(claim: OverBudget, node_id: str) -> errors.OverBudgetError:
 def taken_over(node_id: str, provider: str) -> errors.JobError:
     """Another kernel considered this kernel dead (its lock file was removed) and took the job over."""
     return errors.JobError(
-        "Another kernel has taken this job over; this kernel booked nothing.",
+        "Another kernel has taken this job over; this kernel recorded nothing.",
         node_id=node_id,
         provider=provider,
         hint="Run again: the result comes from that kernel.",

@@ -1,7 +1,7 @@
-"""Fallbacks: the models that a node names for an outage of its service, each tried before anything was accepted.
+"""Fallbacks: alternative models that a node names, tried in order if a service is unavailable.
 
-A fallback's result is stored under its own key and as the answer to the asked key; `served_by` names the model. Only an
-outage leads to the next model: after a refusal, missing funds or a failed job another call would cost again.
+A fallback's result is stored under its own key and under the requested key; `served_by` names the model. Only an outage
+before acceptance leads to the next model: after a refusal, missing funds or a failed job another call would cost again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class CallChain:
-    """The calls that may answer a job, in the order in which they are tried. Created when the job begins.
+    """The calls that can serve a job, in the order in which they are tried. Created when the job begins.
 
     Args:
         job: bound and keyed.
@@ -75,22 +75,22 @@ class CallChain:
             except errors.OutageError as outage:
                 outages.append(outage)
         first, *others = outages
-        first.what += "".join(f" So is its fallback {other.provider}: {other.what}" for other in others)
+        first.what += "".join(f" Its fallback {other.provider} is unavailable too: {other.what}" for other in others)
         raise first
 
     def _with_model(self, result: CallResult, call: ProviderCall) -> CallResult:
-        """The result, with the model that served it if that is not the asked one."""
-        asked = self._calls[0].asked
-        if call.entry.id == asked.id:
+        """The result, with the model that served it if that is not the requested model."""
+        requested = self._calls[0].requested
+        if call.entry.id == requested.id:
             return result
-        return result._replace(served_by=call.entry.id, is_same_model=asked.is_same_as(call.entry.id))
+        return result._replace(served_by=call.entry.id, is_same_model=requested.is_same_as(call.entry.id))
 
     def _call(self, bound: Bound, key: bytes | None, estimate: Estimate | None) -> ProviderCall:
-        entry, asked = bound.entry, self._job.bound
+        entry, requested = bound.entry, self._job.bound
         assert entry is not None  # noqa: S101 - provider jobs have a model
         context = self._engine.context
         draft = draft_of(self._job, self._facts, context, context.clock())
-        if bound is not asked:
+        if bound is not requested:
             seed = bound.values.get("seed")
             draft = replace(
                 draft,
@@ -104,7 +104,7 @@ class CallChain:
             bound,
             self._task,
             draft,
-            asked_key=self._job.key,
+            requested_key=self._job.key,
             reserve_micro_usd=self._reserve(entry.id, estimate),
             engine=self._engine,
             report=self._report,

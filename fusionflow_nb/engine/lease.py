@@ -1,8 +1,9 @@
-"""The journal's side of a provider call: the claim before a request leaves, and the end with results and cost."""
+"""The journal's side of a provider call: the claim before the request, and the settlement with results and cost."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.providers.protocol import Cost, Operation
 
+_log = logging.getLogger("fusionflow_nb.engine")
+
 HOLDER_CHECK_S = 0.25
 """How often a waiter checks the job that holds its key."""
 
@@ -38,7 +41,7 @@ class CallLease:
         engine: shared state of the kernel.
         report: receives the states in which the call waits.
         is_remote: whether the journal keeps a job for this call.
-        asked_key: the content key that this call answers: the draft's own or, for a fallback, that of the model it
+        requested_key: the content key that this call answers: the draft's own or, for a fallback, that of the model it
             replaces.
         reserve_micro_usd: what the budget reserves: the high estimate, or an allowance for a model without a price.
         replaces: the generation whose bytes are lost, if the user regenerates it.
@@ -51,7 +54,7 @@ class CallLease:
         report: Callable[[CallProgress], None],
         *,
         is_remote: bool,
-        asked_key: bytes | None,
+        requested_key: bytes | None,
         reserve_micro_usd: int,
         replaces: str | None = None,
     ) -> None:
@@ -66,7 +69,7 @@ class CallLease:
         self._engine = engine
         self._report = report
         self._is_remote = is_remote
-        self._asked_key = asked_key
+        self._requested_key = requested_key
         self._replaces = replaces
 
     @property
@@ -81,9 +84,11 @@ class CallLease:
 
     def adopt(self, job_id: str, epoch: int) -> None:
         """Use the lease on a job that another call began."""
+        if job_id != self.job_id:
+            _log.info("took over job %s (epoch %d)", job_id, epoch)
         self.job_id, self.epoch = job_id, epoch
 
-    # --- the claim --------------------------------------------------------------------------------------------------
+    # --- the claim -----------------------------------------------------------------------------------------------
 
     async def acquire(self, limit: RateLimit) -> Granted | Stored | Inherited:
         """Claim the content key: the right to submit, a stored result, or accepted work to finish.
@@ -101,14 +106,14 @@ class CallLease:
             JournalBusyError: the claim could not be written.
         """
         draft, context = self.draft, self._engine.context
-        assert self._asked_key is not None  # noqa: S101 - provider jobs are keyed
+        assert self._requested_key is not None  # noqa: S101 - provider jobs are keyed
         intent = Intent(
             job_id=self.job_id,
             run_id=draft.run_id,
             project_id=draft.project_id,
             node_id=draft.node_id,
             coordinate=draft.coordinate,
-            content_key=self._asked_key,
+            content_key=self._requested_key,
             provider=self._provider,
             model=draft.served_by or "",
             idempotency_key=self.job_id,
@@ -209,7 +214,7 @@ class CallLease:
         if self._is_remote:
             await self._engine.context.journal.accepted(self.job_id, self.epoch, operation.data)
 
-    # --- the end ----------------------------------------------------------------------------------------------------
+    # --- settlement ----------------------------------------------------------------------------------------------
 
     async def settle(
         self,
@@ -222,7 +227,7 @@ class CallLease:
         error_code: str | None = None,
         error_message: str | None = None,
     ) -> Generation:
-        """Write the end of the call: generation, cost and release of the reservation, in one transaction.
+        """Settle the call: write generation and cost and release the reservation, in one transaction.
 
         Returns:
             The generation as it was written.
@@ -252,14 +257,16 @@ class CallLease:
             failpoint(Failpoint.AFTER_SETTLEMENT)
             if not is_settled:
                 self.has_ended = True
+                _log.info("job %s was taken over by another kernel; nothing was settled", self.job_id)
                 raise call_errors.taken_over(self.draft.node_id, self._provider)
         else:
             self._engine.record(generation)
         self.has_ended = True
+        _log.debug("job %s ended: %s", self.job_id, status)
         return generation
 
     async def release_to_waiter(self) -> bool:
-        """Give the job to another kernel that waits for it. False: none waits, and the lease is kept."""
+        """Hand the job to another kernel that waits for it. False: no kernel waits, and the lease is kept."""
         if not self._is_remote or not await self._engine.context.journal.release_to_waiter(self.job_id, self.epoch):
             return False
         self.has_ended = True

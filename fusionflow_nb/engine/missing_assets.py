@@ -50,7 +50,7 @@ def lost_jobs(plan: Plan, scope: Iterable[str], store: AssetStore) -> list[Job]:
         job = stack.pop()
         for link in job.node.links:
             for source in upstream_jobs(link, job):
-                if source in visited or source.state is not JobState.DONE or _is_whole(source, store):
+                if source in visited or source.state is not JobState.DONE or _is_available(source, store):
                     continue
                 visited.add(source)
                 lost[source] = None
@@ -62,7 +62,7 @@ def _has_result(node: NodePlan) -> bool:
     return any(job.state is JobState.DONE for job in node.jobs.values())
 
 
-def _is_whole(job: Job, store: AssetStore) -> bool:
+def _is_available(job: Job, store: AssetStore) -> bool:
     """Whether the bytes of a result exist, or do not come from this job (an uploaded file)."""
     assets: list[Asset] = assets_of(job.outputs or {})
     if job.node.type is None or job.node.type.kind is Kind.STRUCTURAL:

@@ -1,4 +1,4 @@
-"""From what a function or a service returned to outputs: bytes into the store, values as values. Blocking."""
+"""Convert what a function or service returned to outputs: media are stored, values are kept as values. Blocking."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.protocol import Output
 
 VALUE_BYTES = 16 * 1024 * 1024
-"""Values are kept in the journal, so that what lies below can be planned without reading files."""
+"""Limit of one value. Values are rows of the journal, so that a plan needs no files."""
 
 
 def to_outputs(result: Any, node_type: NodeType, store: AssetStore, *, node_id: str) -> Outputs:  # noqa: ANN401 - user code's
-    """What a node's function returned, by port.
+    """The outputs by port for what a node's function returned.
 
     Raises:
-        NodeFailedError: something that no port can carry; names what may be returned.
+        NodeFailedError: a type that no port can carry; names the supported types.
     """
     ports = node_type.outputs
     if not ports:
@@ -48,7 +48,7 @@ def to_outputs(result: Any, node_type: NodeType, store: AssetStore, *, node_id: 
 def store_provider_outputs(
     results: Sequence[Output], store: AssetStore, *, recipe: str | None, is_series: bool
 ) -> Outputs:
-    """Store what a service returned, by port; fetched files are deleted once all of them are stored.
+    """Store the outputs of a service, by port; downloaded files are deleted once all are stored.
 
     Args:
         results: the service's outputs.
@@ -84,7 +84,7 @@ def _port(result: Any, port: OutputPort, store: AssetStore, node_id: str) -> Por
         labelled = _labelled(result)
         if labelled is None:
             raise errors.NodeFailedError(
-                f"The node returned {type(result).__name__} where a list or a dict of {port.type.value}s belongs.",
+                f"The node returned {type(result).__name__} instead of a list or dict of {port.type.value}s.",
                 node_id=node_id,
             )
         items = tuple(item_of(value, port.type, store, node_id=node_id) for value in labelled.values())
@@ -105,7 +105,7 @@ def _labelled(result: Any) -> Mapping[str, Any] | None:  # noqa: ANN401
 
 
 def item_of(result: Any, port_type: PortType, store: AssetStore, *, node_id: str) -> Item:  # noqa: ANN401
-    """One returned thing as an asset or a value.
+    """The asset or value for one returned object.
 
     Raises:
         NodeFailedError: no port can carry it.
@@ -123,7 +123,7 @@ def item_of(result: Any, port_type: PortType, store: AssetStore, *, node_id: str
     encoded = _encoded_picture(result)
     if encoded is None:
         raise errors.NodeFailedError(
-            f"The node returned {type(result).__name__}, which is no {port_type.value}.",
+            f"The node returned {type(result).__name__}, which is not convertible to {port_type.value}.",
             node_id=node_id,
             hint="Return an ff.Image (or other handle), a PIL image, a uint8 array of shape (height, width, 3 or 4), "
             "a path or bytes.",
@@ -161,6 +161,6 @@ def _value(result: Any, node_id: str) -> Item:  # noqa: ANN401
         raise errors.NodeFailedError(
             f"The node returned a value of {len(text) / 1e6:.0f} MB.",
             node_id=node_id,
-            hint="Write it into a file and return the path.",
+            hint="Write it to a file and return the path.",
         )
     return Value.from_text(result, text)

@@ -67,7 +67,7 @@ async def cancel(job: OpenJob, engine: EngineState) -> Outcome:
             return await _outcome(job, engine, "It was cancelled; its run continues without it.")
     call, operation = await _adopt(job, engine)
     if operation is None:
-        return await _outcome(job, engine, "It has ended meanwhile.")
+        return await _outcome(job, engine, "It has ended in the meantime.")
     await call.cancel(operation)
     return await _outcome(job, engine, "The service was asked to cancel it.")
 
@@ -140,13 +140,13 @@ async def reconcile(job: OpenJob, engine: EngineState) -> Outcome:
         raise errors.OpenWorkError(
             f"{len(candidates)} calls at {call.provider.name} look the same: {names}.",
             node_id=job.draft.node_id,
-            hint=f"They cannot be told apart: write it off with what your account shows, {_forget(job)}.",
+            hint=f"They cannot be distinguished: write it off with what your account shows, {_forget(job)}.",
         )
     if not candidates:
         return await _settle_not_accepted(job, engine, sent_at_us)
     inherited = await journal.reconcile(job.job_id, candidates[0].operation.data)
     if inherited is None:
-        return await _outcome(job, engine, "It was resolved elsewhere meanwhile.")
+        return await _outcome(job, engine, "Another kernel has resolved it.")
     try:
         await call.resume(inherited.job_id, inherited.epoch, inherited.operation)
     except errors.JobError as error:
@@ -155,7 +155,7 @@ async def reconcile(job: OpenJob, engine: EngineState) -> Outcome:
 
 
 async def _resend(unknown: Unknown, engine: EngineState) -> bool:
-    """Count the unconfirmed cost as spent and free the key: the books never show less than what may be billed."""
+    """Count the unconfirmed cost as spent and free the key: recorded spending is never below what may be billed."""
     context = engine.context
     job = await _find(unknown, engine)
     if job is None:
@@ -189,7 +189,7 @@ async def _find(unknown: Unknown, engine: EngineState) -> OpenJob | None:
 
 
 UNKNOWN_POLICIES: dict[str, UnknownPolicy] = {"ask": ask_user, "reconcile": _reconcile_first, "resend": _resend}
-"""By the value of FUSIONFLOW_UNKNOWN: what a claim does that meets a job of unknown outcome."""
+"""By the value of FUSIONFLOW_UNKNOWN: how a claim handles a job of unknown outcome."""
 
 
 async def _settle_not_accepted(job: OpenJob, engine: EngineState, sent_at_us: int) -> Outcome:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +49,14 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.model import ModelEntry
     from fusionflow_nb.providers.protocol import Provider, Status
 
+_log = logging.getLogger("fusionflow_nb.engine")
+
 SUBMIT_TRIES = 3
 BACKOFF_S = BASE_S
 FINAL_POLL_S = 300.0
 """Time for one more poll of a job that has timed out, its download included."""
 ANSWER_GRACE_S = 5.0
-"""How long a cancelled submit may still answer, so that the operation it started can be cancelled."""
+"""How long a cancelled submit may still return, so that the operation it started can be cancelled."""
 NOTHING = Cost(0, is_exact=True)
 """Cost of a call that the service did not accept."""
 
@@ -65,7 +68,7 @@ class ProviderCall:
         bound: the job's inputs.
         task: the task requested of the model.
         draft: the generation as far as it is known.
-        asked_key: the content key that this call answers: the draft's own or, for a fallback, that of the model it
+        requested_key: the content key that this call answers: the draft's own or, for a fallback, that of the model it
             replaces.
         reserve_micro_usd: what the budget reserves: the high estimate, or an allowance for a model without a price.
         engine: shared state of the kernel.
@@ -79,16 +82,16 @@ class ProviderCall:
         task: str,
         draft: Generation,
         *,
-        asked_key: bytes | None,
+        requested_key: bytes | None,
         reserve_micro_usd: int,
         engine: EngineState,
         report: Callable[[CallProgress], None],
         replaces: str | None = None,
     ) -> None:
         assert bound.entry is not None  # noqa: S101 - provider jobs have a model
-        self.asked = bound.entry
+        self.requested = bound.entry
         self.entry = bound.entry
-        """The model that serves the call: the asked one, or the fallback that a dead kernel had used."""
+        """The model that serves the call: the requested model, or the fallback that a dead kernel used."""
         self.provider: Provider = engine.context.providers.provider(self.entry.provider)
         self._bound = bound
         self._task = task
@@ -100,13 +103,13 @@ class ProviderCall:
             engine,
             report,
             is_remote=self.provider.is_remote,
-            asked_key=asked_key,
+            requested_key=requested_key,
             reserve_micro_usd=reserve_micro_usd,
             replaces=replaces,
         )
 
     async def run(self) -> CallResult:
-        """Make the call, or return the result of an equal one.
+        """Make the call, or return the result of an equal call.
 
         Raises:
             JobError: refused, failed, no funds, unknown, timed out: each its own class.
@@ -145,7 +148,7 @@ class ProviderCall:
         await self._settle_cancelled(await self._cancel_operation(operation))
 
     def rebuild_request(self) -> Request:
-        """The request as far as the log records it: without its media."""
+        """The request without its media, which the journal does not record."""
         return self._build_request()
 
     async def _inherit(self, claim: Inherited) -> None:
@@ -156,7 +159,7 @@ class ProviderCall:
             self.provider = self._context.providers.provider(self.entry.provider)
             self._lease.update(provider=draft.provider, served_by=draft.served_by, content_key=draft.content_key)
 
-    # --- the request -----------------------------------------------------------------------------------------------
+    # --- the request ---------------------------------------------------------------------------------------------
 
     async def _prepare_request(self) -> Request:
         """Build the request, in a thread if references have to be read or uploaded."""
@@ -198,7 +201,7 @@ class ProviderCall:
             CallProgress("running", pending.progress, pending.queue_position, preview=pending.preview),
         )
 
-    # --- submit ----------------------------------------------------------------------------------------------------
+    # --- submit --------------------------------------------------------------------------------------------------
 
     async def _submit_and_follow(self) -> CallResult:
         """Submit once claimed, then follow the operation to its end."""
@@ -241,13 +244,14 @@ class ProviderCall:
                 await rate_limit.pause_service(await self._rate_limit(), status.retry_after_s, self._engine)
             if tries == SUBMIT_TRIES or (status.retry_after_s or 0.0) > rate_limit.MAX_WAIT_S:
                 return status
+            _log.info("submit of job %s failed (%s); retry %d", self._lease.job_id, status.code, tries)
             self._report(CallProgress("waiting", waits_for="rate_limit"))
             await self._context.sleep(backoff_s(tries, base_s=BACKOFF_S, retry_after_s=status.retry_after_s))
             if self.provider.is_remote:
                 await rate_limit.acquire_slot(await self._rate_limit(), self._engine)
 
     async def _submit_once(self, request: Request) -> Operation | Status:
-        """One request. A cancel waits a short while for its answer, else the outcome would be unknown."""
+        """Send one request. A cancel waits briefly for the response; without it the outcome is unknown."""
         failpoint(Failpoint.BEFORE_SUBMIT)
         submit = asyncio.ensure_future(self.provider.submit(request, idempotency_key=self._lease.job_id))
         self._engine.in_flight_submits.add(submit)
@@ -258,7 +262,7 @@ class ProviderCall:
             await _wait_for_answer(submit)
             if not submit.done() or submit.cancelled():
                 submit.cancel()
-                raise SubmitAmbiguousError("Cancelled before an answer came.") from None
+                raise SubmitAmbiguousError("Cancelled before a response arrived.") from None
             status = submit.result()
             if isinstance(status, Operation):
                 await self._release(status, is_new=True)
@@ -268,7 +272,7 @@ class ProviderCall:
         failpoint(Failpoint.AFTER_SUBMIT)
         return status
 
-    # --- follow ----------------------------------------------------------------------------------------------------
+    # --- follow --------------------------------------------------------------------------------------------------
 
     async def _follow(self, operation: Operation, *, is_new: bool = False) -> CallResult:
         """Store the Operation, poll until it has ended, and store the result."""
@@ -281,6 +285,7 @@ class ProviderCall:
         try:
             if is_new and self.provider.is_remote:
                 await self._lease.record_operation(operation)
+                _log.info("job %s accepted by %s", self._lease.job_id, provider)
                 failpoint(Failpoint.AFTER_OPERATION)
             try:
                 async with asyncio.timeout(self.entry.timeout_s):
@@ -292,7 +297,7 @@ class ProviderCall:
                     if not self.provider.is_remote:
                         cost = self._cost(await self._cancel_operation(operation))
                         await self._settle_failed("timeout", message, cost)
-                    # What a remote service has accepted may still end, and is paid for: it is detached, not failed.
+                    # Work that a remote service has accepted may still finish and is billed: detach it, do not fail it.
                     raise call_errors.timed_out(message, node_id, provider) from error
             return await self._settle_shielded(status, operation)
         except asyncio.CancelledError:
@@ -327,6 +332,7 @@ class ProviderCall:
                 if not error.is_retryable:
                     return Failed(error.code, error.what)
                 failures += 1
+                _log.debug("poll of job %s failed (%s); retry %d", self._lease.job_id, error.code, failures)
                 if self.provider.is_remote:
                     await rate_limit.pause_service(await self._rate_limit(), error.retry_after_s, self._engine)
                 await self._context.sleep(backoff_s(failures, base_s=BACKOFF_S, retry_after_s=error.retry_after_s))
@@ -339,7 +345,7 @@ class ProviderCall:
                 await self._context.sleep(self.provider.poll_interval_s)
 
     async def _release(self, operation: Operation, *, is_new: bool = False) -> None:
-        """After a cancel: give the work to another kernel that waits for it, else cancel it at the service."""
+        """After a cancel: hand the job to another kernel that waits for it, else cancel it at the service."""
         try:
             if is_new:
                 await self._lease.record_operation(operation)
@@ -360,15 +366,16 @@ class ProviderCall:
         return 0 if answer is CancelAnswer.CONFIRMED or self.entry.is_free else self._lease.reserve_micro_usd
 
     async def _detach(self, operation: Operation, error: BaseException) -> None:
-        """Keep accepted work whose end could not be written; the next request for its key resumes it."""
+        """Keep an accepted operation whose end could not be written; the next request for its key resumes it."""
         if self._lease.has_ended:
             return
         if self.provider.is_remote:
             self._lease.detach(operation)
+            _log.info("job %s detached (%s)", self._lease.job_id, type(error).__name__)
         else:
             await self._settle_failed(getattr(error, "code", "adapter"), str(error), self._cost(0))
 
-    # --- the end ---------------------------------------------------------------------------------------------------
+    # --- settlement ----------------------------------------------------------------------------------------------
 
     async def _settle_shielded(self, status: Status, operation: Operation) -> CallResult:
         """Settle even if the job is cancelled meanwhile: a paid result is kept."""
@@ -394,7 +401,7 @@ class ProviderCall:
             raise
 
     async def _settle(self, status: Status) -> CallResult:
-        """Write the end; return the result or raise the error for it."""
+        """Write the final status; return the result or raise its error."""
         node_id, provider, settle = self._node_id, self.entry.provider, self._lease.settle
         match status:
             case Done():
@@ -412,7 +419,7 @@ class ProviderCall:
                 await self._settle_failed(status.code, status.message, status.cost or self._cost(0))
                 raise call_errors.failed(status, node_id, provider)
             case _:
-                message = f"The service answered {type(status).__name__} to a submit."
+                message = f"The service returned {type(status).__name__} for a submit."
                 raise errors.ProviderError(message, node_id=node_id, provider=provider)
 
     async def _settle_done(self, status: Done) -> CallResult:
@@ -476,7 +483,7 @@ class ProviderCall:
 
 
 def serving_model(draft: Generation, context: RunContext) -> ModelEntry:
-    """The model that serves a job begun elsewhere: the asked one, or the fallback that accepted it.
+    """The model that serves a job of another kernel: the requested model, or the fallback that accepted it.
 
     Raises:
         ModelError: its provider is not installed here.
@@ -493,7 +500,7 @@ def serving_model(draft: Generation, context: RunContext) -> ModelEntry:
 
 
 async def _wait_for_answer(submit: asyncio.Future[Any]) -> None:
-    """Wait `ANSWER_GRACE_S` for an answer, through repeated cancels: a closing session and a run may both cancel."""
+    """Wait `ANSWER_GRACE_S` for a response, through repeated cancels: a closing session and a run may both cancel."""
     waiter = asyncio.ensure_future(asyncio.wait([submit], timeout=ANSWER_GRACE_S))
     while not waiter.done():
         with contextlib.suppress(asyncio.CancelledError):

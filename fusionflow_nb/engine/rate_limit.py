@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from fusionflow_nb.journal.protocol import Claim, Intent
     from fusionflow_nb.providers.model import ModelEntry
     from fusionflow_nb.providers.protocol import Provider
+
+_log = logging.getLogger("fusionflow_nb.engine")
 
 MAX_WAIT_S = 120.0
 """A service that requests a longer pause counts as unavailable for this run."""
@@ -66,6 +69,7 @@ async def pause_service(limit: RateLimit, wait_s: float | None, engine: EngineSt
     """Record a pause that the service requested, so that every kernel of the user respects it."""
     if wait_s is None:
         return
+    _log.info("%s requested a pause of %.1f s", limit.name.partition(":")[0], wait_s)
     # If it cannot be recorded, only this kernel respects it.
     with contextlib.suppress(errors.JournalError):
         await engine.context.journal.block(limit.name, engine.context.clock() + int(wait_s * 1e6))

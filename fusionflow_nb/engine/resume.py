@@ -81,7 +81,7 @@ def call_for(job: OpenJob, engine: EngineState) -> ProviderCall:
         Bound({}, values, entry),
         entry.tasks[0],
         draft,
-        asked_key=draft.content_key,
+        requested_key=draft.content_key,
         reserve_micro_usd=job.reserve_micro_usd,
         engine=engine,
         report=lambda _progress: None,

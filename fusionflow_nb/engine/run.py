@@ -1,4 +1,4 @@
-"""A run: one execution of a plan, as its caller holds it: awaitable, cancellable, with every result so far.
+"""A run: the handle of one execution of a plan. It can be awaited and cancelled, and holds the results so far.
 
 `scheduler.JobScheduler` executes its jobs on the session's loop thread.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb import errors
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from fusionflow_nb.journal.records import Coordinate
     from fusionflow_nb.media.values import Outputs
     from fusionflow_nb.plan.plan import Plan
+
+_log = logging.getLogger("fusionflow_nb.engine")
 
 __all__ = ["Facts", "JobStatus", "Run", "scope_of"]
 
@@ -78,7 +81,7 @@ class Run:
 
     @property
     def is_done(self) -> bool:
-        """Whether it has ended, in whatever way."""
+        """Whether it has ended, successfully or not."""
         return self._future.done()
 
     def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
@@ -86,7 +89,7 @@ class Run:
         return self._events.subscribe(listener)
 
     def wait(self, timeout_s: float | None = None) -> Run:
-        """Block until the run has ended, in whatever way. An interrupt ends the wait, not the run."""
+        """Block until the run has ended, successfully or not. An interrupt ends the wait, not the run."""
         if not self._future.done():
             with lend_slot():
                 self._future.result(timeout_s)
@@ -131,6 +134,7 @@ class Run:
         try:
             await context.journal.record_run(self._record())
             self._has_begun = True
+            _log.info("run %s started with %d nodes in scope", self.id, len(self.scope))
             self._events.emit(Event("run-start", self.id, state="running", at_us=self.started_at_us))
             for node_id, branch in self._early_cancels:
                 self._cancel(node_id, branch)
@@ -148,7 +152,7 @@ class Run:
             self._future.set_result(None)
 
     def give_up(self, error: BaseException) -> None:
-        """End because of an error that is no job's: the log cannot be written, or the session is closed."""
+        """End with an error that belongs to no job: the journal cannot be written, or the session is closed."""
         if self._future.done():
             return
         while isinstance(error, BaseExceptionGroup):
@@ -174,7 +178,7 @@ class Run:
             self._scheduler.cancel({node_id} | (self._downstream(node_id) if branch else set()))
 
     def _downstream(self, node_id: str) -> set[str]:
-        """The nodes in scope that need this one, directly or through others."""
+        """The nodes in scope that depend on this node, directly or indirectly."""
         root = self.plan.nodes[node_id]
         return {
             node.id
@@ -183,6 +187,9 @@ class Run:
 
     def _close(self) -> None:
         self.finished_at_us = self.finished_at_us or self._engine.context.clock()
+        _log.info(
+            "run %s ended: %s, %d jobs, $%.4f", self.id, self.status, len(self.jobs), self.spent_micro_usd() / 1e6
+        )
         self._events.emit(
             Event(
                 "run-end", self.id, state=self.status, at_us=self.finished_at_us, cost_micro_usd=self.spent_micro_usd()

@@ -69,7 +69,10 @@ class JobScheduler:
     async def execute(self) -> None:
         """Run every job in scope; returns when all have ended. A job's failure is a state, not an exception."""
         ready: list[Job] = []
-        for node_id, node in self._plan.nodes.items():  # in the flow's order, which decides what a budget cap stops
+        for (
+            node_id,
+            node,
+        ) in self._plan.nodes.items():  # the flow's order: a budget cap stops the last jobs
             if node_id in self._scope:
                 for job in node.jobs.values():
                     if job.state is JobState.DONE:
@@ -99,7 +102,7 @@ class JobScheduler:
                 if job not in self._tasks and job.state in (JobState.PENDING, JobState.READY):
                     self._fail(job, _cancelled_before_start(job), "cancelled")
 
-    # --- the queue ---------------------------------------------------------------------------------------------------
+    # --- the queue -----------------------------------------------------------------------------------------------
 
     def _enqueue(self, job: Job) -> None:
         if self._is_cancelling and job.state is JobState.READY:
@@ -171,7 +174,7 @@ class JobScheduler:
                 self._mark_done(job)
 
     async def _lookup_pending(self) -> None:
-        """Look up the keys that were made since the last batch; run the jobs without a stored result."""
+        """Look up the keys computed since the last batch; run the jobs without a stored result."""
         jobs, self._pending_lookups = self._pending_lookups, []
         results = await self._engine.lookup([job.key for job in jobs if job.key is not None])
         for job in jobs:
@@ -186,7 +189,7 @@ class JobScheduler:
         self._plan.succeed(job, result.outputs, result.generation_id)
         self._mark_done(job)
 
-    # --- one job -----------------------------------------------------------------------------------------------------
+    # --- one job -------------------------------------------------------------------------------------------------
 
     async def _run_job(self, job: Job) -> None:
         node_type = job.node.type
@@ -225,7 +228,7 @@ class JobScheduler:
         assert job.key is not None  # noqa: S101 - ready jobs are keyed
         result = self._engine.memo.get(job.key)
         if result is not None and not job.is_lost:
-            return CallResult(result.outputs, result.generation_id, is_hit=True)  # another run has just made it
+            return CallResult(result.outputs, result.generation_id, is_hit=True)  # another run has just finished it
         flights = self._engine.flights
         flight = flights.get(job.key)
         if flight is None:
@@ -235,7 +238,7 @@ class JobScheduler:
             flight.start(chain.run(), functools.partial(flights.pop, job.key, None))
         return await flight.join(lambda progress: self._progress(job, status, progress))
 
-    # --- ends --------------------------------------------------------------------------------------------------------
+    # --- results and failures ------------------------------------------------------------------------------------
 
     def _succeed(
         self, job: Job, status: JobStatus, outputs: Outputs, generation_id: str | None, cost: int, *, is_hit: bool
@@ -287,7 +290,7 @@ class JobScheduler:
             if other.node.id in self._scope:
                 self._mark_unreachable(other)
 
-    # --- events ------------------------------------------------------------------------------------------------------
+    # --- events --------------------------------------------------------------------------------------------------
 
     def _end(self, job: Job, status: JobStatus) -> None:
         status.finished_at_us = self._engine.context.clock()

@@ -41,7 +41,7 @@ class CallResult(NamedTuple):
     cost_is_exact: bool = True
     """False: the service does not report its price, so the cost is from the price table."""
     served_by: str = ""
-    """The model that served the call, if a fallback replaced the asked one."""
+    """The model that served the call, if a fallback replaced the requested model."""
     is_same_model: bool = True
     """Whether that is known to be the same model."""
 

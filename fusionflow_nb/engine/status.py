@@ -31,7 +31,7 @@ class JobStatus:
     """False: the cost is from the price table; the service did not report it."""
     generation_id: str | None = None
     served_by: str = ""
-    """The model that served the job, if a fallback replaced the asked one."""
+    """The model that served the job, if a fallback replaced the requested model."""
     is_same_model: bool = True
     """Whether that is known to be the same model."""
     error: errors.FusionFlowError | None = None
