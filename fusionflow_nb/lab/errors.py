@@ -6,65 +6,66 @@ from fusionflow_nb import errors
 
 
 class ForgedLinkError(errors.StoreError):
-    """A signed address was altered, or signed with another secret."""
+    """A signed URL was altered, or signed with another secret."""
 
     code = "forged_link"
 
     def __init__(self) -> None:
         super().__init__(
-            "This address was not signed by your kernel, or was altered on the way.",
-            hint="Try again from the canvas; if it stays so, kernel and Jupyter server use different FUSIONFLOW_HOME.",
+            "The signature of this URL is invalid.",
+            hint="Try again from the canvas. If the error remains, kernel and Jupyter server use different values of "
+            "FUSIONFLOW_HOME.",
         )
 
 
 class ExpiredLinkError(errors.StoreError):
-    """A signed address is past its time."""
+    """A signed URL has expired."""
 
     code = "expired_link"
 
     def __init__(self) -> None:
-        super().__init__("This URL has expired.", hint="Request a new URL: try again.", is_retryable=True)
+        super().__init__("This URL has expired.", hint="Try again: the canvas requests a new URL.", is_retryable=True)
 
 
 class WrongLengthError(errors.StoreError):
-    """An upload is longer or shorter than announced."""
+    """An upload is longer or shorter than declared."""
 
     code = "wrong_length"
 
-    def __init__(self, announced_bytes: int, came: str) -> None:
+    def __init__(self, declared_bytes: int, received: str) -> None:
         super().__init__(
-            f"{announced_bytes} bytes were announced and {came} came; nothing was stored.",
+            f"Expected an upload of {declared_bytes} bytes, received {received}; nothing was stored.",
             hint="The file may have changed while it was read; choose it again.",
             is_retryable=True,
         )
 
 
 class TooLongError(WrongLengthError):
-    """An upload exceeds the announced length."""
+    """An upload exceeds the declared length."""
 
 
 class WrongDigestError(errors.StoreError):
-    """The bytes of an upload are not those whose sha256 was announced."""
+    """The sha256 of an upload differs from the declared sha256."""
 
     code = "wrong_digest"
 
-    def __init__(self, announced: str, came: str) -> None:
+    def __init__(self, declared: str, received: str) -> None:
         super().__init__(
-            f"The bytes announced as {announced[:12]} arrived as {came[:12]}; nothing was stored.",
+            f"Expected bytes with sha256 {declared[:12]}, received {received[:12]}; nothing was stored.",
             hint="The file may have changed while it was read; choose it again.",
             is_retryable=True,
         )
 
 
 class WrongTypeError(errors.StoreError):
-    """An upload is another kind of media than announced."""
+    """An upload is another kind of media than declared."""
 
     code = "wrong_type"
 
-    def __init__(self, announced: str, came: str) -> None:
+    def __init__(self, declared: str, received: str) -> None:
         super().__init__(
-            f"{ascii(announced)[1:-1]} was announced and {ascii(came)[1:-1][:100]} came; nothing was stored.",
-            hint="Check the file's extension: browsers take the type from it.",
+            f"Expected {ascii(declared)[1:-1]}, received {ascii(received)[1:-1][:100]}; nothing was stored.",
+            hint="Check the file's extension: the browser derives the type from it.",
         )
 
 
@@ -75,7 +76,7 @@ class StalledError(errors.StoreError):
 
     def __init__(self, idle_s: float) -> None:
         super().__init__(
-            f"No byte came for {idle_s:g} s; nothing was stored.",
+            f"The upload stalled for {idle_s:g} s; nothing was stored.",
             hint="Check the connection and try again.",
             is_retryable=True,
         )
@@ -87,11 +88,11 @@ class CutOffError(errors.StoreError):
     code = "cut_off"
 
     def __init__(self) -> None:
-        super().__init__("The browser went away in the middle of an upload.", hint="Drop the file again.")
+        super().__init__("The browser disconnected during the upload.", hint="Drop the file again.")
 
 
 class NoPreviewError(errors.StoreError):
-    """There is nothing to show of an asset."""
+    """An asset has no preview image."""
 
     code = "no_preview"
 
@@ -100,15 +101,15 @@ class NoPreviewError(errors.StoreError):
 
 
 class MalformedQueryError(errors.StoreError):
-    """A field of the query is missing or is not what it should be."""
+    """A field of the query is missing or malformed."""
 
     code = "malformed_query"
 
     def __init__(self, field: str) -> None:
-        super().__init__(f"The field {field!r} of this address is missing or malformed.", hint="Ask for a new address.")
+        super().__init__(f"The query field {field!r} is missing or malformed.", hint="Request a new URL.")
 
 
-# The first class that fits decides; what is not listed is the server's own fault.
+# The first matching class decides; other errors are 500.
 _STATUS: tuple[tuple[type[errors.FusionFlowError], int], ...] = (
     (ForgedLinkError, 403),
     (ExpiredLinkError, 403),

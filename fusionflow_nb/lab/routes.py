@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from fusionflow_nb.lab.base import UnknownHandler
 from fusionflow_nb.lab.downloads import AssetHandler, PreviewHandler
-from fusionflow_nb.lab.home import home_folder
 from fusionflow_nb.lab.probe import ProbeHandler
 from fusionflow_nb.lab.server_state import ServerState
 from fusionflow_nb.lab.signing import PREFIX
 from fusionflow_nb.lab.uploads import UploadHandler
+from fusionflow_nb.settings.environment import home_folder
 
 if TYPE_CHECKING:
     from tornado.web import Application

@@ -24,7 +24,7 @@ class ServerState:
     """A home folder as the server sees it. Costs nothing until the first request.
 
     Args:
-        home: see `home.home_folder`; need not exist.
+        home: see `settings.environment.home_folder`; need not exist.
     """
 
     def __init__(self, home: Path) -> None:

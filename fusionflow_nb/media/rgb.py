@@ -33,7 +33,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     Raises:
         MediaError: an image without pixels, or a colour mode without a way to RGB.
 
-    >>> to_plain(Image.new("CMYK", (1, 1))).getpixel((0, 0))
+    >>> to_rgb(Image.new("CMYK", (1, 1))).getpixel((0, 0))
     (255, 255, 255)
     """
     if image.width < 1 or image.height < 1:

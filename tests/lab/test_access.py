@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import pytest
 from support.lab import BASE, PATIENCE_S, TOKEN, error_code, png
 
-from fusionflow_nb.lab import home as lab_home
 from fusionflow_nb.lab.signing import asset_url, preview_url, probe_answer
 
 if TYPE_CHECKING:
@@ -128,19 +127,3 @@ def test_the_probe_answers_as_the_kernel_does(server: Server, client: httpx.Clie
     for nonce in ({}, {"nonce": "short"}, {"nonce": "Z" * 32}, {"nonce": "a" * 129}):
         refused = client.get("fusionflow/probe", params=nonce)
         assert (refused.status_code, error_code(refused)) == (400, "malformed_query")
-
-
-def test_kernel_and_server_agree_where_home_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The extension looks for the home folder by the kernel's own rule, with and without the setting."""
-    from fusionflow_nb.settings.environment import HOME_VARIABLE, home_folder
-
-    assert lab_home.HOME_VARIABLE == HOME_VARIABLE
-    for named in ("~/somewhere", "/tmp/elsewhere", ""):  # noqa: S108 - only compared
-        monkeypatch.setenv(HOME_VARIABLE, named)
-        assert lab_home.home_folder() == home_folder()
-    monkeypatch.setenv(lab_home.SIMULATOR_VARIABLE, "http://127.0.0.1:1")
-    assert lab_home.home_folder() == home_folder()
-    monkeypatch.delenv(HOME_VARIABLE)
-    assert lab_home.home_folder() == home_folder()
-    monkeypatch.setenv(lab_home.SIMULATOR_VARIABLE, "http://127.0.0.1:1")
-    assert lab_home.home_folder() == home_folder()

@@ -113,7 +113,7 @@ def test_a_browser_that_dies_leaves_nothing(server: Server, manner: str) -> None
 
 def test_a_browser_that_stands_still_is_given_up(tmp_path: Path) -> None:
     """An upload that does not go on is answered 408, hung up upon, and leaves nothing."""
-    with serving(tmp_path, before="from fusionflow_nb.lab import receive\nreceive.IDLE_S = 0.2") as server:
+    with serving(tmp_path, before="from fusionflow_nb.lab import uploads\nuploads.IDLE_S = 0.2") as server:
         data = png(27, side=600)
         with begin(server, data, len(data) // 2) as connection:
             answer = b""

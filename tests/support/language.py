@@ -221,8 +221,9 @@ def main() -> None:
         if not options.quiet and options.paths:
             print(*count.phrases, *count.bad_names, sep="\n")  # noqa: T201 - a command
         print(  # noqa: T201
-            f"{tree:<14}{len(count.phrases):6} retired phrases in {count.words:7} words, {count.per_thousand:5.2f} per 1,000;"
-            f"{len(count.bad_names):6} of {count.names:6} names, {count.name_share:4.2f} %"
+            f"{tree:<14}{len(count.phrases):6} retired phrases in {count.words:7} words, "
+            f"{count.per_thousand:5.2f} per 1,000;{len(count.bad_names):6} of {count.names:6} names, "
+            f"{count.name_share:4.2f} %"
         )
 
 
