@@ -1,4 +1,4 @@
-"""Stopping: a node, a branch, a run, a wait; and work that does not stop by itself."""
+"""Cancellation and time-outs: of a node, a branch, a run, a submit, a function."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 
 
 def two_branches(flow: Flow, fake: FakeProvider) -> None:
-    """`a` -> `a_large`, and `b` -> `b_large`; both sources go on until told."""
+    """`a` -> `a_large` and `b` -> `b_large`; neither source ends until its behaviour is changed."""
     fake.when("a", Behaviour(end="never"))
     fake.when("b", Behaviour(end="never"))
     for name in ("a", "b"):
         flow.upscale(flow.generate_image(name, model="fake/image", name=name), model="fake/edit", name=f"{name}_large")
 
 
-def test_a_cancelled_node_leaves_the_others(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
-    """The service is told of that one job; what lies below is skipped as cancelled; the rest goes on."""
+def test_cancel_of_a_node_leaves_other_branches_running(
+    flow: Flow, fake: FakeProvider, recorder: EventRecorder
+) -> None:
+    """The service cancels only that job; downstream nodes are skipped; the other branch finishes."""
     two_branches(flow, fake)
     fake.when("b", Behaviour(polls=300))
     run = flow.run()
@@ -48,27 +50,27 @@ def test_a_cancelled_node_leaves_the_others(flow: Flow, fake: FakeProvider, reco
     assert run["b_large"] is not None
 
 
-def test_a_cancelled_branch_stops_what_lies_below(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
-    """`branch=True` takes what the node feeds along, running or not; its sources go on."""
+def test_cancel_of_a_branch_includes_downstream_nodes(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
+    """`branch=True` includes all downstream nodes, running or not; upstream nodes continue."""
     fake.when("slow", Behaviour(end="never"))
     source = flow.generate_image("source", model="fake/image", name="source")
-    below = flow.edit_image(source, "slow", model="fake/edit", name="below")
-    flow.upscale(below, model="fake/edit", name="last")
-    flow.upscale(source, model="fake/edit", name="beside")
+    middle = flow.edit_image(source, "slow", model="fake/edit", name="middle")
+    flow.upscale(middle, model="fake/edit", name="last")
+    flow.upscale(source, model="fake/edit", name="sibling")
     run = flow.run()
-    recorder.until_state(run, "below", "running", progress=0.01)
-    run.cancel("below", branch=True)
+    recorder.until_state(run, "middle", "running", progress=0.01)
+    run.cancel("middle", branch=True)
     run.wait(PATIENCE_S)
-    assert {name: state_of(run, name) for name in ("source", "below", "last", "beside")} == {
+    assert {name: state_of(run, name) for name in ("source", "middle", "last", "sibling")} == {
         "source": "succeeded",
-        "below": "cancelled",
+        "middle": "cancelled",
         "last": "cancelled",
-        "beside": "succeeded",
+        "sibling": "succeeded",
     }
 
 
-def test_a_cancelled_run_keeps_what_is_finished(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
-    """The service is told of every open job, finished results stay, and the next run does only the rest."""
+def test_cancelled_run_keeps_finished_results(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
+    """Every open job is cancelled at its service, finished results are kept, the next run executes only the rest."""
     two_branches(flow, fake)
     fake.when("b", Behaviour())
     run = flow.run()
@@ -88,8 +90,8 @@ def test_a_cancelled_run_keeps_what_is_finished(flow: Flow, fake: FakeProvider, 
     assert rows[0][0] == 1
 
 
-def test_a_cancel_right_after_the_start_is_heard(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
-    """Cancelled before the run has begun: nothing is submitted."""
+def test_cancel_right_after_start_is_applied(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
+    """A cancel before the run has begun is not lost: whatever was submitted is cancelled."""
     for index in range(5):
         flow.generate_image(f"p{index}", model="fake/image")
     run = flow.run()
@@ -101,7 +103,7 @@ def test_a_cancel_right_after_the_start_is_heard(flow: Flow, fake: FakeProvider,
 
 
 def test_cancel_after_the_end_does_nothing(flow: Flow) -> None:
-    """A run that has ended stays as it is."""
+    """The status of an ended run does not change."""
     flow.generate_image("dawn", model="fake/image")
     run = flow.run()
     run.result(PATIENCE_S)
@@ -110,8 +112,8 @@ def test_cancel_after_the_end_does_nothing(flow: Flow) -> None:
     assert run.status == "succeeded"
 
 
-def test_a_node_that_is_not_in_the_run_cannot_be_cancelled(flow: Flow) -> None:
-    """A typing mistake is answered where it is made; the run goes on."""
+def test_cancel_of_an_unknown_node_raises(flow: Flow) -> None:
+    """The error names the node; the run continues."""
     flow.generate_image("dawn", model="fake/image")
     run = flow.run()
     with pytest.raises(errors.EditError, match="'still'"):
@@ -120,14 +122,15 @@ def test_a_node_that_is_not_in_the_run_cannot_be_cancelled(flow: Flow) -> None:
 
 
 def gated_session(session: Session) -> Gated:
+    """Replace the session by one with a gated service."""
     gated = Gated()
     use_session(None)
     use_session(Session(session.home, Registry([gated])))
     return gated
 
 
-def test_a_cancel_during_a_submit_waits_for_its_answer(session: Session) -> None:
-    """On its way: the answer is awaited, so that what the request started can be cancelled; no unknown is left."""
+def test_cancel_during_a_submit_waits_for_the_response(session: Session) -> None:
+    """The response is awaited, so that its operation can be cancelled; no job of unknown outcome is left."""
     gated = gated_session(session)
     flow = ff.Flow("Test")
     flow.generate_image("dawn", model="fake/image", name="still")
@@ -142,8 +145,8 @@ def test_a_cancel_during_a_submit_waits_for_its_answer(session: Session) -> None
     assert [tuple(row) for row in rows] == [("cancelled", True)]
 
 
-def test_a_cancelled_submit_without_an_answer_is_unknown(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No answer within the grace: nobody knows, and the run says so instead of calling it cancelled."""
+def test_cancelled_submit_without_a_response_is_unknown(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a response within the grace period the job is `unknown`, not `cancelled`."""
     monkeypatch.setattr(provider_call, "ANSWER_GRACE_S", 0.02)
     gated = gated_session(session)
     flow = ff.Flow("Test")
@@ -158,10 +161,10 @@ def test_a_cancelled_submit_without_an_answer_is_unknown(session: Session, monke
     assert len(gated.log()) == 1
 
 
-def test_what_a_service_may_still_bill_is_counted(
+def test_unconfirmed_cancel_counts_the_estimate_as_spent(
     flow: Flow, fake: FakeProvider, recorder: EventRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cancel that is not confirmed does not free the money: the estimate counts as spent, and not as exact."""
+    """A cancel that is not confirmed keeps the estimate as spent, and not as an exact cost."""
 
     async def unsupported(operation: Any) -> CancelAnswer:
         fake.cancelled.append(operation.data["id"])
@@ -178,10 +181,13 @@ def test_what_a_service_may_still_bill_is_counted(
     assert [(status, float(cost)) for status, cost in rows] == [("cancelled", 0.04)]
 
 
-def test_a_job_that_never_ends_times_out_and_stays_open(flow: Flow, fake: FakeProvider) -> None:
-    """The error names the seconds; what the service accepted is looked for by the next run, and submitted once."""
+def test_timed_out_job_stays_open_and_the_next_run_resumes_it(flow: Flow, fake: FakeProvider) -> None:
+    """The error names the seconds; the next run fetches the accepted job without a second submit."""
     entry = next(entry for entry in fake.models if entry.id == "fake/image")
-    fake.models = [entry.model_copy(update={"timeout_s": 0.05}), *(one for one in fake.models if one is not entry)]
+    fake.models = [
+        entry.model_copy(update={"timeout_s": 0.05}),
+        *(other for other in fake.models if other is not entry),
+    ]
     current_session().registry._entries["fake/image"] = fake.models[0]
     fake.enqueue(Behaviour(end="never"))
     flow.generate_image("dawn", model="fake/image")
@@ -198,22 +204,22 @@ def test_a_job_that_never_ends_times_out_and_stays_open(flow: Flow, fake: FakePr
     assert float(cost) == 0.04
 
 
-def test_a_cancelled_function_is_a_leftover_and_its_result_is_dropped(flow: Flow, recorder: EventRecorder) -> None:
-    """A thread cannot be killed: the job is cancelled at once, the thread is counted while it goes on, no more."""
-    begun, gate = threading.Event(), threading.Event()
-    seen: list[bool] = []
+def test_result_of_a_cancelled_function_is_dropped(flow: Flow, recorder: EventRecorder) -> None:
+    """A thread cannot be killed: the job ends immediately, and the thread is listed as abandoned while it runs."""
+    has_begun, gate = threading.Event(), threading.Event()
+    cancelled: list[bool] = []
 
     @ff.node
     def stubborn(text: str, context: ff.Context) -> str:
-        begun.set()
+        has_begun.set()
         gate.wait(PATIENCE_S)
-        seen.append(context.cancelled)
+        cancelled.append(context.cancelled)
         return text
 
-    placed = flow.add(stubborn, "x")
-    flow.add(stubborn, placed, name="below")
+    first = flow.add(stubborn, "x")
+    flow.add(stubborn, first, name="downstream")
     run = flow.run()
-    assert begun.wait(PATIENCE_S)
+    assert has_begun.wait(PATIENCE_S)
     recorder.until_state(run, "stubborn_1", "running")
     run.cancel()
     run.wait(PATIENCE_S)
@@ -223,13 +229,13 @@ def test_a_cancelled_function_is_a_leftover_and_its_result_is_dropped(flow: Flow
     gate.set()
     while engine.abandoned_threads:
         threading.Event().wait(0.001)
-    assert seen == [True]
+    assert cancelled == [True]
     assert state_of(run, "stubborn_1") == "cancelled"
     assert run["stubborn_1"] is None
 
 
-def test_a_function_that_never_returns_times_out_and_blocks_nobody(flow: Flow) -> None:
-    """Twenty hang for good (more than there are threads at once): each times out, and what comes next still runs."""
+def test_hanging_functions_time_out_and_free_their_slots(flow: Flow) -> None:
+    """20 functions hang (more than there are slots): each times out, and later nodes still run."""
     gate = threading.Event()
 
     @ff.node(timeout_s=0.05, cache=False)
@@ -252,38 +258,38 @@ def test_a_function_that_never_returns_times_out_and_blocks_nobody(flow: Flow) -
     gate.set()
 
 
-def test_the_time_allowed_begins_with_the_function(flow: Flow) -> None:
-    """Waiting for a thread is not the node's fault: a limit shorter than the queue's whole time is kept by each."""
+def test_function_timeout_excludes_waiting_for_a_slot(flow: Flow) -> None:
+    """A time-out shorter than the wait for a slot does not fail the node."""
     gate = threading.Event()
     running = threading.Semaphore(0)
 
     @ff.node(timeout_s=PATIENCE_S)
-    def holds(number: int) -> int:
+    def holder(number: int) -> int:
         running.release()
         gate.wait(PATIENCE_S)
         return number
 
     @ff.node(timeout_s=0.5)
-    def waits(number: int) -> int:
+    def waiter(number: int) -> int:
         return number
 
     limit = current_session().engine.context.functions._limit
-    flow.add(holds, flow.seeds(list(range(limit))), name="holding")
+    flow.add(holder, flow.seeds(list(range(limit))), name="holding")
     run = flow.run()
     for _ in range(limit):
         assert running.acquire(timeout=PATIENCE_S)
     other = ff.Flow("Other")
-    other.add(waits, number=1)
+    other.add(waiter, number=1)
     second = other.run()
-    threading.Event().wait(0.6)  # longer than `waits` is allowed
+    threading.Event().wait(0.6)  # longer than the time-out of `waiter`
     assert not second.is_done
     gate.set()
     assert second.result(PATIENCE_S) == 1
     run.result(PATIENCE_S)
 
 
-def test_an_async_function_can_be_cancelled(flow: Flow, recorder: EventRecorder) -> None:
-    """An async node is cancelled where it waits; what it raises on the way out changes nothing."""
+def test_async_function_can_be_cancelled(flow: Flow, recorder: EventRecorder) -> None:
+    """An async node is cancelled at its await; its `finally` runs."""
     ended: list[str] = []
 
     @ff.node
@@ -302,8 +308,8 @@ def test_an_async_function_can_be_cancelled(flow: Flow, recorder: EventRecorder)
     assert ended in ([], ["x"])
 
 
-def test_an_async_function_that_never_returns_times_out(flow: Flow) -> None:
-    """The same limit, on the loop."""
+def test_async_function_that_never_returns_times_out(flow: Flow) -> None:
+    """The same time-out applies on the loop."""
 
     @ff.node(timeout_s=0.05)
     async def sleeper(text: str) -> str:
@@ -315,8 +321,8 @@ def test_an_async_function_that_never_returns_times_out(flow: Flow) -> None:
     assert [type(error) for error in run.errors] == [errors.JobTimeoutError]
 
 
-def test_an_async_function_that_cancels_itself_is_only_its_own_end(flow: Flow) -> None:
-    """A CancelledError that nobody asked for ends that job, not the run."""
+def test_cancelled_error_raised_by_a_node_ends_only_its_job(flow: Flow) -> None:
+    """A CancelledError that the function raises ends that job, not the run."""
 
     @ff.node
     async def gives_up(text: str) -> str:

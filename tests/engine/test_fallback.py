@@ -1,4 +1,4 @@
-"""A fallback answers in an outage before acceptance, says who served, and never leads to a second payment."""
+"""Fallbacks: used only in an outage before acceptance, recorded as `served_by`, never a second payment."""
 
 from __future__ import annotations
 
@@ -37,26 +37,28 @@ BUSY = Behaviour(submit="busy")
 
 
 class Spare(FakeProvider):
-    """Another service, dearer, whose pictures know no seed and no width."""
+    """Another, more expensive service whose image model has no seed and no width."""
 
     name = "spare"
     models: Sequence[ModelEntry] = tuple(
-        one.model_copy(
+        entry.model_copy(
             update={
                 "provider": "spare",
                 "aliases": (),
                 "price": PerImage(usd=0.07),
-                "parameters": {name: facts for name, facts in one.parameters.items() if name not in {"seed", "width"}},
+                "parameters": {
+                    name: facts for name, facts in entry.parameters.items() if name not in {"seed", "width"}
+                },
             }
         )
-        for one in MODELS
-        if one.provider_model_id in {"image", "video"}
+        for entry in MODELS
+        if entry.provider_model_id in {"image", "video"}
     )
 
 
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tries follow each other at once."""
+    """Retry without delay."""
     monkeypatch.setattr(provider_call, "BACKOFF_S", 0.0)
 
 
@@ -67,21 +69,21 @@ def spare() -> Spare:
 
 @pytest.fixture
 def session(fake: FakeProvider, spare: Spare) -> Session:
-    made = Session(Path(os.environ[HOME_VARIABLE]), Registry([fake, spare]))
-    use_session(made)
-    return made
+    session = Session(Path(os.environ[HOME_VARIABLE]), Registry([fake, spare]))
+    use_session(session)
+    return session
 
 
 def rows(session: Session) -> list[tuple[Any, ...]]:
-    """What the tape says of who was asked, who served, and what it cost."""
-    asked = "SELECT status, model, served_by, provider, cost_computation FROM generations ORDER BY finished_at"
-    return session.tape.sql(asked).rows()
+    """Status, requested model, serving model, provider and cost of every generation."""
+    query = "SELECT status, model, served_by, provider, cost_computation FROM generations ORDER BY finished_at"
+    return session.tape.sql(query).rows()
 
 
-def test_an_outage_leads_to_the_fallback_and_its_result_answers_for_both(
+def test_fallback_result_is_cached_for_both_models(
     flow: Flow, session: Session, fake: FakeProvider, spare: Spare
 ) -> None:
-    """The tape says what was asked and who served; the same cell again is cached, and so is asking the spare itself."""
+    """The tape records requested and serving model; later runs with either model are cached."""
     fake.when(DAWN, BUSY)
     still = flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"], name="still")
     run = flow.run().wait(PATIENCE_S)
@@ -99,10 +101,10 @@ def test_an_outage_leads_to_the_fallback_and_its_result_answers_for_both(
     assert (len(fake.log()), len(spare.log())) == (0, 1)
 
 
-def test_what_the_spare_has_made_before_is_not_paid_for_again(
+def test_stored_result_of_the_fallback_is_not_paid_again(
     flow: Flow, session: Session, fake: FakeProvider, spare: Spare
 ) -> None:
-    """In an outage, a result of the fallback that is there already answers without a submission."""
+    """In an outage, a stored result of the fallback is used without a submit."""
     flow.generate_image(DAWN, model="spare/image", name="first")
     flow.run().result(PATIENCE_S)
     fake.when(DAWN, BUSY)
@@ -122,21 +124,21 @@ def test_what_the_spare_has_made_before_is_not_paid_for_again(
     ],
     ids=["refused", "no funds", "failed", "lost"],
 )
-def test_only_an_outage_before_acceptance_leads_on(
+def test_only_an_outage_before_acceptance_uses_the_fallback(
     flow: Flow, fake: FakeProvider, spare: Spare, behaviour: Behaviour, error: type[Exception]
 ) -> None:
-    """What a service took, refused or may have taken is never bought a second time elsewhere."""
+    """A request that a service accepted, refused or may have accepted is never sent to another."""
     fake.when(DAWN, behaviour)
     flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"])
     run = flow.run().wait(PATIENCE_S)
-    assert [type(one) for one in run.errors] == [error]
+    assert [type(actual) for actual in run.errors] == [error]
     assert spare.log() == []
 
 
-def test_where_all_are_out_the_error_names_each_and_nothing_stays_reserved(
+def test_outage_of_all_models_names_each_and_frees_the_budget(
     flow: Flow, session: Session, fake: FakeProvider, spare: Spare
 ) -> None:
-    """The first outage is the error; the others stand in it."""
+    """The first outage is the error; its message includes the others."""
     fake.when(DAWN, BUSY)
     spare.when(DAWN, BUSY)
     flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"])
@@ -149,37 +151,37 @@ def test_where_all_are_out_the_error_names_each_and_nothing_stays_reserved(
     assert (spent.spent_micro_usd, spent.reserved_micro_usd) == (0, 0)
 
 
-def test_the_price_counts_the_dearest_in_its_high_figure(flow: Flow, session: Session) -> None:
-    """Low is what was asked; high is what an outage may cost."""
+def test_high_estimate_includes_the_most_expensive_fallback(flow: Flow, session: Session) -> None:
+    """The low estimate is that of the requested model."""
     flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"])
-    priced = flow.estimate()
-    assert (priced.low_micro_usd, priced.high_micro_usd) == (40_000, 70_000)
+    estimate = flow.estimate()
+    assert (estimate.low_micro_usd, estimate.high_micro_usd) == (40_000, 70_000)
 
 
 @pytest.mark.parametrize(
-    ("fallback", "settings", "said"),
+    ("fallback", "settings", "message"),
     [
         (["spare/video"], {}, "text-to-image"),
         (["spare/image"], {"width": 64}, "width"),
         (["spare/nothing"], {}, "spare/nothing"),
     ],
-    ids=["another task", "a setting it lacks", "no such model"],
+    ids=["another task", "unsupported setting", "unknown model"],
 )
-def test_what_a_fallback_cannot_do_is_said_before_the_run(
-    flow: Flow, fallback: list[str], settings: dict[str, Any], said: str
+def test_unsuitable_fallback_is_rejected_before_the_run(
+    flow: Flow, fallback: list[str], settings: dict[str, Any], message: str
 ) -> None:
-    """An outage is no moment to learn that the spare does not fit."""
-    with pytest.raises(errors.ModelError, match=said):
+    """A fallback must support the task and all settings."""
+    with pytest.raises(errors.ModelError, match=message):
         flow.generate_image(DAWN, model="fake/image", fallback=fallback, **settings)
 
 
-@pytest.mark.parametrize("is_same", [True, False], ids=["the same", "another"])
-def test_only_a_source_makes_it_the_same_model(
+@pytest.mark.parametrize("is_same", [True, False], ids=["equivalent", "another"])
+def test_fallback_is_another_model_unless_the_catalogue_differs(
     flow: Flow, session: Session, fake: FakeProvider, spare: Spare, *, is_same: bool
 ) -> None:
-    """Who stood in is said, and that it is another model unless the catalogue says with a source that it is not."""
-    same = (Equivalent(id="spare/image", source="the maker's page"),) if is_same else ()
-    fake.models = [one.model_copy(update={"equivalents": same}) for one in fake.models]
+    """The row names the serving model, and states that it is another model unless it is a listed equivalent."""
+    same = (Equivalent(id="spare/image", source="the vendor's page"),) if is_same else ()
+    fake.models = [entry.model_copy(update={"equivalents": same}) for entry in fake.models]
     fake.when(DAWN, BUSY)
     flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"], name="still")
     run = flow.run().wait(PATIENCE_S)
@@ -189,35 +191,39 @@ def test_only_a_source_makes_it_the_same_model(
     assert row.details == ("by spare/image" if is_same else "by spare/image, another model")
 
 
-def test_equivalents_stand_in_by_one_word(flow: Flow, session: Session, fake: FakeProvider, spare: Spare) -> None:
-    """`fallback=["equivalents"]` is every entry that is known to be the same model."""
-    same = (Equivalent(id="spare/image", source="the maker's page"), Equivalent(id="gone/image", source="as above"))
-    fake.models = [one.model_copy(update={"equivalents": same}) for one in fake.models]
+def test_equivalents_keyword_expands_to_all_equivalent_models(
+    flow: Flow, session: Session, fake: FakeProvider, spare: Spare
+) -> None:
+    """`fallback=["equivalents"]` is every entry that the catalogue lists as the same model."""
+    same = (Equivalent(id="spare/image", source="the vendor's page"), Equivalent(id="gone/image", source="as above"))
+    fake.models = [entry.model_copy(update={"equivalents": same}) for entry in fake.models]
     fake.when(DAWN, BUSY)
     flow.generate_image(DAWN, model="fake/image", fallback=["equivalents"], name="still")
     assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
     assert len(spare.log()) == 1
 
 
-def test_where_none_is_the_same_the_word_is_refused(flow: Flow, session: Session) -> None:
-    """Nothing stands in by a likeness of names."""
+def test_equivalents_keyword_without_equivalents_raises(flow: Flow, session: Session) -> None:
+    """Similar names do not make models equivalent."""
     with pytest.raises(errors.ModelError, match=r"No equivalent model is known for fake/image\."):
         flow.generate_image(DAWN, model="fake/image", fallback=["equivalents"])
 
 
-def test_an_equivalent_needs_a_source() -> None:
-    """Nobody's word is no reason to call two models one."""
+def test_equivalent_requires_a_source() -> None:
+    """An unsourced claim is rejected."""
     with pytest.raises(ValidationError, match="source"):
         Equivalent(id="spare/image", source="")
 
 
-def test_a_fallback_that_has_ended_is_left_out(flow: Flow, session: Session, fake: FakeProvider, spare: Spare) -> None:
-    """The asked model still runs; that the other has ended is said."""
-    spare.models = [one.model_copy(update={"retires_on": dt.date(2020, 1, 1)}) for one in spare.models]
+def test_retired_fallback_is_ignored_with_a_warning(
+    flow: Flow, session: Session, fake: FakeProvider, spare: Spare
+) -> None:
+    """The requested model still runs."""
+    spare.models = [entry.model_copy(update={"retires_on": dt.date(2020, 1, 1)}) for entry in spare.models]
     with pytest.warns(FutureWarning, match="spare/image ended on 2020-01-01.*no longer used as a fallback"):
         flow.generate_image(DAWN, model="fake/image", fallback=["spare/image"], name="still")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # heard above
+        warnings.simplefilter("ignore", FutureWarning)  # checked above
         assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 1}
 
 
@@ -243,29 +249,29 @@ print(flow.run().wait().status)
 """
 
 
-def test_a_fallback_that_was_accepted_is_brought_home_by_another_kernel(tmp_path: Path) -> None:
-    """Killed while the spare works, the next kernel polls the spare, and pays nobody again."""
+def test_accepted_fallback_is_resumed_by_another_kernel(tmp_path: Path) -> None:
+    """After a kill while the fallback works, the next kernel polls it without another submit."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     shared = Shared(tmp_path)
-    dying = subprocess.Popen([sys.executable, "-c", KERNEL], cwd=tmp_path, env=environment)
+    first = subprocess.Popen([sys.executable, "-c", KERNEL], cwd=tmp_path, env=environment)
     deadline = time.monotonic() + PATIENCE_S
     while shared.jobs("accepted") < 1:
-        assert dying.poll() is None, "it ended by itself"
-        assert time.monotonic() < deadline, "it never came so far"
+        assert first.poll() is None, "the kernel ended before it was killed"
+        assert time.monotonic() < deadline, "the job was not accepted in time"
         time.sleep(0.005)
-    dying.kill()
-    dying.wait()
+    first.kill()
+    first.wait()
     shared.let_end()
-    next_one = subprocess.run(
+    second = subprocess.run(
         [sys.executable, "-c", KERNEL], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
-    assert next_one.stdout.split()[-1] == "succeeded"
+    assert second.stdout.split()[-1] == "succeeded"
     assert len(shared.service.log()) == 1
 
 
-def test_a_call_takes_a_fallback_too(session: Session, fake: FakeProvider, spare: Spare) -> None:
-    """What a node can, a bare call can."""
+def test_generate_call_accepts_a_fallback(session: Session, fake: FakeProvider, spare: Spare) -> None:
+    """`ff.generate_image(fallback=...)` works as it does for a node."""
     fake.when(DAWN, BUSY)
-    made = ff.generate_image(DAWN, model="fake/image", fallback=["spare/image"]).result(PATIENCE_S)
-    assert isinstance(made, ff.Image)
+    image = ff.generate_image(DAWN, model="fake/image", fallback=["spare/image"]).result(PATIENCE_S)
+    assert isinstance(image, ff.Image)
     assert len(spare.log()) == 1

@@ -1,9 +1,10 @@
-"""Holding a run still where a test wants to look, and hearing all it says."""
+"""Helpers for tests of runs: record events, hold a submit, read states."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb.testing.fake import FakeProvider
@@ -15,35 +16,37 @@ if TYPE_CHECKING:
     from fusionflow_nb.engine.events import Event
 
 PATIENCE_S = 30.0
-"""Only a hang takes so long; nothing is measured by it."""
+"""Time-out of every wait; reached only by a hang."""
 
 
 class EventRecorder:
-    """Every event of every run, from the first, and a way to wait until something is so."""
+    """Records all events of all runs; tests can wait for a condition on them."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
 
     def record(self, event: Event) -> None:
-        with self._news:
+        with self._changed:
             self.events.append(event)
-            self._news.notify_all()
+            self._changed.notify_all()
 
-    def until(self, holds: Callable[[], Any]) -> None:
-        with self._news:
-            assert self._news.wait_for(holds, PATIENCE_S), f"never so; heard {[tuple(e)[:5] for e in self.events]}"
+    def until(self, condition: Callable[[], Any]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(condition, PATIENCE_S), (
+                f"timed out after {[tuple(e)[:5] for e in self.events]}"
+            )
 
     def until_state(self, run: RunHandle, node_id: str, state: str, progress: float = 0.0) -> None:
         self.until(lambda: any(s.state == state and (s.progress or 0) >= progress for s in states_of(run, node_id)))
 
     def order(self, kind: str) -> list[str]:
-        with self._news:
+        with self._changed:
             return [event.node_id for event in self.events if event.kind == kind]
 
 
 class Gated(FakeProvider):
-    """A service whose answers to submits wait until the test lets them through."""
+    """A service whose responses to submits wait until the test opens the gate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,10 +54,10 @@ class Gated(FakeProvider):
         self.gate = threading.Event()
 
     async def submit(self, request: Any, *, idempotency_key: str) -> Any:
-        taken = await super().submit(request, idempotency_key=idempotency_key)
+        operation = await super().submit(request, idempotency_key=idempotency_key)
         self.arrived.set()
         await asyncio.to_thread(self.gate.wait, PATIENCE_S)
-        return taken
+        return operation
 
 
 def states_of(run: RunHandle, node_id: str) -> list[Any]:
@@ -67,7 +70,5 @@ def state_of(run: RunHandle, node_id: str) -> str:
 
 
 def counts(run: RunHandle) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for status in run.jobs.values():
-        found[status.state] = found.get(status.state, 0) + 1
-    return found
+    """The number of jobs by state."""
+    return dict(Counter(status.state for status in run.jobs.values()))
