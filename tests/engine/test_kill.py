@@ -1,7 +1,7 @@
-"""kill -9: kernels die at chosen and at random instants and begin again until the work is done; the service counts.
+"""Kill kernels with SIGKILL at chosen and random points and restart them until the run is done.
 
-The children run the product as it is; the parent watches what they leave behind (the service's log, the journal) and
-kills when it sees what a case waits for. What must hold afterwards does not depend on where the blow fell.
+Child processes run the unmodified package. The parent watches the service's log and the journal and kills a child when
+the marker of a case holds. The invariants checked afterwards do not depend on the point of the kill.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ fake.max_concurrency = 3
 session = Session(registry=Registry([fake]))
 use_session(session)
 if "resume" in sys.argv:
-    print("home", *ff.resume(), flush=True)
+    print("resumed", *ff.resume(), flush=True)
 if "run" in sys.argv:
     flow = ff.Flow("Killed", id="killed")
     for index in range({PAIRS}):
@@ -56,11 +56,11 @@ if "run" in sys.argv:
         flow.edit_image(still, f"edit {{index}}", model="fake/edit", name=f"edit_{{index}}")
     run = flow.run()
 
-    def tell(event):
+    def print_end(event):
         if event.kind == "job-end" and event.state in ("succeeded", "cached"):
             print("done", event.node_id, flush=True)
 
-    run._run.subscribe(tell)
+    run._run.subscribe(print_end)
     run.wait()
     for (node_id, _), status in run.jobs.items():
         print("end", node_id, status.state, flush=True)
@@ -69,13 +69,13 @@ use_session(None)
 
 
 class Service:
-    """The world outside the kernels: the service's folder, the home they share, and what they said before they died."""
+    """State outside the kernels: the service's folder, their home folder, and the output of all kernels."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "service"
         self.home = folder / "home"
         self.folder.mkdir()
-        self.said: list[str] = []
+        self.output: list[str] = []
         self._out = folder / "out.txt"
 
     def submissions(self) -> list[dict[str, Any]]:
@@ -83,17 +83,17 @@ class Service:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """From the journal as a bystander sees it; nothing before there is one."""
+        """Rows read from the journal by a second connection; empty before the journal exists."""
         try:
             with sqlite3.connect(f"file:{self.home / 'journal.sqlite'}?mode=ro", uri=True) as database:
-                found = database.execute(sql).fetchall()
+                rows = database.execute(sql).fetchall()
             database.close()
         except sqlite3.Error:
             return []
-        return found
+        return rows
 
     def kernel(self, *words: str, until: Marker | None = None) -> bool:
-        """Start a kernel and wait for its end, or kill it when `until` holds. True: it ended by itself."""
+        """Start a kernel and wait for its end, or kill it when `until` holds. True: it ended without a kill."""
         environment = {**os.environ, HOME_VARIABLE: str(self.home), FOLDER_VARIABLE: str(self.folder)}
         with self._out.open("w") as out:
             child = subprocess.Popen([sys.executable, "-c", KERNEL, *words], env=environment, stdout=out)
@@ -105,51 +105,51 @@ class Service:
                 child.wait()
                 break
             time.sleep(0.001)
-        self.said += self._out.read_text().splitlines()
+        self.output += self._out.read_text().splitlines()
         assert child.returncode in (0, -signal.SIGKILL), "the kernel failed"
         return child.returncode == 0
 
     def ends(self) -> dict[str, str]:
-        """How each job of the last run ended."""
-        return {words[1]: words[2] for line in self.said if (words := line.split())[0] == "end"}
+        """The final state of each job of the last run, by node."""
+        return {words[1]: words[2] for line in self.output if (words := line.split())[0] == "end"}
 
 
 def submitted(count: int) -> Marker:
-    """So many submissions have arrived since the kernel began."""
-    before: list[int] = []
+    """`count` submissions have arrived since the kernel started."""
+    counts: list[int] = []
 
     def holds(service: Service) -> bool:
         now = len(service.submissions())
-        before.append(now)
-        return now - before[0] >= count
+        counts.append(now)
+        return now - counts[0] >= count
 
     return holds
 
 
 def operations(count: int) -> Marker:
-    """So many Operations are in the journal."""
+    """`count` operations are in the journal."""
     return lambda service: len(service.rows("SELECT 1 FROM jobs WHERE operation IS NOT NULL")) >= count
 
 
 def intents(count: int) -> Marker:
-    """So many intents are in the journal, answered or not."""
+    """`count` intents are in the journal, accepted or not."""
     return lambda service: len(service.rows("SELECT 1 FROM jobs")) >= count
 
 
 def results(count: int) -> Marker:
-    """So many results are in the journal."""
+    """`count` results are in the journal."""
     return lambda service: len(service.rows("SELECT 1 FROM results")) >= count
 
 
 def after(seconds: float) -> Marker:
-    """So long after this kernel's first line in the journal."""
-    seen: list[Any] = []
+    """`seconds` have passed since this kernel's first event in the journal."""
+    positions: list[Any] = []
     since: list[float] = []
 
     def holds(service: Service) -> bool:
         if not since:
-            seen.append(service.rows("SELECT max(seq) FROM events"))
-            if seen[-1] != seen[0]:
+            positions.append(service.rows("SELECT max(seq) FROM events"))
+            if positions[-1] != positions[0]:
                 since.append(time.monotonic())
         return bool(since) and time.monotonic() - since[0] >= seconds
 
@@ -157,7 +157,7 @@ def after(seconds: float) -> Marker:
 
 
 def check(service: Service) -> None:
-    """Nothing was paid twice, nothing that was finished or accepted is lost, and the books agree with the service."""
+    """Nothing is paid twice, no finished or accepted job is lost, and the journal agrees with the service."""
     sent = Counter(entry["prompt"] for entry in service.submissions())
     assert max(sent.values(), default=0) <= 1, "paid twice"
     ends = service.ends()
@@ -169,13 +169,13 @@ def check(service: Service) -> None:
     assert {node_id.replace("edit", "still") for node_id in skipped} <= unknown
     arrived = {prompt.replace(" ", "_") for prompt in sent}
     assert good <= arrived <= good | unknown
-    finished_before = {line.split()[1] for line in service.said if line.startswith("done ")}
+    finished_before = {line.split()[1] for line in service.output if line.startswith("done ")}
     assert finished_before <= good, "a result is lost"
     states = Counter(row[0] for row in service.rows("SELECT state FROM jobs"))
     assert states == Counter({"succeeded": len(good), **({"unknown": len(unknown)} if unknown else {})})
     with_operation = "SELECT json_extract(draft, '$.node_id') FROM jobs WHERE operation IS NOT NULL"
     accepted = {row[0] for row in service.rows(with_operation)}
-    assert accepted <= good, "accepted work is lost"
+    assert accepted <= good, "an accepted job is lost"
     assert len(service.rows("SELECT DISTINCT content_key FROM jobs")) == len(good) + len(unknown)
 
 
@@ -186,7 +186,7 @@ CASES: dict[str, list[Marker]] = {
     "when intents are written": [intents(3), intents(9)],
     "when the first operation is written": [operations(1), operations(7)],
     "when all operations of a level are written": [operations(PAIRS), operations(JOBS)],
-    "when results come home": [results(1), results(5), results(8)],
+    "when results are written": [results(1), results(5), results(8)],
     "at random, early": [after(CHANCE.uniform(0, 0.03)) for _ in range(4)],
     "at random, late": [after(CHANCE.uniform(0, 0.15)) for _ in range(4)],
 }
@@ -194,7 +194,7 @@ CASES: dict[str, list[Marker]] = {
 
 @pytest.mark.parametrize("markers", CASES.values(), ids=CASES.keys())
 def test_killed_kernels_pay_once_and_lose_nothing(tmp_path: Path, markers: list[Marker]) -> None:
-    """Kernels are killed at each marker in turn; the next goes on; the last one ends and the books are checked."""
+    """A kernel is killed at each marker in turn; the next continues; after the last the journal is checked."""
     service = Service(tmp_path)
     for marker in markers:
         service.kernel("run", until=marker)
@@ -204,8 +204,8 @@ def test_killed_kernels_pay_once_and_lose_nothing(tmp_path: Path, markers: list[
     check(service)
 
 
-def test_resume_finishes_accepted_work_without_a_submission(tmp_path: Path) -> None:
-    """A fresh kernel that only resumes brings home everything that was accepted, by polling; the log does not grow."""
+def test_resume_finishes_accepted_jobs_without_a_submit(tmp_path: Path) -> None:
+    """A new kernel that only resumes fetches every accepted job by polling; the service's log does not grow."""
     service = Service(tmp_path)
     assert not service.kernel("run", until=operations(PAIRS // 2))
     before = service.submissions()
@@ -214,14 +214,14 @@ def test_resume_finishes_accepted_work_without_a_submission(tmp_path: Path) -> N
     assert service.kernel("resume")
     assert service.submissions() == before
     assert len(service.rows("SELECT 1 FROM results")) == done + open_jobs >= PAIRS // 2
-    [home] = [line.split()[1:] for line in service.said if line.startswith("home")]
-    assert len(home) == open_jobs
+    [resumed] = [line.split()[1:] for line in service.output if line.startswith("resumed")]
+    assert len(resumed) == open_jobs
     assert service.kernel("run")
     check(service)
 
 
-def test_a_kernel_that_ends_properly_leaves_its_work_to_the_next(tmp_path: Path) -> None:
-    """Closing a session is no worse than killing it: what was accepted is not cancelled; the next brings it home."""
+def test_closed_session_leaves_accepted_jobs_to_the_next_kernel(tmp_path: Path) -> None:
+    """Closing a session does not cancel accepted jobs; the next kernel fetches their results."""
     until = "[time.sleep(0.001) for _ in iter(lambda: len(fake.log()) < 6, False)]"
     code = KERNEL.replace("run.wait()", until).replace("import sys", "import sys, time").replace("= 3", "= 6")
     service = Service(tmp_path)

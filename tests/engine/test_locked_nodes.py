@@ -1,4 +1,4 @@
-"""Locked nodes: they keep one result, whatever their settings and what is above them say."""
+"""Locked nodes keep one result, whatever their settings and inputs are."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from fusionflow_nb.flow import edits, file
 
 @pytest.fixture
 def drawn(flow):
-    """A prompt -> a picture -> a film."""
+    """Prompt -> image -> video."""
     prompt = flow.text("dawn", name="prompt")
     still = flow.generate_image(prompt, model="fake/image", seed=1, name="still")
     flow.generate_video(image=still, model="fake/video", duration_s=1, seed=1, name="film")
     return flow
 
 
-def test_a_locked_node_shows_its_result_whatever_changes(drawn, fake):
-    """Settings and inputs of a locked node may change: it stays fresh with the same outputs, nothing is submitted."""
+def test_locked_node_keeps_its_result_when_settings_change(drawn, fake):
+    """After changes of its settings and inputs it stays fresh with the same outputs, and nothing is submitted."""
     first = drawn.run().wait()
     drawn.lock("still")
     drawn.set("prompt", text="noon")
@@ -34,20 +34,20 @@ def test_a_locked_node_shows_its_result_whatever_changes(drawn, fake):
     assert second.jobs["still", ()].generation_id == first.jobs["still", ()].generation_id
 
 
-def test_what_is_below_takes_a_kept_result_by_its_bytes(drawn, fake):
-    """A film below a locked picture is made from exactly that picture, though the picture's settings changed before."""
-    kept = drawn.run("still").wait().jobs["still", ()].generation_id
+def test_downstream_nodes_use_the_locked_generation(drawn, fake):
+    """A video downstream of a locked image uses that generation, not the result of the current settings."""
+    locked = drawn.run("still").wait().jobs["still", ()].generation_id
     drawn.set("still", seed=2)
     other = drawn.run("still").wait()
-    drawn.lock("still", kept)
+    drawn.lock("still", locked)
     run = drawn.run("film").wait()
     assert run["still"].sha256 != other["still"].sha256
     assert len(fake.log()) == 3
-    assert "prompt" not in run.node_states(), "nothing above a kept result is needed"
+    assert "prompt" not in run.node_states(), "nothing upstream of a locked node is needed"
 
 
-def test_unlocking_follows_the_settings_again(drawn):
-    """Unlock, or undo of the lock: the node is what its settings say, and stale where they changed."""
+def test_unlock_makes_a_changed_node_stale(drawn):
+    """After unlock, or undo of the lock, the settings decide the state again."""
     drawn.run().wait()
     drawn.lock("still")
     drawn.set("prompt", text="noon")
@@ -61,8 +61,8 @@ def test_unlocking_follows_the_settings_again(drawn):
     assert set(drawn.states().values()) == {"fresh"}
 
 
-def test_a_locked_node_needs_no_valid_settings(drawn):
-    """A model or an edge that would not do any more is no matter while the result is kept."""
+def test_locked_node_ignores_invalid_settings_and_edges(drawn):
+    """An invalid model or edge does not matter while the node is locked."""
     drawn.run().wait()
     drawn.lock("still")
     drawn.history.do([edits.SetParam(node_id="still", name="model", value="fake/never")], origin="test")
@@ -71,8 +71,8 @@ def test_a_locked_node_needs_no_valid_settings(drawn):
     assert drawn.states()["film"] == "fresh"
 
 
-def test_a_generation_of_another_machine_is_an_error_with_the_next_step(drawn, fake):
-    """A flow may travel without its tape: the node says so, nothing is started, nothing is made in its place."""
+def test_lock_to_a_generation_missing_from_the_tape_raises(drawn, fake):
+    """The error names the next step; nothing is started and nothing is generated instead."""
     drawn.run().wait()
     submitted = len(fake.log())
     drawn.lock("still", "0190-not-here")
@@ -86,8 +86,8 @@ def test_a_generation_of_another_machine_is_an_error_with_the_next_step(drawn, f
     assert drawn.run().wait().status == "succeeded"
 
 
-def test_kept_bytes_that_are_gone_are_never_made_anew(drawn, session, fake):
-    """Lost bytes of a kept result stop the run that needs them: another picture would not be the kept one."""
+def test_lost_bytes_of_a_locked_result_are_not_regenerated(drawn, session, fake):
+    """A run that needs the bytes raises: a new image would differ from the locked result."""
     run = drawn.run("still").wait()
     drawn.lock("still")
     session.store.path(run["still"].sha256).unlink()
@@ -97,30 +97,30 @@ def test_kept_bytes_that_are_gone_are_never_made_anew(drawn, session, fake):
 
 
 @pytest.mark.parametrize("which", ["failed", "cell", "other"])
-def test_what_cannot_be_kept_says_why(flow, fake, which):
-    """A generation without a result, one cell of a batch, or of another medium: the node is invalid and says why."""
+def test_lock_to_an_unsuitable_generation_makes_node_invalid(flow, fake, which):
+    """A failed generation, one cell of a batch, or another media type: the error gives the reason."""
     from fusionflow_nb.testing.fake import Behaviour
 
     flow.generate_image("dusk", model="fake/image", name="still")
     if which == "failed":
         fake.enqueue(Behaviour(end="refused"))
         flow.run().wait()
-        [(found,)] = rows_of(flow)
-        said = "has no result \\(refused\\)"
+        [(generation_id,)] = rows_of(flow)
+        message = "has no result \\(refused\\)"
     elif which == "cell":
         flow.generate_image(flow.prompts(["a", "b"]), model="fake/image", name="cells")
         run = flow.run("cells").wait()
-        found = run.jobs["cells", (("prompt", "b"),)].generation_id
-        said = "one cell of a batch \\(prompt b\\)"
+        generation_id = run.jobs["cells", (("prompt", "b"),)].generation_id
+        message = "one cell of a batch \\(prompt b\\)"
     else:
         flow.generate_video("dusk", model="fake/video", duration_s=1, name="film")
-        found = flow.run("film").wait().jobs["film", ()].generation_id
-        said = "a result of generate_video, whose outputs are video, not image"
-    flow.lock("still", found)
+        generation_id = flow.run("film").wait().jobs["film", ()].generation_id
+        message = "a result of generate_video, whose outputs are video, not image"
+    flow.lock("still", generation_id)
     problem = flow.plan().nodes["still"].problem
     assert isinstance(problem, errors.EditError)
     assert problem.node_id == "still"
-    with pytest.raises(errors.EditError, match=said):
+    with pytest.raises(errors.EditError, match=message):
         flow.run("still")
 
 
@@ -130,19 +130,19 @@ def rows_of(flow):
     return tape.sql("SELECT id FROM generations WHERE project_id = $id", id=flow.id).rows()
 
 
-def test_only_a_node_with_one_result_can_be_locked(flow):
-    """Locking what it shows now is refused for a batch, and where nothing is shown."""
+def test_lock_requires_exactly_one_result(flow):
+    """A batch, or a node without a result, raises."""
     cells = flow.generate_image(flow.prompts(["a", "b"]), model="fake/image", name="cells")
-    one = flow.generate_image("c", model="fake/image", name="one")
+    empty = flow.generate_image("c", model="fake/image", name="empty")
     with pytest.raises(errors.EditError, match="no result to lock"):
-        flow.lock(one)
+        flow.lock(empty)
     flow.run().wait()
     with pytest.raises(errors.EditError, match="2 cells"):
         flow.lock(cells)
 
 
-def test_a_kept_result_of_several_pictures_stays_a_batch(flow, fake):
-    """One call's variants are one result: what is below runs for each of them, with the settings changed since."""
+def test_locked_result_with_variants_stays_a_batch(flow, fake):
+    """The variants of one call are one result: downstream nodes run for each variant, although `count` changed."""
     several = flow.generate_image("dawn", model="fake/image", count=3, name="several")
     flow.generate_video(image=several, model="fake/video", duration_s=1, seed=1, name="large")
     first = flow.run().wait()
@@ -156,8 +156,8 @@ def test_a_kept_result_of_several_pictures_stays_a_batch(flow, fake):
     assert len(fake.log()) == submitted
 
 
-def test_a_lock_holds_where_a_batch_comes_in_above(drawn):
-    """A list put above a locked node later makes no cells of it: it keeps its one result."""
+def test_batch_upstream_of_a_locked_node_makes_no_cells(drawn):
+    """A list connected later does not split a locked node: it keeps its one result."""
     drawn.run().wait()
     drawn.lock("still")
     many = drawn.prompts(["a", "b"], name="many")
@@ -169,8 +169,8 @@ def test_a_lock_holds_where_a_batch_comes_in_above(drawn):
     assert len(drawn.run().wait().jobs) == 4
 
 
-def test_a_lock_survives_file_and_kernel(drawn, session, fake):
-    """The lock is in the file, the result on the tape: a fresh session shows it without a submission."""
+def test_lock_survives_save_and_restart(drawn, session, fake):
+    """The file holds the lock and the tape the result: a new session shows it without a submit."""
     from pathlib import Path
 
     from fusionflow_nb.api.flow import Flow
@@ -183,12 +183,12 @@ def test_a_lock_survives_file_and_kernel(drawn, session, fake):
     text = file.dumps(drawn.document)
     use_session(None)
     use_session(Session(Path(session.home), Registry([fake])))
-    again = Flow.from_document(file.loads(text))
-    assert set(again.states().values()) == {"fresh"}
+    reopened = Flow.from_document(file.loads(text))
+    assert set(reopened.states().values()) == {"fresh"}
 
 
-def test_a_failed_neighbour_does_not_stir_a_locked_node(drawn, fake):
-    """A node above that failed is tried again alone: what is kept below it stays as it is."""
+def test_failed_upstream_node_does_not_affect_a_locked_node(drawn, fake):
+    """Only the failed node runs again; the locked node downstream stays as it is."""
     from fusionflow_nb.testing.fake import Behaviour
 
     drawn.run().wait()

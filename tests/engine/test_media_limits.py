@@ -1,4 +1,4 @@
-"""Media are held against the limits of a service before anything is sent; smaller only where a person allows it."""
+"""Input media are checked against the limits of a model before the request; scaled down only with `reduce=True`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PNG_OR_JPEG = ("image/png", "image/jpeg")
 
 
 def picture(width: int = 400, height: int = 300, *, alpha: bool = False) -> bytes:
-    """Noise: it does not shrink by itself."""
+    """PNG of noise, which does not compress."""
     shape = (height, width, 4 if alpha else 3)
     return encode_png(from_array(np.random.default_rng(3).integers(0, 255, shape, dtype=np.uint8)))
 
@@ -40,18 +40,18 @@ def entry(reads: dict[str, InputLimits], **more: Any) -> ModelEntry:
 
 
 @pytest.mark.parametrize(
-    ("reads", "says"),
+    ("reads", "message"),
     [
-        (InputLimits(size_bytes=100_000), r"image has 0\.\d MB; x/y reads 0\.1 MB at most\. reduce=True"),
-        (InputLimits(pixels=10_000), r"image has 400 x 300 pixels; x/y reads 0\.01 megapixels"),
-        (InputLimits(media_types=("image/jpeg",)), r"image is image/png; x/y reads jpeg"),
+        (InputLimits(size_bytes=100_000), r"image has 0\.\d MB; x/y accepts 0\.1 MB at most\. reduce=True"),
+        (InputLimits(pixels=10_000), r"image has 400 x 300 pixels; x/y accepts 0\.01 megapixels"),
+        (InputLimits(media_types=("image/jpeg",)), r"image is image/png; x/y accepts jpeg"),
     ],
     ids=["bytes", "pixels", "type"],
 )
-def test_what_is_beyond_a_limit_is_an_error_that_names_it(reads: InputLimits, says: str) -> None:
-    """With the next step."""
+def test_error_names_the_exceeded_limit(reads: InputLimits, message: str) -> None:
+    """And the next step."""
     store = MemoryStore()
-    with pytest.raises(errors.MediaError, match=says):
+    with pytest.raises(errors.MediaError, match=message):
         fit_to_limits({"image": [store.put(picture())]}, entry({"image": reads}), store, may_reduce=False, node_id="n")
 
 
@@ -65,76 +65,76 @@ def test_what_is_beyond_a_limit_is_an_error_that_names_it(reads: InputLimits, sa
     ],
     ids=["bytes", "pixels", "type"],
 )
-def test_a_picture_that_may_be_reduced_keeps_within_all_limits(reads: InputLimits, *, alpha: bool) -> None:
-    """As large as it may be, in a type that is read, transparency kept, and always the same bytes."""
+def test_reduced_image_is_within_all_limits(reads: InputLimits, *, alpha: bool) -> None:
+    """As large as the limits allow, in an accepted type, with transparency, and the same bytes each time."""
     store = MemoryStore()
     asset = store.put(picture(alpha=alpha))
-    given = entry({"image": reads})
-    found = fit_to_limits({"image": [asset]}, given, store, may_reduce=True, node_id="n")
-    [made] = found.media["image"]
-    assert reads.size_bytes is None or made.size_bytes <= reads.size_bytes
-    assert made.width
-    assert made.height
-    assert reads.pixels is None or reads.pixels * 0.8 <= made.width * made.height <= reads.pixels
-    assert made.media_type in reads.media_types
-    assert ("A" in open_picture(store.path(made.sha256)).mode) is alpha
-    [said] = found.reduced
-    assert (said["from"]["sha256"], said["to"]["sha256"]) == (asset.sha256, made.sha256)
-    assert fit_to_limits({"image": [asset]}, given, store, may_reduce=True, node_id="n") == found
+    model = entry({"image": reads})
+    fitted = fit_to_limits({"image": [asset]}, model, store, may_reduce=True, node_id="n")
+    [reduced] = fitted.media["image"]
+    assert reads.size_bytes is None or reduced.size_bytes <= reads.size_bytes
+    assert reduced.width
+    assert reduced.height
+    assert reads.pixels is None or reads.pixels * 0.8 <= reduced.width * reduced.height <= reads.pixels
+    assert reduced.media_type in reads.media_types
+    assert ("A" in open_picture(store.path(reduced.sha256)).mode) is alpha
+    [record] = fitted.reduced
+    assert (record["from"]["sha256"], record["to"]["sha256"]) == (asset.sha256, reduced.sha256)
+    assert fit_to_limits({"image": [asset]}, model, store, may_reduce=True, node_id="n") == fitted
 
 
-def test_what_is_within_the_limits_goes_as_it_is() -> None:
-    """Allowed to be reduced or not."""
+def test_image_within_the_limits_is_not_changed() -> None:
+    """With `reduce` and without it."""
     store = MemoryStore()
     asset = store.put(picture())
-    given = entry({"image": InputLimits(size_bytes=10_000_000, pixels=1_000_000, media_types=PNG_OR_JPEG)})
+    model = entry({"image": InputLimits(size_bytes=10_000_000, pixels=1_000_000, media_types=PNG_OR_JPEG)})
     for may_reduce in (False, True):
-        found = fit_to_limits({"image": [asset]}, given, store, may_reduce=may_reduce, node_id="n")
-        assert (found.media, found.reduced) == ({"image": [asset]}, [])
+        fitted = fit_to_limits({"image": [asset]}, model, store, may_reduce=may_reduce, node_id="n")
+        assert (fitted.media, fitted.reduced) == ({"image": [asset]}, [])
 
 
-def test_a_mask_stays_as_large_as_its_picture() -> None:
-    """It lies on it."""
+def test_mask_is_scaled_with_its_image() -> None:
+    """Both have the same size after the reduction."""
     store = MemoryStore()
     media = {"image": [store.put(picture())], "mask": [store.put(encode_png(open_picture(picture()).convert("L")))]}
-    found = fit_to_limits(media, entry({"image": InputLimits(pixels=10_000)}), store, may_reduce=True, node_id="n")
-    [image], [mask] = found.media["image"], found.media["mask"]
+    fitted = fit_to_limits(media, entry({"image": InputLimits(pixels=10_000)}), store, may_reduce=True, node_id="n")
+    [image], [mask] = fitted.media["image"], fitted.media["mask"]
     assert (mask.width, mask.height) == (image.width, image.height)
-    assert [one["port"] for one in found.reduced] == ["image", "mask"]
+    assert [record["port"] for record in fitted.reduced] == ["image", "mask"]
 
 
-def test_too_many_are_never_left_out_in_silence() -> None:
-    """Neither beyond the service's count nor where its field takes one."""
+def test_too_many_inputs_raise_instead_of_being_dropped() -> None:
+    """For the count of the model and for a field that accepts one asset."""
     store = MemoryStore()
     assets = [store.put(picture(40 + index, 30)) for index in range(3)]
-    two = entry({"image": InputLimits(count=2)})
-    one = entry({}, wire=RequestMapping(references={"references": "image_url"}))
-    with pytest.raises(errors.MediaError, match="reads 2 images in one call, not 3"):
-        fit_to_limits({"image": assets[:1], "references": assets[1:]}, two, store, may_reduce=True, node_id="n")
-    with pytest.raises(errors.MediaError, match="reads one medium as references, not 2"):
-        fit_to_limits({"references": assets[1:]}, one, store, may_reduce=True, node_id="n")
+    two_images = entry({"image": InputLimits(count=2)})
+    one_reference = entry({}, wire=RequestMapping(references={"references": "image_url"}))
+    with pytest.raises(errors.MediaError, match="accepts 2 images per call, got 3"):
+        fit_to_limits({"image": assets[:1], "references": assets[1:]}, two_images, store, may_reduce=True, node_id="n")
+    with pytest.raises(errors.MediaError, match="accepts one asset as references, got 2"):
+        fit_to_limits({"references": assets[1:]}, one_reference, store, may_reduce=True, node_id="n")
 
 
 @pytest.fixture
 def fake() -> FakeProvider:
-    """A service that reads small pictures."""
-    made = FakeProvider()
+    """A service that accepts only small images."""
+    provider = FakeProvider()
     small = {"image": InputLimits(pixels=10_000, media_types=PNG_OR_JPEG)}
-    made.models = [one.model_copy(update={"reads": small}) for one in made.models]
-    return made
+    provider.models = [entry.model_copy(update={"reads": small}) for entry in provider.models]
+    return provider
 
 
-def test_a_call_says_it_before_it_is_sent_and_the_tape_says_what_was_reduced(
+def test_limit_error_costs_nothing_and_tape_records_reduction(
     session: Session, fake: FakeProvider, tmp_path: Path
 ) -> None:
-    """Nothing is paid for a refusal of ours; a reduced picture's row names both sizes."""
+    """Nothing is sent or paid; the row of a reduced image holds both sizes."""
     file = tmp_path / "large.jpg"
     file.write_bytes(encode_jpeg(open_picture(picture())))
-    with pytest.raises(errors.MediaError, match=r"400 x 300 pixels; fake/edit reads png or jpeg, 0.01 megapixels"):
+    with pytest.raises(errors.MediaError, match=r"400 x 300 pixels; fake/edit accepts png or jpeg, 0.01 megapixels"):
         ff.edit_image(file, "dawn", model="fake/edit", seed=1).result(PATIENCE_S)
     assert fake.log() == []
-    made = ff.edit_image(file, "dawn", model="fake/edit", seed=1, reduce=True).result(PATIENCE_S)
-    assert isinstance(made, ff.Image)
+    image = ff.edit_image(file, "dawn", model="fake/edit", seed=1, reduce=True).result(PATIENCE_S)
+    assert isinstance(image, ff.Image)
     assert len(fake.log()) == 1
     [(width, cost)] = session.tape.sql(
         "SELECT settings_snapshot ->> '$.reduced[0].from.width', cost_computation FROM generations"
@@ -143,8 +143,8 @@ def test_a_call_says_it_before_it_is_sent_and_the_tape_says_what_was_reduced(
     assert (width, cost) == ("400", 0.02)
 
 
-def test_allowing_it_changes_nothing_that_was_made(flow: Flow, fake: FakeProvider, tmp_path: Path) -> None:
-    """It is no part of the key: what was within the limits, or was reduced already, is known."""
+def test_reduce_setting_is_not_part_of_the_content_key(flow: Flow, fake: FakeProvider, tmp_path: Path) -> None:
+    """A result within the limits stays cached when `reduce` is set."""
     file = tmp_path / "small.png"
     file.write_bytes(picture(64, 64))
     still = flow.edit_image(flow.load_image(file), "dawn", model="fake/edit", seed=1, name="still")

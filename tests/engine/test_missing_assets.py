@@ -1,4 +1,4 @@
-"""Hits and lost bytes: a hit needs digests only, and bytes that are gone are never paid for again in silence."""
+"""Cache hits with missing bytes: a hit needs digests only; missing bytes are never regenerated without an estimate."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 def drawn(flow: Flow, *, edits: int = 1) -> Any:
-    """A picture for four cents, and changes of it for two each."""
+    """An image for four cents, and edits of it for two cents each."""
     still = flow.generate_image("dawn", model="fake/image", seed=1, name="still")
-    for at in range(edits):
-        flow.edit_image(still, f"change {at}", model="fake/edit", name=f"edit_{at}")
+    for index in range(edits):
+        flow.edit_image(still, f"change {index}", model="fake/edit", name=f"edit_{index}")
     return still
 
 
 @pytest.fixture
 def lost(flow: Flow, session: Session) -> Any:
-    """A flow that has run, and the file of its first picture, whose bytes are gone."""
+    """Path and content of the deleted file of the first image, after a run."""
     drawn(flow)
     asset = flow.run().result(PATIENCE_S)["still"].asset
     path = session.store.path(asset.sha256)
@@ -43,8 +43,8 @@ def cents(flow: Flow, *targets: Any) -> tuple[int, int]:
     return price.low_micro_usd // 10_000, price.high_micro_usd // 10_000
 
 
-def test_what_a_run_would_make_again_is_in_its_price(flow: Flow, fake: FakeProvider, lost: Any) -> None:
-    """The node is lost and priced before anything runs; the run pays what was said, and what lies below stays."""
+def test_estimate_includes_regeneration_of_lost_bytes(flow: Flow, fake: FakeProvider, lost: Any) -> None:
+    """The node is shown as lost and priced before the run; the run costs that much, downstream results stay."""
     assert cents(flow) == (0, 0)
     flow.edit_image(flow["still"], "more", model="fake/edit", name="more")
     assert flow.states() == {"still": "lost", "edit_0": "fresh", "more": "pending"}
@@ -55,8 +55,8 @@ def test_what_a_run_would_make_again_is_in_its_price(flow: Flow, fake: FakeProvi
     assert len(fake.log()) == 4
 
 
-def test_bytes_that_come_back_are_known_again(flow: Flow, fake: FakeProvider, lost: Any) -> None:
-    """As the error says: put the file back, and nothing is paid for it; also where it had been found lost before."""
+def test_restored_file_is_not_paid_again(flow: Flow, fake: FakeProvider, lost: Any) -> None:
+    """As the error states: put the file back, and the node is fresh, even if it was marked lost before."""
     path, content = lost
     flow.edit_image(flow["still"], "more", model="fake/edit", name="more")
     assert cents(flow)[1] == 6
@@ -67,8 +67,8 @@ def test_bytes_that_come_back_are_known_again(flow: Flow, fake: FakeProvider, lo
     assert len(fake.log()) == 3
 
 
-def test_a_run_that_does_not_need_the_bytes_pays_nothing(flow: Flow, fake: FakeProvider, lost: Any) -> None:
-    """Only what would run reads them: a run to what is known, beside something that is not, stays free."""
+def test_run_that_does_not_need_lost_bytes_costs_nothing(flow: Flow, fake: FakeProvider, lost: Any) -> None:
+    """Only jobs that would run read the bytes: a run of cached nodes is free."""
     flow.edit_image(flow["still"], "more", model="fake/edit", name="more")
     assert flow.states()["still"] == "lost"
     assert cents(flow, "edit_0") == (0, 0)
@@ -76,8 +76,10 @@ def test_a_run_that_does_not_need_the_bytes_pays_nothing(flow: Flow, fake: FakeP
     assert len(fake.log()) == 2
 
 
-def test_nobody_pays_for_looking(flow: Flow, fake: FakeProvider, session: Session, lost: Any) -> None:
-    """After a restart, in another notebook, in another project: cached; to see the bytes is an error that says why."""
+def test_cached_results_with_lost_bytes_cost_nothing(
+    flow: Flow, fake: FakeProvider, session: Session, lost: Any
+) -> None:
+    """After a restart, in another notebook or project: cached; reading the lost bytes raises an error."""
     use_session(None)
     use_session(Session(session.home, Registry([fake])))
     for name in ("Again", "Elsewhere"):
@@ -91,16 +93,18 @@ def test_nobody_pays_for_looking(flow: Flow, fake: FakeProvider, session: Sessio
     assert len(fake.log()) == 2
 
 
-def test_what_was_made_again_answers_for_everybody(flow: Flow, fake: FakeProvider, session: Session, lost: Any) -> None:
-    """Two kernels miss the same bytes: one pays, the other has them."""
+def test_regenerated_bytes_are_shared_between_kernels(
+    flow: Flow, fake: FakeProvider, session: Session, lost: Any
+) -> None:
+    """Two kernels miss the same bytes: the first pays, the second reads them."""
     other = Session(session.home, Registry([fake]))
     try:
-        for name, each in (("one", session), ("two", other)):
-            session_module._current = each
-            again = ff.Flow(name)
-            still = drawn(again)
-            again.edit_image(still, name, model="fake/edit", name="more")
-            assert again.run().wait(PATIENCE_S).status == "succeeded"
+        for name, current in (("one", session), ("two", other)):
+            session_module._current = current
+            copy = ff.Flow(name)
+            still = drawn(copy)
+            copy.edit_image(still, name, model="fake/edit", name="more")
+            assert copy.run().wait(PATIENCE_S).status == "succeeded"
     finally:
         session_module._current = session
         other.close()

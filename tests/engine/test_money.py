@@ -1,4 +1,4 @@
-"""No key is paid for twice, nothing is sent that may not be, and what has been paid for is kept."""
+"""Payment rules: no content key is paid twice, budget caps hold, and paid results are kept."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tries follow each other at once."""
+    """Retry without delay."""
     monkeypatch.setattr(provider_call, "BACKOFF_S", 0.0)
 
 
 class Counting(FakeProvider):
-    """Counts tries too, which the log of accepted submissions does not show."""
+    """Records every submit, also those that are not accepted."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,8 +49,10 @@ def fake() -> Counting:
 @pytest.mark.parametrize(
     ("end", "error"), [("refused", errors.RefusedError), ("no_funds", errors.NoFundsError)], ids=["refused", "no funds"]
 )
-def test_a_final_answer_is_never_retried(flow: Flow, fake: Counting, end: Any, error: type[Exception]) -> None:
-    """Refusals and missing funds stand after one submission, cost nothing, and say what to do."""
+def test_refusal_and_missing_funds_are_not_retried(
+    flow: Flow, fake: Counting, end: Any, error: type[Exception]
+) -> None:
+    """One submit, no cost, and an error with a hint."""
     fake.enqueue(Behaviour(end=end))
     flow.generate_image("dawn", model="fake/image")
     run = flow.run().wait(PATIENCE_S)
@@ -61,8 +63,8 @@ def test_a_final_answer_is_never_retried(flow: Flow, fake: Counting, end: Any, e
     assert run.cost_usd == 0
 
 
-def test_busy_is_retried_under_one_idempotency_key(flow: Flow, fake: Counting) -> None:
-    """A service that says it took nothing is asked again, as the same start."""
+def test_busy_submit_is_retried_with_the_same_idempotency_key(flow: Flow, fake: Counting) -> None:
+    """A service that states it accepted nothing receives the same request again."""
     fake.enqueue(Behaviour(submit="busy"), Behaviour(submit="busy"))
     flow.generate_image("dawn", model="fake/image")
     flow.run().result(PATIENCE_S)
@@ -71,8 +73,8 @@ def test_busy_is_retried_under_one_idempotency_key(flow: Flow, fake: Counting) -
     assert len(fake.log()) == 1
 
 
-def test_busy_for_too_long_is_a_failure_that_may_be_tried_again(flow: Flow, fake: Counting) -> None:
-    """After the last try the job fails, and nothing stays reserved."""
+def test_busy_after_the_last_retry_fails_and_frees_the_budget(flow: Flow, fake: Counting) -> None:
+    """The job fails with OutageError; the next run can submit it."""
     fake.enqueue(*[Behaviour(submit="busy")] * provider_call.SUBMIT_TRIES)
     flow.generate_image("dawn", model="fake/image")
     run = flow.run().wait(PATIENCE_S)
@@ -83,10 +85,8 @@ def test_busy_for_too_long_is_a_failure_that_may_be_tried_again(flow: Flow, fake
 
 
 @pytest.mark.parametrize("loss", ["lost", "taken"])
-def test_an_ambiguous_submit_is_unknown_and_never_resent(
-    flow: Flow, fake: Counting, session: Session, loss: Any
-) -> None:
-    """Nobody knows whether it arrived: it is shown with what is at stake, and neither a run nor a kernel resends it."""
+def test_ambiguous_submit_is_unknown_and_never_resent(flow: Flow, fake: Counting, session: Session, loss: Any) -> None:
+    """The error states the amount at stake; neither a run nor another kernel submits it again."""
     fake.enqueue(Behaviour(submit=loss))
     flow.generate_image("dawn", model="fake/image")
     run = flow.run().wait(PATIENCE_S)
@@ -96,26 +96,26 @@ def test_an_ambiguous_submit_is_unknown_and_never_resent(
     use_session(None)
     use_session(Session(session.home, Registry([fake])))
     assert ff.resume() == []
-    again = ff.Flow("Again")
-    node = again.generate_image("dawn", model="fake/image")
-    assert counts(again.run().wait(PATIENCE_S)) == {"unknown": 1}
+    reopened = ff.Flow("Again")
+    node = reopened.generate_image("dawn", model="fake/image")
+    assert counts(reopened.run().wait(PATIENCE_S)) == {"unknown": 1}
     assert len(fake.keys) == 1
-    again.again(node)
-    again.run().result(PATIENCE_S)
-    assert len(fake.keys) == 2  # a new take is a person's decision
+    reopened.again(node)
+    reopened.run().result(PATIENCE_S)
+    assert len(fake.keys) == 2  # a new take is the user's decision
 
 
-def test_an_adapter_that_breaks_in_a_submit_leaves_an_unknown(
+def test_adapter_exception_in_submit_makes_the_job_unknown(
     flow: Flow, fake: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Any exception that is not ours may have come after the request was sent; other branches go on."""
-    whole = fake.submit
+    """An unexpected exception may follow an accepted request; other branches continue."""
+    original_submit = fake.submit
 
     async def broken(request: Any, *, idempotency_key: str) -> Any:
         if request.prompt == "bad":
-            await whole(request, idempotency_key=idempotency_key)
+            await original_submit(request, idempotency_key=idempotency_key)
             raise KeyError("request_id")
-        return await whole(request, idempotency_key=idempotency_key)
+        return await original_submit(request, idempotency_key=idempotency_key)
 
     monkeypatch.setattr(fake, "submit", broken)
     flow.generate_image("bad", model="fake/image", name="bad")
@@ -124,11 +124,11 @@ def test_an_adapter_that_breaks_in_a_submit_leaves_an_unknown(
     assert (state_of(run, "bad"), state_of(run, "good")) == ("unknown", "succeeded")
 
 
-def test_an_adapter_that_breaks_in_a_poll_loses_nothing(
+def test_adapter_exception_in_poll_keeps_the_accepted_job(
     flow: Flow, fake: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Accepted work whose polling broke is followed again by the next run, not submitted again."""
-    whole = fake.poll
+    """The next run polls the accepted job again and does not submit it."""
+    original_poll = fake.poll
 
     async def broken(_operation: Any) -> Any:
         raise KeyError("status")
@@ -138,45 +138,43 @@ def test_an_adapter_that_breaks_in_a_poll_loses_nothing(
     run = flow.run().wait(PATIENCE_S)
     assert counts(run) == {"failed": 1}
     assert "KeyError" in str(run.errors[0])
-    monkeypatch.setattr(fake, "poll", whole)
+    monkeypatch.setattr(fake, "poll", original_poll)
     assert flow.run().result(PATIENCE_S).width == 32
     assert len(fake.keys) == 1
     rows = ff.tape.sql("select status, cost_computation from generations").rows()
     assert [(status, float(cost)) for status, cost in rows] == [("succeeded", 0.04)]
 
 
-def test_a_key_that_is_missing_releases_what_was_reserved(
-    flow: Flow, fake: Counting, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An error of ours before the request leaves: nothing was taken, so the next run may try."""
+def test_missing_api_key_releases_the_reservation(flow: Flow, fake: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error occurs before the request: nothing was accepted, so the next run can submit."""
 
     async def keyless(_request: Any, *, idempotency_key: str) -> Any:
         raise errors.SecretError(f"No key ({len(idempotency_key)}).", hint="ff.connect('fake')")
 
-    whole = fake.submit
+    original_submit = fake.submit
     monkeypatch.setattr(fake, "submit", keyless)
     flow.generate_image("dawn", model="fake/image")
     run = flow.run().wait(PATIENCE_S)
     assert "ff.connect" in str(run.errors[0])
     assert reserved(run.id) == 0
-    monkeypatch.setattr(fake, "submit", whole)
+    monkeypatch.setattr(fake, "submit", original_submit)
     flow.run().result(PATIENCE_S)
 
 
-def test_identical_nodes_are_one_submission(flow: Flow, fake: Counting) -> None:
-    """Two nodes that ask for the same thing in one run share one call; the money counts once."""
+def test_identical_nodes_share_one_submit(flow: Flow, fake: Counting) -> None:
+    """Two equal nodes of one run share one call; its cost counts once."""
     flow.generate_image("dawn", model="fake/image", seed=1, name="one")
     flow.generate_image("dawn", model="fake/image", seed=1, name="two")
     run = flow.run()
-    given = run.result(PATIENCE_S)
-    assert given["one"].asset == given["two"].asset
+    outputs = run.result(PATIENCE_S)
+    assert outputs["one"].asset == outputs["two"].asset
     assert len(fake.keys) == 1
     rows = ff.tape.sql("select sum(cost_computation) from generations").rows()
     assert float(rows[0][0]) == 0.04
 
 
-def test_two_runs_at_once_are_one_submission(flow: Flow, fake: Counting, recorder: EventRecorder) -> None:
-    """A second run of the same work joins the call that is under way."""
+def test_concurrent_runs_share_one_submit(flow: Flow, fake: Counting, recorder: EventRecorder) -> None:
+    """A second run of the same job joins the running call."""
     fake.enqueue(Behaviour(polls=100))
     flow.generate_image("dawn", model="fake/image", name="still")
     first = flow.run()
@@ -186,8 +184,8 @@ def test_two_runs_at_once_are_one_submission(flow: Flow, fake: Counting, recorde
     assert len(fake.keys) == 1
 
 
-def test_letting_go_alone_does_not_cancel_for_the_others(flow: Flow, fake: Counting, recorder: EventRecorder) -> None:
-    """One of two who wait is cancelled: the other gets the result and the service hears nothing."""
+def test_cancel_of_one_run_does_not_cancel_a_shared_call(flow: Flow, fake: Counting, recorder: EventRecorder) -> None:
+    """The other run gets the result; the service receives no cancel."""
     fake.enqueue(Behaviour(polls=200))
     flow.generate_image("dawn", model="fake/image", name="still")
     first, second = flow.run(), flow.run()
@@ -200,8 +198,8 @@ def test_letting_go_alone_does_not_cancel_for_the_others(flow: Flow, fake: Count
     assert len(fake.keys) == 1
 
 
-def test_the_last_to_let_go_cancels_the_operation(flow: Flow, fake: Counting, recorder: EventRecorder) -> None:
-    """When nobody waits any more, the service is told once, and the budget is free again."""
+def test_cancel_of_all_runs_cancels_the_shared_call(flow: Flow, fake: Counting, recorder: EventRecorder) -> None:
+    """The service receives one cancel, and the reservation is released."""
     fake.enqueue(Behaviour(end="never"))
     flow.generate_image("dawn", model="fake/image", name="still")
     runs = [flow.run(), flow.run()]
@@ -215,8 +213,8 @@ def test_the_last_to_let_go_cancels_the_operation(flow: Flow, fake: Counting, re
     assert sum(reserved(run.id) for run in runs) == 0
 
 
-def test_two_kernels_share_one_submission(session: Session, fake: Counting) -> None:
-    """Single flight across kernels: the second waits for the lease and takes the result."""
+def test_two_kernels_share_one_submit(session: Session, fake: Counting) -> None:
+    """Single flight across kernels: the second waits for the lease and reads the result."""
     other = Session(session.home, Registry([fake]))
     fake.enqueue(Behaviour(polls=100))
     try:
@@ -234,8 +232,8 @@ def test_two_kernels_share_one_submission(session: Session, fake: Counting) -> N
         other.close()
 
 
-def test_a_cancelled_call_passes_to_the_kernel_that_waits(session: Session, fake: Counting) -> None:
-    """The lease and its Operation go over: nothing is cancelled at the service, nothing is submitted again."""
+def test_cancelled_call_is_handed_to_a_waiting_kernel(session: Session, fake: Counting) -> None:
+    """The lease and its operation are transferred: no cancel at the service, no second submit."""
     events: list[Any] = []
     waits, runs_here = threading.Event(), threading.Event()
     other = Session(session.home, Registry([fake]))
@@ -264,8 +262,8 @@ def test_a_cancelled_call_passes_to_the_kernel_that_waits(session: Session, fake
         other.close()
 
 
-def test_a_run_stops_at_its_cap(flow: Flow, fake: Counting) -> None:
-    """$2 a run by default: the job that would pass it is not submitted, says so, and finished ones stay."""
+def test_run_stops_at_its_budget_cap(flow: Flow, fake: Counting) -> None:
+    """$2 per run by default: jobs beyond it are not submitted, finished results are kept."""
     for index in range(60):
         flow.generate_image(f"p{index}", model="fake/image")
     run = flow.run().wait(PATIENCE_S)
@@ -277,8 +275,8 @@ def test_a_run_stops_at_its_cap(flow: Flow, fake: Counting) -> None:
     assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 50, "succeeded": 10}
 
 
-def test_the_cap_of_the_day_counts_all_runs(flow: Flow, fake: Counting, session: Session) -> None:
-    """$5 a day by default, over all runs of all kernels of this home."""
+def test_daily_cap_counts_all_runs(flow: Flow, fake: Counting, session: Session) -> None:
+    """$5 per day by default, over all runs of all kernels of this home."""
     for index in range(150):
         flow.generate_image(f"p{index}", model="fake/image")
     nodes = list(flow.document.nodes)
@@ -290,8 +288,8 @@ def test_the_cap_of_the_day_counts_all_runs(flow: Flow, fake: Counting, session:
     assert session.engine.context.caps_micro_usd["day"] == 5_000_000
 
 
-def test_an_overrun_is_recorded_and_stops_the_next(flow: Flow, fake: Counting) -> None:
-    """A service that bills more than the estimate: it is shown, counts, and the next submission is refused."""
+def test_cost_above_the_estimate_counts_towards_the_cap(flow: Flow, fake: Counting) -> None:
+    """A service that bills more than estimated: the cost is shown, and the next submit is refused."""
     fake.enqueue(Behaviour(cost_micro_usd=6_000_000))
     flow.generate_image("dear", model="fake/image", name="dear")
     run = flow.run().wait(PATIENCE_S)
@@ -300,21 +298,21 @@ def test_an_overrun_is_recorded_and_stops_the_next(flow: Flow, fake: Counting) -
     assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 1, "over_budget": 1}
 
 
-def test_a_model_without_a_price_needs_an_allowance(flow: Flow, fake: Counting) -> None:
-    """Unpriced: nothing is sent until the person says what a call may cost; what they allow is reserved."""
+def test_model_without_a_price_requires_an_allowance(flow: Flow, fake: Counting) -> None:
+    """Nothing is sent until the user sets a price per call; that amount is reserved."""
     flow.generate_image("dawn", model="fake/unpriced", name="still")
     run = flow.run().wait(PATIENCE_S)
     assert counts(run) == {"over_budget": 1}
     assert "unpriced=" in str(run.errors[0])
-    assert counts(flow.run().wait(PATIENCE_S)) == {"over_budget": 1}  # and says it again the second time
+    assert counts(flow.run().wait(PATIENCE_S)) == {"over_budget": 1}  # and again the second time
     assert fake.keys == []
     assert flow.run(unpriced=0.5).result(PATIENCE_S).width == 32
     flow.generate_image("dusk", model="fake/unpriced", name="other")
     assert counts(flow.run(unpriced=3.0).wait(PATIENCE_S)) == {"cached": 1, "over_budget": 1}
 
 
-def test_a_large_run_asks_first(flow: Flow, fake: Counting) -> None:
-    """More than 100 paid calls: nothing starts until it is confirmed."""
+def test_run_of_over_100_paid_calls_requires_confirmation(flow: Flow, fake: Counting) -> None:
+    """Nothing starts until it is confirmed."""
     for index in range(101):
         flow.generate_image(f"p{index}", model="fake/image")
     with pytest.raises(errors.OverBudgetError, match=r"101 paid calls for \$4.04"):
@@ -325,8 +323,8 @@ def test_a_large_run_asks_first(flow: Flow, fake: Counting) -> None:
     run.wait(PATIENCE_S)
 
 
-def test_a_dear_run_asks_first(flow: Flow, fake: Counting) -> None:
-    """More than $10, however few the calls."""
+def test_run_above_10_dollars_requires_confirmation(flow: Flow, fake: Counting) -> None:
+    """Whatever the number of calls."""
     for index in range(21):
         flow.generate_video(f"p{index}", model="fake/video", duration_s=10)
     with pytest.raises(errors.OverBudgetError, match=r"\$10.50"):
@@ -334,17 +332,17 @@ def test_a_dear_run_asks_first(flow: Flow, fake: Counting) -> None:
     assert fake.keys == []
 
 
-def test_a_busy_journal_submits_nothing(flow: Flow, fake: Counting, session: Session) -> None:
-    """What cannot be written ahead is not sent: the error names who holds the journal, and the next run does it."""
+def test_busy_journal_submits_nothing(flow: Flow, fake: Counting, session: Session) -> None:
+    """What cannot be journaled is not sent: the error names the process that holds the lock."""
     flow.generate_image("dawn", model="fake/image")
     flow.plan()
     session.journal._writer._timeout_s = 0.05
-    held = commit_lock.CommitLock(session.home / "journal.turnstile")
-    with held.hold():
+    lock = commit_lock.CommitLock(session.home / "journal.turnstile")
+    with lock.hold():
         run = flow.run()
         with pytest.raises(errors.JournalBusyError, match=f"process {os.getpid()}.*nothing paid was submitted"):
             run.result(PATIENCE_S)
-    held.close()
+    lock.close()
     assert run.status == "failed"
     assert fake.keys == []
     session.journal._writer._timeout_s = 10.0
@@ -352,20 +350,20 @@ def test_a_busy_journal_submits_nothing(flow: Flow, fake: Counting, session: Ses
     assert len(fake.keys) == 1
 
 
-def test_a_journal_that_is_busy_later_submits_nothing_more(
+def test_journal_busy_during_a_run_stops_further_submits(
     flow: Flow, fake: Counting, session: Session, recorder: EventRecorder
 ) -> None:
-    """Busy while a run goes on: what is under way comes home (through the outbox), what follows is not submitted."""
+    """A running job finishes (through the outbox); downstream jobs are not submitted."""
     fake.enqueue(Behaviour(polls=50))
     still = flow.generate_image("dawn", model="fake/image", name="still")
     flow.upscale(still, model="fake/edit", name="large")
     run = flow.run()
     recorder.until_state(run, "still", "running", progress=0.01)
     session.journal._writer._timeout_s = 0.05
-    held = commit_lock.CommitLock(session.home / "journal.turnstile")
-    with held.hold():
+    lock = commit_lock.CommitLock(session.home / "journal.turnstile")
+    with lock.hold():
         recorder.until_state(run, "large", "failed")
-    held.close()
+    lock.close()
     session.journal._writer._timeout_s = 10.0
     run.wait(PATIENCE_S)
     assert (state_of(run, "still"), state_of(run, "large")) == ("succeeded", "failed")
@@ -374,23 +372,23 @@ def test_a_journal_that_is_busy_later_submits_nothing_more(
     assert [entry["model"] for entry in fake.log()] == ["fake/image", "fake/edit"]
 
 
-def test_a_failed_answer_before_acceptance_says_why(flow: Flow, fake: Counting, monkeypatch: Any) -> None:
-    """A plain failure of the submit is the job's error; the next run tries again."""
+def test_failed_submit_reports_the_reason(flow: Flow, fake: Counting, monkeypatch: Any) -> None:
+    """The failure of the submit is the job's error; the next run submits again."""
 
     async def failing(_request: Any, *, idempotency_key: str) -> Any:
         return Failed("bad_request", f"No such size ({bool(idempotency_key)}).")
 
-    whole = fake.submit
+    original_submit = fake.submit
     monkeypatch.setattr(fake, "submit", failing)
     flow.generate_image("dawn", model="fake/image")
     run = flow.run().wait(PATIENCE_S)
     assert "No such size" in str(run.errors[0])
-    monkeypatch.setattr(fake, "submit", whole)
+    monkeypatch.setattr(fake, "submit", original_submit)
     flow.run().result(PATIENCE_S)
 
 
 def reserved(run_id: str) -> int:
-    """What a run still holds of the budget, in micro-dollars."""
+    """The amount that a run still reserves, in micro-dollars."""
     session = current_session()
-    found = session.call(session.journal.spending([f"run:{run_id}"]))
-    return found[f"run:{run_id}"].reserved_micro_usd
+    spending = session.call(session.journal.spending([f"run:{run_id}"]))
+    return spending[f"run:{run_id}"].reserved_micro_usd
