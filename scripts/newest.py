@@ -125,7 +125,7 @@ def blame(failures: Failures, changes: dict[str, str], folder: Path, *, until: f
         tuple(part for part in failures.parts if part not in without_change.parts),
     )
     print("\nOne package at a time:", flush=True)
-    found, tried = Failures(), set[frozenset[str]]()
+    result, tried = Failures(), set[frozenset[str]]()
     for name in changes if failures else ():
         if time.monotonic() > until:
             print("  Time is up; the packages that follow were not tested alone.")
@@ -139,8 +139,8 @@ def blame(failures: Failures, changes: dict[str, str], folder: Path, *, until: f
         install(alone)
         broken = rerun(failures, folder)
         print(f"  {', '.join(moved.values())}: {f'breaks {broken}' if broken else 'passes'}", flush=True)
-        found = Failures((*found.tests, *broken.tests), (*found.parts, *broken.parts))
-    unexplained = {*failures.tests, *failures.parts} - {*found.tests, *found.parts}
+        result = Failures((*result.tests, *broken.tests), (*result.parts, *broken.parts))
+    unexplained = {*failures.tests, *failures.parts} - {*result.tests, *result.parts}
     if unexplained:
         print("\nNo package breaks these alone:", *sorted(unexplained), sep="\n  ")
 

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from fusionflow_nb.lab.secret import make_secret
+from fusionflow_nb.lab.secret import ensure_secret
 from fusionflow_nb.lab.signing import asset_url, preview_url, probe_answer, upload_url
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class AssetUrls:
         remote_url: Callable[[Asset, int], str | None] = lambda _asset, _expires_s: None,
     ) -> None:
         self._remote_url = remote_url
-        self._secret = make_secret(home)
+        self._secret = ensure_secret(home)
         self._clock = clock
         self._cache: dict[str, tuple[float, dict[str, str]]] = {}
         """Digest -> (time until which the URLs are reused, URLs)."""

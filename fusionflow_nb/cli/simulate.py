@@ -25,12 +25,12 @@ def serve(port: int) -> None:
 
 async def _serve(port: int) -> None:
     from fusionflow_nb.simulator import Simulator, World  # noqa: PLC0415
-    from fusionflow_nb.simulator.server import SIDES  # noqa: PLC0415
+    from fusionflow_nb.simulator.server import SERVICES  # noqa: PLC0415
 
     try:
         async with Simulator(port, World(pause_s=PAUSE_S)) as simulator:
             output.heading("simulated")
-            output.line(f"{', '.join(SIDES)} at {simulator.base}; pictures are drawn locally, calls are free")
+            output.line(f"{', '.join(SERVICES)} at {simulator.base}; pictures are drawn locally, calls are free")
             output.line(f"in another terminal: export {SIMULATOR_VARIABLE}={simulator.base}")
             output.line(f"in a notebook, first: %env {SIMULATOR_VARIABLE}={simulator.base}")
             output.line(f"results and costs go to the folder {SIMULATED!r} of the home; no key is sent")

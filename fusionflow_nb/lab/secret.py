@@ -1,6 +1,6 @@
 """The user's secret: `<home>/secret`, shared by kernel and server and never sent anywhere.
 
-The kernel makes it, once; the server only reads it. Who deletes it makes every address signed so far worthless.
+The kernel creates it once; the server only reads it. Deleting the file invalidates every URL signed so far.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ _FOR_OTHERS = 0o077
 _FOR_OWNER = 0o600
 
 
-def make_secret(home: Path) -> bytes:
-    """The secret of a home folder (32 bytes); made at the first call, however many processes make it at once.
+def ensure_secret(home: Path) -> bytes:
+    """The secret of a home folder (32 bytes). The first call creates it; concurrent processes get the same secret.
 
     Raises:
-        SecretError: it cannot be read or made, or the file holds something else.
+        SecretError: the file cannot be read or created, or is not a secret.
     """
-    found = read_secret(home)
-    if found is not None:
-        return found
+    secret = read_secret(home)
+    if secret is not None:
+        return secret
     try:
         home.mkdir(parents=True, exist_ok=True)
         _publish(home / SECRET_FILE, f"{secrets.token_hex(_SECRET_BYTES)}\n".encode())
     except OSError as error:
         raise _unusable(home, error) from error
-    made = read_secret(home)
-    if made is None:
-        message = f"The file {home / SECRET_FILE} vanished while it was made."
+    secret = read_secret(home)
+    if secret is None:
+        message = f"The file {home / SECRET_FILE} was deleted while it was created."
         raise errors.SecretError(message, hint="Try again.", is_retryable=True)
-    return made
+    return secret
 
 
 def read_secret(home: Path) -> bytes | None:
-    """The secret of a home folder, or None where no kernel has made one yet. Takes others' access to it away.
+    """The secret of a home folder; None if no kernel has created it yet. Restricts the file's mode to the owner.
 
     Raises:
-        SecretError: it cannot be read, or the file holds something else.
+        SecretError: the file cannot be read, or is not a secret.
     """
     path = home / SECRET_FILE
     try:
@@ -60,37 +60,37 @@ def read_secret(home: Path) -> bytes | None:
     except OSError as error:
         raise _unusable(home, error) from error
     if not _TEXT.fullmatch(text):
-        message = f"The file {path} holds no secret of this program."
-        raise errors.SecretError(message, hint="Delete it, then run the cell again: a new secret is created.")
+        message = f"The file {path} is not a valid secret."
+        raise errors.SecretError(message, hint="Delete it and run the cell again: a new secret is created.")
     return bytes.fromhex(text.decode())
 
 
 def _publish(path: Path, text: bytes) -> None:
-    """Publish a complete file, unless another process was faster: then its file is used."""
+    """Publish a complete file, unless another process has published its own."""
     draft = path.with_name(f"{path.name}.{uuid4().hex}")
-    # The mode counts from the first moment on: a chmod afterwards would leave a gap to read in.
+    # The mode is set at creation: before a later chmod others could read the file.
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FOR_OWNER)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        _name(draft, path)
+        _publish_name(draft, path)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _name(draft: Path, path: Path) -> None:
+def _publish_name(draft: Path, path: Path) -> None:
     try:
         if os.name == "nt":
-            draft.rename(path)  # refuses to replace there, which is what we want
+            draft.rename(path)  # never replaces on Windows
         else:
             path.hardlink_to(draft)  # unlike rename, never replaces
     except FileExistsError:
         return
     except OSError:
-        # A file system without hard links: the name is still taken by one process only. Who reads in the instant
-        # between the two steps is told that the file holds no secret, and succeeds the next time.
+        # A file system without hard links: still only one process creates the file. Between creation and write a
+        # reader finds no valid secret; its next try succeeds.
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FOR_OWNER)
         except FileExistsError:
@@ -101,4 +101,4 @@ def _name(draft: Path, path: Path) -> None:
 
 def _unusable(home: Path, error: OSError) -> errors.SecretError:
     message = f"The file {home / SECRET_FILE} cannot be used ({error.strerror or type(error).__name__})."
-    return errors.SecretError(message, hint="Point the setting FUSIONFLOW_HOME at a folder that you can write.")
+    return errors.SecretError(message, hint="Set FUSIONFLOW_HOME to a folder that you can write to.")

@@ -1,4 +1,4 @@
-"""What the handlers of one server share: the home folder, its store, and the threads that do blocking work."""
+"""State that the handlers of one server share: the home folder, its store, and threads for blocking work."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Each upload in progress holds a thread; more wait in the browser's connection, unread.
-UPLOADS_AT_ONCE = 8
+# Each upload in progress holds a thread; further uploads wait unread in their connections.
+MAX_CONCURRENT_UPLOADS = 8
 _WORKERS = 4
 
 
 class ServerState:
-    """A home folder as the server sees it. Costs nothing until the first request.
+    """The home folder and the resources of a server. Nothing is opened before the first request.
 
     Args:
         home: see `settings.environment.home_folder`; need not exist.
@@ -29,13 +29,13 @@ class ServerState:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self.upload_slots = asyncio.Semaphore(MAX_CONCURRENT_UPLOADS)
         self._workers = ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="fusionflow-lab")
         self._store: LocalFolderStore | None = None
         self._lock = threading.Lock()
 
     def store(self) -> LocalFolderStore:
-        """The store below the home folder. Blocks at the first call: it imports what knows media."""
+        """The store below the home folder. The first call blocks to import the media libraries."""
         from fusionflow_nb.assets.local import LocalFolderStore  # noqa: PLC0415 - Pillow and numpy only when needed
 
         with self._lock:
@@ -43,6 +43,6 @@ class ServerState:
                 self._store = LocalFolderStore(self.home / "assets")
             return self._store
 
-    async def in_thread(self, work: Callable[[], T]) -> T:
-        """Do short blocking work off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._workers, work)
+    async def run_in_thread(self, function: Callable[[], T]) -> T:
+        """Run a short blocking function off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._workers, function)

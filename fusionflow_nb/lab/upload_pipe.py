@@ -1,4 +1,4 @@
-"""Bytes from the server's event loop to the thread that stores them, a few at a time: a slow disk slows the browser."""
+"""Pass an upload from the event loop to the thread that stores it, with back-pressure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Chunks of at most 64 kB come from Tornado: an upload in progress holds 1 MB of memory.
-ROOM_CHUNKS = 16
+# Tornado's chunks have at most 64 kB: an upload in progress holds 1 MB of memory.
+MAX_CHUNKS = 16
 
 
 class UploadPipe:
-    """A narrow pipe: `give`, `end`, `cut` on the loop, `chunks` in one thread.
+    """A bounded queue of chunks: `write`, `end` and `abort` on the event loop, `chunks` in one thread.
 
     Args:
         idle_s: how long the thread waits for the next chunk.
@@ -30,38 +30,38 @@ class UploadPipe:
     def __init__(self, idle_s: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._idle_s = idle_s
-        self._room = asyncio.Semaphore(ROOM_CHUNKS)
+        self._free_slots = asyncio.Semaphore(MAX_CHUNKS)
         self._queue: SimpleQueue[bytes | CutOffError | None] = SimpleQueue()
         self._is_closed = False
 
-    async def give(self, chunk: bytes) -> None:
-        """Pass a chunk on once there is room; dropped if the reader has ended."""
+    async def write(self, chunk: bytes) -> None:
+        """Queue a chunk, waiting while the queue is full. After `close` chunks are dropped."""
         if not self._is_closed:
-            await self._room.acquire()
+            await self._free_slots.acquire()
         if self._is_closed:
-            self._room.release()  # the next waiter is released too
+            self._free_slots.release()  # wakes the next waiting writer
         else:
             self._queue.put(chunk)
 
     def end(self) -> None:
-        """Say that all bytes have been given."""
+        """Mark the end of the upload."""
         self._queue.put(None)
 
-    def cut(self) -> None:
-        """Say that no more bytes will come: the thread raises CutOffError, unless it has all of them already."""
+    def abort(self) -> None:
+        """Mark the upload as cut off: the reader raises CutOffError, unless it has reached the end."""
         self._queue.put(CutOffError())
 
     def close(self) -> None:
-        """Say that the thread has stopped taking chunks, for good or bad."""
+        """Mark that the reader has stopped: waiting writers continue."""
         self._is_closed = True
-        self._room.release()
+        self._free_slots.release()
 
     def chunks(self) -> Iterator[bytes]:
-        """Every chunk given, in order, until `end`.
+        """Iterate over the chunks, in order, until `end`. Blocks.
 
         Raises:
-            CutOffError: `cut` was called.
-            StalledError: nothing came for too long.
+            CutOffError: `abort` was called.
+            StalledError: no chunk arrived within `idle_s`.
         """
         while True:
             try:
@@ -73,31 +73,31 @@ class UploadPipe:
             if isinstance(item, CutOffError):
                 raise item
             yield item
-            _tell(self._loop, self._room.release)
+            _call_soon(self._loop, self._free_slots.release)
 
 
-def in_daemon_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Do blocking work in a thread of its own, which the end of the server does not wait for."""
+def run_in_daemon_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Run a blocking function in a thread that does not delay the server's exit."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
-    def settle(tell: Callable[[], None]) -> None:
+    def settle(set_outcome: Callable[[], None]) -> None:
         if not future.done():
-            tell()
+            set_outcome()
 
     def run() -> None:
         try:
-            outcome = work()
-        except BaseException as error:  # noqa: BLE001 - it belongs to whoever awaits the future
-            _tell(loop, partial(settle, partial(future.set_exception, error)))
+            result = function()
+        except BaseException as error:  # noqa: BLE001 - raised where the future is awaited
+            _call_soon(loop, partial(settle, partial(future.set_exception, error)))
         else:
-            _tell(loop, partial(settle, partial(future.set_result, outcome)))
+            _call_soon(loop, partial(settle, partial(future.set_result, result)))
 
     threading.Thread(target=run, name="fusionflow-upload", daemon=True).start()
     return future
 
 
-def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
     # A closed loop has no waiter.
     with suppress(RuntimeError):
-        loop.call_soon_threadsafe(what)
+        loop.call_soon_threadsafe(callback)

@@ -1,4 +1,4 @@
-"""Holding an upload to its announcement: kind, length and digest, while the bytes flow by."""
+"""Verify type, length and digest of an upload while its bytes pass through."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from fusionflow_nb.lab.signing import Link
 
 
-def as_announced(chunks: Iterable[bytes], link: Link) -> Iterator[bytes]:
-    """The same bytes, as long as they are what was announced; the last word falls after the last chunk.
+def verified_chunks(chunks: Iterable[bytes], link: Link) -> Iterator[bytes]:
+    """Yield the chunks unchanged; raise as soon as they differ from what the link declares.
 
-    So the store must not give them a name before this iterator has ended.
+    The digest is checked after the last chunk, so the store must not publish the file before this iterator has ended.
 
     Raises:
-        TooLongError, WrongLengthError, WrongDigestError, WrongTypeError: they are not.
+        TooLongError, WrongLengthError, WrongDigestError, WrongTypeError: the bytes differ from the declaration.
     """
     digest = hashlib.sha256()
     size_bytes = 0
@@ -32,7 +32,7 @@ def as_announced(chunks: Iterable[bytes], link: Link) -> Iterator[bytes]:
             raise TooLongError(link.size_bytes, "more")
         if len(head) < HEAD_BYTES:
             head += chunk[: HEAD_BYTES - len(head)]
-            # Few first bytes can look like something else; enough of them, or all, cannot.
+            # A shorter head may be taken for another type.
             if len(head) == HEAD_BYTES or size_bytes == link.size_bytes:
                 _check_kind(head, link.media_type)
         digest.update(chunk)
@@ -43,11 +43,11 @@ def as_announced(chunks: Iterable[bytes], link: Link) -> Iterator[bytes]:
         raise WrongDigestError(link.sha256, digest.hexdigest())
 
 
-def _check_kind(head: bytes, announced: str) -> None:
-    """A picture may turn out to be of another format, but never to be a film; what proves nothing the store judges."""
-    proven = sniff(head)
-    if proven is not None and announced != ANY_TYPE and _kind(proven) != _kind(announced):
-        raise WrongTypeError(announced, proven)
+def _check_kind(head: bytes, declared: str) -> None:
+    """Refuse another kind of media; another format of the same kind passes, and unknown bytes are left to the store."""
+    detected = sniff(head)
+    if detected is not None and declared != ANY_TYPE and _kind(detected) != _kind(declared):
+        raise WrongTypeError(declared, detected)
 
 
 def _kind(media_type: str) -> str:
@@ -55,4 +55,4 @@ def _kind(media_type: str) -> str:
         return media_type
     family = media_type.partition("/")[0]
     # Video and audio share containers: only opening the file decides.
-    return "film or sound" if family in {"video", "audio"} else family
+    return "video or audio" if family in {"video", "audio"} else family

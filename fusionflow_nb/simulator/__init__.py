@@ -1,7 +1,7 @@
-"""One local server that speaks the services' protocols, for tests and for trying the product without keys.
+"""A local server that simulates the services' HTTP APIs, for tests and for use without API keys.
 
-Its answers are shaped after the sheets, and the official clients are content with them; its media come from the local
-provider. It proves that our requests are right, not how a service behaves on a bad day.
+Responses follow the services' documentation and are accepted by the official clients; media come from the local
+provider. It validates our requests; it does not reproduce how a real service fails.
 """
 
 from fusionflow_nb.simulator.scenario import Fault, Scenario, World

@@ -1,4 +1,4 @@
-"""ElevenLabs' side of the wire: speech, sounds, music, voices, quota; always a chord, for nobody speaks here."""
+"""Simulated ElevenLabs API: speech, sounds, music, voices, quota. Every output is a chord, not speech."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from fusionflow_nb.simulator.scenario import BAD_KEY, cut
+from fusionflow_nb.simulator.scenario import BAD_KEY, drop_connection
 
 if TYPE_CHECKING:
     from fusionflow_nb.simulator.scenario import World
@@ -22,8 +22,8 @@ ERRORS = {
 }
 
 
-class ElevenLabsSide:
-    """Routes under `/elevenlabs/api/v1`."""
+class SimulatedElevenLabs:
+    """Serves `/elevenlabs/api/v1`."""
 
     def __init__(self, world: World, tasks: dict[str, str]) -> None:
         self.world = world
@@ -31,7 +31,7 @@ class ElevenLabsSide:
         self.characters = 0
 
     def routes(self) -> list[web.RouteDef]:
-        """What the client asks."""
+        """Return the routes."""
         root = "/elevenlabs/api/v1"
         return [
             web.post(f"{root}/text-to-speech/{{voice}}", self.speak),
@@ -43,61 +43,61 @@ class ElevenLabsSide:
         ]
 
     async def speak(self, request: web.Request) -> web.StreamResponse:
-        """A text, in a voice of the account."""
-        body = await _asked(request)
+        """Generate speech with a voice of the account."""
+        body = await _authenticated_body(request)
         if request.match_info["voice"] not in VOICES:
             return _error(404, "voice_not_found", "A voice with this id was not found.")
         if body.get("model_id", "eleven_multilingual_v2") not in self.tasks:
             return _error(400, "model_not_found", "A model with this id was not found.")
-        return await self._made(request, body, "text")
+        return await self._generate(request, body, "text")
 
     async def sound(self, request: web.Request) -> web.StreamResponse:
-        """A sound of half a second to thirty."""
-        body = await _asked(request)
+        """Generate a sound of 0.5 to 30 seconds."""
+        body = await _authenticated_body(request)
         if not 0.5 <= float(body.get("duration_seconds") or 1) <= 30:  # noqa: PLR2004 - the service's limits
             return _invalid("duration_seconds", "Input should be between 0.5 and 30")
-        return await self._made(request, body, "text")
+        return await self._generate(request, body, "text")
 
     async def music(self, request: web.Request) -> web.StreamResponse:
-        """A song of three seconds to ten minutes."""
-        body = await _asked(request)
-        if not 3_000 <= int(body.get("music_length_ms") or 3_000) <= 600_000:  # noqa: PLR2004 - likewise
+        """Generate music of 3 seconds to 10 minutes."""
+        body = await _authenticated_body(request)
+        if not 3_000 <= int(body.get("music_length_ms") or 3_000) <= 600_000:  # noqa: PLR2004 - the service's limits
             return _invalid("music_length_ms", "Input should be between 3000 and 600000")
-        return await self._made(request, body, "prompt")
+        return await self._generate(request, body, "prompt")
 
     async def voices(self, request: web.Request) -> web.Response:
-        """Whose voices there are."""
+        """List the voices."""
         _check(request)
-        return web.json_response({"voices": [{"voice_id": each, "name": each} for each in VOICES]})
+        return web.json_response({"voices": [{"voice_id": voice, "name": voice} for voice in VOICES]})
 
     async def subscription(self, request: web.Request) -> web.Response:
-        """How much of the quota is used."""
+        """Return the used quota."""
         _check(request)
         return web.json_response({"character_count": self.characters, "character_limit": 10_000, "tier": "free"})
 
-    async def _made(self, request: web.Request, body: dict[str, Any], field: str) -> web.StreamResponse:
+    async def _generate(self, request: web.Request, body: dict[str, Any], field: str) -> web.StreamResponse:
         text = body.get(field)
-        mood = self.world.mood(text)
-        if mood.submit == "lost":
-            return cut(request)
-        if mood.submit == "invalid" or not isinstance(text, str):
+        scenario = self.world.scenario_for(text)
+        if scenario.submit == "lost":
+            return drop_connection(request)
+        if scenario.submit == "invalid" or not isinstance(text, str):
             return _invalid(field, "Field required")
-        for wanted in (mood.submit, mood.end):
-            if wanted in ERRORS:
-                return _error(*ERRORS[wanted])
-        [made] = await self.world.maker.make("text-to-audio", text, {"seed": body.get("seed")}, [])
+        for outcome in (scenario.submit, scenario.end):
+            if outcome in ERRORS:
+                return _error(*ERRORS[outcome])
+        [result] = await self.world.generator.generate("text-to-audio", text, {"seed": body.get("seed")}, [])
         self.characters += len(text)
         headers = {
-            "request-id": self.world.name(),
+            "request-id": self.world.new_id(),
             "character-cost": str(len(text)),
             "current-concurrent-requests": "1",
         }
         return web.Response(
-            body=made.content, content_type=made.media_type, headers={**headers, "maximum-concurrent-requests": "2"}
+            body=result.content, content_type=result.media_type, headers={**headers, "maximum-concurrent-requests": "2"}
         )
 
 
-async def _asked(request: web.Request) -> dict[str, Any]:
+async def _authenticated_body(request: web.Request) -> dict[str, Any]:
     _check(request)
     body: dict[str, Any] = await request.json()
     return body
@@ -105,12 +105,12 @@ async def _asked(request: web.Request) -> dict[str, Any]:
 
 def _check(request: web.Request) -> None:
     if request.headers.get("xi-api-key", "") in {"", BAD_KEY}:
-        said = {"detail": {"status": "invalid_api_key", "message": "Invalid API key"}}
-        raise web.HTTPUnauthorized(text=json.dumps(said), content_type="application/json")
+        payload = {"detail": {"status": "invalid_api_key", "message": "Invalid API key"}}
+        raise web.HTTPUnauthorized(text=json.dumps(payload), content_type="application/json")
 
 
 def _error(status: int, code: str, message: str) -> web.Response:
-    headers = {"retry-after": "1"} if status == 429 else {}  # noqa: PLR2004 - too many
+    headers = {"retry-after": "1"} if status == 429 else {}  # noqa: PLR2004 - HTTP status
     return web.json_response({"detail": {"status": code, "message": message}}, status=status, headers=headers)
 
 

@@ -1,4 +1,4 @@
-"""The parts of a form, read by the standard library's parser: not by what wrote them."""
+"""Parse multipart forms with the standard library, independently of the code that writes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class FormPart(NamedTuple):
-    """One part; `file_name` is None where it is a field."""
+    """One part of a form; a field has no `file_name`."""
 
     name: str
     file_name: str | None
@@ -20,16 +20,16 @@ class FormPart(NamedTuple):
 
 
 async def parts_of(request: web.Request) -> list[FormPart]:
-    """The parts of a multipart request, in order."""
+    """Return the parts of a multipart request, in order."""
     head = f"Content-Type: {request.headers.get('Content-Type', '')}\r\n\r\n".encode()
     form = BytesParser(policy=HTTP).parsebytes(head + await request.read())
-    found = []
+    parts = []
     for part in form.iter_parts():
         content = part.get_payload(decode=True)
         name = part.get_param("name", header="content-disposition")
-        found.append(
+        parts.append(
             FormPart(
                 str(name), part.get_filename(), part.get_content_type(), content if isinstance(content, bytes) else b""
             )
         )
-    return found
+    return parts

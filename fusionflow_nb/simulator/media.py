@@ -1,4 +1,4 @@
-"""What the simulated services make: small pictures, films and sounds of the local provider, honest procedural ones."""
+"""Media of the simulated services: small procedural images, videos and sounds from the local provider."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SIDE_PX = 128
 SECONDS = 1.0
-KEPT = 500
-LOCAL = {
+CACHE_SIZE = 500
+LOCAL_MODELS = {
     "text-to-image": "landscape",
     "edit-image": "recolor",
     "upscale": "upscale-lanczos",
@@ -40,58 +40,69 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-class Made(NamedTuple):
-    """One result."""
+class GeneratedMedia(NamedTuple):
+    """The content and media type of one output."""
 
     content: bytes
     media_type: str
 
 
-class Maker:
-    """Makes media, the same for the same request; what was made is kept for the next who asks."""
+class MediaGenerator:
+    """Generates media, equal for equal requests; results are cached."""
 
     def __init__(self) -> None:
         self._local = provider()
         self._entries = {entry.provider_model_id: entry for entry in self._local.models}
-        self._kept: OrderedDict[str, asyncio.Future[tuple[Made, ...]]] = OrderedDict()
+        self._cache: OrderedDict[str, asyncio.Future[tuple[GeneratedMedia, ...]]] = OrderedDict()
 
-    async def make(
+    async def generate(
         self, task: str, prompt: str | None, settings: dict[str, Any], media: list[bytes]
-    ) -> tuple[Made, ...]:
-        """As many results as the request counts.
+    ) -> tuple[GeneratedMedia, ...]:
+        """Generate as many results as the request's count.
 
         Raises:
-            ProviderError: the local provider cannot make it (a picture to edit that is none, say).
+            ProviderError: the local provider fails, for example because an input is not a picture.
         """
         seed = settings.get("seed")
         count = next((settings[name] for name in ("num_images", "num_outputs", "n") if name in settings), 1)
-        key = repr((task, settings.get("model"), prompt, seed, [hashlib.sha256(each).hexdigest() for each in media]))
+        key = repr(
+            (task, settings.get("model"), prompt, seed, [hashlib.sha256(content).hexdigest() for content in media])
+        )
         base = int.from_bytes(hashlib.sha256(key.encode()).digest()[:3], "big")
-        found = [await self._once(f"{key}#{at}", task, prompt, base + at, media) for at in range(min(10, int(count)))]
-        return tuple(each for made in found for each in made)
+        results = [
+            await self._cached(f"{key}#{index}", task, prompt, base + index, media)
+            for index in range(min(10, int(count)))
+        ]
+        return tuple(item for result in results for item in result)
 
-    async def _once(self, key: str, task: str, prompt: str | None, seed: int, media: list[bytes]) -> tuple[Made, ...]:
-        making = self._kept.get(key)
-        if making is None:
-            making = self._kept[key] = asyncio.ensure_future(self._made(task, prompt, seed, media))
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return await asyncio.shield(making)
+    async def _cached(
+        self, key: str, task: str, prompt: str | None, seed: int, media: list[bytes]
+    ) -> tuple[GeneratedMedia, ...]:
+        future = self._cache.get(key)
+        if future is None:
+            future = self._cache[key] = asyncio.ensure_future(self._compute(task, prompt, seed, media))
+            if len(self._cache) > CACHE_SIZE:
+                self._cache.popitem(last=False)
+        return await asyncio.shield(future)
 
-    async def _made(self, task: str, prompt: str | None, seed: int, media: list[bytes]) -> tuple[Made, ...]:
+    async def _compute(
+        self, task: str, prompt: str | None, seed: int, media: list[bytes]
+    ) -> tuple[GeneratedMedia, ...]:
         if not media and task not in {"text-to-image", "text-to-video", "text-to-audio"}:
             raise errors.ProviderError("A picture is missing.", provider="simulator")
-        entry = self._entries[LOCAL[task]]
+        entry = self._entries[LOCAL_MODELS[task]]
         settings = dict(_SETTINGS.get(task, {}))
         if "seed" in entry.parameters:
             settings["seed"] = seed
         with tempfile.TemporaryDirectory(prefix="fusionflow-simulator-") as folder:
-            references = {"image": [_reference(Path(folder) / str(at), each) for at, each in enumerate(media[:1])]}
+            references = {
+                "image": [_reference(Path(folder) / str(index), content) for index, content in enumerate(media[:1])]
+            }
             request = Request(entry, task, prompt or "", settings, references if media else {})
-            begun = await self._local.submit(request, idempotency_key="")
+            operation = await self._local.submit(request, idempotency_key="")
             status: Status = Pending()
-            while isinstance(begun, Operation) and isinstance(status, Pending):
-                status = await self._local.poll(begun)
+            while isinstance(operation, Operation) and isinstance(status, Pending):
+                status = await self._local.poll(operation)
         if not isinstance(status, Done):
             raise errors.ProviderError(f"The local provider could not make it: {status}", provider="simulator")
         output = status.outputs[0]
@@ -100,10 +111,10 @@ class Maker:
             path = content
             content = await asyncio.to_thread(path.read_bytes)
             await asyncio.to_thread(path.unlink)
-        return (Made(content, sniff(content) or "application/octet-stream"),)
+        return (GeneratedMedia(content, sniff(content) or "application/octet-stream"),)
 
     async def aclose(self) -> None:
-        """Stop what is still being made."""
+        """Stop running computations."""
         await self._local.aclose()
 
 

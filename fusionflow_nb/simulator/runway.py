@@ -1,4 +1,4 @@
-"""Runway's side of the wire: tasks of every kind, and uploads that live for a day."""
+"""Simulated Runway API: tasks of every kind, and uploads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp import web
 
 from fusionflow_nb import errors
 from fusionflow_nb.simulator.form import parts_of
-from fusionflow_nb.simulator.scenario import BAD_KEY, File, base_of, cut
+from fusionflow_nb.simulator.scenario import BAD_KEY, File, base_url, drop_connection
 
 if TYPE_CHECKING:
     from fusionflow_nb.simulator.scenario import World
@@ -28,7 +28,7 @@ TASKS = {
 }
 MEDIA = ("promptImage", "referenceImages", "imageUri", "videoUri", "promptVideo")
 SIZED = frozenset({"text_to_image", "text_to_video", "image_to_video"})
-"""Kinds whose requests say how large the result is."""
+"""Kinds whose requests must specify a ratio."""
 SCHEME = "runway://"
 FAILURES = {
     "refused": ("SAFETY.INPUT.TEXT", "The content was flagged by the moderation system."),
@@ -36,127 +36,128 @@ FAILURES = {
 }
 
 
-class RunwaySide:
-    """Routes under `/runway/api/v1`, and where uploads go."""
+class SimulatedRunway:
+    """Serves `/runway/api/v1` and the upload bucket."""
 
     def __init__(self, world: World, tasks: dict[str, str]) -> None:
         self.world = world
         self.tasks = tasks
-        self.announced: dict[str, str] = {}
+        self.uploads: dict[str, str] = {}
 
     def routes(self) -> list[web.RouteDef]:
-        """Account, uploads, tasks; the rest are kinds of tasks."""
+        """Return the routes; fixed paths come before the task route, which matches any kind."""
         return [
             web.get(f"{ROOT}/organization", self.organization),
-            web.post(f"{ROOT}/uploads", self.announce),
+            web.post(f"{ROOT}/uploads", self.create_upload),
             web.post("/runway/bucket", self.put),
-            web.get(f"{ROOT}/tasks/{{id}}", self.look),
+            web.get(f"{ROOT}/tasks/{{id}}", self.get),
             web.delete(f"{ROOT}/tasks/{{id}}", self.delete),
             web.post(f"{ROOT}/{{kind}}", self.create),
         ]
 
     async def create(self, request: web.Request) -> web.StreamResponse:
-        """Take a task."""
+        """Create a task."""
         check(request)
         body, kind = await request.json(), request.match_info["kind"]
-        mood = self.world.mood(body.get("promptText"))
-        answer = self._unfit(kind, body) or unwilling(mood.submit)
-        if answer is not None:
-            return answer
-        given = [each for name in MEDIA for each in _media(body.get(name))]
-        known = [self._address(each) for each in given]
-        if None in known:
+        scenario = self.world.scenario_for(body.get("promptText"))
+        error_response = self._validation_error(kind, body) or rejection(scenario.submit)
+        if error_response is not None:
+            return error_response
+        uris = [uri for name in MEDIA for uri in _uris(body.get(name))]
+        urls = [self._url(uri) for uri in uris]
+        if None in urls:
             return invalid("uri", "The asset cannot be fetched.")
-        task = "edit-image" if kind == "text_to_image" and given else TASKS[kind]
-        about = {"promptText": body.get("promptText"), "media": known}
+        task = "edit-image" if kind == "text_to_image" and uris else TASKS[kind]
+        job_body = {"promptText": body.get("promptText"), "media": urls}
         try:
-            job = await self.world.begin(body["model"], task, about, mood, prompt="promptText")
+            job = await self.world.start_job(body["model"], task, job_body, scenario, prompt="promptText")
         except (errors.FusionFlowError, ValueError) as error:
             return invalid("uri", f"The asset cannot be read: {error}")
-        if mood.submit == "lost":
-            return cut(request)
+        if scenario.submit == "lost":
+            return drop_connection(request)
         return web.json_response({"id": job.id, "estimatedCost": {"credits": CREDITS}})
 
-    async def look(self, request: web.Request) -> web.Response:
-        """How a task stands."""
+    async def get(self, request: web.Request) -> web.Response:
+        """Return a task."""
         check(request)
         job = self.world.jobs.get(request.match_info["id"])
         if job is None:
             return web.json_response({"error": "Task not found."}, status=404)
-        said: dict[str, Any] = {"id": job.id, "createdAt": CREATED_AT}
+        payload: dict[str, Any] = {"id": job.id, "createdAt": CREATED_AT}
         if job.is_cancelled:
-            return web.json_response({**said, "status": "CANCELLED", "cost": {"credits": 0}})
-        stands = self.world.look(job)
-        if stands != "ended":
-            going = {"status": "THROTTLED"} if stands == "queued" else {"status": "RUNNING", "progress": job.progress}
-            return web.json_response({**said, **going, "estimatedCost": {"credits": CREDITS}})
-        if job.mood.end in FAILURES:
-            code, says = FAILURES[job.mood.end]
-            cost = {"cost": {"credits": CREDITS if job.mood.end == "refused" else 0}}
-            return web.json_response({**said, "status": "FAILED", "failure": says, "failureCode": code, **cost})
-        output = [self.world.keep(request, each.content, each.media_type) for each in job.made]
-        return web.json_response({**said, "status": "SUCCEEDED", "output": output, "cost": {"credits": CREDITS}})
+            return web.json_response({**payload, "status": "CANCELLED", "cost": {"credits": 0}})
+        phase = self.world.poll(job)
+        if phase != "ended":
+            state = {"status": "THROTTLED"} if phase == "queued" else {"status": "RUNNING", "progress": job.progress}
+            return web.json_response({**payload, **state, "estimatedCost": {"credits": CREDITS}})
+        if job.scenario.end in FAILURES:
+            code, message = FAILURES[job.scenario.end]
+            cost = {"cost": {"credits": CREDITS if job.scenario.end == "refused" else 0}}
+            return web.json_response({**payload, "status": "FAILED", "failure": message, "failureCode": code, **cost})
+        output = [self.world.store_file(request, result.content, result.media_type) for result in job.results]
+        return web.json_response({**payload, "status": "SUCCEEDED", "output": output, "cost": {"credits": CREDITS}})
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Stop a task, or forget one that has ended: the answer is the same, and its cost stays."""
+        """Cancel a running task or delete an ended one; the response is the same, and its cost is kept."""
         check(request)
         job = self.world.jobs.get(request.match_info["id"])
         if job is None:
             return web.json_response({"error": "Task not found."}, status=404)
-        if job.mood.end != "never" and job.looked > job.mood.looks:
+        if job.scenario.end != "never" and job.polls > job.scenario.polls:
             del self.world.jobs[job.id]
         job.is_cancelled = True
         return web.Response(status=204)
 
     async def organization(self, request: web.Request) -> web.Response:
-        """The balance, and what may be asked."""
+        """Return the balance and the limits."""
         check(request)
         models = {name: {"maxConcurrentGenerations": 2, "maxDailyGenerations": 200} for name in self.tasks}
         tier = {"maxMonthlyCreditSpend": 100_000, "models": models}
         return web.json_response({"tier": tier, "creditBalance": 1000, "usage": {"models": {}}})
 
-    async def announce(self, request: web.Request) -> web.Response:
-        """Say where a file goes."""
+    async def create_upload(self, request: web.Request) -> web.Response:
+        """Create an upload and return its URL and form fields."""
         check(request)
         body = await request.json()
         if body.get("type") != "ephemeral" or not body.get("filename"):
             return invalid("filename", "Required")
-        key = f"{self.world.name()}-{body['filename']}"
-        self.announced[key] = SCHEME + key
-        said = {"uploadUrl": f"{base_of(request)}/runway/bucket", "fields": {"key": key, "policy": "cG9saWN5"}}
-        return web.json_response({**said, "runwayUri": self.announced[key]})
+        key = f"{self.world.new_id()}-{body['filename']}"
+        self.uploads[key] = SCHEME + key
+        payload = {"uploadUrl": f"{base_url(request)}/runway/bucket", "fields": {"key": key, "policy": "cG9saWN5"}}
+        return web.json_response({**payload, "runwayUri": self.uploads[key]})
 
     async def put(self, request: web.Request) -> web.Response:
-        """Take a form whose file is last: its fields are the permission, so a key has no business here."""
+        """Store the last part of a form: its fields are signed, so a request with an API key is rejected."""
         *fields, file = await parts_of(request)
-        key = next((each.content.decode() for each in fields if each.name == "key"), "")
-        if key not in self.announced or file.name != "file" or "authorization" in request.headers:
+        key = next((field.content.decode() for field in fields if field.name == "key"), "")
+        if key not in self.uploads or file.name != "file" or "authorization" in request.headers:
             return web.Response(status=403, text="<Error>AccessDenied</Error>")
         self.world.files[key] = File(file.content, file.media_type, float("inf"))
         return web.Response(status=204)
 
-    def _unfit(self, kind: str, body: dict[str, Any]) -> web.Response | None:
+    def _validation_error(self, kind: str, body: dict[str, Any]) -> web.Response | None:
         if kind not in TASKS or body.get("model") not in self.tasks:
             return invalid("model", "Invalid option")
         return invalid("ratio", "Required") if kind in SIZED and "ratio" not in body else None
 
-    def _address(self, uri: str) -> str | None:
-        """An address as the world reads media; None for an upload that nobody made."""
+    def _url(self, uri: str) -> str | None:
+        """Return a readable URL of a URI; None for an upload that does not exist."""
         if not uri.startswith(SCHEME):
             return uri
         key = uri.removeprefix(SCHEME)
         return f"https://uploads.example/{key}" if key in self.world.files else None
 
 
-def _media(value: Any) -> list[str]:  # noqa: ANN401 - JSON
-    """Addresses, alone or in objects with their positions and names."""
+def _uris(value: Any) -> list[str]:  # noqa: ANN401 - JSON
+    """Return the URIs of a field: a URI, an object with a URI, or a list of either."""
     if value is None:
         return []
-    return [each["uri"] if isinstance(each, dict) else each for each in (value if isinstance(value, list) else [value])]
+    items = value if isinstance(value, list) else [value]
+    return [item["uri"] if isinstance(item, dict) else item for item in items]
 
 
 def check(request: web.Request) -> None:
-    """The key and the version, without which nothing is answered."""
+    """Check the API key and the version header. Raises HTTPUnauthorized or HTTPBadRequest."""
     key = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if key in {"", BAD_KEY}:
         raise web.HTTPUnauthorized(text=json.dumps({"error": "Invalid API key."}), content_type="application/json")
@@ -165,22 +166,22 @@ def check(request: web.Request) -> None:
         raise web.HTTPBadRequest(text=text, content_type="application/json")
 
 
-def invalid(field: str, says: str) -> web.Response:
-    """A request that is not taken, and why."""
-    issue = {"code": "invalid_value", "path": [field], "message": says}
-    said = {"error": "Validation of body failed", "issues": [issue], "docUrl": "https://docs.dev.runwayml.com/api"}
-    return web.json_response(said, status=400)
+def invalid(field: str, message: str) -> web.Response:
+    """Return a validation error."""
+    issue = {"code": "invalid_value", "path": [field], "message": message}
+    payload = {"error": "Validation of body failed", "issues": [issue], "docUrl": "https://docs.dev.runwayml.com/api"}
+    return web.json_response(payload, status=400)
 
 
-def unwilling(mood: str) -> web.Response | None:
-    """The answer of a service that does not take the task."""
-    match mood:
+def rejection(submit: str) -> web.Response | None:
+    """Return the error response of a service that rejects the task; None if it accepts."""
+    match submit:
         case "busy":
-            said = {"error": "You have reached the daily task limit."}
-            return web.json_response(said, status=429, headers={"Retry-After": "1"})
+            payload = {"error": "You have reached the daily task limit."}
+            return web.json_response(payload, status=429, headers={"Retry-After": "1"})
         case "broken":
             return web.json_response({"error": "Internal error"}, status=500)
-        case "no_funds":  # how it is said is documented nowhere
+        case "no_funds":  # the error format is not documented
             return web.json_response({"error": "You do not have enough credits to run this task."}, status=400)
         case "invalid":
             return invalid("promptText", "Required")

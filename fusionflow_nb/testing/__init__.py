@@ -1,1 +1,1 @@
-"""How an adapter is tested: the contract suite, the fake service, the in-memory store and a template adapter."""
+"""Test support for adapters: the contract suite, a fake provider, an in-memory store and a template adapter."""

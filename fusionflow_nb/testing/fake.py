@@ -1,8 +1,8 @@
-"""A service for tests: priced, slow, moody as told, and honest about how often it was asked.
+"""A fake provider for tests, with prices, configurable behaviour and a log of its submissions.
 
-It behaves like a remote queue: submit, poll, cancel. Told a folder (`FUSIONFLOW_FAKE_FOLDER`), its jobs and its log of
-submissions live there, so that several kernels, killed and restarted, talk to one service. The log is the truth of
-tests: how often was which key paid for?
+It behaves like a remote queue: submit, poll, cancel. With a folder (`FUSIONFLOW_FAKE_FOLDER`), jobs and the log of
+submissions are stored there, so that several kernels, killed and restarted, share one service. Tests use the log to
+count how often each key was paid for.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ SIDE_PX = 32
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What the service does with one submission."""
+    """How the service handles one submit."""
 
     submit: Literal["accept", "busy", "lost", "taken"] = "accept"
-    """`busy`: it says so and took nothing. `lost`/`taken`: the answer never arrives; the job did not / did."""
+    """`busy`: rejected. `lost`, `taken`: no response arrives; the job was not accepted, was accepted."""
     end: Literal["done", "failed", "refused", "no_funds", "never"] = "done"
     polls: int = 1
-    """How many polls say pending before the end."""
+    """Number of polls that return Pending before the end."""
     cost_micro_usd: int | None = None
 
 
@@ -91,7 +91,7 @@ MODELS = (
 
 
 class FakeProvider:
-    """See the module. `enqueue` says what happens to the next submissions; without it, all goes well."""
+    """Fake provider. `enqueue` sets the behaviour of the next submits; the default is success."""
 
     name = "fake"
     is_remote = True
@@ -115,21 +115,23 @@ class FakeProvider:
             (folder / "jobs").mkdir(parents=True, exist_ok=True)
 
     def enqueue(self, *behaviours: Behaviour) -> None:
-        """The next submissions meet these, in order."""
+        """Queue behaviours for the next submits, in order."""
         self._queue.extend(behaviours)
 
     def when(self, prompt: str, behaviour: Behaviour) -> None:
-        """Submissions with this prompt meet this, always."""
+        """Set the behaviour of every submit with this prompt."""
         self._by_prompt[prompt] = behaviour
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:
-        """Take a request as its behaviour says, and write down that it arrived."""
+        """Handle a request by its behaviour, and log it if it was accepted."""
         with self._lock:
-            behaviour = self._told(request.prompt or "") or (self._queue.popleft() if self._queue else Behaviour())
+            behaviour = self._behaviour_for(request.prompt or "") or (
+                self._queue.popleft() if self._queue else Behaviour()
+            )
         if behaviour.submit == "busy":
             return Failed("busy", "The service is busy.", is_retryable=True)
         if behaviour.submit == "lost":
-            raise SubmitAmbiguousError("The connection broke before an answer came.")
+            raise SubmitAmbiguousError("The connection was lost before a response arrived.")
         job_id = _job_id(idempotency_key)
         count = int(request.settings.get("count") or 1)
         job = {
@@ -146,15 +148,15 @@ class FakeProvider:
             if behaviour.cost_micro_usd is None
             else behaviour.cost_micro_usd,
         }
-        self._keep(
+        self._record(
             job, {"id": job_id, "idempotency_key": idempotency_key, "model": request.model.id, "prompt": request.prompt}
         )
         if behaviour.submit == "taken":
-            raise SubmitAmbiguousError("The connection broke before an answer came.")
+            raise SubmitAmbiguousError("The connection was lost before a response arrived.")
         return Operation({"id": job_id})
 
     async def poll(self, operation: Operation) -> Status:
-        """How a job stands; works from the Operation alone where a folder is shared."""
+        """Return a job's status; with a shared folder the Operation is sufficient."""
         job_id = operation.data["id"]
         job = self._job(job_id)
         if job is None:
@@ -167,37 +169,37 @@ class FakeProvider:
             return Pending(
                 progress=min(0.99, polled / (behaviour.polls + 1)), queue_position=max(0, behaviour.polls - polled)
             )
-        return _ends(job, behaviour)
+        return _end_status(job, behaviour)
 
     async def cancel(self, operation: Operation) -> CancelAnswer:
-        """Stop a job for good."""
+        """Cancel a job."""
         self.cancelled.append(operation.data["id"])
         return CancelAnswer.CONFIRMED
 
     async def find_candidates(self, lost: LostSubmit) -> list[SubmitCandidate]:
-        """The job that was begun under an idempotency key, if it arrived."""
+        """Return the job submitted with the idempotency key, if it was accepted."""
         job_id = _job_id(lost.idempotency_key)
         return [] if self._job(job_id) is None else [SubmitCandidate(job_id, Operation({"id": job_id}))]
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no resources."""
 
     def log(self) -> list[dict[str, Any]]:
-        """Every submission that arrived, of all kernels where a folder is shared."""
+        """Return the accepted submits; with a shared folder, those of all kernels."""
         if self._folder is None:
             return list(self.submissions)
         path = self._folder / "submissions.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def _told(self, prompt: str) -> Behaviour | None:
-        """What was said about a prompt, here or in the folder's `behaviours.json` (`{prompt: {"end": "refused"}}`)."""
+    def _behaviour_for(self, prompt: str) -> Behaviour | None:
+        """Return a prompt's behaviour, set by `when` or in `behaviours.json` (`{prompt: {"end": "refused"}}`)."""
         path = self._folder / "behaviours.json" if self._folder is not None else None
         if path is None or prompt in self._by_prompt or not path.exists():
             return self._by_prompt.get(prompt)
-        said = json.loads(path.read_text()).get(prompt)
-        return None if said is None else Behaviour(**said)
+        fields = json.loads(path.read_text()).get(prompt)
+        return None if fields is None else Behaviour(**fields)
 
-    def _keep(self, job: dict[str, Any], entry: dict[str, Any]) -> None:
+    def _record(self, job: dict[str, Any], entry: dict[str, Any]) -> None:
         with self._lock:
             self._jobs[job["id"]] = job
             self.submissions.append(entry)
@@ -206,7 +208,9 @@ class FakeProvider:
                 line = (json.dumps(entry) + "\n").encode()
                 descriptor = os.open(self._folder / "submissions.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
                 try:
-                    os.write(descriptor, line)  # one write of one line: appends of several processes do not mix
+                    os.write(
+                        descriptor, line
+                    )  # a single write per line: appends of several processes do not interleave
                 finally:
                     os.close(descriptor)
 
@@ -219,13 +223,13 @@ class FakeProvider:
 
 
 def provider() -> FakeProvider:
-    """The entry point."""
+    """Create the provider, for the entry point."""
     folder = os.environ.get(FOLDER_VARIABLE)
     return FakeProvider(Path(folder) if folder else None)
 
 
-def _ends(job: dict[str, Any], behaviour: Behaviour) -> Status:
-    """The end a job was told to have."""
+def _end_status(job: dict[str, Any], behaviour: Behaviour) -> Status:
+    """Return the final status of a job."""
     match behaviour.end:
         case "failed":
             return Failed("internal", "The service failed.", cost=Cost(0, is_exact=True))
@@ -247,15 +251,17 @@ def _port(task: str) -> str:
 
 
 def _digests(request: Request) -> dict[str, list[str]]:
-    return {port: [reference.asset.sha256 for reference in found] for port, found in request.references.items()}
+    return {
+        port: [reference.asset.sha256 for reference in references] for port, references in request.references.items()
+    }
 
 
 def _media(port: str, text: str) -> bytes:
-    """Small, valid, and different for different requests."""
+    """Return small, valid media that differ between requests."""
     digest = hashlib.sha256(text.encode()).digest()
     if port == "audio":
         return _tone(200 + digest[0] * 4)
-    from PIL import Image as Pillow  # noqa: PLC0415 - only when a fake picture is made
+    from PIL import Image as Pillow  # noqa: PLC0415 - not needed for audio
 
     frames = [Pillow.new("RGB", (SIDE_PX, SIDE_PX), tuple(digest[at : at + 3])) for at in range(3)]
     for frame in frames:

@@ -1,4 +1,4 @@
-"""The store that forgets: an AssetStore in memory, for tests and for trying things out."""
+"""An AssetStore in memory, for tests and experiments."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class MemoryStore:
-    """An AssetStore that ends with the object.
+    """An AssetStore whose content exists as long as the object.
 
-    Readers want files, so `path` lays bytes out in a temporary folder when asked.
+    `path` writes the bytes to a temporary folder.
     """
 
     def __init__(self) -> None:
@@ -33,11 +33,11 @@ class MemoryStore:
         self._folder = Path(mkdtemp(prefix="fusionflow-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
-    def put(self, source: Source, *, media_type: str | None = None, recipe: str | None = None) -> Asset:  # noqa: ARG002 - nothing is noted here
-        """Keep bytes, a file or a stream; equal bytes are kept once.
+    def put(self, source: Source, *, media_type: str | None = None, recipe: str | None = None) -> Asset:  # noqa: ARG002 - recipes are not stored
+        """Store bytes, a file or a stream; equal bytes are stored once.
 
         Raises:
-            MediaError: no media this house knows, truncated or hostile.
+            MediaError: not a supported media type, truncated, or unsafe to decode.
         """
         kind, chunks = open_source(source, media_type)
         buffer = BytesIO()
@@ -56,26 +56,26 @@ class MemoryStore:
         return asset
 
     def has(self, sha256: str) -> bool:
-        """Whether the bytes are kept.
+        """Return whether the bytes are stored.
 
         Raises:
-            MediaError: no sha256.
+            MediaError: not a sha256.
         """
         return checked_sha256(sha256) in self._bytes
 
     def path(self, sha256: str) -> Path:
-        """A file that holds the bytes as long as this store lives.
+        """Return a file with the bytes; it exists as long as the store.
 
         Raises:
-            LostAssetError, CorruptAssetError: they are not kept, or not the bytes they were.
-            MediaError: no sha256.
+            LostAssetError, CorruptAssetError: the bytes are not stored, or have changed.
+            MediaError: not a sha256.
         """
         if not self.has(sha256):
             message = f"The bytes of asset {sha256[:12]} are not in memory."
-            raise errors.LostAssetError(message, hint="Run the node that made it again.")
+            raise errors.LostAssetError(message, hint="Run the node that generated it again.")
         if not self._is_sound(sha256):
-            message = f"The bytes kept for asset {sha256[:12]} are not the ones it was named for."
-            raise errors.CorruptAssetError(message, hint="Run the node that made it again.")
+            message = f"The bytes stored for asset {sha256[:12]} do not match its hash."
+            raise errors.CorruptAssetError(message, hint="Run the node that generated it again.")
         data, media_type = self._bytes[sha256]
         path = self._folder / file_name(sha256, media_type)
         with self._lock:
@@ -88,19 +88,19 @@ class MemoryStore:
         """`fusionflow:<sha256>`."""
         return local_uri(asset.sha256)
 
-    def url(self, asset: Asset, *, expires_s: int = 3600) -> str:  # noqa: ARG002 - a file's address does not expire
-        """The address of the laid-out file.
+    def url(self, asset: Asset, *, expires_s: int = 3600) -> str:  # noqa: ARG002 - a file URL does not expire
+        """Return the URL of the file.
 
         Raises:
-            LostAssetError, CorruptAssetError: as `path`.
+            LostAssetError, CorruptAssetError: like `path`.
         """
         return self.path(asset.sha256).as_uri()
 
     def service_url(self, asset: Asset, *, expires_s: int, patience_s: float) -> None:
-        """None: no service can open this memory."""
+        """Return None: services cannot read this store."""
 
     def preview(self, asset: Asset) -> bytes | None:
-        """The WebP made when the asset was kept; None where there is no picture to show."""
+        """Return the WebP preview created by `put`, if the asset has one."""
         return self._previews.get(checked_sha256(asset.sha256))
 
     def _is_sound(self, sha256: str) -> bool:

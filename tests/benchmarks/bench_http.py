@@ -33,7 +33,7 @@ from fusionflow_nb.providers.http.client import MAX_CONCURRENT
 from fusionflow_nb.providers.protocol import Done, Operation, Pending
 from fusionflow_nb.providers.services.fal import Fal
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
-from fusionflow_nb.testing.contract.requests import asked_for, taken
+from fusionflow_nb.testing.contract.requests import make_task_request, read_output
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -118,7 +118,7 @@ async def ours(make: Callable[[], Any], model: str, task: str, jobs: int) -> Arm
     service = make()
     with tempfile.TemporaryDirectory() as folder:
         requests = [
-            asked_for(service, model, task, Path(folder), prompt=f"hills {number}") for number in range(PROMPTS)
+            make_task_request(service, model, task, Path(folder), prompt=f"hills {number}") for number in range(PROMPTS)
         ]
 
         async def job(number: int) -> None:
@@ -130,7 +130,7 @@ async def ours(make: Callable[[], Any], model: str, task: str, jobs: int) -> Arm
             if not isinstance(status, Done):
                 raise TypeError(f"{status}")
             for output in status.outputs:
-                taken(output)
+                read_output(output)
 
         try:
             return await timed(job, jobs)
@@ -173,7 +173,7 @@ def every_adapter(report: Report, *, quick: bool) -> None:
     with serving("-c", SIMULATE) as base:
         os.environ[SIMULATOR_VARIABLE] = base
         for name, adapter in ADAPTERS.items():
-            arm = asyncio.run(ours(adapter.make, *adapter.first(), jobs))
+            arm = asyncio.run(ours(adapter.create, *adapter.first_model(), jobs))
             for error in arm.errors:
                 report.fail(name, error)
             detail = f"p50 {statistics.median(arm.seconds) * 1e3:.0f} ms, p99 {p99(arm.seconds) * 1e3:.0f} ms"

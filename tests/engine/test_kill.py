@@ -179,7 +179,7 @@ def check(service: Service) -> None:
     assert len(service.rows("SELECT DISTINCT content_key FROM jobs")) == len(good) + len(unknown)
 
 
-CHANCE = random.Random(7)  # noqa: S311 - instants, not secrets
+CHANCE = random.Random(7)  # noqa: S311 - kill times, not secrets
 CASES: dict[str, list[Marker]] = {
     "at the first submissions": [submitted(1), submitted(2), submitted(2)],
     "in the middle of the submissions": [submitted(4), submitted(3), submitted(2)],

@@ -1,4 +1,4 @@
-"""Python nodes: where they run, what they may return, and what their failures say."""
+"""Python nodes: threads, return types and errors."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ if TYPE_CHECKING:
     from fusionflow_nb.testing.fake import FakeProvider
 
 
-def test_sync_functions_run_off_the_loop_and_side_by_side(flow: Flow, session: Session) -> None:
-    """Three functions that wait for each other can only end if they run at once; none of them is on the loop thread."""
-    together = threading.Barrier(3, timeout=PATIENCE_S)
+def test_sync_functions_run_concurrently_in_threads(flow: Flow, session: Session) -> None:
+    """Three functions that wait for each other finish; none runs on the loop thread."""
+    barrier = threading.Barrier(3, timeout=PATIENCE_S)
     threads: list[threading.Thread] = []
 
     @ff.node
-    def meets(number: int) -> int:
+    def wait_for_others(number: int) -> int:
         threads.append(threading.current_thread())
-        together.wait()
+        barrier.wait()
         return number
 
-    flow.add(meets, flow.seeds([1, 2, 3]))
+    flow.add(wait_for_others, flow.seeds([1, 2, 3]))
     flow.run().result(PATIENCE_S)
     assert len(set(threads)) == 3
     assert session._thread not in threads
 
 
-def test_async_functions_run_on_the_loop(flow: Flow, session: Session) -> None:
-    """Async nodes share the one loop, and wait on it together."""
+def test_async_functions_run_concurrently_on_the_loop(flow: Flow, session: Session) -> None:
+    """Three coroutines that wait for each other finish, all on the loop thread."""
     threads: set[threading.Thread] = set()
     arrived: list[int] = []
-    everybody = asyncio.Event()
+    all_arrived = asyncio.Event()
 
     @ff.node
-    async def meets(number: int) -> int:
+    async def wait_for_others(number: int) -> int:
         threads.add(threading.current_thread())
         arrived.append(number)
         if len(arrived) == 3:
-            everybody.set()
-        await everybody.wait()
+            all_arrived.set()
+        await all_arrived.wait()
         return number
 
-    flow.add(meets, flow.seeds([1, 2, 3]))
+    flow.add(wait_for_others, flow.seeds([1, 2, 3]))
     flow.run().result(PATIENCE_S)
     assert threads == {session._thread}
 
 
-def test_a_failing_function_names_its_line_and_nothing_of_ours(flow: Flow) -> None:
-    """NodeFailedError: the exception, the line in the user's file, what to do; the rest of the flow is kept."""
+def test_error_names_the_failing_line_of_the_function(flow: Flow) -> None:
+    """NodeFailedError with exception, line in the user's file and hint; the traceback hides the package."""
 
     @ff.node
     def breaks(text: str) -> str:
@@ -72,7 +72,7 @@ def test_a_failing_function_names_its_line_and_nothing_of_ours(flow: Flow) -> No
 
     first_line = breaks.function.__code__.co_firstlineno
     bad = flow.add(breaks, "x", name="bad")
-    flow.add(fine, bad, name="below")
+    flow.add(fine, bad, name="downstream")
     flow.add(fine, "y", name="good")
     run = flow.run()
     with pytest.raises(errors.RunFailedError) as caught:
@@ -81,9 +81,9 @@ def test_a_failing_function_names_its_line_and_nothing_of_ours(flow: Flow) -> No
     assert isinstance(error, errors.NodeFailedError)
     assert isinstance(error.__cause__, KeyError)
     assert str(error) == f"bad: KeyError: 'x' (line {first_line + 2} of breaks). Fix the function and run again."
-    assert {name: state_of(run, name) for name in ("bad", "below", "good")} == {
+    assert {name: state_of(run, name) for name in ("bad", "downstream", "good")} == {
         "bad": "failed",
-        "below": "skipped",
+        "downstream": "skipped",
         "good": "succeeded",
     }
     shown = "".join(caught.value._render_traceback_())
@@ -92,8 +92,8 @@ def test_a_failing_function_names_its_line_and_nothing_of_ours(flow: Flow) -> No
     assert [tuple(row) for row in rows] == [("failed", "node_failed")]
 
 
-def test_the_line_is_the_users_even_if_a_library_raised(flow: Flow) -> None:
-    """The deepest line of the user's own file, not of the library it called."""
+def test_error_names_the_users_line_if_a_library_raised(flow: Flow) -> None:
+    """The deepest line of the user's own file, not of the library."""
 
     @ff.node
     def decodes(text: str) -> dict:  # type: ignore[type-arg]
@@ -109,10 +109,8 @@ def test_the_line_is_the_users_even_if_a_library_raised(flow: Flow) -> None:
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, StopIteration, TimeoutError, RecursionError])
-def test_no_exception_of_a_function_ends_more_than_its_job(
-    flow: Flow, *, is_async: bool, error: type[BaseException]
-) -> None:
-    """`exit()` in a cell's function, or anything else it raises, is that node's failure; the session lives on."""
+def test_exception_of_a_function_fails_only_its_node(flow: Flow, *, is_async: bool, error: type[BaseException]) -> None:
+    """Also SystemExit and KeyboardInterrupt; the session continues."""
     if is_async:
 
         @ff.node(name="breaks", cache=False)
@@ -132,33 +130,33 @@ def test_no_exception_of_a_function_ends_more_than_its_job(
     assert current_session()._thread.is_alive()
 
 
-def test_what_no_port_can_carry_is_refused_by_name(flow: Flow) -> None:
-    """A returned object that is no medium and no value: the error says what may be returned."""
+def test_unsupported_return_type_raises(flow: Flow) -> None:
+    """The error names the returned type and the supported types."""
 
     @ff.node
-    def gives(kind: str) -> ff.Image:
+    def returns_object(kind: str) -> ff.Image:
         return object()  # type: ignore[return-value]
 
     @ff.node
-    def lists(kind: str) -> list[ff.Image]:
+    def returns_number(kind: str) -> list[ff.Image]:
         return 7  # type: ignore[return-value]
 
     @ff.node
-    def words(kind: str) -> str:
+    def returns_set(kind: str) -> str:
         return {1, 2}  # type: ignore[return-value]
 
-    for one in (gives, lists, words):
-        flow.add(one, "x", name=one.__name__)
+    for function in (returns_object, returns_number, returns_set):
+        flow.add(function, "x", name=function.__name__)
     run = flow.run().wait(PATIENCE_S)
-    said = {error.node_id: str(error) for error in run.errors}
-    assert "object, which is no image" in said["gives"]
-    assert "PIL image" in said["gives"]
-    assert "list or a dict of images" in said["lists"]
-    assert "set, which no port can carry" in said["words"]
+    messages = {error.node_id: str(error) for error in run.errors}
+    assert "object, which is not convertible to image" in messages["returns_object"]
+    assert "PIL image" in messages["returns_object"]
+    assert "list or dict of images" in messages["returns_number"]
+    assert "set, which no port can carry" in messages["returns_set"]
 
 
-def test_what_a_function_may_return_arrives(flow: Flow, tmp_path: Path) -> None:
-    """Pictures as PIL, array, bytes, path and handle; values as they are."""
+def test_supported_return_types_are_converted(flow: Flow, tmp_path: Path) -> None:
+    """Images as PIL, array, bytes, path and handle; values unchanged."""
     import numpy as np
     from PIL import Image as Pillow
 
@@ -190,17 +188,17 @@ def test_what_a_function_may_return_arrives(flow: Flow, tmp_path: Path) -> None:
     def as_values(image: ff.Image) -> dict:  # type: ignore[type-arg]
         return {"size": [image.width, image.height]}
 
-    made = [flow.add(one, number=1) for one in (as_array, as_picture, as_path, as_bytes)]
-    made.append(flow.add(as_handle, made[0]))
-    sizes = [flow.add(as_values, one) for one in made]
+    nodes = [flow.add(function, number=1) for function in (as_array, as_picture, as_path, as_bytes)]
+    nodes.append(flow.add(as_handle, nodes[0]))
+    sizes = [flow.add(as_values, node) for node in nodes]
     run = flow.run()
     run.result(PATIENCE_S)
     assert [run[node] for node in sizes] == [{"size": [8, 6]}] * 5
-    assert run[made[4]].asset == run[made[0]].asset
+    assert run[nodes[4]].asset == run[nodes[0]].asset
 
 
-def test_progress_reaches_the_run(flow: Flow, recorder: EventRecorder) -> None:
-    """`context.progress(...)` is heard as said, in order, before the end."""
+def test_context_progress_emits_events_in_order(flow: Flow, recorder: EventRecorder) -> None:
+    """`context.progress(...)` emits one event per call, before the end."""
 
     @ff.node
     def steps(text: str, context: ff.Context) -> str:
@@ -210,12 +208,14 @@ def test_progress_reaches_the_run(flow: Flow, recorder: EventRecorder) -> None:
 
     flow.add(steps, "x", name="steps")
     flow.run().result(PATIENCE_S)
-    said = [event.progress for event in recorder.events if event.node_id == "steps" and event.kind == "job-progress"]
-    assert said == [0.25, 0.5, 0.75, 1.0]
+    fractions = [
+        event.progress for event in recorder.events if event.node_id == "steps" and event.kind == "job-progress"
+    ]
+    assert fractions == [0.25, 0.5, 0.75, 1.0]
 
 
-def test_a_function_may_run_a_flow_of_its_own(flow: Flow, fake: FakeProvider) -> None:
-    """Nested runs, more of them at once than there are places: a function that waits lends its place, so all end."""
+def test_function_may_run_a_nested_flow(flow: Flow, fake: FakeProvider) -> None:
+    """More nested runs than slots do not deadlock: a function that waits lends its slot."""
 
     @ff.node
     def inner(number: int) -> int:
@@ -236,8 +236,8 @@ def test_a_function_may_run_a_flow_of_its_own(flow: Flow, fake: FakeProvider) ->
     assert len(fake.log()) == limit * 3
 
 
-def test_an_async_function_that_blocks_on_a_run_is_told_so(flow: Flow) -> None:
-    """It would wait on the loop that runs it, for ever: an error says what to do instead."""
+def test_async_function_that_blocks_on_a_run_raises(flow: Flow) -> None:
+    """It would block the loop forever; the error names the alternative."""
 
     @ff.node
     async def outer(text: str) -> str:
@@ -248,8 +248,8 @@ def test_an_async_function_that_blocks_on_a_run_is_told_so(flow: Flow) -> None:
     assert "Make the node a plain function" in str(run.errors[0])
 
 
-def test_record_false_leaves_no_generation(flow: Flow) -> None:
-    """`record=False` opts out of the log; the result is there all the same."""
+def test_record_false_writes_no_generation(flow: Flow) -> None:
+    """`record=False` keeps the result but writes nothing to the tape."""
 
     @ff.node(record=False)
     def silent(text: str) -> str:
@@ -261,24 +261,24 @@ def test_record_false_leaves_no_generation(flow: Flow) -> None:
     assert ff.tape.sql("select count(*) from generations").rows()[0][0] == 0
 
 
-def test_a_volatile_node_runs_each_time(flow: Flow) -> None:
-    """What closes over more than plain values can never be found again; `cache=False` asks for the same."""
-    called: list[str] = []
+def test_function_with_a_mutable_closure_is_not_cached(flow: Flow) -> None:
+    """It has no stable key, as with `cache=False`; `stale()` gives the reason."""
+    calls: list[str] = []
 
     @ff.node
-    def counts_calls(text: str) -> str:
-        called.append(text)
+    def record_call(text: str) -> str:
+        calls.append(text)
         return text
 
-    flow.add(counts_calls, "x", name="counts_calls")
+    flow.add(record_call, "x", name="record_call")
     for _ in range(2):
         flow.run().result(PATIENCE_S)
-    assert called == ["x", "x"]
-    assert "reads called (list)" in flow.stale()["counts_calls"][0]
+    assert calls == ["x", "x"]
+    assert "reads calls (list)" in flow.stale()["record_call"][0]
 
 
-def test_a_batch_runs_cell_by_cell_and_keeps_its_places(flow: Flow) -> None:
-    """One job per cell; a cell that fails is a hole with its reason, and only that cell runs again."""
+def test_batch_runs_one_job_per_cell(flow: Flow) -> None:
+    """A failed cell is a hole with a reason, and only that cell runs again."""
     calls: list[str] = []
     bad = {"b"}
 
@@ -298,8 +298,8 @@ def test_a_batch_runs_cell_by_cell_and_keeps_its_places(flow: Flow) -> None:
     assert sorted(calls) == ["a", "b", "b", "c"]
 
 
-def test_large_values_travel(flow: Flow) -> None:
-    """A long text arrives whole, and is found again by another session."""
+def test_large_text_is_passed_between_nodes(flow: Flow) -> None:
+    """Without truncation."""
     size = 100_000
 
     @ff.node
@@ -314,8 +314,8 @@ def test_large_values_travel(flow: Flow) -> None:
     assert flow.run(last).result(PATIENCE_S) == size
 
 
-def test_a_value_too_large_for_the_journal_says_what_to_do(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values are rows of the journal: beyond a limit they belong into a file."""
+def test_value_above_the_journal_limit_raises(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values are rows of the journal; the error suggests a file."""
     monkeypatch.setattr(node_outputs, "VALUE_BYTES", 1000)
 
     @ff.node
@@ -327,8 +327,8 @@ def test_a_value_too_large_for_the_journal_says_what_to_do(flow: Flow, monkeypat
     assert "file" in str(run.errors[0])
 
 
-def test_an_input_that_does_not_fit_fails_its_node(flow: Flow) -> None:
-    """What is only seen when the value is there (text where a number belongs) is that node's failure, not silence."""
+def test_input_of_the_wrong_type_fails_its_node(flow: Flow) -> None:
+    """A type error that is only detected at run time (text for a number) is reported by the node."""
 
     @ff.node
     def rows(text: str) -> dict:  # type: ignore[type-arg]
@@ -338,8 +338,8 @@ def test_an_input_that_does_not_fit_fails_its_node(flow: Flow) -> None:
     def measures(text: str) -> int:
         return len(text)
 
-    placed = flow.add(rows, "x", name="rows")
-    flow.add(measures, placed, name="measures")
+    source = flow.add(rows, "x", name="rows")
+    flow.add(measures, source, name="measures")
     run = flow.run().wait(PATIENCE_S)
     assert run.status == "failed"
     assert state_of(run, "measures") == "failed"

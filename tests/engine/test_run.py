@@ -1,8 +1,9 @@
-"""What a run starts, when, and what it keeps."""
+"""Runs: scheduling, caching, isolation of failures, events, waiting and logging."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,26 +20,26 @@ if TYPE_CHECKING:
     from fusionflow_nb.api.flow import Flow
 
 
-def test_a_node_starts_when_its_own_inputs_are_there(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
-    """No layers: what lies below a quick node runs to its end while the quick node's sibling still goes on."""
+def test_node_starts_when_its_own_inputs_are_ready(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
+    """No layers: nodes downstream of a fast node finish while its slow sibling is running."""
     fake.when("slow", Behaviour(end="never"))
     slow = flow.generate_image("slow", model="fake/image", name="slow")
-    flow.upscale(slow, model="fake/edit", name="below_slow")
+    flow.upscale(slow, model="fake/edit", name="after_slow")
     quick = flow.generate_image("quick", model="fake/image", name="quick")
-    below = flow.upscale(quick, model="fake/edit", name="below_quick")
-    flow.edit_image(below, "again", model="fake/edit", name="last")
+    large = flow.upscale(quick, model="fake/edit", name="after_quick")
+    flow.edit_image(large, "again", model="fake/edit", name="last")
     run = flow.run()
     recorder.until_state(run, "last", "succeeded")
     assert state_of(run, "slow") == "running"
-    assert states_of(run, "below_slow") == []
+    assert states_of(run, "after_slow") == []
     run.cancel()
     run.wait(PATIENCE_S)
     ends = recorder.order("job-end")
-    assert ends.index("quick") < ends.index("below_quick") < ends.index("last") < ends.index("slow")
+    assert ends.index("quick") < ends.index("after_quick") < ends.index("last") < ends.index("slow")
 
 
-def test_a_failure_takes_only_its_branch_along(flow: Flow, fake: FakeProvider) -> None:
-    """Of N branches one fails: N-1 results are kept, and the next run submits exactly the one that failed."""
+def test_failure_affects_only_its_branch(flow: Flow, fake: FakeProvider) -> None:
+    """Of N branches one fails: N-1 results are kept, and the next run submits only what failed."""
     branches = 6
     fake.when("p3", Behaviour(end="failed"))
     for index in range(branches):
@@ -57,11 +58,11 @@ def test_a_failure_takes_only_its_branch_along(flow: Flow, fake: FakeProvider) -
     flow.run("still_3").result(PATIENCE_S)
     assert [entry["prompt"] for entry in fake.log()[before:]] == ["p3"]
     flow.run().result(PATIENCE_S)
-    assert len(fake.log()) == before + 2  # and what it had taken along
+    assert len(fake.log()) == before + 2  # and the skipped job downstream
 
 
-def test_the_worked_example_of_the_design(flow: Flow, fake: FakeProvider) -> None:
-    """3 prompts x 2 seeds into a video node, one refused: five are kept, the cell says why, one is submitted again."""
+def test_one_refused_cell_of_six_is_submitted_again(flow: Flow, fake: FakeProvider) -> None:
+    """3 prompts x 2 seeds into a video node: five results are kept, the refused cell is a hole."""
     prompts, seeds = flow.prompts(["a", "b", "c"]), flow.seeds([1, 2])
     still = flow.generate_image(prompts, seed=seeds, model="fake/image")
     flow.generate_video(image=still, prompt="move", model="fake/video", duration_s=1, name="clip")
@@ -75,19 +76,19 @@ def test_the_worked_example_of_the_design(flow: Flow, fake: FakeProvider) -> Non
     assert len(fake.log()) == before + 1
 
 
-def test_a_cached_run_submits_nothing(flow: Flow, fake: FakeProvider) -> None:
-    """What is known is not made again, nor paid."""
+def test_cached_run_submits_nothing(flow: Flow, fake: FakeProvider) -> None:
+    """Nor does it cost anything."""
     flow.upscale(flow.generate_image("dawn", model="fake/image"), model="fake/edit")
     first = flow.run().result(PATIENCE_S)
-    again = flow.run()
-    assert again.result(PATIENCE_S)["upscale_1"].asset == first["upscale_1"].asset
+    second = flow.run()
+    assert second.result(PATIENCE_S)["upscale_1"].asset == first["upscale_1"].asset
     assert len(fake.log()) == 2
-    assert counts(again) == {"cached": 2}
-    assert again.cost_usd == 0
+    assert counts(second) == {"cached": 2}
+    assert second.cost_usd == 0
 
 
-def test_a_new_session_on_the_same_home_submits_nothing(flow: Flow, fake: FakeProvider, session: Session) -> None:
-    """Results outlive the kernel that paid for them."""
+def test_new_session_reuses_results_of_the_home_folder(flow: Flow, fake: FakeProvider, session: Session) -> None:
+    """Results are cached across kernels."""
     flow.upscale(flow.generate_image("dawn", model="fake/image"), model="fake/edit")
     first = flow.run().result(PATIENCE_S)["upscale_1"].asset
     use_session(None)
@@ -100,10 +101,8 @@ def test_a_new_session_on_the_same_home_submits_nothing(flow: Flow, fake: FakePr
     assert counts(run) == {"cached": 2}
 
 
-def test_bytes_that_are_gone_are_made_again_when_a_person_runs_them(
-    flow: Flow, fake: FakeProvider, session: Session
-) -> None:
-    """Lost: no store holds the bytes. Results below stay; only a run that needs the bytes pays for them again."""
+def test_lost_bytes_are_regenerated_only_if_a_run_needs_them(flow: Flow, fake: FakeProvider, session: Session) -> None:
+    """Lost: no store holds the bytes. Downstream results are kept."""
     still = flow.generate_image("dawn", model="fake/image")
     flow.upscale(still, model="fake/edit")
     asset = flow.run().result(PATIENCE_S)["generate_image_1"].asset
@@ -117,8 +116,8 @@ def test_bytes_that_are_gone_are_made_again_when_a_person_runs_them(
     assert state_of(run, "upscale_1") == "cached"
 
 
-def test_progress_only_grows(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
-    """Every job begins, says fractions within 0..1 that never fall, and ends once; the run frames them all."""
+def test_progress_never_decreases(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
+    """Each job starts once, reports fractions within 0..1, and ends once, between run-start and run-end."""
     fake.enqueue(*[Behaviour(polls=4)] * 3)
     for index in range(3):
         flow.generate_image(f"p{index}", model="fake/image")
@@ -128,36 +127,46 @@ def test_progress_only_grows(flow: Flow, fake: FakeProvider, recorder: EventReco
         own = [event for event in recorder.events if event.node_id == node_id]
         assert [own[0].kind, own[-1].kind] == ["job-start", "job-end"]
         assert [event.kind for event in own].count("job-end") == 1
-        said = [event.progress for event in own if event.progress is not None]
-        assert len(said) >= 4
-        assert said == sorted(said)
-        assert 0 < said[0] < said[-1] == 1
+        fractions = [event.progress for event in own if event.progress is not None]
+        assert len(fractions) >= 4
+        assert fractions == sorted(fractions)
+        assert 0 < fractions[0] < fractions[-1] == 1
     kinds = [event.kind for event in recorder.events]
     assert [kinds[0], kinds[-1]] == ["run-start", "run-end"]
     assert (kinds.count("run-start"), kinds.count("run-end")) == (1, 1)
 
 
-def test_a_listener_that_raises_takes_nothing_along(
-    flow: Flow, fake: FakeProvider, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Who watches cannot break what is watched; the others hear on."""
+def test_listener_that_raises_is_removed(flow: Flow, fake: FakeProvider, caplog: pytest.LogCaptureFixture) -> None:
+    """The run and the other listeners are not affected; the exception is logged."""
     fake.enqueue(Behaviour(polls=30))
     flow.generate_image("dawn", model="fake/image")
     started = flow.run()
-    told: list[str] = []
+    kinds: list[str] = []
 
     def broken(event: Any) -> None:
         raise ValueError(event.kind)
 
     started._run.subscribe(broken)
-    started._run.subscribe(lambda event: told.append(event.kind))
+    started._run.subscribe(lambda event: kinds.append(event.kind))
     started.result(PATIENCE_S)
-    assert told[-1] == "run-end"
+    assert kinds[-1] == "run-end"
     assert "A listener of a run failed; it was removed." in caplog.text
 
 
+def test_log_names_run_and_job_but_no_prompt(flow: Flow, caplog: pytest.LogCaptureFixture) -> None:
+    """Start, accepted submit and end are logged by id; prompts, keys and media never are."""
+    caplog.set_level(logging.DEBUG, logger="fusionflow_nb.engine")
+    flow.generate_image("dawn over the sea", model="fake/image")
+    run = flow.run().wait(PATIENCE_S)
+    messages = [record.getMessage() for record in caplog.records if record.name == "fusionflow_nb.engine"]
+    assert f"run {run.id} started with 1 nodes in scope" in messages
+    assert any(message.startswith("job ") and message.endswith("accepted by fake") for message in messages)
+    assert messages[-1] == f"run {run.id} ended: succeeded, 1 jobs, $0.0400"
+    assert "dawn" not in caplog.text
+
+
 def test_results_are_durable_when_the_run_has_ended(flow: Flow) -> None:
-    """Generations of Python nodes are written in groups, the last of them before the run says that it has ended."""
+    """Generations of Python nodes are written in batches, the last before the end of the run."""
 
     @ff.node
     def shout(text: str) -> str:
@@ -171,45 +180,43 @@ def test_results_are_durable_when_the_run_has_ended(flow: Flow) -> None:
     assert [row[0] for row in rows] == ["succeeded"] * 3
 
 
-def test_a_run_can_be_awaited_and_waited_for_from_everywhere_at_once(flow: Flow, fake: FakeProvider) -> None:
-    """`.result()`, `.wait()` and `await` answer on several threads and loops, whatever loop runs there already."""
+def test_run_can_be_awaited_from_several_threads_and_loops(flow: Flow, fake: FakeProvider) -> None:
+    """`.result()`, `.wait()` and `await` return the same result, also inside a running loop."""
     fake.enqueue(Behaviour(polls=20))
     flow.generate_image("dawn", model="fake/image")
     run = flow.run()
-    found: list[Any] = []
+    results: list[Any] = []
 
     async def awaited() -> None:
-        found.append((await run).asset)
+        results.append((await run).asset)
 
-    async def blocked_inside_a_loop() -> None:  # as in a cell of IPython, whose loop runs while the cell blocks it
-        found.append(run.result(PATIENCE_S).asset)
+    async def blocked_inside_a_loop() -> None:  # as in an IPython cell, which blocks a running loop
+        results.append(run.result(PATIENCE_S).asset)
 
     work = [
-        lambda: found.append(run.result(PATIENCE_S).asset),
-        lambda: found.append(run.wait(PATIENCE_S)["generate_image_1"].asset),
+        lambda: results.append(run.result(PATIENCE_S).asset),
+        lambda: results.append(run.wait(PATIENCE_S)["generate_image_1"].asset),
         lambda: asyncio.run(awaited()),
         lambda: asyncio.run(blocked_inside_a_loop()),
     ]
-    threads = [threading.Thread(target=one) for one in work]
+    threads = [threading.Thread(target=function) for function in work]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(PATIENCE_S)
-    assert len(found) == 4
-    assert len(set(found)) == 1
+    assert len(results) == 4
+    assert len(set(results)) == 1
     assert len(fake.log()) == 1
 
 
-async def test_runs_inside_a_running_loop(flow: Flow) -> None:
-    """In a cell: `flow.run()` returns at once although a loop runs, and can be awaited or blocked on."""
+async def test_run_returns_immediately_inside_a_running_loop(flow: Flow) -> None:
+    """As in a notebook cell; it can be awaited or blocked on."""
     flow.generate_image("dawn", model="fake/image")
     assert (await flow.run()).asset == flow.run().result(PATIENCE_S).asset
 
 
-async def test_waiting_that_is_cancelled_leaves_the_run_going(
-    flow: Flow, fake: FakeProvider, recorder: EventRecorder
-) -> None:
-    """Interrupting a cell that awaits stops the waiting, not the run."""
+async def test_cancelled_await_does_not_cancel_the_run(flow: Flow, fake: FakeProvider, recorder: EventRecorder) -> None:
+    """Interrupting a cell that awaits a run ends only the await."""
     fake.enqueue(Behaviour(polls=30))
     flow.generate_image("dawn", model="fake/image")
     run = flow.run()
@@ -227,17 +234,17 @@ async def test_waiting_that_is_cancelled_leaves_the_run_going(
     assert recorder.order("run-end") == [""]
 
 
-def test_an_interrupted_result_leaves_the_run_going(
+def test_interrupted_result_does_not_cancel_the_run(
     flow: Flow, fake: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A KeyboardInterrupt in the waiting thread goes to the person; the run ends on its own."""
+    """KeyboardInterrupt is raised in the waiting thread; the run continues."""
     fake.enqueue(Behaviour(polls=30))
     flow.generate_image("dawn", model="fake/image")
     run = flow.run()
-    whole = run._run._future.result
+    original_result = run._run._future.result
 
     def interrupted(_timeout: float | None = None) -> None:
-        monkeypatch.setattr(run._run._future, "result", whole)
+        monkeypatch.setattr(run._run._future, "result", original_result)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run._run._future, "result", interrupted)
@@ -247,8 +254,8 @@ def test_an_interrupted_result_leaves_the_run_going(
     assert fake.cancelled == []
 
 
-def test_a_wait_that_runs_out_leaves_the_run_going(flow: Flow, fake: FakeProvider) -> None:
-    """`wait(timeout_s=...)` raises TimeoutError; the run goes on until it is cancelled."""
+def test_wait_timeout_does_not_cancel_the_run(flow: Flow, fake: FakeProvider) -> None:
+    """`wait(timeout_s=...)` raises TimeoutError; the run continues until it is cancelled."""
     fake.enqueue(Behaviour(end="never"))
     flow.generate_image("dawn", model="fake/image")
     run = flow.run()
@@ -259,8 +266,8 @@ def test_a_wait_that_runs_out_leaves_the_run_going(flow: Flow, fake: FakeProvide
     assert run.wait(PATIENCE_S).status == "cancelled"
 
 
-def test_saved_files_have_human_names_and_their_recipe(flow: Flow, tmp_path: Any) -> None:
-    """Node id, then labels; `ff.recipe` gives the part of the flow above the picture, with its hash."""
+def test_saved_files_are_named_by_node_and_labels(flow: Flow, tmp_path: Any) -> None:
+    """Each contains its recipe: the part of the flow upstream of it."""
     seeds = flow.seeds([1, 2])
     still = flow.generate_image("dawn", seed=seeds, model="fake/image", name="still")
     flow.upscale(still, model="fake/edit", name="large")
@@ -278,16 +285,16 @@ def test_saved_files_have_human_names_and_their_recipe(flow: Flow, tmp_path: Any
     assert list(upstream.document.nodes) == ["seeds_1", "still"]
 
 
-def test_our_own_work_stays_off_the_loop(flow: Flow, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hashing, decoding and storing results happen in worker threads, whatever a node returns and wherever it ran."""
+def test_results_are_stored_off_the_loop_thread(flow: Flow, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing, decoding and storing run in worker threads, wherever the node ran."""
     threads: list[threading.Thread] = []
     put = session.store.put
 
-    def seen(source, **about):
+    def record_thread(source, **kwargs):
         threads.append(threading.current_thread())
-        return put(source, **about)
+        return put(source, **kwargs)
 
-    monkeypatch.setattr(session.store, "put", seen)
+    monkeypatch.setattr(session.store, "put", record_thread)
 
     @ff.node
     def noise(size: int = 0) -> ff.Image:
@@ -310,8 +317,8 @@ def test_our_own_work_stays_off_the_loop(flow: Flow, session: Session, monkeypat
     assert session._thread not in threads
 
 
-def test_structural_work_is_done_once_and_known_then(flow: Flow) -> None:
-    """A text computed now reads `succeeded`, the next time `cached`, and `succeeded` again once it has changed."""
+def test_structural_node_is_cached_after_its_first_run(flow: Flow) -> None:
+    """A text node is `succeeded` when first computed, then `cached`, and `succeeded` again after a change."""
     flow.generate_image(flow.text("dawn", name="prompt"), model="fake/image", name="still")
     assert counts(flow.run().wait(PATIENCE_S)) == {"succeeded": 2}
     assert counts(flow.run().wait(PATIENCE_S)) == {"cached": 2}

@@ -1,4 +1,4 @@
-"""Real places that fail a run: a full disk, a home that cannot be written. What is paid for is not lost by them."""
+"""Runs on a full disk or a read-only home folder (real mounts): no paid result is lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine.test_paid_results_kept import AtOnce
+from engine.test_paid_results_kept import Synchronous
 from support.engine import PATIENCE_S, counts
 
 import fusionflow_nb as ff
@@ -29,52 +29,52 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of eight megabytes."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)], check=False, capture_output=True
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(mount_point)], check=False, capture_output=True
     )
-    if made.returncode:
+    if mounted.returncode:
         pytest.skip("mounting is not allowed here")
-    yield place
+    yield mount_point
     use_session(None)
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    subprocess.run(["umount", "--lazy", str(mount_point)], check=True)
 
 
-def begin(home: Path, fake: FakeProvider) -> Session:
-    """A session on this home, with one service."""
-    made = Session(home, Registry([fake]))
-    use_session(made)
-    return made
+def open_session(home: Path, fake: FakeProvider) -> Session:
+    """Open a session in this home folder, with one service."""
+    session = Session(home, Registry([fake]))
+    use_session(session)
+    return session
 
 
 def one_picture() -> ff.Flow:
-    """A flow that pays for one."""
+    """A flow with one paid image."""
     flow = ff.Flow("Place", id="place")
     flow.generate_image("dawn", model="fake/image", name="still")
     return flow
 
 
-@pytest.mark.parametrize("kind", [FakeProvider, AtOnce], ids=["a queue", "at once"])
-def test_a_disk_that_fills_up_while_work_is_out(disk: Path, kind: type[FakeProvider]) -> None:
-    """Clear words, and with room again the same kernel has the result: submitted once, paid once."""
+@pytest.mark.parametrize("kind", [FakeProvider, Synchronous], ids=["queue", "synchronous"])
+def test_disk_that_fills_up_during_a_call_loses_nothing(disk: Path, kind: type[FakeProvider]) -> None:
+    """The error is clear, and with free space the same kernel has the result: one submit, one payment."""
     fake = kind()
     filler = disk / "filler"
-    whole = fake.poll
+    original_poll = fake.poll
 
     async def full(operation: Any) -> Any:
         if not filler.exists():
             fill(filler)
-        return await whole(operation)
+        return await original_poll(operation)
 
     fake.poll = full  # type: ignore[method-assign]
-    session = begin(disk / "home", fake)
+    session = open_session(disk / "home", fake)
     flow = one_picture()
-    with contextlib.suppress(errors.JournalError):  # the end of the run may not find room either
+    with contextlib.suppress(errors.JournalError):  # the end of the run may fail to be written, too
         run = flow.run()
         run.wait(PATIENCE_S)
     assert isinstance(run.errors[0], errors.DiskFullError | errors.JournalUnwritableError)
-    fake.poll = whole  # type: ignore[method-assign]
+    fake.poll = original_poll  # type: ignore[method-assign]
     filler.unlink()
     assert set(counts(flow.run().wait(PATIENCE_S))) <= {"succeeded", "cached"}
     assert len(fake.log()) == 1
@@ -82,10 +82,10 @@ def test_a_disk_that_fills_up_while_work_is_out(disk: Path, kind: type[FakeProvi
     assert (spent.spent_micro_usd, spent.reserved_micro_usd) == (40_000, 0)
 
 
-def test_a_full_disk_submits_nothing(disk: Path) -> None:
-    """What cannot be written ahead is not sent; with room again it is."""
+def test_full_disk_submits_nothing(disk: Path) -> None:
+    """What cannot be journaled is not sent; with free space it is."""
     fake = FakeProvider()
-    begin(disk / "home", fake)
+    open_session(disk / "home", fake)
     flow = one_picture()
     filler = disk / "filler"
     fill(filler)
@@ -98,20 +98,20 @@ def test_a_full_disk_submits_nothing(disk: Path) -> None:
 
 
 @pytest.mark.parametrize("is_used", [True, False], ids=["used before", "new"])
-def test_a_read_only_home_submits_nothing(disk: Path, is_used: bool) -> None:  # noqa: FBT001 - a case
-    """There is no session without a journal, and no submission without a session; the error names the setting."""
+def test_read_only_home_submits_nothing(disk: Path, is_used: bool) -> None:  # noqa: FBT001 - a case
+    """No session without a journal, and no submit without a session; the error names the setting."""
     fake = FakeProvider()
     if is_used:
-        begin(disk / "home", fake)
+        open_session(disk / "home", fake)
         use_session(None)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     with pytest.raises(errors.FusionFlowError, match="FUSIONFLOW_HOME"):
-        begin(disk / "home", fake)
+        open_session(disk / "home", fake)
     assert fake.log() == []
 
 
 def fill(path: Path) -> None:
-    """Write until nothing more goes."""
+    """Write until the disk is full."""
     with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(4096))

@@ -29,11 +29,11 @@ from fusionflow_nb.lab.errors import (
     WrongLengthError,
     WrongTypeError,
 )
-from fusionflow_nb.lab.ranges import UnsatisfiableRangeError, read_range
-from fusionflow_nb.lab.secret import make_secret, read_secret
-from fusionflow_nb.lab.signing import ANY_TYPE, MAX_UPLOAD_BYTES, Link, check, probe_answer, sign, upload_url
-from fusionflow_nb.lab.upload_pipe import ROOM_CHUNKS, UploadPipe, in_daemon_thread
-from fusionflow_nb.lab.verify_upload import as_announced
+from fusionflow_nb.lab.ranges import UnsatisfiableRangeError, parse_range
+from fusionflow_nb.lab.secret import ensure_secret, read_secret
+from fusionflow_nb.lab.signing import ANY_TYPE, MAX_UPLOAD_BYTES, Link, probe_answer, sign, upload_url, verify
+from fusionflow_nb.lab.upload_pipe import MAX_CHUNKS, UploadPipe, run_in_daemon_thread
+from fusionflow_nb.lab.verify_upload import verified_chunks
 
 SECRET = b"s" * 32
 SHA256 = "ab" * 32
@@ -44,9 +44,9 @@ def test_the_secret_is_made_once_for_the_owner_alone(tmp_path):
     """The first caller makes 32 bytes in a 0600 file, the others read them; nothing else stays behind."""
     home = tmp_path / "new" / "home"
     assert read_secret(home) is None
-    made = make_secret(home)
+    made = ensure_secret(home)
     assert len(made) == 32
-    assert make_secret(home) == read_secret(home) == made
+    assert ensure_secret(home) == read_secret(home) == made
     assert [path.name for path in home.iterdir()] == ["secret"]
     if os.name == "posix":
         assert stat.S_IMODE((home / "secret").stat().st_mode) == 0o600
@@ -54,7 +54,7 @@ def test_the_secret_is_made_once_for_the_owner_alone(tmp_path):
 
 def test_processes_that_race_get_one_secret(tmp_path):
     """However many processes make the secret at once, all hold the same one."""
-    code = "import sys,pathlib;sys.stdin.read();from fusionflow_nb.lab.secret import make_secret as m;"
+    code = "import sys,pathlib;sys.stdin.read();from fusionflow_nb.lab.secret import ensure_secret as m;"
     code += "print(m(pathlib.Path(sys.argv[1])).hex())"
     racing = [
         subprocess.Popen(
@@ -79,7 +79,7 @@ def test_a_file_system_without_hard_links_has_a_secret_too(tmp_path, monkeypatch
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr("pathlib.Path.hardlink_to", refuse)
-    made = make_secret(tmp_path)
+    made = ensure_secret(tmp_path)
     assert read_secret(tmp_path) == made
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
 
@@ -87,7 +87,7 @@ def test_a_file_system_without_hard_links_has_a_secret_too(tmp_path, monkeypatch
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
 def test_others_lose_their_access_to_the_secret(tmp_path):
     """A secret that was copied about with a wide mode is narrowed when it is next read."""
-    make_secret(tmp_path)
+    ensure_secret(tmp_path)
     (tmp_path / "secret").chmod(0o644)
     read_secret(tmp_path)
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
@@ -98,7 +98,7 @@ def test_a_file_that_holds_no_secret_is_told(tmp_path, text):
     """A damaged secret is neither used nor silently replaced: links would die without a word."""
     (tmp_path / "secret").write_bytes(text)
     with pytest.raises(errors.SecretError, match="Delete it"):
-        make_secret(tmp_path)
+        ensure_secret(tmp_path)
     assert (tmp_path / "secret").read_bytes() == text
 
 
@@ -106,13 +106,13 @@ def test_a_secret_that_cannot_be_made_names_the_setting(tmp_path):
     """A home that is a file is told in terms of the setting that moves it."""
     (tmp_path / "home").write_text("")
     with pytest.raises(errors.SecretError, match="FUSIONFLOW_HOME"):
-        make_secret(tmp_path / "home")
+        ensure_secret(tmp_path / "home")
 
 
 def test_a_signature_covers_every_field():
     """A change of any field, or of the secret, is a forgery; at its end a link expires."""
     signature = sign(SECRET, LINK)
-    check(SECRET, LINK, signature, now_s=999.9)
+    verify(SECRET, LINK, signature, now_s=999.9)
     changed = {
         "use": "assets",
         "sha256": "cd" * 32,
@@ -123,15 +123,15 @@ def test_a_signature_covers_every_field():
     assert set(changed) == set(Link.__slots__)
     for field, value in changed.items():
         with pytest.raises(ForgedLinkError):
-            check(SECRET, replace(LINK, **{field: value}), signature, now_s=0)
+            verify(SECRET, replace(LINK, **{field: value}), signature, now_s=0)
     for secret in (b"t" * 32, None):
         with pytest.raises(ForgedLinkError):
-            check(secret, LINK, signature, now_s=0)
+            verify(secret, LINK, signature, now_s=0)
     for forged in ("", signature[:-1], signature.upper(), "é" * 64):
         with pytest.raises(ForgedLinkError):
-            check(SECRET, LINK, forged, now_s=0)
+            verify(SECRET, LINK, forged, now_s=0)
     with pytest.raises(ExpiredLinkError):
-        check(SECRET, LINK, signature, now_s=1_000)
+        verify(SECRET, LINK, signature, now_s=1_000)
 
 
 TEXT = st.text(max_size=12)
@@ -161,7 +161,7 @@ def test_upload_addresses_say_what_they_allow():
     fields = dict(parse_qsl(url.query))
     assert url.path == f"fusionflow/uploads/{SHA256}"
     assert (fields["media_type"], fields["size_bytes"], fields["expires_at"]) == ("image/png", "7", "65")
-    check(SECRET, Link("uploads", SHA256, 65, "image/png", 7), fields["signature"], now_s=64.9)
+    verify(SECRET, Link("uploads", SHA256, 65, "image/png", 7), fields["signature"], now_s=64.9)
 
 
 @pytest.mark.parametrize(
@@ -186,26 +186,26 @@ def test_what_cannot_be_uploaded_is_not_signed(wrong):
 def test_a_range_is_inside_or_nothing(header, size):
     """Whatever the header holds, what comes out lies within the bytes there are."""
     try:
-        stretch = read_range(header, size)
+        stretch = parse_range(header, size)
     except UnsatisfiableRangeError:
         return
     assert stretch is None or 0 <= stretch.start < stretch.end <= size
 
 
 @given(data=st.binary(min_size=1, max_size=9000), cuts=st.lists(st.integers(0, 9000)), extra=st.binary(max_size=3))
-def test_bytes_pass_exactly_when_they_are_as_announced(data, cuts, extra):
+def test_bytes_pass_exactly_when_they_are_verified_chunks(data, cuts, extra):
     """However a body is cut, all of it passes if length and digest fit, and it ends in an error if not."""
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
     chunks = [data[start:end] for start, end in pairwise(edges)]
     link = Link("uploads", hashlib.sha256(data).hexdigest(), 0, ANY_TYPE, len(data))
-    assert b"".join(as_announced(chunks, link)) == data
+    assert b"".join(verified_chunks(chunks, link)) == data
     with pytest.raises(WrongLengthError):
-        list(as_announced(chunks[:-1], link))
+        list(verified_chunks(chunks[:-1], link))
     if extra:
         with pytest.raises(TooLongError):
-            list(as_announced([*chunks, extra], link))
+            list(verified_chunks([*chunks, extra], link))
     with pytest.raises(WrongDigestError):
-        list(as_announced([*chunks[:-1], bytes(byte ^ 1 for byte in chunks[-1])], link))
+        list(verified_chunks([*chunks[:-1], bytes(byte ^ 1 for byte in chunks[-1])], link))
 
 
 @pytest.mark.parametrize("announced", ["audio/wav", "text/plain", "application/json"])
@@ -214,45 +214,45 @@ def test_a_picture_is_taken_as_nothing_else(announced):
     data = png()
     link = Link("uploads", hashlib.sha256(data).hexdigest(), 0, announced, len(data))
     with pytest.raises(WrongTypeError):
-        list(as_announced([data], link))
+        list(verified_chunks([data], link))
     for fitting in ("image/jpeg", "image/png", ANY_TYPE):
-        assert list(as_announced([data], replace(link, media_type=fitting))) == [data]
+        assert list(verified_chunks([data], replace(link, media_type=fitting))) == [data]
 
 
 async def test_a_full_pipe_holds_the_giver_until_the_thread_takes():
     """No more than a few chunks wait; each one taken lets one more in; all arrive in order."""
     feed = UploadPipe(idle_s=60)
-    for number in range(ROOM_CHUNKS):
-        await feed.give(bytes([number]))
-    late = asyncio.ensure_future(feed.give(b"last"))
+    for number in range(MAX_CHUNKS):
+        await feed.write(bytes([number]))
+    late = asyncio.ensure_future(feed.write(b"last"))
     await asyncio.sleep(0)
     assert not late.done()
-    taken = in_daemon_thread(lambda: list(feed.chunks()))
+    taken = run_in_daemon_thread(lambda: list(feed.chunks()))
     await asyncio.wait_for(late, 60)
     feed.end()
-    assert await asyncio.wait_for(taken, 60) == [*(bytes([number]) for number in range(ROOM_CHUNKS)), b"last"]
+    assert await asyncio.wait_for(taken, 60) == [*(bytes([number]) for number in range(MAX_CHUNKS)), b"last"]
 
 
 async def test_a_thread_that_gave_up_holds_nobody():
     """Once nobody takes chunks any more, whoever waits and whoever comes later is let through."""
     feed = UploadPipe(idle_s=60)
-    for _ in range(ROOM_CHUNKS):
-        await feed.give(b"x")
-    waiting = asyncio.ensure_future(feed.give(b"x"))
+    for _ in range(MAX_CHUNKS):
+        await feed.write(b"x")
+    waiting = asyncio.ensure_future(feed.write(b"x"))
     await asyncio.sleep(0)
     feed.close()
     await asyncio.wait_for(waiting, 60)
-    for _ in range(ROOM_CHUNKS + 1):
-        await asyncio.wait_for(feed.give(b"x"), 60)
+    for _ in range(MAX_CHUNKS + 1):
+        await asyncio.wait_for(feed.write(b"x"), 60)
 
 
 async def test_a_cut_or_a_standstill_ends_in_its_error():
     """The thread is told when the browser goes away, and does not wait for ever when it stands still."""
     cut = UploadPipe(idle_s=60)
-    await cut.give(b"x")
-    cut.cut()
+    await cut.write(b"x")
+    cut.abort()
     with pytest.raises(CutOffError):
-        await asyncio.wait_for(in_daemon_thread(lambda: list(cut.chunks())), 60)
+        await asyncio.wait_for(run_in_daemon_thread(lambda: list(cut.chunks())), 60)
     still = UploadPipe(idle_s=0.01)
     with pytest.raises(StalledError):
-        await asyncio.wait_for(in_daemon_thread(lambda: list(still.chunks())), 60)
+        await asyncio.wait_for(run_in_daemon_thread(lambda: list(still.chunks())), 60)

@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": ENGINE | {"settings", "assets", "journal", "providers", "tape", "display", "session"},
     "maintenance": {"errors", "media", "settings", "assets", "journal", "providers", "session"},
     # The server extension runs in Jupyter's process: it knows the store and the settings, and nothing that runs flows.
-    "lab": {"errors", "media", "assets", "settings.environment"},
+    "lab": {"errors", "media", "assets", "settings.environment", "settings.logs"},
     # The widget signs URLs for the server extension; it never serves bytes.
     "canvas": ENGINE
     | {"settings", "assets", "journal", "providers.model", "tape", "display", "session", "api"}

@@ -58,7 +58,7 @@ async def quota(client: AsyncElevenLabs) -> int:
 
 
 @pytest.mark.parametrize(
-    ("mood", "status", "code"),
+    ("scenario", "status", "code"),
     [
         (Scenario(submit="busy"), 429, "too_many_concurrent_requests"),
         (Scenario(submit="no_funds"), 401, "quota_exceeded"),
@@ -68,10 +68,10 @@ async def quota(client: AsyncElevenLabs) -> int:
     ids=["busy", "quota", "refused", "broken"],
 )
 async def test_the_client_reads_the_errors(
-    client: AsyncElevenLabs, simulator: Simulator, mood: Scenario, status: int, code: str
+    client: AsyncElevenLabs, simulator: Simulator, scenario: Scenario, status: int, code: str
 ) -> None:
     """The client's own error class, with status and code."""
-    simulator.world.moods.append(mood)
+    simulator.world.scenarios.append(scenario)
     with pytest.raises(ApiError) as caught:
         await whole(client.text_to_speech.convert(VOICE, text="x"))
     assert (caught.value.status_code, caught.value.body["detail"]["status"]) == (status, code)
@@ -136,7 +136,7 @@ async def test_errors_as_recorded(case: str, kind: type) -> None:
 
 async def test_an_invalid_field_is_named(service: ElevenLabs, simulator: Simulator) -> None:
     """The list of fields becomes a sentence; a protected name is a refusal."""
-    simulator.world.moods.extend([Scenario(submit="invalid"), Scenario(end="refused")])
+    simulator.world.scenarios.extend([Scenario(submit="invalid"), Scenario(end="refused")])
     speech = request(service, "eleven_multilingual_v2", "x", TASK)
     status = await service.submit(speech, idempotency_key="k")
     assert status == Failed("invalid", "body.text: Field required")
@@ -156,7 +156,7 @@ async def test_limits_are_checked_before_anything_is_sent(
         await service.submit(
             request(service, "eleven_multilingual_v2", prompt, TASK, settings=settings), idempotency_key="k"
         )
-    assert not simulator.world.asked
+    assert not simulator.world.requests
 
 
 def at(tape: Replay) -> ElevenLabs:

@@ -49,9 +49,9 @@ def test_one_call_works_with_every_service(services: Simulator, model: str) -> N
     """The same call works for each service; the tape records service and cost; a second call is free."""
     picture = ff.generate_image("hills at dawn", model=model).result()
     assert picture.width > 0
-    requests = len(services.world.asked)
+    requests = len(services.world.requests)
     again = ff.generate_image("hills at dawn", model=model).result()
-    assert (again.sha256, len(services.world.asked)) == (picture.sha256, requests)
+    assert (again.sha256, len(services.world.requests)) == (picture.sha256, requests)
     [(provider, status, cost)] = ff.tape.sql("SELECT provider, status, cost_computation FROM generations").rows()
     assert (provider, status) == (PROVIDER[model], "succeeded")
     assert cost > 0
@@ -61,7 +61,7 @@ def test_speech_by_one_call(services: Simulator) -> None:
     """The default voice is used, and the charged characters have their price."""
     sound = ff.generate_audio("hello", model="eleven-flash-v2.5").result()
     assert sniff(sound.bytes()) == "audio/wav"
-    assert services.world.asked[-1].path.endswith("/text-to-speech/JBFqnCBsd6RMkjVDRZzb")
+    assert services.world.requests[-1].path.endswith("/text-to-speech/JBFqnCBsd6RMkjVDRZzb")
     [(cost,)] = ff.tape.sql("SELECT cost_computation FROM generations").rows()
     assert float(cost) == pytest.approx(5 * 0.00004)
 
@@ -74,7 +74,7 @@ def test_the_cost_is_what_the_service_reports(services: Simulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mood", "error"),
+    ("scenario", "error"),
     [
         (Scenario(end="refused"), errors.RefusedError),
         (Scenario(end="failed"), errors.ProviderError),
@@ -84,21 +84,21 @@ def test_the_cost_is_what_the_service_reports(services: Simulator) -> None:
     ],
     ids=["refused", "failed", "lost", "broken", "invalid"],
 )
-def test_each_failure_has_its_error_class(services: Simulator, mood: Scenario, error: type[Exception]) -> None:
+def test_each_failure_has_its_error_class(services: Simulator, scenario: Scenario, error: type[Exception]) -> None:
     """Each kind of failure has its class, and a lost submit is not sent again by a second call."""
-    services.world.moods.append(mood)
+    services.world.scenarios.append(scenario)
     with pytest.raises(error):
         ff.generate_image("hills", model="flux-pro").result()
     if error is errors.UnknownOutcomeError:
-        requests = len(services.world.asked)
+        requests = len(services.world.requests)
         with pytest.raises(errors.UnknownOutcomeError):
             ff.generate_image("hills", model="flux-pro").result()
-        assert len(services.world.asked) == requests
+        assert len(services.world.requests) == requests
 
 
 def test_a_busy_service_is_retried(services: Simulator) -> None:
     """After the stated delay the submit is repeated, and one image is paid for."""
-    services.world.moods.extend([Scenario(submit="busy"), Scenario()])
+    services.world.scenarios.extend([Scenario(submit="busy"), Scenario()])
     ff.generate_image("hills", model="flux-pro").result()
     assert len(services.world.jobs) == 1
 
@@ -108,44 +108,44 @@ def test_a_job_that_never_ends_stays_open(services: Simulator, adapter: Adapter)
     """After the timeout it is an error; once the service is done, the next run fetches the result and pays once."""
     if not adapter.is_queue:
         pytest.skip("there is nothing to wait for")
-    model, task = adapter.first()
+    model, task = adapter.first_model()
     if task == "image-to-video":  # the same models do text-to-video
         task = "text-to-video"
     calls = {"text-to-image": ff.generate_image, "text-to-audio": ff.generate_audio, "text-to-video": ff.generate_video}
     call = calls[task]
     registry = current_session().registry
-    entry = registry.resolve(f"{adapter.make().name}/{model}")
+    entry = registry.resolve(f"{adapter.create().name}/{model}")
     registry._entries[entry.id] = entry.model_copy(update={"timeout_s": 0.2})
-    services.world.moods.append(Scenario(end="never"))
+    services.world.scenarios.append(Scenario(end="never"))
     ff.budget(run=5)  # a video of unspecified length and size counts as the longest and largest
     with pytest.raises(errors.JobTimeoutError, match="run again"):
         call("hills", model=entry.id, unpriced=1.0).result(PATIENCE_S)
     registry._entries[entry.id] = entry
     [job] = services.world.jobs.values()
     [output] = asyncio.run(_drawn(services, task))
-    job.made, job.mood = (output,), Scenario()
+    job.results, job.scenario = (output,), Scenario()
     assert call("hills", model=entry.id, unpriced=1.0).result(PATIENCE_S)
     assert len(services.world.jobs) == 1
     assert ff.tape.sql("SELECT status FROM generations").rows() == [("succeeded",)]
 
 
 async def _drawn(services: Simulator, task: str) -> Any:
-    from fusionflow_nb.simulator.media import Maker
+    from fusionflow_nb.simulator.media import MediaGenerator
 
-    maker = Maker()
+    generator = MediaGenerator()
     try:
-        return await maker.make(task, "hills", {}, [])
+        return await generator.generate(task, "hills", {}, [])
     finally:
-        await maker.aclose()
+        await generator.aclose()
 
 
 def test_an_unpriced_model_needs_an_allowance(services: Simulator) -> None:
     """Without a price in the catalogue, nothing is sent without an allowance."""
     picture = ff.generate_image("hills", model="flux-pro").result()
-    requests = len(services.world.asked)
+    requests = len(services.world.requests)
     with pytest.raises(errors.OverBudgetError):
         ff.upscale(picture, model="clarity-upscaler").result()
-    assert len(services.world.asked) == requests
+    assert len(services.world.requests) == requests
     assert ff.upscale(picture, model="clarity-upscaler", factor=2, unpriced=0.2).result().width > picture.width
 
 
@@ -163,7 +163,7 @@ def test_a_retired_model_is_an_error(services: Simulator) -> None:
     """Before anything is sent."""
     with pytest.raises(errors.RetiredModelError, match="ended on 2026-09-24"):
         ff.generate_video("hills", model="sora-2").result()
-    assert not services.world.asked
+    assert not services.world.requests
 
 
 @pytest.mark.parametrize("name", ["midjourney", "Midjourney-v7", "midjourney/v7"])
@@ -192,19 +192,19 @@ def test_partial_images_reach_subscribers_of_the_run(services: Simulator, record
 
 def test_the_next_kernel_fetches_open_work(services: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Closed before the answer to the submit arrives: the next kernel polls and fetches without a second submit."""
-    begin, taken = services.world.begin, threading.Event()
+    start_job, accepted = services.world.start_job, threading.Event()
 
-    async def begin_and_signal(*args: Any, **kwargs: Any) -> Job:
-        job = await begin(*args, **kwargs)
-        taken.set()
+    async def start_and_signal(*args: Any, **kwargs: Any) -> Job:
+        job = await start_job(*args, **kwargs)
+        accepted.set()
         return job
 
-    monkeypatch.setattr(services.world, "begin", begin_and_signal)
-    services.world.moods.append(Scenario(looks=3))
+    monkeypatch.setattr(services.world, "start_job", start_and_signal)
+    services.world.scenarios.append(Scenario(polls=3))
     ff.generate_image("hills", model="flux-pro")
-    assert taken.wait(PATIENCE_S)
+    assert accepted.wait(PATIENCE_S)
     use_session(None)  # the kernel ends; accepted work continues at the service
     assert len(ff.resume()) == 1
-    submits = [request for request in services.world.asked if request.method == "POST"]
+    submits = [request for request in services.world.requests if request.method == "POST"]
     assert len(submits) == 1
     assert ff.tape.sql("SELECT status FROM generations WHERE status = 'succeeded'").rows() == [("succeeded",)]

@@ -11,7 +11,7 @@ from fusionflow_nb.providers.protocol import Done, Request
 from fusionflow_nb.providers.services.fal import Fal
 from fusionflow_nb.simulator import Fault, Simulator
 from fusionflow_nb.testing.contract.bad_endpoints import raw
-from fusionflow_nb.testing.contract.requests import asked, ended, picture, taken
+from fusionflow_nb.testing.contract.requests import make_picture, make_request, poll_until_done, read_output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +24,8 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def edit(fal: Fal, folder: Path) -> tuple[Request, bytes]:
-    reference = picture(folder, 64, noise=True)
-    request = asked(fal, "fal-ai/flux-pro/kontext", "edit-image", "at night", references={"image": [reference]})
+    reference = make_picture(folder, 64, noise=True)
+    request = make_request(fal, "fal-ai/flux-pro/kontext", "edit-image", "at night", references={"image": [reference]})
     return request, reference.file.read_bytes()
 
 
@@ -33,14 +33,14 @@ async def test_a_large_file_arrives_complete(simulator: Simulator, tmp_path: Pat
     """Parts arrive in any order; the request contains the URL of the whole file."""
     fal = Fal()
     request, content = edit(fal, tmp_path)
-    done = await ended(fal, await fal.submit(request, idempotency_key="k"))
+    done = await poll_until_done(fal, await fal.submit(request, idempotency_key="k"))
     await fal.aclose()
     assert isinstance(done, Done)
-    taken(done.outputs[0])
-    puts = [request for request in simulator.world.asked if request.method == "PUT"]
+    read_output(done.outputs[0])
+    puts = [request for request in simulator.world.requests if request.method == "PUT"]
     assert len(puts) == -(-len(content) // 1000) > 4
     [job] = simulator.world.jobs.values()
-    assert simulator.world.read(job.body["image_url"]) == content
+    assert simulator.world.read_url(job.body["image_url"]) == content
 
 
 async def test_a_failed_part_submits_nothing(simulator: Simulator, tmp_path: Path, small_parts: None) -> None:

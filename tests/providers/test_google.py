@@ -34,7 +34,7 @@ from fusionflow_nb.providers.protocol import (
 from fusionflow_nb.providers.services import google_responses
 from fusionflow_nb.providers.services.google import Google
 from fusionflow_nb.simulator import Scenario, Simulator
-from fusionflow_nb.testing.contract.requests import ended, taken
+from fusionflow_nb.testing.contract.requests import poll_until_done, read_output
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -101,7 +101,7 @@ async def test_the_client_starts_polls_cancels_and_deletes(client: Any, simulato
     assert (states[0], states[-1]) == ("in_progress", "completed")
     assert interaction.output_video.uri.startswith(simulator.base)
     await client.interactions.delete(interaction.id)
-    simulator.world.moods.append(Scenario(end="never"))
+    simulator.world.scenarios.append(Scenario(end="never"))
     interaction = await client.interactions.create(model=OMNI, input="hills", background=True)
     assert (await client.interactions.cancel(interaction.id)).status == "cancelled"
     synchronous = await client.interactions.create(model=FLASH, input="hills")
@@ -118,7 +118,7 @@ async def test_the_client_uploads_and_refers_to_the_file(client: Any, teal: Refe
 
 
 @pytest.mark.parametrize(
-    ("mood", "code", "status"),
+    ("scenario", "code", "status"),
     [
         (Scenario(submit="busy"), 429, "RESOURCE_EXHAUSTED"),
         (Scenario(submit="invalid"), 400, "INVALID_ARGUMENT"),
@@ -128,10 +128,10 @@ async def test_the_client_uploads_and_refers_to_the_file(client: Any, teal: Refe
     ids=["busy", "invalid", "billing", "broken"],
 )
 async def test_the_client_reads_the_errors(
-    client: Any, simulator: Simulator, mood: Scenario, code: int, status: str
+    client: Any, simulator: Simulator, scenario: Scenario, code: int, status: str
 ) -> None:
     """The client's own error class with code and status; a refusal is an answer without an image."""
-    simulator.world.moods.extend([mood, Scenario(end="refused")])
+    simulator.world.scenarios.extend([scenario, Scenario(end="refused")])
     with pytest.raises(google_errors.APIError) as caught:
         await client.models.generate_content(model=FLASH, contents="x")
     assert (caught.value.code, caught.value.status) == (code, status)
@@ -220,7 +220,7 @@ async def test_a_background_video_as_recorded() -> None:
         assert isinstance(await service.poll(operation), Pending)
         done = await service.poll(operation)
         assert isinstance(done, Done)
-        assert taken(done.outputs[0]) == PNG
+        assert read_output(done.outputs[0]) == PNG
         operation = await service.submit(request(service, OMNI, "x", "text-to-video"), idempotency_key="k")
         assert isinstance(operation, Operation)
         assert await service.cancel(operation) is CancelAnswer.CONFIRMED
@@ -258,7 +258,7 @@ async def test_a_long_running_operation_as_recorded(png: Reference) -> None:
         service = at(tape)
         done = await driven(service, video)
         assert isinstance(done, Done)
-        taken(done.outputs[0])
+        read_output(done.outputs[0])
         for message in (tape.sent[0], tape.recorded[0]):
             message.json["instances"][0]["image"]["bytesBase64Encoded"] = "the same"
             message.headers["content-length"] = "the same"
@@ -271,15 +271,15 @@ async def test_a_long_running_operation_as_recorded(png: Reference) -> None:
 
 async def test_a_long_running_operation_has_three_ends(service: Google, simulator: Simulator) -> None:
     """Filtered is a refusal; an error is a failure; cancel is unsupported."""
-    for mood, kind in ((Scenario(), Done), (Scenario(end="refused"), Refused), (Scenario(end="failed"), Failed)):
-        simulator.world.moods.append(mood)
+    for scenario, kind in ((Scenario(), Done), (Scenario(end="refused"), Refused), (Scenario(end="failed"), Failed)):
+        simulator.world.scenarios.append(scenario)
         operation = await service.submit(request(service, VEO, "hills", "text-to-video"), idempotency_key="k")
         assert isinstance(operation, Operation)
         assert await service.cancel(operation) is CancelAnswer.UNSUPPORTED
-        status = await ended(service, operation)
+        status = await poll_until_done(service, operation)
         assert isinstance(status, kind)
         if isinstance(status, Done):
-            assert (sniff(taken(status.outputs[0])) or "").startswith("video/")
+            assert (sniff(read_output(status.outputs[0])) or "").startswith("video/")
 
 
 async def test_a_synchronous_image_and_a_refusal(service: Google, simulator: Simulator, teal: Reference) -> None:
@@ -290,8 +290,8 @@ async def test_a_synchronous_image_and_a_refusal(service: Google, simulator: Sim
         done = await service.submit(image, idempotency_key="k")
         assert isinstance(done, Done)
         assert done.cost == Cost(134_400, is_exact=False)
-        assert sniff(taken(done.outputs[0])) == "image/png"
-    simulator.world.moods.append(Scenario(end="refused"))
+        assert sniff(read_output(done.outputs[0])) == "image/png"
+    simulator.world.scenarios.append(Scenario(end="refused"))
     assert isinstance(await service.submit(image, idempotency_key="k"), Refused)
 
 
@@ -299,14 +299,14 @@ async def test_a_video_that_has_expired(service: Google, simulator: Simulator) -
     """An expired URL is a failure with a cost."""
     simulator.world.lifetime_s = 0.0
     operation = await service.submit(request(service, OMNI, "hills", "text-to-video"), idempotency_key="k")
-    status = await ended(service, operation)
+    status = await poll_until_done(service, operation)
     assert isinstance(status, Failed)
     assert (status.code, status.is_retryable, status.cost is not None) == ("output_lost", False, True)
 
 
 async def test_a_stopped_interaction_is_cancelled(service: Google, simulator: Simulator) -> None:
     """The state is cancelled, not failed."""
-    simulator.world.moods.append(Scenario(end="never"))
+    simulator.world.scenarios.append(Scenario(end="never"))
     operation = await service.submit(request(service, FLASH, "hills"), idempotency_key="k")
     assert isinstance(operation, Operation)
     assert await service.cancel(operation) is CancelAnswer.CONFIRMED
@@ -340,14 +340,14 @@ async def test_invalid_combinations_of_references(service: Google, simulator: Si
         video = request(service, OMNI, "x", "image-to-video", references=references)
         with pytest.raises(errors.SettingError, match=says):
             await service.submit(video, idempotency_key="k")
-    assert not simulator.world.asked
+    assert not simulator.world.requests
 
 
 async def test_common_settings_in_the_response_format(service: Google, simulator: Simulator) -> None:
     """Length as text with unit, ratio and size class are nested; raw fields are sent at the top level."""
     settings = {"duration_s": 8, "aspect_ratio": "9:16", "resolution": "720p", "fields": {"labels": {"a": "b"}}}
     await service.submit(request(service, OMNI, "x", "text-to-video", settings=settings), idempotency_key="k")
-    body = json.loads(simulator.world.asked[-1].body)
+    body = json.loads(simulator.world.requests[-1].body)
     assert body["labels"] == {"a": "b"}
     form = {"type": "video", "aspect_ratio": "9:16", "resolution": "720p", "duration": "8s"}
     assert body["response_format"] == form

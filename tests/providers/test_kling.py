@@ -16,7 +16,7 @@ from fusionflow_nb.providers.http import Answer
 from fusionflow_nb.providers.protocol import Done, Failed, NoFunds, Operation, Reference, Refused
 from fusionflow_nb.providers.services.kling import Kling, _error, sign_token
 from fusionflow_nb.simulator.scenario import File
-from fusionflow_nb.testing.contract.requests import asked, ended, picture, taken
+from fusionflow_nb.testing.contract.requests import make_picture, make_request, poll_until_done, read_output
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def service(simulator: Simulator) -> AsyncIterator[Kling]:
 
 
 def sent(simulator: Simulator) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(simulator.world.asked[-1].body)
+    body: dict[str, Any] = json.loads(simulator.world.requests[-1].body)
     return body
 
 
@@ -52,9 +52,9 @@ def test_a_key_is_signed_as_a_jwt() -> None:
 async def test_a_video_from_a_prompt(service: Kling, simulator: Simulator) -> None:
     """The URL of the kind of task; the length as text; our own id."""
     settings = {"duration_s": 5, "aspect_ratio": "9:16", "guidance": 0.5, "mode": "pro", "negative_prompt": "rain"}
-    request = asked(service, MODEL, "text-to-video", "hills", settings=settings)
+    request = make_request(service, MODEL, "text-to-video", "hills", settings=settings)
     operation = await service.submit(request, idempotency_key="our-id")
-    assert simulator.world.asked[-1].path == "/kling/api/v1/videos/text2video"
+    assert simulator.world.requests[-1].path == "/kling/api/v1/videos/text2video"
     assert sent(simulator) == {
         "model_name": MODEL,
         "prompt": "hills",
@@ -65,32 +65,32 @@ async def test_a_video_from_a_prompt(service: Kling, simulator: Simulator) -> No
         "mode": "pro",
         "external_task_id": "our-id",
     }
-    done = await ended(service, operation)
+    done = await poll_until_done(service, operation)
     assert isinstance(done, Done)
-    taken(done.outputs[0])
+    read_output(done.outputs[0])
 
 
 async def test_a_second_submit_with_the_same_id_fails(service: Kling) -> None:
     """The service rejects a second submit with the same id."""
-    request = asked(service, MODEL, "text-to-video")
+    request = make_request(service, MODEL, "text-to-video")
     assert isinstance(await service.submit(request, idempotency_key="once"), Operation)
     assert isinstance(await service.submit(request, idempotency_key="once"), Failed)
 
 
 async def test_images_are_sent_as_url_or_bare_base64(service: Kling, simulator: Simulator, tmp_path: Path) -> None:
     """Without a `data:` prefix; first and last image."""
-    local = picture(tmp_path)
+    local = make_picture(tmp_path)
     simulator.world.files["there.png"] = File(local.file.read_bytes(), "image/png", float("inf"))
     remote = Reference(local.asset, local.file, url="https://bucket.example.com/there.png")
     references = {"image": [local], "last_image": [remote]}
-    request = asked(service, MODEL, "image-to-video", references=references)
+    request = make_request(service, MODEL, "image-to-video", references=references)
     assert isinstance(await service.submit(request, idempotency_key="k"), Operation)
     body = sent(simulator)
     assert base64.b64decode(body["image"]) == local.file.read_bytes()
     assert body["image_tail"] == "https://bucket.example.com/there.png"
     with pytest.raises(errors.SettingError, match="first image"):
         await service.submit(
-            asked(service, MODEL, "image-to-video", references={"last_image": [local]}), idempotency_key="k2"
+            make_request(service, MODEL, "image-to-video", references={"last_image": [local]}), idempotency_key="k2"
         )
 
 
@@ -98,14 +98,14 @@ async def test_a_user_model_makes_images(service: Kling) -> None:
     """models.csv has the URL but no model for it: a user's entry may add one."""
     [entry] = [model for model in service.models if model.provider_model_id == MODEL]
     mine = entry.model_copy(update={"provider_model_id": "mine", "tasks": ("text-to-image",)})
-    request = asked(service, MODEL, "text-to-image")
+    request = make_request(service, MODEL, "text-to-image")
     from dataclasses import replace
 
     operation = await service.submit(replace(request, model=mine), idempotency_key="k")
-    done = await ended(service, operation)
+    done = await poll_until_done(service, operation)
     assert isinstance(done, Done)
     assert done.outputs[0].media_type == "image/png"
-    taken(done.outputs[0])
+    read_output(done.outputs[0])
 
 
 @pytest.mark.slow
@@ -117,14 +117,14 @@ async def test_a_wrong_clock_is_corrected_by_the_first_answer(
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + days * 86_400)
     service = Kling()
-    operation = await service.submit(asked(service, MODEL, "text-to-video"), idempotency_key="k")
+    operation = await service.submit(make_request(service, MODEL, "text-to-video"), idempotency_key="k")
     assert isinstance(operation, Operation)
-    assert len(simulator.world.asked) == 2
+    assert len(simulator.world.requests) == 2
     fresh = Kling()
     await fresh.poll(operation)
-    assert len(simulator.world.asked) == 4
+    assert len(simulator.world.requests) == 4
     await fresh.poll(operation)
-    assert len(simulator.world.asked) == 5
+    assert len(simulator.world.requests) == 5
     for adapter in (service, fresh):
         await adapter.aclose()
 
@@ -156,7 +156,7 @@ def test_codes_decide_and_messages_do_not(status: int, code: int, kind: type, re
 
 async def test_a_task_is_not_found_under_another_kind(service: Kling, simulator: Simulator) -> None:
     """So the URL's path is part of the Operation."""
-    operation = await service.submit(asked(service, MODEL, "text-to-video"), idempotency_key="k")
+    operation = await service.submit(make_request(service, MODEL, "text-to-video"), idempotency_key="k")
     assert isinstance(operation, Operation)
     wrong = Operation({**operation.data, "path": "/v1/videos/image2video"})
     status = await service.poll(wrong)

@@ -82,7 +82,7 @@ def backdrop_picture(size: int = 160, radius: int = 45, seed: int = 1) -> tuple[
 
 @pytest.mark.parametrize("name", MODELS)
 def test_progress_rises_to_one(name: str) -> None:
-    """Every model tells its progress, never falling, at last 1."""
+    """Every model reports its progress, never falling, at last 1."""
     shares: list[float] = []
     MAKERS[name](shares.append)
     assert shares == sorted(shares)
@@ -128,7 +128,7 @@ def test_ken_burns_moves_in_its_direction(direction: str) -> None:
         ken_burns(picture(), seed=1, direction=direction, zoom=1.5, duration_s=1, fps=12, focus=(0.5, 0.5), tick=ignore)
     )
     assert len(film) == 12
-    assert {one.shape for one in film} == {(96, 128, 3)}
+    assert {item.shape for item in film} == {(96, 128, 3)}
     assert np.abs(film[0].astype(int) - film[-1]).mean() > 3
     if direction == "out":
         back = list(
@@ -138,7 +138,7 @@ def test_ken_burns_moves_in_its_direction(direction: str) -> None:
 
 
 def test_the_busy_place_is_where_something_is() -> None:
-    """On an empty ground the focus is the one thing there; the next rank lies elsewhere."""
+    """On an empty ground the focus is the thing there; the next rank is elsewhere."""
     empty = np.full((100, 200, 3), 30, np.uint8)
     empty[60:75, 120:140] = (250, 200, 40)
     x, y = busy_place(empty, rank=0)
@@ -150,31 +150,31 @@ def test_the_busy_place_is_where_something_is() -> None:
 def test_parallax_without_amplitude_is_the_picture(path: str) -> None:
     """At amplitude 0 every frame is the picture itself."""
     pixels, depth, _ = ball()
-    for one in parallax(pixels, depth, amplitude=0, path=path, duration_s=1, fps=12, tick=ignore):
-        assert np.array_equal(one, pixels)
+    for item in parallax(pixels, depth, amplitude=0, path=path, duration_s=1, fps=12, tick=ignore):
+        assert np.array_equal(item, pixels)
 
 
 def test_parallax_moves_near_things_against_far_ones() -> None:
     """The ball goes one way by about the amplitude; its size stays, and no rubber stretches between it and the wall."""
     pixels, depth, inside = ball()
     film = list(parallax(pixels, depth, amplitude=0.08, focus_depth=0.1, duration_s=1, fps=12, tick=ignore))
-    reds = [(one[..., 0].astype(int) - one[..., 2] > 60) for one in film]
+    reds = [(item[..., 0].astype(int) - item[..., 2] > 60) for item in film]
     places = [float(np.nonzero(red)[1].mean()) for red in reds]
     assert places == sorted(places) or places == sorted(places, reverse=True)
     assert abs(places[-1] - places[0]) == pytest.approx(0.08 * 128 * 0.8, rel=0.2)
     for red in reds:
         # The camera is a little closer than the picture, by the margin and as it comes forward.
         assert inside.sum() * 0.98 <= red.sum() <= inside.sum() * 1.4
-    for one, red in zip(film, reds, strict=True):
+    for item, red in zip(film, reds, strict=True):
         # Whatever is no ball is wall: no colour between the two but on the edge itself.
         away = ~(scene.largest(red.astype(np.float32), 2) > 0)
-        assert one[away][:, 0].max() < 60
+        assert item[away][:, 0].max() < 60
 
 
 def test_parallax_loop_closes() -> None:
     """The frame after the last of a loop would be its first: the seam is no larger than any other step."""
     pixels, depth, _ = ball()
-    film = [one.astype(int) for one in parallax(pixels, depth, path="loop", duration_s=2, fps=12, tick=ignore)]
+    film = [item.astype(int) for item in parallax(pixels, depth, path="loop", duration_s=2, fps=12, tick=ignore)]
     steps = [np.abs(a - b).mean() for a, b in zip(film, film[1:] + film[:1], strict=True)]
     assert steps[-1] <= 1.5 * max(steps[:-1])
 
@@ -191,15 +191,15 @@ def test_largest_looks_exactly_as_far_as_told(reach: int, height: int, width: in
 
 @given(st.integers(2, 20), st.integers(2, 20))
 def test_fill_keeps_what_is_known(height: int, width: int) -> None:
-    """What is known stays; what is filled lies within the known values."""
+    """What is known stays; what is filled is within the known values."""
     source = np.random.default_rng(height * 31 + width)
     values = source.random((height, width, 2), np.float32)
-    known = source.random((height, width)) > 0.5
-    filled = scene.fill(values, known)
-    assert np.allclose(filled[known], values[known], atol=1e-6)
-    if known.any():
-        assert filled.min() >= values[known].min() - 1e-5
-        assert filled.max() <= values[known].max() + 1e-5
+    existing = source.random((height, width)) > 0.5
+    filled = scene.fill(values, existing)
+    assert np.allclose(filled[existing], values[existing], atol=1e-6)
+    if existing.any():
+        assert filled.min() >= values[existing].min() - 1e-5
+        assert filled.max() <= values[existing].max() + 1e-5
 
 
 @given(st.integers(1, 9), st.integers(1, 9))
@@ -271,8 +271,8 @@ def test_cut_out_finds_a_disc(seed: int) -> None:
     assert (cut.mask[60:100, 60:95] == 255).all()
     assert cut.mask[:20].max() == 0
     assert np.array_equal(cut.rgba[..., 3], cut.mask)
-    kept = cut.rgba[(cut.mask > 30) & (cut.mask < 255)].astype(int)
-    assert np.percentile(kept[:, 1] - kept[:, 0], 90) < 0
+    stored = cut.rgba[(cut.mask > 30) & (cut.mask < 255)].astype(int)
+    assert np.percentile(stored[:, 1] - stored[:, 0], 90) < 0
 
 
 def test_cut_out_keeps_what_is_enclosed() -> None:
@@ -283,7 +283,7 @@ def test_cut_out_keeps_what_is_enclosed() -> None:
 
 
 def test_cut_out_refuses_a_motley_border() -> None:
-    """Without an even ground it says so instead of guessing."""
+    """Without an even ground it reports it instead of guessing."""
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     with pytest.raises(errors.MediaError, match="even colour"):
         cut_out(noise, tick=ignore)

@@ -42,7 +42,7 @@ async def test_the_listing_finds_a_lost_submit(replicate: Replicate, simulator: 
     lost = asked(replicate, "lost")
     for index in range(12):
         await replicate.submit(asked(replicate, f"before {index}"), idempotency_key=str(index))
-    simulator.world.moods.append(Scenario(submit="lost"))
+    simulator.world.scenarios.append(Scenario(submit="lost"))
     with pytest.raises(SubmitAmbiguousError):
         await replicate.submit(lost, idempotency_key="lost")
     for index in range(25):

@@ -30,7 +30,7 @@ from fusionflow_nb.providers.services.luma_dream_machine import LumaDreamMachine
 from fusionflow_nb.simulator import Scenario
 from fusionflow_nb.simulator.luma import FAILURES
 from fusionflow_nb.simulator.scenario import File
-from fusionflow_nb.testing.contract.requests import asked, ended, picture, taken
+from fusionflow_nb.testing.contract.requests import make_picture, make_request, poll_until_done, read_output
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,7 +82,7 @@ async def test_a_video_as_recorded(tmp_path: Path) -> None:
         )
         done = await driven(film, about)
         assert isinstance(done, Done)
-        taken(done.outputs[0])
+        read_output(done.outputs[0])
         _all_same(tape)
 
 
@@ -123,7 +123,7 @@ async def test_an_older_video_as_recorded(tmp_path: Path) -> None:
         assert isinstance(await film.poll(operation), Pending)
         done = await film.poll(operation)
         assert isinstance(done, Done)
-        taken(done.outputs[0])
+        read_output(done.outputs[0])
         assert await film.cancel(operation) is CancelAnswer.REQUESTED
         await film.aclose()
         create, delete = tape.recorded[0], tape.recorded[-1]
@@ -154,16 +154,16 @@ async def test_a_large_file_is_uploaded_first(service: Luma, simulator: Simulato
         waits.append(seconds)
 
     service.http.sleep = sleep
-    large = picture(tmp_path, 640, noise=True)
+    large = make_picture(tmp_path, 640, noise=True)
     assert large.asset.size_bytes > IN_BODY_BYTES
-    about = asked(service, "uni-1", "edit-image", references={"image": [large]})
-    done = await ended(service, await service.submit(about, idempotency_key="k"))
+    about = make_request(service, "uni-1", "edit-image", references={"image": [large]})
+    done = await poll_until_done(service, await service.submit(about, idempotency_key="k"))
     assert isinstance(done, Done)
-    assert sniff(taken(done.outputs[0])) == "image/png"
-    [put] = [request for request in simulator.world.asked if request.method == "PUT"]
+    assert sniff(read_output(done.outputs[0])) == "image/png"
+    [put] = [request for request in simulator.world.requests if request.method == "PUT"]
     assert "authorization" not in put.headers
     assert len(put.body) == large.asset.size_bytes
-    [submit] = [request for request in simulator.world.asked if request.path.endswith("/generations")]
+    [submit] = [request for request in simulator.world.requests if request.path.endswith("/generations")]
     assert b"file_id" in submit.body
     assert len(submit.body) < 1000
     assert waits == [1.0]
@@ -173,11 +173,13 @@ async def test_no_file_is_uploaded_to_a_private_network(
     service: Luma, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An upload URL on a private network is rejected."""
-    monkeypatch.setattr("fusionflow_nb.simulator.luma.base_of", lambda _request: "http://127.0.0.1:9")
-    about = asked(service, "uni-1", "edit-image", references={"image": [picture(tmp_path, 640, noise=True)]})
+    monkeypatch.setattr("fusionflow_nb.simulator.luma.base_url", lambda _request: "http://127.0.0.1:9")
+    about = make_request(
+        service, "uni-1", "edit-image", references={"image": [make_picture(tmp_path, 640, noise=True)]}
+    )
     with pytest.raises(errors.ProviderError, match="which is not allowed"):
         await service.submit(about, idempotency_key="k")
-    assert not [request for request in simulator.world.asked if request.method == "PUT"]
+    assert not [request for request in simulator.world.requests if request.method == "PUT"]
     assert not simulator.world.jobs
 
 
@@ -212,10 +214,10 @@ async def test_video_fields_are_nested(service: Luma, simulator: Simulator, tmp_
             },
         ),
     ):
-        simulator.world.moods.append(Scenario(end="never"))
-        about = asked(service, "ray-3.2", task, settings=settings, references=references)
+        simulator.world.scenarios.append(Scenario(end="never"))
+        about = make_request(service, "ray-3.2", task, settings=settings, references=references)
         assert isinstance(await service.submit(about, idempotency_key="k"), Operation)
-        body = json.loads(simulator.world.asked[-1].body)
+        body = json.loads(simulator.world.requests[-1].body)
         assert body == {"prompt": "hills", "model": "ray-3.2", "style": "auto", **expected}
 
 
@@ -225,8 +227,8 @@ async def test_the_code_of_a_failure_decides(
 ) -> None:
     """An exhausted budget is reported at the end, like a refusal: neither is a failure."""
     monkeypatch.setitem(FAILURES, "failed", (code, "why"))
-    simulator.world.moods.append(Scenario(end="failed"))
-    status = await ended(service, await service.submit(asked(service, "uni-1"), idempotency_key="k"))
+    simulator.world.scenarios.append(Scenario(end="failed"))
+    status = await poll_until_done(service, await service.submit(make_request(service, "uni-1"), idempotency_key="k"))
     assert status == kind("why")
 
 
@@ -235,45 +237,45 @@ async def test_the_price_of_an_image_depends_on_references(
     service: Luma, tmp_path: Path, count: int, micro_usd: int
 ) -> None:
     """The catalogue's price includes one reference; the service reports no cost, so it is not exact."""
-    about = asked(service, "uni-1", references={"references": [picture(tmp_path)] * count})
-    done = await ended(service, await service.submit(about, idempotency_key="k"))
+    about = make_request(service, "uni-1", references={"references": [make_picture(tmp_path)] * count})
+    done = await poll_until_done(service, await service.submit(about, idempotency_key="k"))
     assert isinstance(done, Done)
-    taken(done.outputs[0])
+    read_output(done.outputs[0])
     assert done.cost == Cost(micro_usd, is_exact=False)
 
 
 async def test_too_many_references_are_not_sent(service: Luma, simulator: Simulator, tmp_path: Path) -> None:
     """Nine for an image, eight for an edit."""
-    some = [picture(tmp_path)]
+    some = [make_picture(tmp_path)]
     for task, references in (
         ("text-to-image", {"references": some * 10}),
         ("edit-image", {"image": some, "references": some * 9}),
     ):
-        about = asked(service, "uni-1", task, references=references)
+        about = make_request(service, "uni-1", task, references=references)
         with pytest.raises(errors.MediaError, match="Connect fewer"):
             await service.submit(about, idempotency_key="k")
-    assert not simulator.world.asked
+    assert not simulator.world.requests
 
 
 async def test_the_older_api_takes_only_urls(older: LumaDreamMachine, simulator: Simulator, tmp_path: Path) -> None:
     """Without a URL nothing is sent, and the hint names alternatives."""
-    local = picture(tmp_path)
-    about = asked(older, "ray-2", "image-to-video", references={"image": [local]})
+    local = make_picture(tmp_path)
+    about = make_request(older, "ray-2", "image-to-video", references={"image": [local]})
     with pytest.raises(errors.ProviderError, match=r"luma/ray-3\.2 takes bytes"):
         await older.submit(about, idempotency_key="k")
-    assert not simulator.world.asked
+    assert not simulator.world.requests
     simulator.world.files["a.png"] = File(await asyncio.to_thread(local.file.read_bytes), "image/png", float("inf"))
     placed = Reference(local.asset, local.file, url="https://bucket.example.com/a.png")
-    about = asked(older, "ray-2", "image-to-video", references={"image": [placed]}, settings={"duration_s": 9})
-    done = await ended(older, await older.submit(about, idempotency_key="k"))
+    about = make_request(older, "ray-2", "image-to-video", references={"image": [placed]}, settings={"duration_s": 9})
+    done = await poll_until_done(older, await older.submit(about, idempotency_key="k"))
     assert isinstance(done, Done)
-    assert sniff(taken(done.outputs[0])) == "video/webm"
+    assert sniff(read_output(done.outputs[0])) == "video/webm"
 
 
 async def test_a_deleted_generation_is_not_found(older: LumaDreamMachine, simulator: Simulator) -> None:
     """It is undocumented whether it is billed, so the cancel is only requested; a poll reports it as not found."""
-    simulator.world.moods.append(Scenario(end="never"))
-    operation = await older.submit(asked(older, "photon-1"), idempotency_key="k")
+    simulator.world.scenarios.append(Scenario(end="never"))
+    operation = await older.submit(make_request(older, "photon-1"), idempotency_key="k")
     assert isinstance(operation, Operation)
     assert await older.cancel(operation) is CancelAnswer.REQUESTED
     status = await older.poll(operation)

@@ -22,7 +22,7 @@ from fusionflow_nb.providers.protocol import (
 from fusionflow_nb.providers.services.minimax import MiniMax, _error, _failed
 from fusionflow_nb.simulator import Fault, Simulator
 from fusionflow_nb.simulator.scenario import File
-from fusionflow_nb.testing.contract.requests import asked, ended, picture, taken
+from fusionflow_nb.testing.contract.requests import make_picture, make_request, poll_until_done, read_output
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,29 +39,29 @@ async def service(simulator: Simulator) -> AsyncIterator[MiniMax]:
 
 
 def sent(simulator: Simulator) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(simulator.world.asked[-1].body)
+    body: dict[str, Any] = json.loads(simulator.world.requests[-1].body)
     return body
 
 
 async def test_text_to_video_sends_a_ratio(service: MiniMax, simulator: Simulator) -> None:
     """The service requires a ratio; length and size class are encoded, and the cost is from the catalogue."""
     settings = {"duration_s": 5, "resolution": "768P"}
-    operation = await service.submit(asked(service, H3, "text-to-video", settings=settings), idempotency_key="k")
+    operation = await service.submit(make_request(service, H3, "text-to-video", settings=settings), idempotency_key="k")
     text = {"type": "text", "text": "hills"}
     assert sent(simulator) == {"model": H3, "ratio": "16:9", "duration": 5, "resolution": "768P", "content": [text]}
-    done = await ended(service, operation)
+    done = await poll_until_done(service, operation)
     assert isinstance(done, Done)
     assert done.cost == Cost(400_000, is_exact=False)
-    taken(done.outputs[0])
+    read_output(done.outputs[0])
 
 
 async def test_images_have_roles(service: MiniMax, simulator: Simulator, tmp_path: Path) -> None:
     """As a URL if there is one, else as a data URI; each has its price."""
-    local = picture(tmp_path)
+    local = make_picture(tmp_path)
     simulator.world.files["there.png"] = File(local.file.read_bytes(), "image/png", float("inf"))
     remote = Reference(local.asset, local.file, url="https://bucket.example.com/there.png")
     settings = {"duration_s": 4, "resolution": "2K"}
-    request = asked(
+    request = make_request(
         service, H3, "image-to-video", settings=settings, references={"image": [local], "last_image": [remote]}
     )
     operation = await service.submit(request, idempotency_key="k")
@@ -82,16 +82,16 @@ async def test_keyframes_and_references_exclude_each_other(
     service: MiniMax, simulator: Simulator, tmp_path: Path
 ) -> None:
     """Unsupported ports and combinations are errors before anything is sent."""
-    image = picture(tmp_path)
+    image = make_picture(tmp_path)
     for references, says in (
         ({"image": [image], "references": [image]}, "not both"),
         ({"mask": [image]}, "does not read 'mask'"),
     ):
-        request = asked(service, H3, "image-to-video", references=references)
+        request = make_request(service, H3, "image-to-video", references=references)
         with pytest.raises(errors.SettingError, match=says):
             await service.submit(request, idempotency_key="k")
-    assert not simulator.world.asked
-    request = asked(service, H3, "image-to-video", references={"references": [image, image]})
+    assert not simulator.world.requests
+    request = make_request(service, H3, "image-to-video", references={"references": [image, image]})
     assert isinstance(await service.submit(request, idempotency_key="k"), Operation)
     assert [item.get("role") for item in sent(simulator)["content"]] == [None, "reference_image", "reference_image"]
 
@@ -129,7 +129,7 @@ def test_codes_of_a_submit(code: int, kind: type, retryable: bool | None) -> Non
 @pytest.mark.parametrize("code", [1000, 1001, 1024, 1033])
 async def test_an_internal_error_leaves_a_submit_unknown(service: MiniMax, simulator: Simulator, code: int) -> None:
     """The documentation recommends a retry, but these codes do not state whether a task was created."""
-    request = asked(service, H3, "text-to-video")
+    request = make_request(service, H3, "text-to-video")
     operation = await service.submit(request, idempotency_key="k")
     assert isinstance(operation, Operation)
     simulator.world.fault = Fault(good(said(code)))
@@ -142,7 +142,7 @@ async def test_an_internal_error_leaves_a_submit_unknown(service: MiniMax, simul
 
 async def test_a_revoked_key_does_not_fail_the_job(service: MiniMax, simulator: Simulator) -> None:
     """It is reported with status 200, too."""
-    operation = await service.submit(asked(service, H3, "text-to-video"), idempotency_key="k")
+    operation = await service.submit(make_request(service, H3, "text-to-video"), idempotency_key="k")
     assert isinstance(operation, Operation)
     simulator.world.fault = Fault(good(said(1004)))
     with pytest.raises(errors.SecretError, match="stores another key"):

@@ -33,18 +33,18 @@ async def test_the_client_generates_by_the_polling_url(client: Any, simulator: S
     answer = await asyncio.to_thread(client.generate, "flux-pro-1.1", {"prompt": "hills", "seed": 3}, polling)
     assert answer.result["seed"] == 3
     assert await asyncio.to_thread(fetched, answer.result["sample"]) == "image/png"
-    submit, *polls = simulator.world.asked
+    submit, *polls = simulator.world.requests
     assert (submit.method, submit.path) == ("POST", "/bfl/api/v1/flux-pro-1.1")
     assert [request.path for request in polls][:3] == ["/bfl/api/v1/get_result"] * 3
 
 
 async def test_the_client_reads_the_errors(client: Any, simulator: Simulator) -> None:
     """An empty account and a busy service at the submit; a refusal, unknown to the client, at the end."""
-    for mood in (Scenario(submit="no_funds"), Scenario(submit="busy")):
-        simulator.world.moods.append(mood)
+    for scenario in (Scenario(submit="no_funds"), Scenario(submit="busy")):
+        simulator.world.scenarios.append(scenario)
         with pytest.raises(blackforest.BFLError):
             await asyncio.to_thread(client.generate, "flux-pro-1.1", {"prompt": "x"})
-    simulator.world.moods.append(Scenario(end="refused"))
+    simulator.world.scenarios.append(Scenario(end="refused"))
     job = await asyncio.to_thread(client.generate, "flux-pro-1.1", {"prompt": "x"})
     states = [(await asyncio.to_thread(client.get_task_status, job.id)).status for _ in range(4)]
     assert states == ["Pending", "Pending", "Content Moderated", "Content Moderated"]

@@ -68,12 +68,12 @@ async def test_fal_generates(fal: fal_client.AsyncClient) -> None:
 
 async def test_fal_refuses_fails_and_cancels(fal: fal_client.AsyncClient, simulator: Simulator) -> None:
     """The client raises its own errors."""
-    for mood, status in ((Scenario(end="refused"), 422), (Scenario(end="failed"), 500)):
-        simulator.world.moods.append(mood)
+    for scenario, status in ((Scenario(end="refused"), 422), (Scenario(end="failed"), 500)):
+        simulator.world.scenarios.append(scenario)
         with pytest.raises(fal_client.FalClientHTTPError) as caught:
             await fal.subscribe(FLUX, {"prompt": "x"})
         assert caught.value.status_code == status
-    simulator.world.moods.append(Scenario(end="never"))
+    simulator.world.scenarios.append(Scenario(end="never"))
     handle = await fal.submit(FLUX, {"prompt": "x"})
     assert isinstance(await handle.status(), fal_client.Queued)
     await handle.cancel()
@@ -112,7 +112,7 @@ async def test_fal_uploads_by_every_method(
 
 async def test_fal_retries_a_busy_service(fal: fal_client.AsyncClient, simulator: Simulator) -> None:
     """The client retries a 429."""
-    simulator.world.moods.extend([Scenario(submit="busy"), Scenario()])
+    simulator.world.scenarios.extend([Scenario(submit="busy"), Scenario()])
     handle = await fal.submit(FLUX, {"prompt": "hills"})
     assert handle.request_id in simulator.world.jobs
 
@@ -142,15 +142,15 @@ async def test_replicate_generates(rep: replicate.Client) -> None:
 
 async def test_replicate_fails_and_cancels(rep: replicate.Client, simulator: Simulator) -> None:
     """The client reports states and errors."""
-    simulator.world.moods.append(Scenario(end="refused"))
+    simulator.world.scenarios.append(Scenario(end="refused"))
     with pytest.raises(replicate.exceptions.ModelError, match="NSFW"):
         await rep.async_run(SCHNELL, input={"prompt": "x"}, wait=False)
-    simulator.world.moods.append(Scenario(end="never"))
+    simulator.world.scenarios.append(Scenario(end="never"))
     prediction = await rep.models.predictions.async_create(SCHNELL, input={"prompt": "x"})
     await prediction.async_cancel()
     await prediction.async_reload()
     assert prediction.status == "canceled"
-    simulator.world.moods.append(Scenario(submit="invalid"))
+    simulator.world.scenarios.append(Scenario(submit="invalid"))
     with pytest.raises(replicate.exceptions.ReplicateError) as caught:
         await rep.models.predictions.async_create(SCHNELL, input={})
     assert caught.value.status == 422
@@ -206,12 +206,12 @@ async def test_openai_edits_and_speaks(oai: openai.AsyncOpenAI, png: Path) -> No
 
 async def test_openai_reads_the_errors(oai: openai.AsyncOpenAI, simulator: Simulator) -> None:
     """Refusal, empty account, rate limit, unknown model: the client's own classes and codes."""
-    for mood, kind, code in (
+    for scenario, kind, code in (
         (Scenario(end="refused"), openai.BadRequestError, "moderation_blocked"),
         (Scenario(submit="no_funds"), openai.RateLimitError, "insufficient_quota"),
         (Scenario(submit="busy"), openai.RateLimitError, "rate_limit_exceeded"),
     ):
-        simulator.world.moods.append(mood)
+        simulator.world.scenarios.append(scenario)
         with pytest.raises(kind) as caught:
             await oai.images.generate(model="gpt-image-2", prompt="x")
         assert caught.value.code == code

@@ -78,18 +78,21 @@ async def test_the_client_uploads_and_refers_to_the_file(agents: luma_agents.Asy
 
 async def test_the_client_reads_the_errors(agents: luma_agents.AsyncLuma, simulator: Simulator) -> None:
     """Failure codes, and the client's own error classes."""
-    for mood, code in ((Scenario(end="refused"), "content_moderated"), (Scenario(end="failed"), "generation_failed")):
-        simulator.world.moods.append(mood)
+    for scenario, code in (
+        (Scenario(end="refused"), "content_moderated"),
+        (Scenario(end="failed"), "generation_failed"),
+    ):
+        simulator.world.scenarios.append(scenario)
         _, generation = await states_of(
             agents, await agents.generations.create(prompt="x", model="uni-1", type="image")
         )
         assert (generation.state, generation.failure_code) == ("failed", code)
-    for mood, kind in (
+    for scenario, kind in (
         (Scenario(submit="busy"), luma_agents.RateLimitError),
         (Scenario(submit="invalid"), luma_agents.BadRequestError),
         (Scenario(submit="broken"), luma_agents.InternalServerError),
     ):
-        simulator.world.moods.append(mood)
+        simulator.world.scenarios.append(scenario)
         with pytest.raises(kind):
             await agents.generations.create(prompt="x", model="uni-1", type="image")
 
@@ -110,6 +113,6 @@ async def test_the_older_client_makes_deletes_and_fails(dream: lumaai.AsyncLumaA
     await dream.generations.delete(generation.id)
     with pytest.raises(lumaai.NotFoundError):
         await dream.generations.get(generation.id)
-    simulator.world.moods.append(Scenario(end="failed"))
+    simulator.world.scenarios.append(Scenario(end="failed"))
     _, generation = await states_of(dream, await dream.generations.image.create(model="photon-1", prompt="x"))
     assert generation.failure_reason == "The generation failed."

@@ -47,12 +47,12 @@ async def test_the_client_makes_images_videos_and_upscales(client: runwayml.Asyn
 
 async def test_the_client_sees_every_state(client: runwayml.AsyncRunwayML, simulator: Simulator) -> None:
     """Throttled, running with progress, done; deleted; the balance."""
-    simulator.world.moods.append(Scenario(looks=3))
+    simulator.world.scenarios.append(Scenario(polls=3))
     task = await client.text_to_image.create(**STILL)
     states: list[Any] = [await client.tasks.retrieve(task.id) for _ in range(4)]
     assert [state.status for state in states] == ["THROTTLED", "RUNNING", "RUNNING", "SUCCEEDED"]
     assert 0 < states[1].progress < states[2].progress < 1
-    simulator.world.moods.append(Scenario(end="never"))
+    simulator.world.scenarios.append(Scenario(end="never"))
     task = await client.text_to_image.create(**STILL)
     await client.tasks.delete(task.id)
     assert (await client.tasks.retrieve(task.id)).status == "CANCELLED"
@@ -61,21 +61,21 @@ async def test_the_client_sees_every_state(client: runwayml.AsyncRunwayML, simul
 
 async def test_the_client_reads_the_errors(client: runwayml.AsyncRunwayML, simulator: Simulator) -> None:
     """Failures with their code, and the client's own error classes."""
-    for mood, code in (
+    for scenario, code in (
         (Scenario(end="refused"), "SAFETY.INPUT.TEXT"),
         (Scenario(end="failed"), "INTERNAL.BAD_OUTPUT.CODE01"),
     ):
-        simulator.world.moods.append(mood)
+        simulator.world.scenarios.append(scenario)
         task = await client.text_to_image.create(**STILL)
         with pytest.raises(runwayml.TaskFailedError) as caught:
             await task.wait_for_task_output()
         assert getattr(caught.value.task_details, "failure_code", None) == code
-    for mood, kind in (
+    for scenario, kind in (
         (Scenario(submit="busy"), runwayml.RateLimitError),
         (Scenario(submit="invalid"), runwayml.BadRequestError),
         (Scenario(submit="broken"), runwayml.InternalServerError),
     ):
-        simulator.world.moods.append(mood)
+        simulator.world.scenarios.append(scenario)
         with pytest.raises(kind):
             await client.text_to_image.create(**STILL)
     async with runwayml.AsyncRunwayML(api_key="bad", base_url=str(client.base_url), max_retries=0) as stranger:

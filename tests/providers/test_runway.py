@@ -27,7 +27,7 @@ from fusionflow_nb.providers.protocol import (
 from fusionflow_nb.providers.services import runway
 from fusionflow_nb.providers.services.runway import Runway
 from fusionflow_nb.simulator import Scenario
-from fusionflow_nb.testing.contract.requests import asked, ended, picture, taken
+from fusionflow_nb.testing.contract.requests import make_picture, make_request, poll_until_done, read_output
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,7 +73,7 @@ async def test_an_image_as_recorded(tmp_path: Path) -> None:
         assert statuses[:3] == [Pending(), Pending(), Pending(progress=0.42)]
         assert isinstance(statuses[3], Done)
         assert statuses[3].cost == Cost(80_000, is_exact=True)
-        taken(statuses[3].outputs[0])
+        read_output(statuses[3].outputs[0])
         await service.aclose()
         _all_same(tape)
 
@@ -100,7 +100,7 @@ async def test_an_upload_as_recorded(pngs: list[Reference], monkeypatch: pytest.
         )
         done = await driven(service, about)
         assert isinstance(done, Done)
-        taken(done.outputs[0])
+        read_output(done.outputs[0])
         upload, theirs = tape.sent[1], tape.recorded[1]
         assert upload.multipart == theirs.multipart
         assert "authorization" not in upload.headers
@@ -180,9 +180,9 @@ async def test_images_of_a_video_have_positions(service: Runway, simulator: Simu
     first, last = (there(tmp_path, f"https://example.com/{name}.png") for name in ("a", "b"))
     references = {"image": [first], "last_image": [last]}
     settings = {"resolution": "1080p", "aspect_ratio": "9:16", "duration_s": 8}
-    about = asked(service, "veo3.1_fast", "image-to-video", references=references, settings=settings)
+    about = make_request(service, "veo3.1_fast", "image-to-video", references=references, settings=settings)
     await service.submit(about, idempotency_key="k")
-    body = json.loads(simulator.world.asked[-1].body)
+    body = json.loads(simulator.world.requests[-1].body)
     assert body == {
         "model": "veo3.1_fast",
         "promptText": "hills",
@@ -195,15 +195,17 @@ async def test_images_of_a_video_have_positions(service: Runway, simulator: Simu
     }
     film = there(tmp_path, "https://example.com/a.mp4", "video/mp4")
     for model, field in (("aleph2", "videoUri"), ("seedance2", "promptVideo")):
-        await service.submit(asked(service, model, "video-to-video", references={"video": [film]}), idempotency_key="k")
-        assert json.loads(simulator.world.asked[-1].body)[field] == "https://example.com/a.mp4"
+        await service.submit(
+            make_request(service, model, "video-to-video", references={"video": [film]}), idempotency_key="k"
+        )
+        assert json.loads(simulator.world.requests[-1].body)[field] == "https://example.com/a.mp4"
 
 
 async def test_references_have_tags(service: Runway, simulator: Simulator, tmp_path: Path) -> None:
     """In order; a reference without a tag stays untagged; a tag without a reference is an error before sending."""
     two = [there(tmp_path, f"https://example.com/{name}.png") for name in ("a", "b")]
     settings = {"tags": "cube"}
-    about = asked(
+    about = make_request(
         service,
         "gen4_image_turbo",
         "edit-image",
@@ -211,23 +213,23 @@ async def test_references_have_tags(service: Runway, simulator: Simulator, tmp_p
         settings=settings,
     )
     await service.submit(about, idempotency_key="k")
-    assert json.loads(simulator.world.asked[-1].body)["referenceImages"] == [
+    assert json.loads(simulator.world.requests[-1].body)["referenceImages"] == [
         {"uri": "https://example.com/a.png", "tag": "cube"},
         {"uri": "https://example.com/b.png"},
     ]
-    simulator.world.asked.clear()
-    about = asked(service, "gen4_image", references={"references": two[:1]}, settings={"tags": "cube, table"})
+    simulator.world.requests.clear()
+    about = make_request(service, "gen4_image", references={"references": two[:1]}, settings={"tags": "cube, table"})
     with pytest.raises(errors.SettingError, match="1 references and 2 names"):
         await service.submit(about, idempotency_key="k")
-    assert not simulator.world.asked
+    assert not simulator.world.requests
 
 
 async def test_text_to_video_has_fewer_sizes(service: Runway, simulator: Simulator) -> None:
     """The hint lists the sizes, and nothing is sent."""
-    about = asked(service, "gen4.5", "text-to-video", settings={"aspect_ratio": "1:1"})
+    about = make_request(service, "gen4.5", "text-to-video", settings={"aspect_ratio": "1:1"})
     with pytest.raises(errors.SettingError, match="16:9 or 9:16"):
         await service.submit(about, idempotency_key="k")
-    assert not simulator.world.asked
+    assert not simulator.world.requests
 
 
 @pytest.mark.parametrize(
@@ -244,26 +246,26 @@ async def test_a_url_that_runway_cannot_fetch_is_not_sent(
     service: Runway, simulator: Simulator, tmp_path: Path, url: str
 ) -> None:
     """Runway requests HEAD first and accepts only https host names: other images are sent as bytes."""
-    local = picture(tmp_path)
-    about = asked(
+    local = make_picture(tmp_path)
+    about = make_request(
         service, "gen4_turbo", "image-to-video", references={"image": [Reference(local.asset, local.file, url=url)]}
     )
-    done = await ended(service, await service.submit(about, idempotency_key="k"))
+    done = await poll_until_done(service, await service.submit(about, idempotency_key="k"))
     assert isinstance(done, Done)
-    taken(done.outputs[0])
-    assert json.loads(simulator.world.asked[0].body)["promptImage"].startswith("data:image/png;base64,")
+    read_output(done.outputs[0])
+    assert json.loads(simulator.world.requests[0].body)["promptImage"].startswith("data:image/png;base64,")
 
 
 async def test_a_large_file_is_uploaded(service: Runway, simulator: Simulator, tmp_path: Path) -> None:
     """Uploaded completely without the key, and referenced in the task."""
-    large = await asyncio.to_thread(picture, tmp_path, 1400, noise=True)
+    large = await asyncio.to_thread(make_picture, tmp_path, 1400, noise=True)
     assert large.asset.size_bytes > runway.IN_BODY_BYTES
-    about = asked(service, "gen4.5", "image-to-video", references={"image": [large]})
-    done = await ended(service, await service.submit(about, idempotency_key="k"))
+    about = make_request(service, "gen4.5", "image-to-video", references={"image": [large]})
+    done = await poll_until_done(service, await service.submit(about, idempotency_key="k"))
     assert isinstance(done, Done)
     assert done.cost == Cost(80_000, is_exact=True)
-    taken(done.outputs[0])
-    _, form, task, *_ = simulator.world.asked
+    read_output(done.outputs[0])
+    _, form, task, *_ = simulator.world.requests
     assert "authorization" not in form.headers
     assert json.loads(task.body)["promptImage"].startswith("runway://")
     assert json.loads(task.body)["duration"] == 5
@@ -288,16 +290,16 @@ def test_sizes_convert_in_both_directions() -> None:
 
 async def test_a_cancelled_task_reports_its_cost(service: Runway, simulator: Simulator) -> None:
     """It is free here; polling a deleted task ends."""
-    simulator.world.moods.append(Scenario(end="never"))
-    operation = await service.submit(asked(service, "gen4_image"), idempotency_key="k")
+    simulator.world.scenarios.append(Scenario(end="never"))
+    operation = await service.submit(make_request(service, "gen4_image"), idempotency_key="k")
     assert isinstance(operation, Operation)
     assert await service.cancel(operation) is CancelAnswer.CONFIRMED
     assert await service.poll(operation) == Cancelled(Cost(0, is_exact=True))
-    done = await service.submit(asked(service, "gen4_image"), idempotency_key="k")
+    done = await service.submit(make_request(service, "gen4_image"), idempotency_key="k")
     assert isinstance(done, Operation)
-    ended_before = await ended(service, done)
+    ended_before = await poll_until_done(service, done)
     assert isinstance(ended_before, Done)
-    taken(ended_before.outputs[0])
+    read_output(ended_before.outputs[0])
     assert await service.cancel(done) is CancelAnswer.REQUESTED  # 204, as for every task; it has cost what it has
     simulator.world.jobs.clear()
     gone = await service.poll(operation)

@@ -20,7 +20,7 @@ import fusionflow_nb as ff
 from fusionflow_nb.settings import credentials
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.simulator import Simulator
-from test_acme_pictures import AcmeSide
+from test_acme_pictures import SimulatedAcme
 
 assert "acme" in credentials.services()
 ff.connect("acme", "not-a-real-key")
@@ -28,14 +28,14 @@ assert credentials.where("acme") == "file"
 
 loop = asyncio.new_event_loop()
 threading.Thread(target=loop.run_forever, daemon=True).start()
-simulator = Simulator(also={"acme": AcmeSide})
+simulator = Simulator(extra_services={"acme": SimulatedAcme})
 asyncio.run_coroutine_threadsafe(simulator.__aenter__(), loop).result()
 os.environ[SIMULATOR_VARIABLE] = simulator.base
 
 flow = ff.Flow("Strangers")
 flow.generate_image("hills at dawn", model="dawn", aspect_ratio="16:9")
 flow.run().wait(60)
-[sent] = [each for each in simulator.world.asked if each.method == "POST"]
+[sent] = [each for each in simulator.world.requests if each.method == "POST"]
 print(sent.body.decode())
 print(ff.tape.sql("SELECT provider, model, status, cost_computation FROM generations").rows())
 """

@@ -94,7 +94,7 @@ def test_media_travel_as_urls_or_streams(services: Simulator, s3: S3Server) -> N
     assert len(stored) == 5
 
     sent_hashes = set()
-    for request in services.world.asked:
+    for request in services.world.requests:
         assert not BASE64.search(request.body), request.path
         for url in re.findall(rf'"({re.escape(s3.settings.endpoint)}/[^"]+)"', request.body.decode("utf-8", "replace")):
             with urllib.request.urlopen(url) as response:  # noqa: S310 - our own server

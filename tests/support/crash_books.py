@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from fusionflow_nb.simulator.scenario import Asked, World
+    from fusionflow_nb.simulator.scenario import RecordedRequest, World
 
 OPEN = {"intent", "accepted"}
 SCOPES = 4
@@ -55,7 +55,7 @@ class Books:
             request = _request_of_draft(json.loads(draft))
             assert keys.setdefault(request, key) == key, f"two keys for {request}"
         counts: Counter[bytes] = Counter()
-        for received in submissions(self.world.asked):
+        for received in submissions(self.world.requests):
             request = _request_of_submit(received, self.world)
             assert request in keys, f"submitted without an intent: {request}"
             counts[keys[request]] += 1
@@ -141,7 +141,7 @@ class Books:
             database.close()
 
 
-def submissions(requests: Iterable[Asked]) -> list[Asked]:
+def submissions(requests: Iterable[RecordedRequest]) -> list[RecordedRequest]:
     """Return the requests that start a paid job."""
     return [item for item in tuple(requests) if item.method == "POST" and _SUBMIT.match(item.path)]
 
@@ -153,7 +153,7 @@ def _request_of_draft(draft: dict[str, Any]) -> Request:
     return service, prompt, digests[0] if digests and service != "openai" else ""
 
 
-def _request_of_submit(received: Asked, world: World) -> Request:
+def _request_of_submit(received: RecordedRequest, world: World) -> Request:
     service = received.path.split("/")[1]
     if service == "openai":  # its prompts are all different; a picture is part of a form
         form = _PART.search(received.body)
@@ -168,7 +168,7 @@ def _request_of_submit(received: Asked, world: World) -> Request:
 def _digest(address: str, world: World) -> str:
     if address.startswith("data:"):
         return hashlib.sha256(base64.b64decode(address.partition(",")[2])).hexdigest()
-    content = world.read(address)
+    content = world.read_url(address)
     assert content is not None
     return hashlib.sha256(content).hexdigest()
 

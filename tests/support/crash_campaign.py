@@ -53,7 +53,7 @@ class Services:
         """Clear all requests, jobs and files before a campaign."""
 
         async def clear() -> None:
-            self.simulator.world.asked.clear()
+            self.simulator.world.requests.clear()
             self.simulator.world.jobs.clear()
             self.simulator.world.files.clear()
 

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from fusionflow_nb.assets.local import LocalFolderStore
-from fusionflow_nb.lab.secret import make_secret
+from fusionflow_nb.lab.secret import ensure_secret
 from fusionflow_nb.lab.signing import upload_url
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def serving(folder: Path, *, before: str = "") -> Iterator[Server]:
         )
         try:
             port = _port(process, folder)
-            yield Server(f"http://127.0.0.1:{port}{BASE}", home, process.pid, make_secret(home))
+            yield Server(f"http://127.0.0.1:{port}{BASE}", home, process.pid, ensure_secret(home))
         finally:
             process.terminate()
             try:

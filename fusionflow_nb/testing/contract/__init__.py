@@ -1,19 +1,19 @@
-"""What every adapter keeps, as tests: ours and strangers' run the same suite against a simulated service.
+"""Contract tests for provider adapters, built-in and third-party, run against a simulated service.
 
     class TestAcme(AdapterContract, FailureContract):
         @pytest.fixture
         def adapter(self) -> Adapter:
-            return Adapter(Acme, image="dawn-1", side=AcmeSide)
+            return Adapter(Acme, image="dawn-1", simulated_service=SimulatedAcme)
 
-`AdapterContract` is what a service does, on good days and bad; `FailureContract` what comes between it and us.
+`AdapterContract` tests the adapter against the service; `FailureContract` tests network and credential failures.
 
-It needs pytest and pytest-asyncio: `pip install 'fusionflow-nb[contract]'`.
+Requires pytest and pytest-asyncio: `pip install 'fusionflow-nb[contract]'`.
 """
 
 import pytest
 
-# Before the suite is imported: a failed assert shall show what it compared.
-for _module in ("asking", "failures", "suite"):
+# Must run before the modules are imported, so that failed asserts show the compared values.
+for _module in ("requests", "failures", "suite"):
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
 from fusionflow_nb.testing.contract.adapter import Adapter  # noqa: E402

@@ -1,4 +1,4 @@
-"""Where a request may end up in place of its service: nowhere, at a stranger's, at somebody who forges."""
+"""Endpoints that are not the service: unreachable hosts, untrusted certificates, other servers."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
 
 
 def raw(status: int, body: bytes, kind: str = "text/html", **headers: str) -> bytes:
-    """An answer as it goes over the socket."""
-    made = {"content-type": kind, "content-length": str(len(body))}
-    made.update({name.replace("_", "-"): value for name, value in headers.items()})
-    lines = [f"HTTP/1.1 {status} Said", *(f"{name}: {value}" for name, value in made.items())]
+    """Return the bytes of an HTTP response."""
+    fields = {"content-type": kind, "content-length": str(len(body))}
+    fields.update({name.replace("_", "-"): value for name, value in headers.items()})
+    lines = [f"HTTP/1.1 {status} Status", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 @contextlib.asynccontextmanager
-async def no_way(place: str, folder: Path) -> AsyncIterator[str]:
-    """An address from which no answer can come."""
+async def unreachable(place: str, folder: Path) -> AsyncIterator[str]:
+    """Yield a base URL from which no response can come."""
     if place == "no name":
         yield "http://name.invalid"
     elif place == "closed":
-        with socket.socket() as unused:  # bound and not listened at, so that nobody else takes it
+        with socket.socket() as unused:  # bound but not listening, so that no other process uses the port
             unused.bind(("127.0.0.1", 0))
             yield f"http://127.0.0.1:{unused.getsockname()[1]}"
     else:
-        async with served(_nothing, untrusted(folder)) as base:
+        async with served(_empty_response, untrusted(folder)) as base:
             yield base
 
 
-async def _nothing(_request: web.Request) -> web.Response:
+async def _empty_response(_request: web.Request) -> web.Response:
     return web.Response()
 
 
 def untrusted(folder: Path) -> ssl.SSLContext:
-    """A server's side of TLS with a certificate of its own making."""
-    program = shutil.which("openssl") or pytest.skip("openssl makes the certificate")
+    """Return a TLS server context with a self-signed certificate."""
+    program = shutil.which("openssl") or pytest.skip("openssl is needed to create the certificate")
     files = ["-keyout", str(folder / "k.pem"), "-out", str(folder / "c.pem")]
     request = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    subprocess.run([*request, *files], check=True, capture_output=True)  # noqa: S603 - found above
+    subprocess.run([*request, *files], check=True, capture_output=True)  # noqa: S603 - resolved by `which`
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "c.pem", folder / "k.pem")
     return context
@@ -58,7 +58,7 @@ def untrusted(folder: Path) -> ssl.SSLContext:
 async def served(
     handler: Callable[[web.Request], Awaitable[web.Response]], secure: ssl.SSLContext | None = None
 ) -> AsyncIterator[str]:
-    """A server that is not the simulator."""
+    """Serve a handler at all paths; yield the base URL."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, access_log=None)

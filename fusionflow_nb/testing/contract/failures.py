@@ -1,6 +1,7 @@
-"""What comes between us and a service: every adapter meets it, on real sockets, and every error is clear.
+"""Contract of an adapter under network failures, on real sockets.
 
-Clear is: what happened, at which service, what to do next, and no key in it. Accepted work is never given up for it.
+Every error states what happened, at which service, and what to do next, and contains no key. No failure abandons
+accepted work.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from fusionflow_nb.providers.http.endpoint import SIMULATED_KEY
 from fusionflow_nb.providers.protocol import Done, Failed, Operation, SubmitAmbiguousError
 from fusionflow_nb.settings.environment import SIMULATOR_VARIABLE
 from fusionflow_nb.simulator import Fault, Simulator
-from fusionflow_nb.testing.contract.bad_endpoints import no_way, raw, served
-from fusionflow_nb.testing.contract.fixtures import Stage
-from fusionflow_nb.testing.contract.requests import ended, taken
+from fusionflow_nb.testing.contract.bad_endpoints import raw, served, unreachable
+from fusionflow_nb.testing.contract.fixtures import ContractFixtures
+from fusionflow_nb.testing.contract.requests import poll_until_done, read_output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,224 +32,224 @@ if TYPE_CHECKING:
     from fusionflow_nb.testing.contract.adapter import Adapter
 
 DAY_S = 86_400
-MOST_CHARACTERS = 800
-"""An error is read by a person."""
+MAX_MESSAGE_LENGTH = 800
+"""Maximum length of an error message in characters."""
 
 
 PAGE = b"<html><h1>Bad gateway</h1>" + b"<p>lorem</p>" * 900_000
 FAULTS = {
-    "nothing": b"",
-    "half an answer": raw(200, b'{"id": "7', "application/json", content_length="400"),
-    "10 MB of error page": raw(502, PAGE),
-    "a login page": raw(200, b"<html>Sign in to the hotel</html>"),
-    "another type": raw(200, b'["no", "object"]', "application/json"),
-    "elsewhere": raw(302, b"", location="http://127.0.0.1:1/"),
+    "empty": b"",
+    "truncated response": raw(200, b'{"id": "7', "application/json", content_length="400"),
+    "10 MB error page": raw(502, PAGE),
+    "login page": raw(200, b"<html>Sign in to the hotel</html>"),
+    "other JSON type": raw(200, b'["no", "object"]', "application/json"),
+    "redirect": raw(302, b"", location="http://127.0.0.1:1/"),
 }
-LOST = {
-    "a login page": "not a known media type",
-    "another type": "not a known media type",
-    "elsewhere": "is not allowed",
+LOST_OUTPUTS = {
+    "login page": "not a known media type",
+    "other JSON type": "not a known media type",
+    "redirect": "is not allowed",
 }
-"""Faults of an output that no second look mends, and what is said of them."""
+"""Faults of a download that are not retried, with a part of their message."""
 
 
 def _is_file(path: str) -> bool:
     return "/cdn/files/" in path
 
 
-def _is_no_file(path: str) -> bool:
+def _is_not_file(path: str) -> bool:
     return not _is_file(path)
 
 
-class FailureContract(Stage):
-    """Subclass it; a fixture `adapter` gives the one that is tried."""
+class FailureContract(ContractFixtures):
+    """Subclass it and supply the fixture `adapter`."""
 
     @pytest.mark.parametrize("fault", FAULTS)
-    async def test_in_the_place_of_an_answer_to_a_submit(
-        self, service: Provider, simulator: Simulator, request_: Request, fault: str
+    async def test_a_fault_during_submit_sends_no_second_request(
+        self, service: Provider, simulator: Simulator, job_request: Request, fault: str
     ) -> None:
-        """Sent once. Unknown, unless it is sure that the service never saw it."""
+        """The outcome is ambiguous unless the service cannot have received the request."""
         simulator.world.fault = Fault(FAULTS[fault])
-        wanted = errors.ProviderError if fault == "elsewhere" else SubmitAmbiguousError
-        with pytest.raises(wanted) as caught:
-            await service.submit(request_, idempotency_key="k")
+        expected = errors.ProviderError if fault == "redirect" else SubmitAmbiguousError
+        with pytest.raises(expected) as caught:
+            await service.submit(job_request, idempotency_key="k")
         assert simulator.world.fault.hits == 1
         if isinstance(caught.value, errors.FusionFlowError):
-            is_clear(caught.value, service)
-        assert 0 < len(str(caught.value)) < MOST_CHARACTERS
+            check_message(caught.value, service)
+        assert 0 < len(str(caught.value)) < MAX_MESSAGE_LENGTH
 
     @pytest.mark.parametrize("fault", FAULTS)
-    async def test_in_the_place_of_an_answer_to_a_poll(
-        self, service: Provider, adapter: Adapter, simulator: Simulator, request_: Request, fault: str
+    async def test_a_fault_during_a_poll_is_retryable(
+        self, service: Provider, adapter: Adapter, simulator: Simulator, job_request: Request, fault: str
     ) -> None:
-        """The work is kept, and looked at again; once the way is free, its result comes home."""
-        begun = await _begun(service, adapter, request_)
-        simulator.world.fault = Fault(FAULTS[fault], _is_no_file)
+        """The job is kept; once the fault is gone, a poll returns its result."""
+        operation = await _submit(service, adapter, job_request)
+        simulator.world.fault = Fault(FAULTS[fault], _is_not_file)
         with pytest.raises(errors.ProviderError) as caught:
-            await service.poll(begun)
+            await service.poll(operation)
         assert simulator.world.fault.hits
         assert caught.value.is_retryable
-        is_clear(caught.value, service)
+        check_message(caught.value, service)
         simulator.world.fault = None
-        _is_home(await ended(service, begun))
+        _check_done(await poll_until_done(service, operation))
 
     @pytest.mark.parametrize("fault", FAULTS)
-    async def test_in_the_place_of_an_output(
+    async def test_a_fault_during_a_download_keeps_the_job(
         self,
         service: Provider,
         adapter: Adapter,
         simulator: Simulator,
-        request_: Request,
+        job_request: Request,
         fault: str,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """Fetched again where that may help; else it is a failure that cost money, and says what came instead."""
-        if not adapter.fetches:
-            pytest.skip("its outputs come in an answer")
+        """It is retryable, or fails with the cost and a message that describes the response."""
+        if not adapter.has_output_urls:
+            pytest.skip("its outputs are part of the response")
         (tmp_path / "fetched").mkdir()
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "fetched"))
-        begun = await _begun(service, adapter, request_)
+        operation = await _submit(service, adapter, job_request)
         simulator.world.fault = Fault(FAULTS[fault], _is_file)
-        if fault in LOST:
-            status = await ended(service, begun)
+        if fault in LOST_OUTPUTS:
+            status = await poll_until_done(service, operation)
             assert isinstance(status, Failed)
-            assert LOST[fault] in status.message
+            assert LOST_OUTPUTS[fault] in status.message
             assert (status.code, status.is_retryable, status.cost is not None) == ("output_lost", False, True)
         else:
             with pytest.raises(errors.ProviderError) as caught:
-                await ended(service, begun)
+                await poll_until_done(service, operation)
             assert caught.value.is_retryable
-            is_clear(caught.value, service)
+            check_message(caught.value, service)
             simulator.world.fault = None
-            _is_home(await ended(service, begun))
+            _check_done(await poll_until_done(service, operation))
         assert list((tmp_path / "fetched").iterdir()) == []
 
     @pytest.mark.parametrize("place", ["closed", "no name", "untrusted"])
-    async def test_no_way_to_the_service(
+    async def test_an_unreachable_service_raises_before_sending(
         self,
         adapter: Adapter,
         simulator: Simulator,
-        request_: Request,
+        job_request: Request,
         place: str,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """No network, no such name, a certificate that nobody vouches for: nothing was sent, and nothing is unknown."""
-        says = {
+        """No listener, no DNS name, an untrusted certificate: nothing is sent, so the outcome is not ambiguous."""
+        messages = {
             "closed": "Could not connect to",
             "no name": "could not be resolved",
             "untrusted": "certificate of localhost",
         }
-        first = adapter.make()
-        begun = await first.submit(request_, idempotency_key="k")
+        first = adapter.create()
+        submitted = await first.submit(job_request, idempotency_key="k")
         await first.aclose()
-        async with no_way(place, tmp_path) as base:
+        async with unreachable(place, tmp_path) as base:
             monkeypatch.setenv(SIMULATOR_VARIABLE, base)
-            service = adapter.make()
-            with pytest.raises(errors.ProviderError, match=says[place]) as caught:
-                await service.submit(request_, idempotency_key="k")
-            is_clear(caught.value, service)
+            service = adapter.create()
+            with pytest.raises(errors.ProviderError, match=messages[place]) as caught:
+                await service.submit(job_request, idempotency_key="k")
+            check_message(caught.value, service)
             assert caught.value.is_retryable == (place != "untrusted")
-            if isinstance(begun, Operation):
-                moved = Operation(json.loads(json.dumps(begun.data).replace(simulator.base, base)))
-                with pytest.raises(errors.ProviderError, match=says[place]):
+            if isinstance(submitted, Operation):
+                moved = Operation(json.loads(json.dumps(submitted.data).replace(simulator.base, base)))
+                with pytest.raises(errors.ProviderError, match=messages[place]):
                     await service.poll(moved)
             await service.aclose()
 
-    async def test_a_key_that_is_taken_back_loses_no_work(
-        self, service: Provider, adapter: Adapter, simulator: Simulator, request_: Request
+    async def test_a_revoked_key_loses_no_work(
+        self, service: Provider, adapter: Adapter, simulator: Simulator, job_request: Request
     ) -> None:
-        """It is no failure of the job: with another key the result comes home."""
-        begun = await _begun(service, adapter, request_)
-        says = b'{"error": "no such key: simulated"}'
-        simulator.world.fault = Fault(raw(401, says, "application/json"), _is_no_file)
+        """The job does not fail: with another key a poll returns the result."""
+        operation = await _submit(service, adapter, job_request)
+        body = b'{"error": "no such key: simulated"}'
+        simulator.world.fault = Fault(raw(401, body, "application/json"), _is_not_file)
         with pytest.raises(errors.SecretError, match="stores another key") as caught:
-            await service.poll(begun)
-        is_clear(caught.value, service)
+            await service.poll(operation)
+        check_message(caught.value, service)
         simulator.world.fault = None
-        _is_home(await ended(service, begun))
+        _check_done(await poll_until_done(service, operation))
 
     @pytest.mark.parametrize("days", [-1, 1])
-    async def test_a_clock_that_is_a_day_off(
-        self, adapter: Adapter, simulator: Simulator, request_: Request, days: int, monkeypatch: pytest.MonkeyPatch
+    async def test_a_wrong_local_clock_has_no_effect(
+        self, adapter: Adapter, simulator: Simulator, job_request: Request, days: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Neither signatures, nor addresses that expire, nor waits are counted by it."""
+        """Signatures, URL expiry and Retry-After dates use the service's clock."""
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() + days * DAY_S)
-        service = adapter.make()
-        _is_home(await ended(service, await service.submit(request_, idempotency_key="k")))
+        service = adapter.create()
+        _check_done(await poll_until_done(service, await service.submit(job_request, idempotency_key="k")))
         at = dt.datetime.fromtimestamp(real(), dt.UTC)
         later = email.utils.format_datetime(at + dt.timedelta(seconds=7), usegmt=True)
-        told = {"date": email.utils.format_datetime(at, usegmt=True), "retry_after": later}
-        simulator.world.fault = Fault(raw(429, b"{}", "application/json", **told))
-        busy = await service.submit(request_, idempotency_key="k")
+        headers = {"date": email.utils.format_datetime(at, usegmt=True), "retry_after": later}
+        simulator.world.fault = Fault(raw(429, b"{}", "application/json", **headers))
+        busy = await service.submit(job_request, idempotency_key="k")
         assert isinstance(busy, Failed)
         assert (busy.is_retryable, busy.retry_after_s) == (True, 7.0)
         await service.aclose()
 
-    async def test_a_key_goes_nowhere_else(
+    async def test_the_key_is_sent_to_no_other_host(
         self,
         service: Provider,
         adapter: Adapter,
         simulator: Simulator,
-        request_: Request,
+        job_request: Request,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """An output may lie with others, and is fetched there without it; polls are followed nowhere."""
-        if not adapter.fetches:
-            pytest.skip("its outputs come in an answer")
-        heard: list[web.Request] = []
+        """Downloads follow redirects without the key; polls follow none."""
+        if not adapter.has_output_urls:
+            pytest.skip("its outputs are part of the response")
+        received: list[web.Request] = []
 
         async def answer(request: web.Request) -> web.Response:
-            heard.append(request)
+            received.append(request)
             return web.Response(body=b"\x89PNG\r\n\x1a\n" + bytes(60), content_type="image/png")
 
         async with served(answer) as other:
-            begun = await _begun(service, adapter, request_)
-            simulator.world.fault = Fault(raw(302, b"", location=f"{other}/x"), _is_no_file)
+            operation = await _submit(service, adapter, job_request)
+            simulator.world.fault = Fault(raw(302, b"", location=f"{other}/x"), _is_not_file)
             with pytest.raises(errors.ProviderError):
-                await service.poll(begun)
-            assert heard == []
-            # That it lies on this machine is what a public address would not do.
+                await service.poll(operation)
+            assert received == []
+            # The other host is on loopback, which downloads normally reject.
             monkeypatch.setattr(download, "check_public", lambda *_: None)
             simulator.world.fault = Fault(raw(302, b"", location=f"{other}/x"), _is_file)
-            _is_home(await ended(service, begun))
-        assert heard
-        assert not [value for each in heard for value in each.headers.values() if str(SIMULATED_KEY) in value]
+            _check_done(await poll_until_done(service, operation))
+        assert received
+        assert not [value for request in received for value in request.headers.values() if str(SIMULATED_KEY) in value]
 
-    async def test_an_output_that_is_too_long_is_not_taken(
-        self, service: Provider, adapter: Adapter, request_: Request, monkeypatch: pytest.MonkeyPatch
+    async def test_an_output_over_the_size_limit_is_rejected(
+        self, service: Provider, adapter: Adapter, job_request: Request, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """It is given up at the limit, and says so."""
-        if not adapter.fetches:
-            pytest.skip("its outputs come in an answer")
-        begun = await _begun(service, adapter, request_)
+        """The download stops at the limit with an error."""
+        if not adapter.has_output_urls:
+            pytest.skip("its outputs are part of the response")
+        operation = await _submit(service, adapter, job_request)
         monkeypatch.setattr(download, "OUTPUT_BYTES", 10)
-        status = await ended(service, begun)
+        status = await poll_until_done(service, operation)
         assert isinstance(status, Failed)
         assert (status.code, status.is_retryable) == ("output_lost", False)
         assert "longer than" in status.message
 
 
-def is_clear(error: errors.FusionFlowError, service: Provider) -> None:
-    """What, where, what next; no key, and no page of HTML."""
+def check_message(error: errors.FusionFlowError, service: Provider) -> None:
+    """Check that an error has a sentence, a provider, a hint, and neither the key nor a long response body."""
     assert error.what.endswith((".", "'"))
     assert error.provider == service.name
     assert error.hint
-    assert len(str(error)) < MOST_CHARACTERS
+    assert len(str(error)) < MAX_MESSAGE_LENGTH
     assert str(SIMULATED_KEY) not in str(error)
 
 
-async def _begun(service: Provider, adapter: Adapter, request: Request) -> Operation:
+async def _submit(service: Provider, adapter: Adapter, request: Request) -> Operation:
     if not adapter.is_queue:
-        pytest.skip("there is nothing to poll")
-    begun = await service.submit(request, idempotency_key="k")
-    assert isinstance(begun, Operation)
-    return begun
+        pytest.skip("the service has no polls")
+    operation = await service.submit(request, idempotency_key="k")
+    assert isinstance(operation, Operation)
+    return operation
 
 
-def _is_home(status: Status) -> None:
+def _check_done(status: Status) -> None:
     assert isinstance(status, Done), status
     for output in status.outputs:
-        assert taken(output)
+        assert read_output(output)

@@ -1,4 +1,4 @@
-"""How the suite asks: requests for an adapter's models, polls to the end, small media to work on."""
+"""Helpers of the contract suites: build requests, poll to the end, read outputs, create input media."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.protocol import Output, Provider, Status
 
 POLLS = 200
-"""More than any simulated job takes: a poll that never ends is a failed test, not a test that never ends."""
+"""Maximum number of polls; more than any simulated job needs."""
 
 
-def asked(
+def make_request(
     service: Provider,
     model: str,
     task: str = "text-to-image",
     prompt: str = "hills",
     **facts: Any,  # noqa: ANN401 - fields of a Request, and settings
 ) -> Request:
-    """A request for one of an adapter's models, its settings checked as the engine checks them."""
-    [entry] = [each for each in service.models if each.provider_model_id == model]
+    """Return a request for one of an adapter's models; settings are checked as in the engine."""
+    [entry] = [entry for entry in service.models if entry.provider_model_id == model]
     settings = entry.check_settings(facts.pop("settings", {}))
     return Request(entry, task, prompt, settings, **facts)
 
 
-async def ended(
-    service: Provider, begun: Operation | Status, told: Callable[[Pending], Any] = lambda _: None
+async def poll_until_done(
+    service: Provider, submitted: Operation | Status, on_pending: Callable[[Pending], Any] = lambda _: None
 ) -> Status:
-    """Poll to the end. A new adapter does it: an Operation alone is enough, in a fresh process, too."""
-    if not isinstance(begun, Operation):
-        return begun
-    fresh = type(service)()
-    operation = Operation(json.loads(json.dumps(begun.data)))
+    """Poll to the end with a new adapter, which has only the Operation, as after a restart."""
+    if not isinstance(submitted, Operation):
+        return submitted
+    other = type(service)()
+    operation = Operation(json.loads(json.dumps(submitted.data)))
     try:
         for _ in range(POLLS):
-            status = await fresh.poll(operation)
+            status = await other.poll(operation)
             if not isinstance(status, Pending):
                 return status
-            told(status)
+            on_pending(status)
         raise AssertionError(f"Not done after {POLLS} polls.")
     finally:
-        await fresh.aclose()
+        await other.aclose()
 
 
-def taken(output: Output) -> bytes:
-    """The bytes of an output; its file is removed, as the engine does."""
+def read_output(output: Output) -> bytes:
+    """Return the content of an output and delete its file, as the engine does."""
     if isinstance(output.content, bytes):
         return output.content
     content = output.content.read_bytes()
@@ -63,9 +63,9 @@ def taken(output: Output) -> bytes:
     return content
 
 
-def picture(folder: Path, side: int = 48, *, noise: bool = False) -> Reference:
-    """A square PNG: plain and small, or noise, which does not compress."""
-    from PIL import Image  # noqa: PLC0415 - only where a picture is made
+def make_picture(folder: Path, side: int = 48, *, noise: bool = False) -> Reference:
+    """Create a square PNG: one colour, or noise, which does not compress."""
+    from PIL import Image  # noqa: PLC0415 - not needed by every adapter
 
     image = Image.effect_noise((side, side), 90).convert("RGB") if noise else Image.new("RGB", (side, side), "teal")
     buffer = io.BytesIO()
@@ -76,15 +76,15 @@ def picture(folder: Path, side: int = 48, *, noise: bool = False) -> Reference:
     return Reference(Asset(hashlib.sha256(buffer.getvalue()).hexdigest(), "image/png", size, side, side), file)
 
 
-def kind_of(output: Output) -> tuple[str, str]:
-    """The port, and what the bytes are: `("image", "image")`, `("audio", "audio")`; the output is taken."""
-    content = taken(output)
-    media_type = sniff(content) or "nothing known"
-    assert output.media_type == media_type, f"called {output.media_type}, and it is {media_type}"
+def port_and_kind(output: Output) -> tuple[str, str]:
+    """Return the port and the detected kind of an output, for example `("image", "image")`; reads the output."""
+    content = read_output(output)
+    media_type = sniff(content) or "unknown"
+    assert output.media_type == media_type, f"declared {output.media_type}, detected {media_type}"
     return output.port, media_type.partition("/")[0]
 
 
-def asked_for(
+def make_task_request(
     service: Provider,
     model: str,
     task: Task,
@@ -93,9 +93,9 @@ def asked_for(
     large: bool = False,
     **facts: Any,  # noqa: ANN401 - fields of a Request
 ) -> Request:
-    """A request with the media that its task works on."""
+    """Return a request with the input media of its task."""
     prompt = facts.pop("prompt", "hills")
     if task.startswith("text-to"):
-        return asked(service, model, task, prompt, **facts)
-    medium = picture(folder, 640, noise=True) if large else picture(folder)
-    return asked(service, model, task, prompt, references={"image": [medium]}, **facts)
+        return make_request(service, model, task, prompt, **facts)
+    medium = make_picture(folder, 640, noise=True) if large else make_picture(folder)
+    return make_request(service, model, task, prompt, references={"image": [medium]}, **facts)

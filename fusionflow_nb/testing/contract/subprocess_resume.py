@@ -1,8 +1,8 @@
-"""A process of its own that brings work home, and has nothing of it but the Operation.
+"""Poll an operation to its end in another process, given only the Operation.
 
     python -m fusionflow_nb.testing.contract.subprocess_resume MODULE CLASS < operation.json
 
-It writes port and kind of each output.
+Writes port and kind of each output as JSON.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import json
 import sys
 
 from fusionflow_nb.providers.protocol import Done, Operation
-from fusionflow_nb.testing.contract.requests import ended, kind_of
+from fusionflow_nb.testing.contract.requests import poll_until_done, port_and_kind
 
 
 def main() -> None:
-    """Poll to the end with a new adapter of that class."""
+    """Poll with a new adapter of the class and write the outputs."""
     module, name = sys.argv[1:]
     service = getattr(importlib.import_module(module), name)()
-    status = asyncio.run(ended(service, Operation(json.load(sys.stdin))))
+    status = asyncio.run(poll_until_done(service, Operation(json.load(sys.stdin))))
     if not isinstance(status, Done):
-        sys.exit(f"It did not come home: {status}")
-    sys.stdout.write(json.dumps([kind_of(output) for output in status.outputs]))
+        sys.exit(f"The job was not done: {status}")
+    sys.stdout.write(json.dumps([port_and_kind(output) for output in status.outputs]))
 
 
 if __name__ == "__main__":
