@@ -61,7 +61,7 @@ class LabHandler(APIHandler):
         """Respond with an error, unless the response is finished."""
         if not self._finished:
             self.set_status(status_of(error))
-            self._clear_representation_headers()
+            self._clear_content_headers()
             self.finish({"error": error.to_payload()})
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ANN401 - Tornado's signature
@@ -74,7 +74,7 @@ class LabHandler(APIHandler):
         if isinstance(raised, web.HTTPError) and raised.log_message:
             message = raised.log_message % raised.args if raised.args else raised.log_message
         code = {401: "not_allowed", 403: "not_allowed", 404: "not_found"}.get(status_code, "server")
-        self._clear_representation_headers()
+        self._clear_content_headers()
         self.finish({"error": {"code": code, "node_id": None, "message": message}})
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:  # noqa: ANN401 - Tornado's signature
@@ -113,7 +113,7 @@ class LabHandler(APIHandler):
             raise MalformedQueryError(name)
         return int(text)
 
-    def _clear_representation_headers(self) -> None:
+    def _clear_content_headers(self) -> None:
         # Headers about the bytes do not apply to an error.
         for name in ("Etag", "Content-Disposition", "Content-Range", "Accept-Ranges", "Content-Length"):
             self.clear_header(name)

@@ -104,7 +104,7 @@ class DownloadHandler(LabHandler):
             byte_range = self._requested_range(file)
         except UnsatisfiableRangeError:
             self.set_status(416)
-            self._clear_representation_headers()
+            self._clear_content_headers()
             self.set_header("Content-Range", f"bytes */{file.size_bytes}")
             message = f"Asset {file.name} has {file.size_bytes} bytes; the requested range is outside of them."
             self.finish({"error": {"code": "range", "node_id": None, "message": message}})
