@@ -85,7 +85,7 @@ def test_a_canvas_as_new_as_its_sources_is_packed_as_it_is(tree: Path) -> None:
 
 def test_nothing_is_packed_without_the_canvas(tree: Path) -> None:
     """Where it is missing and cannot be built, packing stops and says what to install."""
-    with pytest.raises(SystemExit, match=r"npm is not here .* Install Node\.js"):
+    with pytest.raises(SystemExit, match=r"npm is not installed .* Install Node\.js"):
         hatch_build.build_canvas(tree)
 
 
