@@ -1,17 +1,20 @@
-"""Who is let in, and where a path leads: nobody without Jupyter's leave, nowhere but to digests."""
+"""Authentication, signatures and paths of the server extension."""
 
 from __future__ import annotations
 
 import http.client
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from support.lab import BASE, PATIENCE_S, TOKEN, error_code, png
+from support.lab import BASE, PATIENCE_S, TOKEN, error_code, png, serving
 
 from fusionflow_nb.lab.signing import asset_url, preview_url, probe_answer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
     from support.lab import Server
 
@@ -28,7 +31,7 @@ def asset(server: Server) -> Asset:
 
 
 def raw(server: Server, path: str, method: str = "GET") -> tuple[int, bytes]:
-    """Ask with a path exactly as spelled: clients tidy paths up."""
+    """Send a request with the path unchanged: HTTP clients normalize paths."""
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=PATIENCE_S)
     try:
         connection.putrequest(method, path, skip_host=False)
@@ -42,19 +45,19 @@ def raw(server: Server, path: str, method: str = "GET") -> tuple[int, bytes]:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"])
 @pytest.mark.parametrize("place", ["assets/{}.png", "previews/{}", "uploads/{}", "probe?nonce=" + "0" * 32, "other"])
-def test_nobody_comes_in_without_a_token(server: Server, asset: Asset, method: str, place: str) -> None:
-    """No address of ours answers a stranger, nor tells whether something is there."""
-    with server.client(headers={}) as stranger:
-        answer = stranger.request(method, f"fusionflow/{place.format(asset.sha256)}", content=b"x")
-    # 405 is the same for every digest, so it tells nothing either.
+def test_requests_without_a_token_are_refused(server: Server, asset: Asset, method: str, place: str) -> None:
+    """No route responds to an anonymous request, or reveals whether an asset exists."""
+    with server.client(headers={}) as anonymous:
+        answer = anonymous.request(method, f"fusionflow/{place.format(asset.sha256)}", content=b"x")
+    # 405 is the same for every digest, so it reveals nothing either.
     assert answer.status_code == 403 or (answer.status_code == 405 and method in {"GET", "HEAD"})
     assert PICTURE not in answer.content
 
 
-def test_a_signature_alone_lets_nobody_in(server: Server, asset: Asset) -> None:
-    """A signed address still needs Jupyter's authentication."""
-    with server.client(headers={}) as stranger:
-        assert stranger.get(asset_url(server.secret, asset)).status_code == 403
+def test_a_signature_does_not_replace_authentication(server: Server, asset: Asset) -> None:
+    """A signed URL still needs Jupyter's authentication."""
+    with server.client(headers={}) as anonymous:
+        assert anonymous.get(asset_url(server.secret, asset)).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_a_signature_alone_lets_nobody_in(server: Server, asset: Asset) -> None:
     ],
 )
 def test_only_digests_name_files(server: Server, asset: Asset, tail: str) -> None:
-    """Dots, slashes, NUL, unicode and almost-digests, encoded or not, lead to nothing and tell nothing."""
+    """Dots, slashes, NUL, Unicode and malformed digests, encoded or not, are refused and reveal nothing."""
     digits = "%D9%A1" * 64  # Arabic digit one: a digit, but not of a digest
     tail = tail.format(asset.sha256, upper=asset.sha256.upper(), half=asset.sha256[:32], digits=digits)
     status, body = raw(server, f"{BASE}fusionflow/{tail}")
@@ -91,8 +94,8 @@ def test_only_digests_name_files(server: Server, asset: Asset, tail: str) -> Non
     assert b"root:" not in body
 
 
-def test_signed_addresses_serve_until_they_expire(server: Server, client: httpx.Client, asset: Asset) -> None:
-    """A signed address gives the bytes; expired, altered or used for something else it gives nothing."""
+def test_signed_urls_serve_until_they_expire(server: Server, client: httpx.Client, asset: Asset) -> None:
+    """A signed URL serves the bytes; expired, altered or used for another route it is refused."""
     signed = asset_url(server.secret, asset)
     assert client.get(signed).content == PICTURE
     assert client.get(preview_url(server.secret, asset.sha256)).headers["content-type"] == "image/webp"
@@ -109,7 +112,7 @@ def test_signed_addresses_serve_until_they_expire(server: Server, client: httpx.
 
 
 def test_a_cookie_serves_pages_of_this_server_only(server: Server, asset: Asset) -> None:
-    """With a cookie, media tags of our own pages get the bytes, other sites do not, a signed address does."""
+    """With a cookie, only pages of this server get the bytes; a signed URL needs no referrer."""
     url = f"fusionflow/assets/{asset.sha256}"
     with server.client(headers={}) as browser:
         browser.get("api/contents", params={"token": TOKEN})
@@ -119,11 +122,27 @@ def test_a_cookie_serves_pages_of_this_server_only(server: Server, asset: Asset)
         assert browser.get(asset_url(server.secret, asset)).content == PICTURE
 
 
-def test_the_probe_answers_as_the_kernel_does(server: Server, client: httpx.Client) -> None:
-    """Server and kernel that read one secret give one answer; what is no nonce is refused; nothing is cached."""
+def test_the_probe_gives_the_kernels_answer(server: Server, client: httpx.Client) -> None:
+    """Server and kernel with the same secret compute one answer; a malformed nonce is refused; nothing is cached."""
     answer = client.get("fusionflow/probe", params={"nonce": "ab" * 16})
     assert answer.json() == {"answer": probe_answer(server.secret, "ab" * 16)}
     assert answer.headers["cache-control"] == "no-store"
     for nonce in ({}, {"nonce": "short"}, {"nonce": "Z" * 32}, {"nonce": "a" * 129}):
         refused = client.get("fusionflow/probe", params=nonce)
         assert (refused.status_code, error_code(refused)) == (400, "malformed_query")
+
+
+def test_requests_are_logged_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FUSIONFLOW_LOG=debug logs method, kind, status and time of each request, never the signed URL."""
+    monkeypatch.setenv("FUSIONFLOW_LOG", "debug")
+    with serving(tmp_path) as server, server.client() as client:
+        asset = server.store.put(PICTURE)
+        url = asset_url(server.secret, asset)
+        client.get(url)
+        client.get("fusionflow/probe")
+    lines = [line for line in (tmp_path / "server.log").read_text().splitlines() if "fusionflow_nb.lab:" in line]
+    assert [re.sub(r"\d+ ms$", "N ms", line.partition("fusionflow_nb.lab: ")[2]) for line in lines] == [
+        "GET asset 200 N ms",
+        "GET probe 400 N ms",
+    ]
+    assert "signature=" not in "".join(lines)

@@ -1,4 +1,4 @@
-"""What the browser gets: the very bytes, in any stretch, and never as something it would execute."""
+"""Downloads: whole or in ranges, cached, never as content that a browser would execute."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def url(asset: Asset) -> str:
     return f"fusionflow/assets/{asset.sha256}.png"
 
 
-def test_an_asset_is_served_whole_with_careful_headers(client: httpx.Client, url: str, asset: Asset) -> None:
-    """The whole bytes come with their type, length, tag, lasting cache and headers that forbid execution."""
+def test_an_asset_is_served_with_its_headers(client: httpx.Client, url: str, asset: Asset) -> None:
+    """The response has type, length, ETag, lasting cache and headers that forbid execution."""
     answer = client.get(url)
     assert answer.status_code == 200
     assert answer.content == PICTURE
@@ -51,8 +51,8 @@ def test_an_asset_is_served_whole_with_careful_headers(client: httpx.Client, url
     assert {name: answer.headers.get(name) for name in expected} == expected
 
 
-def test_head_says_what_get_would_send(client: httpx.Client, url: str) -> None:
-    """HEAD gives the headers of GET and no body, even where a range is asked for."""
+def test_head_has_the_headers_of_get(client: httpx.Client, url: str) -> None:
+    """HEAD sends the headers of GET and no body, also with a Range header."""
     got, head = client.get(url), client.head(url, headers={"Range": "bytes=0-1"})
     assert (head.status_code, head.content) == (200, b"")
     changing = {"date", "set-cookie"}
@@ -62,40 +62,40 @@ def test_head_says_what_get_would_send(client: httpx.Client, url: str) -> None:
 
 
 @pytest.mark.parametrize("named", ['"{}"', 'W/"{}"', '"other", "{}"', "*"], ids=["strong", "weak", "list", "any"])
-def test_what_the_browser_has_is_not_sent_again(client: httpx.Client, url: str, asset: Asset, named: str) -> None:
-    """If-None-Match with the digest is answered 304 without a body, whatever range is asked for beside it."""
+def test_a_matching_etag_is_not_modified(client: httpx.Client, url: str, asset: Asset, named: str) -> None:
+    """If-None-Match with the digest gets 304 without a body, whatever the Range header."""
     headers = {"If-None-Match": named.format(asset.sha256), "Range": "bytes=0-3"}
     answer = client.get(url, headers=headers)
     assert (answer.status_code, answer.content) == (304, b"")
     assert answer.headers["etag"] == f'"{asset.sha256}"'
 
 
-def test_another_tag_gets_the_bytes(client: httpx.Client, url: str) -> None:
-    """If-None-Match that names something else changes nothing."""
+def test_another_etag_gets_the_bytes(client: httpx.Client, url: str) -> None:
+    """If-None-Match with another ETag has no effect."""
     assert client.get(url, headers={"If-None-Match": '"other"'}).content == PICTURE
 
 
 @settings(max_examples=80, deadline=None)
 @given(start=st.integers(0, len(PICTURE) - 1), length=st.integers(1, len(PICTURE) + 10), form=st.sampled_from("abc"))
 def test_any_range_is_that_slice(client: httpx.Client, url: str, start: int, length: int, form: str) -> None:
-    """From-to, from-on and the last n give exactly the slice, and Content-Range says which it is."""
+    """From-to, from and last-n ranges return exactly that slice, and Content-Range names it."""
     size = len(PICTURE)
-    asked, expected = {
+    header, expected = {
         "a": (f"bytes={start}-{start + length - 1}", slice(start, min(size, start + length))),
         "b": (f"bytes={start}-", slice(start, size)),
         "c": (f"bytes=-{length}", slice(max(0, size - length), size)),
     }[form]
-    answer = client.get(url, headers={"Range": asked})
+    answer = client.get(url, headers={"Range": header})
     assert answer.status_code == 206
     assert answer.content == PICTURE[expected]
     assert answer.headers["content-range"] == f"bytes {expected.start}-{expected.stop - 1}/{size}"
     assert answer.headers["content-length"] == str(expected.stop - expected.start)
 
 
-@pytest.mark.parametrize("asked", [f"bytes={len(PICTURE)}-", "bytes=-0", "bytes=999999999999999999-"])
-def test_a_range_past_the_end_is_416(client: httpx.Client, url: str, asked: str) -> None:
-    """A range without a single byte is refused, and the answer says how long the asset is."""
-    answer = client.get(url, headers={"Range": asked})
+@pytest.mark.parametrize("header", [f"bytes={len(PICTURE)}-", "bytes=-0", "bytes=999999999999999999-"])
+def test_a_range_past_the_end_is_416(client: httpx.Client, url: str, header: str) -> None:
+    """A range without a byte is refused, and the response states the asset's length."""
+    answer = client.get(url, headers={"Range": header})
     assert answer.status_code == 416
     assert answer.headers["content-range"] == f"bytes */{len(PICTURE)}"
     assert answer.headers["cache-control"] == "no-store"
@@ -117,19 +117,19 @@ def test_a_range_past_the_end_is_416(client: httpx.Client, url: str, asked: str)
     ids=["several", "backwards", "empty", "words", "unit", "endless", "changed", "dated"],
 )
 def test_a_range_that_does_not_apply_gets_the_whole(client: httpx.Client, url: str, headers: dict[str, str]) -> None:
-    """Several ranges, nonsense and a range of another version are answered with all bytes."""
+    """Several ranges, malformed ranges and ranges of another version get all bytes."""
     answer = client.get(url, headers=headers)
     assert (answer.status_code, answer.content) == (200, PICTURE)
 
 
-def test_if_range_with_our_tag_gives_the_range(client: httpx.Client, url: str, asset: Asset) -> None:
-    """A download that goes on where it stopped gets the rest."""
+def test_if_range_with_the_etag_gets_the_range(client: httpx.Client, url: str, asset: Asset) -> None:
+    """A resumed download gets the rest."""
     answer = client.get(url, headers={"Range": "bytes=4-7", "If-Range": f'"{asset.sha256}"'})
     assert (answer.status_code, answer.content) == (206, PICTURE[4:8])
 
 
-def test_what_is_not_here_is_404(client: httpx.Client) -> None:
-    """A digest that no file has is told as lost, in the words of the house."""
+def test_a_missing_asset_is_404(client: httpx.Client) -> None:
+    """An unknown digest is reported as lost."""
     for place in ("assets", "previews"):
         answer = client.get(f"fusionflow/{place}/{'0' * 64}")
         assert (answer.status_code, error_code(answer)) == (404, "lost")
@@ -144,10 +144,10 @@ def test_what_is_not_here_is_404(client: httpx.Client) -> None:
         (b"<!doctype html><script>alert(2)</script>", "txt"),
         (b"<!doctype html><script>alert(3)</script>", "mp4"),
     ],
-    ids=["svg as picture", "page as picture", "page as text", "page as film"],
+    ids=["svg as image", "page as image", "page as text", "page as video"],
 )
 def test_hostile_bytes_are_never_shown(server: Server, client: httpx.Client, data: bytes, suffix: str) -> None:
-    """Bytes planted under a media name are a download of unknown type; text is a download too."""
+    """Files planted under a media name are downloads of unknown type; text is a download too."""
     sha256 = hashlib.sha256(data).hexdigest()
     planted = server.home / "assets" / sha256[:2] / f"{sha256}.{suffix}"
     planted.parent.mkdir(parents=True, exist_ok=True)
@@ -161,8 +161,8 @@ def test_hostile_bytes_are_never_shown(server: Server, client: httpx.Client, dat
     assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
 
 
-def test_damaged_bytes_are_not_handed_out(server: Server, client: httpx.Client) -> None:
-    """A file that no longer holds the bytes it is named for is an error, not a picture."""
+def test_damaged_bytes_are_not_served(server: Server, client: httpx.Client) -> None:
+    """A file whose bytes do not match its name is an error."""
     stored = server.store.put(png(2))
     path = server.store.path(stored.sha256)
     path.chmod(0o600)
@@ -171,8 +171,8 @@ def test_damaged_bytes_are_not_handed_out(server: Server, client: httpx.Client) 
     assert (answer.status_code, error_code(answer)) == (500, "corrupt")
 
 
-def test_a_preview_is_a_small_webp_and_comes_back(server: Server, client: httpx.Client, asset: Asset) -> None:
-    """The preview is a WebP with its own tag; deleted, it is made again; text has none."""
+def test_a_preview_is_a_webp_and_rendered_again(server: Server, client: httpx.Client, asset: Asset) -> None:
+    """The preview is a WebP with its own ETag; a deleted preview is rendered again; text has none."""
     url = f"fusionflow/previews/{asset.sha256}"
     first = client.get(url)
     assert first.headers["content-type"] == "image/webp"
@@ -186,8 +186,8 @@ def test_a_preview_is_a_small_webp_and_comes_back(server: Server, client: httpx.
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_long_download_holds_little_memory(server: Server, client: httpx.Client) -> None:
-    """However long an asset is, only a few chunks of it are in memory, even for a reader that stands still."""
+def test_a_large_download_needs_little_memory(server: Server, client: httpx.Client) -> None:
+    """Only a few chunks of an asset are in memory, also for a slow reader."""
     data = (b"all work and no play " * 64 + b"\n") * 50_000
     stored = server.store.put(data, media_type="text/plain")
     client.get(f"fusionflow/assets/{stored.sha256}", headers={"Range": "bytes=0-9"})

@@ -1,4 +1,4 @@
-"""Installing the package is all there is to do: the server extension is on, and the canvas is there, built."""
+"""An installed wheel enables the server extension and contains the built canvas."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a fresh environment, which has a wheel of ours installed and borrows all else."""
+    """The interpreter of a new environment with the built wheel; dependencies come from the tests' environment."""
     folder = tmp_path_factory.mktemp("installed")
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder / "dist", cwd=ROOT)
     (wheel,) = (folder / "dist").glob("*.whl")
     environment = folder / "environment"
     run(sys.executable, "-m", "venv", "--without-pip", environment, cwd=folder)
     python = environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    # Our wheel is really installed; what it needs is borrowed from the environment of the tests.
+    # Only the wheel is installed; dependencies are imported from the tests' environment.
     options = ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check"]
     run(sys.executable, "-m", "pip", "--python", python, "install", *options, wheel, cwd=folder)
     site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip()
@@ -40,28 +40,28 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_jupyter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither this checkout nor the user's Jupyter is seen."""
+    """Hide this checkout and the user's Jupyter configuration."""
     for name in ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR"):
         monkeypatch.setenv(f"JUPYTER_{name}", str(tmp_path / name))
     monkeypatch.delenv("PYTHONPATH", raising=False)
 
 
 def test_an_installed_wheel_is_an_enabled_extension(python: Path, tmp_path: Path) -> None:
-    """In a fresh environment, Jupyter lists our extension as enabled and valid, from the installed files alone."""
+    """In a new environment Jupyter lists the extension as enabled and valid."""
     environment = python.parent.parent
     where = run(python, "-c", "import fusionflow_nb.lab as lab; print(lab.__file__)", cwd=tmp_path)
     assert where.startswith(str(environment))
     listed = run(python, "-m", "jupyter_server.extension.serverextension", "list", cwd=tmp_path)
-    ours = listed[listed.index(str(environment / "etc" / "jupyter")) :]
-    assert "fusionflow_nb.lab" in ours
-    assert "enabled" in ours[ours.index("fusionflow_nb.lab") :].splitlines()[0]
-    assert "Validating fusionflow_nb.lab" in ours
-    after = ours[ours.index("Validating fusionflow_nb.lab") :]
+    section = listed[listed.index(str(environment / "etc" / "jupyter")) :]
+    assert "fusionflow_nb.lab" in section
+    assert "enabled" in section[section.index("fusionflow_nb.lab") :].splitlines()[0]
+    assert "Validating fusionflow_nb.lab" in section
+    after = section[section.index("Validating fusionflow_nb.lab") :]
     assert "OK" in "".join(after.splitlines()[:3])
 
 
-def test_an_installed_wheel_holds_the_canvas(python: Path, tmp_path: Path) -> None:
-    """The wheel brings the built canvas: a module that anywidget can load, its style, and the licences in it."""
+def test_an_installed_wheel_contains_the_canvas(python: Path, tmp_path: Path) -> None:
+    """The wheel contains the built canvas: a module that anywidget can load, its styles, and licences."""
     folder = run(
         python, "-c", "import fusionflow_nb as f, pathlib; print(pathlib.Path(f.__file__).parent)", cwd=tmp_path
     )

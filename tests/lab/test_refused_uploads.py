@@ -1,4 +1,4 @@
-"""What the browser may not send: anything but the very bytes that the kernel signed for; nothing of it stays."""
+"""Refused uploads: only the bytes that the kernel signed for are stored."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ pytest_plugins = ["support.lab_fixtures"]
         ("signature", "0" * 64),
     ],
 )
-def test_an_altered_address_is_refused(server: Server, client: httpx.Client, field: str, value: str) -> None:
-    """Every field of an upload address is signed."""
+def test_an_altered_url_is_refused(server: Server, client: httpx.Client, field: str, value: str) -> None:
+    """Every field of an upload URL is signed."""
     data = png(20)
     url = urlsplit(server.signed(data))
     fields = dict(httpx.QueryParams(url.query))
@@ -49,11 +49,11 @@ def test_an_altered_address_is_refused(server: Server, client: httpx.Client, fie
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("field", ["media_type", "size_bytes", "expires_at", "signature"])
 @pytest.mark.parametrize("value", [None, "", "-1", " 5", "5e3", "\x00"], ids=ascii)
-def test_a_malformed_address_is_refused(server: Server, client: httpx.Client, field: str, value: str | None) -> None:
-    """A field that is missing or nonsense is told, never guessed."""
+def test_a_malformed_url_is_refused(server: Server, client: httpx.Client, field: str, value: str | None) -> None:
+    """A missing or malformed field is reported, never guessed."""
     data = png(20)
     url = urlsplit(server.signed(data))
-    fields = {name: kept for name, kept in httpx.QueryParams(url.query).items() if name != field}
+    fields = {name: text for name, text in httpx.QueryParams(url.query).items() if name != field}
     if value is not None:
         fields[field] = value
     answer = client.put(url.path, params=fields, content=data)
@@ -62,16 +62,16 @@ def test_a_malformed_address_is_refused(server: Server, client: httpx.Client, fi
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_an_expired_address_is_refused(server: Server, client: httpx.Client) -> None:
-    """Past its end an address takes nothing."""
+def test_an_expired_url_is_refused(server: Server, client: httpx.Client) -> None:
+    """An expired URL accepts no upload."""
     data = png(21)
     answer = client.put(server.signed(data, expires_s=-1), content=data)
     assert (answer.status_code, error_code(answer)) == (403, "expired_link")
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_an_address_of_another_home_is_refused(server: Server, client: httpx.Client) -> None:
-    """What a kernel with another secret signed is worth nothing here."""
+def test_a_url_signed_with_another_secret_is_refused(server: Server, client: httpx.Client) -> None:
+    """A URL that another kernel's secret signed is invalid."""
     data = png(21)
     sha256 = hashlib.sha256(data).hexdigest()
     url = upload_url(b"x" * 32, sha256, media_type="image/png", size_bytes=len(data))
@@ -79,15 +79,15 @@ def test_an_address_of_another_home_is_refused(server: Server, client: httpx.Cli
 
 
 @pytest.mark.usefixtures("nothing_left")
-@pytest.mark.parametrize("is_chunked", [False, True], ids=["length told", "chunked"])
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["with length", "chunked"])
 @pytest.mark.parametrize("change", ["short", "long", "much longer", "empty", "other bytes"])
-def test_other_bytes_than_announced_are_refused(
+def test_other_bytes_than_declared_are_refused(
     server: Server,
     client: httpx.Client,
     change: str,
     is_chunked: bool,  # noqa: FBT001 - pytest passes by name
 ) -> None:
-    """Too short, too long and different bodies get a clear answer, and nothing of them stays."""
+    """Short, long and different bodies get an error response, and nothing is stored."""
     data = png(22)
     sent, status, code = {
         "short": (data[:-1], 400, "wrong_length"),
@@ -101,20 +101,20 @@ def test_other_bytes_than_announced_are_refused(
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_a_body_without_end_is_cut_off(server: Server, client: httpx.Client) -> None:
-    """A chunked body that goes far past its announcement does not hold the server."""
+def test_an_endless_body_is_cut_off(server: Server, client: httpx.Client) -> None:
+    """A chunked body far longer than declared does not occupy the server."""
     data = png(22)
     endless = (bytes(1 << 16) for _ in range(10_000))
     try:
         answer = client.put(server.signed(data), content=endless)
     except httpx.TransportError:
-        return  # hung up upon
+        return  # the server closed the connection
     assert answer.status_code in {400, 413}
 
 
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize(
-    ("data", "announced", "header", "code"),
+    ("data", "declared", "header", "code"),
     [
         (song(60), "image/png", None, "wrong_type"),
         (png(23), "audio/wav", None, "wrong_type"),
@@ -125,20 +125,20 @@ def test_a_body_without_end_is_cut_off(server: Server, client: httpx.Client) -> 
         (b"<!doctype html><script>1</script>", "text/html", None, "media"),
         (b"MZ" + bytes(5000), ANY_TYPE, None, "media"),
     ],
-    ids=["sound as picture", "picture as sound", "picture as text", "header", "truncated", "svg", "page", "program"],
+    ids=["audio as image", "image as audio", "image as text", "header", "truncated", "svg", "page", "program"],
 )
-def test_what_is_no_such_media_is_refused(  # noqa: PLR0917 - pytest passes by name
-    server: Server, client: httpx.Client, data: bytes, announced: str, header: str | None, code: str
+def test_other_media_than_declared_are_refused(  # noqa: PLR0917 - pytest passes by name
+    server: Server, client: httpx.Client, data: bytes, declared: str, header: str | None, code: str
 ) -> None:
-    """Bytes must be media this house knows, whole, and of the kind that was signed for."""
+    """The bytes must be complete media of a known format and of the declared kind."""
     headers = {"Content-Type": header} if header else {}
-    answer = client.put(server.signed(data, announced), content=data, headers=headers)
+    answer = client.put(server.signed(data, declared), content=data, headers=headers)
     assert (answer.status_code, error_code(answer)) == (415, code)
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_a_stranger_is_turned_away_before_the_body(server: Server) -> None:
-    """A stranger with a signed address and a forged proof of origin is refused before a byte is taken."""
+def test_anonymous_uploads_are_refused_before_the_body(server: Server) -> None:
+    """A signed URL with a forged XSRF token is refused before a byte is read."""
     data = png(28)
     host = urlsplit(server.url).netloc
     proof = f"Cookie: _xsrf=made-up\r\nX-XSRFToken: made-up\r\nOrigin: http://{host}\r\n"
@@ -147,8 +147,8 @@ def test_a_stranger_is_turned_away_before_the_body(server: Server) -> None:
     assert answer.startswith(b"HTTP/1.1 403")
 
 
-def test_a_person_who_may_only_read_is_turned_away(tmp_path: Path) -> None:
-    """Where the server's own rules allow no writing, a signed address changes nothing."""
+def test_a_read_only_user_cannot_upload(tmp_path: Path) -> None:
+    """Where the server's authorizer forbids writing, a signed URL has no effect."""
     rule = "from jupyter_server.auth import AllowAllAuthorizer as Rules\n"
     rule += "Rules.is_authorized = lambda self, handler, user, action, resource: action == 'read'"
     data = png(28)
@@ -159,8 +159,8 @@ def test_a_person_who_may_only_read_is_turned_away(tmp_path: Path) -> None:
         assert (answer.status_code, error_code(answer)) == (403, "not_allowed")
 
 
-def test_a_cookie_needs_the_token_against_forgery(server: Server, client: httpx.Client) -> None:
-    """With a cookie alone an upload is refused; with Jupyter's own token against forged requests it is taken."""
+def test_an_upload_by_cookie_needs_the_xsrf_token(server: Server, client: httpx.Client) -> None:
+    """With a cookie alone an upload is refused; with Jupyter's XSRF token it is accepted."""
     data = png(29)
     url = server.signed(data)
     sha256 = hashlib.sha256(data).hexdigest()

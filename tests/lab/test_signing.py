@@ -1,4 +1,4 @@
-"""What stands between browser and disk, without a server: secret, signatures, ranges, announcements, the pipe."""
+"""Secret, signatures, ranges, upload verification and the upload pipe, without a server."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ SHA256 = "ab" * 32
 LINK = Link("uploads", SHA256, 1_000, "image/png", 10)
 
 
-def test_the_secret_is_made_once_for_the_owner_alone(tmp_path):
-    """The first caller makes 32 bytes in a 0600 file, the others read them; nothing else stays behind."""
+def test_the_secret_is_created_once_for_the_owner(tmp_path):
+    """The first call creates 32 bytes in a 0600 file, later calls read them; no other file remains."""
     home = tmp_path / "new" / "home"
     assert read_secret(home) is None
-    made = ensure_secret(home)
-    assert len(made) == 32
-    assert ensure_secret(home) == read_secret(home) == made
+    secret = ensure_secret(home)
+    assert len(secret) == 32
+    assert ensure_secret(home) == read_secret(home) == secret
     assert [path.name for path in home.iterdir()] == ["secret"]
     if os.name == "posix":
         assert stat.S_IMODE((home / "secret").stat().st_mode) == 0o600
 
 
-def test_processes_that_race_get_one_secret(tmp_path):
-    """However many processes make the secret at once, all hold the same one."""
+def test_concurrent_processes_get_one_secret(tmp_path):
+    """Processes that create the secret concurrently all get the same secret."""
     code = "import sys,pathlib;sys.stdin.read();from fusionflow_nb.lab.secret import ensure_secret as m;"
     code += "print(m(pathlib.Path(sys.argv[1])).hex())"
     racing = [
@@ -64,29 +64,29 @@ def test_processes_that_race_get_one_secret(tmp_path):
     ]
     for process in racing:
         process.stdin.close()  # the start signal
-    got = set()
+    secrets = set()
     for process in racing:
-        got.add(process.stdout.read())
+        secrets.add(process.stdout.read())
         process.stdout.close()
         assert process.wait(60) == 0
-    assert len(got) == 1
+    assert len(secrets) == 1
 
 
-def test_a_file_system_without_hard_links_has_a_secret_too(tmp_path, monkeypatch):
-    """Where a name cannot be given in one step, the secret is made all the same, once."""
+def test_the_secret_works_without_hard_links(tmp_path, monkeypatch):
+    """Where a file cannot be named atomically, the secret is still created once."""
 
     def refuse(*_):
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr("pathlib.Path.hardlink_to", refuse)
-    made = ensure_secret(tmp_path)
-    assert read_secret(tmp_path) == made
+    secret = ensure_secret(tmp_path)
+    assert read_secret(tmp_path) == secret
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
-def test_others_lose_their_access_to_the_secret(tmp_path):
-    """A secret that was copied about with a wide mode is narrowed when it is next read."""
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX file modes")
+def test_reading_restricts_the_secrets_mode(tmp_path):
+    """A secret copied with a wide mode is restricted to the owner at the next read."""
     ensure_secret(tmp_path)
     (tmp_path / "secret").chmod(0o644)
     read_secret(tmp_path)
@@ -94,23 +94,23 @@ def test_others_lose_their_access_to_the_secret(tmp_path):
 
 
 @pytest.mark.parametrize("text", [b"", b"short\n", b"z" * 64 + b"\n", b"a" * 63], ids=["empty", "short", "odd", "cut"])
-def test_a_file_that_holds_no_secret_is_told(tmp_path, text):
-    """A damaged secret is neither used nor silently replaced: links would die without a word."""
+def test_a_damaged_secret_is_reported(tmp_path, text):
+    """A damaged secret is neither used nor replaced: a new secret would invalidate URLs silently."""
     (tmp_path / "secret").write_bytes(text)
     with pytest.raises(errors.SecretError, match="Delete it"):
         ensure_secret(tmp_path)
     assert (tmp_path / "secret").read_bytes() == text
 
 
-def test_a_secret_that_cannot_be_made_names_the_setting(tmp_path):
-    """A home that is a file is told in terms of the setting that moves it."""
+def test_an_uncreatable_secret_names_the_setting(tmp_path):
+    """The error names the variable that moves the home folder."""
     (tmp_path / "home").write_text("")
     with pytest.raises(errors.SecretError, match="FUSIONFLOW_HOME"):
         ensure_secret(tmp_path / "home")
 
 
 def test_a_signature_covers_every_field():
-    """A change of any field, or of the secret, is a forgery; at its end a link expires."""
+    """A change of any field, or of the secret, is a forgery; a link expires at `expires_at`."""
     signature = sign(SECRET, LINK)
     verify(SECRET, LINK, signature, now_s=999.9)
     changed = {
@@ -137,24 +137,24 @@ def test_a_signature_covers_every_field():
 TEXT = st.text(max_size=12)
 
 
-@given(one=st.tuples(TEXT, TEXT, st.integers()), other=st.tuples(TEXT, TEXT, st.integers()))
-def test_no_two_links_share_a_signature(one, other):
-    """Whatever signs the fields hold, text cannot move from one into the next unnoticed."""
-    assume(one != other)
-    links = [Link("uploads", sha256, 0, kind, size) for sha256, kind, size in (one, other)]
+@given(first=st.tuples(TEXT, TEXT, st.integers()), second=st.tuples(TEXT, TEXT, st.integers()))
+def test_no_two_links_share_a_signature(first, second):
+    """Text cannot move from one field into the next without changing the signature."""
+    assume(first != second)
+    links = [Link("uploads", sha256, 0, kind, size) for sha256, kind, size in (first, second)]
     assert sign(SECRET, links[0]) != sign(SECRET, links[1])
 
 
 def test_the_probe_signs_no_links():
-    """The answer to a nonce is never a signature, even of a link that is spelled as one."""
+    """The answer to a nonce is never the signature of a link."""
     nonce = "ab" * 32
     assert signing._mac(SECRET, "probe", nonce) != signing._mac(SECRET, "link", nonce)
     answers = {probe_answer(SECRET, nonce)}
     assert answers.isdisjoint({sign(SECRET, Link(use, nonce, 0)) for use in ("assets", "previews", "uploads")})
 
 
-def test_upload_addresses_say_what_they_allow():
-    """An upload address is relative, carries its announcement, and is believed until it expires."""
+def test_an_upload_url_contains_what_it_allows():
+    """An upload URL is relative, contains type, size and expiry, and is valid until it expires."""
     url = urlsplit(
         upload_url(SECRET, SHA256, media_type="Image/PNG; q=1", size_bytes=7, expires_s=60, clock=lambda: 5.5)
     )
@@ -175,26 +175,26 @@ def test_upload_addresses_say_what_they_allow():
     ],
     ids=["digest", "empty", "huge", "no type", "header"],
 )
-def test_what_cannot_be_uploaded_is_not_signed(wrong):
+def test_invalid_uploads_are_not_signed(wrong):
     """The kernel refuses before the browser begins."""
-    asked = {"sha256": SHA256, "media_type": "image/png", "size_bytes": 1} | wrong
+    arguments = {"sha256": SHA256, "media_type": "image/png", "size_bytes": 1} | wrong
     with pytest.raises(errors.MediaError):
-        upload_url(SECRET, asked.pop("sha256"), **asked)
+        upload_url(SECRET, arguments.pop("sha256"), **arguments)
 
 
 @given(header=st.one_of(st.text(max_size=30), st.from_regex(r"bytes ?= ?\d*-\d*(,\d*-)?")), size=st.integers(0, 50))
-def test_a_range_is_inside_or_nothing(header, size):
-    """Whatever the header holds, what comes out lies within the bytes there are."""
+def test_a_range_lies_within_the_bytes(header, size):
+    """Whatever the header, a parsed range is within the bytes."""
     try:
-        stretch = parse_range(header, size)
+        byte_range = parse_range(header, size)
     except UnsatisfiableRangeError:
         return
-    assert stretch is None or 0 <= stretch.start < stretch.end <= size
+    assert byte_range is None or 0 <= byte_range.start < byte_range.end <= size
 
 
 @given(data=st.binary(min_size=1, max_size=9000), cuts=st.lists(st.integers(0, 9000)), extra=st.binary(max_size=3))
-def test_bytes_pass_exactly_when_they_are_verified_chunks(data, cuts, extra):
-    """However a body is cut, all of it passes if length and digest fit, and it ends in an error if not."""
+def test_chunks_pass_only_if_they_match_the_link(data, cuts, extra):
+    """However a body is split, all bytes pass if length and digest match, and an error is raised otherwise."""
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
     chunks = [data[start:end] for start, end in pairwise(edges)]
     link = Link("uploads", hashlib.sha256(data).hexdigest(), 0, ANY_TYPE, len(data))
@@ -208,51 +208,51 @@ def test_bytes_pass_exactly_when_they_are_verified_chunks(data, cuts, extra):
         list(verified_chunks([*chunks[:-1], bytes(byte ^ 1 for byte in chunks[-1])], link))
 
 
-@pytest.mark.parametrize("announced", ["audio/wav", "text/plain", "application/json"])
-def test_a_picture_is_taken_as_nothing_else(announced):
-    """Bytes that prove to be of another kind are refused before they end."""
+@pytest.mark.parametrize("declared", ["audio/wav", "text/plain", "application/json"])
+def test_an_image_is_accepted_only_as_an_image(declared):
+    """Bytes of another kind than declared are refused."""
     data = png()
-    link = Link("uploads", hashlib.sha256(data).hexdigest(), 0, announced, len(data))
+    link = Link("uploads", hashlib.sha256(data).hexdigest(), 0, declared, len(data))
     with pytest.raises(WrongTypeError):
         list(verified_chunks([data], link))
     for fitting in ("image/jpeg", "image/png", ANY_TYPE):
         assert list(verified_chunks([data], replace(link, media_type=fitting))) == [data]
 
 
-async def test_a_full_pipe_holds_the_giver_until_the_thread_takes():
-    """No more than a few chunks wait; each one taken lets one more in; all arrive in order."""
-    feed = UploadPipe(idle_s=60)
+async def test_a_full_pipe_blocks_the_writer():
+    """At most MAX_CHUNKS chunks wait; each read admits one more; all arrive in order."""
+    pipe = UploadPipe(idle_s=60)
     for number in range(MAX_CHUNKS):
-        await feed.write(bytes([number]))
-    late = asyncio.ensure_future(feed.write(b"last"))
+        await pipe.write(bytes([number]))
+    late = asyncio.ensure_future(pipe.write(b"last"))
     await asyncio.sleep(0)
     assert not late.done()
-    taken = run_in_daemon_thread(lambda: list(feed.chunks()))
+    taken = run_in_daemon_thread(lambda: list(pipe.chunks()))
     await asyncio.wait_for(late, 60)
-    feed.end()
+    pipe.end()
     assert await asyncio.wait_for(taken, 60) == [*(bytes([number]) for number in range(MAX_CHUNKS)), b"last"]
 
 
-async def test_a_thread_that_gave_up_holds_nobody():
-    """Once nobody takes chunks any more, whoever waits and whoever comes later is let through."""
-    feed = UploadPipe(idle_s=60)
+async def test_a_closed_pipe_blocks_no_writer():
+    """After `close`, waiting and later writers continue."""
+    pipe = UploadPipe(idle_s=60)
     for _ in range(MAX_CHUNKS):
-        await feed.write(b"x")
-    waiting = asyncio.ensure_future(feed.write(b"x"))
+        await pipe.write(b"x")
+    waiting = asyncio.ensure_future(pipe.write(b"x"))
     await asyncio.sleep(0)
-    feed.close()
+    pipe.close()
     await asyncio.wait_for(waiting, 60)
     for _ in range(MAX_CHUNKS + 1):
-        await asyncio.wait_for(feed.write(b"x"), 60)
+        await asyncio.wait_for(pipe.write(b"x"), 60)
 
 
-async def test_a_cut_or_a_standstill_ends_in_its_error():
-    """The thread is told when the browser goes away, and does not wait for ever when it stands still."""
-    cut = UploadPipe(idle_s=60)
-    await cut.write(b"x")
-    cut.abort()
+async def test_an_aborted_or_stalled_upload_raises():
+    """The reader raises CutOffError when the browser disconnects, StalledError after the timeout."""
+    aborted = UploadPipe(idle_s=60)
+    await aborted.write(b"x")
+    aborted.abort()
     with pytest.raises(CutOffError):
-        await asyncio.wait_for(run_in_daemon_thread(lambda: list(cut.chunks())), 60)
-    still = UploadPipe(idle_s=0.01)
+        await asyncio.wait_for(run_in_daemon_thread(lambda: list(aborted.chunks())), 60)
+    stalled = UploadPipe(idle_s=0.01)
     with pytest.raises(StalledError):
-        await asyncio.wait_for(run_in_daemon_thread(lambda: list(still.chunks())), 60)
+        await asyncio.wait_for(run_in_daemon_thread(lambda: list(stalled.chunks())), 60)

@@ -1,4 +1,4 @@
-"""What the browser sends: stored exactly once, in little memory, whatever dies in between."""
+"""Accepted uploads: stored exactly once, in little memory, with nothing left after a failure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytest_plugins = ["support.lab_fixtures"]
 
 
 def test_a_signed_upload_is_stored_and_served(server: Server, client: httpx.Client) -> None:
-    """The answer describes the stored asset, and its bytes come back."""
+    """The response describes the stored asset, and its bytes are served."""
     data = png(10)
     answer = client.put(server.signed(data), content=data, headers={"Content-Type": "image/png"})
     assert answer.status_code == 200
@@ -36,15 +36,15 @@ def test_a_signed_upload_is_stored_and_served(server: Server, client: httpx.Clie
     assert not server.incoming
 
 
-def test_the_bytes_decide_what_a_picture_is(server: Server, client: httpx.Client) -> None:
-    """A PNG named .jpg, and one nobody could name, are stored as the PNGs they are."""
-    for seed, announced in ((11, "image/jpeg"), (12, ANY_TYPE)):
+def test_the_bytes_decide_an_images_type(server: Server, client: httpx.Client) -> None:
+    """A PNG declared as JPEG, and an undeclared PNG, are stored as PNG."""
+    for seed, declared in ((11, "image/jpeg"), (12, ANY_TYPE)):
         data = png(seed)
-        assert client.put(server.signed(data, announced), content=data).json()["media_type"] == "image/png"
+        assert client.put(server.signed(data, declared), content=data).json()["media_type"] == "image/png"
 
 
-def test_a_body_of_untold_length_is_taken(server: Server, client: httpx.Client) -> None:
-    """A chunked body that turns out as announced is stored."""
+def test_a_chunked_body_is_stored(server: Server, client: httpx.Client) -> None:
+    """A chunked body that matches the link is stored."""
     data = png(13)
     parts = [data[at : at + 1000] for at in range(0, len(data), 1000)]
     answer = client.put(server.signed(data), content=iter(parts))
@@ -52,8 +52,8 @@ def test_a_body_of_untold_length_is_taken(server: Server, client: httpx.Client) 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_long_upload_holds_little_memory(server: Server, client: httpx.Client) -> None:
-    """20 MB of sound and 60 MB of text flow through without the server growing by them, past Jupyter's own limit."""
+def test_a_large_upload_needs_little_memory(server: Server, client: httpx.Client) -> None:
+    """20 MB of audio and 60 MB of text are stored with little memory, past Jupyter's own size limit."""
     small = song(1)
     assert client.put(server.signed(small, "audio/wav"), content=small).is_success
     texts = b"all work and no play\n" * 3_000_000
@@ -64,8 +64,8 @@ def test_a_long_upload_holds_little_memory(server: Server, client: httpx.Client)
         assert (answer.status_code, answer.json()["size_bytes"]) == (200, len(data))
 
 
-def test_the_same_upload_again_changes_nothing(server: Server, client: httpx.Client) -> None:
-    """A replay is answered like the first time, and the stored file is not touched."""
+def test_a_repeated_upload_changes_nothing(server: Server, client: httpx.Client) -> None:
+    """A repeated upload gets the first response, and the stored file is not touched."""
     data = png(24)
     url = server.signed(data)
     first = client.put(url, content=data)
@@ -78,8 +78,8 @@ def test_the_same_upload_again_changes_nothing(server: Server, client: httpx.Cli
     assert not server.incoming
 
 
-def test_uploads_of_one_content_at_once_store_it_once(server: Server) -> None:
-    """Six browsers with the same picture all succeed, and there is one file; more than fit at once wait their turn."""
+def test_concurrent_uploads_of_one_asset_store_it_once(server: Server) -> None:
+    """Twelve clients upload the same image; all succeed, one file is stored; excess uploads wait."""
     data = png(25, side=400)
     answers: list[httpx.Response] = []
 
@@ -100,19 +100,19 @@ def test_uploads_of_one_content_at_once_store_it_once(server: Server) -> None:
 
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("manner", ["closed", "killed"])
-def test_a_browser_that_dies_leaves_nothing(server: Server, manner: str) -> None:
-    """When the connection goes in the middle of an upload, its part file goes too."""
+def test_a_disconnected_upload_is_discarded(server: Server, manner: str) -> None:
+    """When the connection ends during an upload, its part file is deleted."""
     data = png(26, side=600)
     connection = begin(server, data, len(data) // 2)
     until(lambda: bool(server.incoming), "the first bytes on the disk")
     if manner == "killed":
-        # What the system sends for a process that is gone: a reset, not a farewell.
+        # As after a killed process: the connection is reset, not closed.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
-def test_a_browser_that_stands_still_is_given_up(tmp_path: Path) -> None:
-    """An upload that does not go on is answered 408, hung up upon, and leaves nothing."""
+def test_a_stalled_upload_is_cut_off(tmp_path: Path) -> None:
+    """A stalled upload gets 408, its connection is closed, and nothing is stored."""
     with serving(tmp_path, before="from fusionflow_nb.lab import uploads\nuploads.IDLE_S = 0.2") as server:
         data = png(27, side=600)
         with begin(server, data, len(data) // 2) as connection:
@@ -127,8 +127,8 @@ def test_a_browser_that_stands_still_is_given_up(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.skipif(sys.platform != "linux", reason="limits another process")
-def test_a_full_disk_is_told(server: Server, client: httpx.Client) -> None:
-    """Where no more fits, the answer says so, nothing stays, and the server goes on."""
+def test_a_full_disk_is_reported(server: Server, client: httpx.Client) -> None:
+    """On a full disk the response names the error, nothing is stored, and the server continues."""
     import resource
 
     limits = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
@@ -141,8 +141,8 @@ def test_a_full_disk_is_told(server: Server, client: httpx.Client) -> None:
     assert (answer.status_code, error_code(answer)) == (507, "disk_full")
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    """A store that cannot take anything answers with the setting that moves it."""
+def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
+    """The response names the variable that moves the store."""
     with serving(tmp_path) as server, server.client() as client:
         (server.home / "assets").write_text("a file where a folder should be")
         data = png(28)

@@ -1,4 +1,4 @@
-"""A real Jupyter server on a real socket, with a home of its own, and media to send through it."""
+"""A Jupyter server on a local socket with its own home folder, and sample media."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-TOKEN = "a-token-of-the-tests"  # noqa: S105 - lets in to servers of the tests alone
-# As hubs have it: with signs that could mean something in a regular expression.
+TOKEN = "a-token-of-the-tests"  # noqa: S105 - valid for test servers only
+# As on JupyterHub, with characters that are special in regular expressions.
 BASE = "/user/me@some.where/"
 PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: where it listens, and the folder it shares with a kernel."""
+    """A running server: its URL, and the home folder that it shares with a kernel."""
 
     url: str
     home: Path
@@ -54,12 +54,12 @@ class Server:
         return list((self.home / "assets" / "incoming").glob("*"))
 
     def client(self, **options: object) -> httpx.Client:
-        """A client that is let in by its token."""
+        """A client authenticated by the token."""
         headers = {"Authorization": f"token {TOKEN}"}
         return httpx.Client(**{"base_url": self.url, "headers": headers, "timeout": PATIENCE_S} | options)
 
     def signed(self, data: bytes, media_type: str = "image/png", **options: object) -> str:
-        """Where these bytes may be put."""
+        """A signed upload URL for these bytes."""
         settings = {"media_type": media_type, "size_bytes": len(data)} | options
         return upload_url(self.secret, hashlib.sha256(data).hexdigest(), **settings)
 
@@ -69,11 +69,11 @@ class Server:
 
 @contextmanager
 def serving(folder: Path, *, before: str = "") -> Iterator[Server]:
-    """Start a server in a folder, configured by the file that the package installs; end it by its id.
+    """Start a server in a folder, configured by the file that the package installs; stop it afterwards.
 
     Args:
-        folder: gets home, configuration and log.
-        before: Python to run in the server's process first.
+        folder: for home, configuration and log.
+        before: Python code to run in the server's process first.
     """
     home = folder / "home"
     shutil.copytree(ROOT / "jupyter-config", folder / "config")
@@ -87,14 +87,14 @@ def serving(folder: Path, *, before: str = "") -> Iterator[Server]:
     }
     arguments = [
         "--no-browser",
-        "--allow-root",  # containers of build servers often know no other user
+        "--allow-root",  # containers of build servers often have no other user
         "--ServerApp.ip=127.0.0.1",
         "--ServerApp.port=0",
         f"--ServerApp.base_url={BASE}",
         f"--IdentityProvider.token={TOKEN}",
         f"--ServerApp.root_dir={folder}",
         "--ServerApp.terminals_enabled=False",
-        # Far below what is uploaded: the signature decides how much, not the limit made for notebooks.
+        # Far below the uploads' sizes: the signature decides, not the limit for notebooks.
         f"--ServerApp.max_body_size={32 << 20}",
     ]
     code = f"{before}\nimport sys\nfrom jupyter_server.serverapp import main\nmain(sys.argv[1:])"
@@ -114,25 +114,25 @@ def serving(folder: Path, *, before: str = "") -> Iterator[Server]:
 
 
 def begin(server: Server, data: bytes, sent: int, *, credentials: str | None = None) -> socket.socket:
-    """An upload by hand, of which only the first bytes are sent; with the token, or other header lines."""
+    """Begin an upload on a bare socket, sending only the first bytes; with the token, or other header lines."""
     connection = socket.create_connection(("127.0.0.1", urlsplit(server.url).port), timeout=PATIENCE_S)
-    known = f"Authorization: token {TOKEN}\r\n" if credentials is None else credentials
+    header = f"Authorization: token {TOKEN}\r\n" if credentials is None else credentials
     host = urlsplit(server.url).netloc
-    head = f"PUT {BASE}{server.signed(data)} HTTP/1.1\r\nHost: {host}\r\n{known}Content-Length: {len(data)}\r\n\r\n"
+    head = f"PUT {BASE}{server.signed(data)} HTTP/1.1\r\nHost: {host}\r\n{header}Content-Length: {len(data)}\r\n\r\n"
     connection.sendall(head.encode() + data[:sent])
     return connection
 
 
-def until(true: Callable[[], bool], what: str) -> None:
-    """Wait for something another process does; fail by name where it never does it."""
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until a condition holds; fail with its name after the timeout."""
     deadline = time.monotonic() + PATIENCE_S
-    while not true():
+    while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen in {PATIENCE_S:g} s"
         time.sleep(0.02)
 
 
 def png(seed: int = 0, side: int = 64) -> bytes:
-    """A picture of noise, another for each seed."""
+    """A PNG of noise; the seed selects the image."""
     pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
     stream = BytesIO()
     Image.fromarray(pixels).save(stream, "png", compress_level=1)
@@ -141,13 +141,13 @@ def png(seed: int = 0, side: int = 64) -> bytes:
 
 @contextmanager
 def little_growth(pid: int, *, limit_bytes: int = 16 << 20) -> Iterator[None]:
-    """What happens inside lets a process grow by no more than this, not even for a moment (Linux)."""
+    """Assert that the block raises the peak memory of a process by less than the limit (Linux)."""
 
     def peak_bytes() -> int:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) << 10
 
-    Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak begins anew
+    Path(f"/proc/{pid}/clear_refs").write_text("5")  # reset the peak
     before = peak_bytes()
     yield
     assert peak_bytes() - before < limit_bytes
@@ -161,7 +161,7 @@ def song(seconds: int) -> bytes:
 
 
 def error_code(answer: httpx.Response) -> str:
-    """The code of a refusal, once it is sure to be one: JSON in the one shape."""
+    """The code of an error response, after checking its JSON shape."""
     assert answer.headers["content-type"].startswith("application/json")
     error = answer.json()["error"]
     assert set(error) == {"code", "node_id", "message"}
@@ -170,20 +170,20 @@ def error_code(answer: httpx.Response) -> str:
 
 
 def _port(process: subprocess.Popen[bytes], folder: Path) -> int:
-    """The port of a server, once it answers."""
-    told = folder / "runtime" / f"jpserver-{process.pid}.json"
+    """Wait until a server responds; return its port."""
+    info = folder / "runtime" / f"jpserver-{process.pid}.json"
     port = 0
 
     def answers() -> bool:
         nonlocal port
         assert process.poll() is None, (folder / "server.log").read_text()
-        if not told.exists():
+        if not info.exists():
             return False
         try:
-            port = json.loads(told.read_text())["port"]
+            port = json.loads(info.read_text())["port"]
             return httpx.get(f"http://127.0.0.1:{port}{BASE}api").is_success
         except (ValueError, httpx.TransportError):
-            return False  # being written, or not listening yet
+            return False  # the file is being written, or the server is not listening yet
 
     until(answers, "the start of the server")
     return port

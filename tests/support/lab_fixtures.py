@@ -1,4 +1,4 @@
-"""A server for the tests of a module, and somebody who is let in. Used as a plugin: `pytest_plugins`."""
+"""A server for the tests of a module, and an authenticated client. Used as a plugin: `pytest_plugins`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[httpx.Client]:
-    """Somebody who is let in."""
-    with server.client() as made:
-        yield made
+    """An authenticated client."""
+    with server.client() as created:
+        yield created
 
 
 @pytest.fixture
 def nothing_left(server: Server) -> Iterator[None]:
-    """The test stores nothing and leaves nothing on its way in."""
+    """Assert that the test stores nothing and leaves no part file."""
     before = server.stored()
     yield
     until(lambda: not server.incoming, "the end of every part file")
