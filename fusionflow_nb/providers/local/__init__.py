@@ -1,4 +1,4 @@
-"""The embedded default: procedural pictures (never called AI), classical and small neural models."""
+"""The built-in provider: procedural models (never called AI), classical models and small neural networks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def provider() -> LocalProvider:
-    """The entry point."""
-    from fusionflow_nb.providers.local.adapter import LocalProvider  # noqa: PLC0415 - loaded when a model is asked for
+    """Create the provider, for the entry point."""
+    from fusionflow_nb.providers.local.adapter import LocalProvider  # noqa: PLC0415 - loaded on first use
 
     return LocalProvider()

@@ -1,6 +1,6 @@
-"""The embedded provider: computes in this kernel's threads, without keys or cost, with real progress and cancel.
+"""The built-in provider: computes in threads of this kernel, without keys or cost, with progress and cancel.
 
-Nothing here is a service: work that a dead kernel had begun is simply done again.
+It is not a service: computations of a kernel that has ended are repeated.
 """
 
 from __future__ import annotations
@@ -35,51 +35,51 @@ if TYPE_CHECKING:
     from fusionflow_nb.providers.protocol import LostSubmit, Status, SubmitCandidate
 
 THREADS = max(1, min(4, os.cpu_count() or 2))
-NEWS_S = 0.05
-"""`poll` comes back with a new fraction at most this often."""
+POLL_S = 0.05
+"""Maximum time in seconds that `poll` waits for the end."""
 
 
-class StoppedError(Exception):
-    """Raised inside a computation by its own tick, once it was cancelled."""
+class CancelledWorkError(Exception):
+    """Raised by `tick` inside a computation that was cancelled."""
 
 
-class Work:
-    """One computation: its progress, and how it ended."""
+class Computation:
+    """A computation in a worker thread, with its progress and final status."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.progress = 0.0
         self.status: Status | None = None
         self._stop = threading.Event()
         self._loop = loop
-        self._news = asyncio.Event()
+        self._done = asyncio.Event()
 
     def tick(self, fraction: float) -> None:
-        """Called by the computation; ends it if it was cancelled."""
+        """Record progress. Raises CancelledWorkError if the computation was cancelled."""
         if self._stop.is_set():
-            raise StoppedError
+            raise CancelledWorkError
         self.progress = max(self.progress, min(1.0, fraction))
 
     def stop(self) -> None:
-        """End the computation at its next tick."""
+        """Cancel the computation at its next tick."""
         self._stop.set()
 
     def end(self, status: Status) -> None:
-        """Called in the worker thread."""
+        """Set the final status; called in the worker thread."""
         self.status = status
-        self._loop.call_soon_threadsafe(self._news.set)
+        self._loop.call_soon_threadsafe(self._done.set)
 
-    async def news(self) -> Status:
-        """Its end, or its progress after a short while."""
+    async def wait(self) -> Status:
+        """Return the final status, or the progress after POLL_S."""
         try:
-            async with asyncio.timeout(NEWS_S):
-                await self._news.wait()
+            async with asyncio.timeout(POLL_S):
+                await self._done.wait()
         except TimeoutError:
             pass
         return self.status or Pending(progress=self.progress)
 
 
 class LocalProvider:
-    """See the module."""
+    """Provider of the models that run in this kernel."""
 
     name = "local"
     is_remote = False
@@ -91,69 +91,69 @@ class LocalProvider:
 
     def __init__(self) -> None:
         self.models: Sequence[ModelEntry] = MODELS
-        self._works: dict[str, Work] = {}
+        self._computations: dict[str, Computation] = {}
         self._ids = itertools.count(1)
         self._threads: ThreadPoolExecutor | None = None
 
-    async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - free work
-        """Begin the computation in a thread."""
+    async def submit(self, request: Request, *, idempotency_key: str) -> Operation | Status:  # noqa: ARG002 - nothing is charged
+        """Start the computation in a thread."""
         loop = asyncio.get_running_loop()
         if self._threads is None:
             self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="fusionflow-local")
-        work = Work(loop)
-        work_id = str(next(self._ids))
-        self._works[work_id] = work
-        self._threads.submit(_compute, request, work)
-        return Operation({"id": work_id, "pid": os.getpid()})
+        computation = Computation(loop)
+        computation_id = str(next(self._ids))
+        self._computations[computation_id] = computation
+        self._threads.submit(_compute, request, computation)
+        return Operation({"id": computation_id, "pid": os.getpid()})
 
     async def poll(self, operation: Operation) -> Status:
-        """Wait for news of a computation of this kernel."""
-        work = self._works.get(operation.data["id"])
-        if work is None:
+        """Return the status of a computation of this kernel, waiting up to POLL_S for its end."""
+        computation = self._computations.get(operation.data["id"])
+        if computation is None:
             return Failed("gone", "The kernel that computed this has ended.", is_retryable=True)
-        status = await work.news()
+        status = await computation.wait()
         if not isinstance(status, Pending):
-            del self._works[operation.data["id"]]
+            del self._computations[operation.data["id"]]
         return status
 
     async def cancel(self, operation: Operation) -> CancelAnswer:
-        """Stop at the next tick."""
-        work = self._works.pop(operation.data["id"], None)
-        if work is None:
+        """Cancel a computation at its next tick."""
+        computation = self._computations.pop(operation.data["id"], None)
+        if computation is None:
             return CancelAnswer.UNSUPPORTED
-        work.stop()
+        computation.stop()
         return CancelAnswer.CONFIRMED
 
-    async def find_candidates(self, lost: LostSubmit) -> Sequence[SubmitCandidate]:  # noqa: ARG002 - the protocol's
-        """Nothing leaves this kernel, so nothing is ever lost on the way."""
+    async def find_candidates(self, lost: LostSubmit) -> Sequence[SubmitCandidate]:  # noqa: ARG002 - protocol
+        """Return nothing: submits do not leave this kernel, so none is lost."""
         return []
 
     async def aclose(self) -> None:
-        """Stop everything that still computes."""
-        for work in self._works.values():
-            work.stop()
+        """Cancel all running computations."""
+        for computation in self._computations.values():
+            computation.stop()
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _compute(request: Request, work: Work) -> None:
-    """Do a request's work and say how it ended. Runs in a worker thread."""
+def _compute(request: Request, computation: Computation) -> None:
+    """Compute a request and set its final status. Runs in a worker thread."""
     descriptor, name = tempfile.mkstemp(prefix="fusionflow-local-")
     os.close(descriptor)
     file = Path(name)
-    ended: Done | Failed | Cancelled
+    status: Done | Failed | Cancelled
     try:
-        from fusionflow_nb.providers.local.compute import compute  # noqa: PLC0415 - numpy only when something is computed
+        from fusionflow_nb.providers.local.compute import compute  # noqa: PLC0415 - imports numpy
 
-        ended = Done(compute(request, file, work.tick))
-    except StoppedError:
-        ended = Cancelled()
+        status = Done(compute(request, file, computation.tick))
+    except CancelledWorkError:
+        status = Cancelled()
     except errors.FusionFlowError as error:
-        ended = Failed(error.code, str(error))
-    except Exception as error:  # noqa: BLE001 - the border of a job: what breaks here fails this job alone
-        ended = Failed("local", f"{type(error).__name__}: {error}")
-    # Before the end is told: who hears of it finds nothing left over.
-    if not isinstance(ended, Done) or all(output.content != file for output in ended.outputs):
+        status = Failed(error.code, str(error))
+    except Exception as error:  # noqa: BLE001 - an error fails only this job
+        status = Failed("local", f"{type(error).__name__}: {error}")
+    # Before the status is set: readers of the status find no leftover file.
+    if not isinstance(status, Done) or all(output.content != file for output in status.outputs):
         with contextlib.suppress(OSError):
             file.unlink()
-    work.end(ended)
+    computation.end(status)

@@ -1,8 +1,8 @@
-"""local/ambient: text to sound: a calm pad, synthesised. Procedural, no AI: it hears moods in a few words, no more.
+"""local/ambient: text to sound: a calm synthesised pad. Procedural, no AI: it recognises a few mood words.
 
-A chord is chosen by the mood that the words name; each of its tones is a few detuned strings of harmonics, a slow
-filter opens and closes over them, soft noise (wind, rain or sea, if named) lies beneath. It fades in and out.
-Samples are equal for equal seeds on one machine; sines may round otherwise on another.
+The mood words select a chord. Each tone is a sum of detuned harmonic oscillators under a slow filter, with soft noise
+(wind, rain or sea, if named). The sound fades in and out. Samples are equal for equal seeds on one machine; sines may
+round differently on another.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PEAK = 0.89
 
 @dataclass(frozen=True, slots=True)
 class _Mood:
-    """A chord in semitones over its root, how bright it is (0..1), and the words that call it."""
+    """A chord in semitones above its root, its brightness (0..1) and the words that select it."""
 
     chord: tuple[int, ...]
     root_hz: float
@@ -68,12 +68,12 @@ def ambient(
     tick: Callable[[float], None],
     duration_s: float = 8.0,
 ) -> NDArray[np.float32]:
-    """A pad for the mood that a text names: float32 (n, 2) at RATE, within -1..1.
+    """Return a pad for the mood that a text names: float32 (n, 2) at RATE, within -1..1.
 
     Args:
-        prompt: words; those it knows choose chord and noise, the others leave the choice to the seed.
-        seed: moves everything else: which tones swell when, the noise.
-        tick: called each half second of sound with the share done; what it raises ends the work.
+        prompt: known words select chord and noise; without any, the seed selects the chord.
+        seed: determines everything else: the swelling of the tones and the noise.
+        tick: called after each half second of sound with the fraction done; an exception it raises stops the work.
         duration_s: 2 to 60.
 
     Raises:
@@ -101,27 +101,27 @@ def ambient(
 
 
 def _mood(words: set[str], seed: int) -> _Mood:
-    """The mood with most of its words named; the first of equals; by seed if none is."""
+    """Return the mood with the most matching words, the first of equals; without a match, selected by seed."""
     hits = [len(mood.words & words) for mood in _MOODS]
     return _MOODS[hits.index(max(hits))] if max(hits) else _MOODS[seed % len(_MOODS)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Voice:
-    """One tone of the chord: its strings, where it stands between left and right, and how it swells."""
+    """One tone of the chord: its oscillators, stereo position and swell."""
 
     frequency_hz: float
     gain: float
-    place: float
+    pan: float
     brightness: float
     swell_hz: float
     phases: NDArray[np.float64]
 
     def play(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The voice at these times: (n, 2)."""
+        """Return the samples at these times: (n, 2)."""
         turn = 2 * np.pi * seconds
         swell = 0.62 + 0.38 * np.sin(turn * self.swell_hz + self.phases[0])
-        # The filter: each harmonic is weaker than the one before by a factor that breathes.
+        # The filter: each harmonic is weaker than the previous harmonic by a slowly varying factor.
         opening = self.brightness * (0.55 + 0.3 * np.sin(turn * self.swell_hz * 0.61 + self.phases[1]))
         sides = np.zeros((len(seconds), 2))
         for string, detune in enumerate(_DETUNES):
@@ -133,7 +133,7 @@ class _Voice:
                 now, before = double * now - before, now
                 tone += weight * now
                 weight *= opening
-            side = min(max(self.place + (string - 1) * 0.22, 0.0), 1.0)
+            side = min(max(self.pan + (string - 1) * 0.22, 0.0), 1.0)
             sides[:, 0] += tone * np.sqrt(1 - side)
             sides[:, 1] += tone * np.sqrt(side)
         played: NDArray[np.float64] = sides * (swell * self.gain)[:, None]
@@ -148,7 +148,7 @@ def _voices(mood: _Mood, draws: np.random.Generator) -> list[_Voice]:
             _Voice(
                 frequency_hz=frequency_hz,
                 gain=(100 / frequency_hz) ** 0.45,
-                place=0.5 if index <= 1 else float(draws.uniform(0.2, 0.8)),
+                pan=0.5 if index <= 1 else float(draws.uniform(0.2, 0.8)),
                 brightness=mood.brightness * (0.7 if index <= 1 else 1.0) + 0.15,
                 swell_hz=float(draws.uniform(0.04, 0.13)),
                 phases=draws.uniform(0, 2 * np.pi, 2 + len(_DETUNES)),
@@ -158,14 +158,14 @@ def _voices(mood: _Mood, draws: np.random.Generator) -> list[_Voice]:
 
 
 class _Noise:
-    """Soft noise, other on either side; its filter goes on from block to block, so that no seam is heard."""
+    """Soft stereo noise; the filter keeps its state between blocks, so there is no audible seam."""
 
     def __init__(self, words: set[str], draws: np.random.Generator) -> None:
         self._draws = draws
-        self._gains = {name: 0.55 if called & words else 0.0 for name, called in _NOISES.items()}
+        self._gains = {name: 0.55 if triggers & words else 0.0 for name, triggers in _NOISES.items()}
         self._phase = float(draws.uniform(0, 2 * np.pi))
         self._tail = draws.standard_normal((_LONGEST_KERNEL - 1, 2))
-        # (gain, kernel): air is always there, very softly.
+        # (gain, kernel); the first is always audible, at a low gain.
         self._bands = (
             (0.10, _kernel(500, 3000)),
             (self._gains["wind"] * 1.6, _kernel(150, 600)),
@@ -174,7 +174,7 @@ class _Noise:
         )
 
     def play(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The next stretch of noise, as long as these times: (n, 2)."""
+        """Return the next block of noise, as long as these times: (n, 2)."""
         fresh = self._draws.standard_normal((len(seconds), 2))
         raw = np.concatenate([self._tail, fresh])
         self._tail = raw[-(_LONGEST_KERNEL - 1) :]
@@ -187,8 +187,8 @@ class _Noise:
         total = np.zeros((len(seconds), 2))
         for (gain, kernel), shape in zip(self._bands, shapes, strict=True):
             if gain:
-                heard = np.fft.irfft(spectrum * np.fft.rfft(kernel, size)[:, None], size, axis=0)
-                total += heard[_LONGEST_KERNEL - 1 : len(raw)] * (gain * shape)[:, None]
+                filtered = np.fft.irfft(spectrum * np.fft.rfft(kernel, size)[:, None], size, axis=0)
+                total += filtered[_LONGEST_KERNEL - 1 : len(raw)] * (gain * shape)[:, None]
         return total
 
 
@@ -196,7 +196,7 @@ _LONGEST_KERNEL = 511
 
 
 def _kernel(low_hz: float, high_hz: float) -> NDArray[np.float64]:
-    """A band-pass of _LONGEST_KERNEL samples, of unit power for white noise."""
+    """Return a band-pass kernel of _LONGEST_KERNEL samples with unit power for white noise."""
     at = (np.arange(_LONGEST_KERNEL) - _LONGEST_KERNEL // 2) / RATE
     window = np.hanning(_LONGEST_KERNEL)
     kernel: NDArray[np.float64] = (high_hz * np.sinc(2 * high_hz * at) - low_hz * np.sinc(2 * low_hz * at)) * window
@@ -205,7 +205,7 @@ def _kernel(low_hz: float, high_hz: float) -> NDArray[np.float64]:
 
 
 def _faded(sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The sound, raised from silence and let go again with no kink; first and last sample are 0."""
+    """Fade the sound in and out smoothly; the first and last samples are 0."""
     rise, fall = (min(seconds, 0.4 * len(sound) / RATE) for seconds in (1.5, 2.5))
     for length_s, part in ((rise, sound), (fall, sound[::-1])):
         slope = np.linspace(0, 1, round(length_s * RATE), dtype=np.float32)[:, None]
@@ -214,7 +214,7 @@ def _faded(sound: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _leveled(sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The sound at the target loudness, or as near to it as its peaks allow."""
+    """Scale the sound to the target loudness, or as close as its peaks allow."""
     loud = np.sqrt(np.square(sound, dtype=np.float64).mean())
     peak = float(np.abs(sound).max())
     leveled: NDArray[np.float32] = sound * np.float32(min(_TARGET_RMS / loud, _PEAK / peak))

@@ -1,6 +1,6 @@
-"""local/animate: text to video by drawing a procedural picture again and again while its clock runs. No AI.
+"""local/animate: text to video by drawing a procedural picture once per frame with an advancing phase. No AI.
 
-It knows no style: it is given a function that draws the picture at a phase, and gives frames.
+It is independent of the styles: the caller passes a function that draws the picture at a phase.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ def animate(
     fps: float = 24.0,
     motion: str = "loop",
 ) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a picture whose clock runs.
+    """Yield the frames of a picture with an advancing phase.
 
     Args:
-        draw: called as `draw(phase, tick)`, gives uint8 (h, w, 3). Phase 0..1 is the place in the film; under "loop"
-            1 is never reached, so a picture that is the same at 0 and 1 loops without a seam. Its ticks are passed on.
-        tick: called often with the share done; what it raises ends the frames.
+        draw: called as `draw(phase, tick)`, returns uint8 (h, w, 3). Phase 0..1 is the position in the video; with
+            "loop" 1 is never reached, so a picture that is equal at 0 and 1 loops without a seam.
+        tick: called often with the fraction done; an exception it raises stops the frames.
         duration_s: 1 to 20.
         fps: 12 to 60.
         motion: "loop" or "forward" (the last frame is phase 1).
 
     Raises:
         SettingError: a setting is out of range.
-        MediaError: the pictures drawn differ in shape.
+        MediaError: the pictures differ in shape.
 
     >>> grey = lambda phase, tick: np.full((16, 16, 3), round(phase * 240), np.uint8)
     >>> frames = list(animate(grey, tick=lambda share: None, duration_s=1, fps=12))

@@ -1,8 +1,8 @@
-"""local/cut-out: keys out an even background; classical, no network.
+"""local/backdrop: remove an even background; classical, no neural network.
 
-It works for studio-like pictures: a ground of one colour, or a smooth gradient, that touches the border. It does not
-know what a person or an object is: a ground with texture stays, and so does what has the colour of the ground but is
-enclosed by the object. Pixels are equal on one machine; roots and powers may round otherwise (by 1/255) on another.
+It works for studio pictures: a background of one colour, or a smooth gradient, that touches the border. It does not
+recognise objects: textured backgrounds are kept, and so are areas of background colour that the object encloses.
+Pixels are equal on one machine; roots and powers may round differently (by 1/255) on another.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _EDGE = 2
 
 
 class CutOut(NamedTuple):
-    """What was cut out: rgba (h, w, 4), its edges freed of the ground's colour; mask (h, w), 255 = kept."""
+    """The result: rgba (h, w, 4), its edges without background colour; mask (h, w), 255 = object."""
 
     rgba: NDArray[np.uint8]
     mask: NDArray[np.uint8]
@@ -41,17 +41,17 @@ def cut_out(
     tolerance: float = 0.06,
     softness: float = 0.05,
 ) -> CutOut:
-    """An object without its even background.
+    """Remove the even background of an object.
 
     Args:
         pixels: uint8 (h, w, 3), at most MAX_PIXELS.
-        tick: called after each step with the share done; what it raises ends the work.
-        tolerance: how far from the ground's colour the ground may vary, in OKLab distance, 0.005 to 0.3.
-        softness: the range of distances above it over which a pixel is partly kept, 0.005 to 0.3.
+        tick: called after each step with the fraction done; an exception it raises stops the work.
+        tolerance: maximum OKLab distance of a background pixel from the background colour, 0.005 to 0.3.
+        softness: range of distances above the tolerance in which a pixel is partly transparent, 0.005 to 0.3.
 
     Raises:
         SettingError: a setting is out of range.
-        MediaError: pixels of another shape, or too many, or a border with no even colour.
+        MediaError: pixels of another shape, or too many, or a border without an even colour.
     """
     settings.number("tolerance", tolerance, 0.005, 0.3)
     settings.number("softness", softness, 0.005, 0.3)
@@ -70,13 +70,13 @@ def cut_out(
     alpha = _alpha(distance - np.float32(tolerance), reached, np.float32(softness))
     tick(0.9)
     mask = np.rint(alpha * 255).astype(np.uint8)
-    rgba = np.dstack([_freed(pixels, ground, alpha), mask])
+    rgba = np.dstack([_without_background(pixels, ground, alpha), mask])
     tick(1.0)
     return CutOut(rgba, mask)
 
 
 def oklab(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Pixels (h, w, 3) as OKLab (L 0..1, a, b), where distances are about as large as they look.
+    """Convert pixels (h, w, 3) to OKLab (L 0..1, a, b), in which distances are close to perceived differences.
 
     >>> oklab(np.full((1, 1, 3), 255, np.uint8)).round(3).tolist()
     [[[1.0, 0.0, 0.0]]]
@@ -99,25 +99,25 @@ def oklab(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _ground(colours: NDArray[np.float32], tolerance: float) -> NDArray[np.float32]:
-    """The ground's colour at each pixel: a smooth surface fitted to the border, what does not fit left out."""
+    """Return the background colour at each pixel: a smooth surface fitted to the border without outliers."""
     height, width = colours.shape[:2]
     depth = max(2, round(min(height, width) * _BORDER))
     border = np.ones((height, width), np.bool_)
     border[depth:-depth, depth:-depth] = False
     rows, columns = np.nonzero(border)
-    # A few thousand pixels are enough, evenly taken.
+    # A few thousand evenly spaced pixels are enough.
     step = max(1, len(rows) // 4000)
     rows, columns = rows[::step], columns[::step]
     samples = colours[rows, columns].astype(np.float64)
     terms = _terms(rows / height, columns / width)
-    # The median's neighbourhood first: an object that reaches the border must not bend the surface.
+    # Start with pixels near the median: an object that touches the border must not distort the surface.
     fits = np.sqrt(np.square(samples - np.median(samples, axis=0)).sum(axis=1)) < 5 * tolerance
     for _ in range(_FIT_ROUNDS):
         if fits.mean() < _LEAST_GROUND:
             message = "The border of this picture has no even colour."
             raise errors.MediaError(
                 message,
-                hint="Use a picture on a plain ground, a larger tolerance, or a model that removes backgrounds.",
+                hint="Use a picture with a plain background, a larger tolerance, or a model that removes backgrounds.",
             )
         surface, *_ = np.linalg.lstsq(terms[fits], samples[fits], rcond=None)
         fits = np.sqrt(np.square(samples - terms @ surface).sum(axis=1)) < tolerance
@@ -140,9 +140,9 @@ def _terms(down: NDArray[np.float64], across: NDArray[np.float64]) -> NDArray[np
 
 
 def _grown_from_border(open_: NDArray[np.bool_], tick: Callable[[float], None]) -> NDArray[np.bool_]:
-    """The open pixels that a path of open pixels joins to the border.
+    """Return the open pixels that are connected to the border by open pixels.
 
-    Row by row down and up, then column by column: each sweep carries a whole straight run, so a few rounds do.
+    Sweeps rows down and up, then columns: each sweep follows straight runs completely, so a few rounds suffice.
     """
     reached = np.zeros_like(open_)
     reached[[0, -1]] = open_[[0, -1]]
@@ -166,16 +166,16 @@ def _sweep(reached: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> None:
 
 
 def _alpha(over: NDArray[np.float32], reached: NDArray[np.bool_], softness: np.float32) -> NDArray[np.float32]:
-    """How much of each pixel is kept, 0..1, from how far its colour lies over the tolerance."""
+    """Return the opacity of each pixel, 0..1, by the distance of its colour above the tolerance."""
     alpha = np.where(reached, np.clip(over / softness, 0, 1), np.float32(1))
-    # A pixel on the object's edge shows both. How much of the object, its distance says beside the largest around it.
+    # A pixel on the edge mixes object and background; its opacity is its distance relative to the largest nearby.
     is_edge = (_widest(reached & (alpha < 1), _EDGE) > 0) & (alpha > 0)
     whole = np.maximum(_widest(over, _EDGE), softness)
     return np.where(is_edge, np.clip(over / whole, 0, 1), alpha).astype(np.float32)
 
 
 def _widest(values: NDArray[Any], reach: int) -> NDArray[Any]:
-    """The largest value within `reach` pixels, in a square; the border repeats."""
+    """Return the largest value within `reach` pixels, in a square; the border repeats."""
     for _ in range(reach):
         padded = np.pad(values, 1, mode="edge")
         rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
@@ -183,21 +183,23 @@ def _widest(values: NDArray[Any], reach: int) -> NDArray[Any]:
     return values
 
 
-def _freed(pixels: NDArray[np.uint8], ground: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Pixels whose share of the ground's colour is taken out, so that no rim shows on another ground."""
+def _without_background(
+    pixels: NDArray[np.uint8], ground: NDArray[np.float32], alpha: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """Remove the background colour from partly transparent pixels, so that no rim shows on other backgrounds."""
     where = np.nonzero((alpha > 0) & (alpha < 1))
     if not len(where[0]):
         return pixels
     share = alpha[where][:, None]
     behind = _encoded(ground[where])
     own = (pixels[where] - behind * (1 - share)) / np.maximum(share, np.float32(0.1))
-    freed = pixels.copy()
-    freed[where] = np.clip(np.rint(own), 0, 255).astype(np.uint8)
-    return freed
+    cleaned = pixels.copy()
+    cleaned[where] = np.clip(np.rint(own), 0, 255).astype(np.uint8)
+    return cleaned
 
 
 def _encoded(lab: NDArray[np.float32]) -> NDArray[np.float32]:
-    """OKLab (n, 3) as sRGB of 0..255."""
+    """Convert OKLab (n, 3) to sRGB of 0..255."""
     light, a, b = lab[:, 0], lab[:, 1], lab[:, 2]
     long = (light + 0.3963377774 * a + 0.2158037573 * b) ** 3
     middle = (light - 0.1055613458 * a - 0.0638541728 * b) ** 3

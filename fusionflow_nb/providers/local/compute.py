@@ -1,4 +1,4 @@
-"""From a request to what it asks for: which computation a model is, with which settings. Runs in a worker thread."""
+"""Compute the outputs of a request with the model's function. Runs in a worker thread."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 
     Tick = Callable[[float], None]
 
-MAX_FILM_SIDE = 1280
-# What the styles draw by default fits; on two cores a picture of 768 x 768 takes half a minute.
+MAX_VIDEO_SIDE = 1280
+# The styles' default size is below it; on two cores 768 x 768 pixels take half a minute.
 MAX_NEURAL_PIXELS = 1024 * 1024
 DRAW_SHARE = 0.9
-"""Of a film's progress: the frames; the rest is closing the file."""
+"""Fraction of a video's progress for the frames; the rest is for writing the file."""
 
 
 def compute(request: Request, file: Path, tick: Tick) -> tuple[Output, ...]:
-    """Make what a request asks for.
+    """Compute the outputs of a request.
 
     Args:
         request: for a model of `local`.
-        file: where a film or a sound is written; it belongs to whoever takes the outputs.
-        tick: told the fraction of real work done; may raise to stop.
+        file: where a video or a sound is written; the reader of the outputs deletes it.
+        tick: called with the fraction done; an exception it raises stops the work.
 
     Raises:
-        SettingError, MediaError: the request cannot be served as it is.
+        SettingError, MediaError: a setting or an input is not valid.
     """
     name = request.model.provider_model_id
     settings: dict[str, Any] = {
@@ -55,36 +55,36 @@ def compute(request: Request, file: Path, tick: Tick) -> tuple[Output, ...]:
     settings.update(request.settings)
     if name in STYLES:
         return _style(name, request.prompt or "", settings, tick)
-    made = _MODELS[name](request, settings, file, tick)
+    outputs = _MODELS[name](request, settings, file, tick)
     tick(1.0)
-    return made
+    return outputs
 
 
 def _style(name: str, prompt: str, settings: dict[str, Any], tick: Tick) -> tuple[Output, ...]:
     own = {key: settings[key] for key in STYLES[name].settings if key in settings}
-    made = render(
+    picture = render(
         name, prompt, seed=settings["seed"], width=settings["width"], height=settings["height"], settings=own, tick=tick
     )
-    outputs = [Output("image", encode_png(from_array(made.pixels)), "image/png")]
-    if made.depth is not None:
-        outputs.append(Output("depth", _grey(np.clip(made.depth * 255 + 0.5, 0, 255).astype(np.uint8)), "image/png"))
+    outputs = [Output("image", encode_png(from_array(picture.pixels)), "image/png")]
+    if picture.depth is not None:
+        outputs.append(Output("depth", _grey(np.clip(picture.depth * 255 + 0.5, 0, 255).astype(np.uint8)), "image/png"))
     return tuple(outputs)
 
 
 def _recolor(request: Request, settings: dict[str, Any], _file: Path, tick: Tick) -> tuple[Output, ...]:
     pixels = _pixels(request, "image")
-    made = recolor(pixels, request.prompt or "", strength=settings["strength"], seed=settings["seed"], tick=tick)
+    recolored = recolor(pixels, request.prompt or "", strength=settings["strength"], seed=settings["seed"], tick=tick)
     mask = request.reference("mask")
     if mask is not None:
         grey = open_picture(mask.file).convert("L").resize((pixels.shape[1], pixels.shape[0]))
         inside = np.asarray(grey, np.float32)[:, :, None] / 255
-        made = np.clip(made * inside + pixels * (1 - inside) + 0.5, 0, 255).astype(np.uint8)
-    return (Output("image", encode_png(from_array(made)), "image/png"),)
+        recolored = np.clip(recolored * inside + pixels * (1 - inside) + 0.5, 0, 255).astype(np.uint8)
+    return (Output("image", encode_png(from_array(recolored)), "image/png"),)
 
 
 def _lanczos(request: Request, settings: dict[str, Any], _file: Path, tick: Tick) -> tuple[Output, ...]:
-    made = upscale_lanczos(_pixels(request, "image"), settings["factor"], tick=tick)
-    return (Output("image", encode_png(from_array(made)), "image/png"),)
+    pixels = upscale_lanczos(_pixels(request, "image"), settings["factor"], tick=tick)
+    return (Output("image", encode_png(from_array(pixels)), "image/png"),)
 
 
 def _neural(request: Request, _settings: dict[str, Any], _file: Path, tick: Tick) -> tuple[Output, ...]:
@@ -99,7 +99,7 @@ def _neural(request: Request, _settings: dict[str, Any], _file: Path, tick: Tick
 
 def _ken_burns(request: Request, settings: dict[str, Any], file: Path, tick: Tick) -> tuple[Output, ...]:
     pixels = _pixels(request, "image")
-    width, height = _film_size(pixels, settings.get("width"), settings.get("height"))
+    width, height = _video_size(pixels, settings.get("width"), settings.get("height"))
     frames = ken_burns(
         pixels,
         seed=settings["seed"],
@@ -110,20 +110,20 @@ def _ken_burns(request: Request, settings: dict[str, Any], file: Path, tick: Tic
         height=height,
         tick=_share(tick),
     )
-    return _film(frames, settings, (width, height), file)
+    return _video(frames, settings, (width, height), file)
 
 
 def _parallax(request: Request, settings: dict[str, Any], file: Path, tick: Tick) -> tuple[Output, ...]:
-    found = request.reference("depth")
-    if found is None:
+    depth_reference = request.reference("depth")
+    if depth_reference is None:
         raise errors.SettingError(
             "local/parallax needs a depth picture.", hint="Connect the depth output of a procedural landscape or scene."
         )
     pixels = _pixels(request, "image")
-    width, height = _film_size(pixels, None, None)
+    width, height = _video_size(pixels, None, None)
     picture = open_picture(request.references["image"][0].file).convert("RGB").resize((width, height))
     depth = np.asarray(
-        open_picture(found.file).convert("L").resize((width, height), Pillow.Resampling.NEAREST), np.float32
+        open_picture(depth_reference.file).convert("L").resize((width, height), Pillow.Resampling.NEAREST), np.float32
     ) / np.float32(255)
     frames = parallax(
         np.asarray(picture),
@@ -134,14 +134,14 @@ def _parallax(request: Request, settings: dict[str, Any], file: Path, tick: Tick
         fps=settings["fps"],
         tick=_share(tick),
     )
-    return _film(frames, settings, (width, height), file)
+    return _video(frames, settings, (width, height), file)
 
 
 def _animate(request: Request, settings: dict[str, Any], file: Path, tick: Tick) -> tuple[Output, ...]:
     size = (settings["width"] // 2 * 2, settings["height"] // 2 * 2)
 
     def draw(phase: float, inner: Tick) -> NDArray[np.uint8]:
-        made = render(
+        picture = render(
             settings["style"],
             request.prompt or "",
             seed=settings["seed"],
@@ -150,10 +150,10 @@ def _animate(request: Request, settings: dict[str, Any], file: Path, tick: Tick)
             settings={"phase": phase},
             tick=inner,
         )
-        return made.pixels
+        return picture.pixels
 
     frames = animate(draw, duration_s=settings["duration_s"], fps=settings["fps"], tick=_share(tick))
-    return _film(frames, settings, size, file)
+    return _video(frames, settings, size, file)
 
 
 def _ambient(request: Request, settings: dict[str, Any], file: Path, tick: Tick) -> tuple[Output, ...]:
@@ -184,30 +184,30 @@ _MODELS: dict[str, Callable[[Request, dict[str, Any], Path, Tick], tuple[Output,
 
 
 def _pixels(request: Request, port: str) -> NDArray[np.uint8]:
-    found = request.reference(port)
-    if found is None:
+    reference = request.reference(port)
+    if reference is None:
         raise errors.SettingError(f"{request.model.id} needs a picture.", hint=f"Connect one to {port!r}.")
-    return to_array(open_picture(found.file).convert("RGB"))
+    return to_array(open_picture(reference.file).convert("RGB"))
 
 
 def _grey(values: NDArray[np.uint8]) -> bytes:
-    """A PNG of one channel."""
+    """Encode one channel as PNG."""
     return encode_png(Pillow.fromarray(values, "L"))
 
 
-def _film_size(pixels: NDArray[np.uint8], width: int | None, height: int | None) -> tuple[int, int]:
-    """Even sides, as codecs want them, and no larger than a film of this kind needs."""
+def _video_size(pixels: NDArray[np.uint8], width: int | None, height: int | None) -> tuple[int, int]:
+    """Return even sides, as codecs require, of at most MAX_VIDEO_SIDE."""
     tall, wide = pixels.shape[:2]
     if width and not height:
         height = round(tall * width / wide)
     if height and not width:
         width = round(wide * height / tall)
     width, height = width or wide, height or tall
-    scale = min(1.0, MAX_FILM_SIDE / max(width, height))
+    scale = min(1.0, MAX_VIDEO_SIDE / max(width, height))
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
-def _film(
+def _video(
     frames: Iterator[NDArray[np.uint8]], settings: dict[str, Any], size: tuple[int, int], file: Path
 ) -> tuple[Output, ...]:
     facts = write_video(file, frames, fps=settings["fps"], width=size[0], height=size[1])

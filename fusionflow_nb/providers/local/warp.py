@@ -1,4 +1,4 @@
-"""Fast lookups of a picture at fractions of a pixel: three colours at once, in whole numbers, the same everywhere."""
+"""Fast sub-pixel lookups in a picture: three colours per operation, in integers, equal on all machines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# A colour is held as 16 bits each of red, green and blue in one 64-bit word: one multiplication serves all three.
+# A 64-bit word holds red, green and blue in 16 bits each: one multiplication processes all three.
 _LANES = np.uint64(0x0000_00FF_00FF_00FF)
 _HALF = np.uint64(0x0000_0080_0080_0080)
 _EIGHT = np.uint64(8)
@@ -17,7 +17,7 @@ _ONE = 256
 
 
 def pack(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Pixels (h, w, 3) as words (h, w), for `sample`."""
+    """Pack pixels (h, w, 3) into words (h, w), for `sample`."""
     words: NDArray[np.uint64] = pixels[..., 0].astype(np.uint64)
     words |= pixels[..., 1].astype(np.uint64) << np.uint64(16)
     words |= pixels[..., 2].astype(np.uint64) << np.uint64(32)
@@ -25,7 +25,7 @@ def pack(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def unpack(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """The pixels (h, w, 3) of words (h, w)."""
+    """Return the pixels (h, w, 3) of words (h, w)."""
     lanes = words.view(np.uint16).reshape(*words.shape, 4) if np.little_endian else words.byteswap().view(np.uint16)
     return lanes.reshape(*words.shape, 4)[..., :3].astype(np.uint8)
 
@@ -33,9 +33,9 @@ def unpack(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
 def sample(
     words: NDArray[np.uint64], x: NDArray[np.float32], y: NDArray[np.float32], page: NDArray[np.bool_]
 ) -> NDArray[np.uint64]:
-    """Two packed pictures (2, h, w) looked up at (x, y) in pixels: the first, or where `page` is true the second.
+    """Look up (x, y) in pixels in two packed pictures (2, h, w): the first, or the second where `page` is true.
 
-    Bilinear to 1/256 pixel; beyond the border, the border.
+    Bilinear, to 1/256 pixel; positions outside the picture use its border.
     """
     height, width = words.shape[1:]
     across = np.clip(x, 0, width - 1) * np.float32(_ONE) + np.float32(0.5)
@@ -54,7 +54,7 @@ def sample(
 
 
 def _mix(first: NDArray[np.uint64], second: NDArray[np.uint64], part: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Lane by lane, `part`/256 of the way from first to second, rounded."""
+    """Interpolate each lane by `part`/256 from first to second, rounded."""
     second *= part
     first *= np.uint64(_ONE) - part
     first += second
@@ -65,5 +65,5 @@ def _mix(first: NDArray[np.uint64], second: NDArray[np.uint64], part: NDArray[np
 
 
 def blend(back: NDArray[np.uint64], front: NDArray[np.uint64], share: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """Packed pixels: `share` (0..1) of the front over the back."""
+    """Blend packed pixels: `share` (0..1) of the front over the back."""
     return _mix(back, front, (share * np.float32(_ONE) + np.float32(0.5)).astype(np.uint64))
