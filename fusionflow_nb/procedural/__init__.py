@@ -1,7 +1,7 @@
-"""Procedural text-to-image: pictures from a prompt by arithmetic alone, no model and no network.
+"""Procedural text-to-image: pictures computed from a prompt, without a model or network access.
 
-`STYLES` lists what there is, `render` makes a picture, `recolor` regrades one. The same style, prompt, seed, size and
-settings give the same pixels wherever they are rendered.
+`STYLES` lists the styles, `render` draws a picture, `recolor` regrades a picture. The same style, prompt, seed, size
+and settings give the same pixels on every machine.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STYLES: Mapping[str, Style] = MappingProxyType(
 
 
 def _ignore(fraction: float) -> None:
-    """The tick of a caller who does not want to know."""
+    """Default tick: ignore the progress."""
 
 
 def render(
@@ -52,12 +52,12 @@ def render(
 
     Args:
         style: a key of `STYLES`.
-        prompt: words; those the style knows choose light, colours and elements, the others only vary the picture.
-        seed: any whole number; each seed gives another picture.
+        prompt: known words select light, colours and elements; other words only change the random numbers.
+        seed: any integer; different seeds give different pictures.
         width: pixels, 64..4096.
         height: pixels, 64..4096.
-        settings: values for the settings the style declares; the rest keep their defaults.
-        tick: called often with the fraction of work done, 0..1, never falling, at last 1.0; raise from it to cancel.
+        settings: values of the style's settings; missing settings have their defaults.
+        tick: called often with the fraction done, 0..1, never decreasing, finally 1.0; raise in it to cancel.
 
     Raises:
         ParameterError: no such style or setting, or a value out of range.
@@ -68,12 +68,12 @@ def render(
     """
     if style not in STYLES:
         message = f"There is no procedural style {style!r}."
-        raise errors.ParameterError(message, hint=f"There are: {', '.join(STYLES)}.")
+        raise errors.ParameterError(message, hint=f"Available styles: {', '.join(STYLES)}.")
     for name, size in (("width", width), ("height", height)):
         if not SMALLEST <= size <= LARGEST:
             message = f"The {name} of a procedural picture must be {SMALLEST} to {LARGEST} pixels, not {size}."
             raise errors.ParameterError(message)
-    chosen = STYLES[style]
-    rendered = chosen.renderer(prompt, seed, Frame(width, height), chosen.complete(settings or {}), tick)
+    selected = STYLES[style]
+    rendered = selected.renderer(prompt, seed, Frame(width, height), selected.complete(settings or {}), tick)
     tick(1.0)
     return rendered

@@ -13,7 +13,7 @@ from fusionflow_nb.procedural.frame import Frame, Rendered, Stages, tile_rows, t
 from fusionflow_nb.procedural.noise import F32, Stream, cosine_of, seed_of, sine, sine_of, smoothstep
 from fusionflow_nb.procedural.palette import PALETTE, choose
 from fusionflow_nb.procedural.registry import PHASE, Setting, Style, number
-from fusionflow_nb.procedural.words import understand
+from fusionflow_nb.procedural.words import parse_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -167,7 +167,7 @@ def _bright(light: F32) -> float:
 def render_attractor(prompt: str, seed: int, frame: Frame, settings: Mapping[str, object], tick: Tick) -> Rendered:
     """Draw the attractor of a prompt."""
     stream = Stream(seed_of(seed, prompt))
-    _, colors = choose(understand(prompt), stream, str(settings["palette"]))
+    _, colors = choose(parse_prompt(prompt), stream, str(settings["palette"]))
     family = str(settings["family"])
     if family == "auto":
         family = stream.child("family").pick(("ribbons", "ribbons", "veils"))

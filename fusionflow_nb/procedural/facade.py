@@ -1,4 +1,4 @@
-"""What is on the face of a tower: lit windows in one of several manners, and neon signs."""
+"""The face of a tower: lit windows in several patterns, and neon signs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _STROKE = 0.68  # share of a sign's letters that glows
 
 
 def overlap(start: int, stop: int, low: float, high: float) -> F32:
-    """Share of each pixel of start..stop that lies between low and high."""
+    """Return the fraction of random pixel of start..stop that is between low and high."""
     place = np.arange(start, stop, dtype=np.float32)
     share: F32 = np.clip(np.minimum(place + 1.0, high) - np.maximum(place, low), 0.0, 1.0)
     return share
 
 
 def comb(start: int, stop: int, origin: float, pitch: float, width: float) -> F32:
-    """Share of each pixel covered by bars of a width that repeat with a pitch from origin."""
+    """Return the fraction of random pixel covered by bars of a width that repeat with a pitch from origin."""
 
     def covered(place: F32) -> F32:
         turn = (place - origin) * (1.0 / pitch)
@@ -38,8 +38,8 @@ def comb(start: int, stop: int, origin: float, pitch: float, width: float) -> F3
 
 
 def _lit(manner: str, row: NDArray[np.uint32], column: NDArray[np.uint32], draw: Stream) -> NDArray[np.bool_]:
-    """Which windows (rows, columns) are lit."""
-    each = unit_array(row[:, None] * np.uint32(977) + column[None, :], draw.salt)
+    """Return which windows (rows, columns) are lit."""
+    random = unit_array(row[:, None] * np.uint32(977) + column[None, :], draw.salt)
     floor = unit_array(row, draw.salt + 1)[:, None]
     share = draw.between(0.22, 0.55)
     limit = {
@@ -48,7 +48,7 @@ def _lit(manner: str, row: NDArray[np.uint32], column: NDArray[np.uint32], draw:
         "columns": share * (0.5 + unit_array(column, draw.salt + 2)[None, :]),
         "scattered": share * (0.55 + 0.9 * floor),
     }[manner]
-    return np.asarray(each < limit)
+    return np.asarray(random < limit)
 
 
 def paint_windows(
@@ -103,7 +103,7 @@ def paint_windows(
 
 
 def paint_sign(light: F32, box: tuple[float, float, float, float], tint: F32, draw: Stream) -> None:
-    """A standing neon sign: a frame and blocks that read as letters from afar."""
+    """Draw a vertical neon sign: a frame and blocks that resemble letters."""
     left, right, top, bottom = box
     height, width = light.shape[:2]
     first, last = max(0, int(left)), min(width, int(right) + 1)

@@ -13,7 +13,7 @@ from fusionflow_nb.procedural.frame import Frame, Rendered, Stages, tile_rows, t
 from fusionflow_nb.procedural.noise import F32, Lattice, Stream, seed_of, smoothstep
 from fusionflow_nb.procedural.palette import PALETTE, choose
 from fusionflow_nb.procedural.registry import PHASE, Setting, Style, number
-from fusionflow_nb.procedural.words import understand
+from fusionflow_nb.procedural.words import parse_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,12 +41,12 @@ class _Current:
         u, v = u - left.astype(np.float32), v - top.astype(np.float32)
         index = top * columns + left
         flat = self.direction.reshape(-1)
-        one, two = flat.take(index), flat.take(index + 1)
-        three, four = flat.take(index + columns), flat.take(index + columns + 1)
+        first, second = flat.take(index), flat.take(index + 1)
+        third, fourth = flat.take(index + columns), flat.take(index + columns + 1)
         parts = []
         for part in ("real", "imag"):
-            high = getattr(one, part) + (getattr(two, part) - getattr(one, part)) * u
-            low = getattr(three, part) + (getattr(four, part) - getattr(three, part)) * u
+            high = getattr(first, part) + (getattr(second, part) - getattr(first, part)) * u
+            low = getattr(third, part) + (getattr(fourth, part) - getattr(third, part)) * u
             parts.append(high + (low - high) * v)
         return parts[0], parts[1], self.level.reshape(-1).take(index)
 
@@ -129,7 +129,7 @@ def _draw_threads(
 def render_flow_field(prompt: str, seed: int, frame: Frame, settings: Mapping[str, object], tick: Tick) -> Rendered:
     """Draw the threads of a prompt."""
     stream = Stream(seed_of(seed, prompt))
-    _, colors = choose(understand(prompt), stream, str(settings["palette"]))
+    _, colors = choose(parse_prompt(prompt), stream, str(settings["palette"]))
     current = _current(frame, stream, number(settings, "scale"), number(settings, "phase"))
     stages = Stages(tick, [6.0, 1.0])
     table = color.ramp((colors[1], colors[2], colors[3], colors[4]), 256)

@@ -1,4 +1,4 @@
-"""The picture while it is being made: its measures, its light and its depth, and how progress is told."""
+"""Measures of a picture, its light and depth while it is rendered, and progress by stages."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def tiles(stop: int, size: int, start: int = 0) -> Iterator[slice]:
 
 
 def tile_rows(width: int, pixels: int = 49152) -> int:
-    """Rows of a tile of about that many pixels: it stays in the processor's cache and a cancel is answered soon."""
+    """Return the rows of a tile of about that many pixels: it fits the processor's cache, and cancel is quick."""
     return max(1, pixels // width)
 
 
 class Stages:
-    """Splits one tick into stages of known cost, so that its fraction is that of real work."""
+    """Splits a tick into stages of known cost, so that its fraction is proportional to the work."""
 
     __slots__ = ("_costs", "_done", "_tick")
 
@@ -70,7 +70,7 @@ class Stages:
         self._done = 0.0
 
     def next(self) -> Tick:
-        """The tick of the next stage: takes 0..1 of that stage."""
+        """Return the tick of the next stage, which takes 0..1 of that stage."""
         start, share = self._done, self._costs.pop(0)
         self._done += share
         tick = self._tick

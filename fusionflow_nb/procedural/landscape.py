@@ -12,7 +12,7 @@ from fusionflow_nb.procedural.frame import Frame, Rendered, Stages
 from fusionflow_nb.procedural.noise import F32, Stream, line_noise, seed_of
 from fusionflow_nb.procedural.registry import PHASE, Setting, Style, number
 from fusionflow_nb.procedural.scene import Painting, plan_scene
-from fusionflow_nb.procedural.words import understand
+from fusionflow_nb.procedural.words import parse_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +95,7 @@ def _paint_rows(painting: Painting, rows: list[trees.Row], tick: Tick) -> None:
 
 
 def _shore_of(cover: F32) -> F32 | None:
-    """Row of the far edge of a lake per column, None without a lake; where there is none, the highest of all."""
+    """Return the row of a lake's far edge per column, None without a lake; dry columns get the highest row."""
     wet = cover > 0.5  # noqa: PLR2004 - more water than land
     first = np.argmax(wet, axis=0).astype(np.float32)
     has = wet.any(axis=0)
@@ -108,7 +108,7 @@ def render_landscape(prompt: str, seed: int, frame: Frame, settings: Mapping[str
     """Paint the landscape that the prompt asks for; depth is exact."""
     stream = Stream(seed_of(seed, prompt))
     scene = plan_scene(
-        understand(prompt), stream, str(settings["time"]), number(settings, "clouds"), number(settings, "mist")
+        parse_prompt(prompt), stream, str(settings["time"]), number(settings, "clouds"), number(settings, "mist")
     )
     painting = Painting(
         scene=scene,

@@ -12,7 +12,7 @@ from fusionflow_nb.procedural.frame import Frame, Rendered, Stages, tile_rows, t
 from fusionflow_nb.procedural.noise import F32, Lattice, Stream, seed_of, smoothstep
 from fusionflow_nb.procedural.palette import PALETTE, choose
 from fusionflow_nb.procedural.registry import PHASE, Setting, Style, number
-from fusionflow_nb.procedural.words import understand
+from fusionflow_nb.procedural.words import parse_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ def _layers(lattice: Lattice, x: F32, y: F32, *, swirl: float, octaves: int, pha
 def render_marble(prompt: str, seed: int, frame: Frame, settings: Mapping[str, object], tick: Tick) -> Rendered:
     """Paint the marble of a prompt."""
     stream = Stream(seed_of(seed, prompt))
-    _, colors = choose(understand(prompt), stream, str(settings["palette"]))
+    _, colors = choose(parse_prompt(prompt), stream, str(settings["palette"]))
     lattice = Lattice(stream.child("marble"))
     draw = stream.child("place")
     start_x, start_y = draw.between(0, 200), draw.between(0, 200)

@@ -1,4 +1,4 @@
-"""Numbers that look random and waves that look natural, the same to the last bit on every machine.
+"""Pseudo-random numbers and noise, bit for bit equal on every machine.
 
 Only operations that IEEE 754 rounds exactly are used on arrays (+ - * / sqrt floor min max, compare) and 32-bit integer
 hashing. `np.sin`, `np.exp`, `np.power` and dot products differ between processors in the last bit, so they are absent:
@@ -27,7 +27,7 @@ _CELLS = 256  # the noise lattice repeats after this many cells
 
 
 def normalise(prompt: str) -> str:
-    """The prompt as it counts for seeds: case, punctuation and spacing do not matter.
+    """Normalise a prompt for seeds: case, punctuation and spacing are ignored.
 
     >>> normalise("  Neon City, at MIDNIGHT! ")
     'neon city at midnight'
@@ -37,12 +37,12 @@ def normalise(prompt: str) -> str:
 
 
 def seed_of(seed: int, prompt: str) -> int:
-    """64 bits that stand for this seed and this prompt."""
+    """Return a 64-bit hash of a seed and a prompt."""
     return int.from_bytes(hashlib.sha256(f"{seed}|{normalise(prompt)}".encode()).digest()[:8], "big")
 
 
 def hash_array(counter: NDArray[np.uint32], salt: int) -> NDArray[np.uint32]:
-    """A well mixed 32-bit number per counter (any shape), another one per salt."""
+    """Return a 32-bit hash of each counter (any shape) and a salt."""
     mixed = counter ^ np.uint32(salt & 0xFFFFFFFF)
     mixed ^= mixed >> np.uint32(16)
     mixed *= np.uint32(0x7FEB352D)
@@ -59,19 +59,19 @@ def unit_array(counter: NDArray[np.uint32], salt: int) -> F32:
 
 @dataclass(slots=True)
 class Stream:
-    """A line of random numbers with its own name, so that a new element never shifts those of another."""
+    """A named random number stream, so that a new element does not change the numbers of other elements."""
 
     key: int
     position: int = 0
 
     def child(self, name: str) -> Stream:
-        """The stream of that name under this one; independent of how much this one was used."""
+        """Return the named child stream; independent of the numbers already drawn."""
         digest = hashlib.sha256(f"{self.key}/{name}".encode()).digest()
         return Stream(int.from_bytes(digest[:8], "big"))
 
     @property
     def salt(self) -> int:
-        """32 bits to salt array hashes with."""
+        """A 32-bit salt for array hashes."""
         return (self.key ^ (self.key >> 32)) & 0xFFFFFFFF
 
     def array(self, count: int) -> F32:

@@ -1,4 +1,4 @@
-"""Palettes by name, and which one a prompt asks for."""
+"""Palettes by name, and the choice of a palette by prompt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fusionflow_nb.procedural.registry import Setting
 if TYPE_CHECKING:
     from fusionflow_nb.procedural.color import Rgb
     from fusionflow_nb.procedural.noise import Stream
-    from fusionflow_nb.procedural.words import Wish
+    from fusionflow_nb.procedural.words import ParsedPrompt
 
 # Five colours each, from the ground of a picture to its highlights.
 _CODES = {
@@ -38,7 +38,7 @@ PALETTE = Setting("choice", "auto", "Colours; auto reads them from the prompt.",
 
 
 def _around(code: str) -> tuple[Rgb, ...]:
-    """A palette about one colour: its shades, its lights, and an accent from the other side of the circle."""
+    """Return a palette around a colour: shades, tints, and an accent of the complementary hue."""
     lightness, a, b = color.to_oklab(color.from_hex(code))
     return (
         color.from_oklab((0.20, a * 0.45, b * 0.45)),
@@ -49,13 +49,13 @@ def _around(code: str) -> tuple[Rgb, ...]:
     )
 
 
-def choose(wish: Wish, stream: Stream, asked: str) -> tuple[str, tuple[Rgb, ...]]:
-    """Name and five colours: the asked palette, else that of the prompt, else one drawn by the seed."""
-    if asked != "auto":
-        return asked, PALETTES[asked]
-    if wish.palette is not None:
-        return wish.palette, PALETTES[wish.palette]
-    if wish.tint is not None:
-        return "tint", _around(wish.tint)
+def choose(parsed: ParsedPrompt, stream: Stream, requested: str) -> tuple[str, tuple[Rgb, ...]]:
+    """Return name and five colours of a palette: the requested, else the prompt's, else one selected by seed."""
+    if requested != "auto":
+        return requested, PALETTES[requested]
+    if parsed.palette is not None:
+        return parsed.palette, PALETTES[parsed.palette]
+    if parsed.tint is not None:
+        return "tint", _around(parsed.tint)
     name = stream.child("palette").pick(tuple(PALETTES))
     return name, PALETTES[name]

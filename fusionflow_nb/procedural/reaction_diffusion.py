@@ -13,7 +13,7 @@ from fusionflow_nb.procedural.frame import Frame, Rendered, Stages, soft_blur, t
 from fusionflow_nb.procedural.noise import F32, Lattice, Stream, cosine_of, seed_of, sine_of, smoothstep
 from fusionflow_nb.procedural.palette import PALETTE, choose
 from fusionflow_nb.procedural.registry import PHASE, Setting, Style, number
-from fusionflow_nb.procedural.words import Wish, understand
+from fusionflow_nb.procedural.words import ParsedPrompt, parse_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +32,12 @@ _PATTERNS = MappingProxyType(
 )
 
 
-def _pattern(wish: Wish, stream: Stream, asked: str) -> tuple[float, float]:
-    """Feed and kill rates."""
-    if asked == "auto":
-        said = [name for name, entry in _PATTERNS.items() if wish.words & set(entry[2].split())]
-        asked = said[0] if said else stream.child("pattern").pick(tuple(_PATTERNS))
-    feed, kill, _ = _PATTERNS[asked]
+def _pattern(parsed: ParsedPrompt, stream: Stream, requested: str) -> tuple[float, float]:
+    """Return the feed and kill rates of a pattern."""
+    if requested == "auto":
+        matches = [name for name, entry in _PATTERNS.items() if parsed.words & set(entry[2].split())]
+        requested = matches[0] if matches else stream.child("pattern").pick(tuple(_PATTERNS))
+    feed, kill, _ = _PATTERNS[requested]
     return feed, kill
 
 
@@ -121,15 +121,15 @@ def render_reaction_diffusion(
 ) -> Rendered:
     """Grow the pattern of a prompt and light it as a relief."""
     stream = Stream(seed_of(seed, prompt))
-    wish = understand(prompt)
-    _, colors = choose(wish, stream, str(settings["palette"]))
+    parsed = parse_prompt(prompt)
+    _, colors = choose(parsed, stream, str(settings["palette"]))
     fine = number(settings, "scale")
     shape = min(8.0, max(0.125, frame.height / frame.width))
     rows = max(48, int(float(np.sqrt(_CELLS * shape)) * fine))
     columns = max(48, int(float(np.sqrt(_CELLS / shape)) * fine))
     stages = Stages(tick, [8.0, 1.5, 1.0])
     steps = round(number(settings, "growth"))
-    rates = _pattern(wish, stream, str(settings["pattern"]))
+    rates = _pattern(parsed, stream, str(settings["pattern"]))
     field = _grow((rows, columns), rates, stream, steps, stages.next())
     shadow = soft_blur(field[..., None], 3)[..., 0]
     turn = number(settings, "phase") + 0.62

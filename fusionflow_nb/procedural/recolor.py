@@ -1,4 +1,4 @@
-"""The local edit: words of a prompt regrade a picture. Tones move in OKLab, forms and the order of light stay.
+"""The local edit: regrade a picture by the words of a prompt. Tones change in OKLab; shapes do not change.
 
 This is classical colour grading and nothing else: no content is added or removed.
 """
@@ -16,7 +16,7 @@ from fusionflow_nb.procedural import color
 from fusionflow_nb.procedural.frame import tile_rows, tiles
 from fusionflow_nb.procedural.noise import F32, Stream, normalise, seed_of, smoothstep, unit_array
 from fusionflow_nb.procedural.palette import PALETTES
-from fusionflow_nb.procedural.words import understand
+from fusionflow_nb.procedural.words import parse_prompt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class Grade:
     lift: float = 0.0  # lightness of black
     top: float = 1.0  # lightness of white
     bend: float = 0.0  # below 0 darkens the middles, above 0 brightens them; -0.9..0.9
-    contrast: float = 0.0  # 0 none .. 1 a steep S
+    contrast: float = 0.0  # 0 none .. 1 a steep S-curve
     saturation: float = 1.0
     warmth: float = 0.0
     fall: float = 0.0  # turns greens towards orange, as leaves do
@@ -115,19 +115,19 @@ _WORDS = MappingProxyType(
 
 
 def grades_of(prompt: str, seed: int) -> list[Grade]:
-    """The grades that a prompt asks for, in the order of its words.
+    """Return the grades of a prompt, in the order of its words.
 
-    Other colour words (ocean, fire, gold, teal ...) pull towards their palette. Where no word is known, the seed draws
-    a gentle one.
+    Other colour words (ocean, fire, gold, teal ...) grade towards their palette. If no word is known, the seed selects
+    a weak grade.
     """
-    owner = {word: name for name, said in _WORDS.items() for word in said.split()}
+    owner = {word: name for name, words in _WORDS.items() for word in words.split()}
     names = list(dict.fromkeys(owner[word] for word in normalise(prompt).split() if word in owner))
     grades = [_GRADES[name] for name in names]
-    wish = understand(prompt)
-    if not grades and wish.palette is not None:
-        grades = [Grade(PALETTES[wish.palette], pull=0.55)]
-    if wish.tint is not None:
-        lightness, a, b = color.to_oklab(color.from_hex(wish.tint))
+    parsed = parse_prompt(prompt)
+    if not grades and parsed.palette is not None:
+        grades = [Grade(PALETTES[parsed.palette], pull=0.55)]
+    if parsed.tint is not None:
+        lightness, a, b = color.to_oklab(color.from_hex(parsed.tint))
         tones = tuple(
             color.from_oklab((level, a * share, b * share))
             for level, share in ((0.2, 0.5), (lightness, 1.0), (0.95, 0.3))
@@ -140,7 +140,7 @@ def grades_of(prompt: str, seed: int) -> list[Grade]:
 
 
 def _curve(lightness: F32, grade: Grade) -> F32:
-    """Lightness through bend, contrast, lift and top: always rising, so that what was lighter stays lighter."""
+    """Apply bend, contrast, lift and top to the lightness; the curve is monotonic."""
     level = np.clip(lightness, 0.0, 1.0)
     level = level + level * (1.0 - level) * np.float32(grade.bend)
     if grade.contrast:
@@ -150,12 +150,12 @@ def _curve(lightness: F32, grade: Grade) -> F32:
 
 
 def _apply(lab: tuple[F32, F32, F32], grade: Grade, strength: float) -> tuple[F32, F32, F32]:
-    """One grade on OKLab planes, at a strength 0..1."""
+    """Apply a grade to OKLab planes with a strength of 0..1."""
     lightness, a, b = lab
     level = _curve(lightness, grade)
     new_a, new_b = a * np.float32(grade.saturation), b * np.float32(grade.saturation)
     if grade.fall:
-        # Greens and yellows turn by their own chroma towards orange; blues stay.
+        # Greens and yellows shift towards orange in proportion to their chroma; blues do not change.
         leaf = smoothstep(0.0, 0.06, b) * smoothstep(0.05, -0.05, a) * np.float32(grade.fall)
         chroma = np.sqrt(a * a + b * b)
         new_a, new_b = new_a + (chroma * 0.72 - new_a) * leaf, new_b + (chroma * 0.80 - new_b) * leaf
@@ -177,7 +177,7 @@ def _apply(lab: tuple[F32, F32, F32], grade: Grade, strength: float) -> tuple[F3
 
 
 def _ignore(fraction: float) -> None:
-    """The tick of a caller who does not want to know."""
+    """Default tick: ignore the progress."""
 
 
 def recolor(
@@ -186,11 +186,11 @@ def recolor(
     """Regrade a picture by the words of a prompt.
 
     Args:
-        pixels: sRGB bytes (height, width, 3); left as they are.
-        prompt: "sunset", "night", "noir", "autumn", "neon", "mist", "warmer", "vintage" ... several add up in order.
+        pixels: sRGB bytes (height, width, 3); not modified.
+        prompt: "sunset", "night", "noir", "autumn", "neon", "mist", "warmer", "vintage" ...; applied in order.
         strength: 0 changes nothing, 1 is the full grade.
-        seed: decides the grain, and the palette where no word is known.
-        tick: called with the fraction of work done, 0..1, at last 1.0; raise from it to cancel.
+        seed: determines the grain, and the palette if no word is known.
+        tick: called with the fraction done, 0..1, finally 1.0; raise in it to cancel.
 
     Raises:
         MediaError: the pixels are not (height, width, 3) bytes.

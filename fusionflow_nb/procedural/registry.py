@@ -1,4 +1,4 @@
-"""How a style declares itself: its words for people, its settings as data, and the function that renders it."""
+"""Declaration of a style: texts for users, settings as data, and the render function."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One knob of a style."""
+    """One setting of a style."""
 
     kind: Literal["number", "integer", "choice", "boolean"]
     default: object
@@ -28,7 +28,7 @@ class Setting:
     choices: tuple[str, ...] = ()
 
     def problem(self, value: object) -> str | None:
-        """What is wrong with a value, as the rest of a sentence; None if nothing is.
+        """Return why a value is invalid, as the rest of a sentence; None if it is valid.
 
         >>> Setting("number", 0.5, "Amount of it.", 0, 1).problem(2)
         'must be a number from 0 to 1, not 2'
@@ -37,14 +37,14 @@ class Setting:
             return None if isinstance(value, bool) else f"must be true or false, not {value!r}"
         if self.kind == "choice":
             return None if value in self.choices else f"must be one of {', '.join(self.choices)}, not {value!r}"
-        wanted = int if self.kind == "integer" else (int, float)
+        expected = int if self.kind == "integer" else (int, float)
         low, high = self.minimum, self.maximum
         fits = (
-            isinstance(value, wanted)
+            isinstance(value, expected)
             and not isinstance(value, bool)
             and (low is None or value >= low)
             and (high is None or value <= high)
-            and value == value  # noqa: PLR0124 - NaN is the one number that differs from itself
+            and value == value  # noqa: PLR0124 - false only for NaN
         )
         noun = "a whole number" if self.kind == "integer" else "a number"
         return None if fits else f"must be {noun} from {low:g} to {high:g}, not {value!r}"
@@ -56,19 +56,19 @@ class Style:
 
     id: str
     title: str
-    says_how: str  # how the picture is made, one honest sentence
+    says_how: str  # how the picture is computed, one sentence
     gives_depth: bool
     settings: Mapping[str, Setting]
     renderer: Renderer
 
-    def complete(self, given: Mapping[str, object]) -> dict[str, object]:
-        """The given settings, checked, with defaults for the rest.
+    def complete(self, values: Mapping[str, object]) -> dict[str, object]:
+        """Return the settings, checked, with defaults for missing ones.
 
         Raises:
             ParameterError: a setting is unknown, of the wrong type or out of range.
 
         """
-        for name, value in given.items():
+        for name, value in values.items():
             if name not in self.settings:
                 message = f"The style {self.id} has no setting {name!r}."
                 raise errors.ParameterError(message, hint=f"It has: {', '.join(self.settings)}.")
@@ -76,7 +76,7 @@ class Style:
             if problem is not None:
                 message = f"The setting {name!r} of the style {self.id} {problem}."
                 raise errors.ParameterError(message, hint=self.settings[name].description)
-        return {name: given.get(name, setting.default) for name, setting in self.settings.items()}
+        return {name: values.get(name, setting.default) for name, setting in self.settings.items()}
 
 
 PHASE = Setting(
@@ -89,7 +89,7 @@ PHASE = Setting(
 
 
 def number(settings: Mapping[str, object], name: str) -> float:
-    """A setting as a float (checked before)."""
+    """Return a checked setting as a float."""
     value = settings[name]
     if not isinstance(value, (int, float)):
         message = f"The setting {name!r} is not a number."

@@ -1,4 +1,4 @@
-"""Which landscape a prompt asks for: the mood of its light and the list of its elements."""
+"""The landscape of a prompt: the mood of its light and the list of its elements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.procedural.color import Rgb
     from fusionflow_nb.procedural.frame import Frame
     from fusionflow_nb.procedural.noise import F32, Stream
-    from fusionflow_nb.procedural.words import Wish
+    from fusionflow_nb.procedural.words import ParsedPrompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def _mood(codes: str, *, is_night: bool = False) -> Mood:
     )
 
 
-_GREEN = "#3fae5a"  # said of hills it means their grass, not the sky
+_GREEN = "#3fae5a"  # for hills it colours their grass, not the sky
 
 MOODS = MappingProxyType(
     {
@@ -108,7 +108,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Painting:
-    """One landscape in the making: what it shows, and its light and depth so far."""
+    """A landscape while it is painted: its scene, and its light and depth so far."""
 
     scene: Scene
     frame: Frame
@@ -119,32 +119,32 @@ class Painting:
     octaves: int
 
 
-def _time(wish: Wish, asked: str) -> str:
-    """The key of the mood."""
-    if asked != "auto":
-        time = asked
-    elif "neon" in wish.features and wish.time is None:
+def _time(parsed: ParsedPrompt, requested: str) -> str:
+    """Return the key of the mood."""
+    if requested != "auto":
+        time = requested
+    elif "neon" in parsed.features and parsed.time is None:
         time = "night"
-    elif "storm" in wish.features and wish.time is None:
+    elif "storm" in parsed.features and parsed.time is None:
         time = "storm"
-    elif wish.time is not None:
-        time = wish.time
-    elif wish.ground == "city" or wish.features & {"moon", "stars", "aurora"}:
+    elif parsed.time is not None:
+        time = parsed.time
+    elif parsed.ground == "city" or parsed.features & {"moon", "stars", "aurora"}:
         time = "night"
-    elif wish.features & {"mist"}:
+    elif parsed.features & {"mist"}:
         time = "mist"
-    elif wish.features & {"autumn"}:
+    elif parsed.features & {"autumn"}:
         time = "sunset"
     else:
-        is_bright = wish.ground == "hills" or wish.features & {"snow", "clear", "broadleaf"}
+        is_bright = parsed.ground == "hills" or parsed.features & {"snow", "clear", "broadleaf"}
         time = "day" if is_bright else "sunset"
-    if time == "night" and "aurora" in wish.features:
+    if time == "night" and "aurora" in parsed.features:
         return "aurora"
-    return "neon" if time == "night" and ("neon" in wish.features or wish.palette == "candy") else time
+    return "neon" if time == "night" and ("neon" in parsed.features or parsed.palette == "candy") else time
 
 
 def _tinted(mood: Mood, code: str, strength: float) -> Mood:
-    """The mood with its hues pulled towards a colour, lightness kept."""
+    """Shift the hues of a mood towards a colour; lightness does not change."""
     _, to_a, to_b = color.to_oklab(color.from_hex(code))
 
     def pull(rgb: Rgb) -> Rgb:
@@ -164,26 +164,26 @@ def _tinted(mood: Mood, code: str, strength: float) -> Mood:
     )
 
 
-def _clouds_of(wish: Wish, ground: str, *, is_night: bool) -> float:
-    """Amount of clouds that the words ask for."""
+def _clouds_of(parsed: ParsedPrompt, ground: str, *, is_night: bool) -> float:
+    """Return the amount of clouds by the prompt's words."""
     amounts = {"storm": 0.95, "clouds": 0.8, "aurora": 0.12, "clear": 0.06, "mist": 0.35}
-    said = [amount for word, amount in amounts.items() if word in wish.features]
-    if said:
-        return said[0]
+    amounts_by_word = [amount for word, amount in amounts.items() if word in parsed.features]
+    if amounts_by_word:
+        return amounts_by_word[0]
     return 0.35 if ground == "dunes" else 0.42 if ground == "city" and is_night else 0.55
 
 
-def plan_scene(wish: Wish, stream: Stream, time: str, clouds: float, mist: float) -> Scene:
-    """Lay out the landscape of a prompt; `clouds` and `mist` below 0 leave the choice to the prompt."""
+def plan_scene(parsed: ParsedPrompt, stream: Stream, time: str, clouds: float, mist: float) -> Scene:
+    """Compose the landscape of a prompt; if `clouds` or `mist` is below 0, the prompt determines it."""
     draw = stream.child("layout")
-    features = wish.features
-    key = _time(wish, time)
+    features = parsed.features
+    key = _time(parsed, time)
     mood = MOODS[key]
-    ground = wish.ground or ("ocean" if wish.palette == "ocean" and "lake" not in features else "mountains")
-    if wish.ground is None and features & {"conifers", "broadleaf"}:
+    ground = parsed.ground or ("ocean" if parsed.palette == "ocean" and "lake" not in features else "mountains")
+    if parsed.ground is None and features & {"conifers", "broadleaf"}:
         ground = "hills"
-    if wish.tint is not None and not (wish.tint == _GREEN and ground == "hills"):
-        mood = _tinted(mood, wish.tint, 0.6)
+    if parsed.tint is not None and not (parsed.tint == _GREEN and ground == "hills"):
+        mood = _tinted(mood, parsed.tint, 0.6)
     trees = "broadleaf" if "broadleaf" in features else None
     if "conifers" in features and not features & {"autumn"}:
         trees = "conifers"
@@ -210,7 +210,7 @@ def plan_scene(wish: Wish, stream: Stream, time: str, clouds: float, mist: float
     wants_moon = mood.is_night and ("aurora" not in features or "moon" in features)
     has_sun = not mood.is_night and (is_low or "clear" in features) and key != "storm"
     if clouds < 0:
-        clouds = _clouds_of(wish, ground, is_night=mood.is_night)
+        clouds = _clouds_of(parsed, ground, is_night=mood.is_night)
     if mist < 0:
         mist = 0.85 if "mist" in features or key == "mist" else 0.12 if "clear" in features else 0.3
     big_moon = wants_moon and (ground in {"ocean", "city"} or "moon" in features)

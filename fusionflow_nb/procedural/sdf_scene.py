@@ -168,9 +168,9 @@ def _shade_floor(studio: Studio, points: Points, ray: Points, away: F32) -> tupl
         mirrors[met] = 1.0
         if met.size:
             where = tuple(points[axis][met] + bounced[axis][met] * hit[met] for axis in range(3))
-            seen = _shade_mirrored(studio, (where[0], where[1], where[2]))
+            reflection = _shade_mirrored(studio, (where[0], where[1], where[2]))
             fade = share[met] * studio.gloss * np.clip(1.1 - where[1] * 0.8, 0.0, 1.0)
-            light[met] += (seen - light[met]) * fade[:, None]
+            light[met] += (reflection - light[met]) * fade[:, None]
     melt = smoothstep(3.5, _FAR, away)
     light += (studio.low - light) * melt[:, None]
     return light, mirrors
@@ -220,15 +220,15 @@ def _outlines(distance: F32, surface: F32) -> F32:
     jump = np.zeros(distance.shape, bool)
     for axis in (0, 1):
         size = distance.shape[axis]
-        one, two = np.take(distance, range(size - 1), axis=axis), np.take(distance, range(1, size), axis=axis)
+        first, second = np.take(distance, range(size - 1), axis=axis), np.take(distance, range(1, size), axis=axis)
         kind = np.take(surface, range(size - 1), axis=axis), np.take(surface, range(1, size), axis=axis)
-        apart = np.abs(one - two) > 0.03 * np.minimum(one, two)
+        apart = np.abs(first - second) > 0.03 * np.minimum(first, second)
         apart |= kind[0] != kind[1]
         apart &= np.maximum(kind[0], kind[1]) > 1.2  # noqa: PLR2004 - a solid or its mirror image
-        first = (slice(0, -1), slice(None)) if axis == 0 else (slice(None), slice(0, -1))
-        second = (slice(1, None), slice(None)) if axis == 0 else (slice(None), slice(1, None))
-        jump[first] |= apart
-        jump[second] |= apart
+        low = (slice(0, -1), slice(None)) if axis == 0 else (slice(None), slice(0, -1))
+        high = (slice(1, None), slice(None)) if axis == 0 else (slice(None), slice(1, None))
+        jump[low] |= apart
+        jump[high] |= apart
     return jump
 
 

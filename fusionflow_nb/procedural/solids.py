@@ -94,14 +94,14 @@ _SHAPES = {"sphere": _sphere, "torus": _torus, "capsule": _capsule, "disc": _dis
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Some solids. Before they march, rays ask for the few that can matter to them: most of the speed is here."""
+    """A group of solids. Rays are marched against the few solids near them, which is the main optimisation."""
 
     solids: Sequence[Solid]
 
     def _only(self, keep: list[bool]) -> Group:
-        """Only the solids to keep; those that blend stay together, for each shapes the others."""
-        melts = any(kept and solid.blend > 0 for kept, solid in zip(keep, self.solids, strict=True))
-        return Group([s for kept, s in zip(keep, self.solids, strict=True) if kept or (melts and s.blend > 0)])
+        """Return the group of is_kept solids; blending solids are is_kept together, because they deform each other."""
+        melts = any(is_kept and solid.blend > 0 for is_kept, solid in zip(keep, self.solids, strict=True))
+        return Group([s for is_kept, s in zip(keep, self.solids, strict=True) if is_kept or (melts and s.blend > 0)])
 
     def along(self, origin: Points, ray: Points, widen: float = 0.0) -> tuple[Group, F32, F32]:
         """Solids that rays may meet (or pass within widen x distance), and where each ray enters and leaves them.

@@ -1,4 +1,4 @@
-"""The studio of a still life: which solids stand where, in which light, before which backdrop."""
+"""The studio of a still life: solids, camera, light and backdrop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fusionflow_nb.procedural.noise import F32, Stream, cosine_of, seed_of, sine
 from fusionflow_nb.procedural.palette import DARK, choose
 from fusionflow_nb.procedural.registry import number
 from fusionflow_nb.procedural.solids import Group, Points, Solid, unit
-from fusionflow_nb.procedural.words import understand
+from fusionflow_nb.procedural.words import parse_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,13 +42,13 @@ class Studio:
 
 @dataclass(slots=True)
 class _Table:
-    """What stands on the floor so far."""
+    """The solids on the floor so far."""
 
     solids: list[Solid]
     spots: list[tuple[float, float, float]]  # x, z, radius
 
     def find(self, draw: Stream, radius: float) -> tuple[float, float] | None:
-        """A free spot of that radius, None where none is found soon."""
+        """Return a free spot of that radius, or None after a limited search."""
         for _ in range(40):
             x, z = draw.between(-1.95, 1.95), draw.between(-1.25, 1.9)
             if all((x - a) * (x - a) + (z - c) * (z - c) > (radius + r) * (radius + r) for a, c, r in self.spots):
@@ -60,7 +60,7 @@ _LARGE = 3  # companions that are large
 
 
 def _hero(table: _Table, tints: list[Rgb], draw: Stream, phase: float) -> None:
-    """The main piece, in the middle: something on a podium, a ring around a ball, or bodies that melt together."""
+    """Add the main object in the middle: a solid on a podium, a ring around a ball, or blended solids."""
     hero = draw.pick(("blob", "torus", "podium", "blob"))
     if hero == "podium":
         kind = draw.pick(("sphere", "torus", "box"))
@@ -89,7 +89,7 @@ def _hero(table: _Table, tints: list[Rgb], draw: Stream, phase: float) -> None:
 
 
 def _companion(table: _Table, tints: list[Rgb], draw: Stream, phase: float, *, is_large: bool) -> None:
-    """One more solid on a free spot of the floor; some small ones float."""
+    """Add a solid on a free spot of the floor; some small solids float."""
     kind = draw.pick(("sphere", "sphere", "box", "torus", "capsule", "disc"))
     size = draw.between(0.30, 0.46) if is_large else draw.between(0.11, 0.24)
     spot = table.find(draw, size * 1.25)
@@ -114,9 +114,9 @@ def _companion(table: _Table, tints: list[Rgb], draw: Stream, phase: float, *, i
 
 
 def _still_life(colors: tuple[Rgb, ...], count: int, stream: Stream, phase: float) -> list[Solid]:
-    """A hero in the middle, companions on the floor around it, a few small ones, some of them floating."""
+    """Compose a main object in the middle, with large and small companions around it, some of them floating."""
     draw = stream.child("solids")
-    tints = list(colors) if draw.unit() < 0.5 else list(reversed(colors))  # noqa: PLR2004 - either way round
+    tints = list(colors) if draw.unit() < 0.5 else list(reversed(colors))  # noqa: PLR2004 - either order
     table = _Table([], [])
     _hero(table, tints, draw, phase)
     for index in range(count):
@@ -127,10 +127,10 @@ def _still_life(colors: tuple[Rgb, ...], count: int, stream: Stream, phase: floa
 def arrange(prompt: str, seed: int, settings: Mapping[str, object]) -> tuple[Studio, Stream]:
     """Arrange the scene of a prompt."""
     stream = Stream(seed_of(seed, prompt))
-    wish = understand(prompt)
+    parsed = parse_prompt(prompt)
     phase = number(settings, "phase")
-    name, colors = choose(wish, stream, str(settings["palette"]))
-    is_dark = wish.time == "night" or (name in DARK and wish.time is None)
+    name, colors = choose(parsed, stream, str(settings["palette"]))
+    is_dark = parsed.time == "night" or (name in DARK and parsed.time is None)
     if is_dark:
         tints = colors[1:]
     elif name == "candy":

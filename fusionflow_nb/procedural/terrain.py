@@ -1,8 +1,8 @@
-"""The ground as a height field seen in perspective: exact depth, true overlap, aerial haze.
+"""The ground as a height field hidden_count in perspective: exact depth, true overlap, aerial haze.
 
 Each picture column is a ray over the ground, sampled at slices of growing distance. The highest screen row reached so
-far, the envelope, decides which slice a pixel shows; the count of slices whose envelope lies below a pixel is found for
-all pixels at once by a histogram and a running sum.
+far, the envelope, decides which slice a pixel shows; the count of slices whose envelope is below a pixel is computed
+for all pixels by a histogram and a cumulative sum.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _distances(painting: Painting) -> F32:
     """Distances of the slices (slices, 1): they grow so that rows of the screen are met about evenly."""
     slices = int(480 + 0.95 * min(painting.frame.height, 1400))
     below = painting.frame.height * (1.0 - painting.scene.horizon) / painting.frame.unit
-    nearest = min(_NEAR, 0.5 * EYE / below)  # knolls before the eye may lie higher than its foot
+    nearest = min(_NEAR, 0.5 * EYE / below)  # nearby knolls may be higher than the ground at the eye
     growth = (_FAR - nearest) / nearest
     place = np.arange(slices, dtype=np.float32)[:, None] * np.float32(1 / (slices - 1))
     z: F32 = nearest * (1.0 + growth * place * place * (0.35 + 0.65 * place * place))
@@ -71,7 +71,7 @@ def _sample(painting: Painting, part: slice, z: F32, lattice: Lattice) -> _Sampl
 
 
 def _materials(scene: Scene) -> tuple[F32, F32, F32]:
-    """Colours (3,) of rock, of what grows low, and of what lies on top."""
+    """Return the colours (3,) of rock, of low vegetation and of the surface."""
     if scene.ground == "dunes":
         codes = ("#d9955a", "#cf8a52", "#f3c68c")
     elif scene.autumn:
@@ -110,7 +110,7 @@ def _shade(scene: Scene, samples: _Samples, step: F32) -> F32:
     slope_z[1:] = (height[1:] - height[:-1]) / step[1:]
     slope_z[0] = slope_z[1]
     up = 1.0 / np.sqrt(slope_x * slope_x + slope_z * slope_z + 1.0)
-    # The sun stands before the eye; the key light comes from its side and a little from behind, as a painter would.
+    # The sun is in front of the eye; the key light comes from its side and slightly from behind.
     key_x, key_y, key_z = (0.84 if scene.light_x > 0 else -0.84), 0.40, -0.36
     facing = (key_y - slope_x * key_x - slope_z * key_z) * up
     mood = scene.mood
@@ -122,11 +122,11 @@ def _shade(scene: Scene, samples: _Samples, step: F32) -> F32:
     lit = direct[..., None] * (color.vector(mood.key) * power) + open_sky[..., None] * (color.vector(mood.fill) * fill)
     albedo = _albedo(scene, height, up, detail)
     if mood.is_night:
-        # Eyes see little colour at night.
+        # Colour perception is weak at night.
         grey = albedo[..., 0] * 0.25 + albedo[..., 1] * 0.60 + albedo[..., 2] * 0.15
         albedo += (grey[..., None] - albedo) * np.float32(0.7)
     shaded = albedo * lit * (0.50 + 0.50 * detail)[..., None]
-    # Mist lies in the valleys and starts behind the foreground, so that there is something dark before it.
+    # Mist fills the valleys and starts behind the foreground, so that the foreground stays dark.
     low_fog = decay(np.maximum(height, 0.0) * 1.1) * (0.25 + 5.5 * scene.mist * scene.mist)
     reach = np.maximum(samples.z - 1.9, 0.0) * (0.013 + 0.034 * scene.mist)
     amount = 1.0 - decay(reach * (0.75 + low_fog))
@@ -171,9 +171,9 @@ def paint_terrain(painting: Painting, tick: Tick) -> F32:
         reached = np.clip(np.ceil(envelope - np.float32(0.5)), 0, fine_rows).astype(np.int64)
         places = (reached * count + np.arange(count)).ravel()
         histogram = np.bincount(places, minlength=(fine_rows + 1) * count).reshape(fine_rows + 1, count)
-        seen = slices - np.cumsum(histogram, axis=0)[:fine_rows]  # slices whose envelope is below this row
+        hidden_count = slices - np.cumsum(histogram, axis=0)[:fine_rows]  # slices whose envelope is below this row
         columns = np.arange(count)[None, :]
-        index = np.minimum(seen, slices - 1)
+        index = np.minimum(hidden_count, slices - 1)
         before = np.maximum(index - 1, 0)
         top, bottom = envelope[index, columns], envelope[before, columns]
         share = np.clip((bottom - row) / np.maximum(bottom - top, 1e-4), 0.0, 1.0)
@@ -182,7 +182,7 @@ def paint_terrain(painting: Painting, tick: Tick) -> F32:
         shaded = _shade(scene, samples, step)
         tile = shaded[before, columns]
         tile += (shaded[index, columns] - tile) * share[..., None]
-        land = (seen < slices).astype(np.float32)
+        land = (hidden_count < slices).astype(np.float32)
         place = slice(part.start // _FINE, part.stop // _FINE)
         light = painting.light[:, place]
         light *= (1.0 - _pixels(land))[..., None]

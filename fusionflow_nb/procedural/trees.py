@@ -33,7 +33,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """Where one tree stands, in pixels."""
+    """Position and size of a tree, in pixels."""
 
     middle: float
     foot: float
@@ -41,7 +41,7 @@ class _Tree:
 
 
 def _box(frame: Frame, left: float, right: float, top: float, bottom: float) -> tuple[slice, slice] | None:
-    """Pixels of a rectangle as far as it lies in the frame."""
+    """Return the pixels of a rectangle, clipped to the frame."""
     first, last = max(0, int(left)), min(frame.width, int(right) + 2)
     high, low = max(0, int(top)), min(frame.height, int(bottom) + 2)
     return (slice(high, low), slice(first, last)) if first < last and high < low else None
@@ -95,7 +95,7 @@ def _shade(scene: Scene, distance: float) -> F32:
 
 
 def _earth(frame: Frame, row: Row) -> F32:
-    """Coverage of what lies under the ground line of a row."""
+    """Return the coverage of the area below the ground line of a row."""
     cover = np.zeros((frame.height, frame.width), np.float32)
     rows = np.arange(frame.height, dtype=np.float32)[:, None] + np.float32(0.5)
     top = min(frame.height, max(0, int(float(row.ground.min())) - 2))
@@ -186,7 +186,7 @@ def paint_broadleaf(painting: Painting, row: Row, tick: Tick) -> None:
         spots = draw.array(count * 3).tolist()
         for spot in range(count):
             turn, out, size = spots[spot * 3 : spot * 3 + 3]
-            level = spot / count  # from the dark underside up to the lit top, so that lit clumps lie over dark ones
+            level = spot / count  # from the dark underside up to the lit top, so that lit clumps cover dark clumps
             reach = (0.34 - 0.26 * level * level) * tree.height
             place = (
                 tree.middle + (turn - 0.5) * 2.0 * reach,

@@ -1,4 +1,4 @@
-"""Water: mirrors what stands above a line, broken by waves that shrink with distance; glitter under the sun or moon."""
+"""Water: a reflection of the area above a line, distorted by waves, and glitter under the sun or moon."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def _waves(lattice: Lattice, x: F32, z: F32, painting: Painting) -> F32:
     """Slope of the water at points of its plane, about -1 .. 1; waves finer than a pixel are left out."""
     total = np.zeros_like(x)
     frequency, amplitude = 1.7, 1.0
-    footprint = z * z * (1.0 / (EYE * painting.frame.unit))  # ground length that one row covers
+    footprint = z * z * (1.0 / (EYE * painting.frame.unit))  # ground length that first row covers
     for octave in range(5):
-        seen = np.clip(1.6 - footprint * (frequency * 1.6), 0.0, 1.0)
-        if float(seen.max()) > 0.0:
+        visibility = np.clip(1.6 - footprint * (frequency * 1.6), 0.0, 1.0)
+        if float(visibility.max()) > 0.0:
             # Two sheets that fade into each other while they drift: the ripples travel and loop at phase 1.
             turn = painting.phase + octave * 0.31
             turn -= float(np.floor(turn))
             fade = abs(2.0 * turn - 1.0)
             drift = 0.6 * frequency
             along = x * (frequency * 0.55) + octave * 9.1
-            one = lattice.at(along, z * frequency + drift * turn)
-            two = lattice.at(along + 40.5, z * frequency + drift * (turn - 0.5 if turn > 0.5 else turn + 0.5))  # noqa: PLR2004
-            total += (one * (1.0 - fade) + two * fade) * (seen * amplitude)
+            first = lattice.at(along, z * frequency + drift * turn)
+            second = lattice.at(along + 40.5, z * frequency + drift * (turn - 0.5 if turn > 0.5 else turn + 0.5))  # noqa: PLR2004
+            total += (first * (1.0 - fade) + second * fade) * (visibility * amplitude)
         frequency *= 2.1
         amplitude *= 0.72
     return total
@@ -119,7 +119,7 @@ def paint_water(painting: Painting, cover: F32 | None, *, line: float, calm: flo
         waves = _waves(lattice, x, away, painting)
         surface = _Surface(x, away, across, below, waves, rough)
         total = _mirrored(source, surface, painting.stream.salt + 77, part.start, frame.unit)
-        # Near the eye one looks into the water, far away only at what it mirrors.
+        # Near the eye first looks into the water, far away only at what it mirrors.
         facing = (
             smoothstep(0.0, 0.75, below) * (0.42 + 0.3 * rough)
             - waves * (0.20 * rough + 0.35 * scene.storm)

@@ -1,4 +1,4 @@
-"""What the words of a prompt ask for. Words that are not here only change the seed."""
+"""Meanings of prompt words. Unknown words only change the random numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fusionflow_nb.procedural.noise import normalise
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# One line per meaning: the meaning, then the words (normalised, may be two) that say it.
+# One line per meaning: the meaning, then its words (normalised).
 _TIME = MappingProxyType(
     {
         "dawn": "dawn sunrise morning daybreak",
@@ -82,8 +82,8 @@ _TINT = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a prompt asks for; None or an empty set where it says nothing."""
+class ParsedPrompt:
+    """The known words of a prompt by category; None or an empty set if it has none."""
 
     words: frozenset[str]
     time: str | None
@@ -94,23 +94,23 @@ class Wish:
 
 
 def _first(words: list[str], meanings: Mapping[str, str]) -> str | None:
-    """The meaning of the first word that has one (the order of the prompt decides)."""
-    owner = {word: meaning for meaning, said in meanings.items() for word in said.split()}
+    """Return the meaning of the first known word, in the order of the prompt."""
+    owner = {word: meaning for meaning, listed in meanings.items() for word in listed.split()}
     return next((owner[word] for word in words if word in owner), None)
 
 
-def understand(prompt: str) -> Wish:
-    """Read a prompt.
+def parse_prompt(prompt: str) -> ParsedPrompt:
+    """Return the known words of a prompt by category.
 
-    >>> wish = understand("Neon city at midnight")
-    >>> (wish.time, wish.ground, wish.palette)
+    >>> parsed = parse_prompt("Neon city at midnight")
+    >>> (parsed.time, parsed.ground, parsed.palette)
     ('night', 'city', 'neon')
     """
     words = normalise(prompt).split()
-    said = frozenset(words)
-    features = frozenset(meaning for meaning, listed in _FEATURES.items() if said & set(listed.split()))
-    return Wish(
-        words=said,
+    distinct = frozenset(words)
+    features = frozenset(meaning for meaning, listed in _FEATURES.items() if distinct & set(listed.split()))
+    return ParsedPrompt(
+        words=distinct,
         time=_first(words, _TIME),
         ground=_first(words, _GROUND),
         features=features,

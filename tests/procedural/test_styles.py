@@ -1,4 +1,4 @@
-"""The procedural styles: same recipe, same pixels; words do what they say; work can be watched and stopped."""
+"""The procedural styles: reproducible pixels, effects of words, progress and cancel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fusionflow_nb import errors, procedural
 from fusionflow_nb.procedural import color, noise
 from fusionflow_nb.procedural.scene import plan_scene
-from fusionflow_nb.procedural.words import understand
+from fusionflow_nb.procedural.words import parse_prompt
 
 IS_REFERENCE = sys.platform == "linux" and platform.machine() == "x86_64"
 
@@ -34,7 +34,7 @@ RECIPES = {
     "marble": ("marble", "fire opal", 11, 96, 96, {}),
     "reaction-diffusion": ("reaction-diffusion", "coral", 12, 96, 96, {"growth": 200, "scale": 0.5}),
 }
-# Name: sha256 of the pixels, and the means of the picture in a grid of 3 x 3 (for platforms that round otherwise).
+# Name: sha256 of the pixels, and the means of the picture in a grid of 3 x 3 (for platforms that round differently).
 PINNED: dict[str, tuple[str, tuple[float, ...]]] = {
     # PINNED-BEGIN
     "city": (
@@ -112,8 +112,8 @@ def grid_means(pixels):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipe_gives_pinned_pixels(name):
-    """A recipe gives the very same pixels on the reference platform, and the same picture to the eye elsewhere."""
+def test_a_recipe_gives_the_pinned_pixels(name):
+    """Equal pixels on the reference platform, equal means elsewhere."""
     style, prompt, seed, width, height, given_settings = RECIPES[name]
     pixels = procedural.render(style, prompt, seed=seed, width=width, height=height, settings=given_settings).pixels
     digest, means = PINNED[name]
@@ -124,8 +124,8 @@ def test_recipe_gives_pinned_pixels(name):
 
 
 @pytest.mark.parametrize("style", procedural.STYLES)
-def test_seed_decides(style):
-    """One seed gives one picture, another seed another one."""
+def test_the_seed_determines_the_picture(style):
+    """Equal seeds give equal pictures, different seeds different pictures."""
     first, again, other = render(style, seed=5), render(style, seed=5), render(style, seed=6)
     assert np.array_equal(first.pixels, again.pixels)
     assert not np.array_equal(first.pixels, other.pixels)
@@ -133,8 +133,8 @@ def test_seed_decides(style):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("style", procedural.STYLES)
-def test_prompt_spelling_does_not_matter(style):
-    """Case, spacing and punctuation of a prompt change nothing; an unknown word changes the picture."""
+def test_prompts_are_normalised(style):
+    """Case, spacing and punctuation are ignored; an unknown word changes the picture."""
     plain = render(style, "misty lake at dawn").pixels
     assert np.array_equal(plain, render(style, "  Misty LAKE, at dawn!").pixels)
     assert not np.array_equal(plain, render(style, "misty lake at dawn qwertz").pixels)
@@ -142,8 +142,8 @@ def test_prompt_spelling_does_not_matter(style):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("style", procedural.STYLES)
-def test_phase_moves_and_closes(style):
-    """The phase moves a picture a little and smoothly, and phase 1 is phase 0 again."""
+def test_the_phase_is_smooth_and_loops(style):
+    """A small phase changes the picture slightly, and phase 1 equals phase 0."""
     start, soon, half, end = (render(style, phase=phase).pixels.astype(int) for phase in (0.0, 0.02, 0.5, 1.0))
     assert np.abs(start - end).mean() < 0.5
     assert 0 < np.abs(start - soon).mean() < np.abs(start - half).mean() + 1.0
@@ -152,8 +152,8 @@ def test_phase_moves_and_closes(style):
 @pytest.mark.slow
 @pytest.mark.parametrize("style", procedural.STYLES)
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (97, 131), (203, 64), (64, 211)])
-def test_any_size(style, width, height):
-    """Odd, flat and tall sizes give a picture (and a depth) of exactly that size that is not empty."""
+def test_every_size_is_rendered(style, width, height):
+    """Odd, wide and tall sizes give a picture (and depth) of exactly that size that is not empty."""
     rendered = render(style, "mountain lake with trees", width=width, height=height)
     assert rendered.pixels.shape == (height, width, 3)
     assert rendered.pixels.dtype == np.uint8
@@ -174,8 +174,8 @@ def test_any_size(style, width, height):
         ("sdf-scene", "candy dream"),
     ],
 )
-def test_depth_is_real(style, prompt):
-    """Depth lies within 0..1 and the sky is farther than the ground before the eye."""
+def test_depth_is_near_at_the_ground(style, prompt):
+    """Depth is within 0..1, and the sky is farther than the foreground."""
     depth = render(style, prompt, width=128, height=128).depth
     assert depth.min() >= 0
     assert depth.max() <= 1
@@ -191,15 +191,15 @@ def test_depth_is_real(style, prompt):
         ("stormy sea", "sunny sea"),
     ],
 )
-def test_time_words_set_the_light(darker, lighter):
-    """A landscape at night is darker than the same by day."""
+def test_time_words_determine_the_light(darker, lighter):
+    """A landscape at night is darker than by day."""
     assert render("landscape", darker).pixels.mean() < render("landscape", lighter).pixels.mean() - 15
 
 
-def test_setting_overrules_words():
-    """The time setting wins over the words of the prompt."""
-    asked, forced = render("landscape", "hills by day"), render("landscape", "hills by day", time="night")
-    assert forced.pixels.mean() < asked.pixels.mean() - 30
+def test_a_setting_overrides_the_prompt():
+    """The time setting overrides the words of the prompt."""
+    by_day, forced = render("landscape", "hills by day"), render("landscape", "hills by day", time="night")
+    assert forced.pixels.mean() < by_day.pixels.mean() - 30
 
 
 @pytest.mark.parametrize(
@@ -213,14 +213,14 @@ def test_setting_overrules_words():
         ("autumn lake with trees", "hills", "broadleaf", True),
     ],
 )
-def test_words_choose_elements(prompt, ground, trees, is_lake):
-    """Elements come from the words: trees grow only where they are asked for."""
-    scene = plan_scene(understand(prompt), noise.Stream(1), "auto", -1, -1)
+def test_words_select_elements(prompt, ground, trees, is_lake):
+    """Elements depend on the words, for example trees only if named."""
+    scene = plan_scene(parse_prompt(prompt), noise.Stream(1), "auto", -1, -1)
     assert (scene.ground, scene.trees, scene.lake) == (ground, trees, is_lake)
 
 
-def test_palette_words_set_the_hue():
-    """Fire is red, ocean is blue, whatever the style."""
+def test_palette_words_determine_the_hue():
+    """Fire is red and ocean is blue in every style."""
     for style in ("attractor", "flow-field", "marble", "reaction-diffusion"):
         fire, ocean = render(style, "fire").pixels.astype(int), render(style, "ocean").pixels.astype(int)
         assert fire[..., 0].mean() > fire[..., 2].mean() + 5, style
@@ -229,31 +229,33 @@ def test_palette_words_set_the_hue():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("style", procedural.STYLES)
-def test_tick_tells_real_work(style):
-    """The tick never falls, stays within 0..1, is called often and ends at 1."""
-    told = []
+def test_progress_never_decreases_and_ends_at_1(style):
+    """Fractions are within 0..1, never decrease and end at 1."""
+    fractions = []
     procedural.render(
-        style, "mountain lake", seed=1, width=300, height=300, settings=QUICK.get(style), tick=told.append
+        style, "mountain lake", seed=1, width=300, height=300, settings=QUICK.get(style), tick=fractions.append
     )
-    assert all(before <= after for before, after in pairwise(told))
-    assert told[0] >= 0
-    assert told[-1] == 1.0
-    assert len(told) >= 7
+    assert all(before <= after for before, after in pairwise(fractions))
+    assert fractions[0] >= 0
+    assert fractions[-1] == 1.0
+    assert len(fractions) >= 7
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("style", procedural.STYLES)
-def test_tick_is_told_often(style):
-    """At the usual size there are at least twenty calls, so that a cancel is answered soon."""
-    told = []
-    procedural.render(style, "forest lake", seed=1, width=640, height=640, settings=QUICK.get(style), tick=told.append)
-    assert len(told) >= 20
+def test_tick_is_called_often(style):
+    """At the default size there are at least 20 calls, so cancel is quick."""
+    fractions = []
+    procedural.render(
+        style, "forest lake", seed=1, width=640, height=640, settings=QUICK.get(style), tick=fractions.append
+    )
+    assert len(fractions) >= 20
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("style", procedural.STYLES)
-def test_tick_may_cancel(style):
-    """What a tick raises comes through and stops the work; nothing is left that changes the next picture."""
+def test_an_exception_in_tick_cancels(style):
+    """The exception propagates, and the next picture is not affected."""
     before = render(style).pixels
 
     def stop(fraction):
@@ -278,21 +280,21 @@ def test_tick_may_cancel(style):
         ("watercolour", {}, "no procedural style 'watercolour'"),
     ],
 )
-def test_bad_settings_are_refused(style, given_settings, says):
-    """An unknown style or setting, a wrong type or a value out of range is refused by name before any work."""
+def test_invalid_settings_are_rejected(style, given_settings, says):
+    """An unknown style or setting, a wrong type or a value out of range raises an error before any work."""
     with pytest.raises(errors.ParameterError, match=says):
         procedural.render(style, "x", seed=1, width=64, height=64, settings=given_settings)
 
 
 @pytest.mark.parametrize(("width", "height"), [(63, 64), (64, 4097), (0, 100), (-5, 100)])
-def test_bad_sizes_are_refused(width, height):
-    """A side shorter than 64 or longer than 4096 pixels is refused."""
+def test_invalid_sizes_are_rejected(width, height):
+    """A side below 64 or above 4096 pixels raises ParameterError."""
     with pytest.raises(errors.ParameterError, match="64 to 4096 pixels"):
         procedural.render("marble", "x", seed=1, width=width, height=height)
 
 
-def test_styles_declare_themselves():
-    """Every style says how it works and calls itself procedural; defaults pass its own checks."""
+def test_styles_describe_their_method():
+    """Every style describes its method; its defaults are valid."""
     for name, style in procedural.STYLES.items():
         assert style.id == name
         assert style.says_how.startswith("Procedural")
@@ -306,7 +308,7 @@ def test_styles_declare_themselves():
 @given(seed=st.integers(-(2**70), 2**70), prompt=st.text(max_size=40))
 @settings(max_examples=15, deadline=None)
 def test_any_seed_and_prompt_render(seed, prompt):
-    """Every seed and every prompt, empty and odd ones included, gives a picture."""
+    """Every seed and every prompt, also an empty prompt, gives a picture."""
     assert procedural.render("landscape", prompt, seed=seed, width=64, height=64).pixels.std() > 1
 
 
@@ -316,13 +318,13 @@ def picture():
 
 @pytest.mark.parametrize("prompt", ["night", "dusk", "darker", "noir"])
 def test_recolor_darkens(prompt):
-    """Words of the dark darken."""
+    """Dark words darken the picture."""
     before = picture()
     assert procedural.recolor(before, prompt, strength=1, seed=1).mean() < before.mean() - 8
 
 
-def test_recolor_words_do_what_they_say():
-    """Warmer is warmer, cooler is cooler, monochrome is grey, mist lifts the darks, autumn turns greens."""
+def test_recolor_words_have_their_effect():
+    """Warmer, cooler, monochrome, mist and autumn change the colours as named."""
     before = picture().astype(int)
 
     def after(prompt):
@@ -342,7 +344,7 @@ def test_recolor_words_do_what_they_say():
 
 @pytest.mark.parametrize("prompt", ["sunset", "night", "neon", "vintage", "winter", "no such word"])
 def test_recolor_keeps_structure(prompt):
-    """Regrading keeps the order of light: the luminance before and after agree in shape."""
+    """Luminance before and after is correlated."""
     before = picture()
     after = procedural.recolor(before, prompt, strength=1, seed=3)
     assert after.shape == before.shape
@@ -353,7 +355,7 @@ def test_recolor_keeps_structure(prompt):
 @given(strength=st.floats(0, 1), prompt=st.sampled_from(["night", "sunset", "mist", "noir", "teal", "xyz"]))
 @settings(max_examples=20, deadline=None)
 def test_recolor_strength(strength, prompt):
-    """Strength 0 changes no byte; more strength never moves less than a quarter of it does."""
+    """Strength 0 changes no byte; full strength changes at least as much as a quarter."""
     before = np.arange(64 * 64 * 3, dtype=np.uint32).reshape(64, 64, 3).astype(np.uint8)
     assert np.array_equal(procedural.recolor(before, prompt, strength=0, seed=1), before)
     less, more = (
@@ -363,8 +365,8 @@ def test_recolor_strength(strength, prompt):
     assert less <= more + 1.0
 
 
-def test_recolor_refuses_what_is_no_picture():
-    """Wrong shapes, types and strengths are refused."""
+def test_recolor_rejects_invalid_arguments():
+    """Wrong shapes, types and strengths raise errors."""
     with pytest.raises(errors.MediaError, match="height, width, 3"):
         procedural.recolor(np.zeros((4, 4), np.uint8), "night", strength=1, seed=1)
     with pytest.raises(errors.MediaError, match="float32"):
@@ -374,11 +376,11 @@ def test_recolor_refuses_what_is_no_picture():
 
 
 def test_recolor_can_be_cancelled():
-    """The tick of a regrade rises to 1 and may raise."""
-    told = []
-    procedural.recolor(np.zeros((900, 700, 3), np.uint8), "night", strength=1, seed=1, tick=told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    """Progress ends at 1, and an exception in tick propagates."""
+    fractions = []
+    procedural.recolor(np.zeros((900, 700, 3), np.uint8), "night", strength=1, seed=1, tick=fractions.append)
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
 
     def stop(fraction):
         raise StopWorkError(fraction)
@@ -388,25 +390,25 @@ def test_recolor_can_be_cancelled():
 
 
 @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=50))
-def test_sine_is_sine(turns):
-    """The own sine agrees with the library's to a few parts in a million, far from zero too."""
+def test_sine_agrees_with_the_library(turns):
+    """`sine` agrees with the library to a few parts in a million, also far from zero."""
     given_turns = np.array(turns, np.float32)
     part = given_turns.astype(np.float64) - np.floor(given_turns.astype(np.float64))
     assert np.abs(noise.sine(given_turns) - np.sin(part * 2 * np.pi)).max() < 4e-6
 
 
 @given(st.tuples(*[st.floats(0, 1, width=32)] * 3))
-def test_oklab_returns(rgb):
-    """A colour survives the way to OKLab and back, one at a time and in planes."""
+def test_oklab_round_trips(rgb):
+    """Conversion to OKLab and back returns the colour, for single colours and planes."""
     back = color.from_oklab(color.to_oklab(rgb))
     assert np.abs(np.array(back) - np.array(rgb)).max() < 1e-5
     planes = [np.array([value], np.float32) for value in rgb]
     again = color.light_planes(*color.lab_planes(*planes))
-    assert max(abs(float(one[0]) - value) for one, value in zip(again, rgb, strict=True)) < 1e-3
+    assert max(abs(float(channel[0]) - value) for channel, value in zip(again, rgb, strict=True)) < 1e-3
 
 
-def test_every_byte_survives():
-    """Bytes to light and back, without dither, are the same bytes: the two tables are inverse."""
+def test_every_byte_round_trips():
+    """Bytes to light and back, without dither, are equal: the two tables are inverse."""
     codes = np.arange(256, dtype=np.uint8)
     light = color.linear_table()[codes]
     assert np.array_equal(color.to_bytes(light, np.full(256, 0.5, np.float32)), codes)
