@@ -205,7 +205,7 @@ class Image(Media):
 
     def pil(self) -> Pillow.Image:
         """The picture as a Pillow image (RGB, RGBA or L), fully loaded."""
-        from fusionflow_nb.media.picture import open_picture  # noqa: PLC0415 - Pillow only when pixels are allowed
+        from fusionflow_nb.media.picture import open_picture  # noqa: PLC0415 - Pillow, only to read pixels
 
         return open_picture(self.path())
 

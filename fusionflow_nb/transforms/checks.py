@@ -42,7 +42,7 @@ def in_range(name: str, value: float, low: float, high: float) -> float:
 
 
 def one_of(name: str, value: str, choices: Iterable[str]) -> str:
-    """The value, if it is one of the choices words.
+    """Return the value if it is one of the choices.
 
     Raises:
         ParameterError: it is not.

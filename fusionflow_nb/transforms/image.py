@@ -27,11 +27,11 @@ def resize(
     upscale: bool = True,
     ground: str = "transparent",
 ) -> Image.Image:
-    """The picture at another size, in px, resampled with Lanczos. A side left out follows from the other.
+    """Return the picture at another size, in px, resampled with Lanczos. A missing side follows from the ratio.
 
-    inside: all of the picture, so that one side may come out smaller; contain: the same, centred on `ground`
-    (a CSS colour) of the size size; cover: filled, the overhang cut evenly; stretch: the sides change apart.
-    With `upscale=False` no side of the picture is ever enlarged: contain keeps the size size and more
+    inside: the whole picture, with one side possibly smaller; contain: the same, centred on `ground`
+    (a CSS colour) of the requested size; cover: filled, the excess cropped evenly; stretch: the ratio changes.
+    With `upscale=False` no side of the picture is ever enlarged: contain keeps the requested size and more
     ground shows; the others come out smaller.
 
     Raises:
@@ -44,7 +44,7 @@ def resize(
     """
     one_of("fit", fit, ("contain", "cover", "stretch", "inside"))
     plain = to_rgb(image)
-    size = _asked_size(plain.size, width, height)
+    size = _requested_size(plain.size, width, height)
     if fit == "stretch":
         target = size if upscale else (min(size[0], plain.width), min(size[1], plain.height))
         return _resampled(plain, target)
@@ -113,7 +113,7 @@ def aspect_ratio(text: str) -> float:
     return wide / high
 
 
-def _asked_size(own: Size, width: int | None, height: int | None) -> Size:
+def _requested_size(own: Size, width: int | None, height: int | None) -> Size:
     """Both sides in px, one derived from the picture's own shape if it was left out."""
     if width is None and height is None:
         message = "width and height are both missing."
@@ -141,7 +141,7 @@ def _inside(own: Size, box: Size, *, upscale: bool) -> Size:
 
 
 def _covered(image: Image.Image, size: Size, *, upscale: bool) -> Image.Image:
-    """The middle of the picture in the size shape, brought to the size size where allowed."""
+    """Crop the middle of the picture to the ratio of `size`, then resize it if that is allowed."""
     ratio = size[0] / size[1]
     # Cut in fractions of a pixel, while resampling: rounding the cut first would distort small pictures.
     part_width = min(float(image.width), image.height * ratio)

@@ -102,25 +102,25 @@ def dissolve(
     """
     first_facts, second_facts = video_facts(first), video_facts(second)
     _check("duration_s", duration_s, 0.04, min(first_facts.duration_s, second_facts.duration_s))
-    one_count, two_count = first_facts.frame_count, _count_at(second_facts, first_facts.fps)
-    fade = min(max(1, round(duration_s * first_facts.fps)), one_count, two_count)
-    total = one_count + two_count - fade
+    first_count, second_count = first_facts.frame_count, _count_at(second_facts, first_facts.fps)
+    fade = min(max(1, round(duration_s * first_facts.fps)), first_count, second_count)
+    total = first_count + second_count - fade
 
     def frames() -> Frames:
         ending = _frames_at(first, first_facts, first_facts, "cover")
         beginning = _frames_at(second, second_facts, first_facts, fit)
-        yield from islice(ending, one_count - fade)
+        yield from islice(ending, first_count - fade)
         for index, (old, new) in enumerate(zip(ending, islice(beginning, fade), strict=True), start=1):
             yield _mixed(old, new, index / (fade + 1))
         yield from beginning
 
     sound = None
     if first_facts.has_audio or second_facts.has_audio:
-        before_s, fade_s = (one_count - fade) / first_facts.fps, fade / first_facts.fps
+        before_s, fade_s = (first_count - fade) / first_facts.fps, fade / first_facts.fps
         sound = chain(
             _sound(first, first_facts, 0.0, before_s),
             [_crossed(first, first_facts, second, second_facts, before_s=before_s, fade_s=fade_s)],
-            _sound(second, second_facts, fade_s, two_count / first_facts.fps),
+            _sound(second, second_facts, fade_s, second_count / first_facts.fps),
         )
     return _write(output, frames(), total, first_facts, sound=sound, tick=tick)
 

@@ -1,4 +1,4 @@
-"""Bytes become pixels through one door, and nothing hostile comes through it."""
+"""Decoding pictures: one function, safe for hostile files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def textured(width: int = 64, height: int = 48) -> Image.Image:
-    """A picture that compresses badly, so that cutting its bytes cuts pixels."""
+    """A picture that compresses badly, so that truncated bytes lose pixels."""
     return Image.fromarray(np.random.default_rng(7).integers(0, 256, (height, width, 3), np.uint8))
 
 
@@ -46,7 +46,7 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def bomb_png(width: int, height: int) -> bytes:
-    """A PNG whose header claims a huge picture and whose data is next to nothing."""
+    """A PNG whose header declares a huge picture and that contains almost no data."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
@@ -83,7 +83,7 @@ def bomb_bmp() -> bytes:
 
 @pytest.mark.parametrize("kind", MEDIA_TYPES)
 def test_facts_agree_with_the_opened_picture(kind: str, tmp_path: Path) -> None:
-    """The header tells the type and the very size that opening gives, from bytes and from a file alike."""
+    """Type and size from the header equal those of the opened picture, for bytes and files."""
     data = saved(textured(), kind)
     path = tmp_path / "picture.bin"
     path.write_bytes(data)
@@ -100,8 +100,8 @@ def test_facts_agree_with_the_opened_picture(kind: str, tmp_path: Path) -> None:
     [("1", "L"), ("L", "L"), ("LA", "RGBA"), ("P", "RGB"), ("RGB", "RGB"), ("RGBA", "RGBA"), ("CMYK", "RGB"),
      ("I;16", "L"), ("I", "L"), ("F", "L"), ("YCbCr", "RGB"), ("HSV", "RGB"), ("PA", "RGBA"), ("RGBa", "RGBA")],
 )  # fmt: skip
-def test_every_mode_becomes_plain(mode: str, expected: str) -> None:
-    """Whatever Pillow calls it, behind the door it is L, RGB or RGBA, without metadata, and the input is untouched."""
+def test_every_mode_is_converted_to_l_rgb_or_rgba(mode: str, expected: str) -> None:
+    """The result has no metadata, and the input is not modified."""
     image = Image.new(mode, (3, 2))
     image.info["comment"] = "kept by the input"
     plain = picture.to_rgb(image)
@@ -111,8 +111,8 @@ def test_every_mode_becomes_plain(mode: str, expected: str) -> None:
     assert image.info == {"comment": "kept by the input"}
 
 
-def test_palette_with_a_clear_colour_keeps_it() -> None:
-    """A GIF-like palette with one clear colour becomes RGBA."""
+def test_a_palette_with_transparency_becomes_rgba() -> None:
+    """A palette with one transparent colour, as in GIF."""
     image = Image.new("P", (2, 1), 1)
     image.putpalette([10, 20, 30, 40, 50, 60])
     image.putpixel((0, 0), 0)
@@ -122,14 +122,14 @@ def test_palette_with_a_clear_colour_keeps_it() -> None:
 
 
 def test_sixteen_bits_are_scaled_not_clipped() -> None:
-    """A 16-bit grey PNG keeps its gradation: 0, middle and white stay what they are."""
+    """A 16-bit grey PNG is scaled to 8 bits: black, middle and white correspond."""
     image = Image.fromarray(np.array([[0, 32768, 65535]], np.uint16))
     opened = picture.open_picture(saved(image, "PNG"))
     assert [opened.getpixel((x, 0)) for x in range(3)] == [0, 128, 255]
 
 
 def test_float_pictures_are_read_by_their_range() -> None:
-    """Floats up to 1 are fractions, larger ones are 0..255; what is no number is black."""
+    """Floats up to 1 are fractions, larger values are 0..255; NaN is black."""
     fractions = Image.fromarray(np.array([[0.0, 0.5, 1.0, np.nan]], np.float32))
     levels = Image.fromarray(np.array([[0.0, 128.0, 300.0]], np.float32))
     assert np.asarray(picture.to_rgb(fractions)).tolist() == [[0, 128, 255, 0]]
@@ -139,7 +139,7 @@ def test_float_pictures_are_read_by_their_range() -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_orientation_is_applied(kind: str, orientation: int) -> None:
-    """A camera's orientation mark turns the picture upright, and the facts say the upright size."""
+    """The EXIF orientation is applied to the pixels and to the size."""
     upright = Image.new("L", (32, 16))
     upright.paste(255, (0, 0, 16, 8))  # white in the top left quarter
     as_stored = {
@@ -161,8 +161,8 @@ def test_orientation_is_applied(kind: str, orientation: int) -> None:
     assert max(lights[0, 1], lights[1, 0], lights[1, 1]) < 15
 
 
-def test_foreign_colour_profile_is_applied_once() -> None:
-    """A picture that carries a profile other than sRGB is brought to sRGB, and the profile does not travel on."""
+def test_a_colour_profile_is_applied_and_removed() -> None:
+    """A picture with another profile is converted to sRGB without a profile."""
     wide = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ"))
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     image = textured()
@@ -174,7 +174,7 @@ def test_foreign_colour_profile_is_applied_once() -> None:
 
 
 def test_only_the_first_frame_of_an_animation() -> None:
-    """An animated file opens as its first frame."""
+    """An animated file is opened as its first frame."""
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     for kind in ("GIF", "WEBP", "PNG"):
         opened = picture.open_picture(saved(frames[0], kind, save_all=True, append_images=frames[1:]))
@@ -187,22 +187,22 @@ def test_only_the_first_frame_of_an_animation() -> None:
     [bomb_png(50_000, 50_000), bomb_png(10_000, 10_001), bomb_gif(), bomb_webp(), bomb_bmp()],
     ids=["png", "png-just-above", "gif", "webp", "bmp"],
 )
-def test_bombs_are_refused_by_their_header(data: bytes) -> None:
-    """A header that claims too many pixels is refused before any is decoded; the error says the limit."""
+def test_decompression_bombs_are_rejected_by_their_header(data: bytes) -> None:
+    """Too many declared pixels are rejected before decoding; the error names the limit."""
     for look in (picture.picture_facts, picture.open_picture):
         with pytest.raises(errors.MediaError, match="100,000,000"):
             look(data)
 
 
 def test_no_bomb_warning_below_our_limit() -> None:
-    """Between Pillow's warning line and our limit there is neither a warning (here: an error) nor a refusal."""
+    """Between Pillow's warning threshold and the package's limit, pictures open without a warning."""
     assert picture.picture_facts(bomb_png(9_800, 9_800)).width == 9_800
 
 
 @pytest.mark.parametrize("kind", MEDIA_TYPES)
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.9])
-def test_truncated_files_are_refused(kind: str, share: float, tmp_path: Path) -> None:
-    """A file that ends too early is an error that names the file and the next step, never a grey rest."""
+def test_truncated_files_are_rejected(kind: str, share: float, tmp_path: Path) -> None:
+    """A truncated file raises an error with the file name and a hint; missing pixels are not filled."""
     data = saved(textured(), kind)
     path = tmp_path / "cut.png"
     path.write_bytes(data[: int(len(data) * share)])
@@ -212,7 +212,7 @@ def test_truncated_files_are_refused(kind: str, share: float, tmp_path: Path) ->
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
 def test_facts_need_the_header_only(kind: str) -> None:
-    """A file cut short in its pixels still tells its size: nothing is decoded to know it."""
+    """A file truncated in its pixel data has facts: nothing is decoded."""
     data = saved(textured(), kind)
     facts = picture.picture_facts(data[: int(len(data) * 0.6)])
     assert (facts.width, facts.height) == (64, 48)
@@ -232,8 +232,8 @@ def test_facts_need_the_header_only(kind: str) -> None:
     ],
     ids=["zero-bytes", "text", "pdf", "svg", "heic", "mp4", "html", "eps"],
 )
-def test_strangers_are_named(data: bytes, what: str, tmp_path: Path) -> None:
-    """What is no picture is refused whatever its file name says; the error says what can be opened."""
+def test_other_files_are_rejected(data: bytes, what: str, tmp_path: Path) -> None:
+    """A file that is not a picture is rejected regardless of its suffix; the error lists the supported types."""
     path = tmp_path / "picture.png"
     path.write_bytes(data)
     for look in (picture.picture_facts, picture.open_picture):
@@ -243,7 +243,7 @@ def test_strangers_are_named(data: bytes, what: str, tmp_path: Path) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    """A path without a file says so and shows the path."""
+    """A missing file or a folder is an error with the path."""
     for path in (tmp_path / "nowhere.png", tmp_path):
         with pytest.raises(errors.MediaError, match="Check the path"):
             picture.open_picture(path)
@@ -252,14 +252,14 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(MEDIA_TYPES)), st.integers(0, 10_000), st.binary(min_size=1, max_size=8))
 def test_damage_is_a_media_error_or_a_picture(kind: str, at: int, junk: bytes) -> None:
-    """Bytes overwritten anywhere give a picture within limits or a MediaError: no other exception, no warning."""
+    """Overwritten bytes give a picture within limits or a MediaError, no other exception and no warning."""
     data = bytearray(saved(textured(20, 20), kind))
     at %= len(data)
     data[at : at + len(junk)] = junk
     try:
         opened = picture.open_picture(bytes(data))
     except errors.MediaError as error:
-        assert error.hint  # noqa: PT017 - either outcome is right
+        assert error.hint  # noqa: PT017 - both outcomes are valid
     else:
         assert opened.mode in {"L", "RGB", "RGBA"}
         assert opened.width * opened.height <= picture.MAX_PIXELS
@@ -268,7 +268,7 @@ def test_damage_is_a_media_error_or_a_picture(kind: str, at: int, junk: bytes) -
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([3, 4]), st.integers(0, 2**32 - 1))
 def test_png_round_trip_is_exact(width: int, height: int, channels: int, seed: int) -> None:
-    """Array -> picture -> PNG -> picture -> array gives the same pixels, and the same bytes each time."""
+    """Array -> picture -> PNG -> picture -> array is exact, and encoding is deterministic."""
     array = np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
     image = picture.from_array(array)
     data = picture.encode_png(image)
@@ -282,22 +282,22 @@ def test_png_round_trip_is_exact(width: int, height: int, channels: int, seed: i
      np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 3), np.int64), np.uint8(3)],
     ids=["flat", "two-channels", "no-rows", "floats", "wide-integers", "scalar"],
 )  # fmt: skip
-def test_other_arrays_are_refused(array: np.ndarray) -> None:
-    """The error names the shape and type that came and the ones that are expected."""
+def test_invalid_arrays_are_rejected(array: np.ndarray) -> None:
+    """The error names the actual and the expected shape and type."""
     with pytest.raises(errors.MediaError, match=r"uint8 of shape height x width x 3 \(RGB\) or 4"):
         picture.from_array(np.asarray(array))
 
 
 def test_thumbnail_fits_and_never_grows() -> None:
-    """The longer side is at most what was asked, thin pictures keep a pixel, small ones stay as they are."""
+    """The longer side is at most the requested size; thin pictures keep a pixel, small pictures do not change."""
     for size, expected in [((1000, 500), (256, 128)), ((3, 9000), (1, 256)), ((20, 10), (20, 10))]:
         facts = picture.picture_facts(picture.thumbnail(Image.new("RGB", size)))
         assert (facts.media_type, facts.width, facts.height) == ("image/webp", *expected)
     assert picture.open_picture(picture.thumbnail(Image.new("RGBA", (9, 9), (1, 2, 3, 0)))).mode == "RGBA"
 
 
-def test_formats_say_what_they_cannot_hold() -> None:
-    """A picture too long for a format is refused with the format that can hold it."""
+def test_a_too_large_picture_names_a_format_that_fits() -> None:
+    """The error names a format without the size limit."""
     with pytest.raises(errors.MediaError, match="16383"):
         picture.encode_webp(Image.new("L", (16_384, 1)))
     with pytest.raises(errors.MediaError, match="65500"):

@@ -1,4 +1,4 @@
-"""Pictures in, pictures out: sizes, blends and grades keep their laws."""
+"""Image transforms: invariants of resize, crop, blend and grade."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ pictures = st.builds(noise, SIDES, SIDES, st.sampled_from(["L", "RGB", "RGBA"]),
 
 @settings(max_examples=80, deadline=None)
 @given(pictures, SIDES, SIDES, st.sampled_from(["contain", "cover", "stretch"]))
-def test_resize_gives_the_asked_size(image: Image.Image, width: int, height: int, fit: str) -> None:
-    """Contain, cover and stretch give exactly the asked size, whatever the shapes."""
+def test_resize_returns_the_requested_size(image: Image.Image, width: int, height: int, fit: str) -> None:
+    """Contain, cover and stretch return exactly the requested size for any ratio."""
     assert resize(image, width, height, fit).size == (width, height)
 
 
 @settings(max_examples=80, deadline=None)
 @given(pictures, SIDES, SIDES)
-def test_inside_touches_its_box_and_keeps_the_shape(image: Image.Image, width: int, height: int) -> None:
-    """Inside stays in the box, fills one side of it, and keeps width by height to half a pixel."""
+def test_inside_fits_the_box_and_keeps_the_ratio(image: Image.Image, width: int, height: int) -> None:
+    """The result fits the box, fills one of its sides and keeps the ratio to half a pixel."""
     got = resize(image, width, height)
     assert got.width <= width
     assert got.height <= height
@@ -49,15 +49,15 @@ def test_inside_touches_its_box_and_keeps_the_shape(image: Image.Image, width: i
 
 @settings(max_examples=60, deadline=None)
 @given(pictures, SIDES, SIDES, st.sampled_from(["inside", "cover", "stretch"]))
-def test_nothing_is_enlarged_where_that_is_off(image: Image.Image, width: int, height: int, fit: str) -> None:
-    """With upscale off, no side comes out longer than it was."""
+def test_upscale_false_enlarges_no_side(image: Image.Image, width: int, height: int, fit: str) -> None:
+    """With upscale=False no side is longer than before."""
     got = resize(image, width, height, fit, upscale=False)
     assert got.width <= image.width
     assert got.height <= image.height
 
 
 def test_contain_shows_ground_only_beside_the_picture() -> None:
-    """The picture stands in the middle; an opaque ground gives RGB, a transparent one RGBA."""
+    """The picture is centred; an opaque ground gives RGB, a transparent ground RGBA."""
     white = Image.new("RGB", (20, 10), "white")
     opaque = resize(white, 20, 20, "contain", ground="#102030")
     clear = resize(white, 20, 20, "contain")
@@ -88,8 +88,8 @@ def test_resize_keeps_hidden_colours_hidden() -> None:
     ],
     ids=["no-side", "zero", "side-too-long", "too-many-pixels", "fit", "ground"],
 )
-def test_resize_names_what_is_wrong(values: dict, name: str) -> None:
-    """A parameter out of range is refused by its name, with the next step."""
+def test_resize_errors_name_the_parameter(values: dict, name: str) -> None:
+    """A parameter out of range raises an error with its name and a hint."""
     with pytest.raises(errors.ParameterError, match=name) as caught:
         resize(noise(4, 2), **values)
     assert caught.value.hint
@@ -100,7 +100,7 @@ def test_resize_names_what_is_wrong(values: dict, name: str) -> None:
 def test_crop_is_a_part_with_at_least_a_pixel(
     image: Image.Image, x: float, y: float, width: float, height: float
 ) -> None:
-    """Any box within the picture gives one pixel or more, of about its fraction, unchanged."""
+    """Any box within the picture gives at least a pixel, of about its fraction, with unchanged pixels."""
     x, y = min(x, 1 - width), min(y, 1 - height)
     part = crop(image, max(x, 0), max(y, 0), width, height)
     assert 1 <= part.width <= image.width
@@ -112,7 +112,7 @@ def test_crop_is_a_part_with_at_least_a_pixel(
 
 @pytest.mark.parametrize("anchor", ["left", "center", "right"])
 def test_crop_to_an_aspect_keeps_the_anchor(anchor: str) -> None:
-    """The largest part of the shape is kept where the anchor says."""
+    """The largest part with the ratio is kept at the anchor."""
     image = Image.new("L", (90, 30))
     for start, level in ((0, 10), (30, 20), (60, 30)):
         image.paste(level, (start, 0, start + 30, 30))
@@ -134,21 +134,21 @@ def test_crop_to_an_aspect_keeps_the_anchor(anchor: str) -> None:
     ],
     ids=["leaves", "empty", "outside", "nan", "zero-aspect", "no-aspect", "anchor"],
 )
-def test_crop_names_what_is_wrong(values: dict, name: str) -> None:
-    """A box that leaves the picture, or no aspect, is refused by the parameter's name."""
+def test_crop_errors_name_the_parameter(values: dict, name: str) -> None:
+    """A box outside the picture or an invalid aspect raises an error with the parameter's name."""
     with pytest.raises(errors.ParameterError, match=name):
         crop(noise(9, 9), **values)
 
 
 def test_aspect_reads_the_usual_spellings() -> None:
-    """Colon, slash and x all part width from height."""
+    """Colon, slash and x separate width and height."""
     assert aspect_ratio("3:2") == aspect_ratio(" 3 / 2 ") == aspect_ratio("3x2") == aspect_ratio("1.5:1") == 1.5
 
 
 @settings(max_examples=60, deadline=None)
 @given(pictures, pictures, st.sampled_from(MODES))
-def test_no_opacity_is_the_base(base: Image.Image, top: Image.Image, mode: str) -> None:
-    """At opacity 0, or under a black mask, every mode gives the base, pixel for pixel."""
+def test_opacity_0_returns_the_base(base: Image.Image, top: Image.Image, mode: str) -> None:
+    """At opacity 0 or with a black mask, every mode returns the base exactly."""
     expected = to_array(base)
     for result in (blend(base, top, mode, 0.0), blend(base, top, mode, mask=Image.new("L", (4, 4)))):
         got = to_array(result)
@@ -160,7 +160,7 @@ def test_no_opacity_is_the_base(base: Image.Image, top: Image.Image, mode: str) 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 999), st.sampled_from(MODES), st.floats(0, 1))
 def test_blends_lie_between_the_base_and_the_full_blend(seed: int, mode: str, opacity: float) -> None:
-    """Opacity moves each pixel from the base towards the full blend and never beyond (one level of rounding)."""
+    """Every pixel is between the base and the full blend, within one level of rounding."""
     base, top = noise(9, 7, seed=seed), noise(9, 7, seed=seed + 1)
     start, full = to_array(base).astype(int), to_array(blend(base, top, mode)).astype(int)
     got = to_array(blend(base, top, mode, opacity)).astype(int)
@@ -173,14 +173,14 @@ def test_blends_lie_between_the_base_and_the_full_blend(seed: int, mode: str, op
     [("normal", 200), ("multiply", 78), ("screen", 222), ("overlay", 157), ("soft-light", 134), ("difference", 100),
      ("add", 255)],
 )  # fmt: skip
-def test_blend_modes_mean_what_editors_mean(mode: str, expected: int) -> None:
-    """A grey of 200 over one of 100 (of 255) gives the value of the usual formula."""
+def test_blend_modes_use_the_standard_formulas(mode: str, expected: int) -> None:
+    """Grey 200 over grey 100 (of 255) gives the value of the standard formula."""
     base, top = (Image.new("RGB", (2, 2), (level,) * 3) for level in (100, 200))
     assert blend(base, top, mode).getpixel((0, 0)) == (expected,) * 3
 
 
 def test_soft_light_formula_is_the_published_one() -> None:
-    """The level in the table above, worked out by hand from the W3C text: b 100/255, s 200/255."""
+    """The level in the table above, computed from the W3C formula: b 100/255, s 200/255."""
     below, above = 100 / 255, 200 / 255
     expected = below + (2 * above - 1) * (below**0.5 - below)
     got = blend(Image.new("L", (1, 1), 100), Image.new("L", (1, 1), 200), "soft-light").getpixel((0, 0))
@@ -188,15 +188,15 @@ def test_soft_light_formula_is_the_published_one() -> None:
 
 
 def test_transparent_top_changes_nothing_and_opaque_covers() -> None:
-    """The top's own transparency counts like a mask; over nothing, the top's colour shows as it is."""
+    """The top's alpha acts as a mask; over transparency the top's colour does not change."""
     base = noise(5, 5)
     assert np.array_equal(to_array(blend(base, Image.new("RGBA", (5, 5)), "add")), to_array(base))
     nothing, red = Image.new("RGBA", (1, 1)), Image.new("RGBA", (1, 1), (200, 0, 0, 128))
     assert blend(nothing, red, "multiply").getpixel((0, 0)) == (200, 0, 0, 128)
 
 
-def test_blend_names_what_is_wrong() -> None:
-    """Unknown modes and opacities out of range are refused by name."""
+def test_blend_errors_name_the_parameter() -> None:
+    """An unknown mode or an opacity out of range raises an error with its name."""
     with pytest.raises(errors.ParameterError, match="opacity"):
         blend(noise(2, 2), noise(2, 2), opacity=1.01)
     with pytest.raises(errors.ParameterError, match="mode"):
@@ -206,13 +206,13 @@ def test_blend_names_what_is_wrong() -> None:
 @settings(max_examples=30, deadline=None)
 @given(pictures)
 def test_neutral_grade_is_exact(image: Image.Image) -> None:
-    """Neutral settings give the very same pixels and the identity table."""
+    """Neutral settings give equal pixels and the identity table."""
     assert np.array_equal(to_array(grade(image)), to_array(image))
     assert np.array_equal(grade_table(), identity_table())
 
 
 def test_table_axes_run_blue_green_red() -> None:
-    """table[b, g, r] holds the colour r, g, b: red runs fastest, as a 3D texture and a .cube file want it."""
+    """table[b, g, r] is the colour r, g, b: red varies fastest, as in 3D textures and .cube files."""
     table = identity_table()
     assert table.shape == (33, 33, 33, 3)
     assert table.dtype == np.float32
@@ -224,7 +224,7 @@ def test_table_axes_run_blue_green_red() -> None:
 @settings(max_examples=15, deadline=None)
 @given(st.floats(-5, 5), st.floats(-5, 5), st.floats(-1, 1), st.floats(-1, 1))
 def test_table_is_monotone_under_exposure(a: float, b: float, temperature: float, contrast: float) -> None:
-    """More exposure never darkens any colour of the table."""
+    """More exposure darkens no colour of the table."""
     darker, lighter = (
         grade_table(exposure=stops, temperature=temperature, contrast=contrast) for stops in sorted((a, b))
     )
@@ -234,7 +234,7 @@ def test_table_is_monotone_under_exposure(a: float, b: float, temperature: float
 @settings(max_examples=15, deadline=None)
 @given(st.fixed_dictionaries({name: st.floats(low, high) for name, (low, _, high) in RANGES.items()}))
 def test_tables_stay_in_range(values: dict[str, float]) -> None:
-    """Whatever the settings, the table is finite and within 0..1."""
+    """For any settings the table is finite and within 0..1."""
     table = grade_table(**values)
     assert np.isfinite(table).all()
     assert table.min() >= 0
@@ -250,8 +250,8 @@ def test_greys_stay_grey_under_hue_and_saturation(saturation: float, hue: float,
     assert np.ptp(greys, axis=1).max() < 1e-4
 
 
-def test_each_dial_moves_the_right_way() -> None:
-    """Warm is redder, tint is away from green, saturation -1 is grey, contrast spreads, gamma lifts the middle."""
+def test_every_grade_setting_has_the_right_sign() -> None:
+    """Warm is redder, tint is less green, saturation -1 is grey, contrast spreads, gamma lifts midtones."""
     middle = (16, 16, 16)
     warm, magenta = grade_table(temperature=1)[middle], grade_table(tint=1)[middle]
     assert warm[0] > 0.5 > warm[2]
@@ -274,14 +274,14 @@ def test_one_stop_is_twice_the_light() -> None:
 
 
 def test_grade_keeps_transparency() -> None:
-    """Only colours are graded."""
+    """Only colours are graded, not alpha."""
     image = noise(6, 6, "RGBA")
     assert np.array_equal(to_array(grade(image, exposure=2))[..., 3], to_array(image)[..., 3])
 
 
 @pytest.mark.parametrize("name", RANGES)
-def test_grade_names_what_is_wrong(name: str) -> None:
-    """Each setting is refused by name just outside its range, and for what is no number."""
+def test_grade_errors_name_the_setting(name: str) -> None:
+    """A setting just outside its range or not a number raises an error with its name."""
     for value in (RANGES[name][2] + 0.01, RANGES[name][0] - 0.01, float("nan")):
         with pytest.raises(errors.ParameterError, match=name):
             grade(noise(2, 2), **{name: value})

@@ -1,4 +1,4 @@
-"""Video transforms: lengths add up, pictures and sound stay together, cancel stops."""
+"""Video transforms: durations, synchronous frames and sound, cancel."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 FPS = 12
 
 
-class Cancelled(Exception):  # noqa: N818 - what a tick raises is no error of ours
-    """What the ticks of these tests raise."""
+class Cancelled(Exception):  # noqa: N818 - raised by the caller's tick
+    """Raised by the ticks of these tests."""
 
 
 def ignore(share: float) -> None:
@@ -38,7 +38,7 @@ def level(pixels: NDArray[np.uint8]) -> int:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Films: dark (30 frames, grey 40 + 2 a frame, a low tone), light (18 frames of 200, a high tone), tall (24/s)."""
+    """Videos: dark (30 frames, grey 40 + 2 per frame, a low tone), light (18 frames of 200, high tone), tall (24/s)."""
     folder = tmp_path_factory.mktemp("films")
     time = np.arange(48_000 * 3) / 48_000
     for name, hertz in (("low", 220), ("high", 880)):
@@ -58,8 +58,8 @@ def heard_hertz(path: Path, start_s: float, end_s: float) -> float:
     return float(np.abs(np.fft.rfft(sound)).argmax() * 48_000 / len(sound))
 
 
-def test_concatenate_adds_up(folder: Path, tmp_path: Path) -> None:
-    """The frames of the joined film are those of its parts, in order, each with its sound."""
+def test_concatenate_joins_frames_and_sound(folder: Path, tmp_path: Path) -> None:
+    """The result has the frames of its parts, in order, each with its sound."""
     facts = transforms.concatenate([folder / "dark", folder / "light"], tmp_path / "out", tick=ignore)
     assert (facts.frame_count, facts.duration_s, facts.has_audio) == (48, 4.0, True)
     levels = [level(pixels) for _, pixels in video.read_frames(tmp_path / "out")]
@@ -68,8 +68,8 @@ def test_concatenate_adds_up(folder: Path, tmp_path: Path) -> None:
     assert heard_hertz(tmp_path / "out", 2.6, 3.9) == pytest.approx(880, abs=2)
 
 
-def test_concatenate_takes_the_form_of_the_first(folder: Path, tmp_path: Path) -> None:
-    """A part of another size, rate and no sound becomes one of the first's, as long as it was, silent."""
+def test_concatenate_uses_the_format_of_the_first(folder: Path, tmp_path: Path) -> None:
+    """A part with another size and rate and no sound is converted; it keeps its duration and is silent."""
     facts = transforms.concatenate([folder / "dark", folder / "tall"], tmp_path / "out", tick=ignore, fit="contain")
     assert (facts.width, facts.height, facts.fps, facts.frame_count) == (64, 48, FPS, 42)
     last = video.frame_at(tmp_path / "out", 99)
@@ -81,7 +81,7 @@ def test_concatenate_takes_the_form_of_the_first(folder: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("fade", [1, 6, 18])
 def test_dissolve_overlaps(folder: Path, tmp_path: Path, fade: int) -> None:
-    """A dissolve lasts as long as both films less the fade, rises evenly, and crosses the sound."""
+    """The duration is that of both videos less the fade; frames and sound are cross-faded."""
     facts = transforms.dissolve(folder / "dark", folder / "light", tmp_path / "out", duration_s=fade / FPS, tick=ignore)
     assert facts.frame_count == 30 + 18 - fade
     levels = np.array([level(pixels) for _, pixels in video.read_frames(tmp_path / "out")])
@@ -94,22 +94,22 @@ def test_dissolve_overlaps(folder: Path, tmp_path: Path, fade: int) -> None:
 
 @hypothesis_settings(max_examples=12, deadline=None)
 @given(st.integers(0, 29), st.integers(1, 30))
-def test_trim_keeps_exactly_the_stretch(
+def test_trim_keeps_exactly_the_range(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, first: int, length: int
 ) -> None:
-    """A trimmed film has the frames between two moments, to the frame, and sound as long."""
+    """The frames between two times, exact to the frame, with sound of the same duration."""
     last = min(first + length, 30)
     out = tmp_path_factory.mktemp("trim") / "out"
     facts = transforms.trim(folder / "dark", out, start_s=first / FPS, end_s=last / FPS, tick=ignore)
     assert facts.frame_count == last - first
     levels = [level(pixels) for _, pixels in video.read_frames(out)]
     assert np.abs(np.array(levels) - [40 + 2 * index for index in range(first, last)]).max() <= 3
-    heard = sum(len(block) for block in audio.read_sound(out))
-    assert heard / 48_000 == pytest.approx((last - first) / FPS, abs=0.05)
+    sample_count = sum(len(block) for block in audio.read_sound(out))
+    assert sample_count / 48_000 == pytest.approx((last - first) / FPS, abs=0.05)
 
 
 def test_first_and_last_frame(folder: Path, tmp_path: Path) -> None:
-    """They are PNG pictures of the two ends."""
+    """They are PNG pictures of the first and last frames."""
     transforms.first_frame(folder / "dark", tmp_path / "first", tick=ignore)
     transforms.last_frame(folder / "dark", tmp_path / "last", tick=ignore)
     with Image.open(tmp_path / "first") as first, Image.open(tmp_path / "last") as last:
@@ -118,8 +118,8 @@ def test_first_and_last_frame(folder: Path, tmp_path: Path) -> None:
         assert abs(level(np.asarray(last)) - 98) <= 3
 
 
-def test_add_audio_copies_the_pictures(folder: Path, tmp_path: Path) -> None:
-    """The sound is the new one, cut to the film; every frame, and the comment, are as they were, bit for bit."""
+def test_add_audio_copies_the_frames(folder: Path, tmp_path: Path) -> None:
+    """The new sound is cut to the video; frames and comment do not change, bit for bit."""
     facts = transforms.add_audio(folder / "dark", folder / "high.wav", tmp_path / "out", tick=ignore)
     assert (facts.frame_count, facts.duration_s, facts.media_type) == (30, 2.5, "video/webm")
     before, after = (list(video.read_frames(path)) for path in (folder / "dark", tmp_path / "out"))
@@ -128,14 +128,14 @@ def test_add_audio_copies_the_pictures(folder: Path, tmp_path: Path) -> None:
     assert video.read_comment(tmp_path / "out") == "recipe"
 
 
-def test_add_audio_to_mp4(folder: Path, tmp_path: Path) -> None:
-    """An MP4 stays one."""
+def test_add_audio_keeps_mp4(folder: Path, tmp_path: Path) -> None:
+    """The result of an MP4 is an MP4."""
     facts = transforms.add_audio(folder / "tall", folder / "low.wav", tmp_path / "out", tick=ignore)
     assert (facts.media_type, facts.frame_count, facts.has_audio) == ("video/mp4", 24, True)
 
 
-def test_ken_burns_goes_from_view_to_view(tmp_path: Path) -> None:
-    """The first frame shows the start, the last the end; length and size are as asked."""
+def test_ken_burns_moves_from_start_to_end_view(tmp_path: Path) -> None:
+    """The first frame shows the start view, the last the end view; duration and size are as requested."""
     picture = np.zeros((120, 160, 3), np.uint8)
     picture[:, 80:] = 220
     Image.fromarray(picture).save(tmp_path / "in.png")
@@ -148,8 +148,8 @@ def test_ken_burns_goes_from_view_to_view(tmp_path: Path) -> None:
     assert level(video.frame_at(tmp_path / "out", 99)) > 210
 
 
-def test_cancel_stops_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
-    """What a tick raises comes through, and no file is left."""
+def test_cancel_leaves_no_file(folder: Path, tmp_path: Path) -> None:
+    """An exception in tick propagates, and no file remains."""
 
     def cancel(share: float) -> None:
         if share > 0.3:
@@ -171,7 +171,7 @@ def test_cancel_stops_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
 
 
 def test_progress_rises_to_one(folder: Path, tmp_path: Path) -> None:
-    """Shares never fall and end at 1."""
+    """Fractions never decrease and end at 1."""
     for run in (
         lambda tick: transforms.concatenate([folder / "dark", folder / "tall"], tmp_path / "out", tick=tick),
         lambda tick: transforms.add_audio(folder / "dark", folder / "low.wav", tmp_path / "out", tick=tick),
@@ -183,8 +183,8 @@ def test_progress_rises_to_one(folder: Path, tmp_path: Path) -> None:
         assert len(shares) > 20
 
 
-def test_parameters_out_of_range_are_named(folder: Path, tmp_path: Path) -> None:
-    """A ParameterError names the parameter; nothing is written."""
+def test_errors_name_the_parameter(folder: Path, tmp_path: Path) -> None:
+    """ParameterError names the parameter; no file is written."""
     out = tmp_path / "out"
     cases = {
         "duration_s": lambda: transforms.dissolve(folder / "dark", folder / "light", out, duration_s=5, tick=ignore),
@@ -200,8 +200,8 @@ def test_parameters_out_of_range_are_named(folder: Path, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sound_without_film_is_refused(folder: Path, tmp_path: Path) -> None:
-    """A WAV is no video, a silent film gives no sound: MediaError."""
+def test_a_sound_file_is_rejected(folder: Path, tmp_path: Path) -> None:
+    """A WAV is not a video, and a silent video has no sound: MediaError."""
     with pytest.raises(errors.MediaError):
         transforms.trim(folder / "low.wav", tmp_path / "out", tick=ignore)
     with pytest.raises(errors.MediaError):

@@ -1,4 +1,4 @@
-"""Masks, words on pictures, contact sheets and templates."""
+"""Masks, text overlays, contact sheets and templates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RED = Image.new("RGB", (64, 64), (255, 0, 0))
 
 
 def ramp() -> Image.Image:
-    """Every grey once, from left to right."""
+    """A ramp with every grey level."""
     return Image.fromarray(np.arange(256, dtype=np.uint8)[None, :])
 
 
@@ -36,9 +36,9 @@ def ramp() -> Image.Image:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 255), st.integers(0, 255), st.floats(0, 0.5))
-def test_luminance_mask_is_white_within_its_band(one: int, other: int, feather: float) -> None:
-    """Levels in the band are white, levels beyond the feather black, and inverting swaps them."""
-    low, high = sorted((one, other))
+def test_luminance_mask_is_white_in_its_range(first: int, second: int, feather: float) -> None:
+    """Levels in the range are white, levels beyond the feather black; `invert` swaps them."""
+    low, high = sorted((first, second))
     got = np.asarray(mask_from_luminance(ramp(), low / 255, high / 255, feather))[0].astype(int)
     levels = np.arange(256)
     outside = np.maximum(low - levels, levels - high) / 255
@@ -48,8 +48,8 @@ def test_luminance_mask_is_white_within_its_band(one: int, other: int, feather: 
     assert np.abs(got + inverted - 255).max() <= 1
 
 
-def test_ellipse_and_rectangle_have_their_area() -> None:
-    """A sharp shape covers the share of the picture that geometry says."""
+def test_ellipse_and_rectangle_have_the_exact_area() -> None:
+    """A sharp shape covers its geometric fraction of the picture."""
     ellipse = np.asarray(mask_shape((400, 300), "ellipse", width=0.5, height=0.8, feather=0)) / 255
     rectangle = np.asarray(mask_shape((400, 300), "rectangle", width=0.5, height=0.8, feather=0)) / 255
     assert ellipse.mean() == pytest.approx(np.pi / 4 * 0.4, rel=0.01)
@@ -59,7 +59,7 @@ def test_ellipse_and_rectangle_have_their_area() -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(["ellipse", "rectangle", "gradient"]), st.integers(1, 60), st.integers(1, 60), st.floats(0, 1))
 def test_shapes_have_the_size_and_invert(shape: str, width: int, height: int, feather: float) -> None:
-    """A mask is as large as asked, and its inverse adds up to white."""
+    """A mask has the requested size; the sum with its inverse is white."""
     mask = mask_shape((width, height), shape, feather=feather)
     inverse = mask_shape(Image.new("RGB", (width, height)), shape, feather=feather, invert=True)
     assert mask.size == (width, height)
@@ -67,7 +67,7 @@ def test_shapes_have_the_size_and_invert(shape: str, width: int, height: int, fe
 
 
 def test_gradient_rises_towards_its_angle() -> None:
-    """Angle 0 rises to the right, 90 downwards, 180 to the left; feather 1 uses the whole width."""
+    """Angle 0 increases to the right, 90 downwards, 180 to the left; feather 1 uses the whole width."""
     right = np.asarray(mask_shape((100, 10), "gradient", feather=1))[5].astype(int)
     down = np.asarray(mask_shape((10, 100), "gradient", angle=90, feather=1))[:, 5].astype(int)
     left = np.asarray(mask_shape((100, 10), "gradient", angle=180, feather=1))[5].astype(int)
@@ -79,26 +79,26 @@ def test_gradient_rises_towards_its_angle() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 255), st.integers(0, 255))
-def test_mask_algebra(one: int, other: int) -> None:
-    """Combining with itself, with white and with black gives what sets give."""
-    a, b = Image.new("L", (2, 2), one), Image.new("L", (3, 3), other)
+def test_mask_algebra(first: int, second: int) -> None:
+    """Combinations with itself, white and black follow the rules of sets."""
+    a, b = Image.new("L", (2, 2), first), Image.new("L", (3, 3), second)
     white, black = Image.new("L", (2, 2), 255), Image.new("L", (2, 2))
-    assert mask_combine(a, b, "add").getpixel((0, 0)) == max(one, other)
-    assert mask_combine(a, b, "intersect").getpixel((0, 0)) == min(one, other)
+    assert mask_combine(a, b, "add").getpixel((0, 0)) == max(first, second)
+    assert mask_combine(a, b, "intersect").getpixel((0, 0)) == min(first, second)
     assert mask_combine(a, a, "difference").getpixel((0, 0)) == 0
-    assert mask_combine(a, black, "subtract").getpixel((0, 0)) == one
+    assert mask_combine(a, black, "subtract").getpixel((0, 0)) == first
     assert mask_combine(a, white, "subtract").getpixel((0, 0)) == 0
 
 
 def test_apply_mask_multiplies_transparency() -> None:
-    """Alpha is the picture's times the mask's, colours stay, and the mask takes the picture's size."""
+    """Alpha is multiplied by the mask, colours do not change, and the mask is resized to the picture."""
     half = Image.new("RGBA", (4, 4), (9, 8, 7, 128))
     assert apply_mask(half, Image.new("L", (2, 2), 128)).getpixel((3, 3)) == (9, 8, 7, 64)
     assert as_mask(Image.new("RGBA", (1, 1), (255, 255, 255, 0))).getpixel((0, 0)) == 0
 
 
 def test_soften_grows_and_shrinks() -> None:
-    """Growing enlarges what is white, shrinking diminishes it, and neither moves the middle."""
+    """Growing enlarges the white area, shrinking reduces it, and the centre does not move."""
     disc = mask_shape((100, 100), width=0.4, height=0.4, feather=0)
     areas = [np.asarray(mask_soften(disc, 0.0, grow)).mean() for grow in (-0.05, 0.0, 0.05)]
     assert areas == sorted(areas)
@@ -119,18 +119,18 @@ def test_soften_grows_and_shrinks() -> None:
     ],
     ids=["swapped", "feather", "shape", "angle", "empty", "mode", "grow"],
 )
-def test_masks_name_what_is_wrong(call, name: str) -> None:
-    """A parameter out of range is refused by its name."""
+def test_mask_errors_name_the_parameter(call, name: str) -> None:
+    """A parameter out of range raises an error with its name."""
     with pytest.raises(errors.ParameterError, match=name):
         call()
 
 
-# Words on pictures
+# Text overlays
 
 
 @pytest.mark.parametrize("position", ANCHORS)
-def test_words_stand_where_they_are_put(position: str) -> None:
-    """The letters' middle lies on the side that the position names, inside the margin."""
+def test_text_is_at_its_position(position: str) -> None:
+    """The centre of the text is on the side of the position, inside the margin."""
     image = Image.new("RGB", (300, 200))
     written = text_overlay(image, "Dawn", position, shadow=0, margin=0.05)
     left, top, right, bottom = written.getbbox()
@@ -141,15 +141,15 @@ def test_words_stand_where_they_are_put(position: str) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@example("00000y", "top", 1.0, 0.25)  # the outline takes room above and below, too
+@example("00000y", "top", 1.0, 0.25)  # the outline also needs space above and below
 @given(
     st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=120),
     st.sampled_from(sorted(ANCHORS)),
     st.floats(0.02, 1),
     st.floats(0, 0.3),
 )
-def test_words_never_leave_the_picture(text: str, position: str, size: float, outline: float) -> None:
-    """However long or large, the text stays inside the picture's edge, and the picture keeps its size."""
+def test_text_stays_inside_the_picture(text: str, position: str, size: float, outline: float) -> None:
+    """Text of any length and size is inside the picture, and the picture keeps its size."""
     image = Image.new("RGB", (160, 120), "black")
     written = text_overlay(image, text, position, size=size, outline=outline, outline_fill="red", shadow=0, margin=0.1)
     assert written.size == image.size
@@ -159,12 +159,12 @@ def test_words_never_leave_the_picture(text: str, position: str, size: float, ou
 
 
 def test_blank_text_changes_nothing() -> None:
-    """No words, no shadow, the same pixels."""
+    """Blank text draws no shadow: the pixels are equal."""
     assert text_overlay(RED, "  \n ").tobytes() == RED.tobytes()
 
 
-def test_transparency_survives_and_colour_may_be_clear() -> None:
-    """An RGBA picture stays RGBA; a half clear colour is laid over, not punched in."""
+def test_overlay_keeps_transparency() -> None:
+    """An RGBA picture remains RGBA; a half-transparent colour is composited."""
     clear = text_overlay(Image.new("RGBA", (80, 40)), "Hi", shadow=0, size=0.5)
     assert clear.mode == "RGBA"
     assert clear.getextrema()[3] == (0, 255)
@@ -177,14 +177,14 @@ def test_transparency_survives_and_colour_may_be_clear() -> None:
     [({"position": "middle"}, "position"), ({"size": 0}, "size"), ({"fill": "no"}, "fill"), ({"shadow": 2}, "shadow")],
     ids=["position", "size", "fill", "shadow"],
 )
-def test_overlay_names_what_is_wrong(values: dict, name: str) -> None:
-    """A parameter out of range is refused by its name."""
+def test_overlay_errors_name_the_parameter(values: dict, name: str) -> None:
+    """A parameter out of range raises an error with its name."""
     with pytest.raises(errors.ParameterError, match=name):
         text_overlay(RED, "words", **values)
 
 
-def test_letters_no_font_has_are_named() -> None:
-    """A text that cannot be set is refused, rather than written as boxes or question marks."""
+def test_letters_without_a_font_are_reported() -> None:
+    """A text that no font can draw is rejected instead of drawn as boxes."""
     with pytest.raises(errors.ParameterError, match="text"):
         text_overlay(RED, "unwritable: \U0010fffe")
 
@@ -192,7 +192,7 @@ def test_letters_no_font_has_are_named() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=60), st.integers(20, 200), st.integers(1, 4))
 def test_wrapped_lines_fit(text: str, width: int, max_lines: int) -> None:
-    """Lines are no wider (but for a single letter) and no more than asked; no word is lost without a mark."""
+    """Lines are within the width (except a single letter) and the count; omitted words leave an ellipsis."""
     pen = text_layout.text_style("", 14)
     shown = text_layout.readable_text(text, pen)
     lines = text_layout.wrap(shown, pen, width, max_lines)
@@ -205,8 +205,8 @@ def test_wrapped_lines_fit(text: str, width: int, max_lines: int) -> None:
 # Contact sheets
 
 
-def test_table_has_a_place_for_every_combination() -> None:
-    """A combination without a cell looks exactly like a hole without a note; a note changes its looks."""
+def test_missing_combinations_are_empty_cells() -> None:
+    """A missing combination looks like an empty cell without a note; a note changes the pixels."""
     cells = [SheetCell(RED, "a", "1"), SheetCell(RED, "a", "2"), SheetCell(RED, "b", "1")]
     missing = contact_sheet(cells, cell_px=64)
     hole = contact_sheet([*cells, SheetCell(None, "b", "2")], cell_px=64)
@@ -217,8 +217,8 @@ def test_table_has_a_place_for_every_combination() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 8])
-def test_every_picture_is_on_the_sheet_in_full(count: int) -> None:
-    """As many red pixels as the pictures have, but for round corners and hairlines: none cut, none twice."""
+def test_every_picture_is_complete_on_the_sheet(count: int) -> None:
+    """The sheet has as many red pixels as the pictures, except round corners and hairlines."""
     sheet = np.asarray(contact_sheet([SheetCell(RED, column=str(at)) for at in range(count)], cell_px=64)).astype(int)
     red = ((sheet[..., 0] > 200) & (sheet[..., 1] < 30)).sum()
     assert 0.9 * count * 60 * 60 < red <= count * 64 * 64
@@ -231,7 +231,7 @@ def test_small_pictures_are_not_enlarged() -> None:
 
 
 def test_columns_set_the_width() -> None:
-    """A list stands `columns` in a row; more columns than cells leave no gap."""
+    """A list has `columns` cells per row; more columns than cells leave no gap."""
     cells = [SheetCell(RED) for _ in range(6)]
     widths = [contact_sheet(cells, columns=columns, cell_px=64).width for columns in (1, 2, 3, 6, 50)]
     assert widths == sorted(widths)
@@ -239,7 +239,7 @@ def test_columns_set_the_width() -> None:
 
 
 def test_equal_sheets_have_equal_pixels() -> None:
-    """The same cells give the same sheet, and the two themes differ."""
+    """Equal cells give an equal sheet; the two themes differ."""
     cells = [SheetCell(RED, "neon city", "7", "$0.04"), SheetCell(None, "neon city", "21", "refused by the model")]
     dark, again = (contact_sheet(cells, title="Sheet", row_axis="prompt", column_axis="seed") for _ in range(2))
     assert dark.tobytes() == again.tobytes()
@@ -248,8 +248,8 @@ def test_equal_sheets_have_equal_pixels() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.text(max_size=80), st.text(min_size=1, max_size=80), st.text(min_size=1, max_size=80), st.text(max_size=80))
-def test_any_label_can_be_set(title: str, row: str, column: str, note: str) -> None:
-    """Labels of any length in any script give a sheet; a long one never widens a cell."""
+def test_any_label_is_drawn(title: str, row: str, column: str, note: str) -> None:
+    """Labels of any length and script are drawn; a long label does not widen a cell."""
     sheet = contact_sheet([SheetCell(None, row, column, note), SheetCell(RED, note=note)], title=title, cell_px=48)
     assert sheet.width < 400
 
@@ -265,8 +265,8 @@ def test_any_label_can_be_set(title: str, row: str, column: str, note: str) -> N
     ],
     ids=["none", "cell", "columns", "theme", "too-large"],
 )
-def test_sheets_name_what_is_wrong(cells: list, values: dict, name: str) -> None:
-    """A parameter out of range is refused by its name, before anything large is drawn."""
+def test_sheet_errors_name_the_parameter(cells: list, values: dict, name: str) -> None:
+    """A parameter out of range raises an error with its name, before drawing."""
     with pytest.raises(errors.ParameterError, match=name):
         contact_sheet(cells, **values)
 
@@ -277,8 +277,8 @@ NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 
 
 @given(st.dictionaries(NAMES, st.text(max_size=20), max_size=5), st.lists(st.text("abc ,.", max_size=5), min_size=6))
-def test_templates_put_each_value_in_its_slot(values: dict[str, str], between: list[str]) -> None:
-    """What stands between slots stays, each slot becomes its value, and values are not searched for slots."""
+def test_templates_replace_every_slot(values: dict[str, str], between: list[str]) -> None:
+    """Text between slots is expected, every slot is replaced, and values are not searched for slots."""
     parts = list(zip(between, values, strict=False))
     template = "".join(f"{text}{{{name}}}" for text, name in parts)
     assert fill_template(template, values) == "".join(text + values[name] for text, name in parts)
@@ -286,21 +286,21 @@ def test_templates_put_each_value_in_its_slot(values: dict[str, str], between: l
 
 
 @given(NAMES, st.text(max_size=10))
-def test_double_braces_stay(name: str, value: str) -> None:
-    """Flow variables are not slots, and braces around anything but a name are text."""
+def test_double_braces_are_kept(name: str, value: str) -> None:
+    """Flow variables are not slots, and braces around other text are text."""
     for template in (f"at {{{{{name}}}}}", '{"a": 1}', "{}", "{ x }", "{1}"):
         assert fill_template(template, {name: value}) == template
 
 
 def test_missing_slots_are_all_listed() -> None:
-    """One error names every slot that nothing fills, once."""
+    """One error lists every slot without a value, once."""
     with pytest.raises(errors.ParameterError, match="mood, place") as caught:
         fill_template("{mood} {place} {mood} {time}", {"time": "dawn"})
     assert caught.value.hint
 
 
 @given(st.lists(st.text("ab c", max_size=6)))
-def test_lines_and_joins_undo_each_other(texts: list[str]) -> None:
-    """Splitting what was joined by line breaks gives the texts again, trimmed, without the empty ones."""
-    kept = [text.strip() for text in texts if text.strip()]
-    assert split_lines(join_text(texts, "\n")) == kept
+def test_split_lines_inverts_join(texts: list[str]) -> None:
+    """Splitting joined texts at line breaks returns the texts, trimmed, without empty texts."""
+    expected = [text.strip() for text in texts if text.strip()]
+    assert split_lines(join_text(texts, "\n")) == expected
