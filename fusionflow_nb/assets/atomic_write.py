@@ -1,4 +1,4 @@
-"""Writing files that are either there in full or not there at all, whatever dies in between."""
+"""Atomic, durable writes: after a crash a file is complete or absent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _READ_ONLY = 0o444
 class PartFile:
     """A file being written under a temporary name.
 
-    Every method raises DiskFullError, UnwritableError or StoreError where the system refuses.
+    Every method raises DiskFullError, UnwritableError or StoreError if the system call fails.
     """
 
     def __init__(self, path: Path, stream: BinaryIO, root: Path, hint: str | None) -> None:
@@ -38,14 +38,14 @@ class PartFile:
             self._stream.write(data)
 
     def finish(self) -> None:
-        """Flush all bytes to the disk and close; the file is whole and may be read under its part name."""
+        """Flush all bytes to the disk and close; the complete file may be read at its temporary path."""
         with store_errors(self._root, hint=self._hint):
             self._stream.flush()
             os.fsync(self._stream.fileno())
             self._stream.close()
 
     def publish(self, target: Path, *, mode: int = _READ_ONLY) -> None:
-        """Give the finished file its name in one step, replacing what is there; then it survives a power cut."""
+        """Move the finished file to `target` atomically, replacing an existing file, and flush it to the disk."""
         with store_errors(self._root, hint=self._hint):
             self.path.chmod(mode)
             _make_folder(target.parent)
@@ -55,15 +55,15 @@ class PartFile:
 
 @contextmanager
 def part_file(folder: Path, *, root: Path | None = None, hint: str | None = None) -> Iterator[PartFile]:
-    """A new file to fill; on leaving it is deleted unless it was published.
+    """Create a temporary file; it is deleted at the end of the block unless it was published.
 
     Args:
-        folder: its folder, on the file system of the final name; created if missing.
-        root: the folder that errors name; `folder` if not given.
+        folder: the folder, on the file system of the target; created if missing.
+        root: the folder that errors name; `folder` by default.
         hint: replaces the default hint about FUSIONFLOW_HOME.
 
     Raises:
-        DiskFullError, UnwritableError, StoreError: the file cannot be made.
+        DiskFullError, UnwritableError, StoreError: the file cannot be created.
     """
     root = root or folder
     path = folder / f"{uuid4().hex}{PART_SUFFIX}"
@@ -81,10 +81,10 @@ def part_file(folder: Path, *, root: Path | None = None, hint: str | None = None
 
 
 def write_disposable(target: Path, data: bytes, *, parts: Path) -> None:
-    """Write a file that can be made again (a preview): in one step, but without waiting for the disk.
+    """Write a file that can be regenerated (a preview): atomically, but without flushing to the disk.
 
     Raises:
-        DiskFullError, UnwritableError, StoreError: it cannot be written.
+        DiskFullError, UnwritableError, StoreError: the file cannot be written.
     """
     with part_file(parts) as part:
         part.write(data)
@@ -95,9 +95,9 @@ def write_disposable(target: Path, data: bytes, *, parts: Path) -> None:
 
 
 def sweep_stale(folder: Path) -> None:
-    """Delete part files that were not written to for a day: leftovers of killed processes.
+    """Delete part files that were not modified for a day: leftovers of killed processes.
 
-    Never raises: what cannot be deleted now can be next time.
+    Never raises: a file that cannot be deleted is retried at the next call.
     """
     oldest = time.time() - STALE_AFTER_S
     with suppress(OSError):
@@ -108,7 +108,7 @@ def sweep_stale(folder: Path) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder whose existence survives a power cut."""
+    """Create a folder that survives a power failure."""
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         _flush_folder(folder.parent)

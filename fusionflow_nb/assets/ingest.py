@@ -1,4 +1,4 @@
-"""How bytes come in: from memory, a file or a stream, in chunks, sniffed before anything is written."""
+"""Read a source (bytes, file or stream) in chunks and detect its media type before anything is written."""
 
 from __future__ import annotations
 
@@ -23,61 +23,61 @@ if TYPE_CHECKING:
 Source: TypeAlias = "bytes | Path | Iterable[bytes]"
 
 CHUNK_BYTES = 1 << 20
-# A JSON document is parsed whole to be believed; above this it is surely no value that travels along an edge.
+# A JSON document is parsed whole to validate it; a value of an edge is never this large.
 MAX_JSON_BYTES = 64 << 20
 _JSON = "application/json"
-_SHOWN_AS = {"image": "This picture", "video": "This video", "audio": "This sound"}
+_SOURCE_NAMES = {"image": "This image", "video": "This video", "audio": "This audio"}
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """What was learnt while bytes flowed by."""
+class ContentInfo:
+    """Digest and size of written content."""
 
     sha256: str
     size_bytes: int
 
 
 def open_source(source: Source, declared: str | None) -> tuple[str, Iterator[bytes]]:
-    """The media type of a source and its bytes in chunks; what is read to sniff is not lost.
+    """The media type of a source, and its bytes in chunks, those read for detection included.
 
     Args:
         source: bytes, a regular file, or an iterable of bytes.
         declared: the declared type; it decides only if the bytes are ambiguous (text, JSON).
 
     Raises:
-        MediaError: no such file, no bytes at all, or no media this house knows. While the chunks are drawn:
-            the file cannot be read on, or a stream gives something other than bytes.
+        MediaError: the file is missing, the source is empty, or the media type is unknown. While the chunks are
+            read: the file cannot be read, or a stream yields something other than bytes.
     """
     chunks = _chunks(source)
     head = b""
-    drawn: list[bytes] = []
+    first_chunks: list[bytes] = []
     for chunk in chunks:
-        drawn.append(chunk)
+        first_chunks.append(chunk)
         head += chunk[: HEAD_BYTES - len(head)]
         if len(head) >= HEAD_BYTES:
             break
-    return _type_of(head, declared), chain(drawn, chunks)
+    return _type_of(head, declared), chain(first_chunks, chunks)
 
 
-def pour(chunks: Iterable[bytes], write: Callable[[bytes], object]) -> Arrival:
-    """Hand each chunk to `write` and hash it on the way. Raises what the chunks or `write` raise."""
+def write_and_hash(chunks: Iterable[bytes], write: Callable[[bytes], object]) -> ContentInfo:
+    """Pass each chunk to `write` and hash it. Raises what the chunks or `write` raise."""
     digest = hashlib.sha256()
     size = 0
     for chunk in chunks:
         write(chunk)
         digest.update(chunk)
         size += len(chunk)
-    return Arrival(digest.hexdigest(), size)
+    return ContentInfo(digest.hexdigest(), size)
 
 
 @contextmanager
-def declared_type(source: Source, part: Path, media_type: str) -> Iterator[None]:
-    """Let a MediaError name the caller's source instead of the part file."""
+def name_source_in_errors(source: Source, part: Path, media_type: str) -> Iterator[None]:
+    """Make a MediaError name the caller's source instead of the part file."""
     try:
         yield
     except errors.MediaError as error:
-        known = source.name if isinstance(source, Path) else _SHOWN_AS.get(media_type.partition("/")[0], "This text")
-        error.what = error.what.replace(part.name, known)
+        name = source.name if isinstance(source, Path) else _SOURCE_NAMES.get(media_type.partition("/")[0], "This text")
+        error.what = error.what.replace(part.name, name)
         error.args = (error.what,)
         raise
 
@@ -92,7 +92,7 @@ def check_text(path: Path, media_type: str) -> None:
     """Verify a declared text: UTF-8 without NUL, and valid JSON if JSON was declared.
 
     Raises:
-        MediaError: it is not.
+        MediaError: it is not such text.
     """
     with source_errors(path):
         if media_type == _JSON:
@@ -105,9 +105,9 @@ def check_text(path: Path, media_type: str) -> None:
                 try:
                     text = decoder.decode(chunk, final=not chunk)
                 except UnicodeDecodeError as error:
-                    raise _no_text(media_type) from error
+                    raise _not_text(media_type) from error
                 if "\0" in text:
-                    raise _no_text(media_type)
+                    raise _not_text(media_type)
                 if not chunk:
                     return
 
@@ -119,26 +119,26 @@ def _check_json(path: Path) -> None:
     try:
         json.loads(path.read_bytes().decode())
     except (ValueError, RecursionError) as error:
-        raise _no_text(_JSON) from error
+        raise _not_text(_JSON) from error
 
 
-def _no_text(media_type: str) -> errors.MediaError:
-    message = f"These bytes were declared as {media_type} and are not."
-    return errors.MediaError(message, hint="Store text as UTF-8, or leave the type away for pictures, video and sound.")
+def _not_text(media_type: str) -> errors.MediaError:
+    message = f"The bytes are not {media_type}, as declared."
+    return errors.MediaError(message, hint="Store text as UTF-8; omit the type for images, video and audio.")
 
 
 def _type_of(head: bytes, declared: str | None) -> str:
     if not head:
-        message = "There are no bytes to store."
-        raise errors.MediaError(message, hint="The file or the answer of the service is empty; make it again.")
-    proven = sniff(head)
-    if proven is not None:
-        return proven
-    claimed = (declared or "").partition(";")[0].strip().lower()
-    if claimed in DECLARED_TYPES:
-        return claimed
-    said = f" (declared as {ascii(claimed)[:80]})" if claimed else ""
-    message = f"These bytes are no picture, video or sound of a known kind{said}: they begin with {head[:8]!r}."
+        message = "The source is empty."
+        raise errors.MediaError(message, hint="Create or download the file again.")
+    detected = sniff(head)
+    if detected is not None:
+        return detected
+    media_type = (declared or "").partition(";")[0].strip().lower()
+    if media_type in DECLARED_TYPES:
+        return media_type
+    note = f" (declared as {ascii(media_type)[:80]})" if media_type else ""
+    message = f"Unknown media format{note}: the bytes begin with {head[:8]!r}."
     hint = "Use PNG, JPEG, WebP, GIF, AVIF, TIFF, BMP, MP4, WebM, WAV, MP3, Ogg, FLAC; declare text as text/plain."
     raise errors.MediaError(message, hint=hint)
 
@@ -153,20 +153,20 @@ def _chunks(source: object) -> Iterator[bytes]:
     elif isinstance(source, Iterable) and not isinstance(source, str):
         yield from _stream_chunks(source)
     else:
-        message = f"{type(source).__name__} is nothing that bytes can be read from."
+        message = f"Cannot read bytes from {type(source).__name__}."
         raise errors.MediaError(message, hint="Pass bytes, a pathlib.Path or an iterable of bytes.")
 
 
 def _file_chunks(path: Path) -> Iterator[bytes]:
     with source_errors(path):
-        # A pipe or device could give bytes for ever.
+        # A pipe or device may never end.
         if not stat.S_ISREG(path.stat().st_mode):
-            message = f"{path} is no regular file."
+            message = f"{path} is not a regular file."
             raise errors.MediaError(message, hint="Pass the path of a file.")
         stream = path.open("rb")
     with stream:
         while True:
-            # Only the read is guarded: errors between two chunks belong to the writer.
+            # Only the read is guarded: errors between two chunks are the writer's.
             with source_errors(path):
                 chunk = stream.read(CHUNK_BYTES)
             if not chunk:
@@ -177,6 +177,6 @@ def _file_chunks(path: Path) -> Iterator[bytes]:
 def _stream_chunks(stream: Iterable[object]) -> Iterator[bytes]:
     for chunk in stream:
         if not isinstance(chunk, (bytes, bytearray, memoryview)):
-            message = f"The stream gave {type(chunk).__name__} where bytes were due."
-            raise errors.MediaError(message, hint="Encode text before it is stored.")
+            message = f"The stream yielded {type(chunk).__name__} instead of bytes."
+            raise errors.MediaError(message, hint="Encode text before storing it.")
         yield from _chunks(chunk)

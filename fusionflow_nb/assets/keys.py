@@ -1,4 +1,4 @@
-"""How stored bytes are named: checked digests, keys inside a store, lasting addresses."""
+"""Names of stored assets: validated digests, keys inside a store, permanent URIs."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def checked_sha256(sha256: str) -> str:
-    """The digest itself, once it is known to be 64 lowercase hex digits; nothing else ever becomes a file name.
+    """Validate a digest: 64 lowercase hex digits. Nothing else is used as a file name.
 
     Raises:
-        MediaError: it is anything else.
+        MediaError: it is not.
 
     >>> checked_sha256("ab" * 32)[:4]
     'abab'
     """
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         shown = ascii(sha256)[:80]
-        message = f"{shown} names no asset."
+        message = f"{shown} is not an asset's digest."
         raise errors.MediaError(message, hint="An asset is named by its sha256: 64 lowercase hex digits.")
     return sha256
 
 
 def file_name(sha256: str, media_type: str) -> str:
-    """The file below a store's root, with `/` between its parts: `ab/<sha256>.<ext>`.
+    """The path below a store's root, with `/` as separator: `ab/<sha256>.<ext>`.
 
     Raises:
-        MediaError: no sha256, or no type this house stores.
+        MediaError: the digest is malformed, or the store does not know the type.
 
     >>> file_name("ab" * 32, "image/png").endswith("abab.png")
     True
@@ -43,20 +43,20 @@ def file_name(sha256: str, media_type: str) -> str:
 
 
 def store_key(asset: Asset) -> str:
-    """`asset.store_key`, once its digest is known to be one.
+    """`asset.store_key`, after validating its digest.
 
     Raises:
-        MediaError: no sha256, or no type this house stores.
+        MediaError: the digest is malformed, or the store does not know the type.
     """
     checked_sha256(asset.sha256)
     return asset.store_key
 
 
 def local_uri(sha256: str) -> str:
-    """The lasting address of bytes that live in the local folder.
+    """The permanent URI of bytes in the local folder.
 
     Raises:
-        MediaError: no sha256.
+        MediaError: the digest is malformed.
 
     >>> local_uri("ab" * 32)[:16]
     'fusionflow:ababa'

@@ -1,4 +1,4 @@
-"""Errors for failed system calls: decided by errno, never by text."""
+"""Errors for failed system calls, classified by errno."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# EFBIG: this process may not write files this large; to the user it is the same as a full disk or quota.
+# EFBIG: a limit on file size; to the user the same as a full disk or quota.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-# The last four: a part of the path is a file, is missing, or cannot be made.
+# The last four: a part of the path is a file, is missing, or cannot be created.
 _UNWRITABLE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG}
 )
@@ -22,22 +22,22 @@ _UNWRITABLE = frozenset(
 # errno values about the disk and its folders, from any call.
 STORE_ERRNOS = _FULL | _UNWRITABLE | {errno.EIO}
 
-EXPORT_HINT = "Choose a folder that you can write and that has room."
-STORE_HINT = "Point the setting FUSIONFLOW_HOME at a folder you can write, then run again."
-_FULL_HINT = "Free some space there or point the setting FUSIONFLOW_HOME at another disk, then run again."
+EXPORT_HINT = "Choose a writable folder with free space."
+STORE_HINT = "Set FUSIONFLOW_HOME to a writable folder, then run again."
+_FULL_HINT = "Free space there or set FUSIONFLOW_HOME to a folder on another disk, then run again."
 
 
 def store_error(error: OSError, folder: Path, *, hint: str | None = None) -> errors.StoreError:
-    """What a failed write below a folder means; `hint` replaces the advice where FUSIONFLOW_HOME is not the answer."""
+    """The error for a failed write below a folder; `hint` replaces the default hint about FUSIONFLOW_HOME."""
     reason = error.strerror or type(error).__name__
     if error.errno in _FULL:
-        message = f"There is no room to store this file in {folder} ({reason}); nothing was stored."
+        message = f"The disk of {folder} is full ({reason}); nothing was stored."
         return errors.DiskFullError(message, hint=hint or _FULL_HINT)
     if error.errno in _UNWRITABLE:
         message = f"The folder {folder} cannot be used ({reason})."
         return errors.UnwritableError(message, hint=hint or STORE_HINT)
     message = f"A file could not be stored in {folder} ({reason})."
-    return errors.StoreError(message, hint="The disk may be failing or away; check it, then run again.")
+    return errors.StoreError(message, hint="The disk may be failing or disconnected; check it, then run again.")
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def store_errors(folder: Path, *, hint: str | None = None) -> Iterator[None]:
     """Turn an OSError of a write below `folder` into a StoreError.
 
     Raises:
-        DiskFullError, UnwritableError, StoreError: by the error's number.
+        DiskFullError, UnwritableError, StoreError: by errno.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""What stored bytes show: their size and length from the header, and a small picture of them.
+"""Read dimensions and duration from a file's header, and render its preview.
 
-Making the picture decodes the bytes, so it is also the proof that a picture or video is one. What decodes is imported
-when there is something to decode: NumPy and Pillow are most of what opening a session would cost.
+Rendering the preview decodes the bytes, so it also verifies them. Decoders are imported at the first use: NumPy and
+Pillow would be most of a session's start-up time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.ingest import Arrival, check_text
+from fusionflow_nb.assets.ingest import ContentInfo, check_text
 from fusionflow_nb.media.container import open_media
 from fusionflow_nb.media.values import Asset
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PREVIEW_SIDE = 256
-# More than the preview needs, so that reducing it stays smooth, and flat in memory for 8K films.
+# More than the preview needs, for smooth downscaling; bounds the memory for 8K video.
 _POSTER_PIXELS = 1024 * 1024
 _BARS = 48
 
-_SEEN_OR_HEARD = frozenset({"video", "audio"})
-_SOUND_ALONE = {
+_MEDIA_STREAMS = frozenset({"video", "audio"})
+_AUDIO_ONLY = {
     "video/mp4": "audio/mp4",
     "video/quicktime": "audio/mp4",
     "video/webm": "audio/webm",
@@ -35,7 +35,7 @@ _SOUND_ALONE = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of bytes without decoding them; None where it does not apply or cannot be known here."""
+    """Dimensions and duration by the header; None where they do not apply or cannot be read here."""
 
     width: int | None = None
     height: int | None = None
@@ -43,34 +43,34 @@ class Facts:
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """Turn what the standard library and PyAV let through on hostile sound into MediaError.
+def _decoding_errors(path: Path) -> Iterator[None]:
+    """Turn errors that the standard library and PyAV raise on hostile audio into MediaError.
 
-    `wave` raises a bare RuntimeError on chunks that end early, a resampler ValueError when the rate changes on the way.
+    `wave` raises RuntimeError on truncated chunks, a resampler ValueError when the sample rate changes.
     """
     try:
         yield
     except (RuntimeError, ValueError) as error:
         message = f"{path.name} is damaged and cannot be decoded."
-        raise errors.MediaError(message, hint="Get the file again, or export it again.") from error
+        raise errors.MediaError(message, hint="Download or export the file again.") from error
 
 
-def settle_type(path: Path, media_type: str) -> str:
-    """The media type once the container was opened: MP4, WebM and Matroska without pictures are sound.
+def resolve_type(path: Path, media_type: str) -> str:
+    """The media type after opening the container: MP4, WebM and Matroska without video streams are audio.
 
-    Without the extra `video` the type stays as sniffed.
+    Without the extra `video` the sniffed type is returned.
 
     Raises:
-        MediaError: the container cannot be opened, or holds a codec that FFmpeg does not know.
+        MediaError: the container cannot be opened, or uses a codec that FFmpeg does not know.
     """
-    if media_type not in _SOUND_ALONE:
+    if media_type not in _AUDIO_ONLY:
         return media_type
     try:
         with open_media(path) as container:
-            if any(stream.codec_context is None for stream in container.streams if stream.type in _SEEN_OR_HEARD):
-                message = f"{path.name} uses a codec that nothing here can read."
+            if any(stream.codec_context is None for stream in container.streams if stream.type in _MEDIA_STREAMS):
+                message = f"{path.name} uses an unsupported codec."
                 raise errors.MediaError(message, hint="Export it as WebM (VP9, AV1) or MP4 (H.264).")
-            return media_type if container.streams.video else _SOUND_ALONE[media_type]
+            return media_type if container.streams.video else _AUDIO_ONLY[media_type]
     except errors.MissingExtraError:
         return media_type
 
@@ -78,10 +78,10 @@ def settle_type(path: Path, media_type: str) -> str:
 def read_facts(path: Path, media_type: str) -> Facts:
     """Width, height (px) and duration (s) from the header of a file.
 
-    Without the extra `video`, films and compressed sound give no facts.
+    Without the extra `video`, video and compressed audio have no facts.
 
     Raises:
-        MediaError: the header is not what the type promises.
+        MediaError: the header does not match the type.
     """
     try:
         match media_type.partition("/")[0]:
@@ -93,12 +93,12 @@ def read_facts(path: Path, media_type: str) -> Facts:
             case "video":
                 from fusionflow_nb.media import video  # noqa: PLC0415
 
-                film = video.video_facts(path)
-                return Facts(film.width, film.height, film.duration_s)
+                video_facts = video.video_facts(path)
+                return Facts(video_facts.width, video_facts.height, video_facts.duration_s)
             case "audio":
                 from fusionflow_nb.media import audio  # noqa: PLC0415
 
-                with _damage(path):
+                with _decoding_errors(path):
                     return Facts(duration_s=audio.audio_facts(path).duration_s)
             case _:
                 return Facts()
@@ -106,11 +106,11 @@ def read_facts(path: Path, media_type: str) -> Facts:
         return Facts()
 
 
-def prove_and_picture(path: Path, media_type: str) -> bytes | None:
-    """Decode a file and draw its preview: WebP, at most 256 px a side; None for text, or where no extra can decode it.
+def verify_and_preview(path: Path, media_type: str) -> bytes | None:
+    """Decode a file and render its preview: WebP, at most 256 px a side; None for text, or without a decoder.
 
     Raises:
-        MediaError: the bytes are not what their type promises: truncated, hostile or damaged.
+        MediaError: the bytes do not match their type: truncated, hostile or damaged.
     """
     if not media_type.startswith(("image/", "video/", "audio/")):
         check_text(path, media_type)
@@ -127,18 +127,18 @@ def prove_and_picture(path: Path, media_type: str) -> bytes | None:
                     picture.from_array(video.poster(path, max_pixels=_POSTER_PIXELS)), PREVIEW_SIDE
                 )
             case _:
-                with _damage(path):
+                with _decoding_errors(path):
                     return picture.thumbnail(draw_waveform(audio.waveform(path, _BARS)), PREVIEW_SIDE)
     except errors.MissingExtraError:
         return None
 
 
-def describe(path: Path, sniffed_type: str, arrival: Arrival) -> Asset:
-    """The asset that a file of bytes is, from its container and header.
+def describe(path: Path, sniffed_type: str, content: ContentInfo) -> Asset:
+    """Describe a file as an asset, by its container and header.
 
     Raises:
-        MediaError: the header is not what the type promises.
+        MediaError: the header does not match the type.
     """
-    media_type = settle_type(path, sniffed_type)
+    media_type = resolve_type(path, sniffed_type)
     facts = read_facts(path, media_type)
-    return Asset(arrival.sha256, media_type, arrival.size_bytes, facts.width, facts.height, facts.duration_s)
+    return Asset(content.sha256, media_type, content.size_bytes, facts.width, facts.height, facts.duration_s)

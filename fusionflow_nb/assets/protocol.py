@@ -14,89 +14,89 @@ if TYPE_CHECKING:
 
 
 class AssetStore(Protocol):
-    """Where immutable bytes live. All calls block: the engine makes them in worker threads."""
+    """A store of immutable bytes. All calls block: the engine makes them in worker threads."""
 
     def put(
         self, source: bytes | Path | Iterable[bytes], *, media_type: str | None = None, recipe: str | None = None
     ) -> Asset:
         """Store bytes, a file or a stream; equal bytes are stored once.
 
-        The type is what the bytes are (sniffed); `media_type` decides only where sniffing cannot. `recipe` is the
-        content key of what made them (hex), for stores that keep a note with each object.
+        The type is sniffed from the bytes; `media_type` decides only if they are ambiguous. `recipe` is the content key
+        of the job that created them (hex), for stores with metadata per object.
 
         Raises:
-            MediaError: the bytes are no media this house knows, truncated or hostile.
-            DiskFullError, UnwritableError: nothing was stored; nothing half-written stays behind.
+            MediaError: the media type is unknown, or the bytes are truncated or hostile.
+            DiskFullError, UnwritableError: nothing was stored, no partial file remains.
         """
         ...
 
     def has(self, sha256: str) -> bool:
-        """Whether the bytes are at hand without reading them."""
+        """Whether the bytes are stored; they are not read."""
         ...
 
     def path(self, sha256: str) -> Path:
-        """A local file that holds the bytes; never write to it.
+        """A local file of the bytes; never write to it.
 
         Raises:
-            LostAssetError: no store holds these bytes any more.
-            CorruptAssetError: the bytes found do not match their name.
+            LostAssetError: the bytes are missing.
+            CorruptAssetError: the bytes do not match their digest.
         """
         ...
 
     def uri(self, asset: Asset) -> str:
-        """The unsigned, lasting address that the tape keeps (`fusionflow:<sha256>` or `s3://bucket/key`)."""
+        """The permanent, unsigned URI that the tape stores (`fusionflow:<sha256>` or `s3://bucket/key`)."""
         ...
 
     def url(self, asset: Asset, *, expires_s: int = 3600) -> str:
-        """An address a browser or a service can fetch now (may be signed, may expire)."""
+        """A URL that a browser or a service can fetch now (may be signed, may expire)."""
         ...
 
     def preview(self, asset: Asset) -> bytes | None:
-        """A WebP of at most 256 px a side, made when the asset was stored; None where there is no picture to show."""
+        """A WebP of at most 256 px a side, rendered when the asset was stored; None if it has no preview."""
         ...
 
-    def service_url(self, asset: Asset, *, expires_s: int, patience_s: float) -> str | None:
-        """An address that a service on the network can open; None where this store has none.
+    def service_url(self, asset: Asset, *, expires_s: int, timeout_s: float) -> str | None:
+        """A URL that a service on the internet can open; None if this store has none.
 
         Raises:
-            BucketError: the bytes do not arrive there in time.
+            BucketError: the upload failed or timed out.
         """
         ...
 
 
 class HomeStore(AssetStore, Protocol):
-    """The store of a user's home: what display, uploads, doctor and garbage collection need besides."""
+    """The store of a user's home folder, with the methods for display, uploads, doctor and garbage collection."""
 
     has_bucket: bool
-    """Whether browsers put files into a bucket."""
+    """Whether browsers upload to a bucket."""
 
     def look_up(self, sha256: str) -> Asset:
-        """As much of stored bytes as their name and length tell; nothing is read or fetched.
+        """The asset as far as name and size describe it; nothing is read or fetched.
 
         Raises:
-            LostAssetError: no store has them.
+            LostAssetError: the bytes are missing.
         """
         ...
 
-    def away_url(self, asset: Asset, *, expires_s: int) -> str | None:
+    def remote_url(self, asset: Asset, *, expires_s: int) -> str | None:
         """The URL of bytes that are not on this machine; None if they are. No request is made."""
         ...
 
     def put_url(self, asset: Asset, *, expires_s: int) -> SignedPut | None:
-        """Where a browser may PUT these very bytes; None where Jupyter's server takes them."""
+        """A signed URL to which a browser may PUT exactly these bytes; None if Jupyter's server takes uploads."""
         ...
 
     def confirm(self, asset: Asset, preview: bytes | None = None) -> Asset:
-        """Take in what a browser has put there, with the small picture it made.
+        """Register an asset that a browser uploaded, with the preview that it rendered.
 
         Raises:
-            LostAssetError: it has not arrived.
-            CorruptAssetError: something else has.
+            LostAssetError: the upload has not arrived.
+            CorruptAssetError: other bytes have arrived.
         """
         ...
 
-    def kept_preview(self, sha256: str) -> bytes | None:
-        """The small picture, by digest alone; None where none is kept."""
+    def stored_preview(self, sha256: str) -> bytes | None:
+        """The stored preview of a digest; None if there is none."""
         ...
 
     def assets(self) -> Iterator[StoredFile]:
@@ -104,7 +104,7 @@ class HomeStore(AssetStore, Protocol):
         ...
 
     def size_bytes(self) -> int:
-        """The sum of all files on this machine."""
+        """The total size of all files on this machine."""
         ...
 
     def verify(self, sha256: str) -> None:
@@ -112,9 +112,9 @@ class HomeStore(AssetStore, Protocol):
         ...
 
     def discard(self, stored: StoredFile) -> None:
-        """Delete a file of this machine. Raises StoreError."""
+        """Delete a file from this machine. Raises StoreError."""
         ...
 
     def close(self) -> None:
-        """End its threads."""
+        """Stop its threads."""
         ...

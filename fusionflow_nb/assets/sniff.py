@@ -1,4 +1,4 @@
-"""The media type of bytes, from their first few hundred: never from a name or a declaration."""
+"""Detect the media type of bytes by their head, never by a name or a declaration."""
 
 # ruff: noqa: PLR2004 - the numbers are bytes and bit fields that the format fixes
 
@@ -8,7 +8,7 @@ from fusionflow_nb.media.media_types import EXTENSIONS, extension
 
 __all__ = ["DECLARED_TYPES", "EXTENSIONS", "HEAD_BYTES", "extension", "sniff"]
 
-# As many first bytes as `sniff` looks at, at most.
+# The number of first bytes that `sniff` needs.
 HEAD_BYTES = 4096
 
 # Text has no magic bytes: its declared type is used (after a check that it is text).
@@ -25,20 +25,20 @@ _VIDEO_BRANDS = frozenset(
 
 
 def sniff(head: bytes) -> str | None:
-    """The media type that the first bytes of a file prove, or None.
+    """The media type of a file by its first bytes, or None.
 
-    Text and JSON prove nothing and give None; `HEAD_BYTES` bytes are enough for every type. A container that holds
-    sound alone begins like a film: `probe.settle_type` looks inside.
+    None for text and JSON, which have no magic bytes. `HEAD_BYTES` bytes are enough for every type. A container with
+    audio only begins like a video: `probe.resolve_type` opens it.
 
     >>> sniff(b"GIF89a")
     'image/gif'
     >>> sniff(b"hello") is None
     True
     """
-    return _picture(head) or _iso_container(head) or _matroska(head) or _sound(head)
+    return _image(head) or _iso_container(head) or _matroska(head) or _audio(head)
 
 
-def _picture(head: bytes) -> str | None:
+def _image(head: bytes) -> str | None:
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if head.startswith(b"\xff\xd8\xff"):
@@ -49,7 +49,7 @@ def _picture(head: bytes) -> str | None:
         return "image/webp"
     if head.startswith((b"II*\0", b"MM\0*")):
         return "image/tiff"
-    # "BM" alone could begin a sentence: the reserved zeros and a known header length make it a bitmap.
+    # "BM" may also begin a text: the reserved zeros and a known header length make it a bitmap.
     is_bitmap = head.startswith(b"BM") and head[6:10] == bytes(4) and _little(head[14:18]) in _BITMAP_HEADER_BYTES
     return "image/bmp" if is_bitmap else None
 
@@ -80,21 +80,21 @@ def _matroska(head: bytes) -> str | None:
     return {b"webm": "video/webm", b"matroska": "video/x-matroska"}.get(document.rstrip(b"\0"))
 
 
-def _sound(head: bytes) -> str | None:
+def _audio(head: bytes) -> str | None:
     if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
         return "audio/wav"
     if head.startswith(b"fLaC"):
         return "audio/flac"
     if head.startswith(b"OggS"):
         return "audio/ogg"
-    # A sentence may begin so too: the version is 2 to 4, and no byte of the length has its high bit.
+    # A text may begin with ID3 too: the version is 2 to 4, and no byte of the length has its high bit.
     if head.startswith(b"ID3") and len(head) >= 10 and 2 <= head[3] <= 4 and max(head[6:10]) < 0x80:
         return "audio/mpeg"
     return _frame_header(head)
 
 
 def _frame_header(head: bytes) -> str | None:
-    """MP3 or ADTS AAC by the fields of the first frame header: two sync bytes alone would be too weak a proof."""
+    """MP3 or ADTS AAC by the fields of the first frame header: the two sync bytes alone are not enough."""
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     layer = head[1] >> 1 & 3

@@ -1,13 +1,13 @@
-"""Bringing local files to the bucket in the background: kept in a durable list, tried until they are there.
+"""Background uploads of local files to the bucket, stored durably and retried until they succeed.
 
-Waiting uploads are logged before a put returns, so that a dead kernel's uploads are gone
-on with by the next one, a large file in the middle. Trouble with the bucket never fails a run: the files are at hand.
+Pending uploads are stored before a put returns, so that the next kernel resumes the uploads of a dead kernel, also in
+the middle of a large file. Errors of the bucket never fail a run: the files are in the local folder.
 """
 
 from __future__ import annotations
 
 import heapq
-import random
+import logging
 import threading
 import time
 from contextlib import suppress
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fusionflow_nb import errors
+from fusionflow_nb.assets.backoff import backoff_s
 from fusionflow_nb.assets.s3.errors import unreachable
 from fusionflow_nb.assets.s3.multipart import Progress, StoppedError
 from fusionflow_nb.media.values import Asset
@@ -25,53 +26,54 @@ if TYPE_CHECKING:
 
     from fusionflow_nb.assets.s3.bucket import Bucket
 
+_log = logging.getLogger("fusionflow_nb.assets")
 WAITING, DONE = "waiting", "done"
-AT_ONCE = 8
+MAX_CONCURRENT = 8
 BACKOFF_S = 1.0
-LONGEST_WAIT_S = 120.0
-"""An outage of hours costs a request every two minutes; `nudge` ends the wait at once."""
+MAX_BACKOFF_S = 120.0
+"""During a long outage a request is sent every two minutes; `retry_now` ends the wait immediately."""
 
 
 class UploadLog(Protocol):
-    """What is remembered of uploads to one bucket, over the death of kernels."""
+    """Durable state of the uploads to one bucket."""
 
-    def keep(self, rows: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
-        """Write (sha256, state, detail) rows durably, each in place of what was known of its digest."""
+    def record(self, rows: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+        """Store (sha256, state, detail) rows durably, replacing earlier rows of the same digests."""
         ...
 
     def state(self, sha256: str) -> str | None:
-        """`waiting`, `done`, or None where nothing is known."""
+        """`waiting`, `done`, or None without a row."""
         ...
 
     def adopt(self) -> list[dict[str, Any]]:
-        """Details of waiting uploads of dead kernels; this kernel owns them from now on."""
+        """Take over the pending uploads of dead kernels and return their details."""
         ...
 
     def forget(self, sha256: Iterable[str]) -> None:
-        """They are not in the bucket (any more)."""
+        """Delete the rows of some digests."""
         ...
 
 
 @dataclass(slots=True)
 class _Job:
-    """One upload until it has ended."""
+    """One pending upload."""
 
     asset: Asset
     recipe: str | None
     overwrite: bool
     progress: Progress
     tries: int = 0
-    is_held: bool = False
-    """A thread has it."""
+    is_sending: bool = False
+    """A thread is sending it."""
     sent_bytes: int = 0
     error: errors.FusionFlowError | None = None
     done: threading.Event = field(default_factory=threading.Event)
-    """It has ended, for good or bad."""
+    """Set when it has succeeded or failed for good."""
     tried: threading.Event = field(default_factory=threading.Event)
-    """It has ended, or failed in a way that an early retry does not fix."""
+    """Set when it has ended, or failed with an error that a retry does not fix."""
 
     def detail(self) -> dict[str, Any]:
-        """What another process needs to continue it."""
+        """The state that another process needs to resume it."""
         return {
             "asset": self.asset.to_json(),
             "recipe": self.recipe,
@@ -93,9 +95,9 @@ class Uploads:
     """The uploads of one kernel to one bucket. Safe to call from any thread; starts no thread before the first upload.
 
     Args:
-        bucket: where they go.
-        file_of: finds the local file of a digest, verified.
-        log: remembers them.
+        bucket: the target.
+        file_of: returns the verified local file of a digest.
+        log: stores pending uploads.
         clock: returns seconds.
     """
 
@@ -108,31 +110,31 @@ class Uploads:
     ) -> None:
         self._bucket = bucket
         self._file_of = file_of
-        self._log = log
+        self._rows = log
         self._clock = clock
         self._jobs: dict[str, _Job] = {}
-        self._due: list[tuple[float, str]] = []
-        self._news = threading.Condition()
+        self._queue: list[tuple[float, str]] = []
+        self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
-        self._there: set[str] = set()
+        self._idle_threads = 0
+        self._uploaded: set[str] = set()
         self._is_stopped = threading.Event()
 
-    # --- what is asked -----------------------------------------------------------------------------------------------
+    # --- requests ----------------------------------------------------------------------------------------------------
 
     def add(self, asset: Asset, *, recipe: str | None = None, overwrite: bool = False) -> None:
-        """Have a file brought there; written down before this returns. Nothing happens where it is there already."""
-        if not overwrite and self.is_there(asset.sha256):
+        """Queue the upload of a file, stored before this returns. No effect if the bucket has it."""
+        if not overwrite and self.is_uploaded(asset.sha256):
             return
-        with self._news:
+        with self._changed:
             if asset.sha256 in self._jobs or self._is_stopped.is_set():
                 return
             job = self._jobs[asset.sha256] = self._job(asset, recipe, overwrite=overwrite)
-        # The bytes are safe on this disk. A log that cannot be written now is no reason to fail what was made;
-        # `fusionflow assets sync` finds what it does not know.
+        # The bytes are on this disk, so a failed write of the row does not fail the put;
+        # `fusionflow assets sync` finds uploads without a row.
         with suppress(errors.JournalError):
-            self._log.keep([(asset.sha256, WAITING, job.detail())])
-        self._begin(job)
+            self._rows.record([(asset.sha256, WAITING, job.detail())])
+        self._enqueue(job)
 
     def resume(self) -> int:
         """Continue the uploads of dead kernels; returns their number.
@@ -140,214 +142,217 @@ class Uploads:
         Raises:
             JournalError: the log cannot be read.
         """
-        adopted = self._log.adopt()
+        adopted = self._rows.adopt()
         for detail in adopted:
             asset = Asset.from_json(detail["asset"])
-            with self._news:
+            with self._changed:
                 if asset.sha256 in self._jobs:
                     continue
                 job = self._job(asset, detail.get("recipe"), overwrite=False)
                 job.progress.upload_id, job.progress.part_bytes = detail.get("upload_id"), detail.get("part_bytes")
                 self._jobs[asset.sha256] = job
-            self._begin(job)
+            self._enqueue(job)
         return len(adopted)
 
-    def is_there(self, sha256: str) -> bool:
-        """Whether it is known to be in the bucket, without asking the bucket."""
-        if sha256 in self._there:
+    def is_uploaded(self, sha256: str) -> bool:
+        """Whether the bucket is known to have it. Sends no request."""
+        if sha256 in self._uploaded:
             return True
         try:
-            is_done = self._log.state(sha256) == DONE
+            is_done = self._rows.state(sha256) == DONE
         except errors.JournalError:
             return False
         if is_done:
-            self._there.add(sha256)
+            self._uploaded.add(sha256)
         return is_done
 
-    def came(self, asset: Asset) -> None:
-        """It was uploaded elsewhere (by a browser)."""
-        self._there.add(asset.sha256)
+    def mark_uploaded(self, asset: Asset) -> None:
+        """Record that the bucket has it (a browser uploaded it)."""
+        self._uploaded.add(asset.sha256)
         with suppress(errors.JournalError):
-            self._log.keep([(asset.sha256, DONE, {"asset": asset.to_json()})])
+            self._rows.record([(asset.sha256, DONE, {"asset": asset.to_json()})])
 
-    def gone(self, sha256: Iterable[str]) -> None:
-        """They are not in the bucket any more."""
-        named = list(sha256)
-        self._there.difference_update(named)
+    def mark_missing(self, sha256: Iterable[str]) -> None:
+        """Record that the bucket does not have them."""
+        digests = list(sha256)
+        self._uploaded.difference_update(digests)
         with suppress(errors.JournalError):
-            self._log.forget(named)
+            self._rows.forget(digests)
 
     def wait(self, sha256: str, *, timeout_s: float) -> None:
-        """Wait for one upload; it goes before all others.
+        """Wait for one upload, which is sent next.
 
         Raises:
-            BucketError: the upload fails or times out; it is still retried.
-            LostAssetError, CorruptAssetError: the local file is gone.
+            BucketError: the upload failed or timed out; it is still retried.
+            LostAssetError, CorruptAssetError: the local file is missing or damaged.
         """
-        with self._news:
+        with self._changed:
             job = self._jobs.get(sha256)
             if job is not None and not job.done.is_set():
-                heapq.heappush(self._due, (0.0, sha256))
-                self._news.notify()
+                heapq.heappush(self._queue, (0.0, sha256))
+                self._changed.notify()
         if job is None:
             return
         job.tried.wait(timeout_s)
-        if sha256 not in self._there:
-            raise job.error or unreachable(self._bucket.settings, f"not there after {timeout_s:g} s")
+        if sha256 not in self._uploaded:
+            raise job.error or unreachable(self._bucket.settings, f"timeout after {timeout_s:g} s")
 
-    def settle(self, *, timeout_s: float | None = None) -> bool:
-        """Wait until nothing is on its way; False where that took too long."""
+    def wait_all(self, *, timeout_s: float | None = None) -> bool:
+        """Wait until no upload is pending; False after the timeout."""
         deadline = None if timeout_s is None else self._clock() + timeout_s
-        with self._news:
-            return self._news.wait_for(
+        with self._changed:
+            return self._changed.wait_for(
                 lambda: not self._jobs, None if deadline is None else max(0.0, deadline - self._clock())
             )
 
     def waiting(self) -> list[Waiting]:
-        """What is not there yet."""
-        with self._news:
+        """All pending uploads."""
+        with self._changed:
             return [Waiting(job.asset, job.sent_bytes, job.error) for job in self._jobs.values()]
 
-    def nudge(self) -> None:
-        """Try everything again now."""
-        with self._news:
-            self._due = [(0.0, sha256) for sha256 in self._jobs]
-            heapq.heapify(self._due)
-            self._news.notify_all()
+    def retry_now(self) -> None:
+        """Retry all pending uploads now."""
+        with self._changed:
+            self._queue = [(0.0, sha256) for sha256 in self._jobs]
+            heapq.heapify(self._queue)
+            self._changed.notify_all()
 
     def close(self) -> None:
-        """Stop; what is not there yet is left to the next kernel."""
+        """Stop; the next kernel resumes the pending uploads."""
         self._is_stopped.set()
-        with self._news:
-            self._news.notify_all()
+        with self._changed:
+            self._changed.notify_all()
             for job in self._jobs.values():
                 job.tried.set()
             threads = list(self._threads)
         for thread in threads:
-            thread.join(_GRACE_S)
+            thread.join(_JOIN_TIMEOUT_S)
 
-    # --- what is done ------------------------------------------------------------------------------------------------
+    # --- worker threads ----------------------------------------------------------------------------------------------
 
     def _job(self, asset: Asset, recipe: str | None, *, overwrite: bool) -> _Job:
         job = _Job(asset, recipe, overwrite, Progress(is_stopped=self._is_stopped))
 
-        def begun(_upload_id: str, _part_bytes: int) -> None:
+        def on_start(_upload_id: str, _part_bytes: int) -> None:
             with suppress(errors.JournalError):
-                self._log.keep([(asset.sha256, WAITING, job.detail())])
+                self._rows.record([(asset.sha256, WAITING, job.detail())])
 
-        def sent(count: int) -> None:
+        def on_sent(count: int) -> None:
             job.sent_bytes = count
 
-        job.progress.begun, job.progress.sent = begun, sent
+        job.progress.on_start, job.progress.on_sent = on_start, on_sent
         return job
 
-    def _begin(self, job: _Job) -> None:
-        with self._news:
-            heapq.heappush(self._due, (self._clock(), job.asset.sha256))
-            if self._idle == 0 and len(self._threads) < AT_ONCE:
-                thread = threading.Thread(target=self._work, name="fusionflow-upload", daemon=True)
+    def _enqueue(self, job: _Job) -> None:
+        with self._changed:
+            heapq.heappush(self._queue, (self._clock(), job.asset.sha256))
+            if self._idle_threads == 0 and len(self._threads) < MAX_CONCURRENT:
+                thread = threading.Thread(target=self._run_worker, name="fusionflow-upload", daemon=True)
                 self._threads.append(thread)
                 thread.start()
             else:
-                self._news.notify()
+                self._changed.notify()
 
-    def _work(self) -> None:
+    def _run_worker(self) -> None:
         while (job := self._next()) is not None:
             try:
                 self._send(job)
             except StoppedError:
-                self._put_back(job)
+                self._requeue(job)
             except errors.FusionFlowError as error:
-                self._failed(job, error)
+                self._fail(job, error)
             except OSError as error:
-                self._failed(job, unreachable(self._bucket.settings, error.strerror or type(error).__name__))
+                self._fail(job, unreachable(self._bucket.settings, error.strerror or type(error).__name__))
             else:
-                self._ended(job)
+                self._finish(job)
 
     def _next(self) -> _Job | None:
-        """The next job that is due; None where the kernel ends. A job that is being sent is not in the list."""
-        with self._news:
+        """The next job that is due; None when the kernel shuts down. Skips jobs that another thread is sending."""
+        with self._changed:
             while not self._is_stopped.is_set():
-                while self._due and not self._is_free(self._due[0][1]):
-                    heapq.heappop(self._due)
-                wait_s = self._due[0][0] - self._clock() if self._due else None
+                while self._queue and not self._is_idle(self._queue[0][1]):
+                    heapq.heappop(self._queue)
+                wait_s = self._queue[0][0] - self._clock() if self._queue else None
                 if wait_s is not None and wait_s <= 0:
-                    job = self._jobs[heapq.heappop(self._due)[1]]
+                    job = self._jobs[heapq.heappop(self._queue)[1]]
                     job.tries += 1
-                    job.is_held = True
+                    job.is_sending = True
                     return job
-                self._idle += 1
-                self._news.wait(wait_s)
-                self._idle -= 1
+                self._idle_threads += 1
+                self._changed.wait(wait_s)
+                self._idle_threads -= 1
             return None
 
-    def _is_free(self, sha256: str) -> bool:
+    def _is_idle(self, sha256: str) -> bool:
         job = self._jobs.get(sha256)
-        return job is not None and not job.is_held
+        return job is not None and not job.is_sending
 
     def _send(self, job: _Job) -> None:
         path = self._file_of(job.asset.sha256)
+        _log.debug("upload %s started: %d bytes, try %d", job.asset.sha256[:12], job.asset.size_bytes, job.tries)
         self._bucket.upload(job.asset, path, recipe=job.recipe, overwrite=job.overwrite, progress=job.progress)
 
-    def _ended(self, job: _Job) -> None:
-        self._there.add(job.asset.sha256)
+    def _finish(self, job: _Job) -> None:
+        self._uploaded.add(job.asset.sha256)
         with suppress(errors.JournalError):
-            self._log.keep([(job.asset.sha256, DONE, {"asset": job.asset.to_json()})])
+            self._rows.record([(job.asset.sha256, DONE, {"asset": job.asset.to_json()})])
         job.error = None
-        self._out(job)
+        _log.debug("upload %s finished", job.asset.sha256[:12])
+        self._remove(job)
 
-    def _failed(self, job: _Job, error: errors.FusionFlowError) -> None:
+    def _fail(self, job: _Job, error: errors.FusionFlowError) -> None:
         job.error = error
+        _log.debug("upload %s failed: %s", job.asset.sha256[:12], error.code)
         if isinstance(error, (errors.LostAssetError, errors.CorruptAssetError, errors.MissingExtraError)):
             with suppress(errors.JournalError):
-                self._log.forget([job.asset.sha256])
-            self._out(job)
+                self._rows.forget([job.asset.sha256])
+            self._remove(job)
             return
         if not error.is_retryable:
-            job.tried.set()  # waiters are notified now; the user may fix it, so it stays queued
-        self._put_back(job, after_s=_backoff_s(job.tries) if error.is_retryable else LONGEST_WAIT_S)
+            job.tried.set()  # waiters return now; the upload stays queued, because the user may fix the error
+        self._requeue(
+            job,
+            after_s=backoff_s(job.tries, base_s=BACKOFF_S, cap_s=MAX_BACKOFF_S)
+            if error.is_retryable
+            else MAX_BACKOFF_S,
+        )
 
-    def _put_back(self, job: _Job, *, after_s: float = 0.0) -> None:
-        with self._news:
-            job.is_held = False
-            heapq.heappush(self._due, (self._clock() + after_s, job.asset.sha256))
-            self._news.notify()
+    def _requeue(self, job: _Job, *, after_s: float = 0.0) -> None:
+        with self._changed:
+            job.is_sending = False
+            heapq.heappush(self._queue, (self._clock() + after_s, job.asset.sha256))
+            self._changed.notify()
 
-    def _out(self, job: _Job) -> None:
-        with self._news:
+    def _remove(self, job: _Job) -> None:
+        with self._changed:
             self._jobs.pop(job.asset.sha256, None)
             job.done.set()
             job.tried.set()
-            self._news.notify_all()
+            self._changed.notify_all()
 
 
-_GRACE_S = 5.0
-
-
-def _backoff_s(tries: int) -> float:
-    """Exponential, with jitter."""
-    return min(LONGEST_WAIT_S, BACKOFF_S * 2.0 ** min(tries - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+_JOIN_TIMEOUT_S = 5.0
 
 
 class MemoryLog:
-    """An UploadLog that ends with the object, where there is no journal."""
+    """An UploadLog in memory, for stores without a journal."""
 
     def __init__(self) -> None:
         self.rows: dict[str, tuple[str, dict[str, Any]]] = {}
 
-    def keep(self, rows: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
-        """Remember rows."""
+    def record(self, rows: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+        """Store rows."""
         self.rows.update({sha256: (state, detail) for sha256, state, detail in rows})
 
     def state(self, sha256: str) -> str | None:
-        """What is known of a digest."""
+        """The state of a digest, or None."""
         return self.rows[sha256][0] if sha256 in self.rows else None
 
     def adopt(self) -> list[dict[str, Any]]:
-        """All waiting uploads: no other process handles them."""
+        """All pending uploads: no other process handles them."""
         return [detail for state, detail in list(self.rows.values()) if state == WAITING]
 
     def forget(self, sha256: Iterable[str]) -> None:
-        """Nothing is known of them any more."""
-        for one in sha256:
-            self.rows.pop(one, None)
+        """Delete the rows of some digests."""
+        for digest in sha256:
+            self.rows.pop(digest, None)

@@ -1,4 +1,4 @@
-"""A small picture of sound: round bars around a middle line, in the blue that sound has on the canvas."""
+"""The preview of audio: rounded bars around a middle line, in the canvas's color of audio."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ WIDTH = 256
 HEIGHT = 112
 _BLUE = (87, 182, 242)
 _MARGIN = 10
-# Drawn large and reduced: Pillow's shapes have no smooth edges of their own.
+# Drawn large and downscaled: Pillow's shapes are not antialiased.
 _OVERSAMPLE = 4
 _BAR_SHARE = 0.58
 
 
 def draw_waveform(peaks: Sequence[float]) -> Image.Image:
-    """Peaks (0..1, in time order, at least one) as an RGBA picture of 256 x 112 px over a clear ground.
+    """Peaks (0..1, in time order, at least one) as an RGBA image of 256 x 112 px on a transparent background.
 
-    The loudest bar fills the height, so that a quiet sound has a shape too; silence is a row of dots.
+    The loudest bar fills the height, so that quiet audio has a shape too; silence is a row of dots.
 
     >>> draw_waveform([0.0, 0.5, 1.0]).size
     (256, 112)
     """
-    drawn = Image.new("RGBA", (WIDTH * _OVERSAMPLE, HEIGHT * _OVERSAMPLE), (*_BLUE, 0))
-    canvas = ImageDraw.Draw(drawn)
+    image = Image.new("RGBA", (WIDTH * _OVERSAMPLE, HEIGHT * _OVERSAMPLE), (*_BLUE, 0))
+    canvas = ImageDraw.Draw(image)
     pitch = (WIDTH - 2 * _MARGIN) * _OVERSAMPLE / len(peaks)
     half_bar = pitch * _BAR_SHARE / 2
     loudest = max(*peaks, 1e-3)
@@ -38,4 +38,4 @@ def draw_waveform(peaks: Sequence[float]) -> Image.Image:
         half_height = half_bar + reach * min(max(peak / loudest, 0.0), 1.0)
         box = (x - half_bar, middle - half_height, x + half_bar, middle + half_height)
         canvas.rounded_rectangle(box, radius=half_bar, fill=(*_BLUE, 255))
-    return drawn.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
+    return image.resize((WIDTH, HEIGHT), Image.Resampling.BOX)

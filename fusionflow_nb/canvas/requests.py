@@ -112,7 +112,7 @@ class RequestHandler:
     def _bytes(self, request: messages.RequestBytes) -> Response:
         store = current_session().store
         if request.use == "preview":
-            data = store.kept_preview(request.sha256) or store.preview(store.look_up(request.sha256))
+            data = store.stored_preview(request.sha256) or store.preview(store.look_up(request.sha256))
             if data is None:
                 raise errors.MediaError(f"Asset {request.sha256[:12]} has no preview.", hint="Open the result instead.")
             return {"media_type": "image/webp"}, [data]

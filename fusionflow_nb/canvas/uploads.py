@@ -62,7 +62,7 @@ def confirm(request: ConfirmUpload, buffers: list[Any]) -> wire.AssetReply:
 
 def remote_url(asset: Asset, expires_s: int) -> str | None:
     """The URL of bytes that are only in the bucket; None if they are on this machine."""
-    return current_session().store.away_url(asset, expires_s=expires_s)
+    return current_session().store.remote_url(asset, expires_s=expires_s)
 
 
 def _checked_type(declared: str, head: bytes) -> str:

@@ -36,7 +36,7 @@ def _url(asset: Asset, provider: Provider, store: AssetStore) -> str | None:
         return None
     patience_s = UPLOAD_TIMEOUT_S if takes == "url" else SHORT_UPLOAD_TIMEOUT_S
     try:
-        url = store.service_url(asset, expires_s=URL_EXPIRES_S, patience_s=patience_s)
+        url = store.service_url(asset, expires_s=URL_EXPIRES_S, timeout_s=patience_s)
     except errors.BucketError:
         if takes == "url":
             raise

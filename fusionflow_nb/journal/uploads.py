@@ -28,7 +28,7 @@ class UploadRows:
         self._journal = journal
         self._store = store
 
-    def keep(self, rows: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+    def record(self, rows: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
         """Store (sha256, state, detail) rows, replacing earlier rows of the same digests.
 
         Raises:

@@ -188,7 +188,7 @@ class PreviewHandler(DownloadHandler):
 
 
 def _preview(store: LocalFolderStore, sha256: str) -> bytes | None:
-    stored = store.kept_preview(sha256)
+    stored = store.stored_preview(sha256)
     if stored is not None:
         return stored  # the asset itself may be in a bucket only
     path = store.path(sha256)

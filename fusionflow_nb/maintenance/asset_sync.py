@@ -80,11 +80,11 @@ def sync(on_progress: Callable[[int, int], None] = lambda _left, _total: None) -
         if sizes.get(stored.sha256) == stored.size_bytes:
             continue
         with suppress(errors.LostAssetError):
-            store.uploads.gone([stored.sha256])
+            store.uploads.mark_missing([stored.sha256])
             store.uploads.add(store.folder.look_up(stored.sha256))
             count += 1
-    store.uploads.nudge()
-    while not store.uploads.settle(timeout_s=_POLL_S):
+    store.uploads.retry_now()
+    while not store.uploads.wait_all(timeout_s=_POLL_S):
         waiting = store.uploads.waiting()
         on_progress(len(waiting), count)
         failed = [upload.error for upload in waiting if upload.error is not None and not upload.error.is_retryable]
@@ -173,7 +173,7 @@ def collect(unused: Garbage) -> None:
     if unused.objects:
         store = bucket_store()
         store.bucket.delete(unused.objects)
-        store.uploads.gone([item.sha256 for item in unused.objects])
+        store.uploads.mark_missing([item.sha256 for item in unused.objects])
     for file in unused.files:
         current_session().store.discard(file)
 

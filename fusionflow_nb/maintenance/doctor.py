@@ -155,13 +155,13 @@ def bucket_findings(origins: Sequence[str] = (), *, is_set: bool = False) -> Ite
         SecretError: the settings are invalid.
     """
     from fusionflow_nb.assets.s3.bucket import Bucket  # noqa: PLC0415 - imports boto3
-    from fusionflow_nb.assets.s3.check import look  # noqa: PLC0415
+    from fusionflow_nb.assets.s3.check import run_checks  # noqa: PLC0415
 
     settings = bucket.settings()
     if settings is None:
         yield Finding("bucket", "error", 'not set up: ff.connect("r2")')
         return
-    for finding in look(Bucket(settings), origins or [_DEFAULT_ORIGIN], is_set=is_set):
+    for finding in run_checks(Bucket(settings), origins or [_DEFAULT_ORIGIN], is_set=is_set):
         yield Finding(*finding)
 
 

@@ -270,7 +270,7 @@ class Session:
 
     def preview(self, sha256: str) -> bytes | None:
         """A thumbnail of stored bytes, by digest alone."""
-        return self.store.kept_preview(sha256)
+        return self.store.stored_preview(sha256)
 
     # --- closing -----------------------------------------------------------------------------------------------------
 

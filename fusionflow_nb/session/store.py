@@ -38,7 +38,7 @@ def home_store(home: Path, uploads: Callable[[str], UploadLog]) -> HomeStore:
     if settings is None:
         return folder
     is_reachable = not settings.is_on_this_machine or bool(os.environ.get(SIMULATOR_VARIABLE))
-    return S3Store(folder, Bucket(settings), uploads(settings.place), serves_services=is_reachable)
+    return S3Store(folder, Bucket(settings), uploads(settings.place), is_reachable_by_services=is_reachable)
 
 
 def resume_uploads(store: HomeStore) -> None:

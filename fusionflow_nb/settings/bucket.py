@@ -78,9 +78,9 @@ def connect(variables: Mapping[str, str] | None = None, *, check: bool = True) -
     bucket = _from_variables(chosen)
     if check:
         from fusionflow_nb.assets.s3.bucket import Bucket  # noqa: PLC0415 - boto3 only when it is needed
-        from fusionflow_nb.assets.s3.check import try_out  # noqa: PLC0415
+        from fusionflow_nb.assets.s3.check import check_round_trip  # noqa: PLC0415
 
-        try_out(Bucket(bucket))
+        check_round_trip(Bucket(bucket))
     credentials.connect(SERVICE, {KEY_ID: bucket.access_key_id, SECRET_KEY: bucket.secret_access_key})
     _store({name: chosen[name] for name in PLAIN if chosen.get(name)})
     return bucket

@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING
 
 from fusionflow_nb import errors
-from fusionflow_nb.assets.ingest import Source, declared_type, file_sha256, open_source, pour
+from fusionflow_nb.assets.ingest import Source, file_sha256, name_source_in_errors, open_source, write_and_hash
 from fusionflow_nb.assets.keys import checked_sha256, file_name, local_uri
-from fusionflow_nb.assets.probe import describe, prove_and_picture
+from fusionflow_nb.assets.probe import describe, verify_and_preview
 
 if TYPE_CHECKING:
     from fusionflow_nb.media.values import Asset
@@ -41,15 +41,15 @@ class MemoryStore:
         """
         kind, chunks = open_source(source, media_type)
         buffer = BytesIO()
-        arrival = pour(chunks, buffer.write)
+        content = write_and_hash(chunks, buffer.write)
         with TemporaryDirectory(dir=self._folder) as folder:
             probed = Path(folder) / "bytes.part"
             probed.write_bytes(buffer.getvalue())
-            with declared_type(source, probed, kind):
-                asset = describe(probed, kind, arrival)
+            with name_source_in_errors(source, probed, kind):
+                asset = describe(probed, kind, content)
                 if self._is_sound(asset.sha256):
                     return asset
-                preview = prove_and_picture(probed, asset.media_type)
+                preview = verify_and_preview(probed, asset.media_type)
         with self._lock:
             self._bytes[asset.sha256] = (buffer.getvalue(), asset.media_type)
             self._previews[asset.sha256] = preview
@@ -96,7 +96,7 @@ class MemoryStore:
         """
         return self.path(asset.sha256).as_uri()
 
-    def service_url(self, asset: Asset, *, expires_s: int, patience_s: float) -> None:
+    def service_url(self, asset: Asset, *, expires_s: int, timeout_s: float) -> None:
         """Return None: services cannot read this store."""
 
     def preview(self, asset: Asset) -> bytes | None:

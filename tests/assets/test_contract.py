@@ -69,21 +69,21 @@ def clean_bucket(server: S3Server) -> Bucket:
 
 def damage_bucket(store: S3Store, asset: Asset, data: bytes) -> None:
     """Damage both copies: where one is whole, it heals the other."""
-    store.uploads.settle()
+    store.uploads.wait_all()
     damage_file(store.folder, asset, data)
     store.bucket.client.put_object(Bucket=store.bucket.settings.bucket, Key=asset.store_key, Body=data)
 
 
 def lose_bucket(store: S3Store, asset: Asset) -> None:
-    store.uploads.settle()
+    store.uploads.wait_all()
     store.folder.path(asset.sha256).unlink()
     store.bucket.delete([store.bucket.find(asset.sha256)])
-    store.uploads.gone([asset.sha256])
+    store.uploads.mark_missing([asset.sha256])
 
 
 def count_bucket(store: S3Store) -> int:
     """What both hold; equal, once nothing is on its way."""
-    assert store.uploads.settle(timeout_s=60)
+    assert store.uploads.wait_all(timeout_s=60)
     there = {stored.sha256 for stored in store.bucket.objects()}
     assert there == {stored.sha256 for stored in store.assets()}
     return len(there)

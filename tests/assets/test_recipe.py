@@ -491,7 +491,7 @@ def test_a_failed_export_leaves_the_target_alone(tmp_path: Path) -> None:
     with pytest.raises(errors.MediaError):
         recipe.embed_file(source, target, RECIPE)
     source.write_bytes(FILES["png"]())
-    with pytest.raises(errors.UnwritableError, match="Choose a folder"):
+    with pytest.raises(errors.UnwritableError, match="Choose a writable folder"):
         recipe.embed_file(source, target / "below" / "x.png", RECIPE)
     assert target.read_bytes() == b"precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source.png", "target.png"]

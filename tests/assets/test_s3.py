@@ -106,7 +106,7 @@ def test_a_wrong_checksum_is_refused(bucket: Bucket, tmp_path: Path) -> None:
     """Bytes that are not those of the digest never lie under its key."""
     asset, path = a_file(tmp_path)
     path.write_bytes(os.urandom(asset.size_bytes))
-    with pytest.raises(errors_module.ChangedOnTheWayError) as caught:
+    with pytest.raises(errors_module.CorruptTransferError) as caught:
         bucket.upload(asset, path)
     assert caught.value.is_retryable
     assert bucket.head(asset) is None
@@ -175,9 +175,9 @@ def test_a_signed_put_takes_exactly_what_was_announced(bucket: Bucket, tmp_path:
 def test_only_known_pages_may_upload(bucket: Bucket) -> None:
     """The rule that `doctor` sets lets pages of its origin in by a preflight, and no foreign one."""
     check.set_cors(bucket, [PAGE])
-    assert check.takes_uploads_from(bucket, PAGE)
-    assert not check.takes_uploads_from(bucket, "https://evil.example")
-    states = [(one.state, one.says) for one in check.look(bucket, [PAGE, "https://evil.example"])]
+    assert check.allows_uploads_from(bucket, PAGE)
+    assert not check.allows_uploads_from(bucket, "https://evil.example")
+    states = [(item.state, item.message) for item in check.run_checks(bucket, [PAGE, "https://evil.example"])]
     assert [state for state, _ in states] == ["ok", "ok", "warning"]
     assert '"https://evil.example"' in states[-1][1]
 
@@ -264,14 +264,15 @@ from fusionflow_nb.assets.s3.settings import BucketSettings
 from fusionflow_nb.media.values import Asset
 
 place, size, path, endpoint, key, secret = sys.argv[1:]
-sent = lambda count: print("sent", count, flush=True)
-begun = lambda upload_id, part_bytes: print("begun", upload_id, part_bytes, flush=True)
+on_sent = lambda count: print("sent", count, flush=True)
+on_start = lambda upload_id, part_bytes: print("begun", upload_id, part_bytes, flush=True)
 bucket = Bucket(BucketSettings(place, endpoint, key, secret))
 bucket.client.meta.events.register(
     "before-send.s3.UploadPart",
     lambda request, **_: sys.stdin.read() if "partNumber=5" in request.url else None,
 )
-bucket.upload(Asset(Path(path).name, "video/mp4", int(size)), Path(path), progress=Progress(begun=begun, sent=sent))
+asset = Asset(Path(path).name, "video/mp4", int(size))
+bucket.upload(asset, Path(path), progress=Progress(on_start=on_start, on_sent=on_sent))
 """
 
 
@@ -305,7 +306,7 @@ def test_an_upload_that_was_swept_away_begins_anew(bucket: Bucket, tmp_path: Pat
     """R2 forgets unfinished uploads after a week: then there is a new one."""
     asset, path = a_file(tmp_path, SINGLE_PUT_BYTES + 1)
     told: list[str] = []
-    progress = Progress("no-such-upload", PART_BYTES, begun=lambda upload_id, _: told.append(upload_id))
+    progress = Progress("no-such-upload", PART_BYTES, on_start=lambda upload_id, _: told.append(upload_id))
     bucket.upload(asset, path, progress=progress)
     assert told
     assert bucket.head(asset) is not None
@@ -341,7 +342,7 @@ def test_trouble_is_told_by_its_code(s3: S3Server, tmp_path: Path) -> None:
     cases = {
         errors_module.BucketKeysError: dataclasses.replace(s3.settings, secret_access_key="not-the-secret"),  # noqa: S106
         errors_module.NoBucketError: s3.bucket("nobody-made-this"),
-        errors_module.BucketAwayError: nobody,
+        errors_module.BucketUnavailableError: nobody,
     }
     for kind, settings in cases.items():
         with pytest.raises(kind) as caught:
@@ -395,12 +396,12 @@ def test_a_stopped_upload_is_left_to_the_next(bucket: Bucket, tmp_path: Path) ->
     """A kernel that ends stops between two parts, and what has arrived counts for the next."""
     asset, path = a_file(tmp_path, 6 * PART_BYTES)
     stop = threading.Event()
-    progress = Progress(is_stopped=stop, sent=lambda count: stop.set() if count else None)
+    progress = Progress(is_stopped=stop, on_sent=lambda count: stop.set() if count else None)
     with pytest.raises(errors.StoreError, match="stopped"):
         bucket.upload(asset, path, progress=progress)
     about = {"Bucket": bucket.settings.bucket, "Key": asset.store_key}
     again = MultipartUpload(bucket.client, about, path, asset.size_bytes, progress)
-    assert again.arrived()
+    assert again.uploaded_parts()
     bucket.upload(asset, path, progress=Progress(progress.upload_id, progress.part_bytes))
     assert bucket.head(asset) is not None
 
@@ -413,7 +414,7 @@ def test_bytes_of_the_bucket_are_fetched_once(bucket: Bucket, sent: list[Any], t
 
     first = S3Store(LocalFolderStore(tmp_path / "one"), bucket)
     asset = first.put(png(seed=4711))
-    assert first.uploads.settle(timeout_s=PATIENCE_S)
+    assert first.uploads.wait_all(timeout_s=PATIENCE_S)
     first.close()
     sent.clear()
     second = S3Store(LocalFolderStore(tmp_path / "two"), bucket)

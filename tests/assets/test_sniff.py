@@ -123,5 +123,5 @@ def test_store_key_is_the_design_s() -> None:
 )
 def test_only_a_sha256_becomes_a_file_name(name: str) -> None:
     """Whatever is not 64 lowercase hex digits is refused before a path is made of it."""
-    with pytest.raises(errors.MediaError, match="names no asset"):
+    with pytest.raises(errors.MediaError, match="not an asset's digest"):
         keys.checked_sha256(name)

@@ -71,7 +71,7 @@ def with_bucket(s3: S3Server, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(name, value)
     session = Session(Path(os.environ[HOME_VARIABLE]), Registry([asked]))
     use_session(session)
-    store_of(session).serves_services = True
+    store_of(session).is_reachable_by_services = True
     return session
 
 
@@ -132,7 +132,7 @@ def test_a_bucket_on_this_machine_is_no_address_for_services(s3: S3Server, monke
     """A service on the internet could not open it: it gets the bytes."""
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
-    assert not store_of(current_session()).serves_services
+    assert not store_of(current_session()).is_reachable_by_services
 
 
 def test_results_are_addressed_by_handles(with_bucket: Session) -> None:
@@ -152,7 +152,7 @@ def test_a_run_does_not_need_the_bucket(s3: S3Server, asked: Asked, monkeypatch:
     monkeypatch.setenv(bucket_settings.SECRET_KEY, "not-the-secret")
     session = Session(Path(os.environ[HOME_VARIABLE]), Registry([asked]))
     use_session(session)
-    store_of(session).serves_services = True
+    store_of(session).is_reachable_by_services = True
     run = two_steps().run()
     run.result()
     assert [url for _, url in asked.handed] == [None]
@@ -173,12 +173,12 @@ def test_without_a_network_nothing_is_lost(line: Line, tmp_path: Path) -> None:
     store = S3Store(LocalFolderStore(tmp_path / "assets"), Bucket(line.settings))
     asset = store.put(png(seed=1))
     assert store.path(asset.sha256).read_bytes() == png(seed=1)
-    with pytest.raises(errors_module.BucketAwayError) as caught:
-        store.service_url(asset, expires_s=60, patience_s=0.1)
+    with pytest.raises(errors_module.BucketUnavailableError) as caught:
+        store.service_url(asset, expires_s=60, timeout_s=0.1)
     assert caught.value.is_retryable
-    line.mend()
-    store.uploads.nudge()
-    assert store.uploads.settle(timeout_s=PATIENCE_S)
+    line.restore()
+    store.uploads.retry_now()
+    assert store.uploads.wait_all(timeout_s=PATIENCE_S)
     assert store.bucket.find(asset.sha256) is not None
     store.close()
 
@@ -189,9 +189,9 @@ def test_a_large_upload_goes_on_where_the_line_was_cut(s3: S3Server, tmp_path: P
         store = S3Store(LocalFolderStore(tmp_path / "assets"), Bucket(line.settings))
         asset = store.put(song(LONG_SONG_S))
         assert line.was_cut.wait(PATIENCE_S)
-        line.mend()
-        store.uploads.nudge()
-        assert store.uploads.settle(timeout_s=PATIENCE_S)
+        line.restore()
+        store.uploads.retry_now()
+        assert store.uploads.wait_all(timeout_s=PATIENCE_S)
         there = store.bucket.find(asset.sha256)
         assert there is not None
         assert hashlib.sha256(b"".join(store.bucket.read(there))).hexdigest() == asset.sha256
@@ -204,7 +204,7 @@ def test_a_read_that_breaks_off_leaves_nothing(s3: S3Server, tmp_path: Path) -> 
     """Bytes that come only in part never get a name; the next read gets them all."""
     first = S3Store(LocalFolderStore(tmp_path / "one"), Bucket(s3.settings))
     asset = first.put(song(100))
-    assert first.uploads.settle(timeout_s=PATIENCE_S)
+    assert first.uploads.wait_all(timeout_s=PATIENCE_S)
     first.close()
     second = S3Store(LocalFolderStore(tmp_path / "two"), Bucket(s3.settings))
     there = second.bucket.find(asset.sha256)
@@ -216,7 +216,7 @@ def test_a_read_that_breaks_off_leaves_nothing(s3: S3Server, tmp_path: Path) -> 
         raise errors_module.unreachable(s3.settings, "cut")
 
     second.bucket.read = broken  # type: ignore[method-assign, assignment]
-    with pytest.raises(errors_module.BucketAwayError):
+    with pytest.raises(errors_module.BucketUnavailableError):
         second.path(asset.sha256)
     assert list(second.assets()) == []
     second.bucket.read = whole  # type: ignore[method-assign]
@@ -273,7 +273,7 @@ def test_the_next_kernel_finishes_what_a_dead_one_began(
 def test_a_living_kernels_uploads_are_left_to_it(with_bucket: Session, s3: S3Server) -> None:
     """Another session takes over nothing that a living one is at."""
     rows = with_bucket.journal.uploads(store_of(with_bucket).bucket.settings.place)
-    rows.keep([("ab" * 32, WAITING, {"asset": {}})])
+    rows.record([("ab" * 32, WAITING, {"asset": {}})])
     other = Session(with_bucket.home, Registry([Asked()]))
     try:
         assert other.journal.uploads(s3.settings.place).adopt() == []
@@ -288,7 +288,7 @@ def test_a_damaged_local_file_is_healed_from_the_bucket(s3: S3Server, tmp_path: 
     """Where one of the two is whole, nobody notices."""
     store = S3Store(LocalFolderStore(tmp_path / "assets"), Bucket(s3.settings))
     asset = store.put(png(seed=3))
-    assert store.uploads.settle(timeout_s=PATIENCE_S)
+    assert store.uploads.wait_all(timeout_s=PATIENCE_S)
     path = store.path(asset.sha256)
     path.chmod(0o644)
     path.write_bytes(b"damaged")
@@ -338,11 +338,11 @@ def test_a_browsers_upload_is_confirmed_by_what_is_there(s3: S3Server, tmp_path:
         store.confirm(dataclasses.replace(asset, size_bytes=3))
     preview = LocalFolderStore(tmp_path / "elsewhere").preview(asset)
     assert store.confirm(asset, preview) == asset
-    assert store.kept_preview(digest) == preview
+    assert store.stored_preview(digest) == preview
     assert list(store.assets()) == []
-    assert store.away_url(asset, expires_s=60)
+    assert store.remote_url(asset, expires_s=60)
     assert store.path(digest).read_bytes() == data
-    assert store.away_url(asset, expires_s=60) is None
+    assert store.remote_url(asset, expires_s=60) is None
 
 
 def states(home: Path) -> dict[str, int]:

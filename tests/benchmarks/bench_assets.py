@@ -30,7 +30,7 @@ from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.assets.s3.bucket import Bucket
 from fusionflow_nb.assets.s3.client import make_client
 from fusionflow_nb.assets.s3.store import S3Store
-from fusionflow_nb.assets.uploads import AT_ONCE
+from fusionflow_nb.assets.uploads import MAX_CONCURRENT
 from fusionflow_nb.journal.journal import Journal
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def whole_way(pipe, settings: BucketSettings, files: list[Path], home: str) -> N
         with ThreadPoolExecutor(4) as threads:
             list(threads.map(store.put, files))
         put = time.perf_counter() - began
-        store.uploads.settle()
+        store.uploads.wait_all()
         pipe.send(Outcome(time.perf_counter() - began, before, peak_mb(), put))
         store.close()
 
@@ -90,7 +90,7 @@ def sending(pipe, settings: BucketSettings, files: list[Path], home: str) -> Non
         with ThreadPoolExecutor(4) as threads:
             list(threads.map(store.uploads.add, assets))
         put = time.perf_counter() - began
-        store.uploads.settle()
+        store.uploads.wait_all()
         pipe.send(Outcome(time.perf_counter() - began, before, peak_mb(), put))
         store.close()
 
@@ -99,7 +99,7 @@ def bare(pipe, settings: BucketSettings, files: list[Path], _home: str) -> None:
     """boto3's `upload_file`."""
     client = make_client(settings)
     before, began = peak_mb(), time.perf_counter()
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    with ThreadPoolExecutor(MAX_CONCURRENT) as threads:
         list(threads.map(lambda path: client.upload_file(str(path), settings.bucket, f"bare/{path.stem}"), files))
     seconds = time.perf_counter() - began
     pipe.send(Outcome(seconds, before, peak_mb(), seconds))
@@ -127,7 +127,7 @@ def middle(rounds: list[Outcome]) -> Outcome:
 def main() -> int:
     """Measure and print."""
     chosen = options(__doc__, "one round of a tenth each").parse_args()
-    report = Report(f"files to a bucket, {AT_ONCE} concurrent uploads")
+    report = Report(f"files to a bucket, {MAX_CONCURRENT} concurrent uploads")
     if not WEED.exists():
         report.skip("stored and uploaded", NO_WEED, "<= 1.5")
         return report.finish(chosen.json)

@@ -87,7 +87,7 @@ def test_cached_results_with_lost_bytes_cost_nothing(
         drawn(other)
         run = other.run()
         assert counts(run.wait(PATIENCE_S)) == {"cached": 2}
-        with pytest.raises(errors.LostAssetError, match="Put the file back"):
+        with pytest.raises(errors.LostAssetError, match="Restore the file"):
             run["still"].bytes()
         assert run["edit_0"].bytes()
     assert len(fake.log()) == 2

@@ -152,7 +152,7 @@ def test_doctor_checks_the_bucket_and_cors(with_bucket: Session, bucket: Bucket)
     assert rule[0]["AllowedOrigins"] == [PAGE]
     assert {"GET", "HEAD", "PUT"} == set(rule[0]["AllowedMethods"])
     bucket.client.put_bucket_cors(Bucket=bucket.settings.bucket, CORSConfiguration={"CORSRules": rule})
-    assert "pages there show and upload" in output_of("doctor", "--r2", "--origin", PAGE)
+    assert "downloads and uploads are allowed" in output_of("doctor", "--r2", "--origin", PAGE)
     output_of("doctor", "--r2", "--set-cors", "--origin", "http://lab.example")
     assert "pages there" in output_of("doctor", "--r2", "--origin", "http://lab.example")
     assert list(bucket.objects()) == []

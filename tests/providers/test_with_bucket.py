@@ -89,7 +89,7 @@ def test_media_travel_as_urls_or_streams(services: Simulator, s3: S3Server) -> N
     conversation.close()
     assert not session.tape.sql("SELECT node_id, error_message FROM generations WHERE status != 'succeeded'").rows()
     assert isinstance(session.store, S3Store)
-    assert session.store.uploads.settle(timeout_s=60)
+    assert session.store.uploads.wait_all(timeout_s=60)
     stored = {asset.sha256: asset.size_bytes for asset in session.store.assets()}
     assert len(stored) == 5
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fusionflow_nb.assets.os_errors import EXPORT_HINT, STORE_ERRNOS, store_error
-from fusionflow_nb.assets.probe import read_facts, settle_type
+from fusionflow_nb.assets.probe import read_facts, resolve_type
 from fusionflow_nb.assets.recipe.chunks import truncated
 from fusionflow_nb.assets.recipe.text import MAX_RECIPE_BYTES, from_comment, to_comment, too_large
 from fusionflow_nb.media.container import load_av, media_errors, open_media
@@ -39,7 +39,7 @@ def remux(source: Path, target: Path, text: str, media_type: str) -> None:
     av = load_av("A recipe in a video")
     options = _OPTIONS | (_QUICKTIME_OPTIONS if _MUXERS[media_type] in {"mp4", "mov"} else {})
     # Detects a truncated film, which would silently be copied as a shorter film.
-    read_facts(source, settle_type(source, media_type))
+    read_facts(source, resolve_type(source, media_type))
     with open_media(source) as given, media_errors(source):
         with _write_errors(target):
             written = av.open(str(target.absolute()), "w", format=_MUXERS[media_type], options=options)

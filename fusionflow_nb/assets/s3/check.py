@@ -1,4 +1,4 @@
-"""Whether a bucket does all that this house needs of it: asked of the bucket itself, one thing after another."""
+"""Check that a bucket supports all that FusionFlow needs."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _HEADERS = ["Content-Type", "Cache-Control", "If-None-Match", "X-Amz-Checksum-Sh
 _EXPOSED = ["ETag", "Content-Length", "Content-Range", "Accept-Ranges"]
 
 
-class Looked(NamedTuple):
-    """One thing that was tried."""
+class CheckResult(NamedTuple):
+    """The result of one check."""
 
-    what: str
+    name: str
     state: Literal["ok", "warning", "error"]
-    says: str
+    message: str
 
 
-def try_out(bucket: Bucket) -> None:
-    """Put a few bytes there, read them again, remove them.
+def check_round_trip(bucket: Bucket) -> None:
+    """Write a small object, read it and delete it.
 
     Raises:
-        BucketError: one of that cannot be done.
+        BucketError: one of the steps fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tried.txt"
@@ -45,15 +45,15 @@ def try_out(bucket: Bucket) -> None:
         data = path.read_bytes()
         asset = Asset(hashlib.sha256(data).hexdigest(), "text/plain", len(data))
         bucket.upload(asset, path)
-        there = bucket.find(asset.sha256)
-        if there is None or b"".join(bucket.read(there)) != data:
-            message = f"The bucket {bucket.settings.bucket} does not give back what it was given."
-            raise errors.BucketError(message, hint="Is it an S3 store that answers at once with what was written?")
-        bucket.delete([there])
+        stored = bucket.find(asset.sha256)
+        if stored is None or b"".join(bucket.read(stored)) != data:
+            message = f"The bucket {bucket.settings.bucket} does not return the bytes that were written."
+            raise errors.BucketError(message, hint="The store must be consistent: a read must return the last write.")
+        bucket.delete([stored])
 
 
 def cors_rule(origins: Sequence[str]) -> list[dict[str, Any]]:
-    """The rule that lets pages of these origins show and upload, as R2's dashboard takes it.
+    """The CORS rule that lets pages of these origins download and upload, in the form of R2's dashboard.
 
     >>> cors_rule(["http://localhost:8888"])[0]["AllowedMethods"]
     ['GET', 'HEAD', 'PUT']
@@ -70,31 +70,31 @@ def cors_rule(origins: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def set_cors(bucket: Bucket, origins: Sequence[str]) -> None:
-    """Put the rule in force; it may take half a minute to spread. Other rules of the bucket stay.
+    """Add the CORS rule to the bucket's rules; it may take 30 s to take effect.
 
     Raises:
-        BucketError: the key may not (an "Object Read & Write" token of R2 may not: paste the rule instead).
+        BucketError: the key lacks the permission, as R2's "Object Read & Write" tokens do: paste the rule instead.
     """
     from botocore.exceptions import ClientError  # noqa: PLC0415 - an extra
 
     name = bucket.settings.bucket
     with bucket_errors(bucket.settings):
         try:
-            known = bucket.client.get_bucket_cors(Bucket=name)["CORSRules"]
+            present = bucket.client.get_bucket_cors(Bucket=name)["CORSRules"]
         except ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchCORSConfiguration":
                 raise
-            known = []
+            present = []
         new = cors_rule(origins)
-        rules = [*(rule for rule in known if rule not in new), *new]
+        rules = [*(rule for rule in present if rule not in new), *new]
         bucket.client.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": rules})
 
 
-def takes_uploads_from(bucket: Bucket, origin: str) -> bool:
-    """Whether a page of this origin may PUT: asked as a browser does, by a preflight.
+def allows_uploads_from(bucket: Bucket, origin: str) -> bool:
+    """Whether a page of this origin may PUT, by a preflight request as a browser sends it.
 
     Raises:
-        BucketError: the bucket does not answer.
+        BucketError: the bucket does not respond.
     """
     asset = Asset("0" * 64, "image/png", 1)
     request = urllib.request.Request(  # noqa: S310 - the settings admit http and https only
@@ -107,50 +107,52 @@ def takes_uploads_from(bucket: Bucket, origin: str) -> bool:
         },
     )
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - as above
-            allowed = answer.headers.get("Access-Control-Allow-Origin")
-            methods = answer.headers.get("Access-Control-Allow-Methods", "")
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310 - as above
+            allowed = response.headers.get("Access-Control-Allow-Origin")
+            methods = response.headers.get("Access-Control-Allow-Methods", "")
     except urllib.error.HTTPError:
-        return False  # 403: no rule fits
+        return False  # 403: no rule matches
     except OSError as error:
         raise errors.BucketError(
-            f"{bucket.settings.endpoint} does not answer a preflight ({type(error).__name__}).",
+            f"{bucket.settings.endpoint} does not respond to a preflight request ({type(error).__name__}).",
             hint="Check the connection.",
             is_retryable=True,
         ) from error
     return allowed in {origin, "*"} and "PUT" in methods
 
 
-def look(bucket: Bucket, origins: Sequence[str], *, is_set: bool = False) -> Iterator[Looked]:
-    """Everything that `fusionflow doctor --r2` reports.
+def run_checks(bucket: Bucket, origins: Sequence[str], *, is_set: bool = False) -> Iterator[CheckResult]:
+    """Run the checks of `fusionflow doctor --r2`.
 
     Args:
-        bucket: it.
-        origins: pages that are to show and upload (`http://localhost:8888`).
-        is_set: put the CORS rule in force where it is missing.
+        bucket: the bucket to check.
+        origins: origins of pages that download and upload (`http://localhost:8888`).
+        is_set: add the CORS rule where it is missing.
     """
     try:
-        try_out(bucket)
+        check_round_trip(bucket)
     except errors.FusionFlowError as error:
-        yield Looked("bucket", "error", str(error))
+        yield CheckResult("bucket", "error", str(error))
         return
-    yield Looked("bucket", "ok", f"{bucket.settings.uri} at {bucket.settings.endpoint} takes, gives and removes")
+    yield CheckResult(
+        "bucket", "ok", f"{bucket.settings.uri} at {bucket.settings.endpoint}: write, read and delete work"
+    )
     for origin in origins:
         yield _cors(bucket, origin, is_set=is_set)
 
 
-def _cors(bucket: Bucket, origin: str, *, is_set: bool) -> Looked:
-    what = f"CORS {origin}"
+def _cors(bucket: Bucket, origin: str, *, is_set: bool) -> CheckResult:
+    name = f"CORS {origin}"
     try:
-        if takes_uploads_from(bucket, origin):
-            return Looked(what, "ok", "pages there show and upload")
+        if allows_uploads_from(bucket, origin):
+            return CheckResult(name, "ok", "downloads and uploads are allowed")
         if is_set:
             set_cors(bucket, [origin])
-            return Looked(what, "ok", "the rule is set; it may take half a minute to spread")
+            return CheckResult(name, "ok", "the rule was added; it may take 30 s to take effect")
     except BucketKeysError:
-        pass  # a key for objects may not change the bucket; the user can
+        pass  # a key for objects cannot change the bucket; the user can
     except errors.FusionFlowError as error:
-        return Looked(what, "error", str(error))
+        return CheckResult(name, "error", str(error))
     rule = json.dumps(cors_rule([origin]), indent=2)
-    says = "the bucket refuses uploads from pages there (they go through Jupyter). Add to its CORS policy:"
-    return Looked(what, "warning", f"{says}\n{rule}")
+    message = "the bucket refuses uploads from this origin (they go through Jupyter). Add to its CORS policy:"
+    return CheckResult(name, "warning", f"{message}\n{rule}")

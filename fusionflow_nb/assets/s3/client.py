@@ -1,7 +1,7 @@
-"""How boto3 is made to speak so that R2 understands it, whatever the machine's own AWS settings say.
+"""Create boto3 clients that work with R2, independent of the machine's AWS configuration.
 
-R2 takes no aws-chunked bodies and no checksum trailers, which newer versions of boto3 send unasked: checksums go only
-where we give them. Region `auto`, signature version 4, the bucket in the path.
+R2 accepts neither aws-chunked bodies nor checksum trailers, which newer versions of boto3 send by default: checksums
+are sent only where the caller passes them. Region `auto`, signature version 4, the bucket in the path.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ READ_TIMEOUT_S = 60
 TRIES = 3
 
 
-def make_client(settings: BucketSettings) -> Any:  # noqa: ANN401 - boto3 makes its classes while it runs
+def make_client(settings: BucketSettings) -> Any:  # noqa: ANN401 - boto3 creates its classes at run time
     """An S3 client for one bucket; may be used by many threads. Takes about 0.3 s: boto3 reads its API from files.
 
     Raises:
@@ -32,7 +32,7 @@ def make_client(settings: BucketSettings) -> Any:  # noqa: ANN401 - boto3 makes 
         from botocore.config import Config  # noqa: PLC0415
     except ImportError as error:
         raise errors.MissingExtraError("A bucket", extra="s3") from error
-    # AWS profiles of this machine are ignored, missing profiles included.
+    # AWS profiles of this machine are ignored; a missing profile would raise.
     core = botocore.session.Session(session_vars={"profile": (None, [], None, None)})
     core.set_config_variable("config_file", os.devnull)
     core.set_config_variable("credentials_file", os.devnull)

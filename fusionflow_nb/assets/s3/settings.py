@@ -21,11 +21,11 @@ class BucketSettings:
 
     Args:
         bucket: its name.
-        endpoint: where its S3 API is, without the bucket: `https://<account>.r2.cloudflarestorage.com`.
-        access_key_id: names the key.
-        secret_access_key: signs with it; never shown.
+        endpoint: the URL of the S3 API, without the bucket: `https://<account>.r2.cloudflarestorage.com`.
+        access_key_id: the key's id.
+        secret_access_key: the key's secret; never shown.
         region: `auto` on R2.
-        public_url: where anybody may read the bucket, if there is such a place; then addresses are not signed.
+        public_url: the public URL of the bucket, if it has one; then URLs are not signed.
 
     >>> BucketSettings("pictures", "https://s3.example.com", "id", "not-shown")
     BucketSettings(bucket='pictures', endpoint='https://s3.example.com', region='auto', public_url=None)
@@ -39,20 +39,20 @@ class BucketSettings:
     public_url: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no store could have. Raises SecretError."""
+        """Validate the settings. Raises SecretError."""
         if not _BUCKET.fullmatch(self.bucket):
-            message = f"{ascii(self.bucket)[:80]} is no name of a bucket."
+            message = f"{ascii(self.bucket)[:80]} is not a valid bucket name."
             raise errors.SecretError(message, hint="Names have 3 to 63 lowercase letters, digits, dots and hyphens.")
-        for what, url in (("endpoint", self.endpoint), ("public address", self.public_url)):
+        for name, url in (("endpoint", self.endpoint), ("public URL", self.public_url)):
             if url is not None and not _is_plain_http(url):
-                message = f"{ascii(url)[:80]} is no {what} of a bucket."
+                message = f"{ascii(url)[:80]} is not a valid {name} of a bucket."
                 raise errors.SecretError(
-                    message, hint="Say it as https://host, without the bucket and without a query."
+                    message, hint="Write it as https://host, without the bucket and without a query."
                 )
 
     @property
     def uri(self) -> str:
-        """`s3://bucket`, what every lasting address begins with."""
+        """`s3://bucket`, the prefix of all permanent URIs."""
         return f"s3://{self.bucket}"
 
     @property
@@ -62,7 +62,7 @@ class BucketSettings:
 
     @property
     def is_on_this_machine(self) -> bool:
-        """Whether its address means another place, or nothing, anywhere else."""
+        """Whether its URL is a loopback address, which other machines cannot open."""
         host = urlsplit(self.public_url or self.endpoint).hostname or ""
         try:
             return ipaddress.ip_address(host).is_loopback
@@ -71,16 +71,16 @@ class BucketSettings:
 
 
 def r2_endpoint(account_id: str) -> str:
-    """Where the buckets of a Cloudflare account are.
+    """The S3 endpoint of a Cloudflare account.
 
     Raises:
-        SecretError: it is no account id.
+        SecretError: the account id is malformed.
 
     >>> r2_endpoint("ab" * 16)[:14]
     'https://ababab'
     """
     if not _ACCOUNT_ID.fullmatch(account_id):
-        message = f"{ascii(account_id)[:80]} is no Cloudflare account id."
+        message = f"{ascii(account_id)[:80]} is not a Cloudflare account id."
         raise errors.SecretError(message, hint="It has 32 hex digits; R2's overview page in the dashboard shows it.")
     return f"https://{account_id}.{R2_DOMAIN}"
 
@@ -88,7 +88,7 @@ def r2_endpoint(account_id: str) -> str:
 def _is_plain_http(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        plain = not parts.query and not parts.fragment and parts.username is None and parts.port != 0
+        is_plain = not parts.query and not parts.fragment and parts.username is None and parts.port != 0
     except ValueError:
         return False
-    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
+    return is_plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
