@@ -201,7 +201,7 @@ class LocalFolderStore:
         return rendered
 
     def stored_preview(self, sha256: str) -> bytes | None:
-        """The stored preview of a digest; None if there is none."""
+        """The stored preview of a digest, or None."""
         with suppress(OSError):
             data = self._preview_path(checked_sha256(sha256)).read_bytes()
             if _is_whole_webp(data):

@@ -96,7 +96,7 @@ class HomeStore(AssetStore, Protocol):
         ...
 
     def stored_preview(self, sha256: str) -> bytes | None:
-        """The stored preview of a digest; None if there is none."""
+        """The stored preview of a digest, or None."""
         ...
 
     def assets(self) -> Iterator[StoredFile]:

@@ -1,4 +1,4 @@
-"""A rewritten file as a list of pieces: new bytes, and spans of the old file that are copied as they are."""
+"""A rewritten file as a list of chunks: new bytes, and spans copied from the source."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fusionflow_nb import errors
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_CHUNK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 20
 _SOURCE = "The file"
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Bytes `start` to `end` (not included) of the source."""
+    """Bytes of the source from `start` to, not including, `end`."""
 
     start: int
     end: int
@@ -25,20 +25,20 @@ class Span:
 Chunk: TypeAlias = "bytes | Span"
 
 
-def chunks_of(stream: BinaryIO, pieces: Iterable[Chunk]) -> Iterator[bytes]:
-    """The bytes of the pieces in order, spans in chunks, so that a large file is never in memory whole."""
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            yield piece
-            continue
-        stream.seek(piece.start)
-        left = piece.end - piece.start
-        while left > 0:
-            chunk = stream.read(min(left, _CHUNK_BYTES))
-            if not chunk:
-                raise truncated(_SOURCE)
-            left -= len(chunk)
+def iter_bytes(stream: BinaryIO, chunks: Iterable[Chunk]) -> Iterator[bytes]:
+    """Iterate over the bytes of the chunks; spans are read in blocks, so a large file is never in memory whole."""
+    for chunk in chunks:
+        if isinstance(chunk, bytes):
             yield chunk
+            continue
+        stream.seek(chunk.start)
+        remaining = chunk.end - chunk.start
+        while remaining > 0:
+            block = stream.read(min(remaining, _BLOCK_BYTES))
+            if not block:
+                raise truncated(_SOURCE)
+            remaining -= len(block)
+            yield block
 
 
 def size_of(stream: BinaryIO) -> int:
@@ -47,12 +47,12 @@ def size_of(stream: BinaryIO) -> int:
 
 
 def read_at(stream: BinaryIO, start: int, length: int) -> bytes:
-    """Up to `length` bytes from `start`; fewer where the stream ends."""
+    """Up to `length` bytes from `start`; fewer at the end of the stream."""
     stream.seek(start)
     return stream.read(length)
 
 
 def truncated(what: str) -> errors.MediaError:
-    """A file ends before its own lengths say, or its structure is not what its kind asks for."""
+    """The error for a file that is truncated or has an invalid structure."""
     message = f"{what} is truncated or damaged."
     return errors.MediaError(message, hint="Download or export it again.")

@@ -1,4 +1,4 @@
-"""The recipe in a JPEG: a property of its XMP segment, or of its extended XMP where a segment (64 kB) is too small."""
+"""The recipe in a JPEG: a property in the XMP segment, or in extended XMP if it does not fit into 64 kB."""
 
 # ruff: noqa: PLR2004 - the numbers are bytes and bit fields that the format fixes
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 _NAME = "This JPEG"
 _APP0, _APP1 = 0xE0, 0xE1
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-# Markers that stand alone: TEM, restarts, start of image.
+# Markers without data: TEM, restarts, start of image.
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 _MAIN = b"http://ns.adobe.com/xap/1.0/\0"
 _MORE = b"http://ns.adobe.com/xmp/extension/\0"
 _MAX_SEGMENT_BYTES = 65533
-# Of an extension segment after its name: 32 digits of MD5, the whole length, this part's place.
+# Of an extension segment after its name: 32 digits of MD5, the total length, the part's offset.
 _PART_HEAD_BYTES = 40
 _PART_BYTES = 65000
 _POINTER_OPEN = b'<rdf:Description rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="'
@@ -45,7 +45,7 @@ class _Segment:
 
 
 def rewrite(stream: BinaryIO, text: str) -> list[Chunk]:
-    """The file with its XMP new, every other segment and all pixels as they were.
+    """The file with new XMP; all other segments and the pixels are unchanged.
 
     Raises:
         MediaError: truncated before the pixels, or XMP that cannot be extended.
@@ -54,33 +54,33 @@ def rewrite(stream: BinaryIO, text: str) -> list[Chunk]:
     if not segments or segments[-1].marker != _START_OF_SCAN:
         raise truncated(_NAME)
     packet: bytes | None = None
-    ours: set[_Segment] = set()
+    replaced: set[_Segment] = set()
     for segment in segments:
         data = segment.data(stream) if segment.marker == _APP1 else b""
         if data.startswith(_MAIN):
             packet = data[len(_MAIN) :]
-            ours.add(segment)
+            replaced.add(segment)
             break
-    pointed = _pointer(packet) if packet else None
-    extended = _extended_packet(stream, segments, pointed) if pointed else None
+    digest = _pointer(packet) if packet else None
+    extended = _extended_packet(stream, segments, digest) if digest else None
     if extended is not None and _holds_recipe(extended):
-        # What we split off before goes with its pointer.
-        ours |= {segment for segment in segments if _part_of(segment, stream, pointed)}
-        packet = (packet or b"").replace(_POINTER_OPEN + (pointed or b"") + _POINTER_CLOSE, b"")
-    kept = [segment for segment in segments if segment not in ours]
-    # After JFIF and before all else, where readers look first.
-    lead = [segment for segment in kept[:1] if segment.marker == _APP0]
-    pieces: list[Chunk] = [Span(0, 2), *(Span(segment.start, segment.end) for segment in lead)]
-    pieces += _xmp_segments(text, packet)
-    pieces += [Span(segment.start, segment.end) for segment in kept[len(lead) :]]
-    return [*pieces, Span(segments[-1].end, size_of(stream))]
+        # An earlier recipe in extended XMP is removed with its pointer.
+        replaced |= {segment for segment in segments if _part_of(segment, stream, digest)}
+        packet = (packet or b"").replace(_POINTER_OPEN + (digest or b"") + _POINTER_CLOSE, b"")
+    remaining = [segment for segment in segments if segment not in replaced]
+    # The XMP comes directly after JFIF, where readers expect it.
+    lead = [segment for segment in remaining[:1] if segment.marker == _APP0]
+    chunks: list[Chunk] = [Span(0, 2), *(Span(segment.start, segment.end) for segment in lead)]
+    chunks += _xmp_segments(text, packet)
+    chunks += [Span(segment.start, segment.end) for segment in remaining[len(lead) :]]
+    return [*chunks, Span(segments[-1].end, size_of(stream))]
 
 
 def read(stream: BinaryIO) -> str | None:
     """The recipe text, or None.
 
     Raises:
-        MediaError: a recipe is there and damaged or too large.
+        MediaError: the recipe is damaged or too large.
     """
     segments = list(_segments(stream))
     for segment in segments:
@@ -90,21 +90,21 @@ def read(stream: BinaryIO) -> str | None:
         text = xmp.text_in(data)
         if text is not None:
             return text
-        pointed = _pointer(data)
-        packet = _extended_packet(stream, segments, pointed) if pointed else None
+        digest = _pointer(data)
+        packet = _extended_packet(stream, segments, digest) if digest else None
         return xmp.text_in(packet) if packet else None
     return None
 
 
 def _segments(stream: BinaryIO) -> Iterator[_Segment]:
-    """Segments in file order up to the start of the pixels; the first that is not whole ends them."""
+    """Segments in file order up to the start of the pixels or the first incomplete segment."""
     start, size = 2, size_of(stream)
     while start + 4 <= size:
         head = read_at(stream, start, 4)
         if head[0] != 0xFF or head[1] == _END_OF_IMAGE:
             return
         if head[1] == 0xFF:
-            # Fill bytes may stand before any marker; they mean nothing and are left out.
+            # Fill bytes before a marker are skipped.
             start += 1
             continue
         length = 0 if head[1] in _BARE else int.from_bytes(head[2:], "big")
@@ -118,16 +118,16 @@ def _segments(stream: BinaryIO) -> Iterator[_Segment]:
 
 
 def _xmp_segments(text: str, packet: bytes | None) -> list[Chunk]:
-    """One segment, or a main one that points at parts."""
-    whole = _MAIN + xmp.packet_with(text, packet)
-    if len(whole) <= _MAX_SEGMENT_BYTES:
-        return [_segment_bytes(whole)]
+    """One segment, or a main segment that points to extension segments."""
+    single = _MAIN + xmp.packet_with(text, packet)
+    if len(single) <= _MAX_SEGMENT_BYTES:
+        return [_segment_bytes(single)]
     extended = xmp.packet_with(text)
     digest = hashlib.md5(extended, usedforsecurity=False).hexdigest().upper().encode()
-    kept = xmp.without_recipe(packet) if packet else None
-    main = _MAIN + xmp.packet_with_block(_POINTER_OPEN + digest + _POINTER_CLOSE, kept)
-    if len(main) > _MAX_SEGMENT_BYTES or (kept and b"HasExtendedXMP" in kept):
-        message = "The XMP of this JPEG leaves no room for the recipe."
+    rest = xmp.without_recipe(packet) if packet else None
+    main = _MAIN + xmp.packet_with_block(_POINTER_OPEN + digest + _POINTER_CLOSE, rest)
+    if len(main) > _MAX_SEGMENT_BYTES or (rest and b"HasExtendedXMP" in rest):
+        message = "The recipe does not fit beside the XMP of this JPEG."
         raise errors.MediaError(message, hint="Save it as PNG or WebP.")
     size = len(extended).to_bytes(4, "big")
     parts = [
@@ -142,7 +142,7 @@ def _segment_bytes(data: bytes) -> bytes:
 
 
 def _pointer(packet: bytes) -> bytes | None:
-    """The digest of the extended packet that a main packet points at, as attribute or element."""
+    """The digest of the extended packet that a main packet refers to, as attribute or element."""
     at = packet.find(b"xmpNote:HasExtendedXMP")
     if at < 0:
         return None
@@ -156,7 +156,7 @@ def _part_of(segment: _Segment, stream: BinaryIO, digest: bytes | None) -> bool:
 
 
 def _extended_packet(stream: BinaryIO, segments: list[_Segment], digest: bytes) -> bytes | None:
-    """The joined parts of an extended packet, or None; bounded, every byte accounted for."""
+    """The joined parts of an extended packet, or None; size and digest are verified."""
     parts = [segment.data(stream) for segment in segments if _part_of(segment, stream, digest)]
     if not parts:
         return None
@@ -169,8 +169,8 @@ def _extended_packet(stream: BinaryIO, segments: list[_Segment], digest: bytes) 
         for part in parts
     )
     packet = b"".join(body for _, body in bodies)
-    is_sound = len(sizes) == 1 and len(packet) == size
-    if not is_sound or hashlib.md5(packet, usedforsecurity=False).hexdigest().upper().encode() != digest:
+    is_complete = len(sizes) == 1 and len(packet) == size
+    if not is_complete or hashlib.md5(packet, usedforsecurity=False).hexdigest().upper().encode() != digest:
         raise damaged()
     return packet
 

@@ -1,6 +1,6 @@
 """The recipe in a PNG: a compressed iTXt chunk named `fusionflow`, right after the header.
 
-Early in the file, so that half a download still contains the recipe.
+It comes early in the file, so that a partial download contains it.
 """
 
 # ruff: noqa: PLR2004 - the numbers are bytes and bit fields that the format fixes
@@ -38,24 +38,24 @@ class _Chunk:
 
 
 def rewrite(stream: BinaryIO, text: str) -> list[Chunk]:
-    """The file with its recipe chunk new, every other chunk as it was.
+    """The file with a new recipe chunk; all other chunks are unchanged.
 
     Raises:
-        MediaError: the chunks do not lead from a header to an end.
+        MediaError: the file does not start with a header chunk and end with an end chunk.
     """
     chunks = list(_chunks(stream))
     if len(chunks) < 2 or chunks[0].kind != b"IHDR" or chunks[-1].kind != b"IEND":
         raise truncated(_NAME)
-    pieces: list[Chunk] = [Span(0, chunks[0].end), _recipe_chunk(text)]
-    pieces += [Span(chunk.start, chunk.end) for chunk in chunks[1:] if not _is_recipe(stream, chunk)]
-    return [*pieces, Span(chunks[-1].end, size_of(stream))]
+    output: list[Chunk] = [Span(0, chunks[0].end), _recipe_chunk(text)]
+    output += [Span(chunk.start, chunk.end) for chunk in chunks[1:] if not _is_recipe(stream, chunk)]
+    return [*output, Span(chunks[-1].end, size_of(stream))]
 
 
 def read(stream: BinaryIO) -> str | None:
     """The recipe text, or None.
 
     Raises:
-        MediaError: a recipe chunk is there and damaged or too large.
+        MediaError: the recipe chunk is damaged or too large.
     """
     for chunk in _chunks(stream):
         if _is_recipe(stream, chunk):
@@ -64,7 +64,7 @@ def read(stream: BinaryIO) -> str | None:
 
 
 def _chunks(stream: BinaryIO) -> Iterator[_Chunk]:
-    """Chunks in file order, up to the end chunk or the first that is not whole."""
+    """Chunks in file order up to the end chunk or the first incomplete chunk."""
     start, size = _SIGNATURE_BYTES, size_of(stream)
     while start + _FRAME_BYTES <= size:
         frame = read_at(stream, start, 8)
@@ -98,22 +98,22 @@ def _text_of(stream: BinaryIO, chunk: _Chunk) -> str:
     parts = rest.split(b"\0", 2)
     if len(flags) < 2 or len(parts) < 3:
         raise damaged()
-    data = _inflated(parts[2]) if flags[0] else parts[2]
+    data = _decompress(parts[2]) if flags[0] else parts[2]
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         raise damaged() from error
 
 
-def _inflated(data: bytes) -> bytes:
-    """Unpacked data, never more than a recipe may have: a bomb stops at the limit."""
-    unpacker = zlib.decompressobj()
+def _decompress(data: bytes) -> bytes:
+    """Decompress up to the size limit of a recipe, so that a zip bomb cannot fill the memory."""
+    decompressor = zlib.decompressobj()
     try:
-        text = unpacker.decompress(data, MAX_RECIPE_BYTES + 1)
+        text = decompressor.decompress(data, MAX_RECIPE_BYTES + 1)
     except zlib.error as error:
         raise damaged() from error
     if len(text) > MAX_RECIPE_BYTES:
         raise too_large()
-    if not unpacker.eof:
+    if not decompressor.eof:
         raise damaged()
     return text

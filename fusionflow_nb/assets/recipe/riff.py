@@ -22,24 +22,24 @@ class RiffChunk:
 
     @property
     def data_start(self) -> int:
-        """Where its data begins."""
+        """The offset of its data."""
         return self.start + 8
 
     @property
     def data_end(self) -> int:
-        """Where its data ends."""
+        """The end of its data."""
         return self.data_start + self.data_bytes
 
     @property
     def end(self) -> int:
-        """Where the next chunk begins."""
+        """The offset of the next chunk."""
         return self.data_end + self.data_bytes % 2
 
 
 def chunks_of(stream: BinaryIO) -> tuple[list[RiffChunk], int]:
     """The complete chunks of a file in order, and the offset of the first byte after them.
 
-    A chunk that is cut off ends the list; a missing last padding byte is forgiven.
+    The list ends before a truncated chunk; a missing last padding byte is accepted.
     """
     size = size_of(stream)
     declared = HEADER_BYTES - 4 + int.from_bytes(read_at(stream, 4, 4), "little")
@@ -56,15 +56,15 @@ def chunks_of(stream: BinaryIO) -> tuple[list[RiffChunk], int]:
     return chunks, min(start, size)
 
 
-def whole_chunks(stream: BinaryIO, what: str) -> tuple[list[RiffChunk], int]:
-    """As `chunks_of`, for a file that will be rewritten.
+def complete_chunks(stream: BinaryIO, what: str) -> tuple[list[RiffChunk], int]:
+    """As `chunks_of`, but truncated files are refused.
 
     Raises:
-        MediaError: chunks do not fill the length the header declares.
+        MediaError: the chunks do not fill the length that the header declares.
     """
     chunks, end = chunks_of(stream)
     declared = 8 + int.from_bytes(read_at(stream, 4, 4), "little")
-    # Some writers do not count the last padding byte.
+    # Some programs do not count the last padding byte.
     if not chunks or end < declared or chunks[-1].data_end > declared:
         raise truncated(what)
     return chunks, end
@@ -75,20 +75,20 @@ def chunk_bytes(kind: bytes, data: bytes) -> bytes:
     return kind + len(data).to_bytes(4, "little") + data + bytes(len(data) % 2)
 
 
-def copied(stream: BinaryIO, chunk: RiffChunk) -> list[Chunk]:
-    """A chunk as it was, its padding byte given where the file left it out."""
+def copy_chunk(stream: BinaryIO, chunk: RiffChunk) -> list[Chunk]:
+    """An unchanged chunk, with its padding byte even if the file lacks it."""
     present = min(chunk.end, size_of(stream))
     return [Span(chunk.start, present), bytes(chunk.end - present)]
 
 
-def assembled(form: bytes, pieces: list[Chunk], rest: Span) -> list[Chunk]:
-    """A RIFF file of a form (`WEBP`, `WAVE`) from its chunks; `rest` is what followed them in the old file.
+def assemble(form: bytes, chunks: list[Chunk], rest: Span) -> list[Chunk]:
+    """A RIFF file of a form (`WEBP`, `WAVE`) from its chunks; `rest` are the source's bytes after the chunks.
 
     Raises:
-        MediaError: above 4 GB, which RIFF cannot count.
+        MediaError: the file is above 4 GB, the limit of RIFF.
     """
-    length = 4 + sum(len(piece) if isinstance(piece, bytes) else piece.end - piece.start for piece in pieces)
+    length = 4 + sum(len(chunk) if isinstance(chunk, bytes) else chunk.end - chunk.start for chunk in chunks)
     if length > _MAX_BYTES:
-        message = "With a recipe this file would pass 4 GB, the most its format can hold."
-        raise errors.MediaError(message, hint="Cut it, or save it without a recipe.")
-    return [b"RIFF" + length.to_bytes(4, "little") + form, *pieces, rest]
+        message = "With a recipe this file exceeds 4 GB, the limit of its format."
+        raise errors.MediaError(message, hint="Shorten it, or save it without a recipe.")
+    return [b"RIFF" + length.to_bytes(4, "little") + form, *chunks, rest]

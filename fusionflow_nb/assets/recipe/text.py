@@ -1,4 +1,4 @@
-"""A recipe as text, and back: bounded, strict JSON, nothing else."""
+"""Convert a recipe to text and back: strict JSON of bounded size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MAX_RECIPE_BYTES = 1 << 20
 
-# Other programs use comment fields too, so a recipe is marked there.
+# Marks a recipe in comment fields, which other programs use too.
 _COMMENT_KEY = "fusionflow"
 
 
@@ -21,13 +21,13 @@ def recipe_to_text(recipe: Mapping[str, Any]) -> str:
     """Canonical JSON of a recipe.
 
     Raises:
-        MediaError: it is no JSON object, cannot be written as UTF-8, or is above 1 MiB.
+        MediaError: it is not a JSON object, cannot be encoded as UTF-8, or is above 1 MiB.
     """
     try:
         text = canonical_json(dict(recipe))
         size = len(text.encode())
     except (UnicodeEncodeError, RecursionError) as error:
-        message = "This recipe cannot be written as text (it holds half a character, or is nested too deep)."
+        message = "The recipe cannot be encoded as text (it contains a lone surrogate, or is nested too deep)."
         raise errors.MediaError(message, hint="Check the prompts and settings in it.") from error
     if size > MAX_RECIPE_BYTES:
         raise too_large()
@@ -35,16 +35,16 @@ def recipe_to_text(recipe: Mapping[str, Any]) -> str:
 
 
 def recipe_from_text(text: str) -> dict[str, Any]:
-    """The recipe of a text found in a file.
+    """Parse the text of a recipe.
 
     Raises:
-        MediaError: above 1 MiB, or no JSON object that could be written again.
+        MediaError: the text is above 1 MiB, or not a JSON object that could be encoded again.
     """
     try:
         if len(text.encode()) > MAX_RECIPE_BYTES:
             raise too_large()
         recipe = json.loads(text)
-        # What could not be written must not come in either: infinities, half characters.
+        # Refuse what could not be encoded again: infinities, lone surrogates.
         canonical_json(recipe).encode()
     except (ValueError, RecursionError, errors.MediaError) as error:
         raise damaged() from error
@@ -77,12 +77,12 @@ def from_comment(comment: str | None) -> str | None:
 
 
 def too_large() -> errors.MediaError:
-    """A recipe above the limit, on its way in or out."""
-    message = f"A recipe above {MAX_RECIPE_BYTES >> 20} MiB is refused."
-    return errors.MediaError(message, hint="Keep media out of the recipe: name assets by their sha256.")
+    """The error for a recipe above the size limit."""
+    message = f"The recipe exceeds the limit of {MAX_RECIPE_BYTES >> 20} MiB."
+    return errors.MediaError(message, hint="Refer to assets by their sha256 instead of including media.")
 
 
 def damaged() -> errors.MediaError:
-    """A recipe is there and cannot be read."""
-    message = "The file carries a recipe that cannot be read: it is damaged, or not a FusionFlow recipe."
-    return errors.MediaError(message, hint="Use the original file; copies made by other programs may have cut it.")
+    """The error for a recipe that cannot be read."""
+    message = "The file's recipe cannot be read: it is damaged, or not a FusionFlow recipe."
+    return errors.MediaError(message, hint="Use the original file; other programs may have truncated the recipe.")

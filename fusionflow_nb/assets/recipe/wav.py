@@ -5,38 +5,38 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from fusionflow_nb.assets.recipe.chunks import Chunk, Span, read_at, size_of, truncated
-from fusionflow_nb.assets.recipe.riff import RiffChunk, assembled, chunk_bytes, chunks_of, copied, whole_chunks
+from fusionflow_nb.assets.recipe.riff import RiffChunk, assemble, chunk_bytes, chunks_of, complete_chunks, copy_chunk
 from fusionflow_nb.assets.recipe.text import MAX_RECIPE_BYTES, damaged, from_comment, to_comment, too_large
 
 _NAME = "This WAV"
-_OURS = b"INFOICMT"
+_PREFIX = b"INFOICMT"
 _MARK = to_comment("")[:-1].encode()
-_COMMENT_AT = len(_OURS) + 4
+_COMMENT_AT = len(_PREFIX) + 4
 _MAX_COMMENT_BYTES = MAX_RECIPE_BYTES + 64
 
 
 def rewrite(stream: BinaryIO, text: str) -> list[Chunk]:
-    """The file with its recipe chunk new, every other chunk as it was.
+    """The file with a new recipe chunk; all other chunks are unchanged.
 
     Raises:
-        MediaError: truncated, or no format and samples in it.
+        MediaError: the file is truncated, or lacks a format or samples.
     """
-    chunks, end = whole_chunks(stream, _NAME)
+    chunks, end = complete_chunks(stream, _NAME)
     if not {b"fmt ", b"data"} <= {chunk.kind for chunk in chunks}:
         raise truncated(_NAME)
-    pieces: list[Chunk] = []
+    output: list[Chunk] = []
     for chunk in chunks:
         if not _is_recipe(stream, chunk):
-            pieces += copied(stream, chunk)
+            output += copy_chunk(stream, chunk)
     comment = chunk_bytes(b"ICMT", to_comment(text).encode() + b"\0")
-    return assembled(b"WAVE", [*pieces, chunk_bytes(b"LIST", b"INFO" + comment)], Span(end, size_of(stream)))
+    return assemble(b"WAVE", [*output, chunk_bytes(b"LIST", b"INFO" + comment)], Span(end, size_of(stream)))
 
 
 def read(stream: BinaryIO) -> str | None:
     """The recipe text, or None.
 
     Raises:
-        MediaError: a recipe is there and damaged or too large.
+        MediaError: the recipe is damaged or too large.
     """
     for chunk in chunks_of(stream)[0]:
         if _is_recipe(stream, chunk):
@@ -54,8 +54,8 @@ def read(stream: BinaryIO) -> str | None:
 
 
 def _is_recipe(stream: BinaryIO, chunk: RiffChunk) -> bool:
-    """Whether a chunk holds a recipe: other INFO lists, with other comments, are kept."""
+    """Whether a chunk contains a recipe; other INFO lists are kept."""
     if chunk.kind != b"LIST" or chunk.data_bytes < _COMMENT_AT + len(_MARK):
         return False
     head = read_at(stream, chunk.data_start, _COMMENT_AT + len(_MARK))
-    return head.startswith(_OURS) and head.endswith(_MARK)
+    return head.startswith(_PREFIX) and head.endswith(_MARK)

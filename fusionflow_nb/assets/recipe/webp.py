@@ -1,6 +1,6 @@
 """The recipe in a WebP, still or animated: a property of its XMP chunk, which comes last.
 
-A simple file (one bitstream and no header of its own) gets the extended header that announces the chunk.
+A simple file (one bitstream without an extended header) gets the extended header that declares the chunk.
 """
 
 # ruff: noqa: PLR2004 - the numbers are bytes and bit fields that the format fixes
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from fusionflow_nb.assets.recipe import xmp
 from fusionflow_nb.assets.recipe.chunks import Chunk, Span, read_at, size_of, truncated
-from fusionflow_nb.assets.recipe.riff import RiffChunk, assembled, chunk_bytes, chunks_of, copied, whole_chunks
+from fusionflow_nb.assets.recipe.riff import RiffChunk, assemble, chunk_bytes, chunks_of, complete_chunks, copy_chunk
 from fusionflow_nb.assets.recipe.text import too_large
 
 _NAME = "This WebP"
@@ -20,41 +20,41 @@ _ALPHA_FLAG = 0x10
 
 
 def rewrite(stream: BinaryIO, text: str) -> list[Chunk]:
-    """The file with its XMP chunk new, every other chunk as it was.
+    """The file with a new XMP chunk; all other chunks are unchanged.
 
     Raises:
-        MediaError: truncated, no bitstream, or XMP that cannot be extended.
+        MediaError: the file is truncated, lacks a bitstream, or its XMP cannot be extended.
     """
-    chunks, end = whole_chunks(stream, _NAME)
-    kept = [chunk for chunk in chunks if chunk.kind not in {b"XMP ", b"VP8X"}]
-    pieces: list[Chunk] = [chunk_bytes(b"VP8X", _extended_header(stream, chunks))]
-    for chunk in kept:
-        pieces += copied(stream, chunk)
-    pieces.append(chunk_bytes(b"XMP ", xmp.packet_with(text, _packet(stream, chunks))))
-    return assembled(b"WEBP", pieces, Span(end, size_of(stream)))
+    chunks, end = complete_chunks(stream, _NAME)
+    remaining = [chunk for chunk in chunks if chunk.kind not in {b"XMP ", b"VP8X"}]
+    output: list[Chunk] = [chunk_bytes(b"VP8X", _extended_header(stream, chunks))]
+    for chunk in remaining:
+        output += copy_chunk(stream, chunk)
+    output.append(chunk_bytes(b"XMP ", xmp.packet_with(text, _packet(stream, chunks))))
+    return assemble(b"WEBP", output, Span(end, size_of(stream)))
 
 
 def read(stream: BinaryIO) -> str | None:
     """The recipe text, or None.
 
     Raises:
-        MediaError: a recipe is there and damaged or too large.
+        MediaError: the recipe is damaged or too large.
     """
     packet = _packet(stream, chunks_of(stream)[0])
     return None if packet is None else xmp.text_in(packet)
 
 
 def _packet(stream: BinaryIO, chunks: list[RiffChunk]) -> bytes | None:
-    found = next((chunk for chunk in chunks if chunk.kind == b"XMP "), None)
-    if found is None:
+    xmp_chunk = next((chunk for chunk in chunks if chunk.kind == b"XMP "), None)
+    if xmp_chunk is None:
         return None
-    if found.data_bytes > xmp.MAX_PACKET_BYTES:
+    if xmp_chunk.data_bytes > xmp.MAX_PACKET_BYTES:
         raise too_large()
-    return read_at(stream, found.data_start, found.data_bytes)
+    return read_at(stream, xmp_chunk.data_start, xmp_chunk.data_bytes)
 
 
 def _extended_header(stream: BinaryIO, chunks: list[RiffChunk]) -> bytes:
-    """Flags and canvas size: the old header with the XMP flag, or one made from the bitstream."""
+    """Flags and canvas size: the existing header with the XMP flag, or a header derived from the bitstream."""
     first = chunks[0]
     if first.kind == b"VP8X":
         header = bytearray(read_at(stream, first.data_start, first.data_bytes))

@@ -1,6 +1,6 @@
-"""The recipe as one property of an XMP packet, put in and taken out as text.
+"""The recipe as one property of an XMP packet, inserted and extracted as text.
 
-Packets come from strangers: they are searched for our own markers, never parsed as XML, so entities cannot grow.
+Packets may be hostile: they are searched for fixed markers, never parsed as XML, so entities are not expanded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape, unescape
 from fusionflow_nb import errors
 from fusionflow_nb.assets.recipe.text import MAX_RECIPE_BYTES, damaged, too_large
 
-# Escaping makes a character five bytes at most ("&amp;"), and a packet holds a little more than the recipe.
+# An escaped character has at most five bytes ("&amp;"); the packet is a little larger than the recipe.
 MAX_PACKET_BYTES = 5 * MAX_RECIPE_BYTES + (1 << 18)
 
 _NAMESPACE = "urn:fusionflow-nb:recipe:1"
@@ -38,36 +38,36 @@ def packet_with(text: str, packet: bytes | None = None) -> bytes:
 
 
 def recipe_block(text: str) -> bytes:
-    """The RDF description that holds a recipe."""
+    """The RDF description with a recipe."""
     safe = escape(text.translate(_NO_XML)).encode()
     return _BLOCK_OPEN + _OPEN + safe + _CLOSE + _BLOCK_CLOSE
 
 
 def packet_with_block(block: bytes, packet: bytes | None = None) -> bytes:
-    """A packet that holds an RDF description, beside what `packet` holds."""
-    kept = without_recipe(packet) if packet else b""
-    if b"rdf:RDF" not in kept:
-        # Nothing there, or no XMP at all.
+    """A packet with an RDF description added to the content of `packet`."""
+    rest = without_recipe(packet) if packet else b""
+    if b"rdf:RDF" not in rest:
+        # No packet, or not XMP.
         return _HEAD + block + _TAIL
-    at = kept.rfind(_RDF_CLOSE)
+    at = rest.rfind(_RDF_CLOSE)
     if at < 0:
-        message = "The XMP packet of this file is written in a way that a recipe cannot join."
+        message = "The recipe cannot be added to the XMP packet of this file."
         raise errors.MediaError(message, hint="Save it as PNG, or remove its XMP first.")
-    return kept[:at] + block + kept[at:]
+    return rest[:at] + block + rest[at:]
 
 
 def without_recipe(packet: bytes) -> bytes:
-    """The packet without what we put in before."""
+    """The packet without an earlier recipe."""
     start = packet.find(_BLOCK_OPEN + _OPEN)
     end = packet.find(_CLOSE + _BLOCK_CLOSE, start)
     return packet[:start] + packet[end + len(_CLOSE + _BLOCK_CLOSE) :] if 0 <= start < end else packet
 
 
 def text_in(packet: bytes) -> str | None:
-    """The recipe text of a packet, or None; an attribute serves too, since other programs rewrite packets so.
+    """The recipe text of a packet, or None; also read from an attribute, because other programs rewrite packets so.
 
     Raises:
-        MediaError: a recipe begins there and does not end, is too large or no UTF-8.
+        MediaError: the recipe is truncated, too large or not UTF-8.
     """
     if len(packet) > MAX_PACKET_BYTES:
         raise too_large()
@@ -85,7 +85,7 @@ def text_in(packet: bytes) -> str | None:
 
 
 def _between(packet: bytes, before: bytes, after: bytes) -> bytes | None:
-    # The last recipe counts: it is appended, so a damaged copy before it is ignored.
+    # The last recipe is used: recipes are appended, so a damaged earlier recipe is ignored.
     start = packet.rfind(before)
     if start < 0:
         return None

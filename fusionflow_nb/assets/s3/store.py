@@ -205,7 +205,7 @@ class S3Store:
         return self.folder.size_bytes()
 
     def stored_preview(self, sha256: str) -> bytes | None:
-        """The stored preview of a digest; None if there is none."""
+        """The stored preview of a digest, or None."""
         return self.folder.stored_preview(sha256)
 
     def verify(self, sha256: str) -> None:

@@ -1,4 +1,4 @@
-"""The recipe in a film: the comment tag of its container. All streams are copied into a new container, not encoded."""
+"""The recipe in a video: the container's comment tag. All streams are copied into a new container, not encoded."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _NAME = "This video"
 MEDIA_TYPES = frozenset({"video/mp4", "video/quicktime", "video/webm", "video/x-matroska"})
 
 _MUXERS = {"video/mp4": "mp4", "video/quicktime": "mov", "video/webm": "webm", "video/x-matroska": "matroska"}
-_COPIED = frozenset({"video", "audio", "subtitle"})
+_COPIED_STREAMS = frozenset({"video", "audio", "subtitle"})
 # bitexact: no random ids and no date, so that equal input gives equal bytes.
 _OPTIONS = {"fflags": "+bitexact"}
-# faststart: the index comes first, for players that stream. use_metadata_tags: any tag may be written.
+# faststart: the index comes first, for streaming. use_metadata_tags: allows any tag.
 _QUICKTIME_OPTIONS = {"movflags": "+faststart+use_metadata_tags"}
-# Written by the new container itself; copying them would duplicate them.
+# Written by the new container; copying them would duplicate them.
 _OWN_TAGS = frozenset({"comment", "encoder", "major_brand", "minor_version", "compatible_brands"})
 
 
 def remux(source: Path, target: Path, text: str, media_type: str) -> None:
-    """Write `target` with the streams of `source` and a recipe; another comment that was there is replaced.
+    """Write `target` with the streams of `source` and a recipe, which replaces an existing comment.
 
     Raises:
         MediaError: the source is damaged or truncated.
@@ -38,48 +38,48 @@ def remux(source: Path, target: Path, text: str, media_type: str) -> None:
     """
     av = load_av("A recipe in a video")
     options = _OPTIONS | (_QUICKTIME_OPTIONS if _MUXERS[media_type] in {"mp4", "mov"} else {})
-    # Detects a truncated film, which would silently be copied as a shorter film.
+    # Detects a truncated video, which would otherwise be copied as a shorter video.
     read_facts(source, resolve_type(source, media_type))
-    with open_media(source) as given, media_errors(source):
+    with open_media(source) as reader, media_errors(source):
         with _write_errors(target):
-            written = av.open(str(target.absolute()), "w", format=_MUXERS[media_type], options=options)
+            writer = av.open(str(target.absolute()), "w", format=_MUXERS[media_type], options=options)
         try:
-            _copy(given, written, text, target)
+            _copy(reader, writer, text, target)
         finally:
-            # Closing writes the index, also after an error: it may then fail for the same reason.
+            # Closing writes the index, also after an error, and may fail for the same reason.
             with _write_errors(target):
-                written.close()
+                writer.close()
 
 
-def _copy(given: Any, written: Any, text: str, target: Path) -> None:  # noqa: ANN401 - av containers
-    written.metadata.update({name: tag for name, tag in given.metadata.items() if name.lower() not in _OWN_TAGS})
-    written.metadata["comment"] = to_comment(text)
+def _copy(reader: Any, writer: Any, text: str, target: Path) -> None:  # noqa: ANN401 - av containers
+    writer.metadata.update({name: tag for name, tag in reader.metadata.items() if name.lower() not in _OWN_TAGS})
+    writer.metadata["comment"] = to_comment(text)
     copies: dict[int, Any] = {}
     is_empty = True
     with _write_errors(target):
-        for stream in given.streams:
-            if stream.type in _COPIED:
+        for stream in reader.streams:
+            if stream.type in _COPIED_STREAMS:
                 if stream.codec_context is None:
-                    # A codec that FFmpeg does not know cannot be copied, and a film without it would be incomplete.
+                    # A stream of an unknown codec cannot be copied, and without it the video would be incomplete.
                     raise truncated(_NAME)
-                copy = written.add_stream_from_template(stream, opaque=True)
+                copy = writer.add_stream_from_template(stream, opaque=True)
                 copy.metadata.update(stream.metadata)
                 copies[stream.index] = copy
-    for packet in given.demux([stream for stream in given.streams if stream.index in copies]):
+    for packet in reader.demux([stream for stream in reader.streams if stream.index in copies]):
         # The last packets of a demuxer are empty: they flush decoders, which are not used here.
         if packet.dts is not None:
             packet.stream = copies[packet.stream.index]
             is_empty = False
             with _write_errors(target):
-                written.mux(packet)
+                writer.mux(packet)
     if is_empty:
-        # FFmpeg writes no file at all then.
+        # Without packets FFmpeg writes no file.
         raise truncated(_NAME)
 
 
 @contextmanager
 def _write_errors(target: Path) -> Iterator[None]:
-    """Turn what the system refuses into StoreError; what a muxer refuses is the fault of the packets it was given."""
+    """Turn errors of the file system into StoreError; errors of the muxer concern the source and pass."""
     try:
         yield
     except load_av().error.FFmpegError as error:
@@ -92,12 +92,12 @@ def read(path: Path) -> str | None:
     """The recipe text, or None.
 
     Raises:
-        MediaError: the file is damaged, or the comment above what a recipe may have.
+        MediaError: the file is damaged, or the recipe is above 1 MiB.
         MissingExtraError: PyAV is not installed.
     """
     with open_media(path) as container:
         tags = [tag for name, tag in container.metadata.items() if name.lower() == "comment"]
-    found = next((text for text in map(from_comment, tags) if text is not None), None)
-    if found is not None and len(found) > MAX_RECIPE_BYTES:
+    recipe = next((text for text in map(from_comment, tags) if text is not None), None)
+    if recipe is not None and len(recipe) > MAX_RECIPE_BYTES:
         raise too_large()
-    return found
+    return recipe
