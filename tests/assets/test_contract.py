@@ -1,4 +1,4 @@
-"""What every AssetStore promises. A new store adds one line to `STORES`; the bucket's stands in `kind_of`."""
+"""The contract of AssetStore. A new store is added to `STORES`; the bucket's store is built in `kind_of`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OTHER_SHA256 = "ab" * 32
 
 @dataclass(frozen=True)
 class StoreKind:
-    """How a store is made, and how a test reaches behind its back."""
+    """How a test creates a store, and damages it from outside."""
 
     make: Callable[[Path], Any]
     damage: Callable[[Any, Asset, bytes], None]
@@ -47,7 +47,7 @@ class StoreKind:
     count: Callable[[Any], int]
     uri: Callable[[Asset], str] = lambda asset: f"fusionflow:{asset.sha256}"
     url_reads_bytes: bool = True
-    """Whether an address is given out only once the bytes behind it were read: a bucket's would have to be fetched."""
+    """Whether `url` reads the bytes; a bucket does not, because it would have to download them."""
 
 
 def damage_file(store: LocalFolderStore, asset: Asset, data: bytes) -> None:
@@ -61,14 +61,14 @@ def damage_memory(store: MemoryStore, asset: Asset, data: bytes) -> None:
 
 
 def clean_bucket(server: S3Server) -> Bucket:
-    """The bucket of these tests, emptied."""
+    """The empty bucket of these tests."""
     bucket = Bucket(server.settings)
     bucket.delete(list(bucket.objects()))
     return bucket
 
 
 def damage_bucket(store: S3Store, asset: Asset, data: bytes) -> None:
-    """Damage both copies: where one is whole, it heals the other."""
+    """Damage both copies, because an intact copy repairs the other."""
     store.uploads.wait_all()
     damage_file(store.folder, asset, data)
     store.bucket.client.put_object(Bucket=store.bucket.settings.bucket, Key=asset.store_key, Body=data)
@@ -82,11 +82,11 @@ def lose_bucket(store: S3Store, asset: Asset) -> None:
 
 
 def count_bucket(store: S3Store) -> int:
-    """What both hold; equal, once nothing is on its way."""
+    """The number of assets, after checking that folder and bucket have the same."""
     assert store.uploads.wait_all(timeout_s=60)
-    there = {stored.sha256 for stored in store.bucket.objects()}
-    assert there == {stored.sha256 for stored in store.assets()}
-    return len(there)
+    uploaded = {stored.sha256 for stored in store.bucket.objects()}
+    assert uploaded == {stored.sha256 for stored in store.assets()}
+    return len(uploaded)
 
 
 STORES = {
@@ -106,7 +106,7 @@ STORES = {
 
 
 def kind_of(name: str, request: pytest.FixtureRequest) -> StoreKind:
-    """How a store of this name is made; a bucket needs its server."""
+    """The kind of a store by name; a bucket needs its server."""
     if name != "s3":
         return STORES[name]
     server: S3Server = request.getfixturevalue("s3")
@@ -127,10 +127,10 @@ def kind(request: pytest.FixtureRequest) -> StoreKind:
 
 @pytest.fixture
 def store(kind: StoreKind, tmp_path: Path) -> Iterator[AssetStore]:
-    made = kind.make(tmp_path)
-    yield made
-    if isinstance(made, S3Store):
-        made.close()
+    created = kind.make(tmp_path)
+    yield created
+    if isinstance(created, S3Store):
+        created.close()
 
 
 def png(seed: int = 0, width: int = 48, height: int = 32) -> bytes:
@@ -144,7 +144,7 @@ def a_wav(folder: Path) -> Path:
     return folder / "tone.wav"
 
 
-def a_film(folder: Path, codec: Any = "vp9") -> Path:
+def a_video(folder: Path, codec: Any = "vp9") -> Path:
     frames = [np.random.default_rng(index).integers(0, 256, (32, 48, 3), dtype=np.uint8) for index in range(12)]
     video.write_video(folder / codec, frames, fps=12, width=48, height=32, codec=codec)
     return folder / codec
@@ -156,7 +156,7 @@ def streamed(data: bytes, size: int = 1000) -> Iterator[bytes]:
 
 
 def test_bytes_file_and_stream_are_one_asset(store: AssetStore, kind: StoreKind, tmp_path: Path) -> None:
-    """The same bytes are the same asset, however they come in, and are stored once."""
+    """Equal bytes are one asset, stored once, whatever their source."""
     data = png()
     (tmp_path / "misnamed.jpg").write_bytes(data)
     sources = [data, tmp_path / "misnamed.jpg", streamed(data), [data[:3], b"", data[3:]]]
@@ -165,20 +165,20 @@ def test_bytes_file_and_stream_are_one_asset(store: AssetStore, kind: StoreKind,
     assert kind.count(store) == 1
 
 
-def test_what_went_in_comes_out(store: AssetStore, kind: StoreKind) -> None:
-    """`path` is a file with exactly the bytes; `has`, `uri` and `url` speak of the same."""
+def test_a_stored_asset_can_be_read(store: AssetStore, kind: StoreKind) -> None:
+    """`path` is a file with exactly the bytes; `has`, `uri` and `url` agree."""
     data = png()
     asset = store.put(data)
     assert store.path(asset.sha256).read_bytes() == data
     assert store.has(asset.sha256)
     assert not store.has(OTHER_SHA256)
     assert store.uri(asset) == kind.uri(asset)
-    with urlopen(store.url(asset)) as answer:  # noqa: S310 - a file, or our own server
-        assert answer.read() == data
+    with urlopen(store.url(asset)) as response:  # noqa: S310 - a file, or a local server
+        assert response.read() == data
 
 
-def test_a_source_file_is_copied_not_kept(store: AssetStore, tmp_path: Path) -> None:
-    """What happens to the caller's file later does not touch the asset."""
+def test_a_source_file_is_copied(store: AssetStore, tmp_path: Path) -> None:
+    """Later changes of the caller's file do not affect the asset."""
     source = tmp_path / "picture.png"
     source.write_bytes(png(1))
     asset = store.put(source)
@@ -187,13 +187,13 @@ def test_a_source_file_is_copied_not_kept(store: AssetStore, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("declared", ["image/jpeg", "text/plain", "application/x-sh", "", None])
-def test_bytes_beat_the_declared_type(store: AssetStore, declared: str | None) -> None:
-    """The type is what the bytes are, whatever somebody calls them."""
+def test_bytes_override_the_declared_type(store: AssetStore, declared: str | None) -> None:
+    """The type is sniffed from the bytes, whatever the declared type."""
     assert store.put(png(), media_type=declared).media_type == "image/png"
 
 
-def test_text_and_json_are_believed_when_declared(store: AssetStore) -> None:
-    """Text has no signature: a declared type is taken, and only if the bytes are such text."""
+def test_text_and_json_need_a_declared_type(store: AssetStore) -> None:
+    """Text has no magic bytes: the declared type is used if the bytes are such text."""
     text = store.put("Grüße\n".encode(), media_type="text/plain; charset=utf-8")
     data = store.put(json.dumps({"a": [1]}).encode(), media_type="application/json")
     assert (text.media_type, data.media_type) == ("text/plain", "application/json")
@@ -228,8 +228,8 @@ def test_text_and_json_are_believed_when_declared(store: AssetStore) -> None:
     ],
     ids=lambda value: repr(value)[:24],
 )
-def test_what_is_no_media_is_refused(store: AssetStore, kind: StoreKind, source: Any, declared: str | None) -> None:
-    """Empty, unknown, truncated or lying bytes raise MediaError with a next step, and nothing is stored."""
+def test_invalid_media_are_refused(store: AssetStore, kind: StoreKind, source: Any, declared: str | None) -> None:
+    """Empty, unknown, truncated or invalid bytes raise MediaError with a hint, and nothing is stored."""
     with pytest.raises(errors.MediaError) as caught:
         store.put(source, media_type=declared)
     assert caught.value.hint
@@ -237,29 +237,29 @@ def test_what_is_no_media_is_refused(store: AssetStore, kind: StoreKind, source:
     assert kind.count(store) == 0
 
 
-def test_a_picture_bomb_is_refused(store: AssetStore, kind: StoreKind) -> None:
-    """A header that claims more pixels than may be decoded is refused before they are."""
+def test_a_decompression_bomb_is_refused(store: AssetStore, kind: StoreKind) -> None:
+    """A header with more pixels than may be decoded is refused before decoding."""
     header = b"IHDR" + (60000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"
     with pytest.raises(errors.MediaError):
         store.put(png()[:8] + (13).to_bytes(4, "big") + header + bytes(4) + png()[33:])
     assert kind.count(store) == 0
 
 
-def test_a_stream_that_breaks_stores_nothing(store: AssetStore, kind: StoreKind) -> None:
-    """An error of the source passes through as it is, also an OSError: the store is not to blame."""
+def test_an_interrupted_stream_stores_nothing(store: AssetStore, kind: StoreKind) -> None:
+    """An error of the source passes unchanged, also an OSError."""
 
     def broken() -> Iterator[bytes]:
         yield png(2, 200, 200)[:9000]
-        message = "the line is dead"
+        message = "connection lost"
         raise ConnectionResetError(message)
 
-    with pytest.raises(ConnectionResetError, match="the line is dead"):
+    with pytest.raises(ConnectionResetError, match="connection lost"):
         store.put(broken())
     assert kind.count(store) == 0
 
 
-def test_lost_bytes_say_so(store: AssetStore, kind: StoreKind) -> None:
-    """Bytes that are gone, or never were here, raise LostAssetError, and putting them again heals."""
+def test_missing_bytes_raise_lost_asset_error(store: AssetStore, kind: StoreKind) -> None:
+    """Missing bytes raise LostAssetError; putting them again restores the asset."""
     asset = store.put(png())
     kind.lose(store, asset)
     for sha256 in (asset.sha256, OTHER_SHA256):
@@ -271,8 +271,8 @@ def test_lost_bytes_say_so(store: AssetStore, kind: StoreKind) -> None:
 
 
 @pytest.mark.parametrize("damaged", [png(9), png()[:-1], b""], ids=["other", "shorter", "empty"])
-def test_damaged_bytes_are_never_handed_out(store: AssetStore, kind: StoreKind, damaged: bytes) -> None:
-    """Bytes that do not match their name raise CorruptAssetError, and putting the right ones again heals."""
+def test_damaged_bytes_are_never_returned(store: AssetStore, kind: StoreKind, damaged: bytes) -> None:
+    """Bytes that do not match their digest raise CorruptAssetError; putting the bytes again repairs the asset."""
     asset = store.put(png())
     kind.damage(store, asset, damaged)
     with pytest.raises(errors.CorruptAssetError):
@@ -301,8 +301,8 @@ def test_names_cannot_leave_the_store(store: AssetStore, name: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
-def test_a_picture_has_a_small_webp(store: AssetStore, mode: str) -> None:
-    """The preview of a picture is a WebP of at most 256 px a side, in the picture's shape."""
+def test_an_image_has_a_preview(store: AssetStore, mode: str) -> None:
+    """The preview of an image is a WebP of at most 256 px a side, with the same aspect ratio."""
     stream = io.BytesIO()
     Image.new(mode, (800, 400), 1).save(stream, "PNG")
     preview = store.preview(store.put(stream.getvalue()))
@@ -311,9 +311,9 @@ def test_a_picture_has_a_small_webp(store: AssetStore, mode: str) -> None:
 
 
 @pytest.mark.parametrize("codec", ["vp9", "h264"])
-def test_a_film_has_facts_and_a_poster(store: AssetStore, tmp_path: Path, codec: str) -> None:
-    """A film's size and length are known when it is stored, and a frame stands for it."""
-    asset = store.put(a_film(tmp_path, codec))
+def test_a_video_has_facts_and_a_preview(store: AssetStore, tmp_path: Path, codec: str) -> None:
+    """Size and duration of a video are known when it is stored, and a frame is its preview."""
+    asset = store.put(a_video(tmp_path, codec))
     preview = store.preview(asset)
     assert asset.media_type == {"vp9": "video/webm", "h264": "video/mp4"}[codec]
     assert (asset.width, asset.height, asset.duration_s) == (48, 32, 1.0)
@@ -321,8 +321,8 @@ def test_a_film_has_facts_and_a_poster(store: AssetStore, tmp_path: Path, codec:
     assert picture.picture_facts(preview).width == 48
 
 
-def test_sound_has_a_length_and_a_drawing(store: AssetStore, tmp_path: Path) -> None:
-    """A sound's length is known, and its waveform is drawn with a clear ground."""
+def test_audio_has_a_duration_and_a_preview(store: AssetStore, tmp_path: Path) -> None:
+    """The duration of audio is known, and its waveform is drawn on a transparent background."""
     asset = store.put(a_wav(tmp_path))
     preview = store.preview(asset)
     assert (asset.media_type, asset.width, asset.duration_s) == ("audio/wav", None, 1.0)
@@ -333,8 +333,8 @@ def test_sound_has_a_length_and_a_drawing(store: AssetStore, tmp_path: Path) -> 
     assert drawn.getchannel("A").getextrema() == (0, 255)
 
 
-def test_a_container_of_sound_alone_is_sound(store: AssetStore, tmp_path: Path) -> None:
-    """An MP4 without pictures is a sound, whatever its brand says."""
+def test_a_container_with_audio_only_is_audio(store: AssetStore, tmp_path: Path) -> None:
+    """An MP4 without video streams is audio, whatever its brand."""
     av = pytest.importorskip("av")
     with av.open(str(tmp_path / "sound.mp4"), "w") as container:
         stream = container.add_stream("aac", rate=44100, layout="mono")
@@ -347,19 +347,19 @@ def test_a_container_of_sound_alone_is_sound(store: AssetStore, tmp_path: Path) 
     assert asset.duration_s == pytest.approx(1.0, abs=0.05)
 
 
-def test_the_same_put_again_gives_the_same_facts(store: AssetStore, tmp_path: Path) -> None:
-    """An asset is a function of its bytes: a second put, which decodes nothing, tells the same."""
+def test_a_repeated_put_returns_the_same_asset(store: AssetStore, tmp_path: Path) -> None:
+    """An asset is a function of its bytes, also for a second put, which decodes nothing."""
     turned = io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (40, 20)).save(turned, "JPEG", exif=exif)
-    for source in (turned.getvalue(), a_film(tmp_path), a_wav(tmp_path)):
+    for source in (turned.getvalue(), a_video(tmp_path), a_wav(tmp_path)):
         assert store.put(source) == store.put(source)
     assert (store.put(turned.getvalue()).width, store.put(turned.getvalue()).height) == (20, 40)
 
 
-def test_sixteen_threads_put_one_content(store: AssetStore, kind: StoreKind) -> None:
-    """Many threads that store the same bytes get the same asset; it is stored once and whole."""
+def test_concurrent_puts_of_one_asset_store_it_once(store: AssetStore, kind: StoreKind) -> None:
+    """Threads that store equal bytes get the same asset, stored once and complete."""
     data = png(5, 128, 128)
     with ThreadPoolExecutor(16) as pool:
         assets = set(pool.map(lambda _: store.put(streamed(data)), range(64)))
@@ -372,7 +372,7 @@ def fuzzed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[AssetStore, StoreKind, list]:
     folder = tmp_path_factory.mktemp("fuzz")
-    seeds = [png(3, 16, 16), a_wav(folder).read_bytes()[:400], a_film(folder).read_bytes()]
+    seeds = [png(3, 16, 16), a_wav(folder).read_bytes()[:400], a_video(folder).read_bytes()]
     for form in ("JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"):
         stream = io.BytesIO()
         Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3)).save(stream, form)
@@ -383,10 +383,8 @@ def fuzzed(
 
 @given(data=st.data())
 @settings(derandomize=True, deadline=None, max_examples=120)
-def test_hostile_bytes_are_stored_whole_or_refused(
-    fuzzed: tuple[AssetStore, StoreKind, list], data: st.DataObject
-) -> None:
-    """Cut and changed files are stored as they are, if they can be decoded, or raise MediaError: nothing else."""
+def test_hostile_bytes_are_stored_or_refused(fuzzed: tuple[AssetStore, StoreKind, list], data: st.DataObject) -> None:
+    """Truncated and changed files are stored unchanged if they can be decoded, or raise MediaError."""
     store, kind, seeds = fuzzed
     bad = bytearray(data.draw(st.sampled_from(seeds), label="seed"))
     del bad[data.draw(st.integers(0, len(bad)), label="length") :]

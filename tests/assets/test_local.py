@@ -1,4 +1,4 @@
-"""What the folder store promises beyond the contract: many processes, kill -9, full disks, folders nobody may write."""
+"""The local store beyond the contract: several processes, SIGKILL, full disks, unwritable folders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fusionflow_nb.assets.local import LocalFolderStore
 from fusionflow_nb.media import picture
 from fusionflow_nb.media.values import Asset
 
-# What every child process starts with: `folder` and `png(seed)`.
+# Prepended to every child process: `folder` and `png(seed)`.
 PREAMBLE = """
 import sys
 from pathlib import Path
@@ -62,7 +62,7 @@ def child(body: str, folder: Path) -> subprocess.Popen[str]:
 
 
 def run_in_small_disk(body: str, folder: Path, *, size: str) -> list[str]:
-    """Run a child over a RAM disk of its own, seen by nobody else; skip where the system forbids that."""
+    """Run a child process with a private RAM disk; skip where the system forbids mounts."""
     unshare = shutil.which("unshare")
     if sys.platform != "linux" or unshare is None:
         pytest.skip("needs Linux namespaces")
@@ -72,7 +72,7 @@ def run_in_small_disk(body: str, folder: Path, *, size: str) -> list[str]:
     command = [unshare, "--mount", *mapped, "sh", "-c", mount, "sh", str(folder), sys.executable, script(body)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode == CANNOT_MOUNT or "unshare failed" in done.stderr:
-        pytest.skip("this system lets nobody mount a small disk")
+        pytest.skip("this system does not allow mounts")
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -81,8 +81,8 @@ def parts_in(folder: Path) -> list[Path]:
     return list((folder / "incoming").glob("*"))
 
 
-def test_files_stand_where_the_design_says(tmp_path: Path) -> None:
-    """Bytes at `ab/<sha256>.<ext>`, read-only; the preview beside; nothing left in `incoming`."""
+def test_files_have_the_documented_paths(tmp_path: Path) -> None:
+    """Bytes at `ab/<sha256>.<ext>`, read-only, with their preview; `incoming` is empty."""
     asset = LocalFolderStore(tmp_path).put(png())
     stored = tmp_path / asset.sha256[:2] / f"{asset.sha256}.png"
     assert stored.read_bytes() == png()
@@ -92,7 +92,7 @@ def test_files_stand_where_the_design_says(tmp_path: Path) -> None:
 
 
 def test_opening_a_store_writes_nothing(tmp_path: Path) -> None:
-    """A store over a folder that is not there answers, and makes the folder at the first put only."""
+    """A store over a missing folder can be queried, and creates the folder at the first put."""
     store = LocalFolderStore(tmp_path / "deep" / "assets")
     assert not store.has("ab" * 32)
     assert list(store.assets()) == []
@@ -100,7 +100,7 @@ def test_opening_a_store_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_stores_share_a_folder(tmp_path: Path) -> None:
-    """What one store puts, another over the same folder finds, and does not write again."""
+    """A second store over the same folder finds the asset, and does not write it again."""
     asset = LocalFolderStore(tmp_path).put(png())
     before = LocalFolderStore(tmp_path).path(asset.sha256).stat()
     LocalFolderStore(tmp_path).put(png())
@@ -121,8 +121,8 @@ def test_listing_and_size(tmp_path: Path) -> None:
     assert store.size_bytes() == sum(stored.values())
 
 
-def test_a_file_is_hashed_once_and_again_when_it_changed(tmp_path: Path) -> None:
-    """A change behind the store's back is noticed even after the file was handed out."""
+def test_a_changed_file_is_hashed_again(tmp_path: Path) -> None:
+    """A file changed from outside is detected even after it was verified."""
     store = LocalFolderStore(tmp_path)
     path = store.path(store.put(png()).sha256)
     path.chmod(0o644)
@@ -131,8 +131,8 @@ def test_a_file_is_hashed_once_and_again_when_it_changed(tmp_path: Path) -> None
         store.path(path.stem)
 
 
-def test_verify_trusts_no_memory(tmp_path: Path) -> None:
-    """A change that keeps size, time and inode escapes `path`, and not `verify`."""
+def test_verify_always_hashes(tmp_path: Path) -> None:
+    """A change that keeps size, time and inode is missed by `path`, but not by `verify`."""
     store = LocalFolderStore(tmp_path)
     path = store.path(store.put(png()).sha256)
     before = path.stat()
@@ -148,8 +148,8 @@ def test_verify_trusts_no_memory(tmp_path: Path) -> None:
         store.verify("ab" * 32)
 
 
-def test_damage_found_by_the_next_process_is_healed_by_a_put(tmp_path: Path) -> None:
-    """A put of bytes whose stored file was damaged replaces the file instead of trusting its name."""
+def test_a_put_replaces_a_damaged_file(tmp_path: Path) -> None:
+    """A put of bytes whose stored file is damaged replaces the file."""
     asset = LocalFolderStore(tmp_path).put(png())
     path = LocalFolderStore(tmp_path).path(asset.sha256)
     path.chmod(0o644)
@@ -158,8 +158,8 @@ def test_damage_found_by_the_next_process_is_healed_by_a_put(tmp_path: Path) -> 
     assert path.read_bytes() == png()
 
 
-def test_text_under_another_declared_type_is_found(tmp_path: Path) -> None:
-    """Bytes that are stored already are found whatever extension they got first."""
+def test_stored_text_is_found_under_another_type(tmp_path: Path) -> None:
+    """Stored bytes are found, whatever the extension of their file."""
     store = LocalFolderStore(tmp_path)
     text, data = store.put(b"[1]", media_type="text/plain"), store.put(b"[1]", media_type="application/json")
     assert (text.media_type, data.media_type) == ("text/plain", "application/json")
@@ -168,19 +168,19 @@ def test_text_under_another_declared_type_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [None, b"", b"RIFF\x10\0\0\0WEBP", b"words"], ids=["missing", "empty", "cut", "other"])
-def test_previews_come_back(tmp_path: Path, cut: bytes | None) -> None:
-    """A preview that is missing or cut short is made again, and kept."""
+def test_missing_previews_are_rendered_again(tmp_path: Path, cut: bytes | None) -> None:
+    """A missing or truncated preview is rendered again and stored."""
     store = LocalFolderStore(tmp_path)
     asset = store.put(png())
-    kept = tmp_path / "previews" / asset.sha256[:2] / f"{asset.sha256}.webp"
-    made = kept.read_bytes()
-    kept.unlink() if cut is None else kept.write_bytes(cut)
-    assert LocalFolderStore(tmp_path).preview(asset) == made
-    assert kept.read_bytes() == made
+    path = tmp_path / "previews" / asset.sha256[:2] / f"{asset.sha256}.webp"
+    preview = path.read_bytes()
+    path.unlink() if cut is None else path.write_bytes(cut)
+    assert LocalFolderStore(tmp_path).preview(asset) == preview
+    assert path.read_bytes() == preview
 
 
 def test_a_preview_outlives_its_bytes(tmp_path: Path) -> None:
-    """Lost bytes still show their preview; without one there is nothing to show, and no error."""
+    """Lost bytes still have their preview; without a preview None is returned."""
     store = LocalFolderStore(tmp_path)
     asset = store.put(png())
     store.path(asset.sha256).unlink()
@@ -188,8 +188,8 @@ def test_a_preview_outlives_its_bytes(tmp_path: Path) -> None:
     assert store.preview(Asset("ab" * 32, "image/png", 9)) is None
 
 
-def test_stale_parts_are_swept_at_open(tmp_path: Path) -> None:
-    """Part files older than a day go when a store opens; younger ones may still be written to."""
+def test_stale_parts_are_deleted_at_open(tmp_path: Path) -> None:
+    """Opening a store deletes part files older than a day; newer files may still be written."""
     incoming = tmp_path / "incoming"
     incoming.mkdir()
     for name, age_h in (("old.part", 25), ("young.part", 23), ("other.txt", 25)):
@@ -199,25 +199,25 @@ def test_stale_parts_are_swept_at_open(tmp_path: Path) -> None:
     assert sorted(path.name for path in parts_in(tmp_path)) == ["other.txt", "young.part"]
 
 
-def test_four_processes_put_one_content(tmp_path: Path) -> None:
-    """Processes that store the same bytes at once all get the asset; one whole file is there."""
+def test_processes_store_equal_bytes_once(tmp_path: Path) -> None:
+    """Processes that store equal bytes concurrently all get the asset; one complete file is stored."""
     body = """
         data = [png(seed) for seed in range(12)]
         store = LocalFolderStore(folder)
         say("ready")
         sys.stdin.readline()
-        say(*[store.put(one).sha256 for one in data])
+        say(*[store.put(item).sha256 for item in data])
     """
     children = [child(body, tmp_path) for _ in range(4)]
-    for one in children:
-        assert one.stdout is not None
-        assert one.stdout.readline() == "ready\n"
-    for one in children:
-        assert one.stdin is not None
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    answers = {one.communicate(timeout=120)[0] for one in children}
-    assert [one.returncode for one in children] == [0] * 4
+    for process in children:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in children:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = {process.communicate(timeout=120)[0] for process in children}
+    assert [process.returncode for process in children] == [0] * 4
     store = LocalFolderStore(tmp_path)
     assert len(answers) == 1
     assert sorted(answers.pop().split()) == sorted(file.sha256 for file in store.assets())
@@ -226,8 +226,8 @@ def test_four_processes_put_one_content(tmp_path: Path) -> None:
     assert parts_in(tmp_path) == []
 
 
-def test_kill_in_the_middle_of_a_put_shows_nothing(tmp_path: Path) -> None:
-    """SIGKILL half way through a stream leaves no visible file, and what it leaves is swept in time."""
+def test_a_killed_put_publishes_nothing(tmp_path: Path) -> None:
+    """SIGKILL during a put leaves no visible file; its part file is deleted after a day."""
     body = """
         def stream():
             data = png(0)
@@ -250,8 +250,8 @@ def test_kill_in_the_middle_of_a_put_shows_nothing(tmp_path: Path) -> None:
     assert LocalFolderStore(tmp_path).path(asset.sha256).read_bytes() == png()
 
 
-def test_kill_at_any_moment_loses_no_acknowledged_asset(tmp_path: Path) -> None:
-    """Every asset that `put` returned before a SIGKILL is there and whole; so is every file that is visible."""
+def test_a_kill_loses_no_acknowledged_asset(tmp_path: Path) -> None:
+    """Every asset that `put` returned before a SIGKILL is stored and complete, as is every visible file."""
     body = """
         store = LocalFolderStore(folder)
         start = int(sys.stdin.readline())
@@ -278,27 +278,27 @@ def test_kill_at_any_moment_loses_no_acknowledged_asset(tmp_path: Path) -> None:
 FULL_DISK = """
     small, large = png(1, 64), png(2, 600)
     store = LocalFolderStore(folder)
-    kept = store.put(small)
+    stored = store.put(small)
     for source in (large, iter([large[:9000], large[9000:]])):
         try:
             store.put(source)
         except errors.DiskFullError as error:
             say("full", str(folder) in str(error), "FUSIONFLOW_HOME" in str(error))
     say(*[path.name for path in (folder / "incoming").iterdir()])
-    say(*[file.sha256 == kept.sha256 for file in store.assets()])
-    store.verify(kept.sha256)
+    say(*[file.sha256 == stored.sha256 for file in store.assets()])
+    store.verify(stored.sha256)
     say(store.put(png(3, 64)).media_type)
 """
-TOLD = ["full True True", "full True True", "", "True", "image/png"]
+FULL_DISK_OUTPUT = ["full True True", "full True True", "", "True", "image/png"]
 
 
-def test_a_full_disk_stores_nothing_and_says_so(tmp_path: Path) -> None:
-    """On a full disk: DiskFullError with the folder and the setting, no part left, what was stored intact."""
-    assert run_in_small_disk(FULL_DISK, tmp_path / "disk", size="512k") == TOLD
+def test_a_full_disk_stores_nothing_and_is_reported(tmp_path: Path) -> None:
+    """DiskFullError names folder and setting, no part file remains, stored files are intact."""
+    assert run_in_small_disk(FULL_DISK, tmp_path / "disk", size="512k") == FULL_DISK_OUTPUT
 
 
-def test_an_export_on_a_full_disk_is_told_as_one(tmp_path: Path) -> None:
-    """A recipe copy that meets a full disk, picture or film, raises DiskFullError and leaves the target as it was."""
+def test_an_export_to_a_full_disk_is_reported(tmp_path: Path) -> None:
+    """Embedding a recipe on a full disk raises DiskFullError and leaves the target unchanged."""
     body = """
         from fusionflow_nb.assets import recipe
         from fusionflow_nb.media import video
@@ -313,21 +313,21 @@ def test_an_export_on_a_full_disk_is_told_as_one(tmp_path: Path) -> None:
             except errors.DiskFullError as error:
                 say("full", str(folder) in str(error), [path.name for path in folder.iterdir()], target.read_bytes())
     """
-    told = run_in_small_disk(body, tmp_path / "disk", size="256k")
-    assert told == ["full True ['target'] b'precious'"] * 2
+    lines = run_in_small_disk(body, tmp_path / "disk", size="256k")
+    assert lines == ["full True ['target'] b'precious'"] * 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX limits")
 def test_a_limit_on_file_size_is_a_full_disk(tmp_path: Path) -> None:
-    """The same where the system limits how large a file may get."""
+    """The same where the system limits the size of a file."""
     limited = "import resource\n    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
     with child(f"    {limited}{FULL_DISK}", tmp_path / "assets") as process:
-        told, _ = process.communicate(timeout=120)
-    assert (process.returncode, told.splitlines()) == (0, TOLD)
+        output, _ = process.communicate(timeout=120)
+    assert (process.returncode, output.splitlines()) == (0, FULL_DISK_OUTPUT)
 
 
-def test_a_read_only_disk_is_unwritable_and_readable(tmp_path: Path) -> None:
-    """On a read-only disk a put raises UnwritableError with the folder and the setting; reading goes on."""
+def test_a_read_only_disk_can_still_be_read(tmp_path: Path) -> None:
+    """A put raises UnwritableError with the folder and the setting; reading works."""
     body = """
         import subprocess
         asset = LocalFolderStore(folder / "assets").put(png(0))
@@ -342,13 +342,13 @@ def test_a_read_only_disk_is_unwritable_and_readable(tmp_path: Path) -> None:
         say(store.path(asset.sha256).read_bytes() == png(0), store.put(png(0)) == asset, len(list(store.assets())))
         say(store.preview(asset)[:4], preview.exists())
     """
-    told = run_in_small_disk(body, tmp_path / "disk", size="4m")
-    assert told == ["refused True True", "True True 1", "b'RIFF' False"]
+    lines = run_in_small_disk(body, tmp_path / "disk", size="4m")
+    assert lines == ["refused True True", "True True 1", "b'RIFF' False"]
 
 
 @pytest.mark.parametrize("below", ["", "assets", "deep/assets"])
-def test_a_folder_that_cannot_be_is_unwritable(tmp_path: Path, below: str) -> None:
-    """Where a file stands in the way of the folder, a put raises UnwritableError, and a listing says why."""
+def test_an_impossible_folder_is_unwritable(tmp_path: Path, below: str) -> None:
+    """If a file has the folder's path, a put raises UnwritableError, and listing names the reason."""
     (tmp_path / "file").write_bytes(b"in the way")
     store = LocalFolderStore(tmp_path / "file" / below)
     with pytest.raises(errors.UnwritableError, match=r"file.*FUSIONFLOW_HOME"):
@@ -360,14 +360,14 @@ def test_a_folder_that_cannot_be_is_unwritable(tmp_path: Path, below: str) -> No
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission_is_unwritable(tmp_path: Path) -> None:
-    """A folder that may not be written raises UnwritableError."""
+    """A folder without write permission raises UnwritableError."""
     tmp_path.chmod(0o555)
     with pytest.raises(errors.UnwritableError, match="FUSIONFLOW_HOME"):
         LocalFolderStore(tmp_path / "assets").put(png())
 
 
 def test_a_large_stream_needs_little_memory(tmp_path: Path) -> None:
-    """Bytes flow through in chunks: 100 MB of sound raise the peak of a process by far less."""
+    """Bytes pass in chunks: 100 MB of audio raise the peak memory by far less."""
     body = """
         import resource, struct
         size = 100_000_000
@@ -387,27 +387,27 @@ def test_a_large_stream_needs_little_memory(tmp_path: Path) -> None:
     if sys.platform != "linux":
         pytest.skip("counts memory in Linux units")
     with child(body, tmp_path) as process:
-        told, _ = process.communicate(timeout=300)
-    assert told == "audio/wav 520.833333 True\n"
+        output, _ = process.communicate(timeout=300)
+    assert output == "audio/wav 520.833333 True\n"
 
 
-def test_a_put_flushes_file_and_folder_before_it_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is flushed before it gets its name, and its folder after: a power cut keeps all or nothing."""
-    happened: list[str] = []
+def test_a_put_flushes_file_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is flushed before it is renamed, and its folder afterwards, so that it survives a power failure."""
+    calls: list[str] = []
     flush, rename = os.fsync, Path.replace
 
-    def noted_flush(descriptor: int) -> None:
+    def record_flush(descriptor: int) -> None:
         kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
-        happened.append(f"flush {kind}")
+        calls.append(f"flush {kind}")
         flush(descriptor)
 
-    def noted_rename(self: Path, target: Path) -> Path:
-        happened.append(f"rename {target.suffix}")
+    def record_rename(self: Path, target: Path) -> Path:
+        calls.append(f"rename {target.suffix}")
         return rename(self, target)
 
-    monkeypatch.setattr(os, "fsync", noted_flush)
-    monkeypatch.setattr(Path, "replace", noted_rename)
+    monkeypatch.setattr(os, "fsync", record_flush)
+    monkeypatch.setattr(Path, "replace", record_rename)
     stream = io.BytesIO()
     Image.new("RGB", (4, 4)).save(stream, "PNG")
     LocalFolderStore(tmp_path).put(stream.getvalue())
-    assert happened == ["flush file", "flush folder", "rename .png", "flush folder", "rename .webp"]
+    assert calls == ["flush file", "flush folder", "rename .png", "flush folder", "rename .webp"]

@@ -1,4 +1,4 @@
-"""The bucket: what a real S3 server accepts and refuses, and what every request looks like, because R2 is stricter."""
+"""The bucket against a local S3 server, and the form of every request, because R2 is stricter."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PAGE = "http://localhost:8888"
 
 
 def a_file(folder: Path, size_bytes: int = 5000) -> tuple[Asset, Path]:
-    """A file of random bytes, and the asset that it would be."""
+    """A file of random bytes, and its asset."""
     folder.mkdir(exist_ok=True)
     data = os.urandom(size_bytes)
     path = folder / hashlib.sha256(data).hexdigest()
@@ -47,13 +47,13 @@ def a_file(folder: Path, size_bytes: int = 5000) -> tuple[Asset, Path]:
     return Asset(path.name, "video/mp4", size_bytes), path
 
 
-def answer(url: str, method: str = "GET", data: bytes | None = None, **headers: str) -> tuple[int, bytes, Any]:
-    """Status, body and headers of a bare request, without any client of S3."""
+def fetch(url: str, method: str = "GET", data: bytes | None = None, **headers: str) -> tuple[int, bytes, Any]:
+    """Status, body and headers of a plain HTTP request."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(url, data=data, method=method, headers=named)  # noqa: S310 - our own server
+    request = urllib.request.Request(url, data=data, method=method, headers=named)  # noqa: S310 - a local server
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as said:  # noqa: S310 - as above
-            return said.status, said.read(), said.headers
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:  # noqa: S310 - as above
+            return response.status, response.read(), response.headers
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read(), error.headers
@@ -66,31 +66,31 @@ def bucket(s3: S3Server) -> Bucket:
 
 @pytest.fixture
 def sent(bucket: Bucket) -> list[Any]:
-    """Every request that goes out, as botocore hands it to the socket."""
-    seen: list[Any] = []
-    bucket.client.meta.events.register("before-send.s3", lambda request, **_: seen.append(request))
-    return seen
+    """Every request that botocore sends."""
+    requests: list[Any] = []
+    bucket.client.meta.events.register("before-send.s3", lambda request, **_: requests.append(request))
+    return requests
 
 
-# --- what the server does --------------------------------------------------------------------------------------------
+# --- operations -------------------------------------------------------------------------------------------------------
 
 
-def test_an_object_carries_type_caching_and_recipe(bucket: Bucket, tmp_path: Path) -> None:
-    """Key, Content-Type, Cache-Control and the hash of the recipe are those of the design, small or in parts."""
+def test_an_object_has_type_caching_and_recipe(bucket: Bucket, tmp_path: Path) -> None:
+    """Key, Content-Type, Cache-Control and the recipe's hash are as documented, in one or several parts."""
     for size_bytes in (5000, SINGLE_PUT_BYTES + 1):
         asset, path = a_file(tmp_path, size_bytes)
         bucket.upload(asset, path, recipe=RECIPE)
-        said = bucket.client.head_object(
+        response = bucket.client.head_object(
             Bucket=bucket.settings.bucket, Key=f"assets/{asset.sha256[:2]}/{asset.sha256}.mp4"
         )
-        assert (said["ContentType"], said["CacheControl"]) == ("video/mp4", CACHE_CONTROL)
-        assert said["Metadata"] == {"recipe": RECIPE}
-        assert said["ContentLength"] == size_bytes
+        assert (response["ContentType"], response["CacheControl"]) == ("video/mp4", CACHE_CONTROL)
+        assert response["Metadata"] == {"recipe": RECIPE}
+        assert response["ContentLength"] == size_bytes
 
 
 @pytest.mark.parametrize("size_bytes", [5000, SINGLE_PUT_BYTES + 1], ids=["whole", "parts"])
-def test_what_is_there_is_not_written_again(bucket: Bucket, tmp_path: Path, size_bytes: int) -> None:
-    """A second put is answered 412, which is success: what lies there stays as it was, and no parts are left over."""
+def test_an_existing_object_is_not_overwritten(bucket: Bucket, tmp_path: Path, size_bytes: int) -> None:
+    """A second put gets 412, which is success: the object is unchanged, and no parts remain."""
     asset, path = a_file(tmp_path, size_bytes)
     bucket.upload(asset, path, recipe=RECIPE)
     first = bucket.client.head_object(Bucket=bucket.settings.bucket, Key=asset.store_key)
@@ -98,12 +98,12 @@ def test_what_is_there_is_not_written_again(bucket: Bucket, tmp_path: Path, size
     again = bucket.client.head_object(Bucket=bucket.settings.bucket, Key=asset.store_key)
     assert again["Metadata"] == {"recipe": RECIPE}
     assert again["LastModified"] == first["LastModified"]
-    left = bucket.client.list_multipart_uploads(Bucket=bucket.settings.bucket, Prefix=asset.store_key)
-    assert not left.get("Uploads")
+    unfinished = bucket.client.list_multipart_uploads(Bucket=bucket.settings.bucket, Prefix=asset.store_key)
+    assert not unfinished.get("Uploads")
 
 
 def test_a_wrong_checksum_is_refused(bucket: Bucket, tmp_path: Path) -> None:
-    """Bytes that are not those of the digest never lie under its key."""
+    """Bytes that do not match the digest are never stored under its key."""
     asset, path = a_file(tmp_path)
     path.write_bytes(os.urandom(asset.size_bytes))
     with pytest.raises(errors_module.CorruptTransferError) as caught:
@@ -112,8 +112,8 @@ def test_a_wrong_checksum_is_refused(bucket: Bucket, tmp_path: Path) -> None:
     assert bucket.head(asset) is None
 
 
-def test_a_cut_object_is_written_anew(bucket: Bucket, tmp_path: Path) -> None:
-    """412 is believed only where what lies there is as long as it should be."""
+def test_a_truncated_object_is_overwritten(bucket: Bucket, tmp_path: Path) -> None:
+    """412 is a success only if the object has the right size."""
     asset, path = a_file(tmp_path)
     bucket.client.put_object(Bucket=bucket.settings.bucket, Key=asset.store_key, Body=b"cut")
     bucket.upload(asset, path)
@@ -122,43 +122,43 @@ def test_a_cut_object_is_written_anew(bucket: Bucket, tmp_path: Path) -> None:
     assert b"".join(bucket.read(there)) == path.read_bytes()
 
 
-def test_addresses_open_one_object_for_a_while(bucket: Bucket, tmp_path: Path) -> None:
-    """A signed address gives the bytes and ranges of them; expired, altered or bare it gives nothing."""
+def test_signed_urls_serve_one_object_until_expiry(bucket: Bucket, tmp_path: Path) -> None:
+    """A signed URL serves the bytes and ranges; expired, altered or unsigned it is refused."""
     asset, path = a_file(tmp_path)
     other, other_path = a_file(tmp_path)
     bucket.upload(asset, path)
     bucket.upload(other, other_path)
     url = bucket.get_url(asset, expires_s=60)
-    assert answer(url)[1] == path.read_bytes()
-    assert answer(url, Range="bytes=10-19")[:2] == (206, path.read_bytes()[10:20])
+    assert fetch(url)[1] == path.read_bytes()
+    assert fetch(url, Range="bytes=10-19")[:2] == (206, path.read_bytes()[10:20])
     short = bucket.get_url(asset, expires_s=1)
     deadline = time.monotonic() + PATIENCE_S
-    while answer(short)[0] == 200 and time.monotonic() < deadline:
+    while fetch(short)[0] == 200 and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert answer(short)[0] == 403
-    assert answer(url.replace(asset.sha256, other.sha256))[0] == 403
-    assert answer(url.replace("X-Amz-Expires=60", "X-Amz-Expires=6000"))[0] == 403
-    assert answer(url.partition("?")[0])[0] == 403
+    assert fetch(short)[0] == 403
+    assert fetch(url.replace(asset.sha256, other.sha256))[0] == 403
+    assert fetch(url.replace("X-Amz-Expires=60", "X-Amz-Expires=6000"))[0] == 403
+    assert fetch(url.partition("?")[0])[0] == 403
     with pytest.raises(errors.MediaError, match="signed"):
         bucket.get_url(asset, expires_s=8 * 24 * 3600)
 
 
 def test_a_public_bucket_needs_no_signature(s3: S3Server) -> None:
-    """With a public base URL addresses are short and lasting."""
+    """With a public base URL, URLs are short and permanent."""
     public = Bucket(dataclasses.replace(s3.settings, public_url="https://media.example.com/"))
     asset = Asset("ab" * 32, "image/png", 3)
     assert public.get_url(asset, expires_s=60) == f"https://media.example.com/{asset.store_key}"
 
 
-def test_a_signed_put_takes_exactly_what_was_announced(bucket: Bucket, tmp_path: Path) -> None:
-    """Type, length, checksum and caching are pinned: everything else is refused; the same bytes twice are 412."""
+def test_a_signed_put_accepts_only_the_declared_bytes(bucket: Bucket, tmp_path: Path) -> None:
+    """Type, length, checksum and caching are signed: other requests are refused; a repeated put gets 412."""
     asset, path = a_file(tmp_path)
     data = path.read_bytes()
     signed = bucket.put_url(asset, expires_s=60)
 
     def put(body: bytes, **instead: str | None) -> int:
         headers = {**signed.headers, **{name.replace("_", "-"): value for name, value in instead.items()}}
-        return answer(signed.url, "PUT", body, **{name: value for name, value in headers.items() if value})[0]
+        return fetch(signed.url, "PUT", body, **{name: value for name, value in headers.items() if value})[0]
 
     assert put(data, Content_Type="text/html") == 403
     assert put(data, Content_Type=None) == 403
@@ -172,8 +172,8 @@ def test_a_signed_put_takes_exactly_what_was_announced(bucket: Bucket, tmp_path:
     assert (stored["ContentType"], stored["CacheControl"]) == ("video/mp4", CACHE_CONTROL)
 
 
-def test_only_known_pages_may_upload(bucket: Bucket) -> None:
-    """The rule that `doctor` sets lets pages of its origin in by a preflight, and no foreign one."""
+def test_cors_allows_only_the_listed_origins(bucket: Bucket) -> None:
+    """The rule that `doctor` sets allows uploads from its origin, and from no other."""
     check.set_cors(bucket, [PAGE])
     assert check.allows_uploads_from(bucket, PAGE)
     assert not check.allows_uploads_from(bucket, "https://evil.example")
@@ -182,32 +182,33 @@ def test_only_known_pages_may_upload(bucket: Bucket) -> None:
     assert '"https://evil.example"' in states[-1][1]
 
 
-def test_many_objects_are_removed_at_once(bucket: Bucket, tmp_path: Path) -> None:
-    """What is removed is gone; objects of other people are neither listed nor touched."""
-    bucket.client.put_object(Bucket=bucket.settings.bucket, Key="assets/readme.md", Body=b"theirs")
-    made = [a_file(tmp_path) for _ in range(3)]
-    for asset, path in made:
+def test_objects_are_deleted_in_batches(bucket: Bucket, tmp_path: Path) -> None:
+    """Deleted objects are gone; other objects are neither listed nor deleted."""
+    bucket.client.put_object(Bucket=bucket.settings.bucket, Key="assets/readme.md", Body=b"other")
+    files = [a_file(tmp_path) for _ in range(3)]
+    for asset, path in files:
         bucket.upload(asset, path)
-    mine = [one for one in bucket.objects() if one.sha256 in {asset.sha256 for asset, _ in made}]
-    assert len(mine) == 3
-    bucket.delete(mine)
-    assert not [one for one in bucket.objects() if one.sha256 in {asset.sha256 for asset, _ in made}]
-    assert bucket.client.get_object(Bucket=bucket.settings.bucket, Key="assets/readme.md")["Body"].read() == b"theirs"
+    digests = {asset.sha256 for asset, _ in files}
+    stored = [item for item in bucket.objects() if item.sha256 in digests]
+    assert len(stored) == 3
+    bucket.delete(stored)
+    assert not [item for item in bucket.objects() if item.sha256 in digests]
+    assert bucket.client.get_object(Bucket=bucket.settings.bucket, Key="assets/readme.md")["Body"].read() == b"other"
 
 
-# --- what R2 needs and this server does not insist on ----------------------------------------------------------------
+# --- requirements of R2 that the local server does not check ---------------------------------------------------------
 
 
-def test_requests_are_such_as_r2_takes(bucket: Bucket, sent: list[Any], tmp_path: Path) -> None:
-    """No aws-chunked bodies, trailers, streaming signatures or POST forms; explicit checksums as plain headers."""
+def test_requests_are_compatible_with_r2(bucket: Bucket, sent: list[Any], tmp_path: Path) -> None:
+    """No aws-chunked bodies, trailers, streaming signatures or POST forms; checksums are plain headers."""
     for size_bytes in (5000, SINGLE_PUT_BYTES + 1):
         asset, path = a_file(tmp_path, size_bytes)
         bucket.upload(asset, path, recipe=RECIPE)
         bucket.head(asset)
-        found = bucket.find(asset.sha256)
-        assert found is not None
-        assert b"".join(bucket.read(found, first_bytes=10)) == path.read_bytes()[:10]
-        bucket.delete([found])
+        stored = bucket.find(asset.sha256)
+        assert stored is not None
+        assert b"".join(bucket.read(stored, first_bytes=10)) == path.read_bytes()[:10]
+        bucket.delete([stored])
     assert {request.method for request in sent} == {"PUT", "HEAD", "GET", "POST"}
     for request in sent:
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
@@ -219,7 +220,7 @@ def test_requests_are_such_as_r2_takes(bucket: Bucket, sent: list[Any], tmp_path
         assert "multipart/form-data" not in headers.get("content-type", "")
         assert "/auto/s3/" in headers["authorization"]
         if request.method == "POST":
-            # S3 posts commands (uploads, ?delete), never files.
+            # POST is used for commands (uploads, ?delete), never for files.
             assert any(word in request.url for word in ("uploads", "uploadId", "delete"))
         if request.method == "PUT" and "partNumber" in request.url:
             assert "content-md5" in headers
@@ -229,8 +230,8 @@ def test_requests_are_such_as_r2_takes(bucket: Bucket, sent: list[Any], tmp_path
 
 
 @pytest.mark.parametrize("size_bytes", [2 * PART_BYTES + 1, 4 * PART_BYTES, 5 * PART_BYTES - 1])
-def test_parts_are_equal_but_the_last(bucket: Bucket, sent: list[Any], tmp_path: Path, size_bytes: int) -> None:
-    """R2 refuses parts of unequal length; the last one may be shorter, and none is empty."""
+def test_parts_have_equal_length(bucket: Bucket, sent: list[Any], tmp_path: Path, size_bytes: int) -> None:
+    """R2 refuses parts of unequal length; the last part may be shorter, but not empty."""
     asset, path = a_file(tmp_path, size_bytes)
     bucket.upload(asset, path)
     lengths = {
@@ -245,15 +246,15 @@ def test_parts_are_equal_but_the_last(bucket: Bucket, sent: list[Any], tmp_path:
 
 
 @pytest.mark.parametrize("size_bytes", [1, 8 << 20, 80 << 30, 4 << 40])
-def test_there_are_never_too_many_parts(size_bytes: int) -> None:
-    """Part lengths are whole mebibytes within S3's bounds, and 10,000 of them always suffice."""
+def test_the_number_of_parts_is_bounded(size_bytes: int) -> None:
+    """Part lengths are whole mebibytes within S3's bounds, for at most 10,000 parts."""
     length = part_length(size_bytes)
     assert length % (1 << 20) == 0
     assert 5 << 20 <= length <= 5 << 30
     assert -(-size_bytes // length) <= 10_000
 
 
-# --- gone on with ----------------------------------------------------------------------------------------------------
+# --- resumed --------------------------------------------------------------------------------------------------------
 
 DIES = """
 import sys
@@ -265,7 +266,7 @@ from fusionflow_nb.media.values import Asset
 
 place, size, path, endpoint, key, secret = sys.argv[1:]
 on_sent = lambda count: print("sent", count, flush=True)
-on_start = lambda upload_id, part_bytes: print("begun", upload_id, part_bytes, flush=True)
+on_start = lambda upload_id, part_bytes: print("started", upload_id, part_bytes, flush=True)
 bucket = Bucket(BucketSettings(place, endpoint, key, secret))
 bucket.client.meta.events.register(
     "before-send.s3.UploadPart",
@@ -276,24 +277,24 @@ bucket.upload(asset, Path(path), progress=Progress(on_start=on_start, on_sent=on
 """
 
 
-def test_an_upload_goes_on_after_sigkill(bucket: Bucket, sent: list[Any], tmp_path: Path) -> None:
-    """Parts that had arrived when the process was killed are not sent again; the object is whole."""
+def test_an_upload_is_resumed_after_sigkill(bucket: Bucket, sent: list[Any], tmp_path: Path) -> None:
+    """Parts uploaded before the kill are not sent again; the object is complete."""
     asset, path = a_file(tmp_path, 6 * PART_BYTES - 100)
     settings = bucket.settings
-    words = [settings.bucket, str(asset.size_bytes), str(path), settings.endpoint]
-    words += [settings.access_key_id, settings.secret_access_key]
+    arguments = [settings.bucket, str(asset.size_bytes), str(path), settings.endpoint]
+    arguments += [settings.access_key_id, settings.secret_access_key]
     process = subprocess.Popen(
-        [sys.executable, "-c", DIES, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", DIES, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout is not None
-        said = process.stdout.readline().split()
-        assert said[0] == "begun"
-        arrived = 0
-        while arrived < 3 * PART_BYTES:
-            arrived = int(process.stdout.readline().split()[1])
+        words = process.stdout.readline().split()
+        assert words[0] == "started"
+        sent_bytes = 0
+        while sent_bytes < 3 * PART_BYTES:
+            sent_bytes = int(process.stdout.readline().split()[1])
         process.send_signal(signal.SIGKILL)
-    progress = Progress(said[1], int(said[2]))
+    progress = Progress(words[1], int(words[2]))
     bucket.upload(asset, path, progress=progress)
     there = bucket.find(asset.sha256)
     assert there is not None
@@ -302,21 +303,21 @@ def test_an_upload_goes_on_after_sigkill(bucket: Bucket, sent: list[Any], tmp_pa
     assert 0 < len(again) <= 3
 
 
-def test_an_upload_that_was_swept_away_begins_anew(bucket: Bucket, tmp_path: Path) -> None:
-    """R2 forgets unfinished uploads after a week: then there is a new one."""
+def test_an_expired_upload_is_started_again(bucket: Bucket, tmp_path: Path) -> None:
+    """R2 deletes unfinished uploads after a week: then a new upload is started."""
     asset, path = a_file(tmp_path, SINGLE_PUT_BYTES + 1)
-    told: list[str] = []
-    progress = Progress("no-such-upload", PART_BYTES, on_start=lambda upload_id, _: told.append(upload_id))
+    upload_ids: list[str] = []
+    progress = Progress("no-such-upload", PART_BYTES, on_start=lambda upload_id, _: upload_ids.append(upload_id))
     bucket.upload(asset, path, progress=progress)
-    assert told
+    assert upload_ids
     assert bucket.head(asset) is not None
 
 
-def test_a_large_file_never_lies_in_memory(bucket: Bucket, tmp_path: Path) -> None:
-    """Sending 192 MB takes far less memory than that (Linux)."""
+def test_a_large_upload_needs_little_memory(bucket: Bucket, tmp_path: Path) -> None:
+    """Sending 192 MB needs far less memory (Linux)."""
     lab_kit = pytest.importorskip("support.lab")
     if not sys.platform.startswith("linux"):
-        pytest.skip("The peak of a process is read where Linux tells it.")
+        pytest.skip("reads the peak memory from /proc")
     warm, warm_path = a_file(tmp_path, SINGLE_PUT_BYTES + 1)
     bucket.upload(warm, warm_path)
     path = tmp_path / "large"
@@ -332,17 +333,17 @@ def test_a_large_file_never_lies_in_memory(bucket: Bucket, tmp_path: Path) -> No
         bucket.upload(asset, path)
 
 
-# --- trouble ---------------------------------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------------------------
 
 
-def test_trouble_is_told_by_its_code(s3: S3Server, tmp_path: Path) -> None:
-    """A wrong key, a wrong bucket and nobody there are told apart, each with what to do; no error shows the secret."""
+def test_errors_are_classified(s3: S3Server, tmp_path: Path) -> None:
+    """A wrong key, a missing bucket and an unreachable server are distinct errors with hints, without the secret."""
     asset, path = a_file(tmp_path)
-    nobody = dataclasses.replace(s3.settings, endpoint="http://127.0.0.1:9")
+    unreachable = dataclasses.replace(s3.settings, endpoint="http://127.0.0.1:9")
     cases = {
         errors_module.BucketKeysError: dataclasses.replace(s3.settings, secret_access_key="not-the-secret"),  # noqa: S106
-        errors_module.NoBucketError: s3.bucket("nobody-made-this"),
-        errors_module.BucketUnavailableError: nobody,
+        errors_module.NoBucketError: s3.bucket("no-such-bucket"),
+        errors_module.BucketUnavailableError: unreachable,
     }
     for kind, settings in cases.items():
         with pytest.raises(kind) as caught:
@@ -350,12 +351,12 @@ def test_trouble_is_told_by_its_code(s3: S3Server, tmp_path: Path) -> None:
         assert caught.value.hint
         assert settings.secret_access_key not in f"{caught.value} {caught.value!r} {settings!r}"
     with pytest.raises(errors_module.BucketKeysError):
-        Bucket(dataclasses.replace(s3.settings, access_key_id="nobody")).find("ab" * 32)
+        Bucket(dataclasses.replace(s3.settings, access_key_id="no-such-key")).find("ab" * 32)
 
 
 @pytest.mark.parametrize("hours", [-26, 26])
-def test_a_wrong_clock_is_told(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
-    """A day off, signatures are refused; the error says it is the clock, and how far it is off."""
+def test_a_wrong_clock_is_reported(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    """With a clock off by a day the error names the clock and the difference."""
     import botocore.auth
 
     asset, path = a_file(tmp_path)
@@ -366,8 +367,8 @@ def test_a_wrong_clock_is_told(s3: S3Server, tmp_path: Path, monkeypatch: pytest
     assert caught.value.is_retryable
 
 
-def test_settings_that_cannot_be_right_are_refused() -> None:
-    """Names, addresses and account ids are looked at before anything is sent."""
+def test_invalid_settings_are_refused() -> None:
+    """Names, URLs and account ids are validated before a request is sent."""
     good = {"bucket": "pictures", "endpoint": "https://s3.example.com", "access_key_id": "k"}
     for wrong in ({"bucket": "No Such"}, {"endpoint": "s3.example.com"}, {"endpoint": "https://a:b@c"}):
         with pytest.raises(errors.SecretError):
@@ -376,14 +377,14 @@ def test_settings_that_cannot_be_right_are_refused() -> None:
         r2_endpoint("my account")
 
 
-def test_the_machines_own_aws_settings_have_no_say(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A profile, region, endpoint or checksum rule of somebody's AWS account changes nothing."""
+def test_the_machines_aws_settings_are_ignored(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile, region, endpoint or checksum rule of an AWS account has no effect."""
     for name, value in {
         "AWS_PROFILE": "no-such-profile",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "AWS_REQUEST_CHECKSUM_CALCULATION": "when_supported",
         "AWS_DEFAULT_REGION": "eu-north-1",
-        "AWS_ACCESS_KEY_ID": "theirs",
+        "AWS_ACCESS_KEY_ID": "other",
     }.items():
         monkeypatch.setenv(name, value)
     client = make_client(s3.settings)
@@ -392,8 +393,8 @@ def test_the_machines_own_aws_settings_have_no_say(s3: S3Server, monkeypatch: py
     assert client.meta.config.request_checksum_calculation == "when_required"
 
 
-def test_a_stopped_upload_is_left_to_the_next(bucket: Bucket, tmp_path: Path) -> None:
-    """A kernel that ends stops between two parts, and what has arrived counts for the next."""
+def test_a_stopped_upload_can_be_resumed(bucket: Bucket, tmp_path: Path) -> None:
+    """A shutdown stops between two parts, and uploaded parts are kept for the next try."""
     asset, path = a_file(tmp_path, 6 * PART_BYTES)
     stop = threading.Event()
     progress = Progress(is_stopped=stop, on_sent=lambda count: stop.set() if count else None)
@@ -406,8 +407,8 @@ def test_a_stopped_upload_is_left_to_the_next(bucket: Bucket, tmp_path: Path) ->
     assert bucket.head(asset) is not None
 
 
-def test_bytes_of_the_bucket_are_fetched_once(bucket: Bucket, sent: list[Any], tmp_path: Path) -> None:
-    """Eight threads that want one asset of the bucket fetch it once and get the same file."""
+def test_concurrent_reads_download_once(bucket: Bucket, sent: list[Any], tmp_path: Path) -> None:
+    """Eight threads that read one asset of the bucket download it once and get the same file."""
     from concurrent.futures import ThreadPoolExecutor
 
     from support.lab import png

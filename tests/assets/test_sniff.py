@@ -1,4 +1,4 @@
-"""What bytes are, and how they are named."""
+"""Detection of media types, and names of assets."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def adts_frames(count: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "gif", "avif", "tiff", "bmp"])
-def test_pictures_are_known_by_their_bytes(kind: str) -> None:
-    """Every kind of picture that Pillow writes here is told by its first bytes."""
+def test_images_are_detected_by_their_bytes(kind: str) -> None:
+    """Every image format that Pillow writes here is detected."""
     stream = io.BytesIO()
     Image.new("RGB", (8, 8)).save(stream, kind)
     assert sniff(stream.getvalue()[:HEAD_BYTES]) == f"image/{kind}"
@@ -68,39 +68,39 @@ def test_pictures_are_known_by_their_bytes(kind: str) -> None:
     ],
     ids=lambda value: repr(value[:16]) if isinstance(value, bytes) else str(value),
 )
-def test_containers_sounds_and_strangers(head: bytes, media_type: str | None) -> None:
-    """Containers go by brand or document type, sounds by their frames; text and strangers prove nothing."""
+def test_containers_audio_and_other_files(head: bytes, media_type: str | None) -> None:
+    """Containers are detected by brand or document type, audio by its frames; text and other files are not."""
     assert sniff(head) == media_type
 
 
 @given(st.binary(max_size=200) | st.sampled_from([b"RIFF", b"\xff\xfb", b"\x1a\x45\xdf\xa3\x42\x82", b"ID3"]))
 @settings(derandomize=True, deadline=None)
-def test_any_head_gives_a_type_that_can_be_named(head: bytes) -> None:
-    """Whatever the bytes, sniffing never raises, and what it finds has an extension."""
-    found = sniff(head)
-    assert found is None or extension(found) == EXTENSIONS[found]
+def test_every_detected_type_has_an_extension(head: bytes) -> None:
+    """Whatever the bytes, sniffing never raises, and each detected type has an extension."""
+    media_type = sniff(head)
+    assert media_type is None or extension(media_type) == EXTENSIONS[media_type]
 
 
-def test_random_noise_is_nearly_never_taken_for_media() -> None:
-    """Weak signatures (MP3, AAC) need a second frame in place: noise does not pass for sound."""
+def test_random_bytes_are_rarely_detected_as_media() -> None:
+    """Weak signatures (MP3, AAC) need a second frame: random bytes are not audio."""
     generator = np.random.default_rng(7)
     heads = [b"\xff" + generator.bytes(HEAD_BYTES - 1) for _ in range(2000)]
     assert sum(sniff(head) is not None for head in heads) <= 2
 
 
 def test_extensions_and_types_are_one_to_one() -> None:
-    """A file name says its type: no two types share an extension, and every declared type has one."""
+    """No two types share an extension, and every declared type has an extension."""
     assert len(set(EXTENSIONS.values())) == len(EXTENSIONS)
     assert set(EXTENSIONS) >= DECLARED_TYPES
 
 
 def test_an_unknown_type_has_no_extension() -> None:
-    """A type that cannot be stored is refused by name."""
+    """The error for an unknown type lists the known types."""
     with pytest.raises(errors.MediaError, match=r"application/x-sh.*image/png"):
         extension("application/x-sh")
 
 
-def test_store_key_is_the_design_s() -> None:
+def test_store_keys_have_the_documented_form() -> None:
     """Keys are `assets/ab/<sha256>.<ext>`, the same in every store."""
     assert keys.store_key(Asset(SHA256, "image/jpeg", 3)) == f"assets/01/{SHA256}.jpg"
 
@@ -121,7 +121,7 @@ def test_store_key_is_the_design_s() -> None:
     ],
     ids=repr,
 )
-def test_only_a_sha256_becomes_a_file_name(name: str) -> None:
-    """Whatever is not 64 lowercase hex digits is refused before a path is made of it."""
+def test_only_a_sha256_is_used_as_a_file_name(name: str) -> None:
+    """Anything but 64 lowercase hex digits is refused before a path is built from it."""
     with pytest.raises(errors.MediaError, match="not an asset's digest"):
         keys.checked_sha256(name)

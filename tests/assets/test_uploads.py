@@ -1,4 +1,4 @@
-"""Local first: nothing waits for the bucket, nothing is lost on the way to it, and what was begun is finished."""
+"""Background uploads: nothing waits for the bucket, nothing is lost, and interrupted uploads are resumed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.lab import png, song, until
-from support.s3_proxy import Line
+from support.s3_proxy import Proxy
 
 from fusionflow_nb import errors
 from fusionflow_nb.api.flow import Flow
@@ -45,40 +45,40 @@ LONG_SONG_S = 500
 """48 MB: six parts."""
 
 
-class Asked(FakeProvider):
-    """A service that writes down what it was handed."""
+class RecordingProvider(FakeProvider):
+    """A service that records the references it receives."""
 
     takes_references = "bytes_or_url"
 
     def __init__(self) -> None:
         super().__init__()
-        self.handed: list[tuple[str, str | None]] = []
+        self.references: list[tuple[str, str | None]] = []
 
     async def submit(self, request: Request, *, idempotency_key: str) -> Any:
-        self.handed += [(one.asset.sha256, one.url) for found in request.references.values() for one in found]
+        self.references += [(item.asset.sha256, item.url) for items in request.references.values() for item in items]
         return await super().submit(request, idempotency_key=idempotency_key)
 
 
 @pytest.fixture
-def asked() -> Asked:
-    return Asked()
+def provider() -> RecordingProvider:
+    return RecordingProvider()
 
 
 @pytest.fixture
-def with_bucket(s3: S3Server, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Session:
-    """The current session, its results kept in the bucket too; the service shares its loopback."""
+def with_bucket(s3: S3Server, provider: RecordingProvider, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """The current session with a bucket, whose URLs the service can open."""
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
-    session = Session(Path(os.environ[HOME_VARIABLE]), Registry([asked]))
+    session = Session(Path(os.environ[HOME_VARIABLE]), Registry([provider]))
     use_session(session)
     store_of(session).is_reachable_by_services = True
     return session
 
 
 @pytest.fixture
-def line(s3: S3Server) -> Iterator[Line]:
-    with Line(s3.settings) as made:
-        yield made
+def proxy(s3: S3Server) -> Iterator[Proxy]:
+    with Proxy(s3.settings) as proxy:
+        yield proxy
 
 
 def store_of(session: Session) -> S3Store:
@@ -87,7 +87,7 @@ def store_of(session: Session) -> S3Store:
 
 
 def two_steps() -> Flow:
-    """A picture, and an edit of it."""
+    """An image and an edit of it."""
     flow = Flow("Two steps")
     still = flow.generate_image("city", model="fake/image", name="still")
     flow.edit_image(still, "at night", model="fake/edit", name="edit")
@@ -97,111 +97,113 @@ def two_steps() -> Flow:
 # --- a run ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_reference_is_handed_over_as_an_address(with_bucket: Session, asked: Asked) -> None:
-    """A service that takes addresses gets one that opens exactly the bytes, and the tape keeps the unsigned ones."""
+def test_a_reference_is_passed_as_a_url(with_bucket: Session, provider: RecordingProvider) -> None:
+    """A service that takes URLs gets a URL of exactly the bytes; the tape stores unsigned URIs."""
     run = two_steps().run()
     run.result()
-    [(sha256, url)] = asked.handed
+    [(sha256, url)] = provider.references
     assert url is not None
-    with urllib.request.urlopen(url) as said:  # noqa: S310 - our own server
-        assert hashlib.sha256(said.read()).hexdigest() == sha256
+    with urllib.request.urlopen(url) as response:  # noqa: S310 - a local server
+        assert hashlib.sha256(response.read()).hexdigest() == sha256
     rows = with_bucket.tape.sql("SELECT output_url FROM generations ORDER BY finished_at").rows()
     name = with_bucket.store.bucket.settings.bucket  # type: ignore[attr-defined]
     assert [row[0].startswith(f"s3://{name}/assets/") for row in rows] == [True, True]
     assert not any(b"X-Amz-Signature" in path.read_bytes() for path in with_bucket.home.rglob("*") if path.is_file())
 
 
-def test_a_service_that_takes_bytes_waits_for_no_upload(with_bucket: Session, asked: Asked) -> None:
-    """It gets the file, and no address is made."""
-    asked.takes_references = "bytes"
+def test_a_service_that_takes_bytes_needs_no_upload(with_bucket: Session, provider: RecordingProvider) -> None:
+    """It gets the file, and no URL is signed."""
+    provider.takes_references = "bytes"
     two_steps().run().result()
-    assert [url for _, url in asked.handed] == [None]
+    assert [url for _, url in provider.references] == [None]
 
 
-def test_a_service_that_takes_only_addresses_needs_a_bucket() -> None:
-    """Without one the error says how to get one; nothing was submitted to it."""
-    asked = Asked()
-    asked.takes_references = "url"
-    use_session(Session(Path(os.environ[HOME_VARIABLE]), Registry([asked])))
+def test_a_service_that_takes_only_urls_needs_a_bucket() -> None:
+    """Without a bucket the error names the remedy, and nothing is submitted."""
+    provider = RecordingProvider()
+    provider.takes_references = "url"
+    use_session(Session(Path(os.environ[HOME_VARIABLE]), Registry([provider])))
     run = two_steps().run().wait()
     assert any('ff.connect("r2")' in str(error) for error in run.errors)
-    assert not asked.handed
+    assert not provider.references
 
 
-def test_a_bucket_on_this_machine_is_no_address_for_services(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service on the internet could not open it: it gets the bytes."""
+def test_a_local_bucket_is_not_used_for_services(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service on the internet could not open its URLs: it gets the bytes."""
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
     assert not store_of(current_session()).is_reachable_by_services
 
 
-def test_results_are_addressed_by_handles(with_bucket: Session) -> None:
-    """`url()` of a result opens it anywhere, once its upload is there."""
+def test_a_result_has_a_url(with_bucket: Session) -> None:
+    """`url()` of a result can be opened after its upload."""
     flow = Flow("One")
     flow.generate_image("city", model="fake/image", name="still")
     picture = flow.run().result()
-    with urllib.request.urlopen(picture.url(expires_s=60)) as said:  # noqa: S310 - our own server
-        assert said.read() == picture.bytes()
+    with urllib.request.urlopen(picture.url(expires_s=60)) as response:  # noqa: S310 - a local server
+        assert response.read() == picture.bytes()
     assert store_of(with_bucket).bucket.find(picture.sha256) is not None
 
 
-def test_a_run_does_not_need_the_bucket(s3: S3Server, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a wrong key a run ends well on local files, doctor tells, and a right key brings everything there."""
+def test_a_run_needs_no_bucket(s3: S3Server, provider: RecordingProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a wrong key a run succeeds on local files, doctor reports it, and a right key uploads them."""
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv(bucket_settings.SECRET_KEY, "not-the-secret")
-    session = Session(Path(os.environ[HOME_VARIABLE]), Registry([asked]))
+    session = Session(Path(os.environ[HOME_VARIABLE]), Registry([provider]))
     use_session(session)
     store_of(session).is_reachable_by_services = True
     run = two_steps().run()
     run.result()
-    assert [url for _, url in asked.handed] == [None]
-    assert all(isinstance(one.error, errors_module.BucketKeysError) for one in store_of(session).uploads.waiting())
+    assert [url for _, url in provider.references] == [None]
+    assert all(
+        isinstance(upload.error, errors_module.BucketKeysError) for upload in store_of(session).uploads.waiting()
+    )
     assert next(finding for finding in doctor.findings() if finding.name == "bucket").state == "warning"
     monkeypatch.setenv(bucket_settings.SECRET_KEY, s3.settings.secret_access_key)
     session.reopen_store()
-    mine = {one.sha256 for one in session.store.assets()}
-    until(lambda: mine <= {one.sha256 for one in store_of(session).bucket.objects()}, "the upload of what waited")
+    files = {item.sha256 for item in session.store.assets()}
+    until(lambda: files <= {item.sha256 for item in store_of(session).bucket.objects()}, "the pending uploads")
 
 
-# --- the line is cut --------------------------------------------------------------------------------------------------
+# --- interrupted connections ------------------------------------------------------------------------------------------
 
 
-def test_without_a_network_nothing_is_lost(line: Line, tmp_path: Path) -> None:
-    """A put neither fails nor waits; the upload is done when the network is back."""
-    line.cut()
-    store = S3Store(LocalFolderStore(tmp_path / "assets"), Bucket(line.settings))
+def test_without_a_network_nothing_is_lost(proxy: Proxy, tmp_path: Path) -> None:
+    """A put neither fails nor waits; the upload succeeds when the network is back."""
+    proxy.cut()
+    store = S3Store(LocalFolderStore(tmp_path / "assets"), Bucket(proxy.settings))
     asset = store.put(png(seed=1))
     assert store.path(asset.sha256).read_bytes() == png(seed=1)
     with pytest.raises(errors_module.BucketUnavailableError) as caught:
         store.service_url(asset, expires_s=60, timeout_s=0.1)
     assert caught.value.is_retryable
-    line.restore()
+    proxy.restore()
     store.uploads.retry_now()
     assert store.uploads.wait_all(timeout_s=PATIENCE_S)
     assert store.bucket.find(asset.sha256) is not None
     store.close()
 
 
-def test_a_large_upload_goes_on_where_the_line_was_cut(s3: S3Server, tmp_path: Path) -> None:
-    """Cut in the middle, it sends only what had not arrived."""
-    with Line(s3.settings, cut_after_bytes=3 * PART_BYTES) as line:
-        store = S3Store(LocalFolderStore(tmp_path / "assets"), Bucket(line.settings))
+def test_an_interrupted_upload_is_resumed(s3: S3Server, tmp_path: Path) -> None:
+    """After an interruption only the missing parts are sent."""
+    with Proxy(s3.settings, cut_after_bytes=3 * PART_BYTES) as proxy:
+        store = S3Store(LocalFolderStore(tmp_path / "assets"), Bucket(proxy.settings))
         asset = store.put(song(LONG_SONG_S))
-        assert line.was_cut.wait(PATIENCE_S)
-        line.restore()
+        assert proxy.was_cut.wait(PATIENCE_S)
+        proxy.restore()
         store.uploads.retry_now()
         assert store.uploads.wait_all(timeout_s=PATIENCE_S)
         there = store.bucket.find(asset.sha256)
         assert there is not None
         assert hashlib.sha256(b"".join(store.bucket.read(there))).hexdigest() == asset.sha256
-        # Parts that were under way at the cut go twice; more would mean that it began anew.
-        assert line.sent_bytes < asset.size_bytes + 4.5 * PART_BYTES
+        # Only parts in flight at the interruption are sent twice.
+        assert proxy.sent_bytes < asset.size_bytes + 4.5 * PART_BYTES
         store.close()
 
 
-def test_a_read_that_breaks_off_leaves_nothing(s3: S3Server, tmp_path: Path) -> None:
-    """Bytes that come only in part never get a name; the next read gets them all."""
+def test_an_interrupted_download_stores_nothing(s3: S3Server, tmp_path: Path) -> None:
+    """Partial bytes are never published; the next read downloads all."""
     first = S3Store(LocalFolderStore(tmp_path / "one"), Bucket(s3.settings))
     asset = first.put(song(100))
     assert first.uploads.wait_all(timeout_s=PATIENCE_S)
@@ -209,21 +211,21 @@ def test_a_read_that_breaks_off_leaves_nothing(s3: S3Server, tmp_path: Path) -> 
     second = S3Store(LocalFolderStore(tmp_path / "two"), Bucket(s3.settings))
     there = second.bucket.find(asset.sha256)
     assert there is not None
-    whole = second.bucket.read
+    read = second.bucket.read
 
     def broken(*_: Any, **__: Any) -> Iterator[bytes]:
-        yield next(whole(there))
+        yield next(read(there))
         raise errors_module.unreachable(s3.settings, "cut")
 
     second.bucket.read = broken  # type: ignore[method-assign, assignment]
     with pytest.raises(errors_module.BucketUnavailableError):
         second.path(asset.sha256)
     assert list(second.assets()) == []
-    second.bucket.read = whole  # type: ignore[method-assign]
+    second.bucket.read = read  # type: ignore[method-assign]
     assert second.path(asset.sha256).stat().st_size == asset.size_bytes
 
 
-# --- the kernel dies --------------------------------------------------------------------------------------------------
+# --- killed kernels ---------------------------------------------------------------------------------------------------
 
 DIES = """
 import sys, threading
@@ -237,29 +239,29 @@ store.bucket.client.meta.events.register(
 )
 asset = store.put(Path(sys.argv[1]))
 store.put(Path(sys.argv[2]))
-while not (found := store.uploads.waiting()) or found[0].sent_bytes < 3 * (8 << 20) or len(found) > 1:
+while not (pending := store.uploads.waiting()) or pending[0].sent_bytes < 3 * (8 << 20) or len(pending) > 1:
     threading.Event().wait(0.05)
 print(asset.sha256, flush=True)
 sys.stdin.read()
 """
 
 
-def test_the_next_kernel_finishes_what_a_dead_one_began(
+def test_the_next_kernel_resumes_a_dead_kernels_uploads(
     s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed in the middle of a large upload: the next session sends the rest by itself; the list says it is done."""
+    """After a kill during a large upload the next session sends the rest; the journal has it as done."""
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
     (tmp_path / "long.wav").write_bytes(song(LONG_SONG_S))
     (tmp_path / "small.png").write_bytes(png(seed=2))
-    words = [sys.executable, "-c", DIES, str(tmp_path / "long.wav"), str(tmp_path / "small.png")]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", DIES, str(tmp_path / "long.wav"), str(tmp_path / "small.png")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         sha256 = process.stdout.readline().strip()
         process.send_signal(signal.SIGKILL)
     home = Path(os.environ[HOME_VARIABLE])
     assert states(home) == {WAITING: 1, DONE: 1}
-    with Line(s3.settings) as counted:
+    with Proxy(s3.settings) as counted:
         monkeypatch.setattr(Bucket, "client", _through(Bucket, counted))
         session = current_session()
         store = store_of(session)
@@ -270,22 +272,22 @@ def test_the_next_kernel_finishes_what_a_dead_one_began(
         assert counted.sent_bytes < 4 * PART_BYTES
 
 
-def test_a_living_kernels_uploads_are_left_to_it(with_bucket: Session, s3: S3Server) -> None:
-    """Another session takes over nothing that a living one is at."""
+def test_a_running_kernels_uploads_are_not_adopted(with_bucket: Session, s3: S3Server) -> None:
+    """Another session takes over no upload of a running kernel."""
     rows = with_bucket.journal.uploads(store_of(with_bucket).bucket.settings.place)
     rows.record([("ab" * 32, WAITING, {"asset": {}})])
-    other = Session(with_bucket.home, Registry([Asked()]))
+    other = Session(with_bucket.home, Registry([RecordingProvider()]))
     try:
         assert other.journal.uploads(s3.settings.place).adopt() == []
     finally:
         other.close()
 
 
-# --- the bytes --------------------------------------------------------------------------------------------------------
+# --- contents ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_damaged_local_file_is_healed_from_the_bucket(s3: S3Server, tmp_path: Path) -> None:
-    """Where one of the two is whole, nobody notices."""
+def test_a_damaged_file_is_restored_from_the_bucket(s3: S3Server, tmp_path: Path) -> None:
+    """An intact object replaces the damaged file without an error."""
     store = S3Store(LocalFolderStore(tmp_path / "assets"), Bucket(s3.settings))
     asset = store.put(png(seed=3))
     assert store.uploads.wait_all(timeout_s=PATIENCE_S)
@@ -296,8 +298,8 @@ def test_a_damaged_local_file_is_healed_from_the_bucket(s3: S3Server, tmp_path: 
     store.close()
 
 
-def test_no_room_here_stores_nothing_there(s3: S3Server, tmp_path: Path) -> None:
-    """On a full disk a put fails as it does without a bucket, and nothing is sent."""
+def test_a_full_disk_uploads_nothing(s3: S3Server, tmp_path: Path) -> None:
+    """On a full disk a put fails as without a bucket, and nothing is sent."""
     code = f"""
 import resource, signal, sys
 from pathlib import Path
@@ -321,8 +323,8 @@ except errors.DiskFullError as error:
     assert done.stdout.split() == ["full", "True", "0", "0"]
 
 
-def test_a_browsers_upload_is_confirmed_by_what_is_there(s3: S3Server, tmp_path: Path) -> None:
-    """Length and kind are looked at; the preview it made is kept; nothing is fetched."""
+def test_a_browsers_upload_is_verified(s3: S3Server, tmp_path: Path) -> None:
+    """Size and type are checked, the browser's preview is stored, and nothing is downloaded."""
     from urllib.request import Request, urlopen
 
     store = S3Store(LocalFolderStore(tmp_path / "assets"), Bucket(s3.settings), MemoryLog())
@@ -346,16 +348,16 @@ def test_a_browsers_upload_is_confirmed_by_what_is_there(s3: S3Server, tmp_path:
 
 
 def states(home: Path) -> dict[str, int]:
-    """How many uploads are in which state."""
+    """The number of uploads by state."""
     with sqlite3.connect(home / "journal.sqlite") as connection:
-        found = dict(connection.execute("SELECT state, count(*) FROM uploads GROUP BY state").fetchall())
+        counts = dict(connection.execute("SELECT state, count(*) FROM uploads GROUP BY state").fetchall())
     connection.close()
-    return found
+    return counts
 
 
-def _through(_: Any, line: Line) -> Any:
-    """A client of every bucket that leads through a line."""
+def _through(_: Any, proxy: Proxy) -> Any:
+    """A client of every bucket that connects through the proxy."""
     from fusionflow_nb.assets.s3.client import make_client
 
-    made = make_client(line.settings)
-    return property(lambda _self: made)
+    client = make_client(proxy.settings)
+    return property(lambda _self: client)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 64 << 10
 
 
-class Line:
+class Proxy:
     """A TCP proxy. Its `settings` have the proxy as endpoint.
 
     Args:
