@@ -1,4 +1,4 @@
-"""The error tree: drawn whole in the module, with a code of its own for every class."""
+"""The error tree: complete in the module's docstring, with a unique code for every class."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fusionflow_nb.errors import FusionFlowError
 
 
 def drawn_tree() -> dict[str, str]:
-    """Class name -> name of its parent, as the docstring of the module draws it."""
+    """Class name -> name of its parent, by the tree in the module's docstring."""
     parents, path = {}, []
     for line in (errors.__doc__ or "").splitlines():
         match = re.match(r"([│ ]*(?:[├└]── )?)([A-Z]\w+Error)\b", line)
@@ -41,5 +41,5 @@ def test_every_error_has_its_own_code() -> None:
 
 
 def test_every_error_is_documented() -> None:
-    """Each class says in its first line when it is raised."""
+    """Each class has a docstring."""
     assert all((cls.__doc__ or "").strip() for cls in classes())

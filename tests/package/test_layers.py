@@ -74,11 +74,11 @@ class Import(NamedTuple):
 @cache
 def modules() -> dict[str, Path]:
     """Every module by its dotted name below the package; a package by its own name."""
-    found = {}
+    paths = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)] = path
-    return found
+        paths[".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)] = path
+    return paths
 
 
 @cache

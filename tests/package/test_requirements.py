@@ -1,4 +1,4 @@
-"""requirements/*.txt pin what pyproject.toml names, for every supported platform, and hold no addresses."""
+"""requirements/*.txt pin what pyproject.toml names, for every supported platform, without URLs."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ def pinned(name: str) -> list[Requirement]:
 
 
 def named_by_extra(*extras: str) -> list[Requirement]:
-    """Return what the project and these extras of it name in pyproject.toml."""
+    """Return the requirements of the project and some extras in pyproject.toml."""
     project = PYPROJECT["project"]
-    requirements, pending, seen = [], [Requirement(entry) for entry in project["dependencies"]], set()
+    requirements, pending, expanded = [], [Requirement(entry) for entry in project["dependencies"]], set()
     pending.append(Requirement(f"fusionflow-nb[{','.join(extras)}]"))
     while pending:
         requirement = pending.pop()
         if requirement.name != "fusionflow-nb":
             requirements.append(requirement)
             continue
-        for extra in requirement.extras - seen:
-            seen.add(extra)
+        for extra in requirement.extras - expanded:
+            expanded.add(extra)
             pending.extend(map(Requirement, project["optional-dependencies"][extra]))
     return requirements
 
@@ -61,7 +61,7 @@ def applies(marker: Marker | None, environment: dict[str, str]) -> bool:
 
 
 def disagreements(named: list[Requirement], file: str) -> list[str]:
-    """Return what a requirements file lacks, or pins to a version that pyproject.toml excludes."""
+    """Return requirements that a file lacks or pins to a version that pyproject.toml excludes."""
     problems = []
     for environment in ENVIRONMENTS:
         pins = {canonicalize_name(pin.name): pin for pin in pinned(file) if applies(pin.marker, environment)}
@@ -91,12 +91,12 @@ def test_extras_are_pinned_within_their_specifiers(file, extra):
     ("file", "group"), [("build.txt", "build"), ("no-deps.txt", "no-deps"), ("tools.txt", "tools")]
 )
 def test_dependency_groups_are_pinned(file, group):
-    """What `make` installs besides the extras does not float either."""
+    """Packages that `make` installs besides the extras are pinned too."""
     assert disagreements([Requirement(entry) for entry in PYPROJECT["dependency-groups"][group]], file) == []
 
 
 def test_the_build_backend_is_pinned_once():
-    """Builds without isolation use the backend that pyproject.toml asks for."""
+    """Builds without isolation use the backend that pyproject.toml requires."""
     required = [Requirement(entry) for entry in PYPROJECT["build-system"]["requires"]]
     assert disagreements(required, "build.txt") == []
 
@@ -108,7 +108,7 @@ def test_the_demo_installs_versions_that_were_tested():
 
 
 def test_every_floor_is_the_version_that_make_floors_runs():
-    """A lower bound is a promise: the suite runs on exactly these versions."""
+    """Every lower bound is tested: the suite runs on exactly these versions."""
     floors = {canonicalize_name(pin.name): version_of(pin) for pin in pinned("floors.txt")}
     untested = []
     for requirement in named_by_extra("test"):
@@ -119,8 +119,8 @@ def test_every_floor_is_the_version_that_make_floors_runs():
 
 
 @pytest.mark.parametrize("file", COMPILED)
-def test_requirements_name_no_address_and_no_path(file):
-    """The reader's own index is used; hashes say which files are meant."""
+def test_requirements_contain_no_url_and_no_path(file):
+    """The configured index of pip is used; hashes identify the files."""
     text = (FOLDER / file).read_text(encoding="utf-8")
     assert [line for line in text.splitlines() if re.search(r"://|--index|--find-links|@ |file:", line)] == []
     assert all("/" not in line for line in text.splitlines() if line.lstrip().startswith("#"))
@@ -128,13 +128,13 @@ def test_requirements_name_no_address_and_no_path(file):
 
 @pytest.mark.parametrize("file", [name for name in COMPILED if name != "floors.txt"])
 def test_installed_files_have_hashes(file):
-    """Pip refuses a file whose content is not the one that was pinned."""
+    """Pip refuses a file whose hash differs."""
     blocks = re.split(r"\n(?=\S)", (FOLDER / file).read_text(encoding="utf-8").strip())
     assert [block.split()[0] for block in blocks if not block.startswith("#") and "--hash=sha256:" not in block] == []
 
 
-def test_npm_packages_are_pinned_without_addresses():
-    """package-lock.json holds versions and hashes, from whichever registry they come."""
+def test_npm_packages_are_pinned_without_urls():
+    """package-lock.json contains versions and hashes, for any registry."""
     packages = json.loads((ROOT / "js" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     assert [name for name, package in packages.items() if "resolved" in package] == []
     assert [name for name, package in packages.items() if name and "integrity" not in package] == []

@@ -1,4 +1,4 @@
-"""Keys are planted wherever keys may be; then everything that is written, shown or printed is searched for them."""
+"""Plant keys in all places of keys, then search everything that is written, shown or printed for them."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ KEYS = list(PLANTED.values())
 
 
 class MemoryKeyring(KeyringBackend):
-    """A keyring of this test."""
+    """A keyring in memory."""
 
-    priority = -1  # type: ignore[assignment] # never found by itself
-    kept: dict[str, str]
+    priority = -1  # type: ignore[assignment] # never selected automatically
+    passwords: dict[str, str]
 
     def get_password(self, service: str, username: str) -> str | None:  # noqa: ARG002 - one service
-        return self.kept.get(username)
+        return self.passwords.get(username)
 
     def set_password(self, service: str, username: str, password: str) -> None:  # noqa: ARG002
-        self.kept[username] = password
+        self.passwords[username] = password
 
 
 class KeyedProvider(FakeProvider):
-    """A service that takes its key for each call, as real ones do, and keeps it where real ones do."""
+    """A service that reads its key for each call and stores it in its headers, as real adapters do."""
 
     name = "fake"
 
@@ -75,10 +75,10 @@ class KeyedProvider(FakeProvider):
 
 @pytest.fixture
 def planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keys in all three places, and one pair split over two of them."""
+    """Keys in all three places, and a pair split over two of them."""
     before = keyring.get_keyring()
     ring = MemoryKeyring()
-    ring.kept = {name: PLANTED[name] for name in ("REPLICATE_API_TOKEN", "KLING_SECRET_KEY")}
+    ring.passwords = {name: PLANTED[name] for name in ("REPLICATE_API_TOKEN", "KLING_SECRET_KEY")}
     keyring.set_keyring(ring)
     for name in ("FAL_KEY", "KLING_ACCESS_KEY"):
         monkeypatch.setenv(name, PLANTED[name])
@@ -89,12 +89,12 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def forms(key: str) -> list[bytes]:
-    """A key as bytes may hold it: plain, in base64 at each of three offsets, in hex, in UTF-16."""
-    found = [key.encode(), key.encode().hex().encode(), key.encode("utf-16-le")]
+    """Encodings of a key: plain, base64 at each of three offsets, hex, UTF-16."""
+    result = [key.encode(), key.encode().hex().encode(), key.encode("utf-16-le")]
     for shift in range(3):
         coded = base64.b64encode(b"\0" * shift + key.encode())
-        found.append(coded[4 if shift else 0 : -4])
-    return found
+        result.append(coded[4 if shift else 0 : -4])
+    return result
 
 
 def assert_clean(data: bytes | str, where: object) -> None:
@@ -114,7 +114,7 @@ def assert_files_clean(folder: Path) -> int:
 
 
 def a_flow() -> Flow:
-    """Everything that can end: well, refused, broken in the adapter, broken in a Python node, not known."""
+    """A flow whose jobs end in all ways: succeeded, refused, adapter error, error in a Python node, unknown."""
 
     @node
     def careless(text: str) -> str:
@@ -134,8 +134,8 @@ def a_flow() -> Flow:
     return flow
 
 
-def test_the_search_would_find_a_key() -> None:
-    """The search itself works: a key in any usual form is found."""
+def test_the_search_finds_a_key() -> None:
+    """A key in any usual encoding is found."""
     for data in (
         KEYS[0],
         f"x{KEYS[1]}".encode(),
@@ -146,13 +146,13 @@ def test_the_search_would_find_a_key() -> None:
             assert_clean(data, "here")
 
 
-def test_no_key_is_in_anything_that_is_written_or_shown(
+def test_no_key_is_written_or_shown(
     planted: None,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Journal, store, flow, recipes, exports, HTML, reprs, errors, tracebacks with variables, logs, output: no key."""
+    """Journal, store, flow, recipes, exports, HTML, reprs, errors, tracebacks, logs and output contain no key."""
     caplog.set_level(logging.DEBUG)
     service = KeyedProvider()
     service.when("forbidden", Behaviour(end="refused"))
@@ -162,7 +162,7 @@ def test_no_key_is_in_anything_that_is_written_or_shown(
     flow = a_flow()
     run = flow.run().wait()
     assert {run.jobs[name, ()].state for name in ("still", "forbidden", "careless", "lost")} >= {"succeeded", "refused"}
-    assert PLANTED["FAL_KEY"] in service.headers["Authorization"]  # they were used, so they could have leaked
+    assert PLANTED["FAL_KEY"] in service.headers["Authorization"]  # the keys were used, so they could have leaked
 
     out = tmp_path / "out"
     saved = run.save(out)
@@ -194,8 +194,8 @@ def test_no_key_is_in_anything_that_is_written_or_shown(
         assert_clean(value if isinstance(value, str) else repr(value), name)
     with pytest.raises(errors.RunFailedError) as failed:
         run.result()
-    told = [failed.value, *failed.value.causes]
-    for error in told:
+    all_errors = [failed.value, *failed.value.causes]
+    for error in all_errors:
         for with_variables in (False, True):
             lines = traceback.TracebackException.from_exception(error, capture_locals=with_variables).format()
             assert_clean("".join(lines), f"a traceback of {type(error).__name__}")
@@ -207,8 +207,8 @@ def test_no_key_is_in_anything_that_is_written_or_shown(
     assert_clean(captured.out + captured.err, "the output")
 
 
-def test_no_key_is_in_what_waits_for_the_journal(planted: None) -> None:
-    """A result that was paid while the journal could not be written lies in the outbox, without a key."""
+def test_no_key_is_in_the_outbox(planted: None) -> None:
+    """A paid result in the outbox, while the journal cannot be written, contains no key."""
     service = Slow()
     session = Session(home_folder(), Registry([service]))
     session.journal._writer._timeout_s = 0.2
@@ -228,7 +228,7 @@ def test_no_key_is_in_what_waits_for_the_journal(planted: None) -> None:
 
 
 class Slow(KeyedProvider):
-    """Ends when the test says so."""
+    """A service whose jobs end when the test opens the gate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -245,7 +245,7 @@ class Slow(KeyedProvider):
     [["doctor"], ["models"], ["run", "f.flow.json"], ["run", "f.flow.json", "--json"], ["tape", "FROM generations"]],
 )
 def test_no_command_prints_a_key(planted: None, tmp_path: Path, words: list[str]) -> None:
-    """In a process of its own, with keys in environment and file."""
+    """In another process, with keys in environment and file."""
     flow = Flow("Commands")
     flow.text("dawn", name="words")
     flow.save(tmp_path / "f.flow.json")
@@ -262,9 +262,9 @@ def test_no_command_prints_a_key(planted: None, tmp_path: Path, words: list[str]
         assert b"file" in done.stdout
 
 
-def test_settings_that_are_pickled_or_shown_have_no_key(planted: None) -> None:
-    """`key_of` gives keys that hide themselves; a dict of them may be the last line of a cell."""
-    found = credentials.key_of("kling")
-    assert found is not None
-    assert_clean(repr(found), "a repr")
-    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301 - our own
+def test_keys_hide_themselves_in_reprs_and_pickles(planted: None) -> None:
+    """The repr of `key_of`'s result hides the keys; it may be the last line of a cell."""
+    keys = credentials.key_of("kling")
+    assert keys is not None
+    assert_clean(repr(keys), "a repr")
+    assert pickle.loads(pickle.dumps(keys)) == keys  # noqa: S301 - pickled here

@@ -1,4 +1,4 @@
-"""Where the bucket's settings come from, how they are stored, and what `ff.connect("r2")` tries first."""
+"""Settings of the bucket: sources, storage, and the check by `ff.connect("r2")`."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ R2 = {
 
 
 def test_without_settings_there_is_no_bucket(session: Session) -> None:
-    """Results then live in the local folder alone."""
+    """Results are then stored in the local folder only."""
     assert bucket.settings() is None
     assert isinstance(session.store, LocalFolderStore)
 
 
-def test_the_environment_names_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Account, bucket and key are enough for R2; an endpoint stands for any other S3 store."""
+def test_the_environment_configures_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Account, bucket and key are enough for R2; an endpoint selects another S3 store."""
     for name, value in R2.items():
         monkeypatch.setenv(name, value)
-    found = bucket.settings()
-    assert found is not None
-    assert (found.endpoint, found.region) == (f"https://{'ab' * 16}.r2.cloudflarestorage.com", "auto")
-    assert R2[bucket.SECRET_KEY] not in repr(found)
+    settings = bucket.settings()
+    assert settings is not None
+    assert (settings.endpoint, settings.region) == (f"https://{'ab' * 16}.r2.cloudflarestorage.com", "auto")
+    assert R2[bucket.SECRET_KEY] not in repr(settings)
     monkeypatch.setenv(bucket.ENDPOINT, "https://s3.example.com")
-    found = bucket.settings()
-    assert found is not None
-    assert found.endpoint == "https://s3.example.com"
+    settings = bucket.settings()
+    assert settings is not None
+    assert settings.endpoint == "https://s3.example.com"
 
 
-def test_half_of_the_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is missing is named; a session begins all the same, on the local folder."""
+def test_missing_settings_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the missing settings; a session starts on the local folder."""
     monkeypatch.setenv(bucket.BUCKET, "pictures")
     with pytest.raises(errors.SecretError, match="has no key"):
         bucket.settings()
@@ -63,16 +63,16 @@ def test_half_of_the_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
         bucket.settings()
 
 
-def test_simulated_results_stay_out_of_a_real_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where services are simulated, only a bucket on this machine counts."""
+def test_the_simulator_uses_no_real_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the simulator only a bucket on this machine is used."""
     for name, value in R2.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv(SIMULATOR_VARIABLE, "http://127.0.0.1:1")
     assert bucket.settings() is None
 
 
-def test_connect_tries_the_bucket_then_uses_it(s3: S3Server, session: Session) -> None:
-    """What was connected is stored, the secret apart from the rest, and the living session uses it at once."""
+def test_connect_checks_and_stores_a_bucket(s3: S3Server, session: Session) -> None:
+    """Settings and secret are stored separately, and the current session uses the bucket immediately."""
     ff.connect("r2", s3.variables)
     plain = (home_folder() / "bucket.json").read_text()
     assert s3.settings.secret_access_key not in plain
@@ -83,34 +83,34 @@ def test_connect_tries_the_bucket_then_uses_it(s3: S3Server, session: Session) -
     assert session.engine.context.store is session.store
 
 
-@pytest.mark.parametrize("wrong", [{bucket.BUCKET: "nobody-made-this"}, {bucket.SECRET_KEY: "wrong"}], ids=str)
-def test_a_bucket_that_does_not_work_is_not_stored(s3: S3Server, wrong: dict[str, str]) -> None:
-    """It is tried first: nothing is kept of one that cannot be used."""
+@pytest.mark.parametrize("wrong", [{bucket.BUCKET: "no-such-bucket"}, {bucket.SECRET_KEY: "wrong"}], ids=str)
+def test_an_unusable_bucket_is_not_stored(s3: S3Server, wrong: dict[str, str]) -> None:
+    """Nothing is stored if the check of the bucket fails."""
     with pytest.raises(errors.BucketError):
         ff.connect("r2", {**s3.variables, **wrong})
     assert not (home_folder() / "bucket.json").exists()
     assert bucket.settings() is None
 
 
-def test_a_person_is_asked(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The secret is asked for without showing it."""
-    said = iter([s3.settings.endpoint, s3.settings.bucket, ""])
+def test_connect_prompts_for_the_settings(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secret is read without echo."""
+    inputs = iter([s3.settings.endpoint, s3.settings.bucket, ""])
     hidden = iter([s3.settings.access_key_id, s3.settings.secret_access_key])
-    monkeypatch.setattr("builtins.input", lambda _: next(said))
+    monkeypatch.setattr("builtins.input", lambda _: next(inputs))
     monkeypatch.setattr(bucket.getpass, "getpass", lambda _: next(hidden))
     ff.connect("r2")
     assert bucket.settings() == s3.settings
 
 
 @pytest.mark.parametrize("key", ["just-a-key", {"R2_TOKEN": "x"}], ids=str)
-def test_what_is_no_bucket_is_refused(key: Any) -> None:
-    """A bucket is several settings, by their variables' names."""
+def test_a_key_alone_is_not_a_bucket(key: Any) -> None:
+    """A bucket needs several settings, by variable name."""
     with pytest.raises(errors.SecretError, match="bucket"):
         ff.connect("r2", key)
 
 
-def test_a_broken_file_is_told(tmp_path: Path) -> None:
-    """A settings file that cannot be read says which one it is."""
+def test_a_damaged_settings_file_is_reported(tmp_path: Path) -> None:
+    """The error names the file."""
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
     (home / "bucket.json").write_text("{")
