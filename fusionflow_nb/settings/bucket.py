@@ -86,19 +86,6 @@ def connect(variables: Mapping[str, str] | None = None, *, check: bool = True) -
     return bucket
 
 
-def variables_of(bucket: BucketSettings) -> dict[str, str]:
-    """Environment variables that configure the same bucket in another process, the secret included."""
-    variables = {
-        ENDPOINT: bucket.endpoint,
-        BUCKET: bucket.bucket,
-        REGION: bucket.region,
-        PUBLIC_URL: bucket.public_url or "",
-        KEY_ID: bucket.access_key_id,
-        SECRET_KEY: bucket.secret_access_key,
-    }
-    return {name: value for name, value in variables.items() if value}
-
-
 def _from_variables(variables: Mapping[str, str]) -> BucketSettings:
     """Settings from variables. Raises SecretError."""
     missing = [name for name in (BUCKET, KEY_ID, SECRET_KEY) if not variables.get(name)]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusionflow_nb.assets.s3.settings import BucketSettings
-from fusionflow_nb.settings.bucket import variables_of
+from fusionflow_nb.settings import bucket as bucket_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,15 @@ class S3Server:
     @property
     def variables(self) -> dict[str, str]:
         """The environment variables that make a kernel use this bucket."""
-        return variables_of(self.settings)
+        variables = {
+            bucket_settings.ENDPOINT: self.settings.endpoint,
+            bucket_settings.BUCKET: self.settings.bucket,
+            bucket_settings.REGION: self.settings.region,
+            bucket_settings.PUBLIC_URL: self.settings.public_url or "",
+            bucket_settings.KEY_ID: self.settings.access_key_id,
+            bucket_settings.SECRET_KEY: self.settings.secret_access_key,
+        }
+        return {name: value for name, value in variables.items() if value}
 
 
 @contextmanager

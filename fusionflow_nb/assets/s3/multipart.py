@@ -150,11 +150,6 @@ class MultipartUpload:
                 raise
         return self._complete(upload_id, uploaded, overwrite=overwrite)
 
-    def uploaded_parts(self) -> dict[int, str]:
-        """ETags of the uploaded parts by number."""
-        upload_id, part_bytes = self._progress.upload_id, self._progress.part_bytes
-        return (upload_id is not None and part_bytes and self._list_parts(upload_id, part_bytes)) or {}
-
     def _start_or_resume(self) -> tuple[str, int, dict[int, str]]:
         """Upload id, length of a part, and ETags of the uploaded parts by number."""
         stored_id, part_bytes = self._progress.upload_id, self._progress.part_bytes
