@@ -1,4 +1,4 @@
-"""The Jupyter server extension: serves assets to the browser and takes uploads, without the kernel.
+"""The Jupyter server extension: serves assets to the browser and receives uploads, without the kernel.
 
     GET, HEAD  <base>/fusionflow/assets/<sha256>[.<ext>]    the bytes, with ranges and an ETag     downloads.py
     GET, HEAD  <base>/fusionflow/previews/<sha256>          a WebP of at most 256 px a side        downloads.py

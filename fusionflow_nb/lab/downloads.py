@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 256 << 10
 # A digest names the same bytes forever; private, because a proxy does not check who may see them.
 CACHE_CONTROL = "private, max-age=31536000, immutable"
-# Types that a browser shows without executing anything. SVG is excluded; the store does not take it either.
+# Types that a browser shows without executing anything. SVG is excluded; the store refuses it too.
 SAFE_INLINE = frozenset(kind for kind in EXTENSIONS if kind.partition("/")[0] in {"image", "video", "audio"}) - {
     "image/svg+xml"
 }

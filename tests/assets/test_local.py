@@ -37,7 +37,7 @@ def png(seed, side=200):
     noise = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
     return picture.encode_png(Image.fromarray(noise))
 
-def say(*words):
+def report(*words):
     print(*words, flush=True)
 """
 CANNOT_MOUNT = 77
@@ -204,9 +204,9 @@ def test_processes_store_equal_bytes_once(tmp_path: Path) -> None:
     body = """
         data = [png(seed) for seed in range(12)]
         store = LocalFolderStore(folder)
-        say("ready")
+        report("ready")
         sys.stdin.readline()
-        say(*[store.put(item).sha256 for item in data])
+        report(*[store.put(item).sha256 for item in data])
     """
     children = [child(body, tmp_path) for _ in range(4)]
     for process in children:
@@ -232,7 +232,7 @@ def test_a_killed_put_publishes_nothing(tmp_path: Path) -> None:
         def stream():
             data = png(0)
             yield data[:len(data) // 2]
-            say("middle")
+            report("middle")
             sys.stdin.readline()
             yield data[len(data) // 2:]
         LocalFolderStore(folder).put(stream())
@@ -256,7 +256,7 @@ def test_a_kill_loses_no_acknowledged_asset(tmp_path: Path) -> None:
         store = LocalFolderStore(folder)
         start = int(sys.stdin.readline())
         for seed in range(start, start + 1000):
-            say(store.put(png(seed, 64)).sha256)
+            report(store.put(png(seed, 64)).sha256)
     """
     acknowledged = []
     for turn in range(4):
@@ -283,11 +283,11 @@ FULL_DISK = """
         try:
             store.put(source)
         except errors.DiskFullError as error:
-            say("full", str(folder) in str(error), "FUSIONFLOW_HOME" in str(error))
-    say(*[path.name for path in (folder / "incoming").iterdir()])
-    say(*[file.sha256 == stored.sha256 for file in store.assets()])
+            report("full", str(folder) in str(error), "FUSIONFLOW_HOME" in str(error))
+    report(*[path.name for path in (folder / "incoming").iterdir()])
+    report(*[file.sha256 == stored.sha256 for file in store.assets()])
     store.verify(stored.sha256)
-    say(store.put(png(3, 64)).media_type)
+    report(store.put(png(3, 64)).media_type)
 """
 FULL_DISK_OUTPUT = ["full True True", "full True True", "", "True", "image/png"]
 
@@ -311,7 +311,7 @@ def test_an_export_to_a_full_disk_is_reported(tmp_path: Path) -> None:
             try:
                 recipe.embed_file(source.with_suffix(kind), target, {"seed": 7})
             except errors.DiskFullError as error:
-                say("full", str(folder) in str(error), [path.name for path in folder.iterdir()], target.read_bytes())
+                report("full", str(folder) in str(error), [path.name for path in folder.iterdir()], target.read_bytes())
     """
     lines = run_in_small_disk(body, tmp_path / "disk", size="256k")
     assert lines == ["full True ['target'] b'precious'"] * 2
@@ -338,9 +338,9 @@ def test_a_read_only_disk_can_still_be_read(tmp_path: Path) -> None:
         try:
             store.put(png(1))
         except errors.UnwritableError as error:
-            say("refused", str(folder) in str(error), "FUSIONFLOW_HOME" in str(error))
-        say(store.path(asset.sha256).read_bytes() == png(0), store.put(png(0)) == asset, len(list(store.assets())))
-        say(store.preview(asset)[:4], preview.exists())
+            report("refused", str(folder) in str(error), "FUSIONFLOW_HOME" in str(error))
+        report(store.path(asset.sha256).read_bytes() == png(0), store.put(png(0)) == asset, len(list(store.assets())))
+        report(store.preview(asset)[:4], preview.exists())
     """
     lines = run_in_small_disk(body, tmp_path / "disk", size="4m")
     assert lines == ["refused True True", "True True 1", "b'RIFF' False"]
@@ -382,7 +382,7 @@ def test_a_large_stream_needs_little_memory(tmp_path: Path) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         asset = store.put(stream())
         grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        say(asset.media_type, asset.duration_s, grown_kb < 40_000)
+        report(asset.media_type, asset.duration_s, grown_kb < 40_000)
     """
     if sys.platform != "linux":
         pytest.skip("counts memory in Linux units")

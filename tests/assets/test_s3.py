@@ -117,9 +117,9 @@ def test_a_truncated_object_is_overwritten(bucket: Bucket, tmp_path: Path) -> No
     asset, path = a_file(tmp_path)
     bucket.client.put_object(Bucket=bucket.settings.bucket, Key=asset.store_key, Body=b"cut")
     bucket.upload(asset, path)
-    there = bucket.find(asset.sha256)
-    assert there is not None
-    assert b"".join(bucket.read(there)) == path.read_bytes()
+    stored = bucket.find(asset.sha256)
+    assert stored is not None
+    assert b"".join(bucket.read(stored)) == path.read_bytes()
 
 
 def test_signed_urls_serve_one_object_until_expiry(bucket: Bucket, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_the_number_of_parts_is_bounded(size_bytes: int) -> None:
     assert -(-size_bytes // length) <= 10_000
 
 
-# --- resumed --------------------------------------------------------------------------------------------------------
+# --- resumed uploads ------------------------------------------------------------------------------------------------
 
 DIES = """
 import sys
@@ -296,9 +296,9 @@ def test_an_upload_is_resumed_after_sigkill(bucket: Bucket, sent: list[Any], tmp
         process.send_signal(signal.SIGKILL)
     progress = Progress(words[1], int(words[2]))
     bucket.upload(asset, path, progress=progress)
-    there = bucket.find(asset.sha256)
-    assert there is not None
-    assert hashlib.sha256(b"".join(bucket.read(there))).hexdigest() == asset.sha256
+    stored = bucket.find(asset.sha256)
+    assert stored is not None
+    assert hashlib.sha256(b"".join(bucket.read(stored))).hexdigest() == asset.sha256
     again = [request for request in sent if "partNumber=" in request.url]
     assert 0 < len(again) <= 3
 

@@ -194,9 +194,9 @@ def test_an_interrupted_upload_is_resumed(s3: S3Server, tmp_path: Path) -> None:
         proxy.restore()
         store.uploads.retry_now()
         assert store.uploads.wait_all(timeout_s=PATIENCE_S)
-        there = store.bucket.find(asset.sha256)
-        assert there is not None
-        assert hashlib.sha256(b"".join(store.bucket.read(there))).hexdigest() == asset.sha256
+        stored = store.bucket.find(asset.sha256)
+        assert stored is not None
+        assert hashlib.sha256(b"".join(store.bucket.read(stored))).hexdigest() == asset.sha256
         # Only parts in flight at the interruption are sent twice.
         assert proxy.sent_bytes < asset.size_bytes + 4.5 * PART_BYTES
         store.close()
@@ -209,12 +209,12 @@ def test_an_interrupted_download_stores_nothing(s3: S3Server, tmp_path: Path) ->
     assert first.uploads.wait_all(timeout_s=PATIENCE_S)
     first.close()
     second = S3Store(LocalFolderStore(tmp_path / "two"), Bucket(s3.settings))
-    there = second.bucket.find(asset.sha256)
-    assert there is not None
+    stored = second.bucket.find(asset.sha256)
+    assert stored is not None
     read = second.bucket.read
 
     def broken(*_: Any, **__: Any) -> Iterator[bytes]:
-        yield next(read(there))
+        yield next(read(stored))
         raise errors_module.unreachable(s3.settings, "cut")
 
     second.bucket.read = broken  # type: ignore[method-assign, assignment]
@@ -266,9 +266,9 @@ def test_the_next_kernel_resumes_a_dead_kernels_uploads(
         session = current_session()
         store = store_of(session)
         until(lambda: states(home) == {DONE: 2}, "the end of both uploads")
-        there = store.bucket.find(sha256)
-        assert there is not None
-        assert hashlib.sha256(b"".join(store.bucket.read(there))).hexdigest() == sha256
+        stored = store.bucket.find(sha256)
+        assert stored is not None
+        assert hashlib.sha256(b"".join(store.bucket.read(stored))).hexdigest() == sha256
         assert counted.sent_bytes < 4 * PART_BYTES
 
 

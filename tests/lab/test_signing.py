@@ -183,7 +183,7 @@ def test_invalid_uploads_are_not_signed(wrong):
 
 
 @given(header=st.one_of(st.text(max_size=30), st.from_regex(r"bytes ?= ?\d*-\d*(,\d*-)?")), size=st.integers(0, 50))
-def test_a_range_lies_within_the_bytes(header, size):
+def test_a_parsed_range_is_within_the_bytes(header, size):
     """Whatever the header, a parsed range is within the bytes."""
     try:
         byte_range = parse_range(header, size)
@@ -227,10 +227,10 @@ async def test_a_full_pipe_blocks_the_writer():
     late = asyncio.ensure_future(pipe.write(b"last"))
     await asyncio.sleep(0)
     assert not late.done()
-    taken = run_in_daemon_thread(lambda: list(pipe.chunks()))
+    received = run_in_daemon_thread(lambda: list(pipe.chunks()))
     await asyncio.wait_for(late, 60)
     pipe.end()
-    assert await asyncio.wait_for(taken, 60) == [*(bytes([number]) for number in range(MAX_CHUNKS)), b"last"]
+    assert await asyncio.wait_for(received, 60) == [*(bytes([number]) for number in range(MAX_CHUNKS)), b"last"]
 
 
 async def test_a_closed_pipe_blocks_no_writer():

@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol() -> Generator[None, bool | None, bool | None]:
-    global _in_test  # noqa: PLW0603 - an audit hook cannot be removed, only told
+    global _in_test  # noqa: PLW0603 - an audit hook cannot be removed, only switched off
     _in_test = True
     try:
         return (yield)
