@@ -12,7 +12,7 @@ from fusionflow_nb.flow.document import FlowDocument, Layout
 from fusionflow_nb.flow.file import dumps, loads
 from fusionflow_nb.flow.topology import ancestors
 from fusionflow_nb.flow.variables import variables_used
-from fusionflow_nb.media.handles import copy_whole
+from fusionflow_nb.media.handles import copy_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ def writer(document: FlowDocument, node_id: str, coordinate: Coordinate) -> Call
         try:
             files.embed_file(source, target, recipe_of(document, node_id, coordinate))
         except (errors.MediaError, errors.MissingExtraError):  # recipe too large, damaged file, or unsupported format
-            copy_whole(source, target)
+            copy_atomically(source, target)
 
     return write
 

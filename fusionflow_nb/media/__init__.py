@@ -1,1 +1,1 @@
-"""Port types and the handles that user code holds: Image, Mask, Video, Audio; plain values are plain Python."""
+"""Port types, values, and the handles for user code: Image, Mask, Video, Audio."""

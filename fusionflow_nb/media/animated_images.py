@@ -1,4 +1,4 @@
-"""Moving pictures without PyAV: animated WebP is written, animated WebP, GIF and PNG are read, all by Pillow."""
+"""Animated images without PyAV: write WebP, read WebP, GIF and PNG, all by Pillow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SNIFFED_BYTES = 30
 
 
 def media_type_of(head: bytes) -> str | None:
-    """The media type of a picture file that can hold several frames, or None.
+    """The media type of an image file with a format for several frames, or None.
 
     >>> media_type_of(b"GIF89a")
     'image/gif'
@@ -43,7 +43,7 @@ def media_type_of(head: bytes) -> str | None:
 
 
 class _Spool(Image.Image):
-    """Raw frames in a temporary file, shown to Pillow as one picture of many frames: one is in memory at a time."""
+    """Raw frames in a temporary file, as a multi-frame image for Pillow; one frame is in memory at a time."""
 
     def __init__(self, file: IO[bytes], count: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -82,16 +82,16 @@ def write_webp(
 
 @contextmanager
 def open_flipbook(path: Path) -> Iterator[Image.Image]:
-    """A picture file of one or more frames, its size checked before anything is decoded.
+    """Open an image file of one or more frames; its size is checked before decoding.
 
     Raises:
-        MediaError: not such a file, too large, truncated; also for what goes wrong inside the block.
+        MediaError: not such a file, too large or truncated; also for decoding errors inside the block.
     """
     try:
         with path.open("rb") as file:
             yield _open_by_type(file, path)
     except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
-        # Pillow's plugins report damaged files by all of these.
+        # Pillow's plugins raise all of these for damaged files.
         message = f"{path.name} could not be decoded ({error})."
         raise errors.MediaError(message, hint="It is damaged or truncated; export it again.") from error
 
@@ -104,7 +104,7 @@ def _open_by_type(file: IO[bytes], path: Path) -> Image.Image:
         # The WebP decoder allocates the whole canvas when it is opened.
         canvas = head[_WEBP_CANVAS]
         _check_size(1 + int.from_bytes(canvas[:3], "little"), 1 + int.from_bytes(canvas[3:], "little"), path)
-    # The plug-ins themselves rather than Image.open, whose bomb check is a process-wide warning.
+    # Not Image.open, whose check for decompression bombs is a process-wide warning.
     picture: Image.Image
     if media_type == "image/webp":
         picture = WebPImagePlugin.WebPImageFile(file)
@@ -113,22 +113,22 @@ def _open_by_type(file: IO[bytes], path: Path) -> Image.Image:
     elif media_type == "image/png":
         picture = PngImagePlugin.PngImageFile(file)
     else:
-        message = f"{path.name} is no animated picture."
-        raise errors.MediaError(message, hint="Give an animated WebP, GIF or PNG, or a video file.")
+        message = f"{path.name} is not an animated image."
+        raise errors.MediaError(message, hint="Use an animated WebP, GIF or PNG, or a video file.")
     _check_size(*picture.size, path)
     return picture
 
 
 def _check_size(width: int, height: int, path: Path) -> None:
     if width * height > MAX_FRAME_PIXELS:
-        message = f"{path.name} claims frames of {width} x {height} pixels."
+        message = f"{path.name} declares frames of {width} x {height} pixels, which is out of range."
         raise errors.MediaError(message, hint="Scale it to at most 8192 x 4320 and try again.")
 
 
 def iter_frames(
     picture: Image.Image, max_pixels: int | None
 ) -> Iterator[tuple[float, float, Callable[[], NDArray[np.uint8]]]]:
-    """Each frame of an open flipbook, in order: (start in s, duration in s, gives its pixels (h, w, 3)).
+    """The frames of an open animation, in order: (start in s, duration in s, function returning the pixels).
 
     Raises:
         MediaError: more than MAX_FRAMES frames.
@@ -154,10 +154,10 @@ def _pixels(frame: Image.Image, max_pixels: int | None) -> NDArray[np.uint8]:
 
 
 def read_comment(path: Path) -> str | None:
-    """The text that `write_webp` kept, or None.
+    """The comment that `write_webp` stored, or None.
 
     Raises:
-        MediaError: no flipbook, hostile or damaged.
+        MediaError: the file is not an animated image, hostile or damaged.
     """
     with open_flipbook(path) as picture:
         packet = picture.info.get("xmp")

@@ -1,6 +1,6 @@
-"""Sound: write WAV, read samples, inspect files, compute waveforms.
+"""Audio: write WAV, read samples, inspect files, compute waveforms.
 
-WAV needs nothing but Python; every other format needs PyAV (extra `video`).
+WAV needs only the standard library; other formats need PyAV (extra `video`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MEDIA_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg", "ogg": "audio/ogg", "fl
 
 @dataclass(frozen=True, slots=True)
 class AudioFacts:
-    """What a sound file holds; rate in samples per second."""
+    """Properties of an audio file; rate in samples per second."""
 
     media_type: str
     duration_s: float
@@ -40,7 +40,7 @@ def write_wav(path: Path, samples: NDArray[np.float32], rate: int) -> AudioFacts
     """Write samples (n, channels) of -1..1 as 16-bit WAV, atomically; values outside are clipped.
 
     Raises:
-        MediaError: not float samples (n, channels), or none, or not finite.
+        MediaError: the samples are not finite floats (n, channels), or empty.
         StoreError: the file cannot be written.
 
     >>> import tempfile, pathlib
@@ -48,11 +48,11 @@ def write_wav(path: Path, samples: NDArray[np.float32], rate: int) -> AudioFacts
     1.0
     """
     if samples.ndim != 2 or not 1 <= samples.shape[1] <= _MAX_CHANNELS or not len(samples):  # noqa: PLR2004 - (n, channels)
-        message = f"Sound of shape {samples.shape} cannot be written."
-        raise errors.MediaError(message, hint="Give float32 samples of shape (n, channels).")
+        message = f"Samples of shape {samples.shape} cannot be written."
+        raise errors.MediaError(message, hint="Pass float32 samples of shape (n, channels).")
     if samples.dtype.kind != "f" or not np.isfinite(samples).all():
-        message = f"Sound of {samples.dtype} with values that are no finite fractions cannot be written."
-        raise errors.MediaError(message, hint="Give finite float32 samples between -1 and 1.")
+        message = f"Samples of {samples.dtype} that are not finite floats cannot be written."
+        raise errors.MediaError(message, hint="Pass finite float32 samples between -1 and 1.")
     with whole_file(path) as part, write_errors(path), wave.open(str(part), "wb") as file:
         file.setnchannels(samples.shape[1])
         file.setsampwidth(2)
@@ -64,11 +64,11 @@ def write_wav(path: Path, samples: NDArray[np.float32], rate: int) -> AudioFacts
 
 
 def audio_facts(path: Path) -> AudioFacts:
-    """What a sound file (or the sound of a video) holds. All of it is walked, so a truncated file is found out.
+    """Properties of an audio file, or of a video's audio. Reads all packets, so a truncated file is detected.
 
     Raises:
-        MediaError: no sound, hostile, or truncated.
-        MissingExtraError: it is no plain WAV and PyAV is not installed.
+        MediaError: the file has no audio, is hostile or truncated.
+        MissingExtraError: the file is not a PCM WAV and PyAV is not installed.
     """
     with _plain_wav(path) as plain:
         if plain is not None:
@@ -95,13 +95,13 @@ def audio_facts(path: Path) -> AudioFacts:
 
 
 def read_sound(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> Iterator[NDArray[np.float32]]:
-    """The sound of a file as blocks of stereo samples (n, 2) at 48 kHz, -1..1, cut to the sample.
+    """The audio of a file as blocks of stereo samples (n, 2) at 48 kHz, -1..1, trimmed to the sample.
 
     Raises:
-        MediaError: no sound, hostile or damaged.
+        MediaError: the file has no audio, is hostile or damaged.
         MissingExtraError: PyAV is not installed.
     """
-    av = load_av("Reading sound")
+    av = load_av("Reading audio")
     first = round(start_s * SOUND_RATE)
     last = None if end_s is None else round(end_s * SOUND_RATE)
     position = 0
@@ -118,9 +118,9 @@ def read_sound(path: Path, *, start_s: float = 0.0, end_s: float | None = None) 
 
 
 def _resampled(container: Any, stream: Any, resampler: Any) -> Iterator[NDArray[np.float32]]:  # noqa: ANN401 - av objects
-    """What a stream decodes to, in the resampler's form, then what it held back."""
+    """The decoded and resampled frames of a stream, then the resampler's rest."""
     for frame in container.decode(stream):
-        # Sound is laid end to end: small gaps between packet times are rounding.
+        # Blocks are joined without gaps: small gaps between packet times are rounding.
         frame.pts = None
         for piece in resampler.resample(frame):
             yield piece.to_ndarray().reshape(-1, 2)
@@ -129,11 +129,11 @@ def _resampled(container: Any, stream: Any, resampler: Any) -> Iterator[NDArray[
 
 
 def waveform(path: Path, buckets: int = 256) -> list[float]:
-    """The peak of each of `buckets` equal stretches of a sound, 0 (silent) to 1 (full scale), loudest channel.
+    """The peaks of `buckets` equal parts of an audio file, 0 (silent) to 1 (full scale), of the loudest channel.
 
     Raises:
-        MediaError: no sound, hostile or damaged.
-        MissingExtraError: it is no plain WAV and PyAV is not installed.
+        MediaError: the file has no audio, is hostile or damaged.
+        MissingExtraError: the file is not a PCM WAV and PyAV is not installed.
     """
     facts = audio_facts(path)
     with _plain_wav(path) as plain:
@@ -157,17 +157,17 @@ def _peaks(blocks: Iterator[NDArray[np.float32]], total: int, buckets: int) -> l
 def _sound_stream(container: Any, path: Path) -> Any:  # noqa: ANN401 - av objects
     streams = playable(container.streams.audio)
     if not streams:
-        message = f"{path.name} holds no sound."
-        raise errors.MediaError(message, hint="Give a sound file, or a video that has sound.")
+        message = f"{path.name} has no audio."
+        raise errors.MediaError(message, hint="Use an audio file, or a video with audio.")
     return streams[0]
 
 
 @contextmanager
 def _plain_wav(path: Path) -> Iterator[wave.Wave_read | None]:
-    """A 16-bit PCM WAV file, or None for anything else: that is PyAV's.
+    """Open a 16-bit PCM WAV file; None for other files, which PyAV reads.
 
     Raises:
-        MediaError: it cannot be read, or is a WAV cut short.
+        MediaError: the file cannot be read, or is a truncated WAV.
     """
     try:
         file = path.open("rb")
@@ -183,11 +183,11 @@ def _plain_wav(path: Path) -> Iterator[wave.Wave_read | None]:
         try:
             plain = wave.open(file, "rb")  # noqa: SIM115 - it wraps the file that is closed above
         except wave.Error:
-            # Floats, a-law and the like: no case for the standard library.
+            # Floats, a-law and others are not supported by the standard library.
             yield None
             return
         except (EOFError, RuntimeError) as error:
-            # RuntimeError, without a word, is how chunks that reach beyond the file are reported.
+            # `wave` raises RuntimeError without a message for chunks that end beyond the file.
             raise _cut_short(path) from error
         if plain.getsampwidth() != 2 or plain.getframerate() < 1:  # noqa: PLR2004 - 16 bits
             yield None
@@ -199,11 +199,13 @@ def _plain_wav(path: Path) -> Iterator[wave.Wave_read | None]:
 
 
 def _cut_short(path: Path) -> errors.MediaError:
-    return errors.MediaError(f"{path.name} contains no sound, or less than its header states.", hint="It is truncated.")
+    return errors.MediaError(
+        f"{path.name} contains no audio, or less than its header declares.", hint="It is truncated."
+    )
 
 
 def _wav_blocks(plain: wave.Wave_read) -> Iterator[NDArray[np.float32]]:
-    """The samples of an open WAV file, block by block: (n, channels), -1..1."""
+    """The samples of an open WAV file in blocks (n, channels), -1..1."""
     while data := plain.readframes(_BLOCK_SAMPLES):
         whole = len(data) // (2 * plain.getnchannels()) * plain.getnchannels()
         samples = np.frombuffer(data, "<i2", count=whole).reshape(-1, plain.getnchannels())

@@ -1,4 +1,4 @@
-"""Axes, and the batch a collecting port receives: cells with labels, holes included."""
+"""Axes, and the batch that a collecting port receives: labelled cells, holes included."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Axis:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """What makes two axes one: name and origin."""
+        """Name and origin, which identify an axis."""
         return (self.name, self.origin)
 
 
 @dataclass(frozen=True, slots=True)
 class Cell(Generic[T]):
-    """One place of a batch: its label per axis, and what is there (None in a hole, which `note` explains)."""
+    """One cell of a batch: its label per axis and its value (None in a hole, which `note` explains)."""
 
     labels: tuple[tuple[str, str], ...]
     value: T | None
@@ -40,7 +40,7 @@ class Cell(Generic[T]):
 class Batch(Generic[T]):
     """Several values along named axes, as a collecting port receives them.
 
-    Iterating gives the values that are there; `cells` has every place, holes included.
+    Iteration yields the values; `cells` includes the holes.
 
     >>> batch = Batch(("seed",), [Cell((("seed", "7"),), "a"), Cell((("seed", "9"),), None, "refused")])
     >>> list(batch), len(batch.cells), batch.holes[0].note
@@ -59,5 +59,5 @@ class Batch(Generic[T]):
 
     @property
     def holes(self) -> list[Cell[T]]:
-        """The places where nothing is."""
+        """The cells without a value."""
         return [cell for cell in self.cells if cell.value is None]

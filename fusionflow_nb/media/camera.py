@@ -1,6 +1,6 @@
-"""A camera over a still picture: where it looks at each moment, and the pixels that it sees.
+"""A moving camera over an image: its view at each time, and the pixels in view.
 
-Both Ken Burns forms use it: the transform, which obeys the views it is given, and the local model, which chooses them.
+Used by both Ken Burns implementations: the transform with views as parameters, and the local model that chooses them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# The share of a move in which the camera gathers speed, and again the share in which it loses it.
+# The share of a move in which the camera accelerates, and in which it decelerates.
 _RAMP = 0.35
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a camera sees: its centre in fractions of the picture, and its zoom (1 = as much as fits)."""
+    """The view of a camera: its centre in fractions of the image, and its zoom (1 = as much as fits)."""
 
     x: float = 0.5
     y: float = 0.5
@@ -32,7 +32,7 @@ class View:
 
 
 def ease(t: float) -> float:
-    """Smooth progress 0..1: gathers speed, goes evenly, loses speed; speed itself has no kink.
+    """Smooth progress 0..1: accelerates, moves evenly, decelerates; the speed is smooth too.
 
     >>> ease(0.0), ease(0.5), ease(1.0)
     (0.0, 0.5, 1.0)
@@ -46,14 +46,14 @@ def ease(t: float) -> float:
 
 
 def box_of(view: View, picture_size: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The box (left, top, right, bottom) in picture pixels that a view shows, of the shape of `size`, inside.
+    """The box (left, top, right, bottom) of a view in pixels, with the aspect ratio of `size`, inside the image.
 
     >>> box_of(View(0.0, 0.5, 2.0), (100, 50), (50, 50))
     (0.0, 12.5, 25.0, 37.5)
     """
     picture_width, picture_height = picture_size
     width = min(picture_width, picture_height * size[0] / size[1]) / view.zoom
-    height = min(width * size[1] / size[0], picture_height)  # where it is all of it, rounding would reach beyond
+    height = min(width * size[1] / size[0], picture_height)  # without the limit, rounding could exceed the image
     left = min(max(view.x * picture_width - width / 2, 0.0), picture_width - width)
     top = min(max(view.y * picture_height - height / 2, 0.0), picture_height - height)
     return left, top, min(left + width, picture_width), min(top + height, picture_height)
@@ -69,35 +69,35 @@ def move_camera(
     height: int,
     tick: Callable[[float], None],
 ) -> Iterator[NDArray[np.uint8]]:
-    """The frames (height, width, 3) of an eased move over a picture, each sampled at fractions of a pixel.
+    """The frames (height, width, 3) of an eased move over an image, sampled at fractions of a pixel.
 
-    The zoom grows by equal factors in equal times, and one point of the picture keeps its place while it does: a move
-    that is linear in size seems to slow down, and one that treats centre and zoom apart seems to slide.
+    The zoom grows by equal factors in equal times around a fixed point of the image: a zoom that is linear in size
+    seems to slow down, and separate moves of centre and zoom seem to slide.
 
     Args:
-        pixels: the picture, uint8 (h, w, 3).
-        start: what is seen first.
-        end: what is seen last.
+        pixels: the image, uint8 (h, w, 3).
+        start: the first view.
+        end: the last view.
         frame_count: at least 1; one frame shows `start`.
         width: of the frames.
         height: of the frames.
-        tick: called after each frame with the share done; what it raises ends the frames.
+        tick: called after each frame with the fraction done; may raise to stop.
 
     Raises:
-        MediaError: pixels of another shape.
+        MediaError: the pixels have another shape.
 
     >>> black = np.zeros((32, 32, 3), np.uint8)
-    >>> one = move_camera(black, View(), View(), frame_count=1, width=16, height=8, tick=lambda share: None)
-    >>> next(one).shape
+    >>> frames = move_camera(black, View(), View(), frame_count=1, width=16, height=8, tick=lambda share: None)
+    >>> next(frames).shape
     (8, 16, 3)
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:  # noqa: PLR2004 - RGB
-        message = f"A picture of {pixels.dtype} {pixels.shape} cannot be filmed."
-        raise errors.MediaError(message, hint="Give uint8 pixels (height, width, 3).")
+        message = f"Pixels of {pixels.dtype} {pixels.shape} are not supported."
+        raise errors.MediaError(message, hint="Pass uint8 pixels (height, width, 3).")
     picture = Image.fromarray(pixels)
     first = box_of(start, picture.size, (width, height))
     last = box_of(end, picture.size, (width, height))
-    # A picture much finer than the frames is shrunk once instead of in every frame; twice as fine stays sharp enough.
+    # A much larger image is downscaled once instead of in every frame; twice the resolution stays sharp.
     spare = min(first[2] - first[0], last[2] - last[0]) / width
     if spare >= 4:  # noqa: PLR2004 - twice the factor kept
         factor = int(spare / 2)

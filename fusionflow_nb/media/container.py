@@ -1,7 +1,7 @@
 """Media containers through PyAV: the only module that imports it, opens files and translates its errors.
 
-What is opened may be hostile. FFmpeg is therefore held to plain media formats (no playlists, which may name other files
-or hosts), to local files, and to frames of a bounded size.
+Files may be hostile. FFmpeg is therefore restricted to media formats (no playlists, which may refer to other files or
+hosts), to local files, and to frames of bounded size.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from fractions import Fraction
     from pathlib import Path
 
-# 8K, the largest picture that any service here delivers. libavcodec refuses more before it allocates.
+# 8K, the largest frame that any service returns. libavcodec refuses more before it allocates.
 MAX_FRAME_PIXELS = 8192 * 4320
-# Samples per second of all sound inside this package: what Opus works at.
+# Sample rate of all audio inside this package: the rate of Opus.
 SOUND_RATE = 48_000
 
 _DEMUXERS = (
@@ -63,7 +63,7 @@ def is_av_available() -> bool:
 
 @contextmanager
 def media_errors(path: Path) -> Iterator[None]:
-    """Turn what FFmpeg raises while it reads `path` into MediaError.
+    """Turn errors that FFmpeg raises while reading `path` into MediaError.
 
     FFmpegError must be caught before its bases: PyAV lets it inherit from OSError, ValueError or EOFError by cause.
     """
@@ -75,18 +75,18 @@ def media_errors(path: Path) -> Iterator[None]:
         raise errors.MediaError(message, hint="Check the path.") from error
     except av.error.FFmpegError as error:
         message = f"{path.name} could not be decoded ({error.strerror or type(error).__name__})."
-        hint = "It is damaged, truncated or no supported video or sound; export it again as WebM or MP4."
+        hint = "It is damaged, truncated or in an unsupported format; export it again as WebM or MP4."
         raise errors.MediaError(message, hint=hint) from error
     except (UnicodeError, OverflowError, MemoryError) as error:
-        message = f"{path.name} makes claims that cannot be true ({type(error).__name__})."
+        message = f"{path.name} has an invalid header ({type(error).__name__})."
         raise errors.MediaError(message, hint="It is damaged; export it again.") from error
 
 
 @contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """Turn what FFmpeg or the system raises while `path` is written into StoreError.
+    """Turn errors that FFmpeg or the system raises while writing `path` into StoreError.
 
-    Hold only writing inside: a TimeoutError from a caller's `tick` is an OSError too, and not ours to word.
+    Only writing belongs into the block: a TimeoutError of a caller's `tick` is an OSError too, and passes unchanged.
     """
     failures: tuple[type[Exception], ...] = (OSError, load_av().error.FFmpegError) if is_av_available() else (OSError,)
     try:
@@ -102,10 +102,10 @@ def write_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to, put in its place when the block ends well, thrown away when it does not.
+    """A temporary path beside `path`; moved to `path` at the end of the block, deleted after an error.
 
     Raises:
-        StoreError: the finished file cannot be put in place.
+        StoreError: the finished file cannot be moved.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -120,10 +120,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def open_media(path: Path) -> Iterator[Any]:
-    """An `av` input container over a local file, held to known formats; errors inside become MediaError.
+    """Open a local file as an `av` input container of a known format; errors inside the block become MediaError.
 
     Raises:
-        MediaError: no such file, no known format, or FFmpeg failed on its bytes inside the block.
+        MediaError: the file is missing, its format is unknown, or FFmpeg fails inside the block.
         MissingExtraError: PyAV is not installed.
     """
     av = load_av()
@@ -138,7 +138,7 @@ def open_media(path: Path) -> Iterator[Any]:
 
 
 def playable(streams: Iterable[Any]) -> list[Any]:
-    """Those av streams that have a decoder; a damaged header can name a codec that does not exist."""
+    """The av streams with a decoder; a damaged header may name a codec that does not exist."""
     return [stream for stream in streams if stream.codec_context is not None]
 
 
@@ -146,7 +146,7 @@ def limit_frames(stream: Any) -> None:  # noqa: ANN401 - av.VideoStream
     """Refuse frames above MAX_FRAME_PIXELS, in the header now and in the decoder later; let it use threads.
 
     Raises:
-        MediaError: the header claims a larger frame, or none.
+        MediaError: the header declares a larger frame, or none.
     """
     width, height = stream.codec_context.width, stream.codec_context.height
     if width < 1 or height < 1 or width * height > MAX_FRAME_PIXELS:

@@ -1,4 +1,4 @@
-"""Video files read through PyAV: what they hold, and their frames, upright and in order."""
+"""Read video files through PyAV: their properties, and their frames, upright and in order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WEB_CODECS = frozenset({"vp8", "vp9", "av1", "opus", "vorbis"})
 
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
-    """What a video file holds; sizes in pixels as shown (turned upright), times in seconds."""
+    """Properties of a video file; sizes in pixels as displayed (upright), times in seconds."""
 
     media_type: str
     width: int
@@ -40,7 +40,7 @@ class VideoFacts:
 
 @dataclass(frozen=True, slots=True)
 class _Packets:
-    """Result of a walk over a file's packets: the picture stream's count and start times, the end of all streams."""
+    """Totals of a file's packets: the video stream's count and start times, the end of all streams."""
 
     count: int
     first_s: float
@@ -49,10 +49,10 @@ class _Packets:
 
 
 def stream_facts(path: Path) -> VideoFacts:
-    """What a video holds: every packet is counted, the first frame decoded, so that a truncated file is found out.
+    """Properties of a video. Counts every packet and decodes the first frame, so a truncated file is detected.
 
     Raises:
-        MediaError: no video, hostile, or truncated.
+        MediaError: the file has no video, is hostile or truncated.
         MissingExtraError: PyAV is not installed.
     """
     with open_media(path) as container:
@@ -68,7 +68,7 @@ def stream_facts(path: Path) -> VideoFacts:
         nominal = float(stream.average_rate or stream.guessed_rate or 0)
         lasting_s = packets.last_s - packets.first_s
         measured = (packets.count - 1) / lasting_s if lasting_s > 0 else nominal
-        # Containers round times (WebM: to 1 ms) and some lie about their rate; a small difference is rounding.
+        # Containers round times (WebM: to 1 ms) and some declare a wrong rate; a small difference is rounding.
         fps = nominal if nominal and abs(measured - nominal) <= 0.02 * nominal else (measured or 25.0)
         declared_s = container.duration / 1_000_000 if container.duration else 0.0
         if packets.end_s < declared_s - max(0.25, 3 / fps) or packets.count < stream.frames:
@@ -87,7 +87,7 @@ def stream_facts(path: Path) -> VideoFacts:
 
 
 def _walk(container: Any, stream: Any) -> _Packets:  # noqa: ANN401 - av objects
-    """Every packet of a container, read and not decoded."""
+    """Read every packet of a container without decoding."""
     count, first_s, last_s, end_s = 0, float("inf"), 0.0, 0.0
     for packet in container.demux():
         start_s = seconds(packet.pts, packet.time_base)
@@ -103,10 +103,10 @@ def _walk(container: Any, stream: Any) -> _Packets:  # noqa: ANN401 - av objects
 def stream_frames(
     path: Path, start_s: float, max_pixels: int | None
 ) -> Iterator[tuple[float, float, Callable[[], NDArray[np.uint8]]]]:
-    """Frames from the key frame before `start_s` on: (time in s, how much of it is rounding, gives the pixels).
+    """Frames from the key frame before `start_s`: (time in s, its rounding error, function that returns the pixels).
 
     Raises:
-        MediaError: no video, hostile or damaged.
+        MediaError: the file has no video, is hostile or damaged.
         MissingExtraError: PyAV is not installed.
     """
     with open_media(path) as container:
@@ -125,7 +125,7 @@ def _pixels(path: Path, frame: Any, max_pixels: int | None) -> NDArray[np.uint8]
     """A decoded frame as upright RGB."""
     width, height = limited_size(frame.width, frame.height, max_pixels)
     flags = _TO_RGB if width == frame.width else _TO_SMALL_RGB
-    # Called by the reader of the frames, outside the block in which the file is open.
+    # Called by the consumer, outside the block in which the file is open.
     with media_errors(path):
         rgb = frame.reformat(width=width, height=height, format="rgb24", interpolation=flags)
     pixels: NDArray[np.uint8] = rgb.to_ndarray()
@@ -133,7 +133,7 @@ def _pixels(path: Path, frame: Any, max_pixels: int | None) -> NDArray[np.uint8]
 
 
 def limited_size(width: int, height: int, max_pixels: int | None) -> tuple[int, int]:
-    """A size shrunk to at most `max_pixels`, its shape kept.
+    """A size reduced to at most `max_pixels`, with the same aspect ratio.
 
     >>> limited_size(400, 100, 10_000)
     (200, 50)
@@ -148,7 +148,7 @@ def stream_comment(path: Path) -> str | None:
     """The text in the container's comment tag, or None.
 
     Raises:
-        MediaError: no known container.
+        MediaError: the container is unknown.
         MissingExtraError: PyAV is not installed.
     """
     with open_media(path) as container:
@@ -158,22 +158,22 @@ def stream_comment(path: Path) -> str | None:
 def no_frame(path: Path) -> errors.MediaError:
     """The error for a video without frames."""
     return errors.MediaError(
-        f"{path.name} holds no frame.", hint="It is damaged or truncated; download or export it again."
+        f"{path.name} has no frame.", hint="It is damaged or truncated; download or export it again."
     )
 
 
 def _picture_stream(container: Any, path: Path) -> Any:  # noqa: ANN401 - av objects
     streams = playable(container.streams.video)
     if not streams:
-        message = f"{path.name} holds no pictures."
-        raise errors.MediaError(message, hint="Give a video file.")
+        message = f"{path.name} has no video stream."
+        raise errors.MediaError(message, hint="Use a video file.")
     stream = streams[0]
     limit_frames(stream)
     return stream
 
 
 def _media_type(container: Any, stream: Any) -> str:  # noqa: ANN401 - av objects
-    """The media type, by what is inside: Matroska with web codecs is WebM."""
+    """The media type by the codecs: Matroska with web codecs is WebM."""
     kind = container.format.name
     if "webm" in kind:
         codecs = {source.codec_context.codec.canonical_name for source in (stream, *playable(container.streams.audio))}

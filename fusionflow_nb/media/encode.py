@@ -1,4 +1,4 @@
-"""Frames and sound into a video file, through PyAV: streaming, and the same bytes for the same frames."""
+"""Encode frames and audio into a video file through PyAV: streaming and deterministic."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 VideoCodec: TypeAlias = Literal["vp9", "av1", "h264"]
 
-# swscale flags: area averaging for the halved colour planes, and exact rounding (without it pictures darken by 1/255).
+# swscale flags: area averaging for the halved colour planes, and exact rounding (otherwise frames darken by 1/255).
 _SCALE_FLAGS = 0x20 | 0x40000
 _BT709 = 1
 _LIMITED_RANGE = 1
-# A fixed number, not the machine's: the encoders cut the picture by it, so it decides the bytes.
+# Fixed, not the machine's: the encoders split frames by it, so it affects the bytes.
 _THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Recipe:
-    """How one codec is asked for: names as FFmpeg knows them."""
+    """Options of one codec, by FFmpeg's names."""
 
     encoder: str
     container: str
@@ -56,9 +56,9 @@ def encode_video(
     sound: Iterable[NDArray[np.float32]] | None,
     comment: str | None,
 ) -> None:
-    """Write frames (h, w, 3) of an even `size` (w, h), and blocks of sound (n, 2) at SOUND_RATE, to `path`.
+    """Write frames (h, w, 3) of an even `size` (w, h), and blocks of audio (n, 2) at SOUND_RATE, to `path`.
 
-    Sound is cut to the length of the pictures, never stretched. One frame is held at a time.
+    Audio is cut to the duration of the video, never stretched. One frame is in memory at a time.
 
     Raises:
         StoreError: the file cannot be written.
@@ -73,7 +73,7 @@ def encode_video(
 
 
 class SoundTrack:
-    """The sound stream of an output container, encoded as far as its pictures are: so both lie side by side."""
+    """The audio stream of an output container, encoded as far as its frames, so that both are interleaved."""
 
     def __init__(self, output: Any, encoder: str, blocks: Iterable[NDArray[np.float32]], path: Path) -> None:  # noqa: ANN401 - av
         """Add the stream; `encoder` as FFmpeg names it, `blocks` of samples (n, 2) at SOUND_RATE."""
@@ -81,7 +81,7 @@ class SoundTrack:
         self._blocks = iter(blocks)
         self._stream = output.add_stream(encoder, rate=SOUND_RATE, layout="stereo", bit_rate=128_000)
         self._count = 0
-        # A block may reach past the requested time; the rest waits, or is cut off at the end.
+        # A block may end after the requested time; the rest is kept, or dropped at the end.
         self._waiting = np.zeros((0, 2), np.float32)
 
     def feed(self, until_s: float) -> None:
@@ -89,7 +89,7 @@ class SoundTrack:
 
         Raises:
             StoreError: the file cannot be written.
-            MediaError: the sound's source is damaged.
+            MediaError: the audio source is damaged.
         """
         end = round(until_s * SOUND_RATE)
         while self._count + len(self._waiting) < end and (block := next(self._blocks, None)) is not None:
@@ -104,7 +104,7 @@ class SoundTrack:
             self._output.mux(self._stream.encode(piece))
 
     def finish(self) -> None:
-        """Write what the encoder still holds.
+        """Flush the encoder.
 
         Raises:
             StoreError: the file cannot be written.
@@ -114,7 +114,7 @@ class SoundTrack:
 
 
 class _Writer:
-    """An output file with a picture stream and perhaps a sound stream; only here are FFmpeg's failures worded."""
+    """An output file with a video stream and an optional audio stream; turns FFmpeg's errors into StoreError."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class _Writer:
         self._pictures.pix_fmt = "yuv420p"
         self._pictures.thread_count = _THREADS
         context = self._pictures.codec_context
-        # Players guess the colour matrix of untagged video from its height, and half of them guess wrong.
+        # Players guess the colour matrix of untagged video by its height, often wrongly.
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED_RANGE
         self._sound = None if sound is None else SoundTrack(self._output, recipe.sound, sound, path)
@@ -154,7 +154,7 @@ class _Writer:
             self._sound.feed(self._count / float(self._rate))
 
     def finish(self) -> None:
-        """Write what the encoders still hold, and the file's index."""
+        """Flush the encoders and write the file's index."""
         with write_errors(self._path):
             self._output.mux(self._pictures.encode(None))
         if self._sound:
@@ -162,13 +162,13 @@ class _Writer:
         self.close()
 
     def close(self) -> None:
-        """Let the file go, finished or not; harmless when done twice."""
+        """Close the file, finished or not; may be called twice."""
         with write_errors(self._path):
             self._output.close()
 
 
 def open_output(path: Path, container: str) -> Any:  # noqa: ANN401 - av.OutputContainer
-    """An output container whose bytes depend on nothing but what is put in.
+    """Open an output container whose bytes depend only on its input.
 
     Raises:
         StoreError: the file cannot be opened.

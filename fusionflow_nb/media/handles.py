@@ -1,6 +1,6 @@
-"""What user code holds of a medium: a handle that opens the bytes only when asked.
+"""Handles of media for user code, which open the bytes only on demand.
 
-A handle knows its `Asset` (digest, type, size) and where files are; it holds no pixels.
+A handle has an `Asset` (digest, type, size) and its store; it holds no pixels.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fusionflow_nb.media.values import Asset
 
 
-# What a file name promises.
+# Media type by file extension.
 _KINDS = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -49,27 +49,27 @@ _KINDS = {
 }
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 SHOWN_PX = 1024
-PLAYED_BYTES = 1_000_000  # a film of this size is played in its cell; of a larger one a picture is shown
+PLAYED_BYTES = 1_000_000  # a video up to this size is played in its cell; of a larger video the preview is shown
 
 
 class Files(Protocol):
-    """Where a handle finds its bytes: the part of an AssetStore it needs."""
+    """The part of an AssetStore that a handle needs."""
 
     def path(self, sha256: str) -> Path:
-        """A local file that holds the bytes."""
+        """A local file of the bytes."""
         ...
 
     def url(self, asset: Asset, *, expires_s: int = 3600) -> str:
-        """An address that can be fetched now."""
+        """A URL that can be fetched now."""
         ...
 
     def preview(self, asset: Asset) -> builtins.bytes | None:
-        """A small WebP; None where there is no picture to show."""
+        """A preview as WebP; None if there is none."""
         ...
 
 
 class Media:
-    """A handle on stored bytes."""
+    """A handle of stored bytes."""
 
     port_type: ClassVar[PortType]
 
@@ -80,47 +80,47 @@ class Media:
 
     @property
     def sha256(self) -> str:
-        """The name of the bytes."""
+        """The sha256 of the bytes, in hex."""
         return self.asset.sha256
 
     def path(self) -> Path:
-        """A local file that holds the bytes. Read it, never write to it.
+        """A local file of the bytes. Never write to it.
 
         Raises:
-            LostAssetError: no store holds the bytes any more.
+            LostAssetError: the bytes are missing.
         """
         return self._files.path(self.asset.sha256)
 
     def bytes(self) -> builtins.bytes:
-        """The whole file in memory."""
+        """Read the whole file into memory."""
         return self.path().read_bytes()
 
     def url(self, *, expires_s: int = 3600) -> str:
-        """An address that can be fetched now; it may expire."""
+        """A URL that can be fetched now; it may expire."""
         return self._files.url(self.asset, expires_s=expires_s)
 
     def save(self, path: str | Path) -> Path:
-        """Write the file to a path of your own, with its recipe inside where it has one, and return the path.
+        """Save the file to a path, with its recipe embedded if it has one, and return the path.
 
-        A picture is converted where the name asks for another kind (.png, .jpg, .webp); films and sounds are not.
+        An image is converted by the extension (.png, .jpg, .webp); video and audio are not converted.
 
         Raises:
-            MediaError: the name promises a kind that this is not.
-            UnwritableError, DiskFullError: what was there before is untouched.
-            LostAssetError: no store holds the bytes any more.
+            MediaError: the extension is of another media type.
+            UnwritableError, DiskFullError: the file cannot be written; an existing file is unchanged.
+            LostAssetError: the bytes are missing.
         """
-        target = Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for users that are not there
+        target = Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for unknown users
         stored = self.path()
         with _writing(target), TemporaryDirectory(prefix="fusionflow-") as folder:
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists() and target.samefile(stored):
                 raise errors.UnwritableError(f"{target} is the store's own file.", hint="Save a copy elsewhere.")
             source = self._as(target, Path(folder))
-            (self._write_to or copy_whole)(source, target)
+            (self._write_to or copy_atomically)(source, target)
         return target
 
     def _as(self, target: Path, folder: Path) -> Path:
-        """A file of the kind that the target's name promises: the stored one, or a conversion in `folder`."""
+        """The source file for the target's extension: the stored file, or a conversion in `folder`."""
         allowed = _KINDS.get(target.suffix.lower())
         if allowed is None or allowed == self.asset.media_type:
             return self.path()
@@ -128,19 +128,19 @@ class Media:
         if converted is None:
             own = next((suffix for suffix, kind in _KINDS.items() if kind == self.asset.media_type), "")
             raise errors.MediaError(
-                f"{target.name}: this is {self.asset.media_type}, and it is not converted to {allowed}.",
+                f"{target.name}: {self.asset.media_type} cannot be converted to {allowed}.",
                 hint=f"Save it as {target.with_suffix(own).name!r}." if own else "Choose another name.",
             )
         source = folder / f"converted{target.suffix}"
         source.write_bytes(converted)
         return source
 
-    def _converted(self, media_type: str) -> builtins.bytes | None:  # noqa: ARG002 - pictures use it
-        """The same medium as another kind; None where that is not done."""
+    def _converted(self, media_type: str) -> builtins.bytes | None:  # noqa: ARG002 - used by Image
+        """The bytes converted to another type; None if that is not supported."""
         return None
 
     def preview(self) -> builtins.bytes | None:
-        """A WebP of at most 256 px a side; None where there is no picture to show."""
+        """A WebP of at most 256 px a side; None if there is no preview."""
         return self._files.preview(self.asset)
 
     def __repr__(self) -> str:
@@ -155,11 +155,11 @@ class Media:
         return f'<img alt="{escape(repr(self), quote=True)}" src="{_inline(preview, "image/webp")}">'
 
 
-def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file atomically: readers see the old file or the whole new file.
+def copy_atomically(source: Path, target: Path) -> None:
+    """Copy a file atomically: readers see the old file or the complete new file.
 
     Raises:
-        OSError: the target cannot be written; it is as it was.
+        OSError: the target cannot be written; it is unchanged.
     """
     part = target.with_name(f".saving-{uuid4().hex}")
     try:
@@ -173,14 +173,14 @@ def copy_whole(source: Path, target: Path) -> None:
 def _writing(target: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError) as error:  # ValueError: a name that no system takes
+    except (OSError, ValueError) as error:  # ValueError: an invalid file name
         if isinstance(error, OSError) and error.errno in _FULL:
             raise errors.DiskFullError(
-                f"The disk is full; {target} was not saved.", hint="Make room and save again."
+                f"The disk is full; {target} was not saved.", hint="Free space and save again."
             ) from error
         reason = getattr(error, "strerror", None) or error
         raise errors.UnwritableError(
-            f"{str(target)!r} cannot be written: {reason}.", hint="Save it to a folder that you can write."
+            f"{str(target)!r} cannot be written: {reason}.", hint="Save it to a writable folder."
         ) from error
 
 
@@ -204,13 +204,13 @@ class Image(Media):
         return self.asset.height or self.pil().height
 
     def pil(self) -> Pillow.Image:
-        """The picture as a Pillow image (RGB, RGBA or L), fully loaded."""
+        """The image as a Pillow image (RGB, RGBA or L), fully loaded."""
         from fusionflow_nb.media.picture import open_picture  # noqa: PLC0415 - Pillow, only to read pixels
 
         return open_picture(self.path())
 
     def numpy(self) -> NDArray[np.uint8]:
-        """The picture as an array of shape (height, width, 3 or 4), uint8, sRGB."""
+        """The image as an array of shape (height, width, 3 or 4), uint8, sRGB."""
         from fusionflow_nb.media.picture import to_array  # noqa: PLC0415
 
         return to_array(self.pil())
@@ -228,7 +228,7 @@ class Image(Media):
         return self._shown("JPEG") if self.pil().mode != "RGBA" else None
 
     def _shown(self, form: str) -> builtins.bytes:
-        """What a cell shows: large enough to judge, small enough to be stored with the notebook."""
+        """The image for a notebook cell: large enough to judge, small enough to store in the notebook."""
         picture = self.pil()
         picture.thumbnail((SHOWN_PX, SHOWN_PX))
         target = io.BytesIO()
@@ -236,11 +236,11 @@ class Image(Media):
         return target.getvalue()
 
     def _repr_html_(self) -> str | None:
-        return None  # the picture has its own representation
+        return None  # images have their own representation
 
 
 class Mask(Image):
-    """A grey picture: white is inside."""
+    """A grey image: white is inside."""
 
     port_type = PortType.MASK
 
@@ -252,7 +252,7 @@ class Mask(Image):
 
 
 class Video(Media):
-    """A moving picture."""
+    """A video."""
 
     port_type = PortType.VIDEO
 
@@ -292,9 +292,9 @@ def handle(
     port_type: PortType | None = None,
     write_to: Callable[[Path, Path], None] | None = None,
 ) -> Media:
-    """The handle that fits an asset: by the port it comes from, else by its media type.
+    """The handle of an asset, by its port, else by its media type.
 
-    `write_to(source, target)` saves a file in another way than by copying it (with its recipe inside).
+    `write_to(source, target)` replaces the copy when a file is saved (to embed its recipe).
     """
     if port_type is PortType.MASK:
         return Mask(asset, files, write_to)

@@ -1,10 +1,10 @@
-"""The media types this house stores, and what a file of each is called. One table, for stores and tape alike."""
+"""The media types that stores accept, and their file extensions; used by stores and tape."""
 
 from __future__ import annotations
 
 from fusionflow_nb import errors
 
-# One extension per type and one type per extension; a store tries them all to find bytes by their digest alone.
+# One extension per type and one type per extension; a store tries all to find bytes by their digest.
 EXTENSIONS = {
     "image/png": "png",
     "image/jpeg": "jpg",
@@ -34,22 +34,22 @@ def extension(media_type: str) -> str:
     """The file extension of a media type, without the dot.
 
     Raises:
-        MediaError: this house does not store that type.
+        MediaError: the type is not supported.
 
     >>> extension("image/jpeg")
     'jpg'
     """
     if media_type not in EXTENSIONS:
-        message = f"{ascii(media_type)[:80]} is no media type that can be stored."
+        message = f"{ascii(media_type)[:80]} is not a supported media type."
         raise errors.MediaError(message, hint=f"Known types: {', '.join(EXTENSIONS)}.")
     return EXTENSIONS[media_type]
 
 
 def file_name(sha256: str, media_type: str) -> str:
-    """The file of an asset below a store's root, with `/` between its parts: `ab/<sha256>.<ext>`.
+    """The path of an asset below a store's root, with `/` as separator: `ab/<sha256>.<ext>`.
 
     Raises:
-        MediaError: this house does not store that type.
+        MediaError: the type is not supported.
 
     >>> file_name("ab" * 32, "image/png").endswith("abab.png")
     True

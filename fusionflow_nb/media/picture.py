@@ -1,9 +1,9 @@
-"""Pictures: open, inspect, encode and shrink them, safely.
+"""Images: open, inspect, encode and downscale them safely.
 
-Everything behind the door sees only plain pictures: 8 bits, L, RGB or RGBA, sRGB, upright, first frame.
-Pillow's own `Image.open` is not used: its bomb check warns or raises by a limit that any other code may
-move, and it would try some forty formats, a few of which start other programs. Here the first bytes
-decide, and only the formats named below are ever decoded.
+Opened images are always plain: 8 bits, L, RGB or RGBA, sRGB, upright, first frame.
+`Image.open` of Pillow is not used: its check for decompression bombs depends on a global limit, and it tries some
+forty formats, a few of which start other programs. Here the format is detected by the first bytes, and only the
+formats below are decoded.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ __all__ = [
 
 _OPENABLE: Final = "PNG, JPEG, WebP, AVIF, GIF, TIFF or BMP"
 
-# What Pillow's readers raise on damaged bytes, seen by fuzzing. UserWarning: some damage is only warned of, and
-# a caller that turns warnings into errors must get a MediaError too.
+# Errors that Pillow's readers raise on damaged bytes, found by fuzzing. UserWarning: some damage only warns, and a
+# caller that turns warnings into errors must get a MediaError too.
 _DAMAGE: Final = (
     OSError,
     EOFError,
@@ -62,7 +62,7 @@ _DAMAGE: Final = (
 )
 _BOMB: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
-# Media type, Pillow's plugin and class, and what the first 16 bytes look like.
+# Media type, Pillow's plugin and class, and a pattern of the first 16 bytes.
 _FORMATS: Final[tuple[tuple[str, str, str, Callable[[bytes], bool]], ...]] = (
     (
         "image/png",
@@ -103,7 +103,7 @@ _FORMATS: Final[tuple[tuple[str, str, str, Callable[[bytes], bool]], ...]] = (
     ("image/bmp", "Bmp", "BmpImageFile", lambda head: head[:2] == b"BM"),
 )
 
-# Known strangers, so that the error can name them.
+# Other known formats, so that the error can name them.
 _STRANGERS: Final[tuple[tuple[str, Callable[[bytes], bool]], ...]] = (
     ("is empty", lambda head: not head),
     (
@@ -119,7 +119,7 @@ _STRANGERS: Final[tuple[tuple[str, Callable[[bytes], bool]], ...]] = (
     ),
 )
 
-# EXIF orientation -> what brings the picture upright. 1 is upright already.
+# EXIF orientation -> the transposition to upright. 1 is upright.
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -134,7 +134,7 @@ _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
-    """Media type and upright size in pixels, from a picture's header."""
+    """Media type and upright size in pixels, by an image's header."""
 
     media_type: str
     width: int
@@ -142,10 +142,10 @@ class PictureFacts:
 
 
 def picture_facts(source: Path | bytes) -> PictureFacts:
-    """Media type and size of a picture, read from its header; no pixel is decoded.
+    """Media type and size of an image by its header; no pixel is decoded.
 
     Raises:
-        MediaError: no picture that can be opened, or more than `MAX_PIXELS`.
+        MediaError: the image cannot be opened, or has more than `MAX_PIXELS`.
 
     >>> picture_facts(encode_png(Image.new("RGB", (4, 3))))
     PictureFacts(media_type='image/png', width=4, height=3)
@@ -158,18 +158,18 @@ def picture_facts(source: Path | bytes) -> PictureFacts:
 
 
 def open_picture(source: Path | bytes) -> Image.Image:
-    """The picture in a file or in bytes: decoded in full, upright, sRGB, in mode L, RGB or RGBA.
+    """Open the image of a file or bytes: fully decoded, upright, sRGB, in mode L, RGB or RGBA.
 
-    Of an animation, the first frame. The result holds no file open and carries no metadata.
+    Of an animation, the first frame. The result has no open file and no metadata.
 
     Raises:
-        MediaError: missing, unknown, truncated or damaged, or more than `MAX_PIXELS`.
+        MediaError: the image is missing, unknown, truncated, damaged, or above `MAX_PIXELS`.
 
     >>> open_picture(encode_png(Image.new("RGBA", (4, 3)))).mode
     'RGBA'
     """
     with _header(source) as (media_type, image):
-        # Asked before decoding, so that picture_facts, which never decodes, sees the same answer.
+        # Read before decoding, so that picture_facts, which never decodes, has the same result.
         turn = _UPRIGHT.get(_orientation(media_type, image))
         image.load()
         plain = to_rgb(image)
@@ -177,7 +177,7 @@ def open_picture(source: Path | bytes) -> Image.Image:
 
 
 def encode_png(image: Image.Image) -> bytes:
-    r"""PNG bytes, compressed fast (level 1): the stored form of a result. Same pixels, same bytes.
+    r"""PNG bytes, compressed fast (level 1): the stored form of results. Deterministic.
 
     >>> encode_png(Image.new("L", (2, 2)))[:4]
     b'\x89PNG'
@@ -189,7 +189,7 @@ def encode_webp(image: Image.Image, quality: int = 85, *, effort: int = 4) -> by
     """Lossy WebP bytes; `quality` 0..100, `effort` 0 (fast) .. 6 (small).
 
     Raises:
-        MediaError: a side above 16383 px, the most the format can hold.
+        MediaError: a side is above 16383 px, the limit of the format.
     """
     plain = to_rgb(image)
     _check_side(plain, 16383, "WebP")
@@ -197,10 +197,10 @@ def encode_webp(image: Image.Image, quality: int = 85, *, effort: int = 4) -> by
 
 
 def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
-    """JPEG bytes, `quality` 1..95; transparency is laid over white.
+    """JPEG bytes, `quality` 1..95; transparent parts become white.
 
     Raises:
-        MediaError: a side above 65500 px, the most the format can hold.
+        MediaError: a side is above 65500 px, the limit of the format.
     """
     plain = to_rgb(image)
     _check_side(plain, 65500, "JPEG")
@@ -222,8 +222,8 @@ def thumbnail(image: Image.Image, side: int = 256) -> bytes:
 
 @contextmanager
 def _header(source: Path | bytes) -> Iterator[tuple[str, ImageFile]]:
-    """Media type and header of a picture; damage found inside the block becomes a MediaError."""
-    name = source.name if isinstance(source, Path) else "This picture"
+    """Media type and opened image; decoding errors inside the block become MediaError."""
+    name = source.name if isinstance(source, Path) else "This image"
     try:
         with _stream(source, name) as stream:
             media_type, reader = _reader(stream, name)
@@ -235,10 +235,10 @@ def _header(source: Path | bytes) -> Iterator[tuple[str, ImageFile]]:
                 raise too_large(name, f"more than {MAX_PIXELS:,} pixels") from error
             except MemoryError as error:
                 message = f"There is not enough memory to decode {name}."
-                raise errors.MediaError(message, hint="Free some, or make the picture smaller.") from error
+                raise errors.MediaError(message, hint="Free memory, or make the image smaller.") from error
             except _DAMAGE as error:
                 message = f"{name} is truncated or damaged and cannot be decoded."
-                raise errors.MediaError(message, hint="Get the file again, or export it again.") from error
+                raise errors.MediaError(message, hint="Download or export the file again.") from error
     except OSError as error:
         message = f"{name} cannot be read: {error.strerror or error}."
         raise errors.MediaError(message, hint="Check the path and its permissions.") from error
@@ -248,48 +248,48 @@ def _stream(source: Path | bytes, name: str) -> BinaryIO:
     if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source)
     if not source.is_file():
-        message = f"{name} is no file that exists."
+        message = f"{name} does not exist."
         raise errors.MediaError(message, hint=f"Check the path: {source}")
     return source.open("rb")
 
 
 def _reader(stream: BinaryIO, name: str) -> tuple[str, Callable[[BinaryIO], ImageFile]]:
-    """The media type that the first bytes show, and what reads it."""
+    """The media type by the first bytes, and its reader."""
     head = stream.read(16)
     stream.seek(0)
     for media_type, plugin, reader, is_it in _FORMATS:
         if is_it(head):
             try:
                 module = importlib.import_module(f"PIL.{plugin}ImagePlugin")
-            except ImportError as error:  # AVIF: Pillow reads it from 11.3 on
+            except ImportError as error:  # AVIF: since Pillow 11.3
                 message = f"{name} is {media_type}, which the installed Pillow cannot read."
                 raise errors.MediaError(message, hint="Update it with: pip install -U pillow") from error
             return media_type, cast("Callable[[BinaryIO], ImageFile]", getattr(module, reader))
     what = next(
         (what for what, is_it in _STRANGERS if is_it(head)),
-        "is not a picture of a known kind",
+        "is not an image of a known format",
     )
     message = f"{name} {what}."
-    raise errors.MediaError(message, hint=f"Give a file that holds {_OPENABLE}.")
+    raise errors.MediaError(message, hint=f"Use {_OPENABLE}.")
 
 
 def _check_side(image: Image.Image, limit: int, kind: str) -> None:
     if max(image.size) > limit:
         message = (
-            f"A picture of {image.width} x {image.height} pixels does not fit into {kind}: at most {limit} a side."
+            f"An image of {image.width} x {image.height} pixels cannot be stored as {kind}: at most {limit} px a side."
         )
         raise errors.MediaError(message, hint="Store it as PNG, or make it smaller.")
 
 
 def _orientation(media_type: str, image: ImageFile) -> int:
     """The EXIF orientation 1..8; 1 if it is missing or unreadable."""
-    # Pillow turns TIFF itself; and it would decode a PNG without EXIF in the header to look for some behind the pixels.
+    # Pillow rotates TIFF automatically, and would decode a PNG without EXIF in its header to search behind the pixels.
     if media_type == "image/tiff" or "exif" not in image.info:
         return 1
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _DAMAGE:
-        return 1  # broken metadata must not make the picture unreadable
+        return 1  # damaged metadata must not make the image unreadable
     return orientation if isinstance(orientation, int) else 1
 
 

@@ -1,4 +1,4 @@
-"""The types a port can have, and which output may flow into which input."""
+"""The types of ports, and which output may be connected to which input."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class PortType(StrEnum):
-    """What flows through a port."""
+    """The type of a port."""
 
     IMAGE = "image"
     MASK = "mask"
@@ -18,16 +18,16 @@ class PortType(StrEnum):
 
     @property
     def is_media(self) -> bool:
-        """Whether it is bytes in a store rather than a value."""
+        """Whether its values are assets."""
         return self in _MEDIA
 
 
 _MEDIA = {PortType.IMAGE, PortType.MASK, PortType.VIDEO, PortType.AUDIO}
 _ALSO_ACCEPTS: dict[PortType, set[PortType]] = {
-    # A mask is a grey picture, and any picture can serve as one through its luminance.
+    # A mask is a grey image, and any image can be used as a mask by its luminance.
     PortType.IMAGE: {PortType.MASK},
     PortType.MASK: {PortType.IMAGE},
-    # Numbers have one text form; texts have no one number. What JSON holds is checked when the value is there.
+    # A number converts to text, but text not to a number. JSON values are checked at run time.
     PortType.TEXT: {PortType.NUMBER, PortType.JSON},
     PortType.NUMBER: {PortType.JSON},
     PortType.JSON: {PortType.TEXT, PortType.NUMBER},

@@ -1,4 +1,4 @@
-"""A video with other sound: its pictures are copied as they are, not decoded, not made worse."""
+"""Replace the audio of a video; its video stream is copied without decoding."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def replace_sound(
     duration_s: float,
     tick: Callable[[float], None],
 ) -> None:
-    """Write the pictures of a WebM, MP4 or Matroska `video` with `sound` to `output`, in the same container.
+    """Write the video stream of a WebM, MP4 or Matroska `video` with `sound` to `output`, in the same container.
 
     Args:
-        video: where the pictures come from; its own sound is left out.
-        sound: blocks of samples (n, 2) at SOUND_RATE; cut to the length of the pictures.
+        video: the source; its own audio is dropped.
+        sound: blocks of samples (n, 2) at SOUND_RATE; cut to the duration of the video.
         output: the file to write.
         duration_s: of the video, for progress and the cut.
-        tick: called after each packet with the share done; what it raises ends the work.
+        tick: called after each packet with the fraction done; may raise to stop.
 
     Raises:
-        MediaError: the video or the sound is damaged.
+        MediaError: the video or the audio is damaged.
         StoreError: the file cannot be written.
         MissingExtraError: PyAV is not installed.
     """

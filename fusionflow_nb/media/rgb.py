@@ -1,7 +1,7 @@
-"""What a plain picture is, and how any image or array becomes one.
+"""Convert any image or array to a plain image.
 
-Plain means: mode L, RGB or RGBA, 8 bits a channel, sRGB, no metadata. Transforms and providers take and
-give nothing else, so none of them asks about palettes, CMYK, 16-bit greys or colour profiles.
+Plain means: mode L, RGB or RGBA, 8 bits a channel, sRGB, no metadata. Transforms and providers accept and return
+only plain images, so they need not handle palettes, CMYK, 16-bit greys or colour profiles.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_PIXELS: Final = 100_000_000
-"""Width times height a picture may have; 400 MB as RGBA, still bearable in a kernel."""
+"""Maximum width times height of an image; 400 MB as RGBA."""
 
 PLAIN_MODES: Final = frozenset({"L", "RGB", "RGBA"})
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow image as a plain picture: mode L, RGB or RGBA, 8 bits, sRGB, without metadata.
+    """Convert a Pillow image to a plain image: mode L, RGB or RGBA, 8 bits, sRGB, without metadata.
 
     Deeper greys are scaled, not clipped: 16 bits by 255/65535, floats from 0..1 (or 0..255, if any value
-    is above 1). An embedded colour profile is applied. The input is never changed; it is returned itself
-    when it is plain already.
+    is above 1). An embedded colour profile is applied. The input is never changed; a plain image is returned
+    as it is.
 
     Raises:
-        MediaError: an image without pixels, or a colour mode without a way to RGB.
+        MediaError: the image has no pixels, or a colour mode without a conversion to RGB.
 
     >>> to_rgb(Image.new("CMYK", (1, 1))).getpixel((0, 0))
     (255, 255, 255)
     """
     if image.width < 1 or image.height < 1:
-        message = f"This picture has no pixels ({image.width} x {image.height})."
-        raise errors.MediaError(message, hint="Give it a width and a height of at least 1.")
+        message = f"This image has no pixels ({image.width} x {image.height})."
+        raise errors.MediaError(message, hint="Width and height must be at least 1.")
     if type(image) is Image.Image and image.mode in PLAIN_MODES and not image.info:
         return image
     if image.mode.startswith("I") or image.mode == "F":
@@ -48,14 +48,14 @@ def to_rgb(image: Image.Image) -> Image.Image:
         mode = "RGBA" if managed.has_transparency_data else "L" if managed.mode in {"1", "L"} else "RGB"
         plain = managed.convert(mode) if managed.mode != mode else managed.copy()
     except ValueError as error:
-        message = f"A picture in colour mode {image.mode} cannot be turned into RGB."
+        message = f"An image in colour mode {image.mode} cannot be converted to RGB."
         raise errors.MediaError(message, hint="Convert it to RGB first.") from error
     plain.info = {}
     return plain
 
 
 def flatten(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
-    """A plain picture without transparency: laid over an even ground (RGB 0..255) if it had any.
+    """Remove transparency by compositing over a uniform background (RGB 0..255).
 
     >>> flatten(Image.new("RGBA", (1, 1), (0, 0, 0, 0)), (9, 8, 7)).getpixel((0, 0))
     (9, 8, 7)
@@ -80,10 +80,10 @@ def to_array(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def from_array(array: NDArray[np.uint8]) -> Image.Image:
-    """The picture of an array of uint8, shape (height, width, 3) for RGB or 4 for RGBA; the pixels are copied.
+    """The image of a uint8 array, shape (height, width, 3) for RGB or 4 for RGBA; the pixels are copied.
 
     Raises:
-        MediaError: another shape or type, or more than `MAX_PIXELS`.
+        MediaError: the shape or type is unsupported, or the array has more than `MAX_PIXELS`.
 
     >>> from_array(np.zeros((3, 4, 3), np.uint8)).size
     (4, 3)
@@ -92,7 +92,7 @@ def from_array(array: NDArray[np.uint8]) -> Image.Image:
     is_shaped = array.ndim == 3 and array.shape[2] in {3, 4} and min(array.shape) > 0  # noqa: PLR2004 - height, width, channels
     if array.dtype != np.uint8 or not is_shaped:
         message = (
-            f"An array of shape {shape or 'none'} and type {array.dtype} is no picture: "
+            f"An array of shape {shape or 'none'} and type {array.dtype} is not an image: "
             "uint8 of shape height x width x 3 (RGB) or 4 (RGBA) is expected."
         )
         hint = "For values from 0 to 1: (array * 255).round().astype('uint8')." if array.dtype.kind == "f" else None
@@ -102,25 +102,25 @@ def from_array(array: NDArray[np.uint8]) -> Image.Image:
 
 
 def check_pixels(width: int, height: int, name: str) -> None:
-    """Refuse a picture of more than `MAX_PIXELS`; `name` is how the error calls it.
+    """Refuse an image of more than `MAX_PIXELS`; the error calls it `name`.
 
     Raises:
-        MediaError: it has more.
+        MediaError: the image is too large.
     """
     if width * height > MAX_PIXELS:
         raise too_large(name, f"{width} x {height} pixels")
 
 
 def too_large(name: str, size: str) -> errors.MediaError:
-    """The refusal of a picture that claims `size` (in words)."""
+    """The error for an image of `size`, as text."""
     return errors.MediaError(
-        f"{name} claims {size}; at most {MAX_PIXELS:,} are opened.",
-        hint="Make it smaller, or cut it into tiles.",
+        f"{name} has {size}; the limit is {MAX_PIXELS:,}.",
+        hint="Make it smaller, or split it into tiles.",
     )
 
 
 def _srgb(image: Image.Image) -> Image.Image:
-    """The image in sRGB if it carries another colour profile that can be read; else itself."""
+    """Convert the image to sRGB if it has another readable colour profile."""
     profile = image.info.get("icc_profile")
     if not profile or image.mode not in {"RGB", "RGBA", "CMYK"}:
         return image
@@ -132,12 +132,12 @@ def _srgb(image: Image.Image) -> Image.Image:
         mode = "RGBA" if image.mode == "RGBA" else "RGB"
         managed = ImageCms.profileToProfile(image, source, target, outputMode=mode)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image  # an unreadable profile: colours as they stand
+        return image  # an unreadable profile is ignored
     return managed if managed is not None else image
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A grey picture of 16 or 32 bits or floats as L, scaled so that white stays white."""
+    """Convert a grey image of 16 or 32 bits or floats to L, scaled so that white stays white."""
     values = np.asarray(image).astype(np.float64)
     if image.mode == "F":
         values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)

@@ -1,7 +1,7 @@
-"""What travels along an edge: an asset, a value, or a series of them; and how each is digested.
+"""Values of edges: an asset, a JSON value, or a series of them, with their digests.
 
-The three forms are the whole vocabulary of results. `to_json` and `from_json` are their stored form
-(in the journal, on the wire), `digest` is what a content key is made of: never a URL, never a file name.
+All results have one of these three forms. `to_json` and `from_json` convert their stored form (in the journal, on the
+wire); `digest` is used in content keys and never depends on a URL or a file name.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",",
 
 
 def canonical_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """One text for one JSON value: sorted keys, no spaces, floats by repr.
+    """Canonical JSON of a value: sorted keys, no spaces, floats by repr.
 
     Raises:
-        MediaError: the value is no JSON, or holds NaN or an infinity (two runs could never agree on a key).
+        MediaError: the value is not JSON, or contains NaN or infinity.
 
     >>> canonical_json({"b": 1.5, "a": "é"})
     '{"a":"é","b":1.5}'
     """
-    if type(value) is str:  # most values by far are short texts: the encoder's set-up would cost more than its work
+    if type(value) is str:  # fast path: most values are short texts
         return encode_text(value)
     if type(value) is float and value - value == 0.0:  # finite
         return repr(value)
@@ -45,7 +45,7 @@ def json_digest(value: Any) -> str:  # noqa: ANN401 - any JSON value
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """Immutable bytes, named by their sha256, and what is known of them without opening them."""
+    """Immutable bytes, named by their sha256, with properties that are known without opening them."""
 
     sha256: str
     media_type: str
@@ -56,7 +56,7 @@ class Asset:
 
     @property
     def digest(self) -> str:
-        """What a content key takes of it."""
+        """The part that content keys use."""
         return f"asset:{self.sha256}"
 
     @property
@@ -64,7 +64,7 @@ class Asset:
         """Its key in any store, as on the tape: `assets/ab/<sha256>.<ext>`.
 
         Raises:
-            MediaError: this house does not store its type.
+            MediaError: the type is not supported.
 
         >>> Asset("ab" * 32, "image/png", 3).store_key[:14]
         'assets/ab/abab'
@@ -72,7 +72,7 @@ class Asset:
         return f"assets/{media_types.file_name(self.sha256, self.media_type)}"
 
     def to_json(self) -> dict[str, Any]:
-        """Its stored form."""
+        """The stored form."""
         return {
             "sha256": self.sha256,
             "media_type": self.media_type,
@@ -84,20 +84,20 @@ class Asset:
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Asset:
-        """The asset of a stored form."""
+        """Parse a stored form."""
         return Asset(**{name: data.get(name) for name in Asset.__slots__})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A JSON value: text, number, truth, list or dict."""
+    """A JSON value: text, number, boolean, list or dict."""
 
     data: Any
     digest: str
 
     @staticmethod
     def of(data: Any) -> Value:  # noqa: ANN401 - any JSON value
-        """Wrap a value; its digest is taken once, here.
+        """Wrap a value and compute its digest.
 
         >>> Value.of("dawn").digest == Value.of("dawn").digest
         True
@@ -106,7 +106,7 @@ class Value:
 
     @staticmethod
     def from_text(data: Any, text: str) -> Value:  # noqa: ANN401 - any JSON value
-        """Wrap a value whose canonical JSON is at hand already."""
+        """Wrap a value whose canonical JSON is known."""
         return Value(data, f"json:{hashlib.sha256(text.encode()).hexdigest()}")
 
 
@@ -118,7 +118,7 @@ class Series:
     """Several items along one new axis, each under its label (labels are unique).
 
     `shared` names an axis that several nodes set explicitly (`axis=`): such series are zipped by label
-    instead of multiplied. `None`: the axis belongs to the node that made it.
+    instead of multiplied. `None`: the axis belongs to its node.
     """
 
     axis: str
@@ -137,12 +137,12 @@ def item_to_json(item: Item) -> dict[str, Any]:
 
 
 def item_from_json(data: dict[str, Any]) -> Item:
-    """The item of a stored form."""
+    """Parse the stored form of an item."""
     return Asset.from_json(data["asset"]) if "asset" in data else Value.of(data["value"])
 
 
 def outputs_to_json(outputs: Outputs) -> dict[str, Any]:
-    """The stored form of what a job gave, by port."""
+    """The stored form of a job's outputs, by port."""
     stored: dict[str, Any] = {}
     for port, value in outputs.items():
         if isinstance(value, Series):
@@ -158,7 +158,7 @@ def outputs_to_json(outputs: Outputs) -> dict[str, Any]:
 
 
 def outputs_from_json(data: dict[str, Any]) -> Outputs:
-    """What a job gave, from its stored form."""
+    """Parse the stored form of a job's outputs."""
     outputs: Outputs = {}
     for port, stored in data.items():
         if "axis" in stored:

@@ -1,7 +1,7 @@
 """Video: write frames, read frames, inspect files.
 
-PyAV (extra `video`) writes WebM or MP4 and reads what FFmpeg reads; without it videos become animated WebP, which
-`VideoFacts.media_type` names it. Files may be hostile: sizes are bounded, and damage is a MediaError.
+PyAV (extra `video`) writes WebM or MP4 and reads the formats of FFmpeg; without it videos become animated WebP (see
+`VideoFacts.media_type`). Files may be hostile: sizes are bounded, and damage is a MediaError.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
     "write_video",
 ]
 
-# Below this standard deviation (of 0..255) a frame is nearly one colour: a fade from black, a title ground.
+# Below this standard deviation (of 0..255) a frame has nearly one colour, such as a fade from black.
 _NEARLY_FLAT = 12.0
 
 
@@ -51,22 +51,22 @@ def write_video(
     audio: Path | Iterable[NDArray[np.float32]] | None = None,
     comment: str | None = None,
 ) -> VideoFacts:
-    """Write frames to `path`, whole or not at all, and give the facts of what was written.
+    """Write frames to `path` atomically and return the properties of the video.
 
     Args:
-        path: where to; the name's ending decides nothing.
-        frames: uint8 arrays (height, width, 3), sRGB; taken one at a time.
+        path: the target; its extension has no effect.
+        frames: uint8 arrays (height, width, 3), sRGB; read one at a time.
         fps: frames per second, 1 to 120.
-        width: of each frame; an odd last column is left out, since video halves its colour planes.
+        width: of each frame; an odd last column is dropped, because video halves its colour planes.
         height: of each frame; likewise for an odd last row.
         codec: "vp9" and "av1" give WebM, "h264" gives MP4. Without PyAV "vp9" becomes an animated WebP.
-        audio: sound that goes along, cut to the length of the pictures: a file, or blocks of samples (n, 2)
-            at 48 kHz as `read_sound` gives them.
-        comment: text kept in the file, readable by `read_comment`.
+        audio: a file, or blocks of samples (n, 2) at 48 kHz as of `read_sound`; cut to the duration of the
+            video.
+        comment: text stored in the file, see `read_comment`.
 
     Raises:
-        MediaError: no frames, or frames of another shape, or sound that cannot be read.
-        MissingExtraError: sound was asked for, or another codec than the default, and PyAV is not installed.
+        MediaError: there are no frames, a frame has another shape, or the audio cannot be read.
+        MissingExtraError: audio or another codec than the default needs PyAV, which is not installed.
         StoreError: the file cannot be written.
 
     >>> import tempfile
@@ -81,11 +81,11 @@ def write_video(
             raise errors.MediaError(message, hint=f"Use {low} to {high}.")
     size = (width - width % 2, height - height % 2)
     checked = _checked_frames(frames, width, height)
-    # A first frame that fails (a cancel, a wrong shape) fails before any file exists.
+    # If the first frame raises (a cancel, a wrong shape), no file is created.
     first = next(checked, None)
     if first is None:
         message = "A video needs at least one frame."
-        raise errors.MediaError(message, hint="Ask for a longer duration.")
+        raise errors.MediaError(message, hint="Set a longer duration.")
     every = chain([first], checked)
     with whole_file(path) as part:
         if is_av_available():
@@ -93,27 +93,27 @@ def write_video(
             rate = Fraction(fps).limit_denominator(1001)
             encode_video(part, every, rate=rate, size=size, codec=codec, sound=sound, comment=comment)
         elif audio is not None or codec != "vp9":
-            raise errors.MissingExtraError("Sound in a video" if audio is not None else f"{codec} video", extra="video")
+            raise errors.MissingExtraError("Audio in a video" if audio is not None else f"{codec} video", extra="video")
         else:
             animated_images.write_webp(part, every, fps=fps, size=size, comment=comment)
     return video_facts(path)
 
 
 def _checked_frames(frames: Iterable[NDArray[np.uint8]], width: int, height: int) -> Iterator[NDArray[np.uint8]]:
-    """The frames, each of the promised shape, cut to even sizes."""
+    """The frames, after checking their shape, cropped to even sizes."""
     for index, frame in enumerate(frames):
         if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
             message = f"Frame {index} is {frame.dtype} {frame.shape}, not uint8 ({height}, {width}, 3)."
-            raise errors.MediaError(message, hint="Give every frame the size of the video.")
+            raise errors.MediaError(message, hint="Every frame must have the size of the video.")
         yield np.ascontiguousarray(frame[: height - height % 2, : width - width % 2])
 
 
 def video_facts(path: Path) -> VideoFacts:
-    """What a video holds. The whole file is walked, so that a truncated one is found out. A still is one frame.
+    """Properties of a video. Reads all packets, so a truncated file is detected. A still image is one frame.
 
     Raises:
-        MediaError: no video, hostile, or truncated.
-        MissingExtraError: PyAV is not installed and the file is no animated picture.
+        MediaError: the file has no video, is hostile or truncated.
+        MissingExtraError: PyAV is not installed and the file is not an animated image.
     """
     media_type = _flipbook_type(path)
     if media_type is None:
@@ -143,18 +143,18 @@ def read_frames(
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """Frames of a video with start_s <= time < end_s, decoded one at a time: (time in s, uint8 (h, w, 3)).
 
-    Times count from the first frame. A quarter of a frame is forgiven, since containers round times.
+    Times count from the first frame. A quarter of a frame is tolerated, because containers round times.
 
     Args:
         path: the video.
         start_s: start of the range, inclusive.
         end_s: end of the range, exclusive; None for the end of the video.
         every: 1 for all frames, n for each n-th of those in range.
-        max_pixels: frames above that many pixels are shrunk to it, their shape kept.
+        max_pixels: larger frames are downscaled to it, with the same aspect ratio.
 
     Raises:
-        MediaError: no video, hostile or damaged. A file that merely stops early ends the frames: see `video_facts`.
-        MissingExtraError: PyAV is not installed and the file is no animated picture.
+        MediaError: the file has no video, is hostile or damaged. A truncated file ends the frames: see `video_facts`.
+        MissingExtraError: PyAV is not installed and the file is not an animated image.
     """
     index = 0
     for time_s, rounding_s, pixels in _frames_from(path, start_s, max_pixels):
@@ -171,8 +171,8 @@ def frame_at(path: Path, time_s: float) -> NDArray[np.uint8]:
     """The frame shown at `time_s`; beyond the end, the last frame. A quarter of a frame is tolerated.
 
     Raises:
-        MediaError: no video, hostile or damaged.
-        MissingExtraError: PyAV is not installed and the file is no animated picture.
+        MediaError: the file has no video, is hostile or damaged.
+        MissingExtraError: PyAV is not installed and the file is not an animated image.
     """
     facts = video_facts(path)
     wanted_s = min(max(time_s, 0.0), max(0.0, facts.duration_s - 0.5 / facts.fps))
@@ -187,11 +187,11 @@ def frame_at(path: Path, time_s: float) -> NDArray[np.uint8]:
 
 
 def poster(path: Path, *, max_pixels: int | None = None) -> NDArray[np.uint8]:
-    """A frame that stands for the video: the first of start, quarter and middle that is not nearly flat.
+    """A representative frame: the first of start, quarter and middle that is not nearly uniform.
 
     Raises:
-        MediaError: no video, hostile or damaged.
-        MissingExtraError: PyAV is not installed and the file is no animated picture.
+        MediaError: the file has no video, is hostile or damaged.
+        MissingExtraError: PyAV is not installed and the file is not an animated image.
     """
     duration_s = video_facts(path).duration_s
     best: NDArray[np.uint8] | None = None
@@ -208,11 +208,11 @@ def poster(path: Path, *, max_pixels: int | None = None) -> NDArray[np.uint8]:
 
 
 def read_comment(path: Path) -> str | None:
-    """The text that `write_video` kept in the file, or None.
+    """The comment that `write_video` stored in the file, or None.
 
     Raises:
-        MediaError: no video, hostile or damaged.
-        MissingExtraError: PyAV is not installed and the file is no animated picture.
+        MediaError: the file has no video, is hostile or damaged.
+        MissingExtraError: PyAV is not installed and the file is not an animated image.
     """
     return stream_comment(path) if _flipbook_type(path) is None else animated_images.read_comment(path)
 
@@ -220,7 +220,7 @@ def read_comment(path: Path) -> str | None:
 def _frames_from(
     path: Path, start_s: float, max_pixels: int | None
 ) -> Iterator[tuple[float, float, Callable[[], NDArray[np.uint8]]]]:
-    """Frames from `start_s` on, perhaps some before: (time in s, how much of it is rounding, gives the pixels)."""
+    """Frames from `start_s`, perhaps some before: (time in s, its rounding error, function that returns the pixels)."""
     if _flipbook_type(path) is None:
         yield from stream_frames(path, start_s, max_pixels)
         return

@@ -105,7 +105,7 @@ def _shore_of(cover: F32) -> F32 | None:
 
 
 def render_landscape(prompt: str, seed: int, frame: Frame, settings: Mapping[str, object], tick: Tick) -> Rendered:
-    """Paint the landscape that the prompt asks for; depth is exact."""
+    """Paint the landscape of a prompt; depth is exact."""
     stream = Stream(seed_of(seed, prompt))
     scene = plan_scene(
         parse_prompt(prompt), stream, str(settings["time"]), number(settings, "clouds"), number(settings, "mist")

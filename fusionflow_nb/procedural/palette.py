@@ -32,7 +32,7 @@ _CODES = {
     "opal": "#2fb8c0 #6c80ee #dc84e2 #ffac9e #fff4c8",
 }
 PALETTES = MappingProxyType({name: tuple(map(color.from_hex, codes.split())) for name, codes in _CODES.items()})
-DARK = frozenset({"neon", "aurora", "night", "fire", "gold"})  # these look best on a dark ground
+DARK = frozenset({"neon", "aurora", "night", "fire", "gold"})  # these look best on a dark background
 
 PALETTE = Setting("choice", "auto", "Colours; auto reads them from the prompt.", choices=("auto", *PALETTES))
 

@@ -99,14 +99,14 @@ class Group:
     solids: Sequence[Solid]
 
     def _only(self, keep: list[bool]) -> Group:
-        """Return the group of is_kept solids; blending solids are is_kept together, because they deform each other."""
-        melts = any(is_kept and solid.blend > 0 for is_kept, solid in zip(keep, self.solids, strict=True))
-        return Group([s for is_kept, s in zip(keep, self.solids, strict=True) if is_kept or (melts and s.blend > 0)])
+        """Return the selected solids as a group; blending solids stay together, because they deform each other."""
+        melts = any(selected and solid.blend > 0 for selected, solid in zip(keep, self.solids, strict=True))
+        return Group([s for selected, s in zip(keep, self.solids, strict=True) if selected or (melts and s.blend > 0)])
 
     def along(self, origin: Points, ray: Points, widen: float = 0.0) -> tuple[Group, F32, F32]:
         """Solids that rays may meet (or pass within widen x distance), and where each ray enters and leaves them.
 
-        A ray that meets none of their bounding spheres leaves before it enters.
+        For a ray that misses all bounding spheres the exit is before the entry.
         """
         start = np.full(ray[0].shape, 1e3, np.float32)
         end = np.full(ray[0].shape, -1.0, np.float32)

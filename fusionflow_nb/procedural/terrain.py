@@ -1,4 +1,4 @@
-"""The ground as a height field hidden_count in perspective: exact depth, true overlap, aerial haze.
+"""The ground as a height field in perspective: exact depth, true overlap, aerial haze.
 
 Each picture column is a ray over the ground, sampled at slices of growing distance. The highest screen row reached so
 far, the envelope, decides which slice a pixel shows; the count of slices whose envelope is below a pixel is computed

@@ -23,7 +23,7 @@ def _waves(lattice: Lattice, x: F32, z: F32, painting: Painting) -> F32:
     """Slope of the water at points of its plane, about -1 .. 1; waves finer than a pixel are left out."""
     total = np.zeros_like(x)
     frequency, amplitude = 1.7, 1.0
-    footprint = z * z * (1.0 / (EYE * painting.frame.unit))  # ground length that first row covers
+    footprint = z * z * (1.0 / (EYE * painting.frame.unit))  # ground length that one row covers
     for octave in range(5):
         visibility = np.clip(1.6 - footprint * (frequency * 1.6), 0.0, 1.0)
         if float(visibility.max()) > 0.0:
@@ -119,7 +119,7 @@ def paint_water(painting: Painting, cover: F32 | None, *, line: float, calm: flo
         waves = _waves(lattice, x, away, painting)
         surface = _Surface(x, away, across, below, waves, rough)
         total = _mirrored(source, surface, painting.stream.salt + 77, part.start, frame.unit)
-        # Near the eye first looks into the water, far away only at what it mirrors.
+        # Near the eye the view reaches into the water, far away it shows only the reflection.
         facing = (
             smoothstep(0.0, 0.75, below) * (0.42 + 0.3 * rough)
             - waves * (0.20 * rough + 0.35 * scene.storm)

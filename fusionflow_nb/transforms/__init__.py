@@ -1,1 +1,1 @@
-"""What local transform nodes do: plain functions, imported by dotted name only when a node runs."""
+"""The functions of local transform nodes, imported by dotted name only when a node runs."""

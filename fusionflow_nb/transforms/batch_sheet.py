@@ -1,4 +1,4 @@
-"""A batch as a contact sheet: its axes become rows and columns, its holes stay holes that say why."""
+"""A batch as a contact sheet: axes become rows and columns; holes show their reason."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def batch_sheet(
     cell_px: int = 256,
     theme: Theme = "dark",
 ) -> Image.Image:
-    """Arrange a batch: the last axis across, the axes before it down; a single axis flows into `columns`.
+    """Arrange a batch: the last axis in columns, the other axes in rows; a single axis is wrapped after `columns`.
 
     Raises:
         ParameterError: the batch is empty.
     """
     batch = images if images is not None else videos
     if batch is None or not batch.cells:
-        raise errors.ParameterError("A contact sheet needs pictures.", hint="Connect a batch to images or videos.")
+        raise errors.ParameterError("A contact sheet needs images.", hint="Connect a batch to images or videos.")
     axes = batch.axes
     is_grid = len(axes) > 1
     cells = [

@@ -1,4 +1,4 @@
-"""Composite one picture over another."""
+"""Composite one image over another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Mode: TypeAlias = Literal["normal", "multiply", "screen", "overlay", "soft-light", "difference", "add"]
 Floats: TypeAlias = "NDArray[np.float32]"
 
-# Rows mixed at a time: floats of a whole large picture would take gigabytes.
+# Rows blended at a time: floats of a large image would take gigabytes.
 _STRIP: Final = 128
 
 
@@ -29,14 +29,14 @@ def _overlay(base: Floats, top: Floats) -> Floats:
 
 
 def _soft_light(base: Floats, top: Floats) -> Floats:
-    """The W3C compositing formula: darkens below a middle top, lightens above, without hard edges."""
+    """Soft light by the W3C compositing formula: a dark top darkens, a light top lightens."""
     curve = np.where(base <= 0.25, ((16 * base - 12) * base + 4) * base, np.sqrt(base))  # noqa: PLR2004 - its knee
     darker = base - (1 - 2 * top) * base * (1 - base)
     lighter = base + (2 * top - 1) * (curve - base)
     return np.where(top <= 0.5, darker, lighter)  # noqa: PLR2004 - the middle
 
 
-# Each takes base and top colours in 0..1, as displayed (sRGB), as picture editors do.
+# Each takes base and top colours in 0..1, as displayed (sRGB), as image editors do.
 _MIX: Final[dict[str, Callable[[Floats, Floats], Floats]]] = {
     "normal": lambda _base, top: top,
     "multiply": lambda base, top: base * top,
@@ -55,13 +55,13 @@ def blend(
     opacity: float = 1.0,
     mask: Image.Image | None = None,
 ) -> Image.Image:
-    """The top picture over the base, at the base's size; a top of another size covers it, centred.
+    """Composite `top` over `base` at the base's size; a top of another size is resized to cover it, centred.
 
-    `opacity` 0..1; where the mask is black the base stays as it is. Transparency of both counts. The
-    result is RGBA if the base is, grey if both are, else RGB.
+    `opacity` 0..1; where the mask is black the base is unchanged. Transparency of both is respected. The
+    result is RGBA if the base is RGBA, grey if both are grey, else RGB.
 
     Raises:
-        ParameterError: an unknown mode, or an opacity out of range.
+        ParameterError: the mode is unknown, or the opacity is out of range.
 
     >>> red, blue = Image.new("RGB", (1, 1), (255, 0, 0)), Image.new("RGB", (1, 1), (0, 0, 255))
     >>> blend(red, blue, "add").getpixel((0, 0))
@@ -85,10 +85,10 @@ def blend(
 def _composite(
     base: Floats, top: Floats, mix: Callable[[Floats, Floats], Floats], share: Floats | np.float32
 ) -> NDArray[np.uint8]:
-    """Two strips (h, w, 4) in 0..1 as one of uint8; the source-over rule with a mixing function (W3C)."""
+    """Composite two strips (h, w, 4) in 0..1 to uint8: source-over with a blend function (W3C)."""
     below_alpha, alpha = base[..., 3], top[..., 3] * share
     colours = base[..., :3]
-    # Without a backdrop there is nothing to mix with: the top's own colour counts.
+    # Over a transparent backdrop the top's colour is used unblended.
     source = top[..., :3] + below_alpha[..., None] * (mix(colours, top[..., :3]) - top[..., :3])
     out_alpha = alpha + below_alpha * (1 - alpha)
     weight = np.divide(alpha, out_alpha, out=np.zeros_like(out_alpha), where=out_alpha > 0)[..., None]

@@ -1,4 +1,4 @@
-"""Checks of parameters that several transforms share; every refusal names the parameter."""
+"""Parameter checks shared by transforms; every error names the parameter."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ANCHORS: Final = {
     "bottom": (0.5, 1.0),
     "bottom-right": (1.0, 1.0),
 }
-"""Nine places in a rectangle, as fractions of the free space to the left and above."""
+"""Nine positions in a rectangle, as fractions of the free space to the left and above."""
 
 
 def in_range(name: str, value: float, low: float, high: float) -> float:
-    """The value, if it is a finite number within low..high (both included).
+    """Return the value if it is a finite number within low..high (inclusive).
 
     Raises:
         ParameterError: it is not.
@@ -58,7 +58,7 @@ def colour(name: str, value: str) -> tuple[int, int, int, int]:
     """Red, green, blue, alpha 0..255 of a CSS colour: "#7c9cff", "#0008", "white", "rgb(0 0 0)", "transparent".
 
     Raises:
-        ParameterError: the text is no colour.
+        ParameterError: the text is not a colour.
 
     >>> colour("ground", "#0008")
     (0, 0, 0, 136)
@@ -68,6 +68,6 @@ def colour(name: str, value: str) -> tuple[int, int, int, int]:
     try:
         red, green, blue, alpha = ImageColor.getcolor(value.strip(), "RGBA")  # type: ignore[misc]  # four in mode RGBA
     except ValueError as error:
-        message = f"{name} is {value!r}, which is no colour."
+        message = f"{name} is {value!r}, which is not a colour."
         raise errors.ParameterError(message, hint="Write it as #rrggbb, #rrggbbaa or a CSS name.") from error
     return (red, green, blue, alpha)

@@ -1,4 +1,4 @@
-"""Boxes with smooth round corners: filled, outlined and dashed."""
+"""Boxes with antialiased round corners: filled, outlined and dashed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from PIL import Image, ImageDraw
 
 Size: TypeAlias = tuple[int, int]
 
-_SMOOTH: Final = 4  # Pillow draws jagged curves: they are drawn this many times larger, and shrunk
+_SMOOTH: Final = 4  # Pillow's curves are not antialiased: they are drawn this many times larger, and downscaled
 
 
 def rounded_box(size: Size, radius: int, strength: float = 1.0) -> Image.Image:
-    """A mask of a filled box; `strength` 0..1 is how white it is."""
+    """A mask of a filled box; `strength` 0..1 is its brightness."""
     large, edge = _large(size)
     ImageDraw.Draw(large).rounded_rectangle(edge, radius * _SMOOTH, round(255 * strength))
     return large.resize(size, Image.Resampling.BOX)
@@ -29,7 +29,7 @@ def hairline(size: Size, radius: int, thick: int, strength: float = 1.0) -> Imag
 def dashed_box(size: Size, radius: int, thick: int, dash: int, colours: tuple[str, str, str]) -> Image.Image:
     """An empty frame (RGB): dashes of about `dash` px, evenly spread around the corners too.
 
-    `colours` are those of the ground behind it, of its inside, and of its dashes.
+    `colours` are of the background, the inside, and the dashes.
     """
     ground, inside, line = colours
     large = Image.new("RGB", (size[0] * _SMOOTH, size[1] * _SMOOTH), ground)
@@ -37,7 +37,7 @@ def dashed_box(size: Size, radius: int, thick: int, dash: int, colours: tuple[st
     path = _rounded_path(large.size, radius * _SMOOTH, thick * _SMOOTH / 2)
     draw.polygon(path, inside)
     steps = list(zip(path, path[1:] + path[:1], strict=True))
-    # Whole pairs of dash and gap, so that the last gap is as wide as the others.
+    # A whole number of dashes and gaps, so that all gaps are equal.
     total = sum(math.dist(start, end) for start, end in steps)
     pair = total / max(1, round(total / (2 * dash * _SMOOTH)))
     along = 0.0

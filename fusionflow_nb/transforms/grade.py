@@ -1,7 +1,7 @@
-"""Grade the colours of a picture, through one lookup table.
+"""Grade the colours of an image through a 3D lookup table.
 
-`grade_table` holds all the colour maths; `grade` only looks up. Any other viewer (a shader, a .cube file)
-that interpolates the same table shows the same picture.
+`grade_table` computes all colours; `grade` only looks them up. Any viewer (a shader, a .cube file) that interpolates
+the same table shows the same image.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RANGES: Final[dict[str, tuple[float, float, float]]] = {
 }
 """Lowest, neutral and highest value of each setting; all are numbers."""
 
-# Rec. 709 / sRGB weights of linear red, green and blue in what the eye sees as light.
+# Rec. 709 / sRGB weights of linear red, green and blue in luminance.
 _LIGHT: Final = np.array([0.2126, 0.7152, 0.0722])
 
 # Björn Ottosson's OKLab: linear sRGB -> cone responses; their cube roots -> lightness, a, b.
@@ -70,12 +70,12 @@ def grade(
     gamma: float = 1.0,
     gain: float = 1.0,
 ) -> Image.Image:
-    """The picture with its colours graded; `grade_table` describes each setting.
+    """Grade the colours of an image; `grade_table` describes the settings.
 
-    Grey pictures become RGB, transparency stays. Neutral settings give the very same pixels.
+    Grey images become RGB, transparency is kept. Neutral settings do not change a pixel.
 
     Raises:
-        ParameterError: a setting out of its range.
+        ParameterError: a setting is out of range.
 
     >>> grade(Image.new("RGB", (1, 1), (100, 100, 100)), exposure=1).getpixel((0, 0))
     (138, 138, 138)
@@ -95,38 +95,38 @@ def grade(
 
 
 def apply_table(image: Image.Image, table: NDArray[np.float32]) -> Image.Image:
-    """The picture looked up in a table as `grade_table` makes it, interpolated linearly between its nodes."""
+    """Apply a table of `grade_table` to an image, with linear interpolation between its nodes."""
     plain = to_rgb(image)
     plain = plain if plain.mode == "RGBA" else plain.convert("RGB")
     if np.array_equal(table, identity_table()):
-        return plain.copy()  # exact: interpolation may round a level away
+        return plain.copy()  # exact, because interpolation may be off by one level
     return plain.filter(ImageFilter.Color3DLUT(table.shape[0], table.reshape(-1).copy()))
 
 
 def identity_table() -> NDArray[np.float32]:
-    """The table that changes nothing."""
+    """The identity table."""
     return _grid().astype(np.float32)
 
 
 def grade_table(**settings: float) -> NDArray[np.float32]:
-    """The settings as a table, float32 of shape (33, 33, 33, 3): `table[b, g, r]` is the RGB that r, g, b become.
+    """The table of the settings, float32 of shape (33, 33, 33, 3): `table[b, g, r]` is the result for r, g, b.
 
-    Input and output are sRGB as displayed, 0..1; the nodes lie at i/32. Red runs fastest, so that the bytes are
-    a 3D texture (x red, y green, z blue) or a .cube file as they stand. Neutral settings give `identity_table()`
-    exactly. The steps, in this order, each skipped where neutral:
+    Input and output are sRGB as displayed, 0..1; the nodes are at i/32. Red varies fastest, as in a 3D texture
+    (x red, y green, z blue) or a .cube file. Neutral settings give `identity_table()`
+    exactly. The steps, in this order, skipped if neutral:
 
     In linear light:
-        temperature: -1 cool .. 1 warm, red against blue; tint: -1 green .. 1 magenta; grey keeps its light.
-        exposure: stops, each doubles the light.
+        temperature: -1 cool .. 1 warm, red against blue; tint: -1 green .. 1 magenta; grey keeps its luminance.
+        exposure: stops, each doubles linear light.
         hue: degrees around the OKLab colour circle; saturation: -1 grey .. 1 twice the OKLab chroma.
         Both keep the lightness.
     As displayed:
-        contrast: an S curve around the middle that keeps black and white; below 0, towards an even grey.
-        lift: raises (or lowers) black and leaves white; gain: multiplies, black stays;
-        gamma: bends the middle, above 1 lighter.
+        contrast: an S curve around the middle that keeps black and white; below 0, towards uniform grey.
+        lift: raises (or lowers) black and keeps white; gain: multiplies, keeps black;
+        gamma: changes the middle, above 1 is lighter.
 
     Raises:
-        ParameterError: an unknown setting, or one out of its range.
+        ParameterError: a setting is unknown or out of range.
 
     >>> grade_table(exposure=0.5).shape
     (33, 33, 33, 3)
@@ -152,10 +152,10 @@ def _in_linear_light(colours: Floats, value: dict[str, float]) -> Floats:
     is_tinted = value["temperature"] != 0 or value["tint"] != 0
     is_turned = value["hue"] != 0 or value["saturation"] != 0
     if not (is_tinted or is_turned or value["exposure"] != 0):
-        return colours  # no way through linear light and back: it would leave rounding behind
+        return colours  # skipped, because the conversion to linear light and back would round
     light = linear(colours)
     if is_tinted:
-        # 0.6 and 0.5 stops at the ends: about from shade to candle light, still natural.
+        # 0.6 and 0.5 stops at the ends: about from shade to candle light.
         gains = np.exp2(
             np.array([0.6, 0.0, -0.6]) * value["temperature"] + np.array([0.25, -0.5, 0.25]) * value["tint"]
         )
@@ -185,10 +185,10 @@ def _as_displayed(colours: Floats, value: dict[str, float]) -> Floats:
 
 
 def linear(colours: Floats) -> Floats:
-    """Light of displayed sRGB colours, both 0..1."""
+    """Linear light of displayed sRGB colours, both 0..1."""
     return np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004 - IEC 61966-2-1
 
 
 def displayed(light: Floats) -> Floats:
-    """Displayed sRGB colours of light, both 0..1."""
+    """Displayed sRGB colours of linear light, both 0..1."""
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004 - IEC 61966-2-1

@@ -1,4 +1,4 @@
-"""Change the size and the frame of a picture."""
+"""Resize and crop images."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def resize(
     upscale: bool = True,
     ground: str = "transparent",
 ) -> Image.Image:
-    """Return the picture at another size, in px, resampled with Lanczos. A missing side follows from the ratio.
+    """Resize an image, in px, with Lanczos. A missing side follows from the aspect ratio.
 
-    inside: the whole picture, with one side possibly smaller; contain: the same, centred on `ground`
-    (a CSS colour) of the requested size; cover: filled, the excess cropped evenly; stretch: the ratio changes.
-    With `upscale=False` no side of the picture is ever enlarged: contain keeps the requested size and more
-    ground shows; the others come out smaller.
+    inside: the whole image, with one side possibly smaller; contain: the same, centred on `ground` (a CSS
+    colour) of the requested size; cover: filled, the excess cropped evenly; stretch: the ratio changes.
+    With `upscale=False` the image is never enlarged: contain keeps the requested size with more background,
+    the other modes return a smaller image.
 
     Raises:
-        ParameterError: neither side given, a side out of range, an unknown fit, or no colour.
+        ParameterError: both sides are missing, a side is out of range, or fit or colour are unknown.
 
     >>> resize(Image.new("RGB", (40, 20)), 10, 10, "cover").size
     (10, 10)
@@ -65,13 +65,13 @@ def crop(
     aspect: str | None = None,
     anchor: str = "center",
 ) -> Image.Image:
-    """A part of the picture: a box in fractions 0..1 of its sides, from the top left corner.
+    """Crop a box, in fractions 0..1 of the sides, from the top left corner.
 
-    With an `aspect` such as "16:9", the largest part of that shape within the box, kept at the `anchor`
-    (one of the nine in `checks.ANCHORS`). The result has at least one pixel.
+    With an `aspect` such as "16:9", the largest part of that ratio within the box, at the `anchor` (one of
+    `checks.ANCHORS`). The result has at least one pixel.
 
     Raises:
-        ParameterError: a box that leaves the picture, an unknown anchor, or no aspect.
+        ParameterError: the box exceeds the image, or anchor or aspect are invalid.
 
     >>> crop(Image.new("RGB", (160, 160)), aspect="16:9").size
     (160, 90)
@@ -100,7 +100,7 @@ def aspect_ratio(text: str) -> float:
     """Width by height of a text such as "16:9", "4/5" or "1x1".
 
     Raises:
-        ParameterError: the text is not a ratio, or beyond 100:1.
+        ParameterError: the text is not a ratio, or is above 100:1.
 
     >>> aspect_ratio("16:9")
     1.7777777777777777
@@ -108,13 +108,13 @@ def aspect_ratio(text: str) -> float:
     match = _ASPECT.fullmatch(text)
     wide, high = (float(part) for part in match.groups()) if match else (0.0, 0.0)
     if min(wide, high) <= 0 or not 1 / 100 <= wide / high <= 100:  # noqa: PLR2004 - said in the docstring
-        message = f"aspect is {text!r}, which is no width:height up to 100:1."
+        message = f"aspect is {text!r}, which is not a ratio width:height up to 100:1."
         raise errors.ParameterError(message, hint='Write it like "16:9".')
     return wide / high
 
 
 def _requested_size(own: Size, width: int | None, height: int | None) -> Size:
-    """Both sides in px, one derived from the picture's own shape if it was left out."""
+    """Both sides in px; a missing side follows from the image's aspect ratio."""
     if width is None and height is None:
         message = "width and height are both missing."
         raise errors.ParameterError(message, hint="Set one of them, or both.")
@@ -127,13 +127,13 @@ def _requested_size(own: Size, width: int | None, height: int | None) -> Size:
         height = max(1, round(own[1] * width / own[0]))
     size = (int(width), int(height or 0))
     if size[0] * size[1] > MAX_PIXELS or max(size) > MAX_SIDE:
-        message = f"width x height would be {size[0]} x {size[1]}; at most {MAX_PIXELS:,} pixels can be made."
-        raise errors.ParameterError(message, hint="Ask for a smaller width or height.")
+        message = f"width x height would be {size[0]} x {size[1]}; the limit is {MAX_PIXELS:,} pixels."
+        raise errors.ParameterError(message, hint="Set a smaller width or height.")
     return size
 
 
 def _inside(own: Size, box: Size, *, upscale: bool) -> Size:
-    """The largest size of the picture's own shape within a box."""
+    """The largest size of the image's aspect ratio within a box."""
     scale = min(box[0] / own[0], box[1] / own[1])
     if not upscale:
         scale = min(scale, 1.0)
@@ -141,9 +141,9 @@ def _inside(own: Size, box: Size, *, upscale: bool) -> Size:
 
 
 def _covered(image: Image.Image, size: Size, *, upscale: bool) -> Image.Image:
-    """Crop the middle of the picture to the ratio of `size`, then resize it if that is allowed."""
+    """Crop the middle of the image to the ratio of `size`, then resize it if allowed."""
     ratio = size[0] / size[1]
-    # Cut in fractions of a pixel, while resampling: rounding the cut first would distort small pictures.
+    # Cropped in fractions of a pixel while resampling: rounding first would distort small images.
     part_width = min(float(image.width), image.height * ratio)
     part_height = min(float(image.height), image.width / ratio)
     left, top = (image.width - part_width) / 2, (image.height - part_height) / 2
@@ -158,7 +158,7 @@ def _resampled(image: Image.Image, size: Size) -> Image.Image:
 
 
 def _on_ground(image: Image.Image, size: Size, ground: tuple[int, int, int, int]) -> Image.Image:
-    """The picture centred on an even ground; RGBA only where something can be seen through."""
+    """The image centred on a uniform background; RGBA only if a part is transparent."""
     if size == image.size:
         return image
     mode = "RGB" if ground[3] == 255 and image.mode != "RGBA" else "RGBA"  # noqa: PLR2004 - opaque
@@ -172,7 +172,7 @@ def _on_ground(image: Image.Image, size: Size, ground: tuple[int, int, int, int]
 
 
 def _span(start: float, length: float, side: int) -> tuple[int, int]:
-    """Start and end pixel (exclusive) of a span in fractions; never empty."""
+    """Start and end pixel (exclusive) of a span in fractions; at least one pixel."""
     first = min(round(start * side), side - 1)
     return first, max(first + 1, min(side, round((start + length) * side)))
 

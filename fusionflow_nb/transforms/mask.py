@@ -1,4 +1,4 @@
-"""Make masks and use them. A mask is a grey picture: white counts in full, black not at all."""
+"""Create and apply masks. A mask is a grey image: white selects, black excludes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Size: TypeAlias = tuple[int, int]
 
 
 def as_mask(image: Image.Image, size: Size | None = None) -> Image.Image:
-    """Any picture as a mask (mode L), at `size` if given: by its brightness; what is transparent is black."""
+    """Convert an image to a mask (mode L) by its brightness, resized to `size` if set; transparent parts are black."""
     grey = flatten(image, (0, 0, 0)).convert("L")
-    # Bilinear: Lanczos would ring around hard edges and show as halos.
+    # Bilinear, because Lanczos rings at hard edges, which shows as halos.
     return grey if size is None or grey.size == size else grey.resize(size, Image.Resampling.BILINEAR)
 
 
@@ -35,7 +35,7 @@ def mask_from_luminance(
     Brightness is Rec. 709 luma of the colours as displayed. Transparent parts are black, inverted or not.
 
     Raises:
-        ParameterError: a value out of 0..1, or low above high.
+        ParameterError: a value is out of 0..1, or low is above high.
 
     >>> mask_from_luminance(Image.new("RGB", (1, 1), "white")).getpixel((0, 0))
     255
@@ -50,7 +50,7 @@ def mask_from_luminance(
     luma = plain if plain.mode == "L" else plain.convert("RGB").convert("L", matrix)
     levels = np.arange(256) / 255
     outside = np.maximum(np.maximum(low - levels, levels - high), 0)
-    # Half a level of tolerance, so that a limit given as 8-bit level / 255 includes that level.
+    # Half a level of tolerance, so that a limit of 8-bit level / 255 includes that level.
     half = 0.5 / 255
     white = 1 - _smooth(outside / feather) if feather > half else (outside < half).astype(float)
     table = np.rint(255 * (1 - white if invert else white)).astype(int).tolist()
@@ -70,15 +70,15 @@ def mask_shape(
     angle: float = 0.0,
     invert: bool = False,
 ) -> Image.Image:
-    """A drawn mask, of the size of a picture or of (width, height) in px.
+    """Draw a mask, of the size of an image or of (width, height) in px.
 
     ellipse, rectangle: centred at x, y, of width by height, all in fractions of the sides; the edge fades
     over `feather` (a fraction of the shorter side, half of it to each side of the edge; 0 is sharp).
-    gradient: from black to white through the middle of the picture, rising towards `angle` in degrees (0: to
-    the right, 90: downwards); `feather` 1 spreads it over the whole picture, 0 makes a hard line at x, y.
+    gradient: from black to white through the middle of the image, rising towards `angle` in degrees (0: to
+    the right, 90: downwards); `feather` 1 spreads it over the whole image, 0 is a hard line at x, y.
 
     Raises:
-        ParameterError: an unknown shape, or a value out of range.
+        ParameterError: the shape is unknown, or a value is out of range.
 
     >>> mask_shape((9, 9), feather=0).getpixel((4, 4))
     255
@@ -100,7 +100,7 @@ def mask_shape(
     down = (np.arange(size[1], dtype=np.float32) + np.float32(0.5) - np.float32(y * size[1]))[:, None]
     if shape == "gradient":
         towards = np.deg2rad(angle)
-        # The length of the picture's shadow along the direction: with feather 1 it is used from end to end.
+        # The image's extent along the direction, fully used with feather 1.
         reach = abs(np.cos(towards)) * size[0] + abs(np.sin(towards)) * size[1]
         inside = across * np.float32(np.cos(towards)) + down * np.float32(np.sin(towards))
         fade = feather * reach
@@ -108,7 +108,7 @@ def mask_shape(
         half = (max(width * size[0] / 2, 1e-6), max(height * size[1] / 2, 1e-6))
         inside = _inside_ellipse(across, down, half) if shape == "ellipse" else _inside_box(across, down, half)
         fade = feather * min(size)
-    # Never narrower than a pixel: a sharp edge is smoothed over one pixel.
+    # At least one pixel, so that a sharp edge is antialiased.
     ramp = np.clip(inside / np.float32(max(fade, 1.0)) + np.float32(0.5), 0, 1)
     white = ramp if shape == "gradient" else _smooth(ramp)
     mask = Image.fromarray(np.rint(white * 255).astype(np.uint8))
@@ -116,10 +116,10 @@ def mask_shape(
 
 
 def mask_combine(a: Image.Image, b: Image.Image, mode: Combination = "add") -> Image.Image:
-    """Two masks as one, at the size of the first: add (either), subtract (a without b), intersect (both), difference.
+    """Combine two masks at the size of the first: add (union), subtract (a without b), intersect, difference.
 
     Raises:
-        ParameterError: an unknown mode.
+        ParameterError: the mode is unknown.
     """
     one_of("mode", mode, ("add", "subtract", "intersect", "difference"))
     first = as_mask(a)
@@ -132,29 +132,29 @@ def mask_combine(a: Image.Image, b: Image.Image, mode: Combination = "add") -> I
 
 
 def mask_soften(mask: Image.Image, radius: float = 0.01, grow: float = 0.0) -> Image.Image:
-    """A mask with a softer edge, moved outwards (or inwards, if `grow` is negative).
+    """Soften the edge of a mask and move it outwards (inwards if `grow` is negative).
 
     Args:
-        mask: any picture, read as a mask.
-        radius: of the blur, 0..0.25 of the shorter side.
-        grow: how far the edge moves, -0.05..0.05 of the shorter side.
+        mask: any image, used as a mask.
+        radius: blur radius, 0..0.25 of the shorter side.
+        grow: distance the edge moves, -0.05..0.05 of the shorter side.
 
     Raises:
-        ParameterError: a value out of range.
+        ParameterError: a value is out of range.
     """
     in_range("radius", radius, 0.0, 0.25)
     in_range("grow", grow, -0.05, 0.05)
     result = as_mask(mask)
     side = min(result.size)
     steps = round(abs(grow) * side)
-    # One px a step: cheap for the few that are sensible, and rounder than one large square filter.
+    # One px a step: rounder than one large square filter, and only few steps are needed.
     for _ in range(steps):
         result = result.filter(ImageFilter.MaxFilter(3) if grow > 0 else ImageFilter.MinFilter(3))
     return result.filter(ImageFilter.GaussianBlur(radius * side)) if radius > 0 else result
 
 
 def apply_mask(image: Image.Image, mask: Image.Image) -> Image.Image:
-    """The picture (RGBA), transparent where the mask is black; its own transparency stays too.
+    """Make the image (RGBA) transparent where the mask is black; its own transparency is kept.
 
     >>> apply_mask(Image.new("RGB", (1, 1), "red"), Image.new("L", (1, 1), 51)).getpixel((0, 0))
     (255, 0, 0, 51)
@@ -171,7 +171,7 @@ def _smooth(value: NDArray[np.floating]) -> Floats:
 
 
 def _inside_ellipse(across: Floats, down: Floats, half: tuple[float, float]) -> Floats:
-    """Px from the edge of an ellipse, positive inside; exact near the edge, which is where it matters."""
+    """Px from the edge of an ellipse, positive inside; exact near the edge, where it is used."""
     u, v = across / np.float32(half[0]), down / np.float32(half[1])
     radius = np.sqrt(u * u + v * v)
     steep = np.sqrt((u / np.float32(half[0])) ** 2 + (v / np.float32(half[1])) ** 2)
@@ -180,7 +180,7 @@ def _inside_ellipse(across: Floats, down: Floats, half: tuple[float, float]) -> 
 
 
 def _inside_box(across: Floats, down: Floats, half: tuple[float, float]) -> Floats:
-    """Px from the edge of a box, positive inside; corners are round outside."""
+    """Px from the edge of a box, positive inside; rounded at the outer corners."""
     u, v = np.abs(across) - np.float32(half[0]), np.abs(down) - np.float32(half[1])
     outside: Floats = np.sqrt(np.maximum(u, 0) ** 2 + np.maximum(v, 0) ** 2)
     return np.negative(outside + np.minimum(np.maximum(u, v), 0))

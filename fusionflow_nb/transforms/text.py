@@ -1,4 +1,4 @@
-"""Build texts from texts."""
+"""Combine and split texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fusionflow_nb import errors
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# A name in single braces. Double braces belong to flow variables and stay as they are.
+# A name in single braces. Double braces are flow variables and are kept.
 _SLOT: Final = re.compile(r"(?<!\{)\{([A-Za-z_][A-Za-z0-9_]*)\}(?!\})")
 
 
@@ -24,25 +24,25 @@ def slots(template: str) -> list[str]:
 
 
 def fill_template(template: str, values: Mapping[str, str]) -> str:
-    """The template with each `{name}` replaced by its value; values are never searched for slots again.
+    """Replace each `{name}` of a template by its value; values are not searched for slots.
 
-    Double braces (`{{time}}` reads a flow variable) and braces around anything but a name stay.
+    Double braces (`{{time}}` reads a flow variable) and braces around anything but a name are kept.
 
     Raises:
-        ParameterError: slots without a value; lists them.
+        ParameterError: slots have no value; the message lists them.
 
     >>> fill_template("a {mood} city at {{time}}", {"mood": "calm"})
     'a calm city at {{time}}'
     """
     missing = [name for name in slots(template) if name not in values]
     if missing:
-        message = f"These slots of template have no value: {', '.join(missing)}."
-        raise errors.ParameterError(message, hint="Connect a text to each, under the same name, or remove the slot.")
+        message = f"These slots of the template have no value: {', '.join(missing)}."
+        raise errors.ParameterError(message, hint="Connect a text with the name of each slot, or remove the slot.")
     return _SLOT.sub(lambda slot: values[slot.group(1)], template)
 
 
 def join_text(parts: Iterable[str], separator: str = ", ") -> str:
-    """Several texts as one; empty ones leave no trace, so that an optional part needs no care.
+    """Join texts; empty texts are skipped, with their separators.
 
     >>> join_text(["neon city", "", "long lens"])
     'neon city, long lens'
@@ -51,7 +51,7 @@ def join_text(parts: Iterable[str], separator: str = ", ") -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    r"""One text per line, trimmed; empty lines are left out.
+    r"""Split a text into lines, trimmed, without empty lines.
 
     >>> split_lines("dawn\n\n  dusk ")
     ['dawn', 'dusk']

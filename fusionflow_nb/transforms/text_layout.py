@@ -1,7 +1,7 @@
-"""Set words in pixels: choose a face that has the letters, measure, wrap, cut with an ellipsis.
+"""Text layout: choose a font that has the letters, measure, wrap, and truncate with an ellipsis.
 
-No font is shipped. Pillow includes a small font (Aileron, basic Latin), which looks the same everywhere; only a
-text with other letters is set in a font of the system, if there is one that has them all.
+No font is shipped. Pillow includes a small font (Aileron, basic Latin), which looks the same everywhere; text with
+other letters uses a system font that has all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Face: TypeAlias = "ImageFont.FreeTypeFont"
 
 ELLIPSIS: Final = "…"
 
-# Tried in this order where the built-in face lacks a letter; the first that has them all is used.
+# Tried in this order if the built-in font lacks a letter; the first font with all letters is used.
 _SYSTEM_FACES: Final = (
     "DejaVuSans.ttf",
     "NotoSans-Regular.ttf",
@@ -34,7 +34,7 @@ _SYSTEM_FACES: Final = (
     "malgun.ttf",
 )
 _PROBE_SIZE: Final = 20
-_NO_LETTER: Final = "\U0010ffff"  # never assigned: shows how a face draws what it lacks
+_NO_LETTER: Final = "\U0010ffff"  # never assigned: shows how a font draws a missing letter
 # Letters with an equivalent in basic Latin.
 _PLAIN_LETTERS: Final = str.maketrans(
     {
@@ -64,17 +64,17 @@ _PLAIN_LETTERS: Final = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class TextStyle:
-    """A face at a size, and how it measures and draws; all measures are px of the picture.
+    """A font at a size, with measuring and drawing; all measures are in px of the image.
 
-    With an `oversampling` above 1, letters are drawn that much larger and shrunk: small letters keep their true
-    distances instead of being pulled to whole pixels.
+    With an `oversampling` above 1, letters are drawn larger and downscaled, so that the spacing of small letters is
+    not rounded to whole pixels.
     """
 
     face: Face
     oversampling: int = 1
 
     def length(self, text: str) -> float:
-        """How wide a line is."""
+        """The width of a line."""
         return self.face.getlength(text) / self.oversampling
 
     @property
@@ -84,11 +84,11 @@ class TextStyle:
 
     @property
     def line_height(self) -> int:
-        """From one line to the next: the face's own height and a tenth."""
+        """The line spacing: 1.1 times the font's height."""
         return round(sum(self.face.getmetrics()) / self.oversampling * 1.1)
 
     def draw(self, image: Image.Image, at: tuple[float, float], text: str, fill: str, align: float = 0.0) -> None:
-        """Draw a line onto an RGB picture; `at` is its top, at its left end, middle (0.5) or right end (1)."""
+        """Draw a line onto an RGB image; `at` is its top, at its left end, middle (0.5) or right end (1)."""
         times, pad = self.oversampling, 2
         width = math.ceil(self.length(text)) + 2 * pad
         letters = Image.new("L", (width * times, (self.height + 2 * pad) * times))
@@ -98,17 +98,17 @@ class TextStyle:
 
 
 def text_style(text: str, size: float, oversampling: int = 1) -> TextStyle:
-    """A pen whose letters are `size` px: the built-in face if it has every letter of the text, else the best found."""
+    """A style of `size` px: the built-in font if it has every letter of the text, else the best font found."""
     if not missing_letters(text):
         return TextStyle(_built_in(size * oversampling), oversampling)
     available = [name for name in _SYSTEM_FACES if _system(name, _PROBE_SIZE) is not None]
-    best = min(["", *available], key=lambda name: len(_lacks(text, name)))  # the first of equals
+    best = min(["", *available], key=lambda name: len(_lacks(text, name)))  # the first of equally good fonts
     face = _system(best, size * oversampling) if best else None
     return TextStyle(face or _built_in(size * oversampling), oversampling)
 
 
 def missing_letters(text: str) -> str:
-    """The letters of a text that the built-in face lacks, each once.
+    """The letters of a text that the built-in font lacks, each once.
 
     >>> missing_letters("Neon city, 42")
     ''
@@ -116,10 +116,10 @@ def missing_letters(text: str) -> str:
     return _lacks(text, "")
 
 
-def readable_text(text: str, pen: TextStyle) -> str:
-    """The text as the pen can write it: letters it lacks become their nearest in basic Latin, or a question mark."""
-    name = pen.face.path if isinstance(pen.face.path, str) else ""  # the built-in face has no path
-    # Control signs are nothing to be seen, and some make the layout engine fail; line breaks are for `wrap`.
+def readable_text(text: str, style: TextStyle) -> str:
+    """The text with missing letters replaced by their equivalents in basic Latin, or by question marks."""
+    name = style.face.path if isinstance(style.face.path, str) else ""  # the built-in font has no path
+    # Control characters are removed: some make the layout engine fail. Line breaks are handled by `wrap`.
     text = "".join(letter for letter in text if letter.isspace() or unicodedata.category(letter) not in {"Cc", "Cs"})
     lacking = _lacks(text, name)
     if not lacking:
@@ -128,43 +128,43 @@ def readable_text(text: str, pen: TextStyle) -> str:
     return "".join("?" if _lacks(latin := plain.get(letter, letter), name) else latin for letter in text)
 
 
-def wrap(text: str, pen: TextStyle, width: float, max_lines: int | None = None) -> list[str]:
-    """The text in lines of at most `width` px, broken at spaces, within a word only where it is too long alone.
+def wrap(text: str, style: TextStyle, width: float, max_lines: int | None = None) -> list[str]:
+    """Wrap a text into lines of at most `width` px, at spaces; within a word only if it is too long.
 
-    Line breaks of the text stay. With `max_lines`, what does not fit is cut with an ellipsis.
+    Line breaks of the text are kept. With `max_lines`, the rest is truncated with an ellipsis.
     """
     lines: list[str] = []
     for paragraph in text.splitlines() or [""]:
         line = ""
         for word in paragraph.split():
             joined = f"{line} {word}" if line else word
-            if pen.length(joined) <= width:
+            if style.length(joined) <= width:
                 line = joined
                 continue
             if line:
                 lines.append(line)
-            *full, line = _pieces(word, pen, width)
+            *full, line = _pieces(word, style, width)
             lines.extend(full)
         lines.append(line)
     if max_lines is not None and len(lines) > max_lines:
-        lines = [*lines[: max_lines - 1], _with_ellipsis(lines[max_lines - 1], pen, width)]
+        lines = [*lines[: max_lines - 1], _with_ellipsis(lines[max_lines - 1], style, width)]
     return lines
 
 
-def cut(text: str, pen: TextStyle, width: float) -> str:
-    """The text in one line if it fits into `width` px, else its beginning and an ellipsis."""
+def cut(text: str, style: TextStyle, width: float) -> str:
+    """The text if it fits into `width` px, else truncated with an ellipsis."""
     line = " ".join(text.split())
-    return line if pen.length(line) <= width else _with_ellipsis(line, pen, width)
+    return line if style.length(line) <= width else _with_ellipsis(line, style, width)
 
 
-def _with_ellipsis(text: str, pen: TextStyle, width: float) -> str:
-    while text and pen.length(text + ELLIPSIS) > width:
+def _with_ellipsis(text: str, style: TextStyle, width: float) -> str:
+    while text and style.length(text + ELLIPSIS) > width:
         text = text[:-1]
     return text.rstrip(f" ,;:·-{ELLIPSIS}") + ELLIPSIS
 
 
 def _plain_letter(letter: str) -> str:
-    """A letter in basic Latin, if it has an equivalent there."""
+    """The equivalent of a letter in basic Latin, if any."""
     simple = unicodedata.normalize("NFKD", letter.translate(_PLAIN_LETTERS))
     return "".join(part for part in simple if not unicodedata.combining(part)) or letter
 
@@ -172,8 +172,8 @@ def _plain_letter(letter: str) -> str:
 @lru_cache(maxsize=64)
 def _built_in(size: float) -> Face:
     face = ImageFont.load_default(size)
-    if not isinstance(face, ImageFont.FreeTypeFont):  # a Pillow built without FreeType; no wheel is
-        message = "Pillow was built without FreeType, so it cannot set text."
+    if not isinstance(face, ImageFont.FreeTypeFont):  # Pillow built without FreeType; all wheels have it
+        message = "Pillow was built without FreeType, so it cannot draw text."
         raise TypeError(message)
     return face
 
@@ -193,22 +193,22 @@ def _lacks(text: str, name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _has(letter: str, name: str) -> bool:
-    """Whether a face ("" is the built-in one) draws a letter otherwise than what it lacks."""
+    """Whether a font ("" is the built-in font) has a letter: it draws it unlike a missing letter."""
     face = _system(name, _PROBE_SIZE) if name else _built_in(_PROBE_SIZE)
     if face is None:
         return False
     return bytes(face.getmask(letter)) != bytes(face.getmask(_NO_LETTER))
 
 
-def _pieces(word: str, pen: TextStyle, width: float) -> list[str]:
-    """A word in pieces of at most `width` px, one letter at least; the last piece may be joined by more words.
+def _pieces(word: str, style: TextStyle, width: float) -> list[str]:
+    """Split a word into parts of at most `width` px, at least one letter each; more words may follow the last part.
 
-    Broken after a hyphen, slash, dot or underscore where one comes late enough, as names of models have them.
+    Splits after a hyphen, slash, dot or underscore in the second half of a part, for names of models.
     """
     pieces = [""]
     for letter in word:
         piece = pieces[-1]
-        if piece and pen.length(piece + letter) > width:
+        if piece and style.length(piece + letter) > width:
             at = max(piece.rfind(mark) for mark in "-/._") + 1
             at = at if at > len(piece) / 3 else len(piece)
             pieces[-1:] = [piece[:at], piece[at:] + letter]

@@ -1,6 +1,6 @@
-"""What the video nodes do: files in, one file out, frame by frame; progress and cancel through `tick`.
+"""The functions of video nodes: files to one file, frame by frame; progress and cancel through `tick`.
 
-Joined videos take the size and frame rate of the first video. Sound is kept.
+Joined videos have the size and frame rate of the first video. Audio is kept.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ def ken_burns(
     height: int | None = None,
     codec: VideoCodec = "vp9",
 ) -> VideoFacts:
-    """Film a picture with an eased camera move from one view to another; by default a little closer to its middle.
+    """Render an eased camera move over an image from one view to another; by default slightly closer to its middle.
 
     Args:
-        image: the picture.
+        image: the image.
         output: the video to write.
-        tick: called after each frame with the share done; what it raises ends the work.
-        start: what is seen first; None for the whole picture.
-        end: what is seen last; None for its middle, 1.25 times closer.
+        tick: called after each frame with the fraction done; may raise to stop.
+        start: the first view; None for the whole image.
+        end: the last view; None for its middle, 1.25 times closer.
         duration_s: 0.1 to 60.
         fps: 1 to 60.
-        width: of the video; None for that of the picture.
-        height: of the video; None for that of the picture.
+        width: of the video; None for the image's width.
+        height: of the video; None for the image's height.
         codec: as for `write_video`.
 
     Raises:
         ParameterError: a parameter is out of range.
-        MediaError: the picture cannot be read.
+        MediaError: the image cannot be read.
     """
     _check("duration_s", duration_s, 0.1, 60)
     _check("fps", fps, 1, 60)
@@ -84,17 +84,17 @@ def ken_burns(
 def dissolve(
     first: Path, second: Path, output: Path, *, tick: Tick, duration_s: float = 1.0, fit: Fit = "cover"
 ) -> VideoFacts:
-    """Join two videos so that the end of one fades into the start of the other, sound too.
+    """Join two videos with a cross-fade of video and audio.
 
-    The result lasts as long as both together, less the fade.
+    The duration is the sum of both, minus the fade.
 
     Args:
-        first: the video that ends.
-        second: the video that begins.
+        first: the video that fades out.
+        second: the video that fades in.
         output: the video to write.
-        tick: called after each frame with the share done; what it raises ends the work.
-        duration_s: of the fade; 0.04 s at least, and within both videos.
-        fit: "cover" crops the second to the first's shape, "contain" sets it on black.
+        tick: called after each frame with the fraction done; may raise to stop.
+        duration_s: of the fade; at least 0.04 s, and at most as long as each video.
+        fit: "cover" crops the second to the first's aspect ratio, "contain" puts it on black.
 
     Raises:
         ParameterError: the fade is longer than a video.
@@ -126,16 +126,16 @@ def dissolve(
 
 
 def concatenate(videos: Sequence[Path], output: Path, *, tick: Tick, fit: Fit = "cover") -> VideoFacts:
-    """Join videos one after another, sound too. The result has as many frames as all of them together.
+    """Join videos one after another, with audio. The number of frames is the sum of all.
 
     Args:
-        videos: at least one; the first gives size and frame rate.
+        videos: at least one; the first determines size and frame rate.
         output: the video to write.
-        tick: called after each frame with the share done; what it raises ends the work.
-        fit: "cover" crops the others to the first's shape, "contain" sets them on black.
+        tick: called after each frame with the fraction done; may raise to stop.
+        fit: "cover" crops the others to the first's aspect ratio, "contain" puts them on black.
 
     Raises:
-        ParameterError: no videos.
+        ParameterError: there are no videos.
         MediaError: a video cannot be read.
     """
     if not videos:
@@ -154,14 +154,14 @@ def concatenate(videos: Sequence[Path], output: Path, *, tick: Tick, fit: Fit = 
 
 
 def trim(video: Path, output: Path, *, tick: Tick, start_s: float = 0.0, end_s: float | None = None) -> VideoFacts:
-    """Cut out the part between two times, exact to the frame, with its sound.
+    """Trim a video to the part between two times, exact to the frame, with its audio.
 
     Args:
         video: the video.
         output: the video to write.
-        tick: called after each frame with the share done; what it raises ends the work.
-        start_s: the first moment kept.
-        end_s: the first moment left out again; None for the end.
+        tick: called after each frame with the fraction done; may raise to stop.
+        start_s: start of the part, inclusive.
+        end_s: end of the part, exclusive; None for the end of the video.
 
     Raises:
         ParameterError: the range is empty or outside the video.
@@ -182,7 +182,7 @@ def trim(video: Path, output: Path, *, tick: Tick, start_s: float = 0.0, end_s: 
 
 
 def first_frame(video: Path, output: Path, *, tick: Tick) -> None:
-    """Write the first frame as a PNG picture.
+    """Write the first frame as PNG.
 
     Raises:
         MediaError: the video cannot be read.
@@ -192,7 +192,7 @@ def first_frame(video: Path, output: Path, *, tick: Tick) -> None:
 
 
 def last_frame(video: Path, output: Path, *, tick: Tick) -> None:
-    """Write the last frame as a PNG picture.
+    """Write the last frame as PNG.
 
     Raises:
         MediaError: the video cannot be read.
@@ -202,16 +202,16 @@ def last_frame(video: Path, output: Path, *, tick: Tick) -> None:
 
 
 def add_audio(video: Path, audio: Path, output: Path, *, tick: Tick) -> VideoFacts:
-    """Give a video other sound, cut to its length; the pictures of WebM and MP4 are copied, not encoded again.
+    """Replace the audio of a video, cut to its duration; frames of WebM and MP4 are copied, not encoded again.
 
     Args:
-        video: the video; its own sound is left out.
-        audio: a sound file, or a video whose sound is taken.
+        video: the video; its own audio is dropped.
+        audio: an audio file, or a video with audio.
         output: the video to write.
-        tick: called often with the share done; what it raises ends the work.
+        tick: called often with the fraction done; may raise to stop.
 
     Raises:
-        MediaError: the video or the sound cannot be read.
+        MediaError: the video or the audio cannot be read.
         MissingExtraError: PyAV is not installed.
     """
     facts = video_facts(video)
@@ -232,7 +232,7 @@ def _check(name: str, value: float, low: float, high: float) -> None:
 def _write(
     output: Path, frames: Frames, total: int, form: VideoFacts, *, sound: Sound | None, tick: Tick
 ) -> VideoFacts:
-    """Write frames in the form of a video, with progress per frame."""
+    """Write frames with the format of a video, with progress per frame."""
 
     def ticked() -> Frames:
         for index, frame in enumerate(frames, start=1):
@@ -249,18 +249,18 @@ def _write_frame(pixels: NDArray[np.uint8], output: Path) -> None:
 
 
 def _count_at(facts: VideoFacts, fps: float) -> int:
-    """How many frames a video has at another rate."""
+    """The number of frames of a video at another rate."""
     same = abs(facts.fps - fps) < fps / 1000
     return facts.frame_count if same else max(1, round(facts.duration_s * fps))
 
 
 def _frames_at(path: Path, facts: VideoFacts, form: VideoFacts, fit: Fit) -> Frames:
-    """The frames of a video at the rate and size of another; exactly `_count_at` of them."""
+    """The frames of a video at the rate and size of another video; exactly `_count_at` frames."""
     count = _count_at(facts, form.fps)
     is_same_rate = count == facts.frame_count
     written, shown, shown_fitted = 0, None, None
     for time_s, pixels in read_frames(path):
-        # What was shown so far is what every moment before this frame shows.
+        # Until this frame's time the previous frame is shown.
         while (
             shown is not None
             and written < count
@@ -291,14 +291,14 @@ def _fitted(pixels: NDArray[np.uint8], form: VideoFacts, fit: Fit) -> NDArray[np
 
 
 def _mixed(old: NDArray[np.uint8], new: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
-    """`share` of the way from old to new, in whole numbers: the same everywhere."""
+    """Mix two frames by `share`, in integers: the same on every machine."""
     part = np.uint16(round(share * 256))
     mixed = old.astype(np.uint16) * (np.uint16(256) - part) + new.astype(np.uint16) * part + np.uint16(127)
     return (mixed >> 8).astype(np.uint8)
 
 
 def _sound(path: Path, facts: VideoFacts, start_s: float, end_s: float) -> Sound:
-    """The sound of a part of a video, exactly as long; silence without a sound track."""
+    """The audio of a part of a video, of exactly its duration; silence without an audio stream."""
     missing = round(end_s * SOUND_RATE) - round(start_s * SOUND_RATE)
     if facts.has_audio:
         for block in read_sound(path, start_s=start_s, end_s=end_s):
@@ -313,7 +313,7 @@ def _sound(path: Path, facts: VideoFacts, start_s: float, end_s: float) -> Sound
 def _crossed(
     first: Path, first_facts: VideoFacts, second: Path, second_facts: VideoFacts, *, before_s: float, fade_s: float
 ) -> NDArray[np.float32]:
-    """The sound of the fade: one goes as the other comes, together equally loud."""
+    """The audio of the cross-fade, with constant power."""
     old = np.concatenate([*_sound(first, first_facts, before_s, before_s + fade_s)])
     new = np.concatenate([*_sound(second, second_facts, 0.0, fade_s)])
     length = min(len(old), len(new))

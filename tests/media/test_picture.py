@@ -222,13 +222,13 @@ def test_facts_need_the_header_only(kind: str) -> None:
     ("data", "what"),
     [
         (b"", "is empty"),
-        (b"just some words\n", "not a picture"),
+        (b"just some words\n", "not an image"),
         (b"%PDF-1.7 ...", "PDF"),
         (b"<svg xmlns='...'/>", "SVG"),
         (b"\0\0\0\x18ftypheic\0\0", "HEIC"),
         (b"\0\0\0\x18ftypisom\0\0", "video"),
         (b"<!DOCTYPE html><p>404", "web page"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9", "not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9", "not an image"),
     ],
     ids=["zero-bytes", "text", "pdf", "svg", "heic", "mp4", "html", "eps"],
 )
