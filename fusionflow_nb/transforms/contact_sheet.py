@@ -143,14 +143,14 @@ class _Sheet:
         # One unit: 1 px at the default cell of 256 px. Text stays readable on small cells.
         self.unit = unit = max(0.72, max(cell) / 256)
         self.margin, self.gap, self.radius = round(28 * unit), round(10 * unit), round(6 * unit)
-        self.label_style = self._label_pen()
+        self.label_style = self._label_style()
         self.row_width = self._row_width()
         count = max(len(grid.columns), len(grid.places[0]))
         width = 2 * self.margin + self.row_width + count * (cell[0] + self.gap) - self.gap
-        self.title_pen = text_layout.text_style(title, 24 * unit, _OVERSAMPLING)
+        self.title_style = text_layout.text_style(title, 24 * unit, _OVERSAMPLING)
         self.title_lines = (
             text_layout.wrap(
-                text_layout.readable_text(title, self.title_pen), self.title_pen, width - 2 * self.margin, 2
+                text_layout.readable_text(title, self.title_style), self.title_style, width - 2 * self.margin, 2
             )
             if title.strip()
             else []
@@ -167,7 +167,7 @@ class _Sheet:
     def drawn(self) -> Image.Image:
         """Draw the sheet."""
         sheet = Image.new("RGB", self.size, self.colours.ground)
-        self._lines(sheet, (self.margin, self.margin), self.title_lines, self.title_pen, self.colours.ink)
+        self._lines(sheet, (self.margin, self.margin), self.title_lines, self.title_style, self.colours.ink)
         self._draw_head(sheet)
         parts = self._parts()
         y = self.top
@@ -185,7 +185,7 @@ class _Sheet:
 
     # Positions.
 
-    def _label_pen(self) -> text_layout.TextStyle:
+    def _label_style(self) -> text_layout.TextStyle:
         """One text style for all labels."""
         labels = "".join([*self.grid.rows, *self.grid.columns, *(text for row in self.grid.captions for text in row)])
         return text_layout.text_style(labels, 14 * self.unit, _OVERSAMPLING)
@@ -206,7 +206,7 @@ class _Sheet:
         return math.ceil(min(widest, most)) + round(18 * self.unit)
 
     def _title_height(self) -> int:
-        tall = self.title_pen.line_height * len(self.title_lines)
+        tall = self.title_style.line_height * len(self.title_lines)
         return tall + round(16 * self.unit) if self.title_lines else 0
 
     def _head_height(self) -> int:

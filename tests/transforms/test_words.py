@@ -193,11 +193,11 @@ def test_letters_without_a_font_are_reported() -> None:
 @given(st.text(max_size=60), st.integers(20, 200), st.integers(1, 4))
 def test_wrapped_lines_fit(text: str, width: int, max_lines: int) -> None:
     """Lines are within the width (except a single letter) and the count; omitted words leave an ellipsis."""
-    pen = text_layout.text_style("", 14)
-    shown = text_layout.readable_text(text, pen)
-    lines = text_layout.wrap(shown, pen, width, max_lines)
+    style = text_layout.text_style("", 14)
+    shown = text_layout.readable_text(text, style)
+    lines = text_layout.wrap(shown, style, width, max_lines)
     assert len(lines) <= max_lines
-    assert all(pen.length(line) <= width or len(line) <= 2 for line in lines)
+    assert all(style.length(line) <= width or len(line) <= 2 for line in lines)
     if not lines[-1].endswith(text_layout.ELLIPSIS):
         assert "".join("".join(lines).split()) == "".join(shown.split())
 
