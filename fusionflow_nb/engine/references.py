@@ -34,9 +34,9 @@ def _url(asset: Asset, provider: Provider, store: AssetStore) -> str | None:
     takes = provider.takes_references
     if not provider.is_remote or takes == "bytes":
         return None
-    patience_s = UPLOAD_TIMEOUT_S if takes == "url" else SHORT_UPLOAD_TIMEOUT_S
+    timeout_s = UPLOAD_TIMEOUT_S if takes == "url" else SHORT_UPLOAD_TIMEOUT_S
     try:
-        url = store.service_url(asset, expires_s=URL_EXPIRES_S, timeout_s=patience_s)
+        url = store.service_url(asset, expires_s=URL_EXPIRES_S, timeout_s=timeout_s)
     except errors.BucketError:
         if takes == "url":
             raise

@@ -69,10 +69,7 @@ class JobScheduler:
     async def execute(self) -> None:
         """Run every job in scope; returns when all have ended. A job's failure is a state, not an exception."""
         ready: list[Job] = []
-        for (
-            node_id,
-            node,
-        ) in self._plan.nodes.items():  # the flow's order: a budget cap stops the last jobs
+        for node_id, node in self._plan.nodes.items():  # the flow's order: a budget cap stops the last jobs
             if node_id in self._scope:
                 for job in node.jobs.values():
                     if job.state is JobState.DONE:
