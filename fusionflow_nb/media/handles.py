@@ -64,7 +64,7 @@ class Files(Protocol):
         ...
 
     def preview(self, asset: Asset) -> builtins.bytes | None:
-        """A preview as WebP; None if there is none."""
+        """A preview as WebP, or None."""
         ...
 
 

@@ -23,7 +23,7 @@ def _waves(lattice: Lattice, x: F32, z: F32, painting: Painting) -> F32:
     """Slope of the water at points of its plane, about -1 .. 1; waves finer than a pixel are left out."""
     total = np.zeros_like(x)
     frequency, amplitude = 1.7, 1.0
-    footprint = z * z * (1.0 / (EYE * painting.frame.unit))  # ground length that one row covers
+    footprint = z * z * (1.0 / (EYE * painting.frame.unit))  # ground length covered by a row
     for octave in range(5):
         visibility = np.clip(1.6 - footprint * (frequency * 1.6), 0.0, 1.0)
         if float(visibility.max()) > 0.0:
