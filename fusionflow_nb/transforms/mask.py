@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageOps
 
 from fusionflow_nb import errors
 from fusionflow_nb.media.rgb import flatten, to_rgb
@@ -129,28 +129,6 @@ def mask_combine(a: Image.Image, b: Image.Image, mode: Combination = "add") -> I
     if mode == "difference":
         return ImageChops.difference(first, second)
     return ImageChops.darker(first, ImageOps.invert(second) if mode == "subtract" else second)
-
-
-def mask_soften(mask: Image.Image, radius: float = 0.01, grow: float = 0.0) -> Image.Image:
-    """Soften the edge of a mask and move it outwards (inwards if `grow` is negative).
-
-    Args:
-        mask: any image, used as a mask.
-        radius: blur radius, 0..0.25 of the shorter side.
-        grow: distance the edge moves, -0.05..0.05 of the shorter side.
-
-    Raises:
-        ParameterError: a value is out of range.
-    """
-    in_range("radius", radius, 0.0, 0.25)
-    in_range("grow", grow, -0.05, 0.05)
-    result = as_mask(mask)
-    side = min(result.size)
-    steps = round(abs(grow) * side)
-    # One px a step: rounder than one large square filter, and only few steps are needed.
-    for _ in range(steps):
-        result = result.filter(ImageFilter.MaxFilter(3) if grow > 0 else ImageFilter.MinFilter(3))
-    return result.filter(ImageFilter.GaussianBlur(radius * side)) if radius > 0 else result
 
 
 def apply_mask(image: Image.Image, mask: Image.Image) -> Image.Image:

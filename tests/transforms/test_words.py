@@ -18,7 +18,6 @@ from fusionflow_nb.transforms.mask import (
     mask_combine,
     mask_from_luminance,
     mask_shape,
-    mask_soften,
 )
 from fusionflow_nb.transforms.text import fill_template, join_text, slots, split_lines
 from fusionflow_nb.transforms.text_overlay import text_overlay
@@ -97,15 +96,6 @@ def test_apply_mask_multiplies_transparency() -> None:
     assert as_mask(Image.new("RGBA", (1, 1), (255, 255, 255, 0))).getpixel((0, 0)) == 0
 
 
-def test_soften_grows_and_shrinks() -> None:
-    """Growing enlarges the white area, shrinking reduces it, and the centre does not move."""
-    disc = mask_shape((100, 100), width=0.4, height=0.4, feather=0)
-    areas = [np.asarray(mask_soften(disc, 0.0, grow)).mean() for grow in (-0.05, 0.0, 0.05)]
-    assert areas == sorted(areas)
-    assert areas[0] < areas[1] < areas[2]
-    assert mask_soften(disc, 0.05).getpixel((50, 50)) == 255
-
-
 @pytest.mark.parametrize(
     ("call", "name"),
     [
@@ -115,9 +105,8 @@ def test_soften_grows_and_shrinks() -> None:
         (lambda: mask_shape(RED, angle=720), "angle"),
         (lambda: mask_shape((0, 5)), "width in px"),
         (lambda: mask_combine(RED, RED, "xor"), "mode"),
-        (lambda: mask_soften(RED, grow=1), "grow"),
     ],
-    ids=["swapped", "feather", "shape", "angle", "empty", "mode", "grow"],
+    ids=["swapped", "feather", "shape", "angle", "empty", "mode"],
 )
 def test_mask_errors_name_the_parameter(call, name: str) -> None:
     """A parameter out of range raises an error with its name."""
