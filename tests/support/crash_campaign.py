@@ -46,7 +46,7 @@ class Services:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulator")
         self._thread.start()
-        self.simulator = Simulator(world=World(asked=deque()))
+        self.simulator = Simulator(world=World(requests=deque()))
         self._call(self.simulator.__aenter__())
 
     def forget(self) -> None:
