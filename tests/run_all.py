@@ -31,7 +31,12 @@ PARTS: dict[str, tuple[str, ...]] = {
     "doctest": (*_PYTHON, "pytest", "-q", "--doctest-modules", "fusionflow_nb", "--ignore-glob=*/template/*"),
     "tests": (*_PYTHON, "pytest", "-q", "--durations=12"),
 }
-QUICK_TESTS = (*_PYTHON, "pytest", "-q", "--quick", "--hypothesis-profile=quick", "--numprocesses=2")
+QUICK_PARTS: dict[str, tuple[str, ...]] = {
+    **PARTS,
+    "js tests": (*PARTS["js tests"], "--exclude", "test/page/**"),
+    "tests": (*_PYTHON, "pytest", "-q", "--quick", "--hypothesis-profile=quick", "--numprocesses=2"),
+}
+"""The same parts without browsers and other processes."""
 QUICK = ("tests", *(part for part in PARTS if part not in {"tests", "doctest"}))
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -63,7 +68,7 @@ def spoken(
 
 def run(part: str, *, quick: bool = False) -> tuple[int, list[str]]:
     """Run one part in its folder; return its exit code and its last lines."""
-    command, environment = list(QUICK_TESTS if quick and part == "tests" else PARTS[part]), dict(os.environ)
+    command, environment = list((QUICK_PARTS if quick else PARTS)[part]), dict(os.environ)
     if not part.startswith("js "):
         # A folder of its own: what a killed run left behind in the shared one is not this run's to clear away.
         with tempfile.TemporaryDirectory(prefix="fusionflow-tests-", ignore_cleanup_errors=True) as folder:
@@ -73,11 +78,9 @@ def run(part: str, *, quick: bool = False) -> tuple[int, list[str]]:
         missing = "What the canvas is checked with is not installed: run `make js` (it needs Node.js 20.19 and npm)."
         print(missing)
         return 1, [missing]
-    if quick:
-        environment.pop("CHROMIUM", None)
-    elif CHROMIUM:
+    if CHROMIUM:
         environment.setdefault("CHROMIUM", CHROMIUM)
-    elif part == "js tests":
+    elif part == "js tests" and not quick:
         print("There is no Chromium: the canvas's journeys in a browser are skipped.", flush=True)
     return spoken(command, ROOT / "js", environment, aloud=not quick)
 
